@@ -1,0 +1,146 @@
+//! The machine room: the only file that names an AEAD, a KDF or a hash.
+
+use aes_gcm::Aes256Gcm;
+use aes_gcm::aead::array::Array;
+use aes_gcm::aead::consts::{U12, U16, U32};
+use aes_gcm::aead::inout::InOutBuf;
+use aes_gcm::aead::{AeadCore, AeadInOut, KeyInit, KeySizeUser};
+use chacha20poly1305::ChaCha20Poly1305;
+use hkdf::Hkdf;
+use hmac::{Hmac, Mac};
+// Named so that its `zeroize` feature is on: chacha20poly1305 does not pass its own down.
+use poly1305 as _;
+use sha2::{Digest, Sha256};
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::suite::{IV_LEN, KEY_LEN, MAC_LEN, Suite, TAG_LEN};
+
+/// The one answer of a failed decryption.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NotAuthentic;
+
+/// The lengths of input and output differ, or the message is too long for the cipher.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BadLength;
+
+/// Encrypts `plaintext` into `ciphertext`, which is as long, and answers the tag.
+pub(crate) fn encrypt(
+    suite: Suite,
+    key: &[u8; KEY_LEN],
+    iv: &[u8; IV_LEN],
+    associated_data: &[u8],
+    plaintext: &[u8],
+    ciphertext: &mut [u8],
+) -> Result<[u8; TAG_LEN], BadLength> {
+    let buffer = InOutBuf::new(plaintext, ciphertext).map_err(|_| BadLength)?;
+    match suite {
+        Suite::Aes256Gcm => encrypt_with::<Aes256Gcm>(key, iv, associated_data, buffer),
+        Suite::ChaCha20Poly1305 => {
+            encrypt_with::<ChaCha20Poly1305>(key, iv, associated_data, buffer)
+        }
+    }
+}
+
+/// Decrypts `ciphertext` into `plaintext`, which is as long. Where it fails, `plaintext` is zeros.
+pub(crate) fn decrypt(
+    suite: Suite,
+    key: &[u8; KEY_LEN],
+    iv: &[u8; IV_LEN],
+    associated_data: &[u8],
+    ciphertext: &[u8],
+    tag: &[u8; TAG_LEN],
+    plaintext: &mut [u8],
+) -> Result<(), NotAuthentic> {
+    let decrypted = match InOutBuf::new(ciphertext, plaintext) {
+        Err(_) => Err(NotAuthentic),
+        Ok(buffer) => match suite {
+            Suite::Aes256Gcm => decrypt_with::<Aes256Gcm>(key, iv, associated_data, tag, buffer),
+            Suite::ChaCha20Poly1305 => {
+                decrypt_with::<ChaCha20Poly1305>(key, iv, associated_data, tag, buffer)
+            }
+        },
+    };
+    if decrypted.is_err() {
+        // CVE-2023-42811: a release of aes-gcm decrypted before it compared the tag.
+        plaintext.zeroize();
+    }
+    decrypted
+}
+
+fn encrypt_with<A>(
+    key: &[u8; KEY_LEN],
+    iv: &[u8; IV_LEN],
+    associated_data: &[u8],
+    buffer: InOutBuf<'_, '_, u8>,
+) -> Result<[u8; TAG_LEN], BadLength>
+where
+    A: AeadInOut + AeadCore<NonceSize = U12, TagSize = U16> + KeyInit + KeySizeUser<KeySize = U32>,
+{
+    A::new(key.into())
+        .encrypt_inout_detached(iv.into(), associated_data, buffer)
+        .map(Array::into)
+        .map_err(|_| BadLength)
+}
+
+fn decrypt_with<A>(
+    key: &[u8; KEY_LEN],
+    iv: &[u8; IV_LEN],
+    associated_data: &[u8],
+    tag: &[u8; TAG_LEN],
+    buffer: InOutBuf<'_, '_, u8>,
+) -> Result<(), NotAuthentic>
+where
+    A: AeadInOut + AeadCore<NonceSize = U12, TagSize = U16> + KeyInit + KeySizeUser<KeySize = U32>,
+{
+    A::new(key.into())
+        .decrypt_inout_detached(iv.into(), associated_data, buffer, tag.into())
+        .map_err(|_| NotAuthentic)
+}
+
+/// HKDF-Expand of RFC 5869 with SHA-256 over one pseudorandom key, its schedule made once.
+///
+/// Extract is skipped because every key here is 32 uniform bytes (RFC 5869 §3.3).
+pub(crate) struct Prf(Hkdf<Sha256>);
+
+impl Prf {
+    #[expect(clippy::expect_used, reason = "RFC 5869 asks for at least 32 bytes, which these are")]
+    pub(crate) fn new(key: &[u8; KEY_LEN]) -> Self {
+        Self(Hkdf::from_prk(key).expect("a key of hash length"))
+    }
+
+    /// The first ROWS × N bytes of T1 ‖ T2, in rows of N; at most 64 bytes.
+    #[expect(clippy::expect_used, reason = "RFC 5869 allows 8160 bytes, and these are at most 64")]
+    pub(crate) fn expand<const ROWS: usize, const N: usize>(
+        &self,
+        info: &[&[u8]],
+    ) -> Zeroizing<[[u8; N]; ROWS]> {
+        const { assert!(ROWS * N <= 64, "the format expands to 64 bytes at the most") };
+        let mut okm = Zeroizing::new([[0; N]; ROWS]);
+        self.0.expand_multi_info(info, okm.as_flattened_mut()).expect("a short output");
+        okm
+    }
+}
+
+/// HMAC-SHA-256 (RFC 2104) over the parts, cut to 16 bytes.
+#[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
+pub(crate) fn mac(key: &[u8; KEY_LEN], parts: &[&[u8]]) -> [u8; MAC_LEN] {
+    let mut hmac = <Hmac<Sha256> as KeyInit>::new_from_slice(key).expect("a key of any length");
+    for part in parts {
+        hmac.update(part);
+    }
+    let full: [u8; 32] = hmac.finalize().into_bytes().into();
+    let mut mac = [0; MAC_LEN];
+    for (short, long) in mac.iter_mut().zip(full) {
+        *short = long;
+    }
+    mac
+}
+
+/// SHA-256 over the parts.
+pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part);
+    }
+    hash.finalize().into()
+}

@@ -1,0 +1,16 @@
+//! The book: what the bytes are, what is promised, and how to run and extend it.
+
+#[doc = include_str!("docs/format.md")]
+pub mod format {}
+
+#[doc = include_str!("docs/threat_model.md")]
+pub mod threat_model {}
+
+#[doc = include_str!("docs/decisions.md")]
+pub mod decisions {}
+
+#[doc = include_str!("docs/operations.md")]
+pub mod operations {}
+
+#[doc = include_str!("docs/providers.md")]
+pub mod providers {}

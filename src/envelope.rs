@@ -1,0 +1,430 @@
+//! The sealed row: layout, parse, encode. Knows no key; everything in it is public.
+
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::format_error::{Field, FormatError};
+use crate::key_id::KeyId;
+use crate::suite::{
+    COMMITMENT_LEN, FORMAT_VERSION, IV_LEN, MAC_LEN, MAX_PLAINTEXT_LEN, Suite, TAG_LEN,
+};
+use crate::wrapped_key::{MAX_WRAPS, Wrap, WrappedKey};
+
+#[cfg(feature = "serde")]
+mod serde;
+mod text;
+
+const MAGIC: [u8; 2] = *b"SW";
+const COUNT_EXPECTED: &str = "1 to 8 wrapped keys";
+const CIPHERTEXT_EXPECTED: &str = "0 to 16777216 bytes";
+
+/// A sealed credential, as it stands in a column or a file. Everything in it is public.
+///
+/// One buffer in the binary form, checked when it was parsed:
+///
+/// ```text
+/// head     = "SW" 0x01 ‖ suite ‖ u8(n) ‖ n × ( len8(key_id) ‖ u16(len) ‖ wrapped ) ‖ commitment(32)
+/// envelope = head ‖ mac(16) ‖ iv(12) ‖ tag(16) ‖ ciphertext(rest)
+/// ```
+///
+/// `Display` and `FromStr` are the text form, [`as_bytes`](Self::as_bytes) and
+/// [`from_bytes`](Self::from_bytes) the binary one; each envelope has exactly one of either, so
+/// what parses encodes back to the same bytes. [`crate::docs::format`] has every byte.
+///
+/// Parsing checks the layout only. That nobody altered the envelope is what
+/// [`Keyring::verify`](crate::Keyring::verify) and [`Keyring::open`](crate::Keyring::open) tell.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Envelope {
+    bytes: Vec<u8>,
+    suite: Suite,
+    /// Where the wrapped keys end and the commitment starts.
+    commitment_at: usize,
+}
+
+/// What follows the wrapped keys.
+struct Tail<'a> {
+    commitment: &'a [u8; COMMITMENT_LEN],
+    mac: &'a [u8; MAC_LEN],
+    iv: &'a [u8; IV_LEN],
+    tag: &'a [u8; TAG_LEN],
+    ciphertext: &'a [u8],
+}
+
+/// Where the wrapped keys start: after "SW", version, suite and their number.
+const WRAPS_AT: usize = 5;
+/// Bytes from the commitment to the ciphertext.
+const TAIL_LEN: usize = COMMITMENT_LEN + MAC_LEN + IV_LEN + TAG_LEN;
+
+impl Envelope {
+    /// Parses the binary form.
+    ///
+    /// # Errors
+    ///
+    /// [`FormatError`]: the first field that is not as the format asks for.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, FormatError> {
+        let (suite, commitment_at) = Self::check(bytes)?;
+        Ok(Self { bytes: bytes.to_vec(), suite, commitment_at })
+    }
+
+    fn from_vec(bytes: Vec<u8>) -> Result<Self, FormatError> {
+        let (suite, commitment_at) = Self::check(&bytes)?;
+        Ok(Self { bytes, suite, commitment_at })
+    }
+
+    /// Checks the whole layout; tells the suite, and where the commitment starts.
+    fn check(bytes: &[u8]) -> Result<(Suite, usize), FormatError> {
+        let mut reader = Reader { rest: bytes, offset: 0 };
+        if reader.array(Field::Prefix, "\"SW\" and a version byte")? != &MAGIC {
+            return Err(FormatError::malformed(Field::Prefix, "\"SW\"", 0));
+        }
+        match reader.byte(Field::Prefix, "a version byte")? {
+            FORMAT_VERSION => (),
+            version => return Err(FormatError::NewerVersion { version: version.into() }),
+        }
+        let at = reader.offset;
+        let suite = Suite::from_id(reader.byte(Field::Suite, "a suite id")?)
+            .ok_or(FormatError::malformed(Field::Suite, "suite id 1 or 2", at))?;
+        let at = reader.offset;
+        let count = usize::from(reader.byte(Field::WrapCount, COUNT_EXPECTED)?);
+        if !(1..=MAX_WRAPS).contains(&count) {
+            return Err(FormatError::malformed(Field::WrapCount, COUNT_EXPECTED, at));
+        }
+        let mut key_ids = [""; MAX_WRAPS];
+        for i in 0..count {
+            let at = reader.offset;
+            let (key_id, _) = reader.wrap()?;
+            if key_ids.contains(&key_id) {
+                return Err(FormatError::malformed(Field::KeyId, "each key id once", at));
+            }
+            if let Some(slot) = key_ids.get_mut(i) {
+                *slot = key_id;
+            }
+        }
+        let commitment_at = reader.offset;
+        reader.array::<COMMITMENT_LEN>(Field::Commitment, "32 bytes")?;
+        reader.array::<MAC_LEN>(Field::Mac, "16 bytes")?;
+        reader.array::<IV_LEN>(Field::Iv, "12 bytes")?;
+        reader.array::<TAG_LEN>(Field::Tag, "16 bytes")?;
+        if reader.rest.len() > MAX_PLAINTEXT_LEN {
+            let expected = CIPHERTEXT_EXPECTED;
+            return Err(FormatError::malformed(Field::Ciphertext, expected, reader.offset));
+        }
+        Ok((suite, commitment_at))
+    }
+
+    /// The binary form, as it lies in memory.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The cipher it was sealed with.
+    #[must_use]
+    pub fn suite(&self) -> Suite {
+        self.suite
+    }
+
+    /// The wrapped data keys, in the order they stand: as a seal wrote them, the primary's first.
+    pub fn wrapped_keys(&self) -> impl Iterator<Item = WrappedKey> {
+        self.wraps().filter_map(|wrap| wrap.to_wrapped_key().ok())
+    }
+
+    /// The ids of the master keys, any of which opens the envelope; in the order of the wraps.
+    pub fn key_ids(&self) -> impl Iterator<Item = KeyId> {
+        self.wraps().filter_map(|wrap| KeyId::try_from(wrap.key_id).ok())
+    }
+
+    /// What stands for data key, suite, iv and context: 32 bytes, different in every row.
+    #[must_use]
+    pub fn commitment(&self) -> &[u8; COMMITMENT_LEN] {
+        self.tail().commitment
+    }
+
+    /// The mac under the data key over everything before the ciphertext.
+    #[must_use]
+    pub fn mac(&self) -> &[u8; MAC_LEN] {
+        self.tail().mac
+    }
+
+    /// The iv of the payload.
+    #[must_use]
+    pub fn iv(&self) -> &[u8; IV_LEN] {
+        self.tail().iv
+    }
+
+    /// The tag of the payload.
+    #[must_use]
+    pub fn tag(&self) -> &[u8; TAG_LEN] {
+        self.tail().tag
+    }
+
+    /// The encrypted payload: as long as the plaintext.
+    #[must_use]
+    pub fn ciphertext(&self) -> &[u8] {
+        self.tail().ciphertext
+    }
+
+    /// The wrapped keys where they lie: no allocation.
+    pub(crate) fn wraps(&self) -> impl Iterator<Item = Wrap<'_>> + Clone {
+        self.wraps_as_bytes().filter_map(|(key_id, wrapped)| Wrap::parse(key_id, wrapped))
+    }
+
+    /// The wrapped keys as key id and kind ‖ body.
+    fn wraps_as_bytes(&self) -> impl Iterator<Item = (&str, &[u8])> + Clone {
+        let rest = self.bytes.get(WRAPS_AT..self.commitment_at).unwrap_or_default();
+        let mut reader = Reader { rest, offset: WRAPS_AT };
+        // The layout was checked when the envelope was made: the reader stops at the end, and only
+        // there.
+        core::iter::from_fn(move || reader.wrap().ok())
+    }
+
+    /// Everything from the magic to the commitment: what the mac covers, together with iv and tag.
+    pub(crate) fn head(&self) -> &[u8] {
+        self.bytes.get(..self.commitment_at.saturating_add(COMMITMENT_LEN)).unwrap_or_default()
+    }
+
+    fn tail(&self) -> Tail<'_> {
+        let tail = self.bytes.get(self.commitment_at..).and_then(Tail::split);
+        // Never the second: the layout was checked when the envelope was made. Zeros and not a
+        // panic, because nothing verifies against them.
+        tail.unwrap_or(Tail {
+            commitment: &[0; COMMITMENT_LEN],
+            mac: &[0; MAC_LEN],
+            iv: &[0; IV_LEN],
+            tag: &[0; TAG_LEN],
+            ciphertext: &[],
+        })
+    }
+}
+
+impl<'a> Tail<'a> {
+    fn split(bytes: &'a [u8]) -> Option<Self> {
+        let (commitment, rest) = bytes.split_first_chunk()?;
+        let (mac, rest) = rest.split_first_chunk()?;
+        let (iv, rest) = rest.split_first_chunk()?;
+        let (tag, ciphertext) = rest.split_first_chunk()?;
+        Some(Self { commitment, mac, iv, tag, ciphertext })
+    }
+}
+
+/// Takes fields off the front and remembers where it is.
+#[derive(Clone)]
+struct Reader<'a> {
+    rest: &'a [u8],
+    offset: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn slice(
+        &mut self,
+        len: usize,
+        field: Field,
+        expected: &'static str,
+    ) -> Result<&'a [u8], FormatError> {
+        let (taken, rest) = self.rest.split_at_checked(len).ok_or(FormatError::malformed(
+            field,
+            expected,
+            self.offset,
+        ))?;
+        self.rest = rest;
+        self.offset = self.offset.saturating_add(len);
+        Ok(taken)
+    }
+
+    fn array<const N: usize>(
+        &mut self,
+        field: Field,
+        expected: &'static str,
+    ) -> Result<&'a [u8; N], FormatError> {
+        let fault = FormatError::malformed(field, expected, self.offset);
+        self.slice(N, field, expected)?.first_chunk().ok_or(fault)
+    }
+
+    fn byte(&mut self, field: Field, expected: &'static str) -> Result<u8, FormatError> {
+        self.array(field, expected).map(|[byte]| *byte)
+    }
+
+    /// len8(key_id) ‖ u16(len) ‖ kind ‖ body
+    fn wrap(&mut self) -> Result<(&'a str, &'a [u8]), FormatError> {
+        let len = self.byte(Field::KeyId, "a length and a key id")?;
+        let at = self.offset;
+        let key_id = self.slice(len.into(), Field::KeyId, "as many bytes as its length says")?;
+        let key_id = KeyId::check(key_id).map_err(|error| error.moved_to(at))?;
+
+        let len = *self.array(Field::WrappedKey, "a length and a wrapped key")?;
+        let at = self.offset;
+        let wrapped = self.slice(
+            u16::from_be_bytes(len).into(),
+            Field::WrappedKey,
+            "as many bytes as its length says",
+        )?;
+        match Wrap::parse(key_id, wrapped) {
+            Some(_) => Ok((key_id, wrapped)),
+            None => {
+                let expected = "a kind other than 0 and a body of 1 to 65534 bytes";
+                Err(FormatError::malformed(Field::WrappedKey, expected, at))
+            }
+        }
+    }
+}
+
+/// A ciphertext with room in front of it, so that what precedes it is written into place.
+#[derive(Default)]
+pub(crate) struct Payload {
+    bytes: Vec<u8>,
+    room: usize,
+}
+
+impl Payload {
+    /// `room` is a guess: [`Envelope::front_len`] if it is right, more copying if not.
+    pub(crate) fn zeroed(room: usize, len: usize) -> Self {
+        Self { bytes: vec![0; room.saturating_add(len)], room }
+    }
+
+    pub(crate) fn copied(room: usize, ciphertext: &[u8]) -> Self {
+        let mut payload = Self::zeroed(room, ciphertext.len());
+        payload.ciphertext_mut().copy_from_slice(ciphertext);
+        payload
+    }
+
+    pub(crate) fn ciphertext_mut(&mut self) -> &mut [u8] {
+        self.bytes.get_mut(self.room..).unwrap_or_default()
+    }
+}
+
+impl Envelope {
+    /// Bytes before the ciphertext, for wraps of these key ids and bodies.
+    pub(crate) fn front_len(wraps: impl Iterator<Item = (usize, usize)>) -> usize {
+        wraps.fold(WRAPS_AT + TAIL_LEN, |len, (key_id_len, body_len)| {
+            // len8, u16 and the kind byte: 4.
+            len.saturating_add(4).saturating_add(key_id_len).saturating_add(body_len)
+        })
+    }
+
+    /// Puts an envelope together; `mac` is handed the head and answers the mac over it.
+    ///
+    /// # Errors
+    ///
+    /// [`FormatError`] when the wraps are none, more than eight, or two under one id.
+    pub(crate) fn assemble<'w>(
+        suite: Suite,
+        wraps: impl Iterator<Item = Wrap<'w>> + Clone,
+        commitment: &[u8; COMMITMENT_LEN],
+        iv: &[u8; IV_LEN],
+        tag: &[u8; TAG_LEN],
+        mut payload: Payload,
+        mac: impl FnOnce(&[u8]) -> [u8; MAC_LEN],
+    ) -> Result<Self, FormatError> {
+        let count_fault = FormatError::malformed(Field::WrapCount, COUNT_EXPECTED, WRAPS_AT - 1);
+        let count = u8::try_from(wraps.clone().count()).map_err(|_| count_fault)?;
+        let front_len = Self::front_len(wraps.clone().map(|w| (w.key_id.len(), w.body.len())));
+        if payload.room != front_len {
+            payload = Payload::copied(front_len, payload.ciphertext_mut());
+        }
+        let Payload { mut bytes, .. } = payload;
+
+        let mut head = Writer { bytes: &mut bytes, written: 0 };
+        head.put(&MAGIC);
+        head.put(&[FORMAT_VERSION, suite.id(), count]);
+        for wrap in wraps {
+            head.put(&[u8::try_from(wrap.key_id.len()).unwrap_or_default()]);
+            head.put(wrap.key_id.as_bytes());
+            let wrapped_len = wrap.body.len().saturating_add(1);
+            head.put(&u16::try_from(wrapped_len).unwrap_or_default().to_be_bytes());
+            head.put(&[wrap.kind.byte()]);
+            head.put(wrap.body);
+        }
+        head.put(commitment);
+        let mac = mac(head.so_far());
+        head.put(&mac);
+        head.put(iv);
+        head.put(tag);
+        // Refuses what cannot be parsed again: a wrong number of wraps, one id under two of them.
+        Self::from_vec(bytes)
+    }
+}
+
+/// Fills a buffer of the right size from the front.
+struct Writer<'a> {
+    bytes: &'a mut [u8],
+    written: usize,
+}
+
+impl Writer<'_> {
+    fn put(&mut self, field: &[u8]) {
+        let end = self.written.saturating_add(field.len());
+        if let Some(place) = self.bytes.get_mut(self.written..end) {
+            place.copy_from_slice(field);
+        }
+        self.written = end;
+    }
+
+    fn so_far(&self) -> &[u8] {
+        self.bytes.get(..self.written).unwrap_or_default()
+    }
+}
+
+impl TryFrom<&[u8]> for Envelope {
+    type Error = FormatError;
+
+    fn try_from(bytes: &[u8]) -> Result<Self, FormatError> {
+        Self::from_bytes(bytes)
+    }
+}
+
+impl TryFrom<Vec<u8>> for Envelope {
+    type Error = FormatError;
+
+    /// Parses the binary form and keeps the buffer.
+    fn try_from(bytes: Vec<u8>) -> Result<Self, FormatError> {
+        Self::from_vec(bytes)
+    }
+}
+
+impl TryFrom<&str> for Envelope {
+    type Error = FormatError;
+
+    fn try_from(text: &str) -> Result<Self, FormatError> {
+        text.parse()
+    }
+}
+
+impl TryFrom<String> for Envelope {
+    type Error = FormatError;
+
+    fn try_from(text: String) -> Result<Self, FormatError> {
+        text.parse()
+    }
+}
+
+impl From<Envelope> for Vec<u8> {
+    fn from(envelope: Envelope) -> Self {
+        envelope.bytes
+    }
+}
+
+impl From<Envelope> for String {
+    fn from(envelope: Envelope) -> Self {
+        envelope.to_text()
+    }
+}
+
+impl fmt::Debug for Envelope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Envelope")
+            .field("suite", &self.suite)
+            .field("key_ids", &DebugKeyIds(self))
+            .field("ciphertext_len", &self.ciphertext().len())
+            .finish_non_exhaustive()
+    }
+}
+
+struct DebugKeyIds<'a>(&'a Envelope);
+
+impl fmt::Debug for DebugKeyIds<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.wraps().map(|wrap| wrap.key_id)).finish()
+    }
+}

@@ -1,0 +1,222 @@
+//! The text form: `sw1:<suite>:<key_id>=<wrapped>[,…]:<proof>:<iv>:<tag>:<ciphertext>`.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::str::FromStr;
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+
+use super::{CIPHERTEXT_EXPECTED, COUNT_EXPECTED, Envelope, MAGIC};
+use crate::format_error::{Field, FormatError};
+use crate::key_id::KeyId;
+use crate::suite::{
+    COMMITMENT_LEN, FORMAT_VERSION, IV_LEN, MAC_LEN, MAX_PLAINTEXT_LEN, Suite, TAG_LEN,
+};
+use crate::wrapped_key::MAX_WRAPS;
+
+const PREFIX: &str = "sw1:";
+const PROOF_LEN: usize = COMMITMENT_LEN + MAC_LEN;
+
+impl FromStr for Envelope {
+    type Err = FormatError;
+
+    /// Parses the text form. Strict: no white space, no padding, one encoding per envelope.
+    fn from_str(text: &str) -> Result<Self, FormatError> {
+        let fields = after_version(text)?;
+        let [suite, wraps, proof, iv, tag, ciphertext] = split_fields(text, fields)?;
+        let at = offset_in(text, suite);
+        let suite: Suite = suite.parse().map_err(|error: FormatError| error.moved_to(at))?;
+
+        // Every length is checked before a byte is decoded.
+        check_len(text, proof, PROOF_LEN, Field::Proof, "64 base64url characters")?;
+        check_len(text, iv, IV_LEN, Field::Iv, "16 base64url characters")?;
+        check_len(text, tag, TAG_LEN, Field::Tag, "22 base64url characters")?;
+        if decoded_len(ciphertext) > MAX_PLAINTEXT_LEN {
+            let at = offset_in(text, ciphertext);
+            return Err(FormatError::malformed(Field::Ciphertext, CIPHERTEXT_EXPECTED, at));
+        }
+        let mut parsed = [("", "", 0); MAX_WRAPS];
+        let mut count: u8 = 0;
+        for wrap in wraps.split(',') {
+            let Some(slot) = parsed.get_mut(usize::from(count)) else {
+                let at = offset_in(text, wrap);
+                return Err(FormatError::malformed(Field::WrapCount, COUNT_EXPECTED, at));
+            };
+            *slot = split_wrap(text, wrap)?;
+            count = count.saturating_add(1);
+        }
+        let parsed = parsed.iter().take(count.into());
+
+        // Less than the text has characters: fields shrink by a quarter.
+        let front = parsed.clone().map(|(id, _, len)| (id.len(), usize::from(*len)));
+        let len = Self::front_len(front).saturating_add(decoded_len(ciphertext));
+        let mut bytes = Vec::with_capacity(len);
+        bytes.extend_from_slice(&MAGIC);
+        bytes.extend_from_slice(&[FORMAT_VERSION, suite.id(), count]);
+        for (key_id, wrapped, body_len) in parsed {
+            // A checked key id is 1 to 128 bytes.
+            bytes.push(u8::try_from(key_id.len()).unwrap_or_default());
+            bytes.extend_from_slice(key_id.as_bytes());
+            bytes.extend_from_slice(&body_len.saturating_add(1).to_be_bytes());
+            push_decoded(&mut bytes, text, wrapped, Field::WrappedKey)?;
+        }
+        push_decoded(&mut bytes, text, proof, Field::Proof)?;
+        push_decoded(&mut bytes, text, iv, Field::Iv)?;
+        push_decoded(&mut bytes, text, tag, Field::Tag)?;
+        push_decoded(&mut bytes, text, ciphertext, Field::Ciphertext)?;
+        // The one check of both forms. What it can still find (a key id twice, kind 0) lies in the
+        // wrapped keys.
+        Self::from_vec(bytes).map_err(|error| error.moved_to(offset_in(text, wraps)))
+    }
+}
+
+/// What follows `sw1:`.
+fn after_version(text: &str) -> Result<&str, FormatError> {
+    if let Some(fields) = text.strip_prefix(PREFIX) {
+        return Ok(fields);
+    }
+    let version = text.strip_prefix("sw").and_then(|rest| rest.split_once(':'));
+    match version {
+        Some((digits, _)) if !digits.is_empty() && digits.bytes().all(|d| d.is_ascii_digit()) => {
+            Err(FormatError::NewerVersion { version: digits.parse().unwrap_or(u32::MAX) })
+        }
+        _ => Err(FormatError::malformed(Field::Prefix, PREFIX, 0)),
+    }
+}
+
+fn split_fields<'a>(text: &'a str, fields: &'a str) -> Result<[&'a str; 6], FormatError> {
+    let fault = |at| FormatError::malformed(Field::Envelope, "seven fields separated by ':'", at);
+    let mut rest = fields.split(':');
+    let mut found = [""; 6];
+    for field in &mut found {
+        *field = rest.next().ok_or(fault(text.len()))?;
+    }
+    match rest.next() {
+        None => Ok(found),
+        Some(extra) => Err(fault(offset_in(text, extra))),
+    }
+}
+
+/// Key id, wrapped key, and the length of the latter's body when decoded.
+fn split_wrap<'a>(text: &str, wrap: &'a str) -> Result<(&'a str, &'a str, u16), FormatError> {
+    let at = offset_in(text, wrap);
+    let (key_id, wrapped) = wrap.split_once('=').ok_or(FormatError::malformed(
+        Field::WrappedKey,
+        "<key id>=<wrapped key>",
+        at,
+    ))?;
+    KeyId::check(key_id.as_bytes()).map_err(|error| error.moved_to(at))?;
+    match u16::try_from(decoded_len(wrapped)) {
+        Ok(len @ 2..) => Ok((key_id, wrapped, len.saturating_sub(1))),
+        _ => {
+            let at = offset_in(text, wrapped);
+            Err(FormatError::malformed(Field::WrappedKey, "2 to 65535 bytes as base64url", at))
+        }
+    }
+}
+
+fn check_len(
+    text: &str,
+    encoded: &str,
+    len: usize,
+    field: Field,
+    expected: &'static str,
+) -> Result<(), FormatError> {
+    if encoded.len() == encoded_len(len) {
+        Ok(())
+    } else {
+        Err(FormatError::malformed(field, expected, offset_in(text, encoded)))
+    }
+}
+
+fn push_decoded(
+    bytes: &mut Vec<u8>,
+    text: &str,
+    encoded: &str,
+    field: Field,
+) -> Result<(), FormatError> {
+    let start = bytes.len();
+    bytes.resize(start.saturating_add(decoded_len(encoded)), 0);
+    let place = bytes.get_mut(start..).unwrap_or_default();
+    match Base64UrlUnpadded::decode(encoded, place) {
+        Ok(_) => Ok(()),
+        Err(_) => {
+            let at = offset_in(text, encoded);
+            Err(FormatError::malformed(field, "canonical base64url without padding", at))
+        }
+    }
+}
+
+/// Bytes that so many characters of base64url stand for; a rest of one stands for none and is
+/// refused when it is decoded.
+fn decoded_len(encoded: &str) -> usize {
+    let rest = (encoded.len() % 4).saturating_sub(1);
+    (encoded.len() / 4).saturating_mul(3).saturating_add(rest)
+}
+
+fn encoded_len(len: usize) -> usize {
+    len.saturating_mul(4).div_ceil(3)
+}
+
+/// Where a part of `text` starts in it.
+fn offset_in(text: &str, part: &str) -> usize {
+    part.as_ptr().addr().saturating_sub(text.as_ptr().addr())
+}
+
+impl Envelope {
+    /// The text form, in a string of exactly its size.
+    pub(super) fn to_text(&self) -> String {
+        // base64url of commitment and mac together, as they lie.
+        let proof = self.bytes.get(self.commitment_at..).unwrap_or_default();
+        let proof = proof.get(..PROOF_LEN).unwrap_or_default();
+
+        let mut text = String::with_capacity(self.text_len());
+        text.push_str(PREFIX);
+        text.push_str(self.suite.as_str());
+        let mut separator = ':';
+        for (key_id, wrapped) in self.wraps_as_bytes() {
+            text.push(separator);
+            text.push_str(key_id);
+            text.push('=');
+            push_encoded(&mut text, wrapped);
+            separator = ',';
+        }
+        for field in [proof, self.iv(), self.tag(), self.ciphertext()] {
+            text.push(':');
+            push_encoded(&mut text, field);
+        }
+        text
+    }
+
+    fn text_len(&self) -> usize {
+        // A separator and '=' for each wrap.
+        let wraps = self.wraps_as_bytes().fold(0_usize, |len, (key_id, wrapped)| {
+            len.saturating_add(2)
+                .saturating_add(key_id.len())
+                .saturating_add(encoded_len(wrapped.len()))
+        });
+        let fields = [PROOF_LEN, IV_LEN, TAG_LEN, self.ciphertext().len()];
+        fields
+            .into_iter()
+            .fold(PREFIX.len(), |len, field| {
+                len.saturating_add(1).saturating_add(encoded_len(field))
+            })
+            .saturating_add(self.suite.as_str().len())
+            .saturating_add(wraps)
+    }
+}
+
+fn push_encoded(text: &mut String, bytes: &[u8]) {
+    let mut buffer = [0; 256];
+    // 192 bytes are 256 characters, and a multiple of three.
+    for chunk in bytes.chunks(192) {
+        text.push_str(Base64UrlUnpadded::encode(chunk, &mut buffer).unwrap_or_default());
+    }
+}
+
+impl fmt::Display for Envelope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_text())
+    }
+}

@@ -1,0 +1,95 @@
+//! What is wrong with bytes that should have been an envelope or a part of one.
+
+use core::fmt;
+
+use thiserror::Error;
+
+/// Why bytes or text are not an envelope, or not a part of one.
+///
+/// It names the field, what was expected there and where. It never holds a byte of the input: a row
+/// that does not parse may well be a credential that somebody stored in the clear.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum FormatError {
+    /// A field is missing, of the wrong length, out of its alphabet or out of its range.
+    #[error("{field} at byte {offset}: expected {expected}")]
+    #[non_exhaustive]
+    Malformed {
+        /// The field.
+        field: Field,
+        /// What the format asks for.
+        expected: &'static str,
+        /// Bytes from the start of the input to the start of the field, or to the fault in it.
+        offset: usize,
+    },
+    /// An envelope of another version of the format, most likely written by a newer release.
+    #[error("an envelope of format version {version}: this release reads version 1")]
+    #[non_exhaustive]
+    NewerVersion {
+        /// The version the envelope claims; `u32::MAX` stands for anything larger.
+        version: u32,
+    },
+}
+
+impl FormatError {
+    pub(crate) const fn malformed(field: Field, expected: &'static str, offset: usize) -> Self {
+        Self::Malformed { field, expected, offset }
+    }
+
+    /// The same fault, seen from an input in which the field starts at `offset`.
+    pub(crate) fn moved_to(self, offset: usize) -> Self {
+        match self {
+            Self::Malformed { field, expected, .. } => Self::Malformed { field, expected, offset },
+            newer @ Self::NewerVersion { .. } => newer,
+        }
+    }
+}
+
+/// A field of an envelope, as [`FormatError`] names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Field {
+    /// The envelope as a whole: the number of its fields.
+    Envelope,
+    /// `sw1:`, or `"SW"` and the version byte.
+    Prefix,
+    /// The suite's name or id.
+    Suite,
+    /// The number of wrapped keys.
+    WrapCount,
+    /// A key id.
+    KeyId,
+    /// A wrapped key: its kind and its body.
+    WrappedKey,
+    /// The commitment and the mac, one field in the text form.
+    Proof,
+    /// The commitment to data key, suite, iv and context.
+    Commitment,
+    /// The mac over everything before the ciphertext.
+    Mac,
+    /// The iv of the payload.
+    Iv,
+    /// The tag of the payload.
+    Tag,
+    /// The ciphertext.
+    Ciphertext,
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Envelope => "envelope",
+            Self::Prefix => "prefix",
+            Self::Suite => "suite",
+            Self::WrapCount => "number of wrapped keys",
+            Self::KeyId => "key id",
+            Self::WrappedKey => "wrapped key",
+            Self::Proof => "proof",
+            Self::Commitment => "commitment",
+            Self::Mac => "mac",
+            Self::Iv => "iv",
+            Self::Tag => "tag",
+            Self::Ciphertext => "ciphertext",
+        })
+    }
+}

@@ -1,0 +1,81 @@
+//! The key of one row.
+
+use core::fmt;
+
+use rand_core::TryCryptoRng;
+use zeroize::Zeroizing;
+
+use super::{KeyError, take_key_bytes};
+use crate::suite::KEY_LEN;
+
+/// The key of one credential: 32 bytes, wiped when dropped.
+///
+/// Not `Clone`: it seals once. Providers receive it to wrap it and answer it when they unwrap.
+///
+/// ```compile_fail,E0599
+/// # fn f(key: &sealwax::DataKey) {
+/// let copy: sealwax::DataKey = key.clone();
+/// # }
+/// ```
+///
+/// ```compile_fail,E0277
+/// # fn f(key: &sealwax::DataKey) {
+/// println!("{key}");
+/// # }
+/// ```
+pub struct DataKey(Zeroizing<[u8; KEY_LEN]>);
+
+impl DataKey {
+    /// Draws a key from the operating system's randomness.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::Random`] when it fails.
+    #[cfg(feature = "getrandom")]
+    pub fn generate() -> Result<Self, KeyError> {
+        Self::generate_with_rng(&mut getrandom::SysRng)
+    }
+
+    /// Draws a key from `rng`, in one call of 32 bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::Random`] when it fails, or answers one repeated byte.
+    pub fn generate_with_rng(rng: &mut (impl TryCryptoRng + ?Sized)) -> Result<Self, KeyError> {
+        let mut bytes = Zeroizing::new([0; KEY_LEN]);
+        rng.try_fill_bytes(bytes.as_mut_slice()).map_err(|_| KeyError::Random)?;
+        Self::from_bytes(bytes.as_mut_slice()).map_err(|_| KeyError::Random)
+    }
+
+    /// Takes a key out of a buffer, which is wiped in every case.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::Length`] when there are not exactly 32 bytes, [`KeyError::Weak`] when they are
+    /// one repeated byte.
+    pub fn from_bytes(bytes: &mut [u8]) -> Result<Self, KeyError> {
+        let mut key = Self(Zeroizing::new([0; KEY_LEN]));
+        take_key_bytes(bytes, &mut key.0)?;
+        Ok(key)
+    }
+
+    /// The bytes, for a provider to wrap.
+    #[must_use]
+    pub fn expose_secret(&self) -> &[u8; KEY_LEN] {
+        &self.0
+    }
+
+    /// A second copy, for a provider that has to move it to another thread. Each is wiped when
+    /// dropped.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        Self(Zeroizing::new(*self.0))
+    }
+}
+
+impl fmt::Debug for DataKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(_) = self;
+        f.write_str("DataKey([REDACTED])")
+    }
+}

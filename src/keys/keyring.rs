@@ -1,0 +1,302 @@
+//! Who holds which master key, and what each may do.
+
+use alloc::sync::Arc;
+use core::fmt;
+
+use thiserror::Error;
+
+use super::KeyError;
+use super::provider::MasterKeyProvider;
+use crate::format_error::FormatError;
+use crate::key_id::KeyId;
+use crate::suite::Suite;
+use crate::wrapped_key::{MAX_WRAPS, WrapKind};
+
+mod text;
+
+/// The master keys of a service: which one seals, which ones open, which ones must not.
+///
+/// An immutable value. To change it, build a new one and swap it; a clone shares the keys. It is
+/// read from text (an environment variable, see [`crate::docs::operations`]) or put together here:
+///
+/// ```
+/// use sealwax::{Keyring, MasterKey};
+///
+/// let keyring = Keyring::new("prod-2026".parse()?, MasterKey::generate()?)
+///     .with_retired("prod-2025".parse()?, MasterKey::generate()?)?
+///     .with_escrow("eu-dr".parse()?, MasterKey::generate()?)?
+///     .with_destroyed("prod-2022".parse()?)?;
+/// assert_eq!(keyring.primary().as_ref(), "prod-2026");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// All processes of a service should share one keyring text: a worker that lacks an escrow entry
+/// drops that wrap when it rewraps.
+#[derive(Clone)]
+pub struct Keyring {
+    primary: UsableKey,
+    /// In the order given. No two ids of the keyring differ in case only.
+    others: Arc<[Entry]>,
+    suite: Suite,
+}
+
+/// A key that opens.
+#[derive(Clone)]
+pub(crate) struct UsableKey {
+    pub(crate) key_id: KeyId,
+    pub(crate) provider: Arc<dyn MasterKeyProvider>,
+}
+
+/// A key other than the primary.
+#[derive(Clone)]
+enum Entry {
+    Retired(UsableKey),
+    Escrow(UsableKey),
+    Disabled(KeyId),
+    Destroyed(KeyId),
+}
+
+/// What a master key may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum KeyState {
+    /// Seals and opens. A keyring has exactly one.
+    Primary,
+    /// Opens only.
+    Retired,
+    /// Every new seal is wrapped for it too; opens. At most seven.
+    Escrow,
+    /// Known and refused: an envelope that needs it names it in the error.
+    Disabled,
+    /// Without material: an envelope that needs it is gone for good, and the error says so.
+    Destroyed,
+}
+
+impl fmt::Display for KeyState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Primary => "primary",
+            Self::Retired => "retired",
+            Self::Escrow => "escrow",
+            Self::Disabled => "disabled",
+            Self::Destroyed => "destroyed",
+        })
+    }
+}
+
+impl UsableKey {
+    fn new(key_id: KeyId, key: impl MasterKeyProvider + 'static) -> Self {
+        Self { key_id, provider: Arc::new(key) }
+    }
+
+    fn is_local(&self) -> bool {
+        self.provider.kind() == WrapKind::Local
+    }
+}
+
+impl Entry {
+    fn key_id(&self) -> &KeyId {
+        match self {
+            Self::Retired(key) | Self::Escrow(key) => &key.key_id,
+            Self::Disabled(key_id) | Self::Destroyed(key_id) => key_id,
+        }
+    }
+
+    fn state(&self) -> KeyState {
+        match self {
+            Self::Retired(_) => KeyState::Retired,
+            Self::Escrow(_) => KeyState::Escrow,
+            Self::Disabled(_) => KeyState::Disabled,
+            Self::Destroyed(_) => KeyState::Destroyed,
+        }
+    }
+
+    fn usable(&self) -> Option<&UsableKey> {
+        match self {
+            Self::Retired(key) | Self::Escrow(key) => Some(key),
+            Self::Disabled(_) | Self::Destroyed(_) => None,
+        }
+    }
+}
+
+impl Keyring {
+    /// A keyring of one key, which seals and opens.
+    #[must_use]
+    pub fn new(key_id: KeyId, key: impl MasterKeyProvider + 'static) -> Self {
+        Self { primary: UsableKey::new(key_id, key), others: Arc::new([]), suite: Suite::default() }
+    }
+
+    /// The same keyring, with a key that opens and does not seal.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyringError::DuplicateKeyId`] when the id is there already, be it in other case.
+    pub fn with_retired(
+        self,
+        key_id: KeyId,
+        key: impl MasterKeyProvider + 'static,
+    ) -> Result<Self, KeyringError> {
+        self.with([Entry::Retired(UsableKey::new(key_id, key))])
+    }
+
+    /// The same keyring, with a key that every new seal is wrapped for too.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyringError::DuplicateKeyId`] when the id is there already, be it in other case;
+    /// [`KeyringError::TooManyEscrows`] when there are seven already.
+    pub fn with_escrow(
+        self,
+        key_id: KeyId,
+        key: impl MasterKeyProvider + 'static,
+    ) -> Result<Self, KeyringError> {
+        self.with([Entry::Escrow(UsableKey::new(key_id, key))])
+    }
+
+    /// The same keyring, with a key that is known and refused, e.g. because it leaked.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyringError::DuplicateKeyId`] when the id is there already, be it in other case.
+    pub fn with_disabled(self, key_id: KeyId) -> Result<Self, KeyringError> {
+        self.with([Entry::Disabled(key_id)])
+    }
+
+    /// The same keyring, with a key whose material is gone for good.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyringError::DuplicateKeyId`] when the id is there already, be it in other case.
+    pub fn with_destroyed(self, key_id: KeyId) -> Result<Self, KeyringError> {
+        self.with([Entry::Destroyed(key_id)])
+    }
+
+    /// The same keyring, sealing with another suite. It opens what was sealed with either.
+    #[must_use]
+    pub fn with_suite(self, suite: Suite) -> Self {
+        Self { suite, ..self }
+    }
+
+    fn with(self, added: impl IntoIterator<Item = Entry>) -> Result<Self, KeyringError> {
+        let mut others = self.others.to_vec();
+        for entry in added {
+            let id = entry.key_id().as_ref();
+            let mut ids =
+                core::iter::once(&self.primary.key_id).chain(others.iter().map(Entry::key_id));
+            if ids.any(|other| other.as_ref().eq_ignore_ascii_case(id)) {
+                return Err(KeyringError::DuplicateKeyId);
+            }
+            others.push(entry);
+        }
+        // The primary and the escrows are what an envelope is wrapped for.
+        let escrows = others.iter().filter(|entry| entry.state() == KeyState::Escrow).count();
+        if escrows >= MAX_WRAPS {
+            return Err(KeyringError::TooManyEscrows);
+        }
+        Ok(Self { others: others.into(), ..self })
+    }
+
+    /// The ids and states: the primary, then the others in the order given. No key material.
+    pub fn keys(&self) -> impl Iterator<Item = (&KeyId, KeyState)> {
+        let others = self.others.iter().map(|entry| (entry.key_id(), entry.state()));
+        core::iter::once((&self.primary.key_id, KeyState::Primary)).chain(others)
+    }
+
+    /// The id of the key that seals.
+    #[must_use]
+    pub fn primary(&self) -> &KeyId {
+        &self.primary.key_id
+    }
+
+    /// The suite that new envelopes are sealed with.
+    #[must_use]
+    pub fn suite(&self) -> Suite {
+        self.suite
+    }
+
+    /// The keys that a new envelope is wrapped for, in the order of its wraps: the primary, then
+    /// the escrows. At most [`MAX_WRAPS`].
+    pub(crate) fn sealing_keys(&self) -> impl Iterator<Item = &UsableKey> + Clone {
+        let escrows = self.others.iter().filter_map(|entry| match entry {
+            Entry::Escrow(key) => Some(key),
+            _ => None,
+        });
+        core::iter::once(&self.primary).chain(escrows)
+    }
+
+    /// The keys that may open, in the order they are tried: the primary, then the other local
+    /// ones, then those that cost a network trip.
+    pub(crate) fn opening_keys(&self) -> impl Iterator<Item = &UsableKey> {
+        let others = || self.others.iter().filter_map(Entry::usable);
+        core::iter::once(&self.primary)
+            .chain(others().filter(|key| key.is_local()))
+            .chain(others().filter(|key| !key.is_local()))
+    }
+}
+
+impl fmt::Debug for Keyring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { primary: _, others: _, suite } = self;
+        f.write_str("Keyring ")?;
+        f.debug_map().entries(self.keys()).entry(&"suite", suite).finish()
+    }
+}
+
+/// Why keys, or a text of keys, are not a [`Keyring`]. Never holds a byte of the text.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum KeyringError {
+    /// A line that is not `<state> <key id> [<key>]`.
+    #[error("keyring line {line}: {problem}")]
+    #[non_exhaustive]
+    Line {
+        /// The line, counted from 1 at each line feed.
+        line: usize,
+        /// What is wrong with it.
+        problem: LineProblem,
+    },
+    /// An id stands twice; ids that differ only in case count as the same.
+    #[error("a key id stands twice in the keyring (case does not tell two ids apart)")]
+    DuplicateKeyId,
+    /// No line names a primary.
+    #[error("no key of the keyring is the primary: a line `primary <key id> swk1_…` is needed")]
+    NoPrimary,
+    /// More than one line names a primary.
+    #[error("two keys of the keyring are primary: make all but one retired")]
+    TwoPrimaries,
+    /// More than seven escrow keys.
+    #[error("more than seven escrow keys in the keyring")]
+    TooManyEscrows,
+}
+
+/// What is wrong with a line of a keyring text.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum LineProblem {
+    /// White space other than spaces and tabs, a byte order mark, or a `#` after the start.
+    #[error("a stray character: only spaces and tabs separate, and # only starts a line")]
+    StrayCharacter,
+    /// The first word is not a state.
+    #[error("expected primary, retired, escrow, disabled or destroyed at its start")]
+    UnknownState,
+    /// No second word, or one that is not a key id.
+    #[error("expected a key id after the state")]
+    #[non_exhaustive]
+    KeyId {
+        /// What a key id looks like; none where there was no second word.
+        source: Option<FormatError>,
+    },
+    /// No third word where one is needed.
+    #[error("expected a key (swk1_…) after the key id")]
+    MissingKey,
+    /// A third word that is not a key.
+    #[error("{source}")]
+    #[non_exhaustive]
+    Key {
+        /// Why it is not.
+        source: KeyError,
+    },
+    /// More words than the state takes.
+    #[error("more words than expected")]
+    ExtraWord,
+}

@@ -1,0 +1,369 @@
+//! The one joint: who wraps and unwraps data keys.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::error::Error;
+use core::fmt;
+use core::time::Duration;
+
+use super::KeyError;
+use super::answer::Answer;
+use super::data_key::DataKey;
+use crate::key_id::KeyId;
+use crate::suite::{COMMITMENT_LEN, FORMAT_VERSION, Suite};
+use crate::wrapped_key::WrapKind;
+
+/// Wraps data keys under a master key and unwraps them: in memory, in an HSM, in a cloud KMS.
+///
+/// [`MasterKey`](crate::MasterKey) is one; so are `Arc<P>`, `Box<P>` and `&P` of any provider `P`.
+/// [`crate::docs::providers`] tells how to write one. The template, with its lifetimes spelled out:
+///
+/// ```
+/// use sealwax::{Answer, DataKey, MasterKeyProvider, ProviderError, UnwrapRequest, WrapRequest};
+///
+/// struct Kms { /* a client of your own */ }
+///
+/// impl MasterKeyProvider for Kms {
+///     fn wrap_key<'a>(&'a self, request: WrapRequest<'a>) -> Answer<'a, Result<Vec<u8>, ProviderError>> {
+///         Answer::later(async move {
+///             # let _ = request;
+///             // Send request.data_key().expose_secret(), bound to request.associated_data().
+///             # Ok(Vec::new())
+///         })
+///     }
+///
+///     fn unwrap_key<'a>(&'a self, request: UnwrapRequest<'a>) -> Answer<'a, Result<DataKey, ProviderError>> {
+///         Answer::later(async move {
+///             // Send request.body(), bound to request.associated_data().
+///             # let _ = request;
+///             # let mut plaintext = [0; 32];
+///             Ok(DataKey::from_bytes(&mut plaintext)?)
+///         })
+///     }
+/// }
+/// ```
+///
+/// A provider that answers a wrong data key cannot make a row open wrongly: the envelope's mac is
+/// checked under whatever it answers.
+pub trait MasterKeyProvider: Send + Sync {
+    /// Wraps the data key of a request; answers the body of the wrapped key, 1 to 65,534 bytes.
+    fn wrap_key<'a>(
+        &'a self,
+        request: WrapRequest<'a>,
+    ) -> Answer<'a, Result<Vec<u8>, ProviderError>>;
+
+    /// Unwraps the body of a wrapped key.
+    fn unwrap_key<'a>(
+        &'a self,
+        request: UnwrapRequest<'a>,
+    ) -> Answer<'a, Result<DataKey, ProviderError>>;
+
+    /// The kind of wrap it makes, and the only one it is asked to unwrap.
+    fn kind(&self) -> WrapKind {
+        WrapKind::Provider
+    }
+
+    /// Whether a body of its kind, wrapped under its key id, is as it would make one today; told
+    /// from public bytes alone. Where it answers false, a rewrap renews the wrap.
+    ///
+    /// The default is true. A master key in memory compares the check value; a provider whose
+    /// service versions the key behind one id can compare the version.
+    fn is_current(&self, body: &[u8]) -> bool {
+        let _ = body;
+        true
+    }
+}
+
+macro_rules! forward {
+    ($($pointer:ty),*) => {$(
+        impl<P: MasterKeyProvider + ?Sized> MasterKeyProvider for $pointer {
+            fn wrap_key<'a>(
+                &'a self,
+                request: WrapRequest<'a>,
+            ) -> Answer<'a, Result<Vec<u8>, ProviderError>> {
+                (**self).wrap_key(request)
+            }
+
+            fn unwrap_key<'a>(
+                &'a self,
+                request: UnwrapRequest<'a>,
+            ) -> Answer<'a, Result<DataKey, ProviderError>> {
+                (**self).unwrap_key(request)
+            }
+
+            fn kind(&self) -> WrapKind {
+                (**self).kind()
+            }
+
+            fn is_current(&self, body: &[u8]) -> bool {
+                (**self).is_current(body)
+            }
+        }
+    )*};
+}
+
+forward!(&P, Arc<P>, Box<P>);
+
+/// What a wrap is bound to: 0x01 ‖ suite ‖ len8(key_id) ‖ commitment. On the stack.
+pub(super) struct Binding {
+    bytes: [u8; Self::MAX_LEN],
+    len: usize,
+}
+
+impl Binding {
+    /// Version, suite, a length and a key id of 128 bytes, a commitment.
+    const MAX_LEN: usize = 3 + 128 + COMMITMENT_LEN;
+
+    fn new(key_id: &KeyId, suite: Suite, commitment: &[u8; COMMITMENT_LEN]) -> Self {
+        let key_id = key_id.as_ref().as_bytes();
+        // A key id is at most 128 bytes.
+        let head = [FORMAT_VERSION, suite.id(), u8::try_from(key_id.len()).unwrap_or_default()];
+        let mut binding = Self { bytes: [0; Self::MAX_LEN], len: 0 };
+        for part in [head.as_slice(), key_id, commitment] {
+            for byte in part {
+                if let Some(place) = binding.bytes.get_mut(binding.len) {
+                    *place = *byte;
+                    binding.len = binding.len.saturating_add(1);
+                }
+            }
+        }
+        binding
+    }
+
+    pub(super) fn as_slice(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+}
+
+/// A data key to wrap, and what to bind it to.
+#[derive(Clone, Copy, Debug)]
+pub struct WrapRequest<'a> {
+    key_id: &'a KeyId,
+    suite: Suite,
+    commitment: &'a [u8; COMMITMENT_LEN],
+    data_key: &'a DataKey,
+}
+
+impl<'a> WrapRequest<'a> {
+    /// A request, for tests of providers and for callers with a transport of their own.
+    #[must_use]
+    pub const fn new(
+        key_id: &'a KeyId,
+        suite: Suite,
+        commitment: &'a [u8; COMMITMENT_LEN],
+        data_key: &'a DataKey,
+    ) -> Self {
+        Self { key_id, suite, commitment, data_key }
+    }
+
+    /// The id under which the keyring holds the provider.
+    #[must_use]
+    pub const fn key_id(&self) -> &'a KeyId {
+        self.key_id
+    }
+
+    /// The suite of the envelope.
+    #[must_use]
+    pub const fn suite(&self) -> Suite {
+        self.suite
+    }
+
+    /// The commitment of the envelope: different in every row, and public.
+    #[must_use]
+    pub const fn commitment(&self) -> &'a [u8; COMMITMENT_LEN] {
+        self.commitment
+    }
+
+    /// The data key to wrap.
+    #[must_use]
+    pub const fn data_key(&self) -> &'a DataKey {
+        self.data_key
+    }
+
+    /// What a KMS or HSM that can bind associated data binds: 36 to 163 bytes, all public.
+    ///
+    /// 0x01 (format version) ‖ suite ‖ len8(key_id) ‖ commitment
+    #[must_use]
+    pub fn associated_data(&self) -> Vec<u8> {
+        self.binding().as_slice().to_vec()
+    }
+
+    pub(super) fn binding(&self) -> Binding {
+        Binding::new(self.key_id, self.suite, self.commitment)
+    }
+}
+
+/// A wrapped key to unwrap, and what it was bound to.
+#[derive(Clone, Copy, Debug)]
+pub struct UnwrapRequest<'a> {
+    key_id: &'a KeyId,
+    suite: Suite,
+    commitment: &'a [u8; COMMITMENT_LEN],
+    body: &'a [u8],
+}
+
+impl<'a> UnwrapRequest<'a> {
+    /// A request, for tests of providers and for callers with a transport of their own.
+    #[must_use]
+    pub const fn new(
+        key_id: &'a KeyId,
+        suite: Suite,
+        commitment: &'a [u8; COMMITMENT_LEN],
+        body: &'a [u8],
+    ) -> Self {
+        Self { key_id, suite, commitment, body }
+    }
+
+    /// The id under which the keyring holds the provider.
+    #[must_use]
+    pub const fn key_id(&self) -> &'a KeyId {
+        self.key_id
+    }
+
+    /// The suite of the envelope.
+    #[must_use]
+    pub const fn suite(&self) -> Suite {
+        self.suite
+    }
+
+    /// The commitment of the envelope.
+    #[must_use]
+    pub const fn commitment(&self) -> &'a [u8; COMMITMENT_LEN] {
+        self.commitment
+    }
+
+    /// The wrapped data key, as the provider made it. Read from a database: not yet trusted.
+    #[must_use]
+    pub const fn body(&self) -> &'a [u8] {
+        self.body
+    }
+
+    /// What the wrap was bound to: the same bytes as in the [`WrapRequest`].
+    #[must_use]
+    pub fn associated_data(&self) -> Vec<u8> {
+        self.binding().as_slice().to_vec()
+    }
+
+    pub(super) fn binding(&self) -> Binding {
+        Binding::new(self.key_id, self.suite, self.commitment)
+    }
+}
+
+/// Why a provider did not wrap or unwrap.
+///
+/// Its message and its source are shown to operators: neither may hold a secret.
+pub struct ProviderError {
+    kind: ProviderErrorKind,
+    retry_after: Option<Duration>,
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+/// What an operator can do about a [`ProviderError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ProviderErrorKind {
+    /// The service does not know the key.
+    NotFound,
+    /// The service knows the key and refuses us.
+    Denied,
+    /// The key is disabled or pending deletion at the service.
+    Disabled,
+    /// Too many requests. Transient.
+    Throttled,
+    /// The service did not answer, or answered that it cannot now. Transient.
+    Unavailable,
+    /// Other key material under this id than the one that wrapped.
+    WrongKeyMaterial,
+    /// The wrapped key is not one this key made, for this row: altered, or moved here.
+    Rejected,
+    /// Anything else.
+    Other,
+}
+
+impl ProviderErrorKind {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotFound => "the service does not know the key",
+            Self::Denied => "the service denied access to the key",
+            Self::Disabled => "the key is disabled at the service",
+            Self::Throttled => "too many requests",
+            Self::Unavailable => "the service is unavailable",
+            Self::WrongKeyMaterial => "other key material under this id",
+            Self::Rejected => "the wrapped key was rejected",
+            Self::Other => "the provider failed",
+        }
+    }
+}
+
+impl ProviderError {
+    /// An error of a kind, and what caused it.
+    #[must_use]
+    pub fn new(kind: ProviderErrorKind, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { kind, retry_after: None, source: Some(source.into()) }
+    }
+
+    /// The same error, with the wait that the service asked for.
+    #[must_use]
+    pub fn with_retry_after(self, wait: Duration) -> Self {
+        Self { retry_after: Some(wait), ..self }
+    }
+
+    /// What kind of error it is.
+    #[must_use]
+    pub fn kind(&self) -> ProviderErrorKind {
+        self.kind
+    }
+
+    /// How long the service asked to wait, if it did.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    /// Whether the same call may go through later: [`Throttled`](ProviderErrorKind::Throttled) or
+    /// [`Unavailable`](ProviderErrorKind::Unavailable).
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(self.kind, ProviderErrorKind::Throttled | ProviderErrorKind::Unavailable)
+    }
+}
+
+impl From<ProviderErrorKind> for ProviderError {
+    fn from(kind: ProviderErrorKind) -> Self {
+        Self { kind, retry_after: None, source: None }
+    }
+}
+
+impl From<KeyError> for ProviderError {
+    /// What a service answered is not a data key.
+    fn from(error: KeyError) -> Self {
+        Self::new(ProviderErrorKind::Rejected, error)
+    }
+}
+
+impl fmt::Display for ProviderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind.as_str())
+    }
+}
+
+impl fmt::Debug for ProviderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, retry_after, source } = self;
+        f.debug_struct("ProviderError")
+            .field("kind", kind)
+            .field("retry_after", retry_after)
+            .field("source", source)
+            .finish()
+    }
+}
+
+impl Error for ProviderError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_ref().map(|source| {
+            let source: &(dyn Error + 'static) = &**source;
+            source
+        })
+    }
+}

@@ -1,0 +1,48 @@
+#![doc = include_str!("../README.md")]
+#![no_std]
+#![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+extern crate alloc;
+
+// Words: public names and sizes; nothing that runs.
+mod context;
+mod format_error;
+mod key_id;
+mod suite;
+mod wrapped_key;
+
+// Public bytes: layout, parse, encode. May be logged, stored, fuzzed.
+mod envelope;
+
+// Secrets: wiped, redacted, used.
+mod cipher;
+mod secret;
+
+// Keys: what a key is; wrap and unwrap.
+mod keys;
+
+// Verbs: prepare, seal, verify, open; then what happens over a lifetime.
+mod rewrapping;
+pub mod sealing;
+
+// The book: the format, the threat model, the reasons, and how to run and extend it.
+pub mod docs;
+
+pub use context::{ContextError, EncryptionContext};
+pub use envelope::Envelope;
+pub use format_error::{Field, FormatError};
+pub use key_id::KeyId;
+pub use keys::KeyError;
+pub use keys::answer::Answer;
+pub use keys::data_key::DataKey;
+pub use keys::keyring::{KeyState, Keyring, KeyringError, LineProblem};
+pub use keys::master_key::MasterKey;
+pub use keys::provider::{
+    MasterKeyProvider, ProviderError, ProviderErrorKind, UnwrapRequest, WrapRequest,
+};
+pub use rewrapping::RewrapError;
+pub use sealing::{OpenError, SealError};
+pub use secret::Secret;
+pub use suite::Suite;
+pub use wrapped_key::{WrapKind, WrappedKey};

@@ -1,0 +1,262 @@
+//! What happens to an envelope over time: new master key, payload untouched.
+
+use alloc::vec::Vec;
+
+use subtle::ConstantTimeEq;
+use thiserror::Error;
+
+use crate::envelope::{Envelope, Payload};
+use crate::format_error::FormatError;
+use crate::key_id::KeyId;
+use crate::keys::answer::Answer;
+use crate::keys::data_key::DataKey;
+use crate::keys::keyring::{Keyring, UsableKey};
+use crate::keys::provider::{ProviderError, ProviderErrorKind, UnwrapRequest};
+use crate::sealing::{List, OpenError, WrapFailure, mac};
+use crate::secret::{wipe_stack_after, wipe_stack_after_polls};
+use crate::wrapped_key::{Wrap, WrappedKey};
+
+impl Keyring {
+    /// Wraps an envelope's data key anew, for the primary and every escrow key; none if it
+    /// [is current](Self::is_current) already.
+    ///
+    /// Checks the mac before it touches anything, and unwraps what it has wrapped before it
+    /// returns it. Needs no context, draws no randomness, and leaves commitment, iv, tag and
+    /// ciphertext as they are. Over local keys the same envelope always becomes the same bytes, so
+    /// two workers that race write the same row. Store the result where the old envelope still is
+    /// (compare and swap); until then nothing has happened.
+    ///
+    /// The whole list of wraps is replaced: an escrow key that this keyring lacks loses its wrap.
+    /// All processes should share one keyring text.
+    ///
+    /// # Errors
+    ///
+    /// [`RewrapError`]; the old envelope is still good for what it was good for.
+    pub fn rewrap(&self, envelope: &Envelope) -> Result<Option<Envelope>, RewrapError> {
+        if self.is_current(envelope) {
+            return Ok(None);
+        }
+        wipe_stack_after(|| {
+            let data_key = self.unwrap_now(envelope)?;
+            let wraps = self.wrap_now(envelope.suite(), envelope.commitment(), &data_key)?;
+            for (key, wrapped) in self.sealing_keys().zip(wraps.wrapped_keys()) {
+                let answer = key.provider.unwrap_key(request(envelope, wrapped)).into_now();
+                check_wrap(key, answer, &data_key)?;
+            }
+            envelope.with_wraps(&data_key, wraps.iter()).map(Some)
+        })
+    }
+
+    /// [`rewrap`](Self::rewrap) over remote keys. A service that does not wrap deterministically
+    /// answers other bytes each time.
+    ///
+    /// # Errors
+    ///
+    /// As `rewrap`, without [`RewrapError::WouldBlock`].
+    pub fn rewrap_async<'a>(
+        &'a self,
+        envelope: &'a Envelope,
+    ) -> Answer<'a, Result<Option<Envelope>, RewrapError>> {
+        if self.is_current(envelope) {
+            return Answer::now(Ok(None));
+        }
+        Answer::later(wipe_stack_after_polls(async move {
+            let data_key = self.unwrap_later(envelope).await?;
+            let wraps = self.wrap_later(envelope.suite(), envelope.commitment(), &data_key).await?;
+            for (key, wrapped) in self.sealing_keys().zip(wraps.wrapped_keys()) {
+                let answer = key.provider.unwrap_key(request(envelope, wrapped)).await;
+                check_wrap(key, Some(answer), &data_key)?;
+            }
+            envelope.with_wraps(&data_key, wraps.iter()).map(Some)
+        }))
+    }
+
+    /// Whether the envelope is wrapped as this keyring would wrap it: for exactly the primary and
+    /// the escrow keys, in this order, by the material they have here. Told from public bytes
+    /// alone; the exact negation of "[`rewrap`](Self::rewrap) returns another envelope".
+    #[must_use]
+    pub fn is_current(&self, envelope: &Envelope) -> bool {
+        let mut wraps = envelope.wraps();
+        self.sealing_keys().all(|key| wraps.next().is_some_and(|wrap| is_current_wrap(key, &wrap)))
+            && wraps.next().is_none()
+    }
+}
+
+fn is_current_wrap(key: &UsableKey, wrap: &Wrap<'_>) -> bool {
+    wrap.key_id == key.key_id.as_ref()
+        && wrap.kind == key.provider.kind()
+        && key.provider.is_current(wrap.body)
+}
+
+fn request<'a>(envelope: &'a Envelope, wrapped: &'a WrappedKey) -> UnwrapRequest<'a> {
+    let (suite, commitment) = (envelope.suite(), envelope.commitment());
+    UnwrapRequest::new(wrapped.key_id(), suite, commitment, wrapped.body())
+}
+
+/// Whether a key unwraps what it has just wrapped.
+fn check_wrap(
+    key: &UsableKey,
+    answer: Option<Result<DataKey, ProviderError>>,
+    data_key: &DataKey,
+) -> Result<(), RewrapError> {
+    let key_id = key.key_id.clone();
+    match answer {
+        Some(Ok(found)) if found.expose_secret().ct_eq(data_key.expose_secret()).into() => Ok(()),
+        Some(Err(source)) if !is_verdict(&source) => Err(RewrapError::Provider { key_id, source }),
+        Some(_) => Err(RewrapError::Unverified { key_id }),
+        None => Err(RewrapError::WouldBlock { key_id }),
+    }
+}
+
+/// Whether a provider says that the wrap is bad, and not that it could not tell.
+fn is_verdict(error: &ProviderError) -> bool {
+    matches!(error.kind(), ProviderErrorKind::Rejected | ProviderErrorKind::WrongKeyMaterial)
+}
+
+impl Envelope {
+    /// [`Keyring::rewrap`] for a caller who has the data key unwrapped and wrapped in a way of his
+    /// own. The wraps replace those of the envelope.
+    ///
+    /// # Errors
+    ///
+    /// [`RewrapError::EnvelopeAltered`] when it is not the data key of this envelope, or something
+    /// before the ciphertext was altered; [`RewrapError::InvalidWraps`] when there are no wraps,
+    /// more than eight, or two under one key id.
+    pub fn rewrapped(
+        &self,
+        data_key: &DataKey,
+        wraps: Vec<WrappedKey>,
+    ) -> Result<Self, RewrapError> {
+        wipe_stack_after(|| {
+            if !self.is_intact(data_key) {
+                return Err(RewrapError::EnvelopeAltered);
+            }
+            self.with_wraps(data_key, wraps.iter().map(WrappedKey::as_wrap))
+        })
+    }
+
+    /// The same commitment, iv, tag and ciphertext under other wraps.
+    fn with_wraps<'w>(
+        &self,
+        data_key: &DataKey,
+        wraps: impl Iterator<Item = Wrap<'w>> + Clone,
+    ) -> Result<Self, RewrapError> {
+        let room = Self::front_len(wraps.clone().map(|w| (w.key_id.len(), w.body.len())));
+        let payload = Payload::copied(room, self.ciphertext());
+        let (iv, tag) = (self.iv(), self.tag());
+        let mac = |head: &[u8]| mac(data_key, head, iv, tag);
+        Self::assemble(self.suite(), wraps, self.commitment(), iv, tag, payload, mac)
+            .map_err(|source| RewrapError::InvalidWraps { source })
+    }
+}
+
+/// Why an envelope was not rewrapped. It is as it was.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RewrapError {
+    /// None of the envelope's keys is in the keyring.
+    #[error("none of its keys is in the keyring: {}", List(key_ids))]
+    #[non_exhaustive]
+    UnknownKey {
+        /// The keys that the envelope names.
+        key_ids: Vec<KeyId>,
+    },
+    /// The only keys that could unwrap it are disabled in the keyring, or at the service.
+    #[error("key {key_id} is disabled")]
+    #[non_exhaustive]
+    KeyDisabled {
+        /// The first of them.
+        key_id: KeyId,
+    },
+    /// A key that could unwrap it is destroyed, and no other is left: it is gone for good.
+    #[error("key {key_id} was destroyed: what only it could open is gone for good")]
+    #[non_exhaustive]
+    KeyDestroyed {
+        /// The key.
+        key_id: KeyId,
+    },
+    /// The keyring has other material under this id than what wrapped; or the row was altered.
+    #[error(
+        "key {key_id} has other material here than where this was sealed, or the row was altered"
+    )]
+    #[non_exhaustive]
+    WrongKeyMaterial {
+        /// The key.
+        key_id: KeyId,
+    },
+    /// The wrapped key was altered, or belongs to another row.
+    #[error("the wrapped key of {key_id} was altered or belongs to another row")]
+    #[non_exhaustive]
+    WrapAltered {
+        /// The key.
+        key_id: KeyId,
+    },
+    /// Something before the ciphertext was altered. To rewrap it would bless that.
+    #[error("the envelope was altered")]
+    EnvelopeAltered,
+    /// A key did not unwrap or did not wrap the data key.
+    #[error("key {key_id} failed: {source}")]
+    #[non_exhaustive]
+    Provider {
+        /// The key.
+        key_id: KeyId,
+        /// What its provider said.
+        source: ProviderError,
+    },
+    /// A remote key, asked by a verb that does not wait.
+    #[error("key {key_id} is remote: use rewrap_async")]
+    #[non_exhaustive]
+    WouldBlock {
+        /// The key.
+        key_id: KeyId,
+    },
+    /// A key did not unwrap to the same data key what it had just wrapped.
+    #[error("key {key_id} does not unwrap what it has just wrapped")]
+    #[non_exhaustive]
+    Unverified {
+        /// The key.
+        key_id: KeyId,
+    },
+    /// Wraps that do not make an envelope: none, more than eight, or two under one key id.
+    #[error("the wrapped keys do not make an envelope: {source}")]
+    #[non_exhaustive]
+    InvalidWraps {
+        /// What is wrong with them.
+        source: FormatError,
+    },
+}
+
+impl RewrapError {
+    /// Whether the same call may go through later.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Provider { source, .. } if source.is_transient())
+    }
+}
+
+impl From<WrapFailure> for RewrapError {
+    fn from(WrapFailure { key_id, source }: WrapFailure) -> Self {
+        match source {
+            Some(source) => Self::Provider { key_id, source },
+            None => Self::WouldBlock { key_id },
+        }
+    }
+}
+
+impl From<OpenError> for RewrapError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::UnknownKey { key_ids } => Self::UnknownKey { key_ids },
+            OpenError::KeyDisabled { key_id } => Self::KeyDisabled { key_id },
+            OpenError::KeyDestroyed { key_id } => Self::KeyDestroyed { key_id },
+            OpenError::WrongKeyMaterial { key_id } => Self::WrongKeyMaterial { key_id },
+            OpenError::WrapAltered { key_id } => Self::WrapAltered { key_id },
+            OpenError::Provider { key_id, source } => Self::Provider { key_id, source },
+            OpenError::WouldBlock { key_id } => Self::WouldBlock { key_id },
+            // The last two tell of a payload, which a rewrap does not look at.
+            OpenError::EnvelopeAltered | OpenError::ContextMismatch | OpenError::PayloadAltered => {
+                Self::EnvelopeAltered
+            }
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Why a credential was not sealed or not opened.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use thiserror::Error;
+
+use super::WrapFailure;
+use crate::format_error::FormatError;
+use crate::key_id::KeyId;
+use crate::keys::keyring::Keyring;
+use crate::keys::provider::{ProviderError, ProviderErrorKind};
+
+/// Why a credential was not sealed. Nothing was stored or lost.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SealError {
+    /// The randomness source failed, or answered zeros.
+    #[error("the randomness source failed")]
+    Random,
+    /// More than 16 MiB (16,777,216 bytes).
+    #[error("a credential of more than 16777216 bytes")]
+    TooLong,
+    /// A key did not wrap the data key.
+    #[error("key {key_id} did not wrap: {source}")]
+    #[non_exhaustive]
+    Provider {
+        /// The key.
+        key_id: KeyId,
+        /// What its provider said.
+        source: ProviderError,
+    },
+    /// A remote key, asked by a verb that does not wait.
+    #[error("key {key_id} is remote: seal with seal_async")]
+    #[non_exhaustive]
+    WouldBlock {
+        /// The key.
+        key_id: KeyId,
+    },
+}
+
+impl SealError {
+    /// Whether the same call may go through later.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Provider { source, .. } if source.is_transient())
+    }
+
+    /// A keyring's wraps that do not make an envelope: it has 1 to 8 keys, no two of one id.
+    pub(super) fn impossible(keyring: &Keyring, error: FormatError) -> Self {
+        let source = ProviderError::new(ProviderErrorKind::Other, error);
+        Self::Provider { key_id: keyring.primary().clone(), source }
+    }
+}
+
+impl From<WrapFailure> for SealError {
+    fn from(WrapFailure { key_id, source }: WrapFailure) -> Self {
+        match source {
+            Some(source) => Self::Provider { key_id, source },
+            None => Self::WouldBlock { key_id },
+        }
+    }
+}
+
+/// Why an envelope was not opened, or not verified. Nothing of it was changed.
+///
+/// Telling the variants apart is safe: each follows from public bytes, or is the verdict of a MAC
+/// that an attacker without the key cannot aim at. [`crate::docs::operations`] has a table from
+/// each to an HTTP status, an alert and what to do.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// None of the envelope's keys is in the keyring.
+    #[error("none of its keys is in the keyring: {}", List(key_ids))]
+    #[non_exhaustive]
+    UnknownKey {
+        /// The keys that the envelope names.
+        key_ids: Vec<KeyId>,
+    },
+    /// The only keys that could open it are disabled in the keyring, or at the service.
+    #[error("key {key_id} is disabled")]
+    #[non_exhaustive]
+    KeyDisabled {
+        /// The first of them.
+        key_id: KeyId,
+    },
+    /// A key that could open it is destroyed, and no other is left: it is gone for good.
+    #[error("key {key_id} was destroyed: what only it could open is gone for good")]
+    #[non_exhaustive]
+    KeyDestroyed {
+        /// The key.
+        key_id: KeyId,
+    },
+    /// The keyring has other material under this id than what wrapped; or the row was altered.
+    #[error(
+        "key {key_id} has other material here than where this was sealed, or the row was altered"
+    )]
+    #[non_exhaustive]
+    WrongKeyMaterial {
+        /// The key.
+        key_id: KeyId,
+    },
+    /// The wrapped key was altered, or belongs to another row.
+    #[error("the wrapped key of {key_id} was altered or belongs to another row")]
+    #[non_exhaustive]
+    WrapAltered {
+        /// The key.
+        key_id: KeyId,
+    },
+    /// Something before the ciphertext was altered: a wrap added, stripped or exchanged, the iv,
+    /// the tag, the mac. Or a provider answered another data key.
+    #[error("the envelope was altered")]
+    EnvelopeAltered,
+    /// Sealed for another context: a row moved between tenants, or a context built differently.
+    #[error("sealed for another context")]
+    ContextMismatch,
+    /// The ciphertext was altered.
+    #[error("the payload was altered")]
+    PayloadAltered,
+    /// A key did not unwrap the data key.
+    #[error("key {key_id} did not unwrap: {source}")]
+    #[non_exhaustive]
+    Provider {
+        /// The key.
+        key_id: KeyId,
+        /// What its provider said.
+        source: ProviderError,
+    },
+    /// A remote key, asked by a verb that does not wait.
+    #[error("key {key_id} is remote: use the async form of this call")]
+    #[non_exhaustive]
+    WouldBlock {
+        /// The key.
+        key_id: KeyId,
+    },
+}
+
+impl OpenError {
+    /// Whether the same call may go through later.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Provider { source, .. } if source.is_transient())
+    }
+
+    pub(super) fn from_provider(key_id: KeyId, source: ProviderError) -> Self {
+        match source.kind() {
+            ProviderErrorKind::WrongKeyMaterial => Self::WrongKeyMaterial { key_id },
+            ProviderErrorKind::Rejected => Self::WrapAltered { key_id },
+            ProviderErrorKind::Disabled => Self::KeyDisabled { key_id },
+            _ => Self::Provider { key_id, source },
+        }
+    }
+}
+
+/// Key ids, separated by commas.
+pub(crate) struct List<'a>(pub(crate) &'a [KeyId]);
+
+impl fmt::Display for List<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, key_id) in self.0.iter().enumerate() {
+            let separator = if i == 0 { "" } else { ", " };
+            write!(f, "{separator}{key_id}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,83 @@
+//! The ciphers an envelope can be sealed with.
+
+use core::fmt;
+use core::str::FromStr;
+
+use crate::format_error::{Field, FormatError};
+
+/// The version of the format: in the prefix of an envelope, and the first byte each wrap binds.
+pub(crate) const FORMAT_VERSION: u8 = 0x01;
+/// Bytes of a key: payload key, wrapping key, data key, master key.
+pub(crate) const KEY_LEN: usize = 32;
+/// Bytes of an iv (nonce).
+pub(crate) const IV_LEN: usize = 12;
+/// Bytes of an AEAD tag.
+pub(crate) const TAG_LEN: usize = 16;
+/// Bytes of the commitment to data key, suite, iv and context.
+pub(crate) const COMMITMENT_LEN: usize = 32;
+/// Bytes of the mac over everything before the ciphertext.
+pub(crate) const MAC_LEN: usize = 16;
+/// The longest plaintext, and so the longest ciphertext: 16 MiB.
+pub(crate) const MAX_PLAINTEXT_LEN: usize = 16 * 1024 * 1024;
+
+/// The cipher of an envelope: it seals the payload, and each local wrap of the data key.
+///
+/// Both suites have a key of 32 bytes, an iv of 12 and a tag of 16. The suite goes into every
+/// derivation, so an envelope relabelled with the other suite does not open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Suite {
+    /// AES-256-GCM (NIST SP 800-38D): id 0x01, text name `a256gcm`. The default.
+    #[default]
+    Aes256Gcm,
+    /// ChaCha20-Poly1305 (RFC 8439): id 0x02, text name `c20p`. Constant time without AES
+    /// instructions.
+    ChaCha20Poly1305,
+}
+
+impl Suite {
+    /// The byte that names the suite in the binary form.
+    #[must_use]
+    pub const fn id(self) -> u8 {
+        match self {
+            Self::Aes256Gcm => 0x01,
+            Self::ChaCha20Poly1305 => 0x02,
+        }
+    }
+
+    /// The name in the text form; the same as its `Display`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Aes256Gcm => "a256gcm",
+            Self::ChaCha20Poly1305 => "c20p",
+        }
+    }
+
+    pub(crate) const fn from_id(id: u8) -> Option<Self> {
+        match id {
+            0x01 => Some(Self::Aes256Gcm),
+            0x02 => Some(Self::ChaCha20Poly1305),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Suite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Suite {
+    type Err = FormatError;
+
+    /// Reads the text name, case-sensitively.
+    fn from_str(name: &str) -> Result<Self, FormatError> {
+        match name {
+            "a256gcm" => Ok(Self::Aes256Gcm),
+            "c20p" => Ok(Self::ChaCha20Poly1305),
+            _ => Err(FormatError::malformed(Field::Suite, "a256gcm or c20p", 0)),
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! A data key as one master key wrapped it.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::format_error::{Field, FormatError};
+use crate::key_id::KeyId;
+
+/// The most wrapped keys an envelope holds: one primary and seven escrows.
+pub(crate) const MAX_WRAPS: usize = 8;
+/// The longest body: a u16 counts the kind byte and the body.
+const MAX_BODY_LEN: usize = 65_534;
+/// Bytes of a local wrap's body: check(4) ‖ salt(24) ‖ wrapped data key(32) ‖ tag(16).
+pub(crate) const LOCAL_BODY_LEN: usize = 76;
+
+/// How a data key was wrapped, and so which body stands in the [`WrappedKey`].
+///
+/// An entry of a keyring accepts one kind only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum WrapKind {
+    /// 0x01: under a [`MasterKey`](crate::MasterKey) held in memory; the body is 76 bytes.
+    Local,
+    /// 0x02: the opaque answer of a KMS, an HSM or the like.
+    Provider,
+    /// 0x03: reserved for HPKE with X-Wing. Parsed, refused when used.
+    Hpke,
+    /// 0x80 to 0xff: private use, for providers of your own. Made by [`WrapKind::from_byte`].
+    #[non_exhaustive]
+    Private(u8),
+    /// 0x04 to 0x7f: not assigned. Parsed, refused when used.
+    #[non_exhaustive]
+    Unassigned(u8),
+}
+
+impl WrapKind {
+    /// The kind that a byte names; none for 0x00.
+    #[must_use]
+    pub const fn from_byte(byte: u8) -> Option<Self> {
+        match byte {
+            0x00 => None,
+            0x01 => Some(Self::Local),
+            0x02 => Some(Self::Provider),
+            0x03 => Some(Self::Hpke),
+            0x80.. => Some(Self::Private(byte)),
+            _ => Some(Self::Unassigned(byte)),
+        }
+    }
+
+    /// The byte that names the kind in an envelope.
+    #[must_use]
+    pub const fn byte(self) -> u8 {
+        match self {
+            Self::Local => 0x01,
+            Self::Provider => 0x02,
+            Self::Hpke => 0x03,
+            Self::Private(byte) | Self::Unassigned(byte) => byte,
+        }
+    }
+
+    /// Whether this release can have a provider for it.
+    pub(crate) const fn is_usable(self) -> bool {
+        matches!(self, Self::Local | Self::Provider | Self::Private(_))
+    }
+}
+
+impl fmt::Display for WrapKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local => f.pad("local"),
+            Self::Provider => f.pad("provider"),
+            Self::Hpke => f.pad("hpke"),
+            Self::Private(byte) => write!(f, "private-{byte:#04x}"),
+            Self::Unassigned(byte) => write!(f, "unassigned-{byte:#04x}"),
+        }
+    }
+}
+
+/// A data key as one master key wrapped it: what a provider answers, under the id of its key.
+///
+/// Everything in it is public.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct WrappedKey {
+    key_id: KeyId,
+    kind: WrapKind,
+    body: Vec<u8>,
+}
+
+impl WrappedKey {
+    /// Puts a provider's answer under the id of its key. The body is 1 to 65,534 bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`FormatError::Malformed`] when the body is empty or too long for an envelope.
+    pub fn new(key_id: KeyId, kind: WrapKind, body: &[u8]) -> Result<Self, FormatError> {
+        Self::from_vec(key_id, kind, body.to_vec())
+    }
+
+    pub(crate) fn from_vec(
+        key_id: KeyId,
+        kind: WrapKind,
+        body: Vec<u8>,
+    ) -> Result<Self, FormatError> {
+        if !(1..=MAX_BODY_LEN).contains(&body.len()) {
+            let expected = "a body of 1 to 65534 bytes";
+            return Err(FormatError::malformed(Field::WrappedKey, expected, 0));
+        }
+        Ok(Self { key_id, kind, body })
+    }
+
+    /// The id of the master key that wrapped it.
+    #[must_use]
+    pub fn key_id(&self) -> &KeyId {
+        &self.key_id
+    }
+
+    /// How it was wrapped.
+    #[must_use]
+    pub fn kind(&self) -> WrapKind {
+        self.kind
+    }
+
+    /// The wrapped data key, in the form that its kind prescribes.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    pub(crate) fn as_wrap(&self) -> Wrap<'_> {
+        Wrap { key_id: self.key_id.as_ref(), kind: self.kind, body: &self.body }
+    }
+}
+
+/// A wrapped key where it lies, inside an envelope or a [`WrappedKey`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wrap<'a> {
+    pub(crate) key_id: &'a str,
+    pub(crate) kind: WrapKind,
+    pub(crate) body: &'a [u8],
+}
+
+impl<'a> Wrap<'a> {
+    /// Takes kind ‖ body apart; none where the kind is 0 or there is no body.
+    pub(crate) fn parse(key_id: &'a str, wrapped: &'a [u8]) -> Option<Self> {
+        let (kind, body) = wrapped.split_first()?;
+        let kind = WrapKind::from_byte(*kind)?;
+        (!body.is_empty()).then_some(Self { key_id, kind, body })
+    }
+
+    pub(crate) fn to_wrapped_key(self) -> Result<WrappedKey, FormatError> {
+        WrappedKey::new(KeyId::try_from(self.key_id)?, self.kind, self.body)
+    }
+}
