@@ -1,0 +1,273 @@
+//! What the crate does with the heap: how often it allocates, and that nothing it frees still
+//! holds a secret.
+//!
+//! The allocator counts, and searches each block for known secrets when it is freed or moved.
+
+#![expect(
+    unsafe_code,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "an allocator is unsafe by nature, and a test may panic"
+)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::convert::Infallible;
+
+use rand_core::{TryCryptoRng, TryRng};
+use sealwax::{
+    DataKey, EncryptionContext, Envelope, Keyring, MasterKey, OpenError, Secret, Suite, sealing,
+};
+
+/// Eight bytes each: the shortest fragment that counts as left behind.
+const CANARIES: [[u8; 8]; 4] = [
+    *b"sk-CANAR",
+    *b"\xd0\xd1\xd2\xd3\xd4\xd5\xd6\xd7",
+    *b"\xe0\xe1\xe2\xe3\xe4\xe5\xe6\xe7",
+    *b"swk1_4OH",
+];
+/// A credential of 52 bytes that starts with the first canary.
+const CREDENTIAL: &str = "sk-CANARY-0123456789abcdefghijklmnopqrstuvwxyzABCDEF";
+/// The data key that [`Drawn`] yields starts with the second canary.
+const DATA_KEY: u8 = 0xd0;
+/// The master key of [`keyring`] starts with the third; its text form with the fourth.
+const MASTER_KEY: u8 = 0xe0;
+
+struct Watching;
+
+thread_local! {
+    // Per thread: the test harness has threads of its own.
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+    static FREED_SECRETS: Cell<usize> = const { Cell::new(0) };
+}
+
+impl Watching {
+    fn count() {
+        let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+    }
+
+    /// # Safety
+    ///
+    /// `block` is allocated with this layout. What was never written to reads as anything; this
+    /// test runs where that is harmless.
+    unsafe fn search(block: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        let block = unsafe { std::slice::from_raw_parts(block.cast_const(), layout.size()) };
+        if block.windows(8).any(|window| CANARIES.iter().any(|canary| canary == window)) {
+            let _ = FREED_SECRETS.try_with(|count| count.set(count.get() + 1));
+        }
+    }
+}
+
+// SAFETY: the system's allocator does the work.
+unsafe impl GlobalAlloc for Watching {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        Self::count();
+        // SAFETY: the caller's promise is passed on. Zeroed, so that `search` reads what is there.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        Self::count();
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        Self::count();
+        // SAFETY: the caller's promise is passed on; the block is still allocated.
+        unsafe {
+            Self::search(block, layout);
+            System.realloc(block, layout, new_size)
+        }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise is passed on; the block is still allocated.
+        unsafe {
+            Self::search(block, layout);
+            System.dealloc(block, layout);
+        }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Watching = Watching;
+
+/// Counts up from [`DATA_KEY`].
+struct Drawn;
+
+impl TryRng for Drawn {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(4)
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(4)
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        for (byte, value) in bytes.iter_mut().zip(DATA_KEY..) {
+            *byte = value;
+        }
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for Drawn {}
+
+/// 32 bytes that count up.
+fn counting(first: u8) -> Vec<u8> {
+    (0..32).map(|i| first.wrapping_add(i)).collect()
+}
+
+fn master_key(first: u8) -> MasterKey {
+    MasterKey::from_bytes(&mut counting(first)).unwrap()
+}
+
+fn keyring(suite: Suite) -> Keyring {
+    Keyring::new("prod".parse().unwrap(), master_key(MASTER_KEY)).with_suite(suite)
+}
+
+fn context() -> EncryptionContext {
+    EncryptionContext::new([("tenant", "acme"), ("provider", "openai"), ("row", "1")]).unwrap()
+}
+
+/// Runs `work`; answers what it gave, and how often it allocated.
+fn allocations<T>(work: impl FnOnce() -> T) -> (T, usize) {
+    let before = ALLOCATIONS.get();
+    let done = work();
+    (done, ALLOCATIONS.get() - before)
+}
+
+/// Runs `work`, drops what it gave, and answers how many freed blocks still held a secret.
+fn freed_secrets<T>(work: impl FnOnce() -> T) -> usize {
+    let before = FREED_SECRETS.get();
+    drop(work());
+    FREED_SECRETS.get() - before
+}
+
+#[test]
+fn each_verb_allocates_what_it_returns_and_little_more() {
+    for suite in [Suite::Aes256Gcm, Suite::ChaCha20Poly1305] {
+        let (ring, context, secret) = (keyring(suite), context(), Secret::from(CREDENTIAL));
+        // The envelope, and the body of its one wrap.
+        let (envelope, count) = allocations(|| ring.seal(&secret, &context).unwrap());
+        assert_eq!(count, 2, "seal");
+        let (_, count) = allocations(|| ring.open(&envelope, &context).unwrap());
+        assert_eq!(count, 1, "open");
+        let ((), count) = allocations(|| ring.verify(&envelope).unwrap());
+        assert_eq!(count, 0, "verify");
+        let (_, count) = allocations(|| Envelope::from_bytes(envelope.as_bytes()).unwrap());
+        assert_eq!(count, 1, "parse the binary form");
+        let text = envelope.to_string();
+        let (_, count) = allocations(|| text.parse::<Envelope>().unwrap());
+        assert_eq!(count, 1, "parse the text form");
+        let (_, count) = allocations(|| String::from(envelope.clone()));
+        assert_eq!(count, 2, "clone and encode as text");
+        let next = Keyring::new("next".parse().unwrap(), master_key(1))
+            .with_retired("prod".parse().unwrap(), master_key(MASTER_KEY))
+            .unwrap();
+        let (rewrapped, count) = allocations(|| next.rewrap(&envelope).unwrap());
+        assert_eq!((rewrapped.is_some(), count), (true, 2), "rewrap");
+        let (_, count) = allocations(|| ring.rewrap(&envelope).unwrap());
+        assert_eq!(count, 0, "rewrap of what is current");
+    }
+}
+
+#[test]
+fn no_parser_allocates_more_than_its_input() {
+    let envelope = keyring(Suite::default()).seal(&Secret::from(CREDENTIAL), &context()).unwrap();
+    let text = envelope.to_string();
+    // Whatever does not parse is refused before anything is allocated for it, or costs one buffer.
+    let mut refused = 0;
+    for cut in 0..text.len() {
+        let (parsed, count) = allocations(|| text[..cut].parse::<Envelope>());
+        // What is cut off inside the ciphertext, at a whole number of bytes, still parses.
+        refused += usize::from(parsed.is_err());
+        assert!(count <= 1, "{count} allocations for {cut} bytes");
+    }
+    assert!(refused > 200);
+    let (parsed, count) = allocations(|| ":".repeat(1 << 20).parse::<Envelope>());
+    assert_eq!((parsed.is_err(), count), (true, 1), "the one is the text itself");
+}
+
+#[test]
+fn the_search_finds_a_secret_that_is_freed() {
+    assert_eq!(freed_secrets(|| CREDENTIAL.to_owned()), 1);
+    assert_eq!(freed_secrets(|| counting(DATA_KEY)), 1);
+    assert_eq!(freed_secrets(|| counting(MASTER_KEY)), 1);
+    assert_eq!(freed_secrets(|| "swk1_4OHi4-Tl5ufo6err7O3u7w".to_owned()), 1);
+}
+
+#[test]
+fn a_secret_made_from_an_owned_source_leaves_nothing_behind() {
+    let exact = || CREDENTIAL.to_owned();
+    let roomy = || {
+        let mut text = String::with_capacity(200);
+        text.push_str(CREDENTIAL);
+        text
+    };
+    assert_eq!(freed_secrets(|| Secret::from(exact())), 0, "a string of exact size");
+    assert_eq!(freed_secrets(|| Secret::from(roomy())), 0, "a string with spare capacity");
+    assert_eq!(freed_secrets(|| Secret::from(roomy().into_bytes())), 0, "bytes");
+    // What was truncated before is still in the spare capacity.
+    let truncated = || {
+        let mut text = roomy();
+        text.truncate(4);
+        text
+    };
+    assert_eq!(freed_secrets(|| Secret::from(truncated())), 0, "what was cut off");
+    let secrecy = || secrecy::SecretString::from(exact());
+    assert_eq!(freed_secrets(|| Secret::from(secrecy())), 0, "from secrecy");
+    let into = || secrecy::SecretString::try_from(Secret::from(exact())).unwrap();
+    assert_eq!(freed_secrets(into), 0, "into secrecy");
+}
+
+#[test]
+fn no_verb_frees_a_block_that_holds_a_secret() {
+    for suite in [Suite::Aes256Gcm, Suite::ChaCha20Poly1305] {
+        let context = context();
+        let secret = Secret::from(CREDENTIAL);
+        let envelope = keyring(suite).seal_with_rng(&secret, &context, &mut Drawn).unwrap();
+        let mut altered = Vec::from(envelope.clone());
+        *altered.last_mut().unwrap() ^= 1;
+        let altered = Envelope::try_from(altered).unwrap();
+        let next = || {
+            Keyring::new("next".parse().unwrap(), master_key(1))
+                .with_retired("prod".parse().unwrap(), master_key(MASTER_KEY))
+                .unwrap()
+        };
+        let seal = || keyring(suite).seal_with_rng(&secret, &context, &mut Drawn).unwrap();
+        assert_eq!(freed_secrets(seal), 0, "seal");
+        let open = || keyring(suite).open(&envelope, &context).unwrap();
+        assert_eq!(freed_secrets(open), 0, "open");
+        let refuse = || {
+            let error = keyring(suite).open(&altered, &context).unwrap_err();
+            assert!(matches!(error, OpenError::PayloadAltered));
+        };
+        assert_eq!(freed_secrets(refuse), 0, "open what was altered");
+        assert_eq!(freed_secrets(|| next().rewrap(&envelope).unwrap().unwrap()), 0, "rewrap");
+        let draft = || sealing::prepare_with_rng(&secret, &context, suite, &mut Drawn).unwrap();
+        assert_eq!(freed_secrets(draft), 0, "prepare");
+        let data_key = || DataKey::generate_with_rng(&mut Drawn).unwrap();
+        assert_eq!(freed_secrets(|| Box::new(data_key())), 0, "data key");
+        let two_phases = || draft().finish(envelope.wrapped_keys().collect()).unwrap();
+        assert_eq!(freed_secrets(two_phases), 0, "two phases");
+        let master_key = || master_key(MASTER_KEY).to_text();
+        assert_eq!(freed_secrets(master_key), 0, "a master key, from bytes and as text");
+        let seal = || {
+            let ring = keyring(suite);
+            let sealed = ring.seal_async_with_rng(&secret, &context, &mut Drawn);
+            pollster::block_on(sealed).unwrap()
+        };
+        assert_eq!(freed_secrets(seal), 0, "seal, async");
+        let open = || pollster::block_on(keyring(suite).open_async(&envelope, &context)).unwrap();
+        assert_eq!(freed_secrets(open), 0, "open, async");
+        let rewrap = || pollster::block_on(next().rewrap_async(&envelope)).unwrap().unwrap();
+        assert_eq!(freed_secrets(rewrap), 0, "rewrap, async");
+    }
+}
