@@ -195,7 +195,7 @@ pub enum RewrapError {
     #[error("the envelope was altered")]
     EnvelopeAltered,
     /// A key did not unwrap or did not wrap the data key.
-    #[error("key {key_id} failed: {source}")]
+    #[error("key {key_id} did not unwrap or did not wrap")]
     #[non_exhaustive]
     Provider {
         /// The key.
@@ -218,7 +218,7 @@ pub enum RewrapError {
         key_id: KeyId,
     },
     /// Wraps that do not make an envelope: none, more than eight, or two under one key id.
-    #[error("the wrapped keys do not make an envelope: {source}")]
+    #[error("the wrapped keys do not make an envelope")]
     #[non_exhaustive]
     InvalidWraps {
         /// What is wrong with them.

@@ -6,7 +6,7 @@
 #![expect(
     unsafe_code,
     clippy::unwrap_used,
-    clippy::indexing_slicing,
+    clippy::string_slice,
     clippy::arithmetic_side_effects,
     reason = "an allocator is unsafe by nature, and a test may panic"
 )]

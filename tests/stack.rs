@@ -5,7 +5,7 @@
 //! `cargo test --release --test stack -- --nocapture`.
 
 #![cfg(all(target_os = "linux", target_arch = "x86_64", not(debug_assertions)))]
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic and print")]
+#![expect(clippy::unwrap_used, clippy::arithmetic_side_effects, reason = "a test may panic")]
 
 use std::fs::File;
 use std::hint::black_box;
@@ -18,6 +18,8 @@ const PAINTED: usize = 256 * 1024;
 /// What the crate wipes after a verb, and a little for the frames of this test above it.
 const WIPED: usize = 8 * 1024;
 const SLACK: usize = 1024;
+
+type Verb<'a> = (&'static str, Box<dyn FnMut() + 'a>);
 
 #[inline(never)]
 fn paint() {
@@ -65,7 +67,7 @@ fn no_verb_goes_deeper_than_the_wipe() {
             let wraps: Vec<_> = envelope.wrapped_keys().collect();
             let foreign = draft.finish(wraps).unwrap();
 
-            let mut verbs: Vec<(&str, Box<dyn FnMut()>)> = vec![
+            let mut verbs: Vec<Verb<'_>> = vec![
                 ("seal", Box::new(|| drop(black_box(ring.seal(&secret, &context))))),
                 ("open", Box::new(|| drop(black_box(ring.open(&envelope, &context))))),
                 ("open elsewhere", Box::new(|| drop(black_box(ring.open(&envelope, &other))))),

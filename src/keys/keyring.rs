@@ -290,7 +290,7 @@ pub enum LineProblem {
     #[error("expected a key (swk1_…) after the key id")]
     MissingKey,
     /// A third word that is not a key.
-    #[error("{source}")]
+    #[error(transparent)]
     #[non_exhaustive]
     Key {
         /// Why it is not.

@@ -22,7 +22,7 @@ pub enum SealError {
     #[error("a credential of more than 16777216 bytes")]
     TooLong,
     /// A key did not wrap the data key.
-    #[error("key {key_id} did not wrap: {source}")]
+    #[error("key {key_id} did not wrap")]
     #[non_exhaustive]
     Provider {
         /// The key.
@@ -118,7 +118,7 @@ pub enum OpenError {
     #[error("the payload was altered")]
     PayloadAltered,
     /// A key did not unwrap the data key.
-    #[error("key {key_id} did not unwrap: {source}")]
+    #[error("key {key_id} did not unwrap")]
     #[non_exhaustive]
     Provider {
         /// The key.
