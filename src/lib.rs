@@ -1,3 +1,10 @@
+// README's links lead to files; in the documentation they lead to the same pages here, because the
+// first definition of a link wins.
+//! [Format]: crate::docs::format
+//! [Threat model]: crate::docs::threat_model
+//! [Operations]: crate::docs::operations
+//! [Providers]: crate::docs::providers
+//! [Decisions]: crate::docs::decisions
 #![doc = include_str!("../README.md")]
 #![no_std]
 #![forbid(unsafe_code)]
