@@ -1,7 +1,5 @@
 //! Each example prints what its first comment says it prints.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
-
 use std::path::Path;
 use std::process::Command;
 use std::{env, fs};
