@@ -1,0 +1,153 @@
+//! Sealing in two phases, for callers with a transport of their own.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::fmt;
+
+use rand_core::TryCryptoRng;
+
+use super::SealError;
+use super::payload::{Sealing, drawn_iv};
+use crate::context::EncryptionContext;
+use crate::envelope::Envelope;
+use crate::format_error::FormatError;
+use crate::keys::data_key::DataKey;
+use crate::secret::{Secret, wipe_stack_after};
+use crate::suite::{COMMITMENT_LEN, IV_LEN, Suite};
+use crate::wrapped_key::WrappedKey;
+
+/// An envelope but for its wrapped keys, for a caller who has them wrapped in a way of his own.
+///
+/// [`prepare`] makes it, [`finish`](Self::finish) turns it into an [`Envelope`]; the data key is
+/// wiped when it is dropped.
+// In a box, so that moving the draft moves a pointer and leaves no copy of the data key behind.
+pub struct Draft(Box<Sealing>);
+
+impl Draft {
+    fn new(sealing: Sealing) -> Self {
+        Self(Box::new(sealing))
+    }
+
+    /// What is to be wrapped.
+    #[must_use]
+    pub fn data_key(&self) -> &DataKey {
+        &self.0.data_key
+    }
+
+    /// The suite it was prepared with.
+    #[must_use]
+    pub fn suite(&self) -> Suite {
+        self.0.suite
+    }
+
+    /// What a wrap is to be bound to: public, and different in every draft.
+    #[must_use]
+    pub fn commitment(&self) -> &[u8; COMMITMENT_LEN] {
+        &self.0.commitment
+    }
+
+    /// Puts the envelope together. The wraps stand in it in the order given.
+    ///
+    /// # Errors
+    ///
+    /// [`FormatError`] when there are no wraps, more than eight, or two under one key id.
+    pub fn finish(mut self, wraps: Vec<WrappedKey>) -> Result<Envelope, FormatError> {
+        wipe_stack_after(|| self.0.finish(wraps.iter().map(WrappedKey::as_wrap)))
+    }
+}
+
+impl fmt::Debug for Draft {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Draft").field("suite", &self.0.suite).finish_non_exhaustive()
+    }
+}
+
+/// A guess at the bytes before the ciphertext: two-phase callers' wraps have any size.
+const NO_ROOM: usize = 0;
+
+/// The first phase: draws a data key and encrypts. The second is [`Draft::finish`].
+///
+/// ```
+/// use sealwax::{EncryptionContext, Secret, Suite, WrapKind, WrappedKey, sealing};
+///
+/// let context = EncryptionContext::new([("tenant", "acme")])?;
+/// let draft = sealing::prepare(&Secret::from("s3cret"), &context, Suite::default())?;
+/// # fn kms_encrypt(key: &[u8; 32], bound_to: &[u8; 32]) -> Vec<u8> {
+/// #     key.iter().zip(bound_to).map(|(a, b)| a ^ b).collect()
+/// # }
+/// let body = kms_encrypt(draft.data_key().expose_secret(), draft.commitment());
+/// let wrapped = WrappedKey::new("kms/eu".parse()?, WrapKind::Provider, &body)?;
+/// let envelope = draft.finish(vec![wrapped])?;
+/// # assert_eq!(envelope.wrapped_keys().count(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// [`SealError::TooLong`] over 16 MiB, [`SealError::Random`] when the randomness source fails.
+#[cfg(feature = "getrandom")]
+pub fn prepare(
+    secret: &Secret,
+    context: &EncryptionContext,
+    suite: Suite,
+) -> Result<Draft, SealError> {
+    prepare_with_rng(secret, context, suite, &mut getrandom::SysRng)
+}
+
+/// [`prepare`] with the caller's randomness: 44 bytes in one call.
+///
+/// # Errors
+///
+/// As `prepare`.
+pub fn prepare_with_rng(
+    secret: &Secret,
+    context: &EncryptionContext,
+    suite: Suite,
+    rng: &mut (impl TryCryptoRng + ?Sized),
+) -> Result<Draft, SealError> {
+    wipe_stack_after(|| Sealing::draw(secret, context, suite, NO_ROOM, rng).map(Draft::new))
+}
+
+/// [`prepare`] over a data key that a KMS made, e.g. by a `GenerateDataKey` call.
+///
+/// It must be fresh: used for this one credential and for nothing before or after. Draws 12 bytes
+/// of randomness for the iv.
+///
+/// # Errors
+///
+/// As `prepare`.
+#[cfg(feature = "getrandom")]
+pub fn prepare_with_data_key(
+    data_key: DataKey,
+    secret: &Secret,
+    context: &EncryptionContext,
+    suite: Suite,
+) -> Result<Draft, SealError> {
+    prepare_with_data_key_and_rng(data_key, secret, context, suite, &mut getrandom::SysRng)
+}
+
+/// [`prepare_with_data_key`] with the caller's randomness: 12 bytes in one call.
+///
+/// # Errors
+///
+/// As `prepare`.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it is used up: it seals once, and is wiped where the caller's value lies"
+)]
+pub fn prepare_with_data_key_and_rng(
+    data_key: DataKey,
+    secret: &Secret,
+    context: &EncryptionContext,
+    suite: Suite,
+    rng: &mut (impl TryCryptoRng + ?Sized),
+) -> Result<Draft, SealError> {
+    wipe_stack_after(|| {
+        let mut iv = [0; IV_LEN];
+        rng.try_fill_bytes(&mut iv).map_err(|_| SealError::Random)?;
+        let iv = drawn_iv(&iv)?;
+        // A duplicate, and not the key itself: to move it would leave a copy in the caller's frame,
+        // where no wipe reaches.
+        Sealing::encrypt(data_key.duplicate(), iv, secret, context, suite, NO_ROOM).map(Draft::new)
+    })
+}
