@@ -20,6 +20,8 @@ pub(crate) use assembly::Payload;
 
 const MAGIC: [u8; 2] = *b"SW";
 const COUNT_EXPECTED: &str = "1 to 8 wrapped keys";
+const ID_EXPECTED: &str = "each key id once";
+const WRAPPED_EXPECTED: &str = "a kind other than 0 and a body of 1 to 65534 bytes";
 const CIPHERTEXT_EXPECTED: &str = "0 to 16777216 bytes";
 
 /// A sealed credential, as it stands in a column or a file. Everything in it is public.
@@ -98,7 +100,7 @@ impl Envelope {
             let at = reader.offset;
             let (key_id, _) = reader.wrap()?;
             if key_ids.contains(&key_id) {
-                return Err(FormatError::malformed(Field::KeyId, "each key id once", at));
+                return Err(FormatError::malformed(Field::KeyId, ID_EXPECTED, at));
             }
             if let Some(slot) = key_ids.get_mut(i) {
                 *slot = key_id;
@@ -264,10 +266,7 @@ impl<'a> Reader<'a> {
         )?;
         match Wrap::parse(key_id, wrapped) {
             Some(_) => Ok((key_id, wrapped)),
-            None => {
-                let expected = "a kind other than 0 and a body of 1 to 65534 bytes";
-                Err(FormatError::malformed(Field::WrappedKey, expected, at))
-            }
+            None => Err(FormatError::malformed(Field::WrappedKey, WRAPPED_EXPECTED, at)),
         }
     }
 }

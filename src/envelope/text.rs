@@ -7,13 +7,13 @@ use core::str::FromStr;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 
-use super::{CIPHERTEXT_EXPECTED, COUNT_EXPECTED, Envelope, MAGIC};
+use super::{CIPHERTEXT_EXPECTED, COUNT_EXPECTED, Envelope, ID_EXPECTED, MAGIC, WRAPPED_EXPECTED};
 use crate::format_error::{Field, FormatError};
 use crate::key_id::KeyId;
 use crate::suite::{
     COMMITMENT_LEN, FORMAT_VERSION, IV_LEN, MAC_LEN, MAX_PLAINTEXT_LEN, Suite, TAG_LEN,
 };
-use crate::wrapped_key::MAX_WRAPS;
+use crate::wrapped_key::{MAX_WRAPS, WrapKind};
 
 const PREFIX: &str = "sw1:";
 const PROOF_LEN: usize = COMMITMENT_LEN + MAC_LEN;
@@ -43,7 +43,12 @@ impl FromStr for Envelope {
                 let at = offset_in(text, wrap);
                 return Err(FormatError::malformed(Field::WrapCount, COUNT_EXPECTED, at));
             };
-            *slot = split_wrap(text, wrap)?;
+            let found = split_wrap(text, wrap)?;
+            *slot = found;
+            if parsed.iter().filter(|(key_id, ..)| *key_id == found.0).count() > 1 {
+                let at = offset_in(text, wrap);
+                return Err(FormatError::malformed(Field::KeyId, ID_EXPECTED, at));
+            }
             count = count.saturating_add(1);
         }
         let parsed = parsed.iter().take(count.into());
@@ -59,15 +64,19 @@ impl FromStr for Envelope {
             bytes.push(u8::try_from(key_id.len()).unwrap_or_default());
             bytes.extend_from_slice(key_id.as_bytes());
             bytes.extend_from_slice(&body_len.saturating_add(1).to_be_bytes());
+            let start = bytes.len();
             push_decoded(&mut bytes, text, wrapped, Field::WrappedKey)?;
+            if bytes.get(start).and_then(|kind| WrapKind::from_byte(*kind)).is_none() {
+                let at = offset_in(text, wrapped);
+                return Err(FormatError::malformed(Field::WrappedKey, WRAPPED_EXPECTED, at));
+            }
         }
         push_decoded(&mut bytes, text, proof, Field::Proof)?;
         push_decoded(&mut bytes, text, iv, Field::Iv)?;
         push_decoded(&mut bytes, text, tag, Field::Tag)?;
         push_decoded(&mut bytes, text, ciphertext, Field::Ciphertext)?;
-        // The one check of both forms. What it can still find (a key id twice, kind 0) lies in the
-        // wrapped keys.
-        Self::from_vec(bytes).map_err(|error| error.moved_to(offset_in(text, wraps)))
+        // Finds nothing any more; but one check says for both forms what an envelope is.
+        Self::from_vec(bytes)
     }
 }
 

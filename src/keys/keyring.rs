@@ -279,7 +279,7 @@ pub enum LineProblem {
     /// The first word is not a state.
     #[error("expected primary, retired, escrow, disabled or destroyed at its start")]
     UnknownState,
-    /// No second word, or one that is not a key id.
+    /// No second word, or one that is not a key id; a key (`swk1_…`) is none.
     #[error("expected a key id after the state")]
     #[non_exhaustive]
     KeyId {

@@ -4,8 +4,9 @@ use alloc::vec::Vec;
 use core::str::FromStr;
 
 use super::{Entry, Keyring, KeyringError, LineProblem, UsableKey};
+use crate::format_error::{Field, FormatError};
 use crate::key_id::KeyId;
-use crate::keys::master_key::MasterKey;
+use crate::keys::master_key::{MasterKey, TEXT_PREFIX};
 
 impl FromStr for Keyring {
     type Err = KeyringError;
@@ -72,9 +73,8 @@ fn parse_entry(entry: &str) -> Result<Parsed, LineProblem> {
         return Err(LineProblem::UnknownState);
     }
     let key_id = id
-        .ok_or(LineProblem::KeyId { source: None })?
-        .parse::<KeyId>()
-        .map_err(|error| LineProblem::KeyId { source: Some(error) })?;
+        .ok_or(LineProblem::KeyId { source: None })
+        .and_then(|id| parse_key_id(id).map_err(|e| LineProblem::KeyId { source: Some(e) }))?;
     if words.next().is_some() {
         return Err(LineProblem::ExtraWord);
     }
@@ -92,4 +92,13 @@ fn parse_entry(entry: &str) -> Result<Parsed, LineProblem> {
         "disabled" => Ok(Parsed::Other(Entry::Disabled(key_id))),
         _ => Ok(Parsed::Other(Entry::Destroyed(key_id))),
     }
+}
+
+/// A key text is made of characters that an id may have. Where the id was forgotten, the key must
+/// not become one: ids are printed.
+fn parse_key_id(id: &str) -> Result<KeyId, FormatError> {
+    if id.starts_with(TEXT_PREFIX) {
+        return Err(FormatError::malformed(Field::KeyId, "a label, and not a key", 0));
+    }
+    id.parse()
 }
