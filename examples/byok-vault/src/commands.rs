@@ -1,0 +1,43 @@
+//! One file for each command.
+
+pub mod census;
+pub mod child;
+pub mod credential;
+pub mod delete;
+pub mod keygen;
+pub mod list;
+pub mod put;
+pub mod rotate;
+pub mod run;
+
+use std::io::Write;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::cli::{Cli, Command};
+use crate::error::VaultError;
+use crate::exit::Exit;
+use crate::story;
+
+/// Does what the command line asks for, and writes results to `out`.
+///
+/// # Errors
+/// What was asked for could not be done.
+pub fn dispatch(cli: &Cli, out: &mut impl Write) -> Result<Exit, VaultError> {
+    match &cli.command {
+        None => story::tell(out),
+        Some(Command::Keygen(args)) => keygen::keygen(args, out),
+        Some(Command::Put(args)) => put::put(cli, args, out),
+        Some(Command::List(args)) => list::list(cli, args, out),
+        Some(Command::Run(args)) => run::run(cli, args),
+        Some(Command::Rotate(args)) => rotate::rotate(cli, args, out),
+        Some(Command::Census(args)) => census::census(cli, args, out),
+        Some(Command::Delete(args)) => delete::delete(cli, args, out),
+    }
+}
+
+/// Seconds since 1970: the library has no clock, so the program brings one.
+#[must_use]
+pub fn now() -> i64 {
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX)
+}

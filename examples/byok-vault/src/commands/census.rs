@@ -1,0 +1,172 @@
+//! `census`: rows by key, and whether one can be retired.
+
+use std::io::Write;
+
+use sealwax::{KeyId, KeyState};
+use serde_json::{Map, Value, json};
+
+use crate::census::{self, Verdict};
+use crate::cli::{self, Cli};
+use crate::commands::rotate;
+use crate::error::VaultError;
+use crate::exit::Exit;
+use crate::keys::Keys;
+use crate::store::{Access, Store};
+use crate::wording::{Grouped, rows};
+
+/// Counts, verifies if asked, and answers.
+///
+/// # Errors
+/// The database or the keyring failed.
+pub fn census(cli: &Cli, args: &cli::Census, out: &mut impl Write) -> Result<Exit, VaultError> {
+    let keys = if args.verify {
+        Some(Keys::load(cli.keys_file.as_deref())?)
+    } else {
+        Keys::load_if_given(cli.keys_file.as_deref())?
+    };
+    let verify_with = match (&keys, &args.retire) {
+        (Some(keys), Some(id)) if args.verify && keys.keyring.primary() != id => {
+            Some(keys.without(id)?)
+        }
+        (Some(keys), _) if args.verify => Some(keys.keyring.clone()),
+        _ => None,
+    };
+    let store = Store::open(&cli.db, Access::Read)?;
+    let keyring = keys.as_ref().map(|keys| &keys.keyring);
+    let census = census::take(&store, keyring, verify_with.as_ref(), args.retire.as_ref())?;
+
+    if args.json {
+        writeln!(out, "{:#}", as_json(&census, args.retire.as_ref()))?;
+    } else {
+        table(&census, out)?;
+        rotate::faults(census.faults(), "faulty", out)?;
+        if let Some(id) = &args.retire {
+            answer(&census, id, out)?;
+        }
+        writeln!(out, "{}", checked(&census, keyring.is_some(), args.retire.as_ref()))?;
+    }
+    Ok(match &args.retire {
+        Some(id) if census.verdict(id) == Verdict::Safe => Exit::Done,
+        Some(_) => Exit::No,
+        None => census.worst().map_or(Exit::Done, |kind| kind.exit()),
+    })
+}
+
+fn table(census: &census::Census, out: &mut impl Write) -> Result<(), VaultError> {
+    writeln!(out, "{}", rows(census.rows))?;
+    writeln!(out, "{:<24} {:<10} {:>10}  CAN BE RETIRED", "KEY", "STATE", "ROWS")?;
+    for (id, count) in &census.keys {
+        let state = count.state.map_or("-", state_word);
+        let verdict = in_words(census.verdict(id));
+        writeln!(out, "{:<24} {state:<10} {:>10}  {verdict}", id.as_ref(), Grouped(count.rows))?;
+    }
+    Ok(())
+}
+
+/// Answers `--retire`.
+///
+/// # Errors
+/// It cannot be written.
+pub fn answer(census: &census::Census, id: &KeyId, out: &mut impl Write) -> Result<(), VaultError> {
+    let verdict = census.verdict(id);
+    writeln!(out, "can {id} be retired? {}", in_words(verdict))?;
+    writeln!(out, "  next: {}", next(verdict))?;
+    Ok(())
+}
+
+fn state_word(state: KeyState) -> &'static str {
+    match state {
+        KeyState::Primary => "primary",
+        KeyState::Retired => "retired",
+        KeyState::Escrow => "escrow",
+        KeyState::Disabled => "disabled",
+        KeyState::Destroyed => "destroyed",
+        _ => "other",
+    }
+}
+
+fn in_words(verdict: Verdict) -> String {
+    match verdict {
+        Verdict::Safe => "yes, no row needs it".to_owned(),
+        Verdict::Unknown => "not known: neither a row nor the keyring names it".to_owned(),
+        Verdict::Primary => "no, it is the primary".to_owned(),
+        Verdict::Needed(count) => format!("no, {} need it", rows(count)),
+        Verdict::Untried(count) => {
+            format!("not shown: {} also name a key that stays, which was not tried", rows(count))
+        }
+        Verdict::Unreadable(count) => format!("not known: {} cannot be read", rows(count)),
+        Verdict::Unverified(count) => format!("no, {} do not verify without it", rows(count)),
+    }
+}
+
+fn next(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Safe => {
+            "once every process runs with the new keyring, change the key's line to `disabled ID`; \
+             take it away after the oldest backup that needs it"
+        }
+        Verdict::Unknown => "check how the id is spelled",
+        Verdict::Primary => "make another key the primary, run `rotate`, and ask again",
+        Verdict::Needed(_) => "run `rotate`, and ask again",
+        Verdict::Untried(_) => "ask again with --verify, which tries it",
+        Verdict::Unreadable(_) => "restore or delete the unreadable rows, and ask again",
+        Verdict::Unverified(_) => "see to the rows above, and ask again",
+    }
+}
+
+fn checked(census: &census::Census, keyring: bool, retire: Option<&KeyId>) -> String {
+    let what = match (&census.unverified, retire) {
+        (None, _) => "the key ids in every row; no key was used (--verify uses them)".to_owned(),
+        (Some(_), None) => "the key ids and the mac of every row".to_owned(),
+        (Some(_), Some(id)) => {
+            format!("the key ids of every row, and its mac with {id} disabled")
+        }
+    };
+    let which = if keyring {
+        ""
+    } else {
+        "; without a keyring, so not which key is the primary, and every key that a row names counts as needed"
+    };
+    format!("checked: {what}{which}. Backups and rows written later were not looked at.")
+}
+
+fn as_json(census: &census::Census, retire: Option<&KeyId>) -> Value {
+    let keys: Map<String, Value> = census
+        .keys
+        .iter()
+        .map(|(id, count)| {
+            let verdict = census.verdict(id);
+            let entry = json!({
+                "rows": count.rows,
+                "rows_without_another_key_that_stays": count.alone,
+                "state": count.state.map(state_word),
+                "safe_to_retire": verdict == Verdict::Safe,
+                "reason": in_words(verdict),
+            });
+            (id.to_string(), entry)
+        })
+        .collect();
+    let faults: Vec<Value> = census
+        .faults()
+        .map(|(id, owner, fault)| {
+            json!({
+                "row": id,
+                "tenant": owner.tenant,
+                "provider": owner.provider,
+                "kind": fault.kind.label(),
+                "error": fault.to_string(),
+            })
+        })
+        .collect();
+    json!({
+        "rows": census.rows,
+        "keys": keys,
+        "faulty_rows": faults,
+        "verified": census.unverified.is_some(),
+        "retire": retire.map(|id| json!({
+            "key": id.as_ref(),
+            "safe": census.verdict(id) == Verdict::Safe,
+            "reason": in_words(census.verdict(id)),
+        })),
+    })
+}

@@ -1,0 +1,58 @@
+//! A command that stands in this program's place: its signals in, its exit code out.
+
+use std::io;
+use std::process::Command;
+
+/// Runs a command to its end and returns its exit code, or 128 + the signal that ended it.
+///
+/// # Errors
+/// It does not start.
+#[cfg(unix)]
+pub fn run_to_end(mut command: Command) -> io::Result<u8> {
+    use rustix::process::{Pid, Signal, kill_process};
+    use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+    use signal_hook::iterator::Signals;
+
+    // Before the start, so that no signal is missed. What is caught here is at its default again
+    // in the command.
+    let mut signals = Signals::new([SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2])?;
+    let mut child = command.spawn()?;
+    drop(command); // It has a copy of the credential.
+    loop {
+        for signal in signals.wait() {
+            let passed_on = match signal {
+                SIGHUP => Signal::HUP,
+                SIGTERM => Signal::TERM,
+                SIGUSR1 => Signal::USR1,
+                SIGUSR2 => Signal::USR2,
+                // The terminal sends SIGINT and SIGQUIT to the command as well.
+                _ => continue,
+            };
+            // The command may have ended, but its id is not reused before `try_wait` sees that.
+            let _ = kill_process(Pid::from_child(&child), passed_on);
+        }
+        if let Some(status) = child.try_wait()? {
+            return Ok(exit_code(status));
+        }
+    }
+}
+
+#[cfg(unix)]
+fn exit_code(status: std::process::ExitStatus) -> u8 {
+    use std::os::unix::process::ExitStatusExt;
+
+    let code = status.code().or_else(|| status.signal().map(|signal| signal.saturating_add(128)));
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
+}
+
+/// Runs a command to its end and returns its exit code.
+///
+/// # Errors
+/// It does not start.
+#[cfg(not(unix))]
+pub fn run_to_end(mut command: Command) -> io::Result<u8> {
+    let mut child = command.spawn()?;
+    drop(command); // It has a copy of the credential.
+    let code = child.wait()?.code();
+    Ok(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX))
+}

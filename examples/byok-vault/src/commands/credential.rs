@@ -1,0 +1,93 @@
+//! A credential on its way in and out.
+
+use std::io::{self, IsTerminal, Read};
+
+use sealwax::Secret;
+
+use crate::error::{CredentialProblem, VaultError};
+use crate::row::Owner;
+
+/// The longest credential, in bytes.
+pub const LIMIT: usize = 65_536;
+
+/// Reads from a hidden prompt if standard input is a terminal, otherwise all of standard input
+/// without one trailing line end.
+///
+/// # Errors
+/// Nothing usable was read.
+pub fn read(owner: &Owner) -> Result<Secret, VaultError> {
+    let reading =
+        |source| VaultError::InputOutput { doing: "reading the credential".into(), source };
+    let credential = if io::stdin().is_terminal() {
+        let prompt = format!("Credential for {owner} (not shown): ");
+        Secret::from(rpassword::prompt_password(prompt).map_err(reading)?)
+    } else {
+        // Large enough never to grow, which would leave copies behind: the limit, a line end, and
+        // one byte more to tell that it was exceeded.
+        let most = LIMIT + 3;
+        let mut bytes = Vec::with_capacity(most);
+        let limit = u64::try_from(most).unwrap_or(u64::MAX);
+        let read = io::stdin().lock().take(limit).read_to_end(&mut bytes);
+        trim_line_end(&mut bytes);
+        // Also what was read before a failure is wiped.
+        let credential = Secret::from(bytes);
+        read.map_err(reading)?;
+        credential
+    };
+    if credential.is_empty() {
+        return Err(refused(owner, CredentialProblem::Empty));
+    }
+    if credential.len() > LIMIT {
+        return Err(refused(owner, CredentialProblem::TooLong));
+    }
+    // What `run` could not hand on is refused before it is stored.
+    as_variable(&credential, owner)?;
+    Ok(credential)
+}
+
+/// The credential as the value of an environment variable.
+///
+/// # Errors
+/// It is none.
+pub fn as_variable<'c>(credential: &'c Secret, owner: &Owner) -> Result<&'c str, VaultError> {
+    let text = credential.expose_str().map_err(|_| refused(owner, CredentialProblem::NotText))?;
+    if text.contains('\0') {
+        return Err(refused(owner, CredentialProblem::Nul));
+    }
+    Ok(text)
+}
+
+fn refused(owner: &Owner, problem: CredentialProblem) -> VaultError {
+    VaultError::Credential { owner: owner.clone(), problem }
+}
+
+fn trim_line_end(bytes: &mut Vec<u8>) {
+    if bytes.last() == Some(&b'\n') {
+        bytes.pop();
+        if bytes.last() == Some(&b'\r') {
+            bytes.pop();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exactly_one_line_end_is_trimmed() {
+        for (given, kept) in [
+            ("key", "key"),
+            ("key\n", "key"),
+            ("key\r\n", "key"),
+            ("key\n\n", "key\n"),
+            ("key\r", "key\r"),
+            (" key ", " key "),
+            ("\n", ""),
+        ] {
+            let mut bytes = given.as_bytes().to_vec();
+            trim_line_end(&mut bytes);
+            assert_eq!(bytes, kept.as_bytes(), "{given:?}");
+        }
+    }
+}

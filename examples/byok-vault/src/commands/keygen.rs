@@ -1,0 +1,62 @@
+//! `keygen`: a new master key. The one command that writes key text.
+
+use std::fs::OpenOptions;
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+
+use sealwax::{KeyId, MasterKey, Secret};
+
+use crate::cli::Keygen;
+use crate::error::VaultError;
+use crate::exit::Exit;
+
+/// Makes a key and writes its line to a new file or to `out`.
+///
+/// # Errors
+/// There is no randomness, or the line cannot be written.
+pub fn keygen(args: &Keygen, out: &mut impl Write) -> Result<Exit, VaultError> {
+    let key = MasterKey::generate().map_err(|source| VaultError::NewKey { source })?.to_text();
+    match &args.out {
+        Some(path) => {
+            write_file(path, &args.id, &key)?;
+            writeln!(out, "wrote key {} to {}", args.id, path.display())?;
+            writeln!(
+                out,
+                "To rotate to it, put this line into the keyring that you have, change the line \
+                 of the present primary to `retired`, and run `byok-vault rotate`."
+            )?;
+        }
+        None => {
+            if io::stdout().is_terminal() {
+                let _ = writeln!(
+                    io::stderr(),
+                    "warning: the next line is a master key; it stays in the terminal's history. \
+                     Better: keygen --out FILE"
+                );
+            }
+            write_line(out, &args.id, &key)?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn write_file(path: &Path, id: &KeyId, key: &Secret) -> Result<(), VaultError> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path).map_err(|source| match source.kind() {
+        io::ErrorKind::AlreadyExists => VaultError::FileExists { path: path.to_owned() },
+        _ => VaultError::InputOutput { doing: format!("creating {}", path.display()), source },
+    })?;
+    // A key that sealed something must survive a power cut.
+    write_line(&mut file, id, key).and_then(|()| file.sync_all()).map_err(|source| {
+        VaultError::InputOutput { doing: format!("writing {}", path.display()), source }
+    })
+}
+
+fn write_line(out: &mut impl Write, id: &KeyId, key: &Secret) -> io::Result<()> {
+    write!(out, "primary {id} ")?;
+    out.write_all(key.expose_secret())?;
+    out.write_all(b"\n")
+}

@@ -1,0 +1,133 @@
+//! `list`: what is stored, without opening anything.
+
+use std::fmt;
+use std::io::Write;
+
+use sealwax::Keyring;
+use serde_json::{Value, json};
+
+use crate::cli::{Cli, List};
+use crate::commands::now;
+use crate::error::VaultError;
+use crate::exit::Exit;
+use crate::keys::Keys;
+use crate::row::Row;
+use crate::store::{Access, Store};
+use crate::wording::{age, shown};
+
+/// Lists the rows by tenant and provider.
+///
+/// # Errors
+/// There is no vault, or the keyring that is given is malformed.
+pub fn list(cli: &Cli, args: &List, out: &mut impl Write) -> Result<Exit, VaultError> {
+    let keys = Keys::load_if_given(cli.keys_file.as_deref())?;
+    let keyring = keys.as_ref().map(|keys| &keys.keyring);
+    let store = Store::open(&cli.db, Access::Read)?;
+    let now = now();
+    let mut array = Vec::new();
+    if !args.json {
+        writeln!(out, "{}", Line::HEADER)?;
+    }
+    store.for_each(|row| {
+        if args.tenant.as_ref().is_some_and(|tenant| *tenant != row.place.owner.tenant) {
+            return Ok(());
+        }
+        let line = Line::new(row, keyring, now);
+        if args.json {
+            array.push(line.json());
+        } else {
+            writeln!(out, "{line}")?;
+        }
+        Ok(())
+    })?;
+    if args.json {
+        writeln!(out, "{:#}", Value::Array(array))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Whether a row is wrapped for the keyring's present keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Currency {
+    Current,
+    Stale,
+    /// There is no keyring to compare with.
+    Unknown,
+    /// The row is no envelope.
+    Unreadable,
+}
+
+impl Currency {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Current => "current",
+            Self::Stale => "stale",
+            Self::Unknown => "unknown",
+            Self::Unreadable => "unreadable",
+        }
+    }
+}
+
+/// One row of the list.
+#[derive(Debug)]
+pub struct Line {
+    row: Row,
+    key_ids: Vec<String>,
+    currency: Currency,
+    age: i64,
+}
+
+impl Line {
+    /// Goes above the lines.
+    pub const HEADER: &str = "TENANT                PROVIDER      VARIABLE                KEY                   STATE       AGE";
+
+    /// Reads the public part of a row's envelope.
+    #[must_use]
+    pub fn new(row: Row, keyring: Option<&Keyring>, now: i64) -> Self {
+        let (key_ids, currency) = match (row.parse(), keyring) {
+            (Err(_), _) => (Vec::new(), Currency::Unreadable),
+            (Ok(envelope), keyring) => (
+                envelope.key_ids().map(|id| id.to_string()).collect(),
+                match keyring {
+                    None => Currency::Unknown,
+                    Some(keyring) if keyring.is_current(&envelope) => Currency::Current,
+                    Some(_) => Currency::Stale,
+                },
+            ),
+        };
+        let age = now.saturating_sub(row.updated_at);
+        Self { row, key_ids, currency, age }
+    }
+
+    fn json(&self) -> Value {
+        let place = &self.row.place;
+        json!({
+            "row": place.id,
+            "tenant": place.owner.tenant,
+            "provider": place.owner.provider,
+            "variable": place.env_name,
+            "key_ids": self.key_ids,
+            "state": self.currency.word(),
+            "revision": self.row.revision,
+            "created_at": self.row.created_at,
+            "updated_at": self.row.updated_at,
+            "age_seconds": self.age,
+        })
+    }
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = &self.row.place;
+        let keys = if self.key_ids.is_empty() { "-".to_owned() } else { self.key_ids.join(",") };
+        write!(
+            f,
+            "{:<21} {:<13} {:<23} {keys:<21} {:<11} {}",
+            shown(&place.owner.tenant),
+            shown(&place.owner.provider),
+            shown(&place.env_name),
+            self.currency.word(),
+            age(self.age),
+        )
+    }
+}

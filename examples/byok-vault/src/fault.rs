@@ -1,0 +1,163 @@
+//! What can be wrong with one row.
+
+use sealwax::{ContextError, FormatError, OpenError, RewrapError};
+
+use crate::exit::Exit;
+
+/// What is wrong with one row: a kind to count and act on, and the library's own words.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{said}")]
+pub struct Fault {
+    /// What to do about it.
+    pub kind: FaultKind,
+    said: String,
+}
+
+/// The kinds of [`Fault`], the ones to look at first in front.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FaultKind {
+    /// The mac or a wrap does not verify.
+    Altered,
+    /// A good envelope in another row's place.
+    Misplaced,
+    /// Not an envelope.
+    Unreadable,
+    /// An envelope of a later format.
+    Newer,
+    /// Other material under a known id.
+    WrongMaterial,
+    /// No key of the row is in the keyring.
+    UnknownKey,
+    /// The keyring refuses the row's key.
+    DisabledKey,
+    /// The row's key is gone.
+    DestroyedKey,
+    /// A key provider refused.
+    Provider,
+    /// A key provider failed for now.
+    Transient,
+}
+
+impl FaultKind {
+    /// A name for a count of rows.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Altered => "altered",
+            Self::Misplaced => "in another row's place",
+            Self::Unreadable => "not an envelope",
+            Self::Newer => "of a newer format",
+            Self::WrongMaterial => "other material under the key's id",
+            Self::UnknownKey => "key not in the keyring",
+            Self::DisabledKey => "key disabled",
+            Self::DestroyedKey => "key destroyed",
+            Self::Provider => "refused by a key provider",
+            Self::Transient => "a key provider failed for now",
+        }
+    }
+
+    /// The exit code for a row of this kind.
+    #[must_use]
+    pub fn exit(self) -> Exit {
+        match self {
+            Self::Altered | Self::Misplaced | Self::Unreadable | Self::Newer => Exit::Altered,
+            Self::WrongMaterial
+            | Self::UnknownKey
+            | Self::DisabledKey
+            | Self::DestroyedKey
+            | Self::Provider => Exit::Key,
+            Self::Transient => Exit::Transient,
+        }
+    }
+
+    /// What the operator should do next.
+    #[must_use]
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::Altered => {
+                "the row was changed outside of byok-vault: treat it as a security incident, \
+                 restore the row from a backup, and find out who can write to the database"
+            }
+            Self::Misplaced => {
+                "the envelope was sealed for another tenant, provider, row or variable name: rows \
+                 were exchanged or edited; treat it as a security incident and restore the row \
+                 from a backup"
+            }
+            Self::Unreadable => {
+                "something overwrote the row: restore it from a backup, or store the credential \
+                 again with `put --replace`"
+            }
+            Self::Newer => "a newer release wrote the row: run that release",
+            Self::WrongMaterial => {
+                "the keyring has other material under this id than the row was sealed with: put \
+                 the original key back, and never give one id to two keys; if the keyring is \
+                 right, the row was altered"
+            }
+            Self::UnknownKey => {
+                "add the key to the keyring as `retired ID swk1_...`, or check that this keyring \
+                 belongs to this database"
+            }
+            Self::DisabledKey => {
+                "the keyring refuses this key on purpose: if it leaked, revoke the credential at \
+                 its provider and store a new one with `put --replace`"
+            }
+            Self::DestroyedKey => {
+                "the credential is gone for good: store a new one with `put --replace`"
+            }
+            Self::Provider => "check what the key provider allows this program to do",
+            Self::Transient => "run the same command again",
+        }
+    }
+}
+
+impl From<FormatError> for Fault {
+    fn from(error: FormatError) -> Self {
+        let kind = match error {
+            FormatError::NewerVersion { .. } => FaultKind::Newer,
+            _ => FaultKind::Unreadable,
+        };
+        Self { kind, said: error.to_string() }
+    }
+}
+
+impl From<ContextError> for Fault {
+    fn from(error: ContextError) -> Self {
+        // `put` refuses such names, so somebody else wrote them into the row.
+        Self { kind: FaultKind::Misplaced, said: error.to_string() }
+    }
+}
+
+impl From<OpenError> for Fault {
+    fn from(error: OpenError) -> Self {
+        let kind = match &error {
+            OpenError::UnknownKey { .. } => FaultKind::UnknownKey,
+            OpenError::KeyDisabled { .. } => FaultKind::DisabledKey,
+            OpenError::KeyDestroyed { .. } => FaultKind::DestroyedKey,
+            OpenError::WrongKeyMaterial { .. } => FaultKind::WrongMaterial,
+            OpenError::ContextMismatch => FaultKind::Misplaced,
+            OpenError::WrapAltered { .. }
+            | OpenError::EnvelopeAltered
+            | OpenError::PayloadAltered => FaultKind::Altered,
+            _ => provider_kind(error.is_transient()),
+        };
+        Self { kind, said: error.to_string() }
+    }
+}
+
+impl From<RewrapError> for Fault {
+    fn from(error: RewrapError) -> Self {
+        let kind = match &error {
+            RewrapError::UnknownKey { .. } => FaultKind::UnknownKey,
+            RewrapError::KeyDisabled { .. } => FaultKind::DisabledKey,
+            RewrapError::KeyDestroyed { .. } => FaultKind::DestroyedKey,
+            RewrapError::WrongKeyMaterial { .. } => FaultKind::WrongMaterial,
+            RewrapError::WrapAltered { .. } | RewrapError::EnvelopeAltered => FaultKind::Altered,
+            _ => provider_kind(error.is_transient()),
+        };
+        Self { kind, said: error.to_string() }
+    }
+}
+
+fn provider_kind(transient: bool) -> FaultKind {
+    if transient { FaultKind::Transient } else { FaultKind::Provider }
+}

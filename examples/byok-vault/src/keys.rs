@@ -1,0 +1,159 @@
+//! Where the keyring comes from.
+
+use std::env::{self, VarError};
+use std::fmt;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use sealwax::{KeyId, Keyring, Secret};
+
+use crate::error::VaultError;
+
+/// The environment variable with the keyring's text.
+pub const VARIABLE: &str = "SEALWAX_KEYS";
+
+/// A keyring and the text it came from.
+pub struct Keys {
+    /// Seals, opens, rewraps.
+    pub keyring: Keyring,
+    text: Secret,
+    origin: String,
+}
+
+impl Keys {
+    /// From the file if one is named, otherwise from [`VARIABLE`].
+    ///
+    /// # Errors
+    /// [`VaultError::NoKeyring`] if there is neither; others if what is there is no keyring.
+    pub fn load(file: Option<&Path>) -> Result<Self, VaultError> {
+        Self::load_if_given(file)?.ok_or(VaultError::NoKeyring)
+    }
+
+    /// As [`Keys::load`], for commands that can do without.
+    ///
+    /// # Errors
+    /// What is there is no keyring.
+    pub fn load_if_given(file: Option<&Path>) -> Result<Option<Self>, VaultError> {
+        if let Some(path) = file {
+            let text = fs::read(path)
+                .map_err(|source| VaultError::KeyringFile { path: path.to_owned(), source })?;
+            return Self::parse(Secret::from(text), path.display().to_string()).map(Some);
+        }
+        match env::var(VARIABLE) {
+            Ok(text) => Self::parse(Secret::from(text), VARIABLE.to_owned()).map(Some),
+            Err(VarError::NotPresent) => Ok(None),
+            Err(VarError::NotUnicode(_)) => {
+                Err(VaultError::KeyringNotText { origin: VARIABLE.to_owned() })
+            }
+        }
+    }
+
+    /// From text that is already here; `origin` is for messages.
+    ///
+    /// # Errors
+    /// The text is no keyring.
+    pub fn parse(text: Secret, origin: String) -> Result<Self, VaultError> {
+        let keyring = match text.expose_str() {
+            Ok(plain) => plain.parse(),
+            Err(_) => return Err(VaultError::KeyringNotText { origin }),
+        };
+        match keyring {
+            Ok(keyring) => Ok(Self { keyring, text, origin }),
+            Err(source) => Err(VaultError::Keyring { origin, source }),
+        }
+    }
+
+    /// Gives the keyring to another process of this program.
+    ///
+    /// # Errors
+    /// The keyring is not text, which [`Keys::parse`] has ruled out.
+    pub fn pass_to(&self, command: &mut Command) -> Result<(), VaultError> {
+        let text = self
+            .text
+            .expose_str()
+            .map_err(|_| VaultError::KeyringNotText { origin: self.origin.clone() })?;
+        command.env(VARIABLE, text);
+        Ok(())
+    }
+
+    /// The keyring as it would be with this key disabled: the rehearsal of its retirement.
+    ///
+    /// # Errors
+    /// There is none without this key, because it is the primary.
+    pub fn without(&self, id: &KeyId) -> Result<Keyring, VaultError> {
+        let origin = || format!("{} without {id}", self.origin);
+        let text =
+            self.text.expose_str().map_err(|_| VaultError::KeyringNotText { origin: origin() })?;
+        // Large enough never to grow, which would leave a copy of the keys behind.
+        let mut rehearsed = String::with_capacity(text.len() + "disabled\n".len());
+        for line in text.split('\n').filter(|line| !line.trim_start().starts_with('#')) {
+            for entry in line.split(';') {
+                if entry.split_ascii_whitespace().nth(1) == Some(id.as_ref()) {
+                    rehearsed.push_str("disabled ");
+                    rehearsed.push_str(id.as_ref());
+                } else {
+                    rehearsed.push_str(entry);
+                }
+                rehearsed.push('\n');
+            }
+        }
+        Self::parse(Secret::from(rehearsed), origin()).map(|keys| keys.keyring)
+    }
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { keyring, text: _, origin } = self;
+        f.debug_struct("Keys").field("keyring", keyring).field("origin", origin).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sealwax::{EncryptionContext, KeyState, MasterKey};
+
+    fn entry(state: &str, id: &str) -> String {
+        let key = MasterKey::generate().unwrap().to_text();
+        format!("{state} {id} {}", key.expose_str().unwrap())
+    }
+
+    fn keys(text: String) -> Keys {
+        Keys::parse(Secret::from(text), "a test".to_owned()).unwrap()
+    }
+
+    #[test]
+    fn a_rehearsal_disables_one_key_and_keeps_the_others() {
+        for separator in ["\n", "; ", "\r\n\n  "] {
+            let comment = "# retired old swk1_; a note\n";
+            let entries = [entry("primary", "new"), entry("retired", "old"), entry("escrow", "dr")];
+            let keys = keys(format!("{comment}{}", entries.join(separator)));
+            let envelope =
+                keys.keyring.seal(&Secret::from("x"), &EncryptionContext::empty()).unwrap();
+
+            let rehearsed = keys.without(&"old".parse().unwrap()).unwrap();
+
+            let mut states: Vec<_> =
+                rehearsed.keys().map(|(id, state)| (id.to_string(), state)).collect();
+            states.sort_by(|a, b| a.0.cmp(&b.0));
+            assert_eq!(
+                states,
+                [
+                    ("dr".to_owned(), KeyState::Escrow),
+                    ("new".to_owned(), KeyState::Primary),
+                    ("old".to_owned(), KeyState::Disabled),
+                ]
+            );
+            assert!(rehearsed.is_current(&envelope));
+            assert!(rehearsed.verify(&envelope).is_ok());
+        }
+    }
+
+    #[test]
+    fn there_is_no_rehearsal_without_the_primary() {
+        let keys = keys(entry("primary", "only"));
+        let error = keys.without(&"only".parse().unwrap()).unwrap_err();
+        assert!(matches!(error, VaultError::Keyring { .. }));
+    }
+}

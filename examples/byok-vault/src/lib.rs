@@ -1,0 +1,25 @@
+//! A small vault for customers' API keys: what a service could start from.
+//!
+//! Each credential is sealed by `sealwax` for one tenant, provider and row, and kept in SQLite.
+//! Read on in this order: `row` (what is stored, and what its envelope is bound to), `store` (the
+//! table, and all of the SQL), `rotation` (a new master key for every row), then the commands.
+
+// What is said: exit codes, errors, faults of rows, numbers and names as people read them.
+pub mod error;
+pub mod exit;
+pub mod fault;
+pub mod wording;
+
+// What is kept, and under which keys.
+pub mod keys;
+pub mod row;
+pub mod store;
+
+// What happens to all rows at once.
+pub mod census;
+pub mod rotation;
+
+// The program.
+pub mod cli;
+pub mod commands;
+pub mod story;

@@ -1,0 +1,27 @@
+//! Parses, dispatches, reports, and turns the outcome into an exit code.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use byok_vault::cli::Cli;
+use byok_vault::commands;
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let mut stdout = io::stdout().lock();
+    let outcome = commands::dispatch(&cli, &mut stdout);
+    match outcome.and_then(|exit| stdout.flush().map(|()| exit).map_err(Into::into)) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            // `list | head` has what it wanted.
+            if !error.is_broken_pipe() {
+                // Nobody may be left to read it, and there is no other place to say so.
+                let mut stderr = io::stderr().lock();
+                let _ = writeln!(stderr, "byok-vault: {error}");
+                let _ = writeln!(stderr, "  next: {}", error.advice());
+            }
+            error.exit().into()
+        }
+    }
+}

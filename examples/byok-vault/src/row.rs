@@ -1,0 +1,107 @@
+//! One stored credential, and what its envelope is bound to.
+
+use std::fmt;
+
+use sealwax::{EncryptionContext, Envelope, Keyring, Secret};
+
+use crate::error::VaultError;
+use crate::fault::Fault;
+use crate::wording::shown;
+
+/// Whose credential it is. A tenant has at most one for each provider.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Owner {
+    /// The customer.
+    pub tenant: String,
+    /// Where the credential is valid.
+    pub provider: String,
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "tenant {}, provider {}", shown(&self.tenant), shown(&self.provider))
+    }
+}
+
+/// What a row's envelope is bound to: a copy of it anywhere else does not open.
+///
+/// The id is in it so that the envelope of a deleted row does not open in the row that takes its
+/// place: ids are never used twice, and `put --replace` keeps the id. The variable's name is in it
+/// because it decides what the credential does to a command: nobody who merely writes to the
+/// database can hand a command its credential as `LD_PRELOAD`. The revision is not: it stands in
+/// the same row, so whoever puts back an old envelope would put back its revision as well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The primary key of the table, stable for the row's whole life.
+    pub id: i64,
+    /// Whose credential it is.
+    pub owner: Owner,
+    /// The environment variable that `run` passes it in.
+    pub env_name: String,
+}
+
+impl Place {
+    fn context(&self) -> Result<EncryptionContext, sealwax::ContextError> {
+        EncryptionContext::new([
+            ("tenant", self.owner.tenant.as_str()),
+            ("provider", self.owner.provider.as_str()),
+            ("row", self.id.to_string().as_str()),
+            ("env", self.env_name.as_str()),
+        ])
+    }
+
+    /// Seals a credential for this place, as the text of its envelope.
+    ///
+    /// # Errors
+    /// The names are too long, or the keyring cannot seal.
+    pub fn seal(&self, keyring: &Keyring, credential: &Secret) -> Result<String, VaultError> {
+        let context = self
+            .context()
+            .map_err(|source| VaultError::Context { owner: self.owner.clone(), source })?;
+        let envelope = keyring
+            .seal(credential, &context)
+            .map_err(|source| VaultError::Seal { owner: self.owner.clone(), source })?;
+        Ok(envelope.to_string())
+    }
+}
+
+/// A row of the table.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// What the envelope is bound to.
+    pub place: Place,
+    /// The envelope's text, as it was found.
+    pub envelope: String,
+    /// 1 for the first credential, one more for each that replaced it.
+    pub revision: i64,
+    /// Seconds since 1970: when the row was made.
+    pub created_at: i64,
+    /// Seconds since 1970: when the credential was last put. A rewrap changes no credential.
+    pub updated_at: i64,
+}
+
+impl Row {
+    /// The envelope, parsed. Needs no key.
+    ///
+    /// # Errors
+    /// Something else stands there.
+    pub fn parse(&self) -> Result<Envelope, Fault> {
+        Ok(self.envelope.parse::<Envelope>()?)
+    }
+
+    /// The credential.
+    ///
+    /// # Errors
+    /// [`VaultError::Row`], which says what is wrong with the row or the keyring.
+    pub fn open(&self, keyring: &Keyring) -> Result<Secret, VaultError> {
+        self.try_open(keyring).map_err(|fault| VaultError::Row {
+            id: self.place.id,
+            owner: self.place.owner.clone(),
+            fault,
+        })
+    }
+
+    fn try_open(&self, keyring: &Keyring) -> Result<Secret, Fault> {
+        Ok(keyring.open(&self.parse()?, &self.place.context()?)?)
+    }
+}

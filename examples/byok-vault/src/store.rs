@@ -1,0 +1,367 @@
+//! The table of credentials, and all of the SQL.
+
+use std::fs::OpenOptions;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::types::ValueRef;
+use rusqlite::{
+    Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, named_params,
+};
+
+use crate::error::VaultError;
+use crate::row::{Owner, Place, Row};
+
+/// "bykv": tells a vault from the databases of other programs.
+const APPLICATION_ID: i64 = 0x6279_6b76;
+
+/// The schema below. The next one is a step here and a step in [`Store::prepare_schema`].
+const SCHEMA_VERSION: i64 = 1;
+
+// AUTOINCREMENT: an id is never used twice, and envelopes are bound to it.
+// TEXT without a limit: an envelope is about six times as long as a short credential.
+const SCHEMA: &str = "
+    CREATE TABLE credentials (
+        id         INTEGER PRIMARY KEY AUTOINCREMENT,
+        tenant     TEXT NOT NULL,
+        provider   TEXT NOT NULL,
+        env_name   TEXT NOT NULL,
+        envelope   TEXT NOT NULL,
+        revision   INTEGER NOT NULL,
+        created_at INTEGER NOT NULL,
+        updated_at INTEGER NOT NULL,
+        UNIQUE (tenant, provider)
+    ) STRICT;";
+
+const COLUMNS: &str =
+    "SELECT id, tenant, provider, env_name, envelope, revision, created_at, updated_at
+     FROM credentials";
+
+/// How long to wait for another process that writes.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What a command needs the database for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Nothing is changed.
+    Read,
+    /// Rows are changed; the vault must exist.
+    Write,
+    /// Rows are changed; a vault is made if there is none.
+    Create,
+}
+
+/// An open vault.
+#[derive(Debug)]
+pub struct Store {
+    connection: Connection,
+}
+
+impl Store {
+    /// Opens the vault at `path`.
+    ///
+    /// # Errors
+    /// There is none, it is not a vault, or SQLite cannot open it.
+    pub fn open(path: &Path, access: Access) -> Result<Self, VaultError> {
+        if !path.exists() {
+            match access {
+                Access::Create => create_private(path)?,
+                Access::Read | Access::Write => {
+                    return Err(VaultError::NoVault { path: path.to_owned() });
+                }
+            }
+        }
+        let mode = match access {
+            Access::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
+            Access::Write | Access::Create => OpenFlags::SQLITE_OPEN_READ_WRITE,
+        };
+        let connection = Connection::open_with_flags(path, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+            .map_err(while_("opening the vault"))?;
+        connection.busy_timeout(PATIENCE).map_err(while_("opening the vault"))?;
+        let mut store = Self { connection };
+        store.prepare_schema(path, access)?;
+        if access != Access::Read {
+            store.prepare_writing().map_err(while_("preparing to write"))?;
+        }
+        Ok(store)
+    }
+
+    fn prepare_schema(&mut self, path: &Path, access: Access) -> Result<(), VaultError> {
+        let reading = while_("reading the schema version");
+        let (application, version) = schema_version(&self.connection).map_err(reading)?;
+        match (application, version) {
+            (APPLICATION_ID, SCHEMA_VERSION) => Ok(()),
+            (APPLICATION_ID, found) => {
+                Err(VaultError::NewerVault { path: path.to_owned(), found, known: SCHEMA_VERSION })
+            }
+            (0, 0) if access == Access::Create => self.create_schema(path),
+            _ => Err(VaultError::NotAVault { path: path.to_owned() }),
+        }
+    }
+
+    fn create_schema(&mut self, path: &Path) -> Result<(), VaultError> {
+        let creating = while_("creating the table");
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(creating)?;
+        // Looked at again, now that nobody else can write: two first `put`s may meet here.
+        if schema_version(&transaction).map_err(creating)? == (APPLICATION_ID, SCHEMA_VERSION) {
+            return Ok(());
+        }
+        let tables: i64 = transaction
+            .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+            .map_err(creating)?;
+        if tables > 0 {
+            return Err(VaultError::NotAVault { path: path.to_owned() });
+        }
+        transaction.execute_batch(SCHEMA).map_err(creating)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(creating)?;
+        transaction.pragma_update(None, "user_version", SCHEMA_VERSION).map_err(creating)?;
+        transaction.commit().map_err(creating)
+    }
+
+    fn prepare_writing(&self) -> rusqlite::Result<()> {
+        // Readers go on while a rotation writes.
+        self.connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+        // A commit that was reported survives a power cut.
+        self.connection.pragma_update(None, "synchronous", "FULL")?;
+        // A deleted or replaced envelope leaves the file, not only the table.
+        self.connection.pragma_update_and_check(None, "secure_delete", "ON", |_| Ok(()))
+    }
+
+    /// How many credentials there are.
+    ///
+    /// # Errors
+    /// SQLite failed.
+    pub fn count(&self) -> Result<u64, VaultError> {
+        self.connection
+            .query_row("SELECT count(*) FROM credentials", [], |row| row.get::<_, i64>(0))
+            .map(|count| u64::try_from(count).unwrap_or(0))
+            .map_err(while_("counting rows"))
+    }
+
+    /// The row of a tenant and provider.
+    ///
+    /// # Errors
+    /// SQLite failed.
+    pub fn find(&self, owner: &Owner) -> Result<Option<Row>, VaultError> {
+        find(&self.connection, owner)
+    }
+
+    /// At most `limit` rows with ids above `after`, in the order of their ids.
+    ///
+    /// # Errors
+    /// SQLite failed.
+    pub fn page_after(&self, after: i64, limit: u32) -> Result<Vec<Row>, VaultError> {
+        let reading = while_("reading a page of rows");
+        let sql = format!("{COLUMNS} WHERE id > :after ORDER BY id LIMIT :limit");
+        let mut statement = self.connection.prepare_cached(&sql).map_err(reading)?;
+        let rows = statement
+            .query_map(named_params! {":after": after, ":limit": limit}, read_row)
+            .map_err(reading)?;
+        rows.collect::<Result<_, _>>().map_err(reading)
+    }
+
+    /// Calls `visit` with each row, by tenant and provider, all as of one moment.
+    ///
+    /// # Errors
+    /// SQLite failed, or `visit` did.
+    pub fn for_each(
+        &self,
+        mut visit: impl FnMut(Row) -> Result<(), VaultError>,
+    ) -> Result<(), VaultError> {
+        let reading = while_("reading the rows");
+        let sql = format!("{COLUMNS} ORDER BY tenant, provider");
+        let mut statement = self.connection.prepare_cached(&sql).map_err(reading)?;
+        for row in statement.query_map([], read_row).map_err(reading)? {
+            visit(row.map_err(reading)?)?;
+        }
+        Ok(())
+    }
+
+    /// Starts to write. Other writers wait until this one commits or is dropped.
+    ///
+    /// # Errors
+    /// Another process did not stop writing, or the database is read-only.
+    pub fn begin(&mut self) -> Result<Writer<'_>, VaultError> {
+        self.connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map(|transaction| Writer { transaction })
+            .map_err(while_("starting to write"))
+    }
+}
+
+/// A transaction that writes. Dropped without [`Writer::commit`], it changes nothing.
+#[derive(Debug)]
+pub struct Writer<'store> {
+    transaction: Transaction<'store>,
+}
+
+impl Writer<'_> {
+    /// The id of the next new row, known before it is inserted because the envelope is bound to it.
+    /// No other process can take it while this transaction is open.
+    ///
+    /// # Errors
+    /// SQLite failed.
+    pub fn next_id(&self) -> Result<i64, VaultError> {
+        let sql =
+            "SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'credentials'";
+        self.transaction
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
+            .map_err(while_("choosing a row id"))
+    }
+
+    /// The row of a tenant and provider.
+    ///
+    /// # Errors
+    /// SQLite failed.
+    pub fn find(&self, owner: &Owner) -> Result<Option<Row>, VaultError> {
+        find(&self.transaction, owner)
+    }
+
+    /// Adds a row under [`Writer::next_id`].
+    ///
+    /// # Errors
+    /// SQLite failed.
+    pub fn insert(&self, row: &Row) -> Result<(), VaultError> {
+        let sql = "INSERT INTO credentials
+                (id, tenant, provider, env_name, envelope, revision, created_at, updated_at)
+            VALUES
+                (:id, :tenant, :provider, :env_name, :envelope, :revision, :created_at, :updated_at)";
+        let inserting = while_("storing a credential");
+        self.transaction
+            .prepare_cached(sql)
+            .map_err(inserting)?
+            .execute(named_params! {
+                ":id": row.place.id,
+                ":tenant": row.place.owner.tenant,
+                ":provider": row.place.owner.provider,
+                ":env_name": row.place.env_name,
+                ":envelope": row.envelope,
+                ":revision": row.revision,
+                ":created_at": row.created_at,
+                ":updated_at": row.updated_at,
+            })
+            .map_err(inserting)?;
+        Ok(())
+    }
+
+    /// Puts another credential into a row.
+    ///
+    /// # Errors
+    /// SQLite failed.
+    pub fn replace(&self, row: &Row) -> Result<(), VaultError> {
+        let sql = "UPDATE credentials
+            SET env_name = :env_name, envelope = :envelope, revision = :revision,
+                updated_at = :updated_at
+            WHERE id = :id";
+        self.transaction
+            .execute(
+                sql,
+                named_params! {
+                    ":env_name": row.place.env_name,
+                    ":envelope": row.envelope,
+                    ":revision": row.revision,
+                    ":updated_at": row.updated_at,
+                    ":id": row.place.id,
+                },
+            )
+            .map_err(while_("replacing a credential"))?;
+        Ok(())
+    }
+
+    /// Exchanges an envelope if it is still the one that was read; `false` if it is not.
+    /// Nothing else of the row changes.
+    ///
+    /// # Errors
+    /// SQLite failed.
+    pub fn exchange_envelope(&self, id: i64, old: &str, new: &str) -> Result<bool, VaultError> {
+        let sql = "UPDATE credentials SET envelope = :new WHERE id = :id AND envelope = :old";
+        let exchanging = while_("exchanging an envelope");
+        self.transaction
+            .prepare_cached(sql)
+            .map_err(exchanging)?
+            .execute(named_params! {":new": new, ":id": id, ":old": old})
+            .map(|changed| changed == 1)
+            .map_err(exchanging)
+    }
+
+    /// Deletes a row; `false` if there is none.
+    ///
+    /// # Errors
+    /// SQLite failed.
+    pub fn delete(&self, owner: &Owner) -> Result<bool, VaultError> {
+        let sql = "DELETE FROM credentials WHERE tenant = :tenant AND provider = :provider";
+        self.transaction
+            .execute(sql, named_params! {":tenant": owner.tenant, ":provider": owner.provider})
+            .map(|changed| changed == 1)
+            .map_err(while_("deleting a credential"))
+    }
+
+    /// Makes it all durable.
+    ///
+    /// # Errors
+    /// SQLite failed; nothing of this transaction is stored.
+    pub fn commit(self) -> Result<(), VaultError> {
+        self.transaction.commit().map_err(while_("committing"))
+    }
+}
+
+/// SQLite would make the file readable to everybody; its -wal and -shm take over this mode.
+fn create_private(path: &Path) -> Result<(), VaultError> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop).map_err(|source| VaultError::InputOutput {
+        doing: format!("creating {}", path.display()),
+        source,
+    })
+}
+
+fn schema_version(connection: &Connection) -> rusqlite::Result<(i64, i64)> {
+    Ok((
+        connection.pragma_query_value(None, "application_id", |row| row.get(0))?,
+        connection.pragma_query_value(None, "user_version", |row| row.get(0))?,
+    ))
+}
+
+fn find(connection: &Connection, owner: &Owner) -> Result<Option<Row>, VaultError> {
+    let finding = while_("looking for a credential");
+    let sql = format!("{COLUMNS} WHERE tenant = :tenant AND provider = :provider");
+    connection
+        .prepare_cached(&sql)
+        .map_err(finding)?
+        .query_row(named_params! {":tenant": owner.tenant, ":provider": owner.provider}, read_row)
+        .optional()
+        .map_err(finding)
+}
+
+fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+    Ok(Row {
+        place: Place {
+            id: row.get("id")?,
+            owner: Owner { tenant: text(row, "tenant")?, provider: text(row, "provider")? },
+            env_name: text(row, "env_name")?,
+        },
+        envelope: text(row, "envelope")?,
+        revision: row.get("revision")?,
+        created_at: row.get("created_at")?,
+        updated_at: row.get("updated_at")?,
+    })
+}
+
+/// SQLite does not check that TEXT is UTF-8. A row where it is not must not hide all the others;
+/// with the replacement character it neither parses as an envelope nor opens.
+fn text(row: &rusqlite::Row<'_>, column: &str) -> rusqlite::Result<String> {
+    Ok(match row.get_ref(column)? {
+        ValueRef::Text(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        _ => String::new(),
+    })
+}
+
+fn while_(doing: &'static str) -> impl Fn(rusqlite::Error) -> VaultError + Copy {
+    move |source| VaultError::Database { doing, source }
+}

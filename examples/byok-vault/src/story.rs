@@ -1,0 +1,413 @@
+//! The whole life of a vault, told in a temporary database.
+
+mod invented;
+
+use std::collections::BTreeMap;
+use std::env;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use sealwax::{Envelope, KeyId, Keyring, MasterKey, Secret};
+
+use crate::census::{self, Verdict};
+use crate::commands::list::Line;
+use crate::commands::{census as census_command, now, rotate};
+use crate::error::VaultError;
+use crate::exit::Exit;
+use crate::keys::{Keys, VARIABLE};
+use crate::rotation::{self, Mode};
+use crate::row::{Place, Row};
+use crate::store::{Access, Store};
+use crate::wording::{Grouped, number, rows, took};
+
+pub use invented::{CREDENTIALS, credential, owner};
+
+/// Rows written in one transaction while the vault is filled.
+const FILL_BATCH: u64 = 1_000;
+/// Every so many rows, one is opened and compared.
+const SAMPLE: u64 = 50;
+/// Small, so that there is something left when the rotation is killed.
+const ROTATION_BATCH: u32 = 200;
+
+/// Tells it.
+///
+/// # Errors
+/// The temporary directory or the database failed, or the story did not come out as it should.
+pub fn tell(out: &mut impl Write) -> Result<Exit, VaultError> {
+    let began = Instant::now();
+    let directory = tempfile::Builder::new()
+        .prefix("byok-vault-")
+        .tempdir()
+        .map_err(io_while("making a temporary directory"))?;
+    let db = directory.path().join("vault.db");
+    let (old, new): (KeyId, KeyId) = (key_id("prod-2025")?, key_id("prod-2026")?);
+    let (old_key, new_key) = (new_key()?, new_key()?);
+
+    writeln!(out, "1. A keyring with one key: primary {old}")?;
+    let first = keyring(&[("primary", &old, &old_key)])?;
+
+    let mut store = Store::open(&db, Access::Create)?;
+    fill(&mut store, &first.keyring, out)?;
+    list(&store, &first.keyring, out)?;
+    open_some(&store, &first.keyring, out)?;
+
+    writeln!(out, "\n5. A new primary, {new}; {old} is retired: it opens, and seals no more.")?;
+    let both = keyring(&[("primary", &new, &new_key), ("retired", &old, &old_key)])?;
+    let before = payloads(&store)?;
+    kill_a_rotation(&store, &db, &both, &before, out)?;
+    finish_the_rotation(&mut store, &both.keyring, out)?;
+    compare(&before, &payloads(&store)?, out)?;
+    drop(before);
+
+    retire(&store, &both, &old, out)?;
+    let alone = keyring(&[("primary", &new, &new_key)])?;
+    open_some_again(&store, &alone.keyring, out)?;
+    attack(&mut store, &alone.keyring, &new, out)?;
+
+    drop(store);
+    directory.close().map_err(io_while("removing the temporary directory"))?;
+    writeln!(
+        out,
+        "\nThat took {}. The database is gone, and no credential was printed.",
+        took(began.elapsed())
+    )?;
+    Ok(Exit::Done)
+}
+
+fn fill(store: &mut Store, keyring: &Keyring, out: &mut impl Write) -> Result<(), VaultError> {
+    let (began, now) = (Instant::now(), now());
+    let progress = rotation::bar("sealing");
+    progress.set_length(CREDENTIALS);
+    let mut bytes = 0;
+    for start in (0..CREDENTIALS).step_by(usize::try_from(FILL_BATCH).unwrap_or(1)) {
+        let writer = store.begin()?;
+        for n in start..CREDENTIALS.min(start + FILL_BATCH) {
+            let (owner, env_name) = owner(n);
+            let secret = Secret::from(credential(n));
+            let place = Place { id: writer.next_id()?, owner, env_name };
+            let envelope = place.seal(keyring, &secret)?;
+            bytes += envelope.len();
+            writer.insert(&Row {
+                place,
+                envelope,
+                revision: 1,
+                created_at: now,
+                updated_at: now,
+            })?;
+        }
+        writer.commit()?;
+        progress.set_position(start + FILL_BATCH);
+    }
+    progress.finish_and_clear();
+    let per_second = per_second(CREDENTIALS, began.elapsed());
+    writeln!(
+        out,
+        "\n2. Sealed and stored {} credentials: API keys, PEM keys, service accounts.\n   {}, {} \
+         a second, {} KiB of envelopes",
+        Grouped(CREDENTIALS),
+        took(began.elapsed()),
+        Grouped(per_second),
+        Grouped(number(bytes / 1024)),
+    )?;
+    Ok(())
+}
+
+fn list(store: &Store, keyring: &Keyring, out: &mut impl Write) -> Result<(), VaultError> {
+    let (began, now) = (Instant::now(), now());
+    writeln!(out, "\n3. Listed without decrypting anything:\n   {}", Line::HEADER)?;
+    let mut listed = 0;
+    store.for_each(|row| {
+        let line = Line::new(row, Some(keyring), now);
+        if listed < 8 {
+            writeln!(out, "   {line}")?;
+        }
+        listed += 1;
+        Ok(())
+    })?;
+    writeln!(out, "   ... {} in {}", rows(listed), took(began.elapsed()))?;
+    Ok(())
+}
+
+fn open_some(store: &Store, keyring: &Keyring, out: &mut impl Write) -> Result<(), VaultError> {
+    let began = Instant::now();
+    let opened = opened_as_stored(store, keyring)?;
+    writeln!(
+        out,
+        "\n4. Opened {opened} of them: each is what was stored ({}, the comparison included)",
+        took(began.elapsed())
+    )?;
+    Ok(())
+}
+
+fn open_some_again(
+    store: &Store,
+    keyring: &Keyring,
+    out: &mut impl Write,
+) -> Result<(), VaultError> {
+    let opened = opened_as_stored(store, keyring)?;
+    writeln!(out, "   with the new key alone, {opened} rows open to what was stored")?;
+    Ok(())
+}
+
+/// How many rows of the sample open to the credential that was stored there.
+fn opened_as_stored(store: &Store, keyring: &Keyring) -> Result<u64, VaultError> {
+    let mut opened = 0;
+    for n in (0..CREDENTIALS).step_by(usize::try_from(SAMPLE).unwrap_or(1)) {
+        let row = row_of(store, n)?;
+        if row.open(keyring)? != Secret::from(credential(n)) {
+            return Err(unexpected("a row opened to another credential than was stored"));
+        }
+        opened += 1;
+    }
+    Ok(opened)
+}
+
+/// What of an envelope a rotation must leave alone: everything but its wraps and its mac.
+type Payload = (Vec<u8>, [u8; 32]);
+
+fn payloads(store: &Store) -> Result<BTreeMap<i64, (Payload, String)>, VaultError> {
+    let mut payloads = BTreeMap::new();
+    store.for_each(|row| {
+        let envelope = parsed(&row)?;
+        let payload = [envelope.iv().as_slice(), envelope.tag(), envelope.ciphertext()].concat();
+        payloads.insert(row.place.id, ((payload, *envelope.commitment()), row.envelope));
+        Ok(())
+    })?;
+    Ok(payloads)
+}
+
+/// Starts `rotate` as a process of its own and kills it in the middle.
+fn kill_a_rotation(
+    store: &Store,
+    db: &Path,
+    keys: &Keys,
+    before: &BTreeMap<i64, (Payload, String)>,
+    out: &mut impl Write,
+) -> Result<(), VaultError> {
+    let began = Instant::now();
+    let program = env::current_exe().map_err(io_while("finding this program"))?;
+    let mut command = Command::new(program);
+    command
+        .args(["rotate", "--batch-size", &ROTATION_BATCH.to_string(), "--db"])
+        .arg(db)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    keys.pass_to(&mut command)?;
+    let mut child = command.spawn().map_err(io_while("starting `rotate`"))?;
+    drop(command);
+
+    // A row in the middle of the table: when it has changed, about half of the work is done.
+    let (middle, _) = owner(CREDENTIALS / 2);
+    let finished = loop {
+        if child.try_wait().map_err(io_while("watching `rotate`"))?.is_some() {
+            break true;
+        }
+        let row = store.find(&middle)?.ok_or_else(|| unexpected("a row is gone"))?;
+        if before.get(&row.place.id).is_some_and(|(_, envelope)| *envelope != row.envelope) {
+            child.kill().map_err(io_while("killing `rotate`"))?;
+            child.wait().map_err(io_while("killing `rotate`"))?;
+            break false;
+        }
+        thread::sleep(Duration::from_millis(2));
+    };
+    let (mut current, mut stale) = (0, 0);
+    store.for_each(|row| {
+        let envelope = parsed(&row)?;
+        *if keys.keyring.is_current(&envelope) { &mut current } else { &mut stale } += 1;
+        Ok(())
+    })?;
+    writeln!(
+        out,
+        "   `rotate` was {} after {}: {} current, {} stale, none lost",
+        if finished { "too fast to be killed: it ended" } else { "killed (SIGKILL)" },
+        took(began.elapsed()),
+        rows(current),
+        rows(stale),
+    )?;
+    if current + stale == CREDENTIALS { Ok(()) } else { Err(unexpected("rows were lost")) }
+}
+
+fn finish_the_rotation(
+    store: &mut Store,
+    keyring: &Keyring,
+    out: &mut impl Write,
+) -> Result<(), VaultError> {
+    let began = Instant::now();
+    let progress = rotation::bar("rewrapping");
+    let outcome = rotation::rotate(store, keyring, ROTATION_BATCH, Mode::Write, &progress);
+    progress.finish_and_clear();
+    let outcome = outcome?;
+    write!(out, "   the next run takes up the rest: ")?;
+    rotate::report(&outcome, Mode::Write, out)?;
+    writeln!(
+        out,
+        "   {}, {} a second, one transaction for every {ROTATION_BATCH} rows",
+        took(began.elapsed()),
+        Grouped(per_second(outcome.rewrapped, began.elapsed())),
+    )?;
+    if outcome.is_complete() { Ok(()) } else { Err(unexpected("rows were not rewrapped")) }
+}
+
+fn compare(
+    before: &BTreeMap<i64, (Payload, String)>,
+    after: &BTreeMap<i64, (Payload, String)>,
+    out: &mut impl Write,
+) -> Result<(), VaultError> {
+    let began = Instant::now();
+    let (mut same, mut bytes, mut rewrapped) = (0, 0, 0);
+    for (id, (payload, envelope)) in before {
+        let (payload_now, envelope_now) =
+            after.get(id).ok_or_else(|| unexpected("a row is gone"))?;
+        same += u64::from(payload == payload_now);
+        bytes += number(payload.0.len() + payload.1.len());
+        rewrapped += u64::from(envelope != envelope_now);
+    }
+    writeln!(
+        out,
+        "\n6. Compared iv, tag, ciphertext and commitment of {} with those of before:\n   {} the \
+         same, {} bytes ({}); {} have another wrap",
+        rows(CREDENTIALS),
+        Grouped(same),
+        Grouped(bytes),
+        took(began.elapsed()),
+        Grouped(rewrapped),
+    )?;
+    if (same, rewrapped) == (CREDENTIALS, CREDENTIALS) {
+        Ok(())
+    } else {
+        Err(unexpected("a payload changed"))
+    }
+}
+
+fn retire(store: &Store, keys: &Keys, old: &KeyId, out: &mut impl Write) -> Result<(), VaultError> {
+    let began = Instant::now();
+    let rehearsed = keys.without(old)?;
+    let census = census::take(store, Some(&keys.keyring), Some(&rehearsed), Some(old))?;
+    writeln!(
+        out,
+        "\n7. Retire {old}? Every row's mac was checked with {old} disabled ({}):",
+        took(began.elapsed())
+    )?;
+    let mut answer = Vec::new();
+    census_command::answer(&census, old, &mut answer)?;
+    for line in String::from_utf8_lossy(&answer).lines() {
+        writeln!(out, "   {line}")?;
+    }
+    if census.verdict(old) == Verdict::Safe {
+        Ok(())
+    } else {
+        Err(unexpected("the old key is still needed"))
+    }
+}
+
+fn attack(
+    store: &mut Store,
+    keyring: &Keyring,
+    id: &KeyId,
+    out: &mut impl Write,
+) -> Result<(), VaultError> {
+    writeln!(out, "\n8. What goes wrong, and what the errors say:")?;
+    let (mine, theirs) = (row_of(store, 0)?, row_of(store, invented::PROVIDERS)?);
+
+    exchange(store, &[(&mine, &theirs.envelope), (&theirs, &mine.envelope)])?;
+    expect_refusal("two tenants' rows are swapped", &row_of(store, 0)?, keyring, out)?;
+    let (mine_now, theirs_now) = (row_of(store, 0)?, row_of(store, invented::PROVIDERS)?);
+    exchange(store, &[(&mine_now, &mine.envelope), (&theirs_now, &theirs.envelope)])?;
+
+    let flipped = with_last_bit_flipped(&mine)?;
+    exchange(store, &[(&mine, &flipped)])?;
+    let damaged = row_of(store, 0)?;
+    expect_refusal("one bit of a ciphertext is flipped", &damaged, keyring, out)?;
+    exchange(store, &[(&damaged, &mine.envelope)])?;
+
+    let other_material = self::keyring(&[("primary", id, &new_key()?)])?;
+    let what = format!("the program starts with other key material under {id}");
+    expect_refusal(&what, &mine, &other_material.keyring, out)?;
+
+    row_of(store, 0)?.open(keyring)?;
+    writeln!(out, "   put back as it was, the row opens again")?;
+    Ok(())
+}
+
+fn expect_refusal(
+    what: &str,
+    row: &Row,
+    keyring: &Keyring,
+    out: &mut impl Write,
+) -> Result<(), VaultError> {
+    match row.open(keyring) {
+        Ok(_) => Err(unexpected("a row opened that must not")),
+        Err(error) => {
+            writeln!(out, "   - {what}:\n       {error}\n       next: {}", error.advice())?;
+            Ok(())
+        }
+    }
+}
+
+fn exchange(store: &mut Store, changes: &[(&Row, &String)]) -> Result<(), VaultError> {
+    let writer = store.begin()?;
+    for (row, envelope) in changes {
+        if !writer.exchange_envelope(row.place.id, &row.envelope, envelope)? {
+            return Err(unexpected("a row changed by itself"));
+        }
+    }
+    writer.commit()
+}
+
+fn with_last_bit_flipped(row: &Row) -> Result<String, VaultError> {
+    let mut bytes = parsed(row)?.as_bytes().to_vec();
+    if let Some(last) = bytes.last_mut() {
+        *last ^= 1;
+    }
+    Envelope::from_bytes(&bytes)
+        .map(|envelope| envelope.to_string())
+        .map_err(|_| unexpected("a flipped bit of the ciphertext broke the format"))
+}
+
+fn parsed(row: &Row) -> Result<Envelope, VaultError> {
+    row.parse().map_err(|fault| VaultError::Row {
+        id: row.place.id,
+        owner: row.place.owner.clone(),
+        fault,
+    })
+}
+
+fn row_of(store: &Store, n: u64) -> Result<Row, VaultError> {
+    let (owner, _) = owner(n);
+    store.find(&owner)?.ok_or(VaultError::NotFound { owner })
+}
+
+fn key_id(id: &str) -> Result<KeyId, VaultError> {
+    id.parse().map_err(|_| unexpected("a key id is refused"))
+}
+
+fn new_key() -> Result<MasterKey, VaultError> {
+    MasterKey::generate().map_err(|source| VaultError::NewKey { source })
+}
+
+fn keyring(entries: &[(&str, &KeyId, &MasterKey)]) -> Result<Keys, VaultError> {
+    // Large enough never to grow, which would leave a copy of the keys behind.
+    let mut text = String::with_capacity(1024);
+    for (state, id, key) in entries {
+        let key = key.to_text();
+        text.extend([*state, " ", id.as_ref(), " ", key.expose_str().unwrap_or_default(), "\n"]);
+    }
+    Keys::parse(Secret::from(text), VARIABLE.to_owned())
+}
+
+fn per_second(count: u64, duration: Duration) -> u64 {
+    let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).max(1);
+    count * 1_000 / millis
+}
+
+fn io_while(doing: &'static str) -> impl Fn(std::io::Error) -> VaultError {
+    move |source| VaultError::InputOutput { doing: doing.to_owned(), source }
+}
+
+fn unexpected(what: &'static str) -> VaultError {
+    VaultError::Story { what }
+}

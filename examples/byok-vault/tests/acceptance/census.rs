@@ -1,0 +1,161 @@
+//! `census`: it never calls a key safe that a row still needs.
+
+use serde_json::json;
+
+use crate::sandbox::{Change, Key, Keys, Sandbox};
+
+fn retire<'a>(id: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    [&["census", "--retire", id], more].concat()
+}
+
+#[test]
+fn a_key_is_needed_until_the_last_row_has_left_it() {
+    let (sandbox, keys) = (Sandbox::new(), Change::new());
+    sandbox.fill(&keys.before, 5);
+    for more in [&[][..], &["--verify"]] {
+        sandbox
+            .vault(&keys.both, &retire("old", more))
+            .expect_code(1)
+            .expect_in_stdout("can old be retired? no, 5 rows need it");
+    }
+    sandbox.without_keys(&retire("old", &[])).expect_code(1).expect_in_stdout("no, 5 rows");
+
+    // One row is left behind.
+    let left = sandbox.envelope(3);
+    sandbox.vault(&keys.both, &["rotate"]).expect_code(0);
+    sandbox.overwrite(3, &left);
+    sandbox.vault(&keys.both, &retire("old", &[])).expect_code(1).expect_in_stdout("no, 1 row");
+    sandbox.without_keys(&retire("old", &[])).expect_code(1).expect_in_stdout("no, 1 row");
+
+    sandbox.vault(&keys.both, &["rotate"]).expect_code(0);
+    for more in [&[][..], &["--verify"]] {
+        sandbox
+            .vault(&keys.both, &retire("old", more))
+            .expect_code(0)
+            .expect_in_stdout("can old be retired? yes, no row needs it")
+            .expect_in_stdout("checked: the key ids");
+    }
+    sandbox
+        .without_keys(&retire("old", &[]))
+        .expect_code(0)
+        .expect_in_stdout("yes, no row needs it")
+        .expect_in_stdout("without a keyring, so not which key is the primary");
+}
+
+#[test]
+fn the_primary_and_a_misspelled_key_are_never_safe() {
+    let (sandbox, keys) = (Sandbox::new(), Change::new());
+    sandbox.fill(&keys.both, 2);
+    for more in [&[][..], &["--verify"]] {
+        sandbox
+            .vault(&keys.both, &retire("new", more))
+            .expect_code(1)
+            .expect_in_stdout("no, it is the primary");
+        sandbox
+            .vault(&keys.both, &retire("odl", more))
+            .expect_code(1)
+            .expect_in_stdout("neither a row nor the keyring names it");
+    }
+    sandbox.without_keys(&retire("NEW", &[])).expect_code(1).expect_in_stdout("neither a row");
+    sandbox.without_keys(&retire("new", &[])).expect_code(1).expect_in_stdout("no, 2 rows need");
+}
+
+#[test]
+fn a_row_that_cannot_be_read_may_need_any_key() {
+    let (sandbox, keys) = (Sandbox::new(), Change::new());
+    sandbox.fill(&keys.both, 3);
+    sandbox.vault(&keys.both, &retire("old", &[])).expect_code(0);
+    sandbox.overwrite(1, "null");
+    for more in [&[][..], &["--verify"]] {
+        sandbox
+            .vault(&keys.both, &retire("old", more))
+            .expect_code(1)
+            .expect_in_stdout("not known: 1 row cannot be read")
+            .expect_in_stdout("row 2 (tenant tenant-1, provider openai)");
+    }
+    sandbox.without_keys(&retire("old", &[])).expect_code(1);
+    sandbox.vault(&keys.both, &["census"]).expect_code(12);
+}
+
+#[test]
+fn a_row_with_two_wraps_needs_neither_if_the_other_is_tried() {
+    let (old, new, escrow) = (Key::new(), Key::new(), Key::new());
+    let sandbox = Sandbox::new();
+    sandbox.fill(&Keys::new(&[("primary", "old", &old), ("escrow", "dr", &escrow)]), 4);
+    let ring = |escrow: &Key| {
+        Keys::new(&[("primary", "new", &new), ("retired", "old", &old), ("escrow", "dr", escrow)])
+    };
+
+    sandbox.without_keys(&retire("old", &[])).expect_code(1).expect_in_stdout("no, 4 rows need it");
+    sandbox
+        .vault(&ring(&escrow), &retire("old", &[]))
+        .expect_code(1)
+        .expect_in_stdout("not shown: 4 rows also name a key that stays");
+    sandbox
+        .vault(&ring(&escrow), &retire("old", &["--verify"]))
+        .expect_code(0)
+        .expect_in_stdout("yes, no row needs it");
+    // Another key goes by the escrow's name: it does not open the rows.
+    sandbox
+        .vault(&ring(&Key::new()), &retire("old", &["--verify"]))
+        .expect_code(1)
+        .expect_in_stdout("no, 4 rows do not verify without it")
+        .expect_in_stdout("4 rows faulty: other material");
+
+    // A retired key is no reason to let another one go.
+    let both_retired = Keys::new(&[
+        ("primary", "new", &new),
+        ("retired", "old", &old),
+        ("retired", "dr", &escrow),
+    ]);
+    for more in [&[][..], &["--verify"]] {
+        sandbox
+            .vault(&both_retired, &retire("old", more))
+            .expect_code(1)
+            .expect_in_stdout("no, 4 rows need it");
+    }
+}
+
+#[test]
+fn verifying_finds_what_counting_does_not() {
+    let (sandbox, keys) = (Sandbox::new(), Change::new());
+    sandbox.fill(&keys.before, 3);
+    let good = sandbox.envelope(2);
+    let mut fields: Vec<String> = good.split(':').map(str::to_owned).collect();
+    let other = if fields[5].starts_with('A') { "B" } else { "A" };
+    fields[5].replace_range(0..1, other);
+    sandbox.overwrite(2, &fields.join(":"));
+
+    sandbox.vault(&keys.before, &["census"]).expect_code(0);
+    sandbox
+        .vault(&keys.before, &["census", "--verify"])
+        .expect_code(12)
+        .expect_in_stdout("1 row faulty: altered")
+        .expect_in_stdout("row 3 (tenant tenant-2, provider openai)");
+    sandbox.overwrite(2, &good);
+    sandbox.vault(&keys.before, &["census", "--verify"]).expect_code(0);
+    sandbox
+        .vault(&Keys::primary("new"), &["census", "--verify"])
+        .expect_code(11)
+        .expect_in_stdout("3 rows faulty: key not in the keyring");
+}
+
+#[test]
+fn json_says_the_same() {
+    let (sandbox, keys) = (Sandbox::new(), Change::new());
+    sandbox.fill(&keys.before, 3);
+    sandbox.overwrite(0, "null");
+    let census = sandbox.vault(&keys.both, &retire("old", &["--json"])).expect_code(1).json();
+    assert_eq!(census["rows"], json!(3));
+    assert_eq!(census["keys"]["old"]["rows"], json!(2));
+    assert_eq!(census["keys"]["old"]["state"], json!("retired"));
+    assert_eq!(census["keys"]["old"]["safe_to_retire"], json!(false));
+    assert_eq!(census["keys"]["new"]["rows"], json!(0));
+    assert_eq!(census["faulty_rows"].as_array().unwrap().len(), 1);
+    assert_eq!(census["faulty_rows"][0]["row"], json!(1));
+    assert_eq!(census["verified"], json!(false));
+    assert_eq!(
+        census["retire"],
+        json!({"key": "old", "safe": false, "reason": "no, 2 rows need it"})
+    );
+}

@@ -1,0 +1,298 @@
+//! Each exit code, and what the error says. 10 needs a remote key provider, which the program does
+//! not have.
+
+use std::fs;
+
+use byok_vault::exit::Exit;
+use byok_vault::row::Place;
+use rusqlite::Connection;
+use sealwax::Secret;
+
+use crate::sandbox::{Change, Key, Keys, Sandbox, owner};
+
+const RUN: [&str; 7] = ["run", "--tenant", "tenant-0", "--provider", "openai", "--", "true"];
+const PUT: [&str; 4] = ["--tenant", "tenant-9", "--provider", "openai"];
+
+fn filled() -> (Sandbox, Change) {
+    let (sandbox, keys) = (Sandbox::new(), Change::new());
+    sandbox.fill(&keys.before, 3);
+    (sandbox, keys)
+}
+
+#[test]
+fn the_table_stands_in_the_help_and_in_the_readme() {
+    let help = Sandbox::new().without_keys(&["--help"]).expect_code(0);
+    assert!(help.stdout.contains(Exit::TABLE));
+    let readme = include_str!("../../README.md");
+    assert!(readme.contains(Exit::TABLE), "README.md has another table than --help");
+}
+
+#[test]
+fn usage_is_2() {
+    let (sandbox, keys) = filled();
+    sandbox.vault(&keys.before, &["frobnicate"]).expect_code(2);
+    sandbox.vault(&keys.before, &["put", "--tenant", "acme"]).expect_code(2);
+    sandbox.vault(&keys.before, &["rotate", "--batch-size", "0"]).expect_code(2);
+    sandbox.vault(&keys.before, &["census", "--retire", "not an id"]).expect_code(2);
+    for name in ["", " acme", "acme\n", &"a".repeat(201)] {
+        let arguments = ["--tenant", name, "--provider", "openai"];
+        sandbox.put(&keys.before, &arguments, b"sk-canary").expect_code(2);
+    }
+}
+
+#[test]
+fn a_credential_as_an_argument_is_2_and_is_not_repeated() {
+    let (sandbox, keys) = filled();
+    for stray in [&["sk-canary-arg"][..], &["--", "sk-canary-arg"], &["x", "sk-canary-arg"]] {
+        sandbox
+            .put(&keys.before, &[&PUT[..], stray].concat(), b"")
+            .expect_code(2)
+            .expect_in_stderr("given as an argument");
+    }
+    assert_eq!(sandbox.assert_rows_open(&keys.before), 3);
+}
+
+#[test]
+fn the_keyring_is_3() {
+    let (sandbox, keys) = filled();
+    sandbox.without_keys(&RUN).expect_code(3).expect_in_stderr("byok-vault keygen");
+    sandbox.without_keys(&["rotate"]).expect_code(3);
+    sandbox.without_keys(&["census", "--verify"]).expect_code(3);
+    let missing = ["list", "--keys-file", "/nonexistent/keys.txt"];
+    sandbox.vault(&keys.before, &missing).expect_code(3).expect_in_stderr("/nonexistent/keys.txt");
+
+    let good = keys.before.0.trim().to_owned();
+    for broken in [
+        String::new(),
+        good.replace("primary", "retired"),
+        format!("{good}\n{good}"),
+        good.get(..good.len() - 1).unwrap().to_owned(),
+        format!("{good}x"),
+        "primary old sk-canary-in-the-wrong-variable".to_owned(),
+    ] {
+        // A malformed keyring is told also where none is needed.
+        for arguments in [&["list"][..], &["rotate"], &RUN] {
+            sandbox
+                .vault(&Keys(broken.clone()), arguments)
+                .expect_code(3)
+                .expect_in_stderr("the keyring from SEALWAX_KEYS is refused");
+        }
+    }
+    let file = sandbox.path("keys.bin");
+    fs::write(&file, [0xff, 0xfe]).unwrap();
+    let arguments = ["rotate", "--keys-file", file.to_str().unwrap()];
+    sandbox.without_keys(&arguments).expect_code(3).expect_in_stderr("not UTF-8");
+}
+
+#[test]
+fn a_missing_row_is_4_and_a_present_one_5() {
+    let (sandbox, keys) = filled();
+    let nobody = ["run", "--tenant", "nobody", "--provider", "openai", "--", "true"];
+    sandbox
+        .vault(&keys.before, &nobody)
+        .expect_code(4)
+        .expect_in_stderr("tenant nobody, provider openai");
+    let there = ["--tenant", "tenant-0", "--provider", "openai"];
+    sandbox.put(&keys.before, &there, b"sk-canary-new").expect_code(5);
+    assert_eq!(sandbox.assert_rows_open(&keys.before), 3);
+}
+
+#[test]
+fn an_unusable_credential_is_6_and_is_not_stored() {
+    let (sandbox, keys) = filled();
+    let most = vec![b'k'; 65_536];
+    let more = vec![b'k'; 65_537];
+    for (credential, why) in [
+        (&b""[..], "it is empty"),
+        (b"\n", "it is empty"),
+        (b"\r\n", "it is empty"),
+        (b"sk-canary\0x", "a NUL byte"),
+        (b"sk-canary\xff", "not UTF-8"),
+        (&more, "longer than 65536 bytes"),
+    ] {
+        sandbox
+            .put(&keys.before, &PUT, credential)
+            .expect_code(6)
+            .expect_in_stderr(why)
+            .expect_in_stderr("tenant tenant-9");
+    }
+    assert_eq!(sandbox.assert_rows_open(&keys.before), 3);
+    sandbox.put(&keys.before, &PUT, &[&most[..], b"\n"].concat()).expect_code(0);
+}
+
+#[test]
+fn a_credential_that_no_variable_can_hold_is_6_also_when_it_is_stored_already() {
+    let (sandbox, keys) = filled();
+    let place = Place { id: 1, owner: owner(0), env_name: "OPENAI_API_KEY".to_owned() };
+    for (credential, why) in [(&b"sk-canary\0x"[..], "a NUL byte"), (b"sk-canary\xff", "not UTF-8")]
+    {
+        let envelope = place.seal(&keys.before.keyring(), &Secret::from(credential)).unwrap();
+        sandbox.overwrite(0, &envelope);
+        sandbox.vault(&keys.before, &RUN).expect_code(6).expect_in_stderr(why);
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_7() {
+    let sandbox = Sandbox::new();
+    sandbox.without_keys(&["keygen", "k", "--out", "/nonexistent/keys.txt"]).expect_code(7);
+}
+
+#[test]
+fn keys_are_11() {
+    let (sandbox, _) = filled();
+    let stranger = Keys::primary("new");
+    let says = |keys: &Keys, text: &str| {
+        sandbox
+            .vault(keys, &RUN)
+            .expect_code(11)
+            .expect_in_stderr(text)
+            .expect_in_stderr("row 1 (tenant tenant-0, provider openai)")
+            .expect_in_stderr("old");
+    };
+    says(&stranger, "add the key to the keyring");
+    says(&stranger.and("disabled", "old"), "refuses this key on purpose");
+    says(&stranger.and("destroyed", "old"), "gone for good");
+    says(&Keys::primary("old"), "other material under this id");
+}
+
+#[test]
+fn altered_rows_are_12() {
+    let (sandbox, keys) = filled();
+    let good = sandbox.envelope(0);
+    let says = |envelope: &str, text: &str| {
+        sandbox.overwrite(0, envelope);
+        sandbox
+            .vault(&keys.before, &RUN)
+            .expect_code(12)
+            .expect_in_stderr(text)
+            .expect_in_stderr("row 1 (tenant tenant-0, provider openai)");
+    };
+    says(&sandbox.envelope(1), "rows were exchanged");
+    says("null", "overwrote the row");
+    says("", "overwrote the row");
+    says("sk-canary-in-the-clear", "overwrote the row");
+    says(good.get(..good.len() - 30).unwrap(), "next:");
+    says(&good.replacen("sw1:", "sw2:", 1), "newer release");
+    // One character of each field, from the suite to the ciphertext.
+    let fields: Vec<_> = good.split(':').collect();
+    assert_eq!(fields.len(), 7);
+    for field in 3..7 {
+        let mut changed: Vec<String> = fields.iter().map(|&field| field.to_owned()).collect();
+        let first = if changed[field].starts_with('A') { "B" } else { "A" };
+        changed[field].replace_range(0..1, first);
+        says(&changed.join(":"), "changed outside of byok-vault");
+    }
+    sandbox.overwrite(0, &good);
+    sandbox.vault(&keys.before, &RUN).expect_code(0);
+}
+
+#[test]
+fn names_are_bound_to_the_envelope() {
+    let (sandbox, keys) = filled();
+    let database = Connection::open(sandbox.db()).unwrap();
+    for (change, back, tenant) in [
+        ("env_name = 'LD_PRELOAD'", "env_name = 'OPENAI_API_KEY'", "tenant-0"),
+        ("tenant = 'mallory'", "tenant = 'tenant-0'", "mallory"),
+        ("id = 77", "id = 1", "tenant-0"),
+    ] {
+        let set = |what: &str| {
+            let sql = format!("UPDATE credentials SET {what} WHERE created_at = 7");
+            assert_eq!(database.execute(&sql, []).unwrap(), 1);
+        };
+        database
+            .execute("UPDATE credentials SET created_at = 7 WHERE tenant = 'tenant-0'", [])
+            .unwrap();
+        set(change);
+        let run = ["run", "--tenant", tenant, "--provider", "openai", "--", "true"];
+        sandbox.vault(&keys.before, &run).expect_code(12).expect_in_stderr("variable name");
+        set(back);
+        sandbox.vault(&keys.before, &RUN).expect_code(0);
+    }
+}
+
+#[test]
+fn the_database_is_13() {
+    let keys = Keys::primary("k");
+    let empty = Sandbox::new();
+    for arguments in
+        [&["list"][..], &["rotate"], &["census"], &RUN, &["delete", PUT[0], PUT[1], PUT[2], PUT[3]]]
+    {
+        empty.vault(&keys, arguments).expect_code(13).expect_in_stderr("there is no vault at");
+        assert!(!empty.db().exists(), "only `put` makes a vault");
+    }
+
+    let garbage = Sandbox::new();
+    fs::write(garbage.db(), "this is no database at all, only a text file").unwrap();
+    garbage.vault(&keys, &["list"]).expect_code(13);
+    garbage.put(&keys, &PUT, b"sk-canary").expect_code(13);
+
+    let foreign = Sandbox::new();
+    Connection::open(foreign.db()).unwrap().execute("CREATE TABLE theirs (x)", []).unwrap();
+    foreign.vault(&keys, &["list"]).expect_code(13).expect_in_stderr("is not a vault");
+    foreign.put(&keys, &PUT, b"sk-canary").expect_code(13).expect_in_stderr("is not a vault");
+
+    let newer = Sandbox::new();
+    newer.fill(&keys, 1);
+    Connection::open(newer.db()).unwrap().pragma_update(None, "user_version", 2).unwrap();
+    newer.vault(&keys, &["list"]).expect_code(13).expect_in_stderr("newer release");
+    newer.vault(&keys, &["rotate"]).expect_code(13).expect_in_stderr("schema version 2");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_read_only_database_is_13_and_stays_as_it_is() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::os::unix::process::CommandExt;
+
+    let (sandbox, keys) = filled();
+    let before = fs::read(sandbox.db()).unwrap();
+    let read_only = fs::Permissions::from_mode(0o444);
+    fs::set_permissions(sandbox.db(), read_only).unwrap();
+    // The superuser may write anyway, so the program must not run as that.
+    let program = sandbox.path("byok-vault");
+    // By `cp`: a file that this process has open for writing, even for a moment, may be inherited
+    // by what another test starts just then, and cannot be executed until that ends.
+    let mut copy = std::process::Command::new("cp");
+    copy.arg(env!("CARGO_BIN_EXE_byok-vault")).arg(&program);
+    assert!(copy.status().unwrap().success());
+    let root = fs::metadata(&program).unwrap().uid() == 0;
+    fs::set_permissions(sandbox.directory.path(), fs::Permissions::from_mode(0o555)).unwrap();
+
+    for arguments in [&["rotate"][..], &["delete", "--tenant", "tenant-0", "--provider", "openai"]]
+    {
+        let mut command = std::process::Command::new(&program);
+        command.arg("--db").arg(sandbox.db()).args(arguments).env("SEALWAX_KEYS", &keys.both.0);
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+        if root {
+            command.uid(65_534).gid(65_534);
+        }
+        sandbox.finish(command, b"").expect_code(13).expect_in_stderr("write");
+    }
+    fs::set_permissions(sandbox.directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    assert!(fs::read(sandbox.db()).unwrap() == before);
+    assert_eq!(sandbox.assert_rows_open(&keys.before), 3);
+}
+
+#[test]
+fn a_rotation_that_leaves_rows_is_14() {
+    let (sandbox, keys) = filled();
+    sandbox.overwrite(1, "null");
+    sandbox.vault(&keys.both, &["rotate"]).expect_code(14);
+}
+
+#[test]
+fn a_row_of_another_keyring_between_good_ones_is_14() {
+    let (sandbox, keys) = filled();
+    let place = Place { id: 2, owner: owner(1), env_name: "OPENAI_API_KEY".to_owned() };
+    let foreign = Keys::new(&[("primary", "elsewhere", &Key::new())]);
+    let envelope = place.seal(&foreign.keyring(), &Secret::from("sk-canary")).unwrap();
+    sandbox.overwrite(1, &envelope);
+    sandbox
+        .vault(&keys.both, &["rotate"])
+        .expect_code(14)
+        .expect_in_stdout("2 rows rewrapped, 0 rows already current")
+        .expect_in_stdout("1 row left untouched: key not in the keyring")
+        .expect_in_stdout("row 2 (tenant tenant-1, provider openai)");
+    assert_eq!(sandbox.envelope(1), envelope);
+}

@@ -1,0 +1,16 @@
+//! The real program, from the outside.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod census;
+mod exit_codes;
+mod rotation;
+mod run;
+mod sandbox;
+mod story;
+mod whole_life;

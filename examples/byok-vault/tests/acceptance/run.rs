@@ -1,0 +1,123 @@
+//! `run`: what the command sees, and what comes back.
+
+use crate::sandbox::{Keys, Sandbox};
+
+const ACME: [&str; 4] = ["--tenant", "acme", "--provider", "openai"];
+
+fn stored() -> (Sandbox, Keys) {
+    let (sandbox, keys) = (Sandbox::new(), Keys::primary("k"));
+    sandbox.put(&keys, &ACME, b"sk-canary-1").expect_code(0);
+    (sandbox, keys)
+}
+
+fn run<'a>(options: &[&'a str], command: &[&'a str]) -> Vec<&'a str> {
+    [&["run"], ACME.as_slice(), options, &["--"], command].concat()
+}
+
+#[test]
+fn the_command_sees_the_credential_and_not_the_keyring() {
+    let (sandbox, keys) = stored();
+    let script = "test \"$OPENAI_API_KEY\" = sk-canary-1 && test -z \"${SEALWAX_KEYS+x}\" \
+                  && test \"$1 $2\" = 'a b  c'";
+    sandbox.vault(&keys, &run(&[], &["sh", "-c", script, "sh", "a", "b  c"])).expect_code(0);
+
+    // The variable is taken away also where the keyring came from a file.
+    let file = sandbox.path("keys.txt");
+    std::fs::write(&file, &keys.0).unwrap();
+    let options = ["--keys-file", file.to_str().unwrap()];
+    sandbox.vault(&keys, &run(&options, &["sh", "-c", script, "sh", "a", "b  c"])).expect_code(0);
+}
+
+#[test]
+fn another_variable_can_be_named() {
+    let (sandbox, keys) = stored();
+    let script = "test \"$OTHER\" = sk-canary-1 && test -z \"${OPENAI_API_KEY+x}\"";
+    let mut command =
+        sandbox.command(Some(&keys), &run(&["--env", "OTHER"], &["sh", "-c", script]));
+    command.env_remove("OPENAI_API_KEY");
+    sandbox.finish(command, b"").expect_code(0);
+    for name in ["SEALWAX_KEYS", "1A", "A-B", "", "A=B"] {
+        sandbox.vault(&keys, &run(&["--env", name], &["true"])).expect_code(2);
+    }
+}
+
+#[test]
+fn standard_streams_belong_to_the_command() {
+    let (sandbox, keys) = stored();
+    let script = "read line; echo \"out $line\"; echo \"err $line\" >&2";
+    let command = sandbox.command(Some(&keys), &run(&[], &["sh", "-c", script]));
+    let ran = sandbox.finish(command, b"hello\n").expect_code(0);
+    assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("out hello\n", "err hello\n"));
+}
+
+#[cfg(unix)]
+#[test]
+fn the_exit_code_is_the_commands() {
+    let (sandbox, keys) = stored();
+    for code in [0, 1, 7, 255] {
+        let script = format!("exit {code}");
+        sandbox.vault(&keys, &run(&[], &["sh", "-c", &script])).expect_code(code);
+    }
+    for signal in [2, 9, 15] {
+        let script = format!("kill -{signal} $$");
+        sandbox.vault(&keys, &run(&[], &["sh", "-c", &script])).expect_code(128 + signal);
+    }
+    sandbox
+        .vault(&keys, &run(&[], &["/nonexistent/program"]))
+        .expect_code(127)
+        .expect_in_stderr("cannot start");
+    let directory = sandbox.directory.path().to_str().unwrap();
+    sandbox.vault(&keys, &run(&[], &[directory])).expect_code(126);
+}
+
+#[cfg(unix)]
+#[test]
+fn signals_are_passed_on() {
+    use rustix::process::{Pid, Signal, kill_process};
+    use std::time::Duration;
+
+    let (sandbox, keys) = stored();
+    for (signal, name) in [
+        (Signal::TERM, "TERM"),
+        (Signal::HUP, "HUP"),
+        (Signal::USR1, "USR1"),
+        (Signal::USR2, "USR2"),
+    ] {
+        let ready = sandbox.path(&format!("ready-{name}"));
+        let script = format!(
+            "trap 'exit 42' {name}; touch {}; while :; do sleep 0.02; done",
+            ready.display()
+        );
+        let child =
+            sandbox.command(Some(&keys), &run(&[], &["sh", "-c", &script])).spawn().unwrap();
+        while !ready.exists() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        crate::sandbox::searched(child.wait_with_output().unwrap()).expect_code(42);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_is_the_commands_to_answer() {
+    use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+    use std::os::unix::process::CommandExt;
+    use std::time::Duration;
+
+    let (sandbox, keys) = stored();
+    let ready = sandbox.path("ready");
+    let script =
+        format!("trap 'exit 43' INT; touch {}; while :; do sleep 0.02; done", ready.display());
+    let mut command = sandbox.command(Some(&keys), &run(&[], &["sh", "-c", &script]));
+    // As a shell does it: a group of its own, which the terminal interrupts as a whole.
+    let child = command.process_group(0).spawn().unwrap();
+    while !ready.exists() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    // To the vault alone: it stays, because its command does.
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    std::thread::sleep(Duration::from_millis(100));
+    kill_process_group(Pid::from_child(&child), Signal::INT).unwrap();
+    crate::sandbox::searched(child.wait_with_output().unwrap()).expect_code(43);
+}
