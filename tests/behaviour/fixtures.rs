@@ -1,0 +1,399 @@
+//! What many tests need: keys and contexts from a few words, and randomness that is written down.
+
+use std::convert::Infallible;
+use std::error::Error;
+
+use hmac::{Hmac, KeyInit, Mac};
+use rand_core::{TryCryptoRng, TryRng};
+use sealwax::{Answer, DataKey, EncryptionContext, Envelope, KeyId, Keyring, MasterKey, OpenError};
+use sealwax::{
+    MasterKeyProvider, ProviderError, RewrapError, SealError, Secret, Suite, UnwrapRequest,
+};
+use sealwax::{WrapRequest, WrappedKey};
+use sha2::{Digest, Sha256};
+
+pub(crate) const SUITES: [Suite; 2] = [Suite::Aes256Gcm, Suite::ChaCha20Poly1305];
+
+/// A credential of the usual length, 51 bytes.
+pub(crate) const CREDENTIAL: &str = "sk-test-0123456789abcdefghijklmnopqrstuvwxyzABCDEFG";
+
+pub(crate) fn key_id(id: &str) -> KeyId {
+    id.parse().unwrap()
+}
+
+/// A master key that is the same for the same number, and never a weak one.
+pub(crate) fn master_key(number: u8) -> MasterKey {
+    let mut bytes = [number; 32];
+    bytes[31] = !number;
+    MasterKey::from_bytes(&mut bytes).unwrap()
+}
+
+/// `prod` as primary (material 1) and `dr` as escrow (material 2).
+pub(crate) fn keyring(suite: Suite) -> Keyring {
+    Keyring::new(key_id("prod"), master_key(1))
+        .with_escrow(key_id("dr"), master_key(2))
+        .unwrap()
+        .with_suite(suite)
+}
+
+pub(crate) fn context(pairs: &[(&str, &str)]) -> EncryptionContext {
+    EncryptionContext::new(pairs.iter().copied()).unwrap()
+}
+
+pub(crate) fn acme() -> EncryptionContext {
+    context(&[("tenant", "acme"), ("provider", "openai"), ("row", "1")])
+}
+
+/// The usual credential, sealed for [`acme`] by [`keyring`], from randomness that starts at `seed`.
+pub(crate) fn sealed(suite: Suite, seed: u8) -> Envelope {
+    let mut rng = Counting(seed);
+    keyring(suite).seal_with_rng(&Secret::from(CREDENTIAL), &acme(), &mut rng).unwrap()
+}
+
+/// Fills with bytes that count up. Anything but random, and the same on every run.
+pub(crate) struct Counting(pub(crate) u8);
+
+impl TryRng for Counting {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        panic!("the crate fills buffers")
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        panic!("the crate fills buffers")
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        for byte in bytes {
+            *byte = self.0;
+            self.0 = self.0.wrapping_add(1);
+        }
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for Counting {}
+
+/// Yields exactly these bytes, in calls of exactly their lengths, and fails after the last.
+pub(crate) struct Scripted(pub(crate) Vec<Vec<u8>>);
+
+/// A script that ran out, or a call of another length.
+#[derive(Debug)]
+pub(crate) struct OffScript;
+
+impl std::fmt::Display for OffScript {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("off script")
+    }
+}
+
+impl Error for OffScript {}
+
+impl TryRng for Scripted {
+    type Error = OffScript;
+
+    fn try_next_u32(&mut self) -> Result<u32, OffScript> {
+        Err(OffScript)
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, OffScript> {
+        Err(OffScript)
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), OffScript> {
+        if self.0.first().is_none_or(|next| next.len() != bytes.len()) {
+            return Err(OffScript);
+        }
+        bytes.copy_from_slice(&self.0.remove(0));
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for Scripted {}
+
+/// A remote key that always answers this body, and unwraps it to this data key.
+pub(crate) struct Opaque {
+    pub(crate) body: Vec<u8>,
+    pub(crate) data_key: [u8; 32],
+}
+
+impl MasterKeyProvider for Opaque {
+    fn wrap_key<'a>(
+        &'a self,
+        request: WrapRequest<'a>,
+    ) -> Answer<'a, Result<Vec<u8>, ProviderError>> {
+        assert_eq!(request.data_key().expose_secret(), &self.data_key);
+        Answer::now(Ok(self.body.clone()))
+    }
+
+    fn unwrap_key<'a>(
+        &'a self,
+        request: UnwrapRequest<'a>,
+    ) -> Answer<'a, Result<DataKey, ProviderError>> {
+        assert_eq!(request.body(), self.body);
+        Answer::now(Ok(DataKey::from_bytes(&mut self.data_key.clone()).unwrap()))
+    }
+}
+
+/// The name of an error's variant, as the vectors call it.
+pub(crate) fn class(error: &OpenError) -> &'static str {
+    match error {
+        OpenError::UnknownKey { .. } => "unknown_key",
+        OpenError::KeyDisabled { .. } => "key_disabled",
+        OpenError::KeyDestroyed { .. } => "key_destroyed",
+        OpenError::WrongKeyMaterial { .. } => "wrong_key_material",
+        OpenError::WrapAltered { .. } => "wrap_altered",
+        OpenError::EnvelopeAltered => "envelope_altered",
+        OpenError::ContextMismatch => "context_mismatch",
+        OpenError::PayloadAltered => "payload_altered",
+        OpenError::Provider { .. } => "provider",
+        OpenError::WouldBlock { .. } => "would_block",
+        other => panic!("a variant without a name: {other}"),
+    }
+}
+
+pub(crate) fn unhex(hex: &str) -> Vec<u8> {
+    assert!(hex.len().is_multiple_of(2) && hex.is_ascii(), "not hex");
+    (0..hex.len()).step_by(2).map(|i| u8::from_str_radix(&hex[i..i + 2], 16).unwrap()).collect()
+}
+
+/// An error's variant and the keys it names: `wrap_altered(prod)`.
+pub(crate) fn told(error: &OpenError) -> String {
+    let keys = match error {
+        OpenError::UnknownKey { key_ids, .. } => {
+            key_ids.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(",")
+        }
+        OpenError::KeyDisabled { key_id, .. }
+        | OpenError::KeyDestroyed { key_id, .. }
+        | OpenError::WrongKeyMaterial { key_id, .. }
+        | OpenError::WrapAltered { key_id, .. }
+        | OpenError::Provider { key_id, .. }
+        | OpenError::WouldBlock { key_id, .. } => key_id.to_string(),
+        _ => return class(error).to_owned(),
+    };
+    format!("{}({keys})", class(error))
+}
+
+/// What opening came to: `opened`, or the error as in [`open_outcome`].
+pub(crate) fn opening(
+    keyring: &Keyring,
+    envelope: &Envelope,
+    context: &EncryptionContext,
+) -> String {
+    open_outcome(&keyring.open(envelope, context)).replace("done", "opened")
+}
+
+/// What rewrapping came to: `current`, `rewrapped`, or the error as in [`rewrap_outcome`].
+pub(crate) fn rewrapping(keyring: &Keyring, envelope: &Envelope) -> String {
+    rewrap_outcome(&keyring.rewrap(envelope)).replace("done", "rewrapped")
+}
+
+/// The data key of what was sealed from [`Counting`] randomness that started at `seed`.
+pub(crate) fn counted_data_key(seed: u8) -> DataKey {
+    DataKey::generate_with_rng(&mut Counting(seed)).unwrap()
+}
+
+/// A data key as this master key wraps it under this id for this suite and commitment.
+pub(crate) fn wrap(
+    key: &MasterKey,
+    id: &str,
+    suite: Suite,
+    commitment: &[u8; 32],
+    data_key: &DataKey,
+) -> WrappedKey {
+    let id = key_id(id);
+    let answer = key.wrap_key(WrapRequest::new(&id, suite, commitment, data_key));
+    let body = answer.into_now().unwrap().unwrap();
+    WrappedKey::new(id, key.kind(), &body).unwrap()
+}
+
+/// An envelope in parts, each of which a test may fill with anything, put together as the format
+/// page says and not by the crate.
+#[derive(Clone)]
+pub(crate) struct Parts {
+    pub(crate) version: u8,
+    pub(crate) suite: u8,
+    /// Key id, and kind ‖ body.
+    pub(crate) wraps: Vec<(Vec<u8>, Vec<u8>)>,
+    pub(crate) commitment: Vec<u8>,
+    pub(crate) mac: Vec<u8>,
+    pub(crate) iv: Vec<u8>,
+    pub(crate) tag: Vec<u8>,
+    pub(crate) ciphertext: Vec<u8>,
+}
+
+impl Parts {
+    pub(crate) fn of(envelope: &Envelope) -> Self {
+        let wraps = envelope.wrapped_keys().map(|wrapped| {
+            let id = wrapped.key_id().as_ref().as_bytes().to_vec();
+            (id, [&[wrapped.kind().byte()], wrapped.body()].concat())
+        });
+        Self {
+            version: 1,
+            suite: envelope.suite().id(),
+            wraps: wraps.collect(),
+            commitment: envelope.commitment().to_vec(),
+            mac: envelope.mac().to_vec(),
+            iv: envelope.iv().to_vec(),
+            tag: envelope.tag().to_vec(),
+            ciphertext: envelope.ciphertext().to_vec(),
+        }
+    }
+
+    /// "SW" 0x01 ‖ suite ‖ u8(n) ‖ n × ( len8(key_id) ‖ u16(len) ‖ wrapped ) ‖ commitment(32)
+    pub(crate) fn head(&self) -> Vec<u8> {
+        let mut head = vec![b'S', b'W', self.version, self.suite];
+        head.push(self.wraps.len().try_into().unwrap());
+        for (id, wrapped) in &self.wraps {
+            head.push(id.len().try_into().unwrap());
+            head.extend_from_slice(id);
+            head.extend_from_slice(&u16::try_from(wrapped.len()).unwrap().to_be_bytes());
+            head.extend_from_slice(wrapped);
+        }
+        head.extend_from_slice(&self.commitment);
+        head
+    }
+
+    /// head ‖ mac(16) ‖ iv(12) ‖ tag(16) ‖ ciphertext(rest)
+    pub(crate) fn binary(&self) -> Vec<u8> {
+        [&self.head(), &self.mac, &self.iv, &self.tag, &self.ciphertext].map(Vec::as_slice).concat()
+    }
+
+    /// `sw1:<suite>:<key_id>=<wrapped>[,…]:<proof>:<iv>:<tag>:<ciphertext>`
+    pub(crate) fn text(&self) -> String {
+        let suite = match self.suite {
+            1 => "a256gcm",
+            2 => "c20p",
+            other => panic!("suite {other} has no name"),
+        };
+        let wraps = self
+            .wraps
+            .iter()
+            .map(|(id, wrapped)| format!("{}={}", String::from_utf8_lossy(id), base64url(wrapped)));
+        let wraps = wraps.collect::<Vec<_>>().join(",");
+        let proof = base64url(&[&self.commitment, &self.mac].map(Vec::as_slice).concat());
+        let [iv, tag, ciphertext] =
+            [&self.iv, &self.tag, &self.ciphertext].map(|field| base64url(field));
+        format!("sw{}:{suite}:{wraps}:{proof}:{iv}:{tag}:{ciphertext}", self.version)
+    }
+
+    pub(crate) fn envelope(&self) -> Envelope {
+        Envelope::from_bytes(&self.binary()).unwrap()
+    }
+
+    /// The wraps exchanged for these.
+    pub(crate) fn with_wraps(mut self, wraps: &[WrappedKey]) -> Self {
+        self.wraps = wraps
+            .iter()
+            .map(|wrapped| {
+                let id = wrapped.key_id().as_ref().as_bytes().to_vec();
+                (id, [&[wrapped.kind().byte()], wrapped.body()].concat())
+            })
+            .collect();
+        self
+    }
+
+    /// The mac as somebody computes it who has this data key.
+    ///
+    /// mac = HMAC-SHA-256(DEK, "sw1/mac" ‖ head ‖ iv ‖ tag)[0..16]
+    pub(crate) fn with_mac_under(mut self, data_key: &DataKey) -> Self {
+        let mac = hmac(
+            data_key.expose_secret(),
+            &[b"sw1/mac", self.head().as_slice(), &self.iv, &self.tag],
+        );
+        self.mac = mac[..16].to_vec();
+        self
+    }
+}
+
+/// The characters of base64url, in the order of what they stand for.
+pub(crate) const BASE64URL: &[u8; 64] =
+    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/// base64url without padding (RFC 4648 §5).
+pub(crate) fn base64url(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let group = chunk.iter().fold(0_usize, |group, byte| group << 8 | usize::from(*byte));
+        let group = group << (8 * (3 - chunk.len()));
+        for place in 0..=chunk.len() {
+            text.push(char::from(BASE64URL[group >> (18 - 6 * place) & 63]));
+        }
+    }
+    text
+}
+
+pub(crate) fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+    let mut hmac = <Hmac<Sha256> as KeyInit>::new_from_slice(key).unwrap();
+    for part in parts {
+        hmac.update(part);
+    }
+    hmac.finalize().into_bytes().into()
+}
+
+pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+/// HKDF-Expand as the format page spells it out, 64 bytes: T1 ‖ T2.
+pub(crate) fn expand(prk: &[u8], info: &[&[u8]]) -> [u8; 64] {
+    let info = info.concat();
+    let first = hmac(prk, &[&info, &[1]]);
+    let second = hmac(prk, &[&first, &info, &[2]]);
+    let mut okm = [0; 64];
+    okm[..32].copy_from_slice(&first);
+    okm[32..].copy_from_slice(&second);
+    okm
+}
+
+/// What became of an attempt to open or verify: `done`, or the error as [`told`], with the kind of
+/// a provider's error: `provider(prod) Throttled`.
+pub(crate) fn open_outcome<T>(result: &Result<T, OpenError>) -> String {
+    match result {
+        Ok(_) => "done".to_owned(),
+        Err(error @ OpenError::Provider { source, .. }) => {
+            format!("{} {:?}", told(error), source.kind())
+        }
+        Err(error) => told(error),
+    }
+}
+
+/// What became of a seal, as in [`open_outcome`].
+pub(crate) fn seal_outcome<T>(result: &Result<T, SealError>) -> String {
+    match result {
+        Ok(_) => "done".to_owned(),
+        Err(SealError::Random) => "random".to_owned(),
+        Err(SealError::TooLong) => "too_long".to_owned(),
+        Err(SealError::Provider { key_id, source, .. }) => {
+            format!("provider({key_id}) {:?}", source.kind())
+        }
+        Err(SealError::WouldBlock { key_id, .. }) => format!("would_block({key_id})"),
+        Err(other) => panic!("a variant without a name: {other}"),
+    }
+}
+
+/// What became of a rewrap, as in [`open_outcome`]; `current` where there was nothing to do.
+pub(crate) fn rewrap_outcome(result: &Result<Option<Envelope>, RewrapError>) -> String {
+    let (class, key_id) = match result {
+        Ok(Some(_)) => return "done".to_owned(),
+        Ok(None) => return "current".to_owned(),
+        Err(RewrapError::EnvelopeAltered) => return "envelope_altered".to_owned(),
+        Err(RewrapError::InvalidWraps { .. }) => return "invalid_wraps".to_owned(),
+        Err(RewrapError::UnknownKey { key_ids, .. }) => {
+            let key_ids: Vec<_> = key_ids.iter().map(AsRef::as_ref).collect();
+            return format!("unknown_key({})", key_ids.join(","));
+        }
+        Err(RewrapError::Provider { key_id, source, .. }) => {
+            return format!("provider({key_id}) {:?}", source.kind());
+        }
+        Err(RewrapError::KeyDisabled { key_id, .. }) => ("key_disabled", key_id),
+        Err(RewrapError::KeyDestroyed { key_id, .. }) => ("key_destroyed", key_id),
+        Err(RewrapError::WrongKeyMaterial { key_id, .. }) => ("wrong_key_material", key_id),
+        Err(RewrapError::WrapAltered { key_id, .. }) => ("wrap_altered", key_id),
+        Err(RewrapError::WouldBlock { key_id, .. }) => ("would_block", key_id),
+        Err(RewrapError::Unverified { key_id, .. }) => ("unverified", key_id),
+        Err(other) => panic!("a variant without a name: {other}"),
+    };
+    format!("{class}({key_id})")
+}

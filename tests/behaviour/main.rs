@@ -1,0 +1,25 @@
+//! The crate from outside: what it promises, and what it refuses.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::arithmetic_side_effects,
+    reason = "a test may panic: that is how it fails"
+)]
+
+mod fixtures;
+
+mod bad_input;
+mod bindings;
+mod canary;
+mod context;
+mod damage;
+mod keyring;
+mod properties;
+mod providers;
+mod randomness;
+#[cfg(feature = "serde")]
+mod serde;
+mod vectors;
