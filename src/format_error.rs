@@ -6,8 +6,9 @@ use thiserror::Error;
 
 /// Why bytes or text are not an envelope, or not a part of one.
 ///
-/// It names the field, what was expected there and where. It never holds a byte of the input: a row
-/// that does not parse may well be a credential that somebody stored in the clear.
+/// It names the field, what was expected there and where. But for the number of a version, it holds
+/// nothing of the input: a row that does not parse may well be a credential that somebody stored in
+/// the clear.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum FormatError {

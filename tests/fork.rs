@@ -4,7 +4,6 @@
 #![expect(
     unsafe_code,
     clippy::unwrap_used,
-    clippy::panic,
     reason = "a fork is unsafe by nature, and a test may panic"
 )]
 

@@ -8,6 +8,8 @@ use sealwax::{ContextError, EncryptionContext, Secret, Suite};
 
 use crate::fixtures::{CREDENTIAL, Counting, SUITES, class, context, keyring, unhex};
 
+type Pairs = Vec<(String, String)>;
+
 /// The error as text; its fields cannot be compared from outside in any other way.
 fn outcome(pairs: &[(String, String)]) -> String {
     match EncryptionContext::new(pairs.iter().map(|(name, value)| (name, value))) {
@@ -20,12 +22,12 @@ fn outcome(pairs: &[(String, String)]) -> String {
     }
 }
 
-fn owned(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+fn owned(pairs: &[(&str, &str)]) -> Pairs {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
 /// As many pairs as asked for, with names of 64 and values of 1024 bytes.
-fn large(count: usize) -> Vec<(String, String)> {
+fn large(count: usize) -> Pairs {
     (0..count).map(|i| (format!("{i:064}"), format!("{i:01024}"))).collect()
 }
 
@@ -38,7 +40,7 @@ fn pairs_out_of_their_limits_are_refused_and_the_error_names_the_pair() {
     let mut last_is_bad = large(31);
     last_is_bad.push((String::new(), String::new()));
 
-    let rows: &[(&str, Vec<(String, String)>, &str)] = &[
+    let rows: &[(&str, Pairs, &str)] = &[
         ("no pair", vec![], "accepted"),
         ("32 pairs of the largest", large(32), "accepted"),
         ("33 pairs", large(33), "too many pairs"),

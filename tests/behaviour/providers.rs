@@ -815,10 +815,14 @@ fn pointers_to_a_provider_are_the_provider() {
     forwards("Arc", Arc::new(peculiar()));
     forwards("Box", Box::new(peculiar()));
     forwards("&", &*Box::leak(Box::new(peculiar())));
-    forwards("Arc<dyn>", Arc::new(peculiar()) as Arc<dyn MasterKeyProvider>);
-    forwards("Box<dyn>", Box::new(peculiar()) as Box<dyn MasterKeyProvider>);
-    forwards("&dyn", Box::leak(Box::new(peculiar())) as &'static dyn MasterKeyProvider);
-    forwards("Arc<Box<dyn>>", Arc::new(Box::new(peculiar()) as Box<dyn MasterKeyProvider>));
+    let shared: Arc<dyn MasterKeyProvider> = Arc::new(peculiar());
+    forwards("Arc<dyn>", shared);
+    let boxed: Box<dyn MasterKeyProvider> = Box::new(peculiar());
+    forwards("Arc<Box<dyn>>", Arc::new(boxed));
+    let boxed: Box<dyn MasterKeyProvider> = Box::new(peculiar());
+    forwards("Box<dyn>", boxed);
+    let borrowed: &'static dyn MasterKeyProvider = Box::leak(Box::new(peculiar()));
+    forwards("&dyn", borrowed);
 }
 
 /// One that has a better wrap to offer, as long as it says so.
