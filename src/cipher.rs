@@ -8,8 +8,6 @@ use aes_gcm::aead::{AeadCore, AeadInOut, KeyInit, KeySizeUser};
 use chacha20poly1305::ChaCha20Poly1305;
 use hkdf::Hkdf;
 use hmac::{Hmac, Mac};
-// Named so that its `zeroize` feature is on: chacha20poly1305 does not pass its own down.
-use poly1305 as _;
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, Zeroizing};
 

@@ -42,26 +42,32 @@ impl EncryptionContext {
     pub fn new(
         pairs: impl IntoIterator<Item = (impl AsRef<str>, impl AsRef<str>)>,
     ) -> Result<Self, ContextError> {
-        let mut sorted = Vec::new();
-        for (pair, (name, value)) in pairs.into_iter().enumerate() {
-            if pair >= MAX_PAIRS {
+        let mut given = Vec::new();
+        for pair in pairs {
+            if given.len() >= MAX_PAIRS {
                 return Err(ContextError::TooManyPairs);
             }
-            let name_len = match u16::try_from(name.as_ref().len()) {
+            given.push(pair);
+        }
+        let mut sorted = Vec::with_capacity(given.len());
+        for (pair, (name, value)) in given.iter().enumerate() {
+            // Once: what is measured is what is encoded, whatever the caller's type answers next.
+            let (name, value) = (name.as_ref(), value.as_ref());
+            let name_len = match u16::try_from(name.len()) {
                 Ok(len @ 1..=MAX_NAME_LEN) => len,
-                _ => return Err(ContextError::NameLength { pair, found: name.as_ref().len() }),
+                _ => return Err(ContextError::NameLength { pair, found: name.len() }),
             };
-            let value_len = match u16::try_from(value.as_ref().len()) {
+            let value_len = match u16::try_from(value.len()) {
                 Ok(len @ 0..=MAX_VALUE_LEN) => len,
-                _ => return Err(ContextError::ValueLength { pair, found: value.as_ref().len() }),
+                _ => return Err(ContextError::ValueLength { pair, found: value.len() }),
             };
             sorted.push((pair, name, name_len, value, value_len));
         }
         // A stable sort: of two pairs with one name, the later one is the duplicate.
-        sorted.sort_by(|(_, a, ..), (_, b, ..)| a.as_ref().cmp(b.as_ref()));
+        sorted.sort_by_key(|(_, name, ..)| *name);
         let mut previous = None;
         for (pair, name, ..) in &sorted {
-            if previous.replace(name.as_ref()) == Some(name.as_ref()) {
+            if previous.replace(*name) == Some(*name) {
                 return Err(ContextError::DuplicateName { pair: *pair });
             }
         }
@@ -70,9 +76,9 @@ impl EncryptionContext {
         let mut encoded = count.to_be_bytes().to_vec();
         for (_, name, name_len, value, value_len) in &sorted {
             encoded.extend_from_slice(&name_len.to_be_bytes());
-            encoded.extend_from_slice(name.as_ref().as_bytes());
+            encoded.extend_from_slice(name.as_bytes());
             encoded.extend_from_slice(&value_len.to_be_bytes());
-            encoded.extend_from_slice(value.as_ref().as_bytes());
+            encoded.extend_from_slice(value.as_bytes());
         }
         Ok(Self { encoded })
     }

@@ -23,8 +23,8 @@ pub enum FormatError {
         /// Bytes from the start of the input to the start of the field, or to the fault in it.
         offset: usize,
     },
-    /// An envelope of another version of the format, most likely written by a newer release.
-    #[error("an envelope of format version {version}: this release reads version 1")]
+    /// Of another version of the format, most likely written by a newer release.
+    #[error("written in another version of the format ({version}) than this release reads (1)")]
     #[non_exhaustive]
     NewerVersion {
         /// The version the envelope claims; `u32::MAX` stands for anything larger.

@@ -40,9 +40,9 @@ pub enum KeyError {
 
 /// Takes key bytes out of `source`, which is wiped whatever they are.
 fn take_key_bytes(source: &mut [u8], key: &mut [u8; KEY_LEN]) -> Result<(), KeyError> {
-    let taken = match source.first_chunk() {
+    let taken = match source.first_chunk::<KEY_LEN>() {
         Some(bytes) if source.len() == KEY_LEN => {
-            *key = *bytes;
+            key.copy_from_slice(bytes);
             if is_weak(key) { Err(KeyError::Weak) } else { Ok(()) }
         }
         _ => Err(KeyError::Length { expected: KEY_LEN, found: source.len() }),

@@ -18,7 +18,8 @@ use crate::wrapped_key::{Wrap, WrappedKey};
 
 impl Keyring {
     /// Wraps an envelope's data key anew, for the primary and every escrow key; none if it
-    /// [is current](Self::is_current) already.
+    /// [is current](Self::is_current) already, which is told from public bytes and checks nothing:
+    /// a rotation is no audit, [`verify`](Self::verify) is.
     ///
     /// Checks the mac before it touches anything, and unwraps what it has wrapped before it
     /// returns it. Needs no context, draws no randomness, and leaves commitment, iv, tag and
@@ -40,8 +41,9 @@ impl Keyring {
             let data_key = self.unwrap_now(envelope)?;
             let wraps = self.wrap_now(envelope.suite(), envelope.commitment(), &data_key)?;
             for (key, wrapped) in self.sealing_keys().zip(wraps.wrapped_keys()) {
-                let answer = key.provider.unwrap_key(request(envelope, wrapped)).into_now();
-                check_wrap(key, answer, &data_key)?;
+                let would_block = || RewrapError::WouldBlock { key_id: key.key_id.clone() };
+                let checked = check_wrap(envelope, key, wrapped, &data_key).into_now();
+                checked.unwrap_or_else(|| Err(would_block()))?;
             }
             envelope.with_wraps(&data_key, wraps.iter()).map(Some)
         })
@@ -64,8 +66,7 @@ impl Keyring {
             let data_key = self.unwrap_later(envelope).await?;
             let wraps = self.wrap_later(envelope.suite(), envelope.commitment(), &data_key).await?;
             for (key, wrapped) in self.sealing_keys().zip(wraps.wrapped_keys()) {
-                let answer = key.provider.unwrap_key(request(envelope, wrapped)).await;
-                check_wrap(key, Some(answer), &data_key)?;
+                check_wrap(envelope, key, wrapped, &data_key).await?;
             }
             envelope.with_wraps(&data_key, wraps.iter()).map(Some)
         }))
@@ -85,27 +86,27 @@ impl Keyring {
 fn is_current_wrap(key: &UsableKey, wrap: &Wrap<'_>) -> bool {
     wrap.key_id == key.key_id.as_ref()
         && wrap.kind == key.provider.kind()
+        && wrap.kind.is_usable()
         && key.provider.is_current(wrap.body)
 }
 
-fn request<'a>(envelope: &'a Envelope, wrapped: &'a WrappedKey) -> UnwrapRequest<'a> {
-    let (suite, commitment) = (envelope.suite(), envelope.commitment());
-    UnwrapRequest::new(wrapped.key_id(), suite, commitment, wrapped.body())
-}
-
 /// Whether a key unwraps what it has just wrapped.
-fn check_wrap(
-    key: &UsableKey,
-    answer: Option<Result<DataKey, ProviderError>>,
-    data_key: &DataKey,
-) -> Result<(), RewrapError> {
-    let key_id = key.key_id.clone();
-    match answer {
-        Some(Ok(found)) if found.expose_secret().ct_eq(data_key.expose_secret()).into() => Ok(()),
-        Some(Err(source)) if !is_verdict(&source) => Err(RewrapError::Provider { key_id, source }),
-        Some(_) => Err(RewrapError::Unverified { key_id }),
-        None => Err(RewrapError::WouldBlock { key_id }),
-    }
+fn check_wrap<'a>(
+    envelope: &'a Envelope,
+    key: &'a UsableKey,
+    wrapped: &'a WrappedKey,
+    data_key: &'a DataKey,
+) -> Answer<'a, Result<(), RewrapError>> {
+    let (suite, commitment) = (envelope.suite(), envelope.commitment());
+    let request = UnwrapRequest::new(&key.key_id, suite, commitment, wrapped.body());
+    key.provider.unwrap_key(request).map(|answer| {
+        let key_id = key.key_id.clone();
+        match answer {
+            Ok(found) if found.expose_secret().ct_eq(data_key.expose_secret()).into() => Ok(()),
+            Err(source) if !is_verdict(&source) => Err(RewrapError::Provider { key_id, source }),
+            Ok(_) | Err(_) => Err(RewrapError::Unverified { key_id }),
+        }
+    })
 }
 
 /// Whether a provider says that the wrap is bad, and not that it could not tell.

@@ -1,7 +1,5 @@
 //! Seal, verify, open; and [`prepare_with_rng`]: sealing in two phases.
 
-use alloc::boxed::Box;
-
 use rand_core::TryCryptoRng;
 
 use crate::context::EncryptionContext;
@@ -56,7 +54,7 @@ impl Keyring {
         rng: &mut (impl TryCryptoRng + ?Sized),
     ) -> Result<Envelope, SealError> {
         wipe_stack_after(|| {
-            let mut sealing = Sealing::draw(secret, context, self.suite(), self.front_len(), rng)?;
+            let sealing = Sealing::draw(secret, context, self.suite(), self.front_len(), rng)?;
             let wraps = self.wrap_now(sealing.suite, &sealing.commitment, &sealing.data_key)?;
             sealing.finish(wraps.iter()).map_err(|error| SealError::impossible(self, error))
         })
@@ -89,11 +87,10 @@ impl Keyring {
         context: &EncryptionContext,
         rng: &mut (impl TryCryptoRng + ?Sized),
     ) -> Answer<'a, Result<Envelope, SealError>> {
-        // In a box, so that moving the future leaves no copy of the data key behind.
         let sealing = wipe_stack_after(|| {
-            Sealing::draw(secret, context, self.suite(), self.front_len(), rng).map(Box::new)
+            Sealing::draw(secret, context, self.suite(), self.front_len(), rng)
         });
-        let mut sealing = match sealing {
+        let sealing = match sealing {
             Ok(sealing) => sealing,
             Err(error) => return Answer::now(Err(error)),
         };
@@ -129,7 +126,7 @@ impl Keyring {
         context: &'a EncryptionContext,
     ) -> Answer<'a, Result<Secret, OpenError>> {
         Answer::later(wipe_stack_after_polls(async move {
-            envelope.open_payload(&*self.unwrap_later(envelope).await?, context)
+            envelope.open_payload(&self.unwrap_later(envelope).await?, context)
         }))
     }
 

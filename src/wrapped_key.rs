@@ -1,7 +1,9 @@
 //! A data key as one master key wrapped it.
 
+use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::fmt;
+use core::str::FromStr;
 
 use crate::format_error::{Field, FormatError};
 use crate::key_id::KeyId;
@@ -73,6 +75,20 @@ impl fmt::Display for WrapKind {
             Self::Private(byte) => write!(f, "private-{byte:#04x}"),
             Self::Unassigned(byte) => write!(f, "unassigned-{byte:#04x}"),
         }
+    }
+}
+
+impl FromStr for WrapKind {
+    type Err = FormatError;
+
+    /// Reads what `Display` writes.
+    fn from_str(name: &str) -> Result<Self, FormatError> {
+        let named = |kind: &Self| kind.to_string() == name;
+        (1..=u8::MAX).filter_map(Self::from_byte).find(named).ok_or(FormatError::malformed(
+            Field::WrappedKey,
+            "local, provider, hpke, private-0x80 to -0xff or unassigned-0x04 to -0x7f",
+            0,
+        ))
     }
 }
 
@@ -149,5 +165,22 @@ impl<'a> Wrap<'a> {
 
     pub(crate) fn to_wrapped_key(self) -> Result<WrappedKey, FormatError> {
         WrappedKey::new(KeyId::try_from(self.key_id)?, self.kind, self.body)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::WrapKind;
+
+    #[test]
+    fn every_kind_is_read_from_its_name() {
+        let kinds = (1..=u8::MAX).filter_map(WrapKind::from_byte);
+        let read = kinds.filter(|kind| kind.to_string().parse() == Ok(*kind));
+        assert_eq!(read.count(), 255);
+        for name in ["", "Local", "private-0x7f", "private-0x8", "unassigned-0x01", "0x02"] {
+            assert!(name.parse::<WrapKind>().is_err(), "{name}");
+        }
     }
 }

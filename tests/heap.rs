@@ -6,6 +6,7 @@
 #![expect(
     unsafe_code,
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     clippy::string_slice,
     clippy::arithmetic_side_effects,
     reason = "an allocator is unsafe by nature, and a test may panic"
@@ -14,25 +15,25 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::convert::Infallible;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 
 use rand_core::{TryCryptoRng, TryRng};
 use sealwax::{
-    DataKey, EncryptionContext, Envelope, Keyring, MasterKey, OpenError, Secret, Suite, sealing,
+    Answer, DataKey, EncryptionContext, Envelope, Keyring, MasterKey, MasterKeyProvider, OpenError,
+    ProviderError, Secret, Suite, UnwrapRequest, WrapRequest, sealing,
 };
 
-/// Eight bytes each: the shortest fragment that counts as left behind.
-const CANARIES: [[u8; 8]; 4] = [
-    *b"sk-CANAR",
-    *b"\xd0\xd1\xd2\xd3\xd4\xd5\xd6\xd7",
-    *b"\xe0\xe1\xe2\xe3\xe4\xe5\xe6\xe7",
-    *b"swk1_4OH",
-];
-/// A credential of 52 bytes that starts with the first canary.
+/// The shortest fragment that counts as left behind.
+const FRAGMENT: usize = 8;
 const CREDENTIAL: &str = "sk-CANARY-0123456789abcdefghijklmnopqrstuvwxyzABCDEF";
-/// The data key that [`Drawn`] yields starts with the second canary.
-const DATA_KEY: u8 = 0xd0;
-/// The master key of [`keyring`] starts with the third; its text form with the fourth.
-const MASTER_KEY: u8 = 0xe0;
+/// The data key that [`Drawn`] yields: 32 bytes that count up from here.
+const DATA_KEY: u8 = 0xa0;
+/// The master key of [`keyring`]: 32 bytes that count up from here, and the start of its text.
+const MASTER_KEY: u8 = 0xd0;
+const MASTER_KEY_TEXT: &str = "swk1_0NHS09TV1tfY2drb3N3e3-Dh4uPk5ebn6Onq6-zt7u";
 
 struct Watching;
 
@@ -40,6 +41,17 @@ thread_local! {
     // Per thread: the test harness has threads of its own.
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
     static FREED_SECRETS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Whether eight bytes are a fragment of a secret of these tests.
+fn is_secret(fragment: &[u8]) -> bool {
+    let counts_up = || fragment.windows(2).all(|pair| pair[1] == pair[0].wrapping_add(1));
+    let of_text = |text: &str| text.as_bytes().windows(FRAGMENT).any(|part| part == fragment);
+    match fragment[0] {
+        DATA_KEY..=0xb8 | MASTER_KEY..=0xe8 => counts_up(),
+        first if first.is_ascii_graphic() => of_text(CREDENTIAL) || of_text(MASTER_KEY_TEXT),
+        _ => false,
+    }
 }
 
 impl Watching {
@@ -54,7 +66,7 @@ impl Watching {
     unsafe fn search(block: *mut u8, layout: Layout) {
         // SAFETY: as above.
         let block = unsafe { std::slice::from_raw_parts(block.cast_const(), layout.size()) };
-        if block.windows(8).any(|window| CANARIES.iter().any(|canary| canary == window)) {
+        if block.windows(FRAGMENT).any(is_secret) {
             let _ = FREED_SECRETS.try_with(|count| count.set(count.get() + 1));
         }
     }
@@ -154,13 +166,13 @@ fn freed_secrets<T>(work: impl FnOnce() -> T) -> usize {
 fn each_verb_allocates_what_it_returns_and_little_more() {
     for suite in [Suite::Aes256Gcm, Suite::ChaCha20Poly1305] {
         let (ring, context, secret) = (keyring(suite), context(), Secret::from(CREDENTIAL));
-        // The envelope, and the body of its one wrap.
+        // The envelope, the body of its one wrap, and the box of the data key.
         let (envelope, count) = allocations(|| ring.seal(&secret, &context).unwrap());
-        assert_eq!(count, 2, "seal");
+        assert_eq!(count, 3, "seal");
         let (_, count) = allocations(|| ring.open(&envelope, &context).unwrap());
-        assert_eq!(count, 1, "open");
+        assert_eq!(count, 2, "open");
         let ((), count) = allocations(|| ring.verify(&envelope).unwrap());
-        assert_eq!(count, 0, "verify");
+        assert_eq!(count, 1, "verify");
         let (_, count) = allocations(|| Envelope::from_bytes(envelope.as_bytes()).unwrap());
         assert_eq!(count, 1, "parse the binary form");
         let text = envelope.to_string();
@@ -172,7 +184,8 @@ fn each_verb_allocates_what_it_returns_and_little_more() {
             .with_retired("prod".parse().unwrap(), master_key(MASTER_KEY))
             .unwrap();
         let (rewrapped, count) = allocations(|| next.rewrap(&envelope).unwrap());
-        assert_eq!((rewrapped.is_some(), count), (true, 2), "rewrap");
+        // The envelope, the body, the data key, and the data key that the new wrap was checked with.
+        assert_eq!((rewrapped.is_some(), count), (true, 4), "rewrap");
         let (_, count) = allocations(|| ring.rewrap(&envelope).unwrap());
         assert_eq!(count, 0, "rewrap of what is current");
     }
@@ -191,7 +204,7 @@ fn no_parser_allocates_more_than_its_input() {
         assert!(count <= 1, "{count} allocations for {cut} bytes");
     }
     assert!(refused > 200);
-    let (parsed, count) = allocations(|| ":".repeat(1 << 20).parse::<Envelope>());
+    let (parsed, count) = allocations(|| ":".repeat(1 << 16).parse::<Envelope>());
     assert_eq!((parsed.is_err(), count), (true, 1), "the one is the text itself");
 }
 
@@ -200,7 +213,15 @@ fn the_search_finds_a_secret_that_is_freed() {
     assert_eq!(freed_secrets(|| CREDENTIAL.to_owned()), 1);
     assert_eq!(freed_secrets(|| counting(DATA_KEY)), 1);
     assert_eq!(freed_secrets(|| counting(MASTER_KEY)), 1);
-    assert_eq!(freed_secrets(|| "swk1_4OHi4-Tl5ufo6err7O3u7w".to_owned()), 1);
+    assert_eq!(
+        freed_secrets(|| (DATA_KEY + 24..DATA_KEY + 32).collect::<Vec<_>>()),
+        1,
+        "its last fragment"
+    );
+    assert_eq!(freed_secrets(|| MASTER_KEY_TEXT.to_owned()), 1);
+    let text = master_key(MASTER_KEY).to_text();
+    assert!(text.expose_str().unwrap().starts_with(MASTER_KEY_TEXT));
+    assert_eq!(freed_secrets(|| vec![0_u8; 64]), 0);
 }
 
 #[test]
@@ -259,15 +280,133 @@ fn no_verb_frees_a_block_that_holds_a_secret() {
         assert_eq!(freed_secrets(two_phases), 0, "two phases");
         let master_key = || master_key(MASTER_KEY).to_text();
         assert_eq!(freed_secrets(master_key), 0, "a master key, from bytes and as text");
-        let seal = || {
-            let ring = keyring(suite);
-            let sealed = ring.seal_async_with_rng(&secret, &context, &mut Drawn);
-            pollster::block_on(sealed).unwrap()
-        };
-        assert_eq!(freed_secrets(seal), 0, "seal, async");
-        let open = || pollster::block_on(keyring(suite).open_async(&envelope, &context)).unwrap();
-        assert_eq!(freed_secrets(open), 0, "open, async");
-        let rewrap = || pollster::block_on(next().rewrap_async(&envelope)).unwrap().unwrap();
-        assert_eq!(freed_secrets(rewrap), 0, "rewrap, async");
     }
+}
+
+/// A master key behind a network: answers now, or after a few polls; or panics.
+struct Remote {
+    key: MasterKey,
+    polls: usize,
+    wrong: bool,
+    panics: bool,
+}
+
+impl Remote {
+    async fn network_trip(&self) {
+        let mut left = self.polls;
+        poll_fn(|context| {
+            left = left.saturating_sub(1);
+            if left == 0 {
+                return Poll::Ready(());
+            }
+            context.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
+        if self.panics {
+            // A panic that says nothing: it is part of the test.
+            resume_unwind(Box::new(()));
+        }
+    }
+}
+
+impl MasterKeyProvider for Remote {
+    fn wrap_key<'a>(
+        &'a self,
+        request: WrapRequest<'a>,
+    ) -> Answer<'a, Result<Vec<u8>, ProviderError>> {
+        Answer::later(async move {
+            self.network_trip().await;
+            self.key.wrap_key(request).await
+        })
+    }
+
+    fn unwrap_key<'a>(
+        &'a self,
+        request: UnwrapRequest<'a>,
+    ) -> Answer<'a, Result<DataKey, ProviderError>> {
+        Answer::later(async move {
+            self.network_trip().await;
+            let mut data_key = self.key.unwrap_key(request).await?;
+            if self.wrong {
+                data_key = DataKey::from_bytes(&mut counting(1))?;
+            }
+            self.network_trip().await;
+            Ok(data_key)
+        })
+    }
+}
+
+/// Polls so often, then drops; what was ready by then is dropped too.
+fn polled<T>(mut future: impl Future<Output = T> + Unpin, times: usize) -> Option<T> {
+    let mut context = Context::from_waker(Waker::noop());
+    (0..times).find_map(|_| match Pin::new(&mut future).poll(&mut context) {
+        Poll::Ready(answer) => Some(answer),
+        Poll::Pending => None,
+    })
+}
+
+#[test]
+fn no_async_verb_frees_a_block_that_holds_a_secret() {
+    let context = context();
+    let secret = Secret::from(CREDENTIAL);
+    let mut ready = 0;
+    for suite in [Suite::Aes256Gcm, Suite::ChaCha20Poly1305] {
+        for (remote, polls) in [(false, 1), (true, 1), (true, 3)] {
+            for wrong in [false, true] {
+                let prod = |panics| -> Keyring {
+                    let (id, key) = ("prod".parse().unwrap(), master_key(MASTER_KEY));
+                    let ring = if remote {
+                        Keyring::new(id, Remote { key, polls, wrong, panics })
+                    } else {
+                        Keyring::new(id, key)
+                    };
+                    ring.with_suite(suite)
+                };
+                let next = |panics| {
+                    let ring = Keyring::new("next".parse().unwrap(), master_key(1));
+                    let (id, key) = ("prod".parse().unwrap(), master_key(MASTER_KEY));
+                    if remote {
+                        ring.with_retired(id, Remote { key, polls, wrong, panics }).unwrap()
+                    } else {
+                        ring.with_retired(id, key).unwrap()
+                    }
+                };
+                let ring = prod(false);
+                let sealed = ring.seal_async_with_rng(&secret, &context, &mut Drawn);
+                let envelope = pollster::block_on(sealed).unwrap();
+                for panics in [false, true] {
+                    // Cancelled after each poll, and polled to the end.
+                    for times in 0..24 {
+                        let row = format!(
+                            "{suite} remote {remote} {polls} wrong {wrong} {panics} {times}"
+                        );
+                        let quietly = |verb: &mut dyn FnMut() -> bool| {
+                            catch_unwind(AssertUnwindSafe(verb)).unwrap_or_default()
+                        };
+                        let mut check = |name: &str, verb: &mut dyn FnMut() -> bool| {
+                            let before = FREED_SECRETS.get();
+                            ready += usize::from(quietly(verb));
+                            assert_eq!(FREED_SECRETS.get() - before, 0, "{name}: {row}");
+                        };
+                        check("seal", &mut || {
+                            let ring = prod(panics);
+                            polled(ring.seal_async_with_rng(&secret, &context, &mut Drawn), times)
+                                .is_some()
+                        });
+                        check("open", &mut || {
+                            polled(prod(panics).open_async(&envelope, &context), times).is_some()
+                        });
+                        check("verify", &mut || {
+                            polled(prod(panics).verify_async(&envelope), times).is_some()
+                        });
+                        check("rewrap", &mut || {
+                            polled(next(panics).rewrap_async(&envelope), times).is_some()
+                        });
+                    }
+                }
+            }
+        }
+    }
+    assert!(ready > 1000, "only {ready} verbs came to an end");
 }

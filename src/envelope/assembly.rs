@@ -9,7 +9,6 @@ use crate::suite::{COMMITMENT_LEN, FORMAT_VERSION, IV_LEN, MAC_LEN, Suite, TAG_L
 use crate::wrapped_key::Wrap;
 
 /// A ciphertext with room in front of it, so that what precedes it is written into place.
-#[derive(Default)]
 pub(crate) struct Payload {
     bytes: Vec<u8>,
     room: usize,

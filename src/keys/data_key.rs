@@ -1,11 +1,12 @@
 //! The key of one row.
 
+use alloc::boxed::Box;
 use core::fmt;
 
 use rand_core::TryCryptoRng;
 use zeroize::Zeroizing;
 
-use super::{KeyError, take_key_bytes};
+use super::{KeyError, is_weak, take_key_bytes};
 use crate::suite::KEY_LEN;
 
 /// The key of one credential: 32 bytes, wiped when dropped.
@@ -23,7 +24,9 @@ use crate::suite::KEY_LEN;
 /// println!("{key}");
 /// # }
 /// ```
-pub struct DataKey(Zeroizing<[u8; KEY_LEN]>);
+// In a box, so that moving the key, into an answer, a future or a thread, moves a pointer: inline,
+// each move would leave a copy behind where no wipe reaches.
+pub struct DataKey(Box<Zeroizing<[u8; KEY_LEN]>>);
 
 impl DataKey {
     /// Draws a key from the operating system's randomness.
@@ -42,9 +45,9 @@ impl DataKey {
     ///
     /// [`KeyError::Random`] when it fails, or answers one repeated byte.
     pub fn generate_with_rng(rng: &mut (impl TryCryptoRng + ?Sized)) -> Result<Self, KeyError> {
-        let mut bytes = Zeroizing::new([0; KEY_LEN]);
-        rng.try_fill_bytes(bytes.as_mut_slice()).map_err(|_| KeyError::Random)?;
-        Self::from_bytes(bytes.as_mut_slice()).map_err(|_| KeyError::Random)
+        let mut key = Self::zeroed();
+        rng.try_fill_bytes(key.0.as_mut_slice()).map_err(|_| KeyError::Random)?;
+        if is_weak(&key.0) { Err(KeyError::Random) } else { Ok(key) }
     }
 
     /// Takes a key out of a buffer, which is wiped in every case.
@@ -54,9 +57,14 @@ impl DataKey {
     /// [`KeyError::Length`] when there are not exactly 32 bytes, [`KeyError::Weak`] when they are
     /// one repeated byte.
     pub fn from_bytes(bytes: &mut [u8]) -> Result<Self, KeyError> {
-        let mut key = Self(Zeroizing::new([0; KEY_LEN]));
+        let mut key = Self::zeroed();
         take_key_bytes(bytes, &mut key.0)?;
         Ok(key)
+    }
+
+    /// A place to put a key, on the heap from the start.
+    fn zeroed() -> Self {
+        Self(Box::new(Zeroizing::new([0; KEY_LEN])))
     }
 
     /// The bytes, for a provider to wrap.
@@ -69,7 +77,9 @@ impl DataKey {
     /// dropped.
     #[must_use]
     pub fn duplicate(&self) -> Self {
-        Self(Zeroizing::new(*self.0))
+        let mut duplicate = Self::zeroed();
+        duplicate.0.copy_from_slice(self.0.as_slice());
+        duplicate
     }
 }
 

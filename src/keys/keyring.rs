@@ -14,6 +14,9 @@ use crate::wrapped_key::{MAX_WRAPS, WrapKind};
 
 mod text;
 
+/// The most keys beside the primary. Far more than a service has; it bounds what a text costs.
+const MAX_OTHERS: usize = 1023;
+
 /// The master keys of a service: which one seals, which ones open, which ones must not.
 ///
 /// An immutable value. To change it, build a new one and swap it; a clone shares the keys. It is
@@ -130,7 +133,8 @@ impl Keyring {
     ///
     /// # Errors
     ///
-    /// [`KeyringError::DuplicateKeyId`] when the id is there already, be it in other case.
+    /// [`KeyringError::DuplicateKeyId`] when the id is there already, be it in other case;
+    /// [`KeyringError::TooManyKeys`] when there are 1,024 already.
     pub fn with_retired(
         self,
         key_id: KeyId,
@@ -144,7 +148,8 @@ impl Keyring {
     /// # Errors
     ///
     /// [`KeyringError::DuplicateKeyId`] when the id is there already, be it in other case;
-    /// [`KeyringError::TooManyEscrows`] when there are seven already.
+    /// [`KeyringError::TooManyEscrows`] when there are seven already,
+    /// [`KeyringError::TooManyKeys`] when there are 1,024 keys already.
     pub fn with_escrow(
         self,
         key_id: KeyId,
@@ -157,7 +162,8 @@ impl Keyring {
     ///
     /// # Errors
     ///
-    /// [`KeyringError::DuplicateKeyId`] when the id is there already, be it in other case.
+    /// [`KeyringError::DuplicateKeyId`] when the id is there already, be it in other case;
+    /// [`KeyringError::TooManyKeys`] when there are 1,024 already.
     pub fn with_disabled(self, key_id: KeyId) -> Result<Self, KeyringError> {
         self.with([Entry::Disabled(key_id)])
     }
@@ -166,7 +172,8 @@ impl Keyring {
     ///
     /// # Errors
     ///
-    /// [`KeyringError::DuplicateKeyId`] when the id is there already, be it in other case.
+    /// [`KeyringError::DuplicateKeyId`] when the id is there already, be it in other case;
+    /// [`KeyringError::TooManyKeys`] when there are 1,024 already.
     pub fn with_destroyed(self, key_id: KeyId) -> Result<Self, KeyringError> {
         self.with([Entry::Destroyed(key_id)])
     }
@@ -185,6 +192,9 @@ impl Keyring {
                 core::iter::once(&self.primary.key_id).chain(others.iter().map(Entry::key_id));
             if ids.any(|other| other.as_ref().eq_ignore_ascii_case(id)) {
                 return Err(KeyringError::DuplicateKeyId);
+            }
+            if others.len() >= MAX_OTHERS {
+                return Err(KeyringError::TooManyKeys);
             }
             others.push(entry);
         }
@@ -236,9 +246,9 @@ impl Keyring {
 
 impl fmt::Debug for Keyring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { primary: _, others: _, suite } = self;
+        let Self { primary: _, others: _, suite: _ } = self;
         f.write_str("Keyring ")?;
-        f.debug_map().entries(self.keys()).entry(&"suite", suite).finish()
+        f.debug_map().entries(self.keys()).finish()
     }
 }
 
@@ -267,6 +277,9 @@ pub enum KeyringError {
     /// More than seven escrow keys.
     #[error("more than seven escrow keys in the keyring")]
     TooManyEscrows,
+    /// More than 1,024 keys of any state.
+    #[error("more than 1024 keys in the keyring: take out those that nothing needs")]
+    TooManyKeys,
 }
 
 /// What is wrong with a line of a keyring text.

@@ -147,9 +147,11 @@ impl MasterKey {
 
         let mut wrapped = [0; KEY_LEN];
         let [_, nonce] = &*salt;
+        let wrapping_key = self.wrapping_key(request.suite(), &salt);
+        let [key] = &*wrapping_key;
         let tag = cipher::encrypt(
             request.suite(),
-            &self.wrapping_key(request.suite(), &salt),
+            key,
             nonce,
             binding.as_slice(),
             data_key,
@@ -171,10 +173,12 @@ impl MasterKey {
             return Err(ProviderErrorKind::WrongKeyMaterial.into());
         }
         let [_, nonce] = &body.salt;
+        let wrapping_key = self.wrapping_key(request.suite(), &body.salt);
+        let [key] = &*wrapping_key;
         let mut data_key = Zeroizing::new([0; KEY_LEN]);
         cipher::decrypt(
             request.suite(),
-            &self.wrapping_key(request.suite(), &body.salt),
+            key,
             nonce,
             request.binding().as_slice(),
             body.wrapped,
@@ -185,9 +189,12 @@ impl MasterKey {
         Ok(DataKey::from_bytes(data_key.as_mut_slice())?)
     }
 
-    fn wrapping_key(&self, suite: Suite, salt: &[[u8; IV_LEN]; 2]) -> Zeroizing<[u8; KEY_LEN]> {
-        let [key] = *self.0.prf.expand(&[b"sw1/wrap", &[suite.id()], salt.as_flattened()]);
-        Zeroizing::new(key)
+    fn wrapping_key(
+        &self,
+        suite: Suite,
+        salt: &[[u8; IV_LEN]; 2],
+    ) -> Zeroizing<[[u8; KEY_LEN]; 1]> {
+        self.0.prf.expand(&[b"sw1/wrap", &[suite.id()], salt.as_flattened()])
     }
 }
 
@@ -243,14 +250,14 @@ impl MasterKeyProvider for MasterKey {
         &'a self,
         request: WrapRequest<'a>,
     ) -> Answer<'a, Result<Vec<u8>, ProviderError>> {
-        Answer::now(self.wrap(&request))
+        Answer::now(wipe_stack_after(|| self.wrap(&request)))
     }
 
     fn unwrap_key<'a>(
         &'a self,
         request: UnwrapRequest<'a>,
     ) -> Answer<'a, Result<DataKey, ProviderError>> {
-        Answer::now(self.unwrap(&request))
+        Answer::now(wipe_stack_after(|| self.unwrap(&request)))
     }
 
     fn kind(&self) -> WrapKind {

@@ -67,11 +67,13 @@ pub trait MasterKeyProvider: Send + Sync {
     /// Whether a body of its kind, wrapped under its key id, is as it would make one today; told
     /// from public bytes alone. Where it answers false, a rewrap renews the wrap.
     ///
-    /// The default is true. A master key in memory compares the check value; a provider whose
-    /// service versions the key behind one id can compare the version.
+    /// A master key in memory compares the check value; a provider whose service versions the key
+    /// behind one id can compare the version. The default is true, but for the kind
+    /// [`WrapKind::Local`]: a type around a master key must pass the question on to it, or every
+    /// rewrap renews the wrap.
     fn is_current(&self, body: &[u8]) -> bool {
         let _ = body;
-        true
+        self.kind() != WrapKind::Local
     }
 }
 

@@ -1,6 +1,5 @@
 //! Sealing in two phases, for callers with a transport of their own.
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -20,14 +19,9 @@ use crate::wrapped_key::WrappedKey;
 ///
 /// [`prepare`] makes it, [`finish`](Self::finish) turns it into an [`Envelope`]; the data key is
 /// wiped when it is dropped.
-// In a box, so that moving the draft moves a pointer and leaves no copy of the data key behind.
-pub struct Draft(Box<Sealing>);
+pub struct Draft(Sealing);
 
 impl Draft {
-    fn new(sealing: Sealing) -> Self {
-        Self(Box::new(sealing))
-    }
-
     /// What is to be wrapped.
     #[must_use]
     pub fn data_key(&self) -> &DataKey {
@@ -51,7 +45,7 @@ impl Draft {
     /// # Errors
     ///
     /// [`FormatError`] when there are no wraps, more than eight, or two under one key id.
-    pub fn finish(mut self, wraps: Vec<WrappedKey>) -> Result<Envelope, FormatError> {
+    pub fn finish(self, wraps: Vec<WrappedKey>) -> Result<Envelope, FormatError> {
         wipe_stack_after(|| self.0.finish(wraps.iter().map(WrappedKey::as_wrap)))
     }
 }
@@ -105,7 +99,7 @@ pub fn prepare_with_rng(
     suite: Suite,
     rng: &mut (impl TryCryptoRng + ?Sized),
 ) -> Result<Draft, SealError> {
-    wipe_stack_after(|| Sealing::draw(secret, context, suite, NO_ROOM, rng).map(Draft::new))
+    wipe_stack_after(|| Sealing::draw(secret, context, suite, NO_ROOM, rng).map(Draft))
 }
 
 /// [`prepare`] over a data key that a KMS made, e.g. by a `GenerateDataKey` call.
@@ -131,10 +125,6 @@ pub fn prepare_with_data_key(
 /// # Errors
 ///
 /// As `prepare`.
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "it is used up: it seals once, and is wiped where the caller's value lies"
-)]
 pub fn prepare_with_data_key_and_rng(
     data_key: DataKey,
     secret: &Secret,
@@ -146,8 +136,6 @@ pub fn prepare_with_data_key_and_rng(
         let mut iv = [0; IV_LEN];
         rng.try_fill_bytes(&mut iv).map_err(|_| SealError::Random)?;
         let iv = drawn_iv(&iv)?;
-        // A duplicate, and not the key itself: to move it would leave a copy in the caller's frame,
-        // where no wipe reaches.
-        Sealing::encrypt(data_key.duplicate(), iv, secret, context, suite, NO_ROOM).map(Draft::new)
+        Sealing::encrypt(data_key, iv, secret, context, suite, NO_ROOM).map(Draft)
     })
 }

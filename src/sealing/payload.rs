@@ -95,15 +95,13 @@ impl Sealing {
         Ok(Self { data_key, suite, iv, commitment: *commitment, tag, payload })
     }
 
-    /// By reference, so that the data key is wiped where it lies: a move would leave a copy.
     pub(super) fn finish<'w>(
-        &mut self,
+        self,
         wraps: impl Iterator<Item = Wrap<'w>> + Clone,
     ) -> Result<Envelope, FormatError> {
         let Self { data_key, suite, iv, commitment, tag, payload } = self;
-        let payload = core::mem::take(payload);
-        Envelope::assemble(*suite, wraps, commitment, iv, tag, payload, |head| {
-            mac(data_key, head, iv, tag)
+        Envelope::assemble(suite, wraps, &commitment, &iv, &tag, payload, |head| {
+            mac(&data_key, head, &iv, &tag)
         })
     }
 }

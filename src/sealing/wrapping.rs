@@ -8,6 +8,7 @@ use core::error::Error;
 use super::OpenError;
 use crate::envelope::Envelope;
 use crate::key_id::KeyId;
+use crate::keys::answer::Answer;
 use crate::keys::data_key::DataKey;
 use crate::keys::keyring::{KeyState, Keyring, UsableKey};
 use crate::keys::provider::{ProviderError, ProviderErrorKind, UnwrapRequest, WrapRequest};
@@ -40,6 +41,9 @@ impl Wraps {
         if !kind.is_usable() {
             return Err(other("a provider of a reserved kind of wrap".into()));
         }
+        if kind == WrapKind::Local && body.len() != LOCAL_BODY_LEN {
+            return Err(other("a local wrap that is not 76 bytes".into()));
+        }
         let wrapped = WrappedKey::from_vec(key.key_id.clone(), kind, body)
             .map_err(|error| other(Box::<dyn Error + Send + Sync>::from(error)))?;
         // A keyring has no more sealing keys than there are places.
@@ -56,36 +60,16 @@ pub(crate) struct WrapFailure {
     pub(crate) source: Option<ProviderError>,
 }
 
-/// What came of the keys that were asked to unwrap.
-struct Attempts<'e> {
-    envelope: &'e Envelope,
-    first_failure: Option<OpenError>,
-}
-
-impl<'e> Attempts<'e> {
-    fn new(envelope: &'e Envelope) -> Self {
-        Self { envelope, first_failure: None }
-    }
-
-    /// The data key, if this answer is it; otherwise the failure is remembered.
-    fn take(
-        &mut self,
-        key: &UsableKey,
-        answer: Option<Result<DataKey, ProviderError>>,
-    ) -> Option<DataKey> {
-        let key_id = || key.key_id.clone();
-        let failure = match answer {
-            Some(Ok(data_key)) if self.envelope.is_intact(&data_key) => return Some(data_key),
-            Some(Ok(_)) => OpenError::EnvelopeAltered,
-            Some(Err(source)) => OpenError::from_provider(key_id(), source),
-            None => OpenError::WouldBlock { key_id: key_id() },
-        };
-        self.first_failure.get_or_insert(failure);
-        None
-    }
-
-    fn into_failure(self, keyring: &Keyring) -> OpenError {
-        self.first_failure.unwrap_or_else(|| keyring.no_usable_wrap(self.envelope))
+/// The data key that a key answered, if the envelope is intact under it.
+fn judge(
+    envelope: &Envelope,
+    key: &UsableKey,
+    answer: Result<DataKey, ProviderError>,
+) -> Result<DataKey, OpenError> {
+    match answer {
+        Ok(data_key) if envelope.is_intact(&data_key) => Ok(data_key),
+        Ok(_) => Err(OpenError::EnvelopeAltered),
+        Err(source) => Err(OpenError::from_provider(key.key_id.clone(), source)),
     }
 }
 
@@ -132,36 +116,30 @@ impl Keyring {
     /// Unwraps the data key under which the envelope is intact. Where a wrap fails, or the mac
     /// under what it held, the next is tried; if none is left, the first failure is the answer.
     pub(crate) fn unwrap_now(&self, envelope: &Envelope) -> Result<DataKey, OpenError> {
-        let mut attempts = Attempts::new(envelope);
+        let mut first_failure = None;
         for (key, wrap) in self.candidates(envelope) {
-            let answer = match unwrap_request(envelope, key, &wrap) {
-                Ok(request) => key.provider.unwrap_key(request).into_now(),
-                Err(error) => Some(Err(error)),
-            };
-            if let Some(data_key) = attempts.take(key, answer) {
-                return Ok(data_key);
+            let would_block = || OpenError::WouldBlock { key_id: key.key_id.clone() };
+            let answer = unwrap_answer(envelope, key, &wrap).into_now();
+            let judged = answer.map(|answer| judge(envelope, key, answer));
+            match judged.unwrap_or_else(|| Err(would_block())) {
+                Ok(data_key) => return Ok(data_key),
+                Err(failure) => first_failure = first_failure.or(Some(failure)),
             }
         }
-        Err(attempts.into_failure(self))
+        Err(first_failure.unwrap_or_else(|| self.no_usable_wrap(envelope)))
     }
 
-    /// [`unwrap_now`](Self::unwrap_now) over remote keys. The data key comes in a box: it outlives
-    /// a poll, and to move it on would leave copies behind.
-    pub(crate) async fn unwrap_later(
-        &self,
-        envelope: &Envelope,
-    ) -> Result<Box<DataKey>, OpenError> {
-        let mut attempts = Attempts::new(envelope);
+    /// [`unwrap_now`](Self::unwrap_now) over remote keys.
+    pub(crate) async fn unwrap_later(&self, envelope: &Envelope) -> Result<DataKey, OpenError> {
+        let mut first_failure = None;
         for (key, wrap) in self.candidates(envelope) {
-            let answer = match unwrap_request(envelope, key, &wrap) {
-                Ok(request) => key.provider.unwrap_key(request).await,
-                Err(error) => Err(error),
-            };
-            if let Some(data_key) = attempts.take(key, Some(answer)) {
-                return Ok(Box::new(data_key));
+            let answer = unwrap_answer(envelope, key, &wrap).await;
+            match judge(envelope, key, answer) {
+                Ok(data_key) => return Ok(data_key),
+                Err(failure) => first_failure = first_failure.or(Some(failure)),
             }
         }
-        Err(attempts.into_failure(self))
+        Err(first_failure.unwrap_or_else(|| self.no_usable_wrap(envelope)))
     }
 
     /// The keys that may open the envelope, each with its wrap, in the order they are tried.
@@ -195,14 +173,15 @@ impl Keyring {
     }
 }
 
-/// The entry of a keyring fixes the kind of wrap it accepts.
-fn unwrap_request<'a>(
+/// Asks a key to unwrap; its entry in the keyring fixes the kind of wrap it accepts.
+fn unwrap_answer<'a>(
     envelope: &'a Envelope,
     key: &'a UsableKey,
     wrap: &Wrap<'a>,
-) -> Result<UnwrapRequest<'a>, ProviderError> {
+) -> Answer<'a, Result<DataKey, ProviderError>> {
     if wrap.kind != key.provider.kind() || !wrap.kind.is_usable() {
-        return Err(ProviderErrorKind::Rejected.into());
+        return Answer::now(Err(ProviderErrorKind::Rejected.into()));
     }
-    Ok(UnwrapRequest::new(&key.key_id, envelope.suite(), envelope.commitment(), wrap.body))
+    let (suite, commitment) = (envelope.suite(), envelope.commitment());
+    key.provider.unwrap_key(UnwrapRequest::new(&key.key_id, suite, commitment, wrap.body))
 }

@@ -478,12 +478,12 @@ fn a_clone_shares_the_keys_and_changes_to_it_leave_the_original_alone() {
 }
 
 #[test]
-fn debug_shows_ids_states_and_the_suite_and_nothing_else() {
+fn debug_shows_ids_and_states_and_nothing_else() {
     let shown = format!("{:?}", every_state());
     let expected = concat!(
         r#"Keyring {KeyId("prod-2026"): Primary, KeyId("prod-2025"): Retired, "#,
         r#"KeyId("eu-dr"): Escrow, KeyId("prod-2023"): Disabled, "#,
-        r#"KeyId("prod-2022"): Destroyed, "suite": Aes256Gcm}"#,
+        r#"KeyId("prod-2022"): Destroyed}"#,
     );
     assert_eq!(shown, expected);
 }
@@ -542,12 +542,32 @@ fn no_error_over_a_text_shows_a_part_of_a_key() {
 #[test]
 fn the_text_of_a_key_is_not_taken_for_an_id() {
     assert!(key_text(2).parse::<KeyId>().is_ok_and(|id| shows_a_key(&format!("{id:?}"))));
-    let rows =
-        ["disabled <2>", "destroyed <2>", "retired <2> <3>", "escrow <2> <3>", "disabled <2> <3>"];
+    let rows = [
+        "disabled <2>",
+        "destroyed <2>",
+        "retired <2> <3>",
+        "escrow <2> <3>",
+        "disabled <2> <3>",
+        "disabled prod-2023<2>",
+    ];
     for row in rows {
         let text = fill(&format!("primary a <1>\n{row}"));
         assert!(outcome(&text).starts_with("line 2: key id"), "{row}: {}", outcome(&text));
     }
     let primary = outcome(&fill("primary <1> <2>"));
     assert!(primary.starts_with("line 1: key id"), "primary: {primary}");
+}
+
+/// What a text costs is bounded: ids are compared with each other.
+#[test]
+fn a_keyring_has_at_most_1024_keys() {
+    let text = |others: usize| {
+        let disabled = (0..others).map(|n| format!("disabled k{n}\n")).collect::<String>();
+        fill(&format!("{disabled}primary a <1>"))
+    };
+    let full: Keyring = text(1023).parse().unwrap();
+    assert_eq!(full.keys().count(), 1024);
+    assert_eq!(text(1024).parse::<Keyring>().unwrap_err(), KeyringError::TooManyKeys);
+    let one_more = full.with_disabled(key_id("one-more"));
+    assert_eq!(one_more.unwrap_err(), KeyringError::TooManyKeys);
 }

@@ -293,7 +293,10 @@ fn a_text_that_is_no_envelope_is_refused_by_its_format_and_not_quoted() {
     let texts = [
         (TEXT.to_owned(), "prefix at byte 0: expected sw1:"),
         (format!("sw1:{TEXT}"), "envelope at byte "),
-        (format!("sw2:{TEXT}"), "an envelope of format version 2: this release reads version 1"),
+        (
+            format!("sw2:{TEXT}"),
+            "written in another version of the format (2) than this release reads (1)",
+        ),
         (format!("{row}~{TEXT}"), "ciphertext at byte "),
         (row.replacen("a256gcm", TEXT, 1), "suite at byte 4: expected a256gcm or c20p"),
         (String::new(), "prefix at byte 0: expected sw1:"),

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::str::FromStr;
 
-use super::{Entry, Keyring, KeyringError, LineProblem, UsableKey};
+use super::{Entry, Keyring, KeyringError, LineProblem, MAX_OTHERS, UsableKey};
 use crate::format_error::{Field, FormatError};
 use crate::key_id::KeyId;
 use crate::keys::master_key::{MasterKey, TEXT_PREFIX};
@@ -41,6 +41,9 @@ impl FromStr for Keyring {
                 match parsed {
                     Parsed::Primary(key) if primary.is_none() => primary = Some(key),
                     Parsed::Primary(_) => return Err(KeyringError::TwoPrimaries),
+                    Parsed::Other(_) if others.len() >= MAX_OTHERS => {
+                        return Err(KeyringError::TooManyKeys);
+                    }
                     Parsed::Other(entry) => others.push(entry),
                 }
             }
@@ -97,7 +100,7 @@ fn parse_entry(entry: &str) -> Result<Parsed, LineProblem> {
 /// A key text is made of characters that an id may have. Where the id was forgotten, the key must
 /// not become one: ids are printed.
 fn parse_key_id(id: &str) -> Result<KeyId, FormatError> {
-    if id.starts_with(TEXT_PREFIX) {
+    if id.contains(TEXT_PREFIX) {
         return Err(FormatError::malformed(Field::KeyId, "a label, and not a key", 0));
     }
     id.parse()
