@@ -7,7 +7,9 @@ use core::str::FromStr;
 
 use crate::format_error::{Field, FormatError};
 
-const MAX_LEN: usize = 128;
+/// Bytes of the longest key id. One byte counts them.
+pub(crate) const MAX_LEN: usize = 128;
+const _: () = assert!(MAX_LEN < 256, "u8 counts a key id");
 const EXPECTED: &str =
     "1 to 128 characters out of A-Z a-z 0-9 . _ - / @, the first a letter or digit";
 

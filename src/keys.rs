@@ -33,7 +33,7 @@ pub enum KeyError {
     /// Text that was mistyped or cut off: its checksum is wrong.
     #[error("a mistyped or truncated master key: its checksum does not match")]
     Checksum,
-    /// The randomness source failed, or answered zeros.
+    /// The randomness source failed, or answered one repeated byte.
     #[error("the randomness source failed")]
     Random,
 }

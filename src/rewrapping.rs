@@ -74,7 +74,8 @@ impl Keyring {
 
     /// Whether the envelope is wrapped as this keyring would wrap it: for exactly the primary and
     /// the escrow keys, in this order, by the material they have here. Told from public bytes
-    /// alone; the exact negation of "[`rewrap`](Self::rewrap) returns another envelope".
+    /// alone. Exactly where it is false, [`rewrap`](Self::rewrap) returns another envelope or an
+    /// error.
     #[must_use]
     pub fn is_current(&self, envelope: &Envelope) -> bool {
         let mut wraps = envelope.wraps();

@@ -8,7 +8,7 @@ use core::task::{Context, Poll};
 
 /// The answer of a provider, or of a verb over providers: a future that is ready *now* or *later*.
 ///
-/// A key in memory answers now, without an allocation; a network trip answers later, in one box.
+/// A key in memory answers now, without a box for a future; a network trip answers later, in one.
 /// Polled after it was ready it stays pending; it never panics. Dropping one that was not polled
 /// starts nothing.
 ///

@@ -293,7 +293,7 @@ pub enum LineProblem {
     #[error("expected primary, retired, escrow, disabled or destroyed at its start")]
     UnknownState,
     /// No second word, or one that is not a key id; a key (`swk1_…`) is none.
-    #[error("expected a key id after the state")]
+    #[error("expected a key id after the state{}", Reason(.source.as_ref()))]
     #[non_exhaustive]
     KeyId {
         /// What a key id looks like; none where there was no second word.
@@ -312,4 +312,13 @@ pub enum LineProblem {
     /// More words than the state takes.
     #[error("more words than expected")]
     ExtraWord,
+}
+
+/// What a key id looks like, where there is a word that is none.
+struct Reason<'a>(Option<&'a FormatError>);
+
+impl fmt::Display for Reason<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |reason| write!(f, ": {reason}"))
+    }
 }

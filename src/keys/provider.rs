@@ -10,7 +10,7 @@ use core::time::Duration;
 use super::KeyError;
 use super::answer::Answer;
 use super::data_key::DataKey;
-use crate::key_id::KeyId;
+use crate::key_id::{self, KeyId};
 use crate::suite::{COMMITMENT_LEN, FORMAT_VERSION, Suite};
 use crate::wrapped_key::WrapKind;
 
@@ -114,12 +114,12 @@ pub(super) struct Binding {
 }
 
 impl Binding {
-    /// Version, suite, a length and a key id of 128 bytes, a commitment.
-    const MAX_LEN: usize = 3 + 128 + COMMITMENT_LEN;
+    /// Version, suite, a length and the longest key id, a commitment.
+    const MAX_LEN: usize = 3 + key_id::MAX_LEN + COMMITMENT_LEN;
 
     fn new(key_id: &KeyId, suite: Suite, commitment: &[u8; COMMITMENT_LEN]) -> Self {
         let key_id = key_id.as_ref().as_bytes();
-        // A key id is at most 128 bytes.
+        // A key id's length fits a byte, and all of it fits the buffer: both are asserted constants.
         let head = [FORMAT_VERSION, suite.id(), u8::try_from(key_id.len()).unwrap_or_default()];
         let mut binding = Self { bytes: [0; Self::MAX_LEN], len: 0 };
         for part in [head.as_slice(), key_id, commitment] {

@@ -15,7 +15,7 @@ use crate::keys::provider::{ProviderError, ProviderErrorKind};
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum SealError {
-    /// The randomness source failed, or answered zeros.
+    /// The randomness source failed, or answered one repeated byte, or zeros for the iv.
     #[error("the randomness source failed")]
     Random,
     /// More than 16 MiB (16,777,216 bytes).

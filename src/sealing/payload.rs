@@ -106,7 +106,8 @@ impl Sealing {
     }
 }
 
-/// An RNG that left the end of its buffer unwritten must not seal.
+/// An RNG that left the end of its buffer unwritten must not seal. Any other iv is as good as the
+/// next: it is not secret, and its key is used once.
 pub(super) fn drawn_iv(drawn: &[u8]) -> Result<[u8; IV_LEN], SealError> {
     match drawn.try_into() {
         Ok(iv) if iv != [0; IV_LEN] => Ok(iv),
