@@ -126,7 +126,11 @@ impl Keyring {
     /// A keyring of one key, which seals and opens.
     #[must_use]
     pub fn new(key_id: KeyId, key: impl MasterKeyProvider + 'static) -> Self {
-        Self { primary: UsableKey::new(key_id, key), others: Arc::new([]), suite: Suite::default() }
+        Self::of_primary(UsableKey::new(key_id, key))
+    }
+
+    fn of_primary(primary: UsableKey) -> Self {
+        Self { primary, others: Arc::new([]), suite: Suite::default() }
     }
 
     /// The same keyring, with a key that opens and does not seal.

@@ -26,6 +26,8 @@ use crate::wrapped_key::{LOCAL_BODY_LEN, WrapKind};
 /// `swk1_[A-Za-z0-9_-]{48}`.
 pub(super) const TEXT_PREFIX: &str = "swk1_";
 const CHECK_LEN: usize = 4;
+/// Characters after the prefix: key and checksum are whole groups of three bytes.
+const ENCODED_LEN: usize = (KEY_LEN + CHECK_LEN) / 3 * 4;
 
 /// A master key held in memory: 32 bytes from a CSPRNG, wiped when dropped.
 ///
@@ -117,7 +119,7 @@ impl MasterKey {
             {
                 *place = *byte;
             }
-            let mut encoded = Zeroizing::new([0; 48]);
+            let mut encoded = Zeroizing::new([0; ENCODED_LEN]);
             let encoded = Base64UrlUnpadded::encode(&*bytes, &mut *encoded).unwrap_or_default();
             let mut text = String::with_capacity(TEXT_PREFIX.len().saturating_add(encoded.len()));
             text.push_str(TEXT_PREFIX);

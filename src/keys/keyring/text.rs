@@ -48,8 +48,7 @@ impl FromStr for Keyring {
                 }
             }
         }
-        let UsableKey { key_id, provider } = primary.ok_or(KeyringError::NoPrimary)?;
-        Self::new(key_id, provider).with(others)
+        Self::of_primary(primary.ok_or(KeyringError::NoPrimary)?).with(others)
     }
 }
 
