@@ -1,10 +1,11 @@
 //! The machine room: the only file that names an AEAD, a KDF or a hash.
 
-use aes_gcm::Aes256Gcm;
 use aes_gcm::aead::array::Array;
-use aes_gcm::aead::consts::{U12, U16, U32};
+use aes_gcm::aead::consts::{U16, U32};
 use aes_gcm::aead::inout::InOutBuf;
-use aes_gcm::aead::{AeadCore, AeadInOut, KeyInit, KeySizeUser};
+use aes_gcm::aead::{AeadCore, AeadInOut, KeyInit, KeySizeUser, Nonce};
+use aes_gcm::aes::Aes256;
+use aes_gcm::{Aes256Gcm, AesGcm};
 use chacha20poly1305::ChaCha20Poly1305;
 use hkdf::Hkdf;
 use hmac::{Hmac, Mac};
@@ -21,6 +22,12 @@ pub(crate) struct NotAuthentic;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BadLength;
 
+/// AES-256-GCM with an iv of 16 bytes, which goes through GHASH to J0 (SP 800-38D §7.1) where one of
+/// 12 bytes is J0 but for its counter. For rows that others wrote; no suite has it.
+type Aes256GcmIv16 = AesGcm<Aes256, U16>;
+/// Bytes of that iv.
+pub(crate) const LONG_IV_LEN: usize = 16;
+
 /// Encrypts `plaintext` into `ciphertext`, which is as long, and answers the tag.
 pub(crate) fn encrypt(
     suite: Suite,
@@ -30,13 +37,11 @@ pub(crate) fn encrypt(
     plaintext: &[u8],
     ciphertext: &mut [u8],
 ) -> Result<[u8; TAG_LEN], BadLength> {
-    let buffer = InOutBuf::new(plaintext, ciphertext).map_err(|_| BadLength)?;
-    match suite {
-        Suite::Aes256Gcm => encrypt_with::<Aes256Gcm>(key, iv, associated_data, buffer),
-        Suite::ChaCha20Poly1305 => {
-            encrypt_with::<ChaCha20Poly1305>(key, iv, associated_data, buffer)
-        }
-    }
+    let encrypt = match suite {
+        Suite::Aes256Gcm => encrypt_with::<Aes256Gcm>,
+        Suite::ChaCha20Poly1305 => encrypt_with::<ChaCha20Poly1305>,
+    };
+    encrypt(key, iv.into(), associated_data, plaintext, ciphertext)
 }
 
 /// Decrypts `ciphertext` into `plaintext`, which is as long. Where it fails, `plaintext` is zeros.
@@ -49,15 +54,70 @@ pub(crate) fn decrypt(
     tag: &[u8; TAG_LEN],
     plaintext: &mut [u8],
 ) -> Result<(), NotAuthentic> {
-    let decrypted = match InOutBuf::new(ciphertext, plaintext) {
-        Err(_) => Err(NotAuthentic),
-        Ok(buffer) => match suite {
-            Suite::Aes256Gcm => decrypt_with::<Aes256Gcm>(key, iv, associated_data, tag, buffer),
-            Suite::ChaCha20Poly1305 => {
-                decrypt_with::<ChaCha20Poly1305>(key, iv, associated_data, tag, buffer)
-            }
-        },
+    let decrypt = match suite {
+        Suite::Aes256Gcm => decrypt_with::<Aes256Gcm>,
+        Suite::ChaCha20Poly1305 => decrypt_with::<ChaCha20Poly1305>,
     };
+    decrypt(key, iv.into(), associated_data, ciphertext, tag, plaintext)
+}
+
+/// [`encrypt`] by AES-256-GCM with an iv of 16 bytes.
+pub(crate) fn encrypt_long_iv(
+    key: &[u8; KEY_LEN],
+    iv: &[u8; LONG_IV_LEN],
+    associated_data: &[u8],
+    plaintext: &[u8],
+    ciphertext: &mut [u8],
+) -> Result<[u8; TAG_LEN], BadLength> {
+    encrypt_with::<Aes256GcmIv16>(key, iv.into(), associated_data, plaintext, ciphertext)
+}
+
+/// [`decrypt`] by AES-256-GCM with an iv of 16 bytes.
+pub(crate) fn decrypt_long_iv(
+    key: &[u8; KEY_LEN],
+    iv: &[u8; LONG_IV_LEN],
+    associated_data: &[u8],
+    ciphertext: &[u8],
+    tag: &[u8; TAG_LEN],
+    plaintext: &mut [u8],
+) -> Result<(), NotAuthentic> {
+    decrypt_with::<Aes256GcmIv16>(key, iv.into(), associated_data, ciphertext, tag, plaintext)
+}
+
+fn encrypt_with<A>(
+    key: &[u8; KEY_LEN],
+    iv: &Nonce<A>,
+    associated_data: &[u8],
+    plaintext: &[u8],
+    ciphertext: &mut [u8],
+) -> Result<[u8; TAG_LEN], BadLength>
+where
+    A: AeadInOut + AeadCore<TagSize = U16> + KeyInit + KeySizeUser<KeySize = U32>,
+{
+    let buffer = InOutBuf::new(plaintext, ciphertext).map_err(|_| BadLength)?;
+    A::new(key.into())
+        .encrypt_inout_detached(iv, associated_data, buffer)
+        .map(Array::into)
+        .map_err(|_| BadLength)
+}
+
+fn decrypt_with<A>(
+    key: &[u8; KEY_LEN],
+    iv: &Nonce<A>,
+    associated_data: &[u8],
+    ciphertext: &[u8],
+    tag: &[u8; TAG_LEN],
+    plaintext: &mut [u8],
+) -> Result<(), NotAuthentic>
+where
+    A: AeadInOut + AeadCore<TagSize = U16> + KeyInit + KeySizeUser<KeySize = U32>,
+{
+    let decrypted =
+        InOutBuf::new(ciphertext, plaintext).map_err(|_| NotAuthentic).and_then(|buffer| {
+            A::new(key.into())
+                .decrypt_inout_detached(iv, associated_data, buffer, tag.into())
+                .map_err(|_| NotAuthentic)
+        });
     if decrypted.is_err() {
         // CVE-2023-42811: a release of aes-gcm decrypted before it compared the tag.
         plaintext.zeroize();
@@ -65,45 +125,19 @@ pub(crate) fn decrypt(
     decrypted
 }
 
-fn encrypt_with<A>(
-    key: &[u8; KEY_LEN],
-    iv: &[u8; IV_LEN],
-    associated_data: &[u8],
-    buffer: InOutBuf<'_, '_, u8>,
-) -> Result<[u8; TAG_LEN], BadLength>
-where
-    A: AeadInOut + AeadCore<NonceSize = U12, TagSize = U16> + KeyInit + KeySizeUser<KeySize = U32>,
-{
-    A::new(key.into())
-        .encrypt_inout_detached(iv.into(), associated_data, buffer)
-        .map(Array::into)
-        .map_err(|_| BadLength)
-}
-
-fn decrypt_with<A>(
-    key: &[u8; KEY_LEN],
-    iv: &[u8; IV_LEN],
-    associated_data: &[u8],
-    tag: &[u8; TAG_LEN],
-    buffer: InOutBuf<'_, '_, u8>,
-) -> Result<(), NotAuthentic>
-where
-    A: AeadInOut + AeadCore<NonceSize = U12, TagSize = U16> + KeyInit + KeySizeUser<KeySize = U32>,
-{
-    A::new(key.into())
-        .decrypt_inout_detached(iv.into(), associated_data, buffer, tag.into())
-        .map_err(|_| NotAuthentic)
-}
-
 /// HKDF-Expand of RFC 5869 with SHA-256 over one pseudorandom key, its schedule made once.
-///
-/// Extract is skipped because every key here is 32 uniform bytes (RFC 5869 §3.3).
 pub(crate) struct Prf(Hkdf<Sha256>);
 
 impl Prf {
+    /// Without HKDF-Extract, because every key of the envelope is 32 uniform bytes (RFC 5869 §3.3).
     #[expect(clippy::expect_used, reason = "RFC 5869 asks for at least 32 bytes, which these are")]
     pub(crate) fn new(key: &[u8; KEY_LEN]) -> Self {
         Self(Hkdf::from_prk(key).expect("a key of hash length"))
+    }
+
+    /// HKDF-Extract. No salt is the empty one (RFC 5869 §2.2).
+    pub(crate) fn extract(salt: &[u8], key_material: &[u8]) -> Self {
+        Self(Hkdf::new(Some(salt), key_material))
     }
 
     /// The first ROWS × N bytes of T1 ‖ T2, in rows of N; at most 64 bytes.

@@ -14,3 +14,6 @@ pub mod operations {}
 
 #[doc = include_str!("docs/providers.md")]
 pub mod providers {}
+
+#[doc = include_str!("docs/moving_over.md")]
+pub mod moving_over {}

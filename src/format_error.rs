@@ -46,13 +46,14 @@ impl FormatError {
     }
 }
 
-/// A field of an envelope, as [`FormatError`] names it.
+/// A field of an envelope, as [`FormatError`] names it; or of a row that others wrote, as
+/// [`TripletError`](crate::triplet::TripletError) does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Field {
     /// The envelope as a whole: the number of its fields.
     Envelope,
-    /// `sw1:`, or `"SW"` and the version byte.
+    /// `sw1:`, or `"SW"` and the version byte; of another row, what marks its format.
     Prefix,
     /// The suite's name or id.
     Suite,
@@ -74,6 +75,12 @@ pub enum Field {
     Tag,
     /// The ciphertext.
     Ciphertext,
+    /// A row that others wrote, as a whole: the number of its parts, or its encoding.
+    Row,
+    /// The salt from which the key of a row is derived.
+    Salt,
+    /// The name that a row gives to its key.
+    Label,
 }
 
 impl fmt::Display for Field {
@@ -91,6 +98,14 @@ impl fmt::Display for Field {
             Self::Iv => "iv",
             Self::Tag => "tag",
             Self::Ciphertext => "ciphertext",
+            Self::Row => "row",
+            Self::Salt => "salt",
+            Self::Label => "label",
         })
     }
+}
+
+/// Where a part of `text` starts in it.
+pub(crate) fn offset_in(text: &str, part: &str) -> usize {
+    part.as_ptr().addr().saturating_sub(text.as_ptr().addr())
 }

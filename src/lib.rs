@@ -24,6 +24,7 @@ mod envelope;
 
 // Secrets: wiped, redacted, used.
 mod cipher;
+mod key_bytes;
 mod secret;
 
 // Keys: what a key is; wrap and unwrap.
@@ -33,14 +34,18 @@ mod keys;
 mod rewrapping;
 pub mod sealing;
 
+// A side room, apart from the envelope: `iv:tag:ciphertext`, the rows that others wrote.
+pub mod legacy;
+pub mod triplet;
+
 // The book: the format, the threat model, the reasons, and how to run and extend it.
 pub mod docs;
 
 pub use context::{ContextError, EncryptionContext};
 pub use envelope::Envelope;
 pub use format_error::{Field, FormatError};
+pub use key_bytes::KeyError;
 pub use key_id::KeyId;
-pub use keys::KeyError;
 pub use keys::answer::Answer;
 pub use keys::data_key::DataKey;
 pub use keys::keyring::{KeyState, Keyring, KeyringError, LineProblem};

@@ -19,11 +19,13 @@ const FLOORS: &[(&[&str], &[&str])] = &[
     (&["keys"], &["words", "secrets"]),
     (&["sealing"], &["words", "public bytes", "secrets", "keys"]),
     (&["rewrapping"], &["words", "public bytes", "secrets", "keys", "sealing"]),
+    (&["triplet"], &["words", "secrets"]),
+    (&["legacy"], &["words", "secrets", "triplet"]),
     (&["docs"], &[]),
 ];
 const WORDS: &[&str] = &["context", "format_error", "key_id", "suite", "wrapped_key"];
 const PUBLIC_BYTES: &[&str] = &["envelope"];
-const SECRETS: &[&str] = &["cipher", "secret"];
+const SECRETS: &[&str] = &["cipher", "key_bytes", "secret"];
 
 const PRIMITIVES: &[&str] = &[
     "aead",

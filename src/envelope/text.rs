@@ -8,7 +8,7 @@ use core::str::FromStr;
 use base64ct::{Base64UrlUnpadded, Encoding};
 
 use super::{CIPHERTEXT_EXPECTED, COUNT_EXPECTED, Envelope, ID_EXPECTED, MAGIC, WRAPPED_EXPECTED};
-use crate::format_error::{Field, FormatError};
+use crate::format_error::{Field, FormatError, offset_in};
 use crate::key_id::KeyId;
 use crate::suite::{
     COMMITMENT_LEN, FORMAT_VERSION, IV_LEN, MAC_LEN, MAX_PLAINTEXT_LEN, Suite, TAG_LEN,
@@ -166,11 +166,6 @@ fn decoded_len(encoded: &str) -> usize {
 
 fn encoded_len(len: usize) -> usize {
     len.saturating_mul(4).div_ceil(3)
-}
-
-/// Where a part of `text` starts in it.
-fn offset_in(text: &str, part: &str) -> usize {
-    part.as_ptr().addr().saturating_sub(text.as_ptr().addr())
 }
 
 impl Envelope {

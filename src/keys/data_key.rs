@@ -1,12 +1,10 @@
 //! The key of one row.
 
-use alloc::boxed::Box;
 use core::fmt;
 
 use rand_core::TryCryptoRng;
-use zeroize::Zeroizing;
 
-use super::{KeyError, is_weak, take_key_bytes};
+use crate::key_bytes::{KeyBytes, KeyError};
 use crate::suite::KEY_LEN;
 
 /// The key of one credential: 32 bytes, wiped when dropped.
@@ -24,9 +22,7 @@ use crate::suite::KEY_LEN;
 /// println!("{key}");
 /// # }
 /// ```
-// In a box, so that moving the key, into an answer, a future or a thread, moves a pointer: inline,
-// each move would leave a copy behind where no wipe reaches.
-pub struct DataKey(Box<Zeroizing<[u8; KEY_LEN]>>);
+pub struct DataKey(KeyBytes);
 
 impl DataKey {
     /// Draws a key from the operating system's randomness.
@@ -45,9 +41,7 @@ impl DataKey {
     ///
     /// [`KeyError::Random`] when it fails, or answers one repeated byte.
     pub fn generate_with_rng(rng: &mut (impl TryCryptoRng + ?Sized)) -> Result<Self, KeyError> {
-        let mut key = Self::zeroed();
-        rng.try_fill_bytes(key.0.as_mut_slice()).map_err(|_| KeyError::Random)?;
-        if is_weak(&key.0) { Err(KeyError::Random) } else { Ok(key) }
+        KeyBytes::draw(rng).map(Self)
     }
 
     /// Takes a key out of a buffer, which is wiped in every case.
@@ -57,29 +51,22 @@ impl DataKey {
     /// [`KeyError::Length`] when there are not exactly 32 bytes, [`KeyError::Weak`] when they are
     /// one repeated byte.
     pub fn from_bytes(bytes: &mut [u8]) -> Result<Self, KeyError> {
-        let mut key = Self::zeroed();
-        take_key_bytes(bytes, &mut key.0)?;
-        Ok(key)
-    }
-
-    /// A place to put a key, on the heap from the start.
-    fn zeroed() -> Self {
-        Self(Box::new(Zeroizing::new([0; KEY_LEN])))
+        KeyBytes::take(bytes).map(Self)
     }
 
     /// The bytes, for a provider to wrap.
     #[must_use]
     pub fn expose_secret(&self) -> &[u8; KEY_LEN] {
-        &self.0
+        self.0.expose()
     }
 
     /// A second copy, for a provider that has to move it to another thread. Each is wiped when
     /// dropped.
     #[must_use]
     pub fn duplicate(&self) -> Self {
-        let mut duplicate = Self::zeroed();
-        duplicate.0.copy_from_slice(self.0.as_slice());
-        duplicate
+        let mut duplicate = KeyBytes::zeroed();
+        duplicate.expose_mut().copy_from_slice(self.0.expose());
+        Self(duplicate)
     }
 }
 

@@ -5,9 +5,9 @@ use core::fmt;
 
 use thiserror::Error;
 
-use super::KeyError;
 use super::provider::MasterKeyProvider;
 use crate::format_error::FormatError;
+use crate::key_bytes::KeyError;
 use crate::key_id::KeyId;
 use crate::suite::Suite;
 use crate::wrapped_key::{MAX_WRAPS, WrapKind};

@@ -16,8 +16,8 @@ use super::data_key::DataKey;
 use super::provider::{
     MasterKeyProvider, ProviderError, ProviderErrorKind, UnwrapRequest, WrapRequest,
 };
-use super::{KeyError, take_key_bytes};
 use crate::cipher::{self, Prf};
+use crate::key_bytes::{KeyError, take_key_bytes};
 use crate::secret::{Secret, wipe_stack_after};
 use crate::suite::{IV_LEN, KEY_LEN, Suite, TAG_LEN};
 use crate::wrapped_key::{LOCAL_BODY_LEN, WrapKind};

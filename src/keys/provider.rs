@@ -7,9 +7,9 @@ use core::error::Error;
 use core::fmt;
 use core::time::Duration;
 
-use super::KeyError;
 use super::answer::Answer;
 use super::data_key::DataKey;
+use crate::key_bytes::KeyError;
 use crate::key_id::{self, KeyId};
 use crate::suite::{COMMITMENT_LEN, FORMAT_VERSION, Suite};
 use crate::wrapped_key::WrapKind;

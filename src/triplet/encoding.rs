@@ -1,0 +1,132 @@
+//! Bytes as text, in the ways that rows have them.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use base64ct::{Base64, Base64UrlUnpadded, Encoding as _};
+
+use super::TripletError;
+use crate::format_error::Field;
+use crate::suite::MAX_PLAINTEXT_LEN;
+
+/// How the bytes of a row are written as text. Each is strict: no white space, no prefix, and but
+/// for [`HexAnyCase`](Self::HexAnyCase) one text for the same bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Encoding {
+    /// `0123456789abcdef`, as Node, Python, Go and OpenSSL write it.
+    HexLower,
+    /// Both cases, also mixed. Read only where rows were written by hand or by several programs;
+    /// written in lower case.
+    HexAnyCase,
+    /// The standard alphabet with padding (RFC 4648 §4), canonical.
+    Base64,
+    /// The URL-safe alphabet without padding (RFC 4648 §5), canonical.
+    Base64Url,
+}
+
+impl Encoding {
+    /// Decodes a part whose length, in bytes, is one of `lens`.
+    pub(super) fn decode_part(
+        self,
+        field: Field,
+        lens: &[usize],
+        text: &str,
+    ) -> Result<Vec<u8>, TripletError> {
+        match self.decoded_len(text) {
+            Some(len) if lens.contains(&len) => self.decode(field, text),
+            _ => Err(TripletError::malformed(field, self.part_expected(lens), 0)),
+        }
+    }
+
+    /// Decodes a text of any length up to that of a ciphertext and `more` bytes.
+    pub(super) fn decode_up_to(
+        self,
+        field: Field,
+        more: usize,
+        text: &str,
+    ) -> Result<Vec<u8>, TripletError> {
+        let expected = match self.decoded_len(text) {
+            None => self.expected(),
+            Some(len) if len > MAX_PLAINTEXT_LEN.saturating_add(more) => super::CIPHERTEXT_EXPECTED,
+            Some(_) => return self.decode(field, text),
+        };
+        Err(TripletError::malformed(field, expected, 0))
+    }
+
+    fn decode(self, field: Field, text: &str) -> Result<Vec<u8>, TripletError> {
+        let mut bytes = alloc::vec![0; self.decoded_len(text).unwrap_or_default()];
+        // Hex and base64 are told apart by their own errors, which say nothing that this does not.
+        let decoded = match self {
+            Self::HexLower => base16ct::lower::decode(text, &mut bytes).is_ok(),
+            Self::HexAnyCase => base16ct::mixed::decode(text, &mut bytes).is_ok(),
+            Self::Base64 => Base64::decode(text, &mut bytes).is_ok(),
+            Self::Base64Url => Base64UrlUnpadded::decode(text, &mut bytes).is_ok(),
+        };
+        if decoded { Ok(bytes) } else { Err(TripletError::malformed(field, self.expected(), 0)) }
+    }
+
+    pub(super) fn encode(self, bytes: &[u8]) -> String {
+        match self {
+            Self::HexLower | Self::HexAnyCase => base16ct::lower::encode_string(bytes),
+            Self::Base64 => Base64::encode_string(bytes),
+            Self::Base64Url => Base64UrlUnpadded::encode_string(bytes),
+        }
+    }
+
+    /// Whether `character` may stand in a text of this encoding.
+    pub(super) const fn uses(self, character: char) -> bool {
+        match self {
+            // Both cases for the strict one too: a separator that the other reader would take for
+            // a digit is a trap.
+            Self::HexLower | Self::HexAnyCase => character.is_ascii_hexdigit(),
+            Self::Base64 => {
+                character.is_ascii_alphanumeric() || matches!(character, '+' | '/' | '=')
+            }
+            Self::Base64Url => character.is_ascii_alphanumeric() || matches!(character, '-' | '_'),
+        }
+    }
+
+    /// Bytes that a text of this length stands for; none where no text of it stands for any.
+    fn decoded_len(self, text: &str) -> Option<usize> {
+        let len = text.len();
+        match self {
+            Self::HexLower | Self::HexAnyCase => len.is_multiple_of(2).then_some(len / 2),
+            Self::Base64 => {
+                let padding = text.bytes().rev().take(2).take_while(|byte| *byte == b'=').count();
+                let decoded = (len / 4).saturating_mul(3).checked_sub(padding)?;
+                len.is_multiple_of(4).then_some(decoded)
+            }
+            Self::Base64Url => match len % 4 {
+                1 => None,
+                rest => Some((len / 4).saturating_mul(3).saturating_add(rest.saturating_sub(1))),
+            },
+        }
+    }
+
+    const fn expected(self) -> &'static str {
+        match self {
+            Self::HexLower => "lower-case hex, two digits a byte",
+            Self::HexAnyCase => "hex, two digits a byte",
+            Self::Base64 => "canonical base64 with padding",
+            Self::Base64Url => "canonical base64url without padding",
+        }
+    }
+
+    fn part_expected(self, lens: &[usize]) -> &'static str {
+        match (self, lens) {
+            (Self::HexLower, [12]) => "24 lower-case hex digits (12 bytes)",
+            (Self::HexLower, [16]) => "32 lower-case hex digits (16 bytes)",
+            (Self::HexAnyCase, [12]) => "24 hex digits (12 bytes)",
+            (Self::HexAnyCase, [16]) => "32 hex digits (16 bytes)",
+            (Self::Base64, [12]) => "16 characters of base64 (12 bytes)",
+            (Self::Base64, [16]) => "22 characters of base64 and == (16 bytes)",
+            (Self::Base64Url, [12]) => "16 characters of base64url (12 bytes)",
+            (Self::Base64Url, [16]) => "22 characters of base64url (16 bytes)",
+            (Self::HexLower, _) => "24 or 32 lower-case hex digits (12 or 16 bytes)",
+            (Self::HexAnyCase, _) => "24 or 32 hex digits (12 or 16 bytes)",
+            (Self::Base64, _) => "16 characters of base64, or 22 and == (12 or 16 bytes)",
+            (Self::Base64Url, _) => "16 or 22 characters of base64url (12 or 16 bytes)",
+        }
+    }
+}

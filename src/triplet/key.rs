@@ -1,0 +1,251 @@
+//! The key of such rows.
+
+use alloc::vec;
+use core::fmt;
+
+use base64ct::{Base64, Encoding as _};
+use rand_core::TryCryptoRng;
+use zeroize::{Zeroize, Zeroizing};
+
+use super::{Iv, IvLen, Triplet, TripletError};
+use crate::cipher::{self, LONG_IV_LEN};
+use crate::key_bytes::{KeyBytes, KeyError};
+use crate::secret::{Secret, wipe_stack_after};
+use crate::suite::{KEY_LEN, MAX_PLAINTEXT_LEN, Suite};
+
+/// Characters of a key in hex, and in base64 with padding.
+const HEX_KEY_LEN: usize = 64;
+const BASE64_KEY_LEN: usize = 44;
+
+/// The AES-256 key of a service's own rows: 32 bytes, wiped when dropped.
+///
+/// One key encrypts all rows, so random ivs of 12 bytes bound their number: 2^32 (SP 800-38D §8.3).
+/// It must not become a master key of a keyring as well: one key for one purpose.
+///
+/// ```
+/// use sealwax::triplet::{IvLen, TripletKey};
+///
+/// let key = TripletKey::from_base64("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")?;
+/// let triplet = key.encrypt(&"s3cret".into(), IvLen::Sixteen)?;
+/// assert_eq!(key.decrypt(&triplet)?.expose_str()?, "s3cret");
+/// assert_eq!(format!("{key:?}"), "TripletKey([REDACTED])");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct TripletKey(KeyBytes);
+
+impl TripletKey {
+    /// Takes a key out of a buffer, which is wiped in every case.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::Length`] when there are not exactly 32 bytes, [`KeyError::Weak`] when they are
+    /// one repeated byte.
+    pub fn from_bytes(bytes: &mut [u8]) -> Result<Self, KeyError> {
+        wipe_stack_after(|| KeyBytes::take(bytes).map(Self))
+    }
+
+    /// Reads 64 hex digits of either case, and nothing around them.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::Encoding`] where the text is anything else, [`KeyError::Weak`] where it is one
+    /// repeated byte.
+    pub fn from_hex(text: &str) -> Result<Self, KeyError> {
+        Self::decode(text, HEX_KEY_LEN, "64 hex digits", |text, key| {
+            base16ct::mixed::decode(text, key).is_ok()
+        })
+    }
+
+    /// Reads 44 characters of canonical base64, the last one `=`, and nothing around them.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::Encoding`] where the text is anything else, [`KeyError::Weak`] where it is one
+    /// repeated byte.
+    pub fn from_base64(text: &str) -> Result<Self, KeyError> {
+        let expected = "44 characters of base64, the last one =";
+        Self::decode(text, BASE64_KEY_LEN, expected, |text, key| {
+            Base64::decode(text, key).is_ok_and(|decoded| decoded.len() == KEY_LEN)
+        })
+    }
+
+    fn decode(
+        text: &str,
+        len: usize,
+        expected: &'static str,
+        decode: impl FnOnce(&str, &mut [u8]) -> bool,
+    ) -> Result<Self, KeyError> {
+        wipe_stack_after(|| {
+            let mut decoded = KeyBytes::zeroed();
+            if text.len() != len || !decode(text, decoded.expose_mut()) {
+                return Err(KeyError::Encoding { expected });
+            }
+            KeyBytes::take(decoded.expose_mut()).map(Self)
+        })
+    }
+
+    /// SHA-256 of a text, as it stands: not trimmed, not decoded. What
+    /// `createHash('sha256').update(process.env.KEY).digest()` gives.
+    ///
+    /// A hash makes a key of the right length out of any text, and no better: where people chose
+    /// the text, a thief of the database tries texts, at billions a second. For rows that exist.
+    #[must_use]
+    pub fn insecure_sha256_of(text: &str) -> Self {
+        wipe_stack_after(|| Self::derived(cipher::sha256(&[text.as_bytes()])))
+    }
+
+    /// One byte, repeated 32 times: a placeholder that went into production, such as the 64 zeros
+    /// of an example configuration. The other constructors refuse it.
+    ///
+    /// Everybody can read rows under such a key. Treat their credentials as leaked.
+    #[must_use]
+    pub fn insecure_repeated_byte(byte: u8) -> Self {
+        let mut key = KeyBytes::zeroed();
+        key.expose_mut().fill(byte);
+        Self(key)
+    }
+
+    /// A key that is the output of a derivation, and so never one repeated byte.
+    pub(crate) fn derived(mut bytes: [u8; KEY_LEN]) -> Self {
+        let mut key = KeyBytes::zeroed();
+        key.expose_mut().copy_from_slice(&bytes);
+        bytes.zeroize();
+        Self(key)
+    }
+
+    /// Encrypts under a fresh iv of the operating system's randomness, for a reader that still
+    /// needs such rows.
+    ///
+    /// # Errors
+    ///
+    /// [`TripletError::TooLong`] over 16 MiB, [`TripletError::Random`] when the randomness source
+    /// fails.
+    #[cfg(feature = "getrandom")]
+    pub fn encrypt(&self, secret: &Secret, iv_len: IvLen) -> Result<Triplet, TripletError> {
+        self.encrypt_with_rng(secret, iv_len, &mut getrandom::SysRng)
+    }
+
+    /// [`encrypt`](Self::encrypt) with the caller's randomness: the iv in one call.
+    ///
+    /// # Errors
+    ///
+    /// As `encrypt`.
+    pub fn encrypt_with_rng(
+        &self,
+        secret: &Secret,
+        iv_len: IvLen,
+        rng: &mut (impl TryCryptoRng + ?Sized),
+    ) -> Result<Triplet, TripletError> {
+        wipe_stack_after(|| self.encrypt_bound(secret, draw_iv(iv_len, rng)?, &[]))
+    }
+
+    /// AES-256-GCM(key, iv, associated data, plaintext).
+    pub(crate) fn encrypt_bound(
+        &self,
+        secret: &Secret,
+        iv: Iv,
+        associated_data: &[u8],
+    ) -> Result<Triplet, TripletError> {
+        if secret.len() > MAX_PLAINTEXT_LEN {
+            return Err(TripletError::TooLong);
+        }
+        let (key, plaintext) = (self.0.expose(), secret.expose_secret());
+        let mut ciphertext = vec![0; plaintext.len()];
+        let tag = match &iv {
+            Iv::Twelve(iv) => {
+                let suite = Suite::Aes256Gcm;
+                cipher::encrypt(suite, key, iv, associated_data, plaintext, &mut ciphertext)
+            }
+            Iv::Sixteen(iv) => {
+                cipher::encrypt_long_iv(key, iv, associated_data, plaintext, &mut ciphertext)
+            }
+        }
+        .map_err(|_| TripletError::TooLong)?;
+        Ok(Triplet { iv, tag, ciphertext })
+    }
+
+    /// Decrypts a row.
+    ///
+    /// # Errors
+    ///
+    /// [`TripletError::NotAuthentic`] where the tag does not verify.
+    pub fn decrypt(&self, triplet: &Triplet) -> Result<Secret, TripletError> {
+        self.decrypt_with_associated_data(triplet, &[])
+    }
+
+    /// Decrypts a row that is bound to associated data, a row's id for instance.
+    ///
+    /// # Errors
+    ///
+    /// [`TripletError::NotAuthentic`] where the tag does not verify.
+    pub fn decrypt_with_associated_data(
+        &self,
+        triplet: &Triplet,
+        associated_data: &[u8],
+    ) -> Result<Secret, TripletError> {
+        wipe_stack_after(|| {
+            let Triplet { iv, tag, ciphertext } = triplet;
+            let key = self.0.expose();
+            let mut plaintext = vec![0; ciphertext.len()];
+            match iv {
+                Iv::Twelve(iv) => {
+                    let suite = Suite::Aes256Gcm;
+                    cipher::decrypt(
+                        suite,
+                        key,
+                        iv,
+                        associated_data,
+                        ciphertext,
+                        tag,
+                        &mut plaintext,
+                    )
+                }
+                Iv::Sixteen(iv) => cipher::decrypt_long_iv(
+                    key,
+                    iv,
+                    associated_data,
+                    ciphertext,
+                    tag,
+                    &mut plaintext,
+                ),
+            }
+            .map_err(|_| TripletError::NotAuthentic)?;
+            Ok(Secret::from(plaintext))
+        })
+    }
+
+    /// Decrypts a row that holds the 32 bytes of another row's key.
+    ///
+    /// # Errors
+    ///
+    /// [`TripletError::NotAuthentic`] where the tag does not verify, [`TripletError::Key`] where
+    /// what is in it is not a key.
+    pub fn unwrap_key(&self, triplet: &Triplet) -> Result<Self, TripletError> {
+        wipe_stack_after(|| {
+            let mut unwrapped = Zeroizing::new(self.decrypt(triplet)?.expose_secret().to_vec());
+            KeyBytes::take(&mut unwrapped).map(Self).map_err(|source| TripletError::Key { source })
+        })
+    }
+}
+
+/// An iv is not secret; but an RNG that left its buffer unwritten must not encrypt, because a
+/// second row under the same iv would give away both.
+pub(crate) fn draw_iv(
+    iv_len: IvLen,
+    rng: &mut (impl TryCryptoRng + ?Sized),
+) -> Result<Iv, TripletError> {
+    let mut drawn = [0; LONG_IV_LEN];
+    let iv = drawn.get_mut(..iv_len.bytes()).unwrap_or_default();
+    rng.try_fill_bytes(iv).map_err(|_| TripletError::Random)?;
+    if iv.iter().all(|byte| *byte == 0) {
+        return Err(TripletError::Random);
+    }
+    Iv::new(iv).ok_or(TripletError::Random)
+}
+
+impl fmt::Debug for TripletKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(_) = self;
+        f.write_str("TripletKey([REDACTED])")
+    }
+}

@@ -1,0 +1,248 @@
+//! Where the three parts stand in a text: parse and encode.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::{Encoding, IvLen, Triplet, TripletError};
+use crate::format_error::{Field, offset_in};
+use crate::suite::TAG_LEN;
+
+/// One of the three parts of a row, where a [`Layout`] names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// The iv (nonce).
+    Iv,
+    /// The tag: 16 bytes.
+    Tag,
+    /// The ciphertext: as long as the plaintext.
+    Ciphertext,
+}
+
+/// How one text holds a triplet: the order of the parts, what separates them, their encoding, and
+/// the length of the iv. Declared by the caller, never guessed from a row.
+///
+/// ```
+/// use sealwax::triplet::{Encoding, IvLen, Layout, Part};
+///
+/// const OURS: Layout =
+///     Layout::separated('.', [Part::Iv, Part::Ciphertext, Part::Tag], Encoding::Base64Url, IvLen::Twelve);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Layout {
+    parts: [Part; 3],
+    separator: Option<char>,
+    encoding: Encoding,
+    iv_len: IvLen,
+}
+
+impl Layout {
+    /// Hex `iv:tag:ciphertext` with an iv of 16 bytes: what `randomBytes(16)` and `:` give.
+    pub const HEX_IV16_TAG_CIPHERTEXT: Self = Self::separated(
+        ':',
+        [Part::Iv, Part::Tag, Part::Ciphertext],
+        Encoding::HexLower,
+        IvLen::Sixteen,
+    );
+    /// Hex `iv:tag:ciphertext` with an iv of 12 bytes.
+    pub const HEX_IV12_TAG_CIPHERTEXT: Self = Self::separated(
+        ':',
+        [Part::Iv, Part::Tag, Part::Ciphertext],
+        Encoding::HexLower,
+        IvLen::Twelve,
+    );
+    /// Hex `iv:ciphertext:tag` with an iv of 16 bytes.
+    pub const HEX_IV16_CIPHERTEXT_TAG: Self = Self::separated(
+        ':',
+        [Part::Iv, Part::Ciphertext, Part::Tag],
+        Encoding::HexLower,
+        IvLen::Sixteen,
+    );
+    /// Hex `iv:ciphertext:tag` with an iv of 12 bytes.
+    pub const HEX_IV12_CIPHERTEXT_TAG: Self = Self::separated(
+        ':',
+        [Part::Iv, Part::Ciphertext, Part::Tag],
+        Encoding::HexLower,
+        IvLen::Twelve,
+    );
+    /// base64(iv ‖ tag ‖ ciphertext) with an iv of 12 bytes, one text.
+    pub const BASE64_IV12_TAG_CIPHERTEXT_JOINED: Self =
+        Self::joined([Part::Iv, Part::Tag, Part::Ciphertext], Encoding::Base64, IvLen::Twelve);
+    /// base64(iv ‖ ciphertext ‖ tag) with an iv of 12 bytes, one text: Go's `Seal` after its nonce.
+    pub const BASE64_IV12_CIPHERTEXT_TAG_JOINED: Self =
+        Self::joined([Part::Iv, Part::Ciphertext, Part::Tag], Encoding::Base64, IvLen::Twelve);
+
+    /// Three texts with a separator between them.
+    #[must_use]
+    pub const fn separated(
+        separator: char,
+        parts: [Part; 3],
+        encoding: Encoding,
+        iv_len: IvLen,
+    ) -> Self {
+        Self { parts, separator: Some(separator), encoding, iv_len }
+    }
+
+    /// The bytes of the three parts joined, and encoded as one text.
+    #[must_use]
+    pub const fn joined(parts: [Part; 3], encoding: Encoding, iv_len: IvLen) -> Self {
+        Self { parts, separator: None, encoding, iv_len }
+    }
+
+    /// A layout is a constant of somebody's program, and a constructor that is const cannot refuse;
+    /// so it is checked when it is used.
+    fn check(&self) -> Result<(), TripletError> {
+        let Self { parts: [first, second, third], separator, encoding, iv_len: _ } = self;
+        if first == second || first == third || second == third {
+            return Err(TripletError::Layout { problem: "a part stands in it twice" });
+        }
+        match separator {
+            Some(separator) if encoding.uses(*separator) => Err(TripletError::Layout {
+                problem: "its separator belongs to the alphabet of its encoding",
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Triplet {
+    /// Parses a row of one text.
+    ///
+    /// # Errors
+    ///
+    /// [`TripletError::Malformed`] where it is not of the layout, [`TripletError::Layout`] where
+    /// nothing could be.
+    pub fn parse(text: &str, layout: Layout) -> Result<Self, TripletError> {
+        layout.check()?;
+        match layout.separator {
+            Some(separator) => Self::parse_separated(text, separator, &layout),
+            None => Self::parse_joined(text, &layout),
+        }
+    }
+
+    fn parse_separated(text: &str, separator: char, layout: &Layout) -> Result<Self, TripletError> {
+        let fault = |at| TripletError::malformed(Field::Row, "three parts, separated once", at);
+        let mut rest = text.split(separator);
+        let mut found = [""; 3];
+        for part in &mut found {
+            *part = rest.next().ok_or(fault(text.len()))?;
+        }
+        if let Some(extra) = rest.next() {
+            return Err(fault(offset_in(text, extra)));
+        }
+        let find = |part| {
+            let found = layout.parts.iter().zip(found).find(|(other, _)| **other == part);
+            // Never without: the layout was checked to name each part.
+            found.map_or("", |(_, text)| text)
+        };
+        let [iv, tag, ciphertext] = [Part::Iv, Part::Tag, Part::Ciphertext].map(find);
+        let moved = |part| move |error: TripletError| error.moved_to(offset_in(text, part));
+        let encoding = layout.encoding;
+        // Both lengths before the long part is decoded.
+        let decoded_iv =
+            encoding.decode_part(Field::Iv, &[layout.iv_len.bytes()], iv).map_err(moved(iv))?;
+        let decoded_tag = encoding.decode_part(Field::Tag, &[TAG_LEN], tag).map_err(moved(tag))?;
+        let ciphertext =
+            encoding.decode_up_to(Field::Ciphertext, 0, ciphertext).map_err(moved(ciphertext))?;
+        Self::from_parts(&decoded_iv, &decoded_tag, &ciphertext)
+    }
+
+    fn parse_joined(text: &str, layout: &Layout) -> Result<Self, TripletError> {
+        let short = layout.iv_len.bytes().saturating_add(TAG_LEN);
+        let bytes = layout.encoding.decode_up_to(Field::Row, short, text)?;
+        let expected = "at least the bytes of iv and tag";
+        let ciphertext_len = bytes.len().checked_sub(short).ok_or(TripletError::malformed(
+            Field::Row,
+            expected,
+            0,
+        ))?;
+        let mut rest = bytes.as_slice();
+        let (mut iv, mut tag, mut ciphertext) = (rest, rest, rest);
+        for part in layout.parts {
+            let (place, len) = match part {
+                Part::Iv => (&mut iv, layout.iv_len.bytes()),
+                Part::Tag => (&mut tag, TAG_LEN),
+                Part::Ciphertext => (&mut ciphertext, ciphertext_len),
+            };
+            (*place, rest) = rest.split_at_checked(len).unwrap_or_default();
+        }
+        Self::from_parts(iv, tag, ciphertext)
+    }
+
+    /// The row as one text.
+    ///
+    /// # Errors
+    ///
+    /// [`TripletError::Malformed`] where the iv has another length than the layout says,
+    /// [`TripletError::Layout`] where no row can have it.
+    pub fn encode(&self, layout: Layout) -> Result<String, TripletError> {
+        layout.check()?;
+        if self.iv_len() != layout.iv_len {
+            return Err(TripletError::malformed(Field::Iv, "as many bytes as the layout says", 0));
+        }
+        let part = |part: Part| match part {
+            Part::Iv => self.iv(),
+            Part::Tag => self.tag(),
+            Part::Ciphertext => self.ciphertext(),
+        };
+        let Some(separator) = layout.separator else {
+            let joined: Vec<u8> = layout.parts.map(part).concat();
+            return Ok(layout.encoding.encode(&joined));
+        };
+        let [first, second, third] = layout.parts.map(|name| layout.encoding.encode(part(name)));
+        let mut text = first;
+        for more in [second, third] {
+            text.push(separator);
+            text.push_str(&more);
+        }
+        Ok(text)
+    }
+
+    /// From three columns of text, in the order iv, tag, ciphertext. The iv has 12 or 16 bytes;
+    /// [`iv_len`](Self::iv_len) tells which.
+    ///
+    /// # Errors
+    ///
+    /// [`TripletError::Malformed`], with an offset from the start of the column.
+    pub fn from_columns(
+        iv: &str,
+        tag: &str,
+        ciphertext: &str,
+        encoding: Encoding,
+    ) -> Result<Self, TripletError> {
+        let iv = encoding.decode_part(Field::Iv, IV_LENS, iv)?;
+        let tag = encoding.decode_part(Field::Tag, &[TAG_LEN], tag)?;
+        let ciphertext = encoding.decode_up_to(Field::Ciphertext, 0, ciphertext)?;
+        Self::from_parts(&iv, &tag, &ciphertext)
+    }
+
+    /// From two columns of text, the tag at the end of the second: what WebCrypto's `encrypt`
+    /// answers. The iv has 12 or 16 bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_columns`](Self::from_columns).
+    pub fn from_joined(
+        iv: &str,
+        ciphertext_and_tag: &str,
+        encoding: Encoding,
+    ) -> Result<Self, TripletError> {
+        let iv = encoding.decode_part(Field::Iv, IV_LENS, iv)?;
+        let joined = encoding.decode_up_to(Field::Ciphertext, TAG_LEN, ciphertext_and_tag)?;
+        Self::from_joined_parts(&iv, &joined)
+    }
+
+    /// Three columns of text: iv, tag, ciphertext.
+    #[must_use]
+    pub fn to_columns(&self, encoding: Encoding) -> [String; 3] {
+        [self.iv(), self.tag(), self.ciphertext()].map(|part| encoding.encode(part))
+    }
+
+    /// Two columns of text: iv, and ciphertext ‖ tag.
+    #[must_use]
+    pub fn to_joined(&self, encoding: Encoding) -> [String; 2] {
+        let joined = [self.ciphertext(), self.tag()].concat();
+        [encoding.encode(self.iv()), encoding.encode(&joined)]
+    }
+}
+
+const IV_LENS: &[usize] = &[IvLen::Twelve.bytes(), IvLen::Sixteen.bytes()];
