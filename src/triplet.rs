@@ -11,17 +11,14 @@
 //!
 //! // As the service keeps it today: a key in hex, and a row `iv:tag:ciphertext`.
 //! let key = TripletKey::from_hex("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f")?;
-//! let row = "202122232425262728292a2b:0ae4dd9a82b6f5e8bcf6a3cbd3a5b7d4:c1c0";
-//! # let row = key.encrypt(&"sk".into(), sealwax::triplet::IvLen::Twelve)?;
-//! # let row = &row.encode(Layout::HEX_IV12_TAG_CIPHERTEXT)?;
-//!
+//! let row = "202122232425262728292a2b:d24d016545b3721849931630bb056eca:a1518b41";
 //! let triplet = Triplet::parse(row, Layout::HEX_IV12_TAG_CIPHERTEXT)?;
 //!
 //! // Over to an envelope. The plaintext is a `Secret` all the way.
 //! let keyring = Keyring::new("prod-2026".parse()?, MasterKey::generate()?);
 //! let context = EncryptionContext::new([("tenant", "acme"), ("provider", "openai")])?;
 //! let envelope = keyring.seal(&key.decrypt(&triplet)?, &context)?;
-//! # assert_eq!(keyring.open(&envelope, &context)?.expose_str()?, "sk");
+//! # assert_eq!(keyring.open(&envelope, &context)?.expose_str()?, "sk-1");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
