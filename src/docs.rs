@@ -15,5 +15,8 @@ pub mod operations {}
 #[doc = include_str!("docs/providers.md")]
 pub mod providers {}
 
-#[doc = include_str!("docs/moving_over.md")]
-pub mod moving_over {}
+#[doc = include_str!("docs/legacy.md")]
+pub mod legacy {}
+
+#[doc = include_str!("docs/cookbook.md")]
+pub mod cookbook {}

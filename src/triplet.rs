@@ -24,8 +24,8 @@
 //!
 //! The layout is declared, never guessed. The tag has 16 bytes, which is checked before a key is
 //! touched: readers that take shorter tags, as Node's `crypto` does unless told otherwise, accept
-//! forged rows. [`crate::legacy`] has the formats of well-known services,
-//! [`crate::docs::moving_over`] the order of steps.
+//! forged rows. [`crate::legacy`] has formats that take more than a layout, [`crate::docs::legacy`]
+//! the rows of well-known services and the order of steps.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -43,6 +43,7 @@ mod layout;
 
 pub use encoding::Encoding;
 pub use key::TripletKey;
+pub(crate) use key::draw_iv;
 pub use layout::{Layout, Part};
 
 /// Bytes of the iv of a triplet.

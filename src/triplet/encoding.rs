@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use base64ct::{Base64, Base64UrlUnpadded, Encoding as _};
+use base64ct::{Base64, Base64Url, Base64UrlUnpadded, Encoding as _};
 
 use super::TripletError;
 use crate::format_error::Field;
@@ -23,6 +23,8 @@ pub enum Encoding {
     Base64,
     /// The URL-safe alphabet without padding (RFC 4648 §5), canonical.
     Base64Url,
+    /// The URL-safe alphabet with padding, canonical: Python's `urlsafe_b64encode`.
+    Base64UrlPadded,
 }
 
 impl Encoding {
@@ -40,7 +42,7 @@ impl Encoding {
     }
 
     /// Decodes a text of any length up to that of a ciphertext and `more` bytes.
-    pub(super) fn decode_up_to(
+    pub(crate) fn decode_up_to(
         self,
         field: Field,
         more: usize,
@@ -62,15 +64,17 @@ impl Encoding {
             Self::HexAnyCase => base16ct::mixed::decode(text, &mut bytes).is_ok(),
             Self::Base64 => Base64::decode(text, &mut bytes).is_ok(),
             Self::Base64Url => Base64UrlUnpadded::decode(text, &mut bytes).is_ok(),
+            Self::Base64UrlPadded => Base64Url::decode(text, &mut bytes).is_ok(),
         };
         if decoded { Ok(bytes) } else { Err(TripletError::malformed(field, self.expected(), 0)) }
     }
 
-    pub(super) fn encode(self, bytes: &[u8]) -> String {
+    pub(crate) fn encode(self, bytes: &[u8]) -> String {
         match self {
             Self::HexLower | Self::HexAnyCase => base16ct::lower::encode_string(bytes),
             Self::Base64 => Base64::encode_string(bytes),
             Self::Base64Url => Base64UrlUnpadded::encode_string(bytes),
+            Self::Base64UrlPadded => Base64Url::encode_string(bytes),
         }
     }
 
@@ -84,6 +88,9 @@ impl Encoding {
                 character.is_ascii_alphanumeric() || matches!(character, '+' | '/' | '=')
             }
             Self::Base64Url => character.is_ascii_alphanumeric() || matches!(character, '-' | '_'),
+            Self::Base64UrlPadded => {
+                character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '=')
+            }
         }
     }
 
@@ -92,7 +99,7 @@ impl Encoding {
         let len = text.len();
         match self {
             Self::HexLower | Self::HexAnyCase => len.is_multiple_of(2).then_some(len / 2),
-            Self::Base64 => {
+            Self::Base64 | Self::Base64UrlPadded => {
                 let padding = text.bytes().rev().take(2).take_while(|byte| *byte == b'=').count();
                 let decoded = (len / 4).saturating_mul(3).checked_sub(padding)?;
                 len.is_multiple_of(4).then_some(decoded)
@@ -110,6 +117,7 @@ impl Encoding {
             Self::HexAnyCase => "hex, two digits a byte",
             Self::Base64 => "canonical base64 with padding",
             Self::Base64Url => "canonical base64url without padding",
+            Self::Base64UrlPadded => "canonical base64url with padding",
         }
     }
 
@@ -121,12 +129,18 @@ impl Encoding {
             (Self::HexAnyCase, [16]) => "32 hex digits (16 bytes)",
             (Self::Base64, [12]) => "16 characters of base64 (12 bytes)",
             (Self::Base64, [16]) => "22 characters of base64 and == (16 bytes)",
-            (Self::Base64Url, [12]) => "16 characters of base64url (12 bytes)",
+            (Self::Base64Url | Self::Base64UrlPadded, [12]) => {
+                "16 characters of base64url (12 bytes)"
+            }
             (Self::Base64Url, [16]) => "22 characters of base64url (16 bytes)",
+            (Self::Base64UrlPadded, [16]) => "22 characters of base64url and == (16 bytes)",
             (Self::HexLower, _) => "24 or 32 lower-case hex digits (12 or 16 bytes)",
             (Self::HexAnyCase, _) => "24 or 32 hex digits (12 or 16 bytes)",
             (Self::Base64, _) => "16 characters of base64, or 22 and == (12 or 16 bytes)",
             (Self::Base64Url, _) => "16 or 22 characters of base64url (12 or 16 bytes)",
+            (Self::Base64UrlPadded, _) => {
+                "16 characters of base64url, or 22 and == (12 or 16 bytes)"
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use core::fmt;
 
 use base64ct::{Base64, Encoding as _};
 use rand_core::TryCryptoRng;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use super::{Iv, IvLen, Triplet, TripletError};
 use crate::cipher::{self, LONG_IV_LEN};
@@ -91,7 +91,7 @@ impl TripletKey {
     /// the text, a thief of the database tries texts, at billions a second. For rows that exist.
     #[must_use]
     pub fn insecure_sha256_of(text: &str) -> Self {
-        wipe_stack_after(|| Self::derived(cipher::sha256(&[text.as_bytes()])))
+        wipe_stack_after(|| Self::derived(&cipher::sha256(&[text.as_bytes()])))
     }
 
     /// One byte, repeated 32 times: a placeholder that went into production, such as the 64 zeros
@@ -106,11 +106,14 @@ impl TripletKey {
     }
 
     /// A key that is the output of a derivation, and so never one repeated byte.
-    pub(crate) fn derived(mut bytes: [u8; KEY_LEN]) -> Self {
+    pub(crate) fn derived(bytes: &[u8; KEY_LEN]) -> Self {
         let mut key = KeyBytes::zeroed();
-        key.expose_mut().copy_from_slice(&bytes);
-        bytes.zeroize();
+        key.expose_mut().copy_from_slice(bytes);
         Self(key)
+    }
+
+    pub(crate) fn expose(&self) -> &[u8; KEY_LEN] {
+        self.0.expose()
     }
 
     /// Encrypts under a fresh iv of the operating system's randomness, for a reader that still

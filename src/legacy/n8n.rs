@@ -1,0 +1,165 @@
+//! n8n: credentials under its rotatable keys (`N8N_ENV_FEAT_ENCRYPTION_KEY_ROTATION`).
+//!
+//! ```text
+//! blob = base64( 0x01 ‖ salt(32) ‖ tag(16) ‖ ciphertext )
+//!        key(32) ‖ iv(12) = HKDF-SHA-256(data key, salt, "n8n-encryption-v1", 44)
+//! row  = key id ":" blob                                          data.credentials_entity
+//! deployment_key.value = blob of the data key as 64 hex digits, under SHA-256(instance key)
+//! ```
+//!
+//! The instance key is the text of `N8N_ENCRYPTION_KEY` (or of `encryptionKey` in n8n's settings
+//! file), as it stands. The key id is the `id` of the row in the table `deployment_key` whose
+//! `algorithm` is `aes-256-gcm`. Rows without `:` are the older CBC form, which is not
+//! authenticated: see [`crate::docs::cookbook`].
+//!
+//! ```
+//! use sealwax::legacy::n8n;
+//!
+//! let value = "AcF7H5Myxgxnp1ORSWMo/PxR3gj/0oFNLfRkmX1x/OhKvzfmiK0r8Oq8JFUtCyBBVTQ5uaOZeZXz14ZjOzPh\
+//!              N/EnayZr9815zkQB6Q+g3twmRHTIoikquct/n76kV9obhUxh3yAxXe28CqX0cpGEbLk=";
+//! let data_key = n8n::insecure_unwrap_key("my-instance-key-é", value)?;
+//!
+//! let row = "KEYID0123456789ab:AbsSBXX+hucCALMNTkOdWHxO5WqEdWlPfrw98AIL7pyFJVJsJR6Oq5GhVgc9NnpyoSQj\
+//!            PeDWlyJj0Is6mW1PYLITMD2NzGSNsw==";
+//! assert_eq!(n8n::key_id(row)?, "KEYID0123456789ab");
+//! assert_eq!(n8n::decrypt(&data_key, row)?.expose_str()?, r#"{"apiKey":"sk-test-123"}"#);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use alloc::string::String;
+
+use rand_core::TryCryptoRng;
+
+use crate::cipher::Prf;
+use crate::format_error::Field;
+use crate::key_bytes::KeyError;
+use crate::secret::{Secret, wipe_stack_after};
+use crate::suite::{IV_LEN, TAG_LEN};
+use crate::triplet::{Encoding, Iv, Triplet, TripletError, TripletKey};
+
+const VERSION: u8 = 0x01;
+const SALT_LEN: usize = 32;
+/// Bytes of a blob before the ciphertext.
+const HEAD_LEN: usize = 1 + SALT_LEN + TAG_LEN;
+const MAX_KEY_ID_LEN: usize = 36;
+const KEY_ID_EXPECTED: &str = "a key id of 1 to 36 characters of base64url, and ':'";
+
+/// The id of the data key that a row names. Public, and not authenticated.
+///
+/// # Errors
+///
+/// [`TripletError::Malformed`] where there is none: the row is of the older form, or none at all.
+pub fn key_id(row: &str) -> Result<&str, TripletError> {
+    split(row).map(|(key_id, _)| key_id)
+}
+
+fn split(row: &str) -> Result<(&str, &str), TripletError> {
+    let fault = TripletError::malformed(Field::KeyId, KEY_ID_EXPECTED, 0);
+    let (key_id, blob) = row.split_once(':').ok_or(fault)?;
+    check_key_id(key_id)?;
+    Ok((key_id, blob))
+}
+
+fn check_key_id(key_id: &str) -> Result<(), TripletError> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    if (1..=MAX_KEY_ID_LEN).contains(&key_id.len()) && key_id.bytes().all(allowed) {
+        Ok(())
+    } else {
+        Err(TripletError::malformed(Field::KeyId, KEY_ID_EXPECTED, 0))
+    }
+}
+
+/// The data key out of the column `value` of `deployment_key`, under the instance key.
+///
+/// The instance key is hashed and no more. n8n makes it of 24 random bytes, which is enough; where
+/// people chose the text, a thief of the database tries texts, at billions a second. For rows that
+/// exist.
+///
+/// # Errors
+///
+/// [`TripletError::Malformed`] where the value is not of this form, [`TripletError::NotAuthentic`]
+/// where the instance key is another, [`TripletError::Key`] where the value holds no such key:
+/// that of the older form, for instance.
+pub fn insecure_unwrap_key(instance_key: &str, value: &str) -> Result<TripletKey, TripletError> {
+    let wrapping_key = TripletKey::insecure_sha256_of(instance_key);
+    let unwrapped = decrypt_blob(&wrapping_key, value)?;
+    let text = unwrapped.expose_str().map_err(|_| TripletError::Key {
+        source: KeyError::Encoding { expected: "64 hex digits" },
+    })?;
+    TripletKey::from_hex(text).map_err(|source| TripletError::Key { source })
+}
+
+/// Decrypts a row.
+///
+/// # Errors
+///
+/// [`TripletError::Malformed`] where it is not of this form, [`TripletError::NotAuthentic`] where
+/// the tag does not verify.
+pub fn decrypt(data_key: &TripletKey, row: &str) -> Result<Secret, TripletError> {
+    let (key_id, blob) = split(row)?;
+    decrypt_blob(data_key, blob).map_err(|error| error.moved_to(key_id.len().saturating_add(1)))
+}
+
+fn decrypt_blob(key: &TripletKey, blob: &str) -> Result<Secret, TripletError> {
+    let bytes = Encoding::Base64.decode_up_to(Field::Row, HEAD_LEN, blob)?;
+    let fault = |field, expected| TripletError::malformed(field, expected, 0);
+    let (version, rest) = bytes.split_first().ok_or(fault(Field::Prefix, "the byte 0x01"))?;
+    if *version != VERSION {
+        return Err(fault(Field::Prefix, "the byte 0x01"));
+    }
+    let (salt, rest) = rest.split_first_chunk().ok_or(fault(Field::Salt, "32 bytes"))?;
+    let (tag, ciphertext) = rest.split_at_checked(TAG_LEN).ok_or(fault(Field::Tag, "16 bytes"))?;
+    wipe_stack_after(|| {
+        let (key, iv) = derive(key, salt);
+        key.decrypt(&Triplet::from_parts(&iv, tag, ciphertext)?)
+    })
+}
+
+/// key(32) ‖ iv(12) = HKDF-SHA-256(data key, salt, "n8n-encryption-v1", 44)
+fn derive(data_key: &TripletKey, salt: &[u8; SALT_LEN]) -> (TripletKey, [u8; IV_LEN]) {
+    // T1 is the key, and T2 starts with the iv.
+    let okm = Prf::extract(salt, data_key.expose()).expand(&[b"n8n-encryption-v1"]);
+    let [key, rest] = &*okm;
+    let mut iv = [0; IV_LEN];
+    iv.iter_mut().zip(rest).for_each(|(place, byte)| *place = *byte);
+    (TripletKey::derived(key), iv)
+}
+
+/// Encrypts as n8n does, for a reader that still needs such rows.
+///
+/// # Errors
+///
+/// [`TripletError::Malformed`] where the key id is none; as [`TripletKey::encrypt`].
+#[cfg(feature = "getrandom")]
+pub fn encrypt(
+    data_key: &TripletKey,
+    key_id: &str,
+    secret: &Secret,
+) -> Result<String, TripletError> {
+    encrypt_with_rng(data_key, key_id, secret, &mut getrandom::SysRng)
+}
+
+/// [`encrypt`] with the caller's randomness: the 32 bytes of the salt in one call.
+///
+/// # Errors
+///
+/// As `encrypt`.
+pub fn encrypt_with_rng(
+    data_key: &TripletKey,
+    key_id: &str,
+    secret: &Secret,
+    rng: &mut (impl TryCryptoRng + ?Sized),
+) -> Result<String, TripletError> {
+    check_key_id(key_id)?;
+    let mut salt = [0; SALT_LEN];
+    rng.try_fill_bytes(&mut salt).map_err(|_| TripletError::Random)?;
+    if salt == [0; SALT_LEN] {
+        return Err(TripletError::Random);
+    }
+    let triplet = wipe_stack_after(|| {
+        let (key, iv) = derive(data_key, &salt);
+        key.encrypt_bound(secret, Iv::Twelve(iv), &[])
+    })?;
+    let blob = [&[VERSION], salt.as_slice(), triplet.tag(), triplet.ciphertext()].concat();
+    Ok([key_id, ":", &Encoding::Base64.encode(&blob)].concat())
+}
