@@ -4,6 +4,8 @@
 //! [Threat model]: crate::docs::threat_model
 //! [Operations]: crate::docs::operations
 //! [Providers]: crate::docs::providers
+//! [Legacy]: crate::docs::legacy
+//! [Cookbook]: crate::docs::cookbook
 //! [Decisions]: crate::docs::decisions
 #![doc = include_str!("../README.md")]
 #![no_std]
@@ -34,9 +36,11 @@ mod keys;
 mod rewrapping;
 pub mod sealing;
 
-// A side room, apart from the envelope: `iv:tag:ciphertext`, the rows that others wrote.
-pub mod legacy;
+// Side rooms, apart from the envelope: iv:tag:ciphertext, the rows that exist ...
 pub mod triplet;
+
+// ... and on top of it the rows of services that take more than a layout.
+pub mod legacy;
 
 // The book: the format, the threat model, the reasons, and how to run and extend it.
 pub mod docs;
