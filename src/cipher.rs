@@ -178,6 +178,9 @@ pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
 }
 
 #[cfg(test)]
+mod wycheproof;
+
+#[cfg(test)]
 mod tests {
     use super::{BadLength, NotAuthentic, Prf, decrypt, encrypt, sha256};
     use crate::suite::Suite;

@@ -44,7 +44,8 @@ const HEAD_LEN: usize = 1 + SALT_LEN + TAG_LEN;
 const MAX_KEY_ID_LEN: usize = 36;
 const KEY_ID_EXPECTED: &str = "a key id of 1 to 36 characters of base64url, and ':'";
 
-/// The id of the data key that a row names. Public, and not authenticated.
+/// The id of the data key that a row names, not authenticated. To look it up; not for a log before
+/// it is known, because of a text such as `user:secret` it is what stands before the colon.
 ///
 /// # Errors
 ///

@@ -7,7 +7,7 @@ use base64ct::{Base64, Base64Url, Base64UrlUnpadded, Encoding as _};
 
 use super::TripletError;
 use crate::format_error::Field;
-use crate::suite::MAX_PLAINTEXT_LEN;
+use crate::suite::{MAX_PLAINTEXT_LEN, TAG_LEN};
 
 /// How the bytes of a row are written as text. Each is strict: no white space, no prefix, and but
 /// for [`HexAnyCase`](Self::HexAnyCase) one text for the same bytes.
@@ -28,6 +28,28 @@ pub enum Encoding {
 }
 
 impl Encoding {
+    /// Decodes one column, for rows whose columns have different encodings: then
+    /// [`Triplet::from_parts`](super::Triplet::from_parts).
+    ///
+    /// # Errors
+    ///
+    /// [`TripletError::Malformed`] where the text is not of this encoding, or stands for more bytes
+    /// than any column of a row has.
+    pub fn decode(self, text: &str) -> Result<Vec<u8>, TripletError> {
+        self.decode_up_to(Field::Row, TAG_LEN, text)
+    }
+
+    /// Encodes one column.
+    #[must_use]
+    pub fn encode(self, bytes: &[u8]) -> String {
+        match self {
+            Self::HexLower | Self::HexAnyCase => base16ct::lower::encode_string(bytes),
+            Self::Base64 => Base64::encode_string(bytes),
+            Self::Base64Url => Base64UrlUnpadded::encode_string(bytes),
+            Self::Base64UrlPadded => Base64Url::encode_string(bytes),
+        }
+    }
+
     /// Decodes a part whose length, in bytes, is one of `lens`.
     pub(super) fn decode_part(
         self,
@@ -36,7 +58,7 @@ impl Encoding {
         text: &str,
     ) -> Result<Vec<u8>, TripletError> {
         match self.decoded_len(text) {
-            Some(len) if lens.contains(&len) => self.decode(field, text),
+            Some(len) if lens.contains(&len) => self.decode_any(field, text),
             _ => Err(TripletError::malformed(field, self.part_expected(lens), 0)),
         }
     }
@@ -51,12 +73,12 @@ impl Encoding {
         let expected = match self.decoded_len(text) {
             None => self.expected(),
             Some(len) if len > MAX_PLAINTEXT_LEN.saturating_add(more) => super::CIPHERTEXT_EXPECTED,
-            Some(_) => return self.decode(field, text),
+            Some(_) => return self.decode_any(field, text),
         };
         Err(TripletError::malformed(field, expected, 0))
     }
 
-    fn decode(self, field: Field, text: &str) -> Result<Vec<u8>, TripletError> {
+    fn decode_any(self, field: Field, text: &str) -> Result<Vec<u8>, TripletError> {
         let mut bytes = alloc::vec![0; self.decoded_len(text).unwrap_or_default()];
         // Hex and base64 are told apart by their own errors, which say nothing that this does not.
         let decoded = match self {
@@ -67,15 +89,6 @@ impl Encoding {
             Self::Base64UrlPadded => Base64Url::decode(text, &mut bytes).is_ok(),
         };
         if decoded { Ok(bytes) } else { Err(TripletError::malformed(field, self.expected(), 0)) }
-    }
-
-    pub(crate) fn encode(self, bytes: &[u8]) -> String {
-        match self {
-            Self::HexLower | Self::HexAnyCase => base16ct::lower::encode_string(bytes),
-            Self::Base64 => Base64::encode_string(bytes),
-            Self::Base64Url => Base64UrlUnpadded::encode_string(bytes),
-            Self::Base64UrlPadded => Base64Url::encode_string(bytes),
-        }
     }
 
     /// Whether `character` may stand in a text of this encoding.

