@@ -213,7 +213,7 @@ pub enum TripletError {
     /// More than 16 MiB (16,777,216 bytes) to encrypt.
     #[error("a credential of more than 16777216 bytes")]
     TooLong,
-    /// The randomness source failed, or answered one repeated byte.
+    /// The randomness source failed, or answered zeros.
     #[error("the randomness source failed")]
     Random,
 }

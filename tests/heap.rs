@@ -21,9 +21,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use rand_core::{TryCryptoRng, TryRng};
+use sealwax::triplet::{IvLen, Triplet, TripletError, TripletKey};
 use sealwax::{
-    Answer, DataKey, EncryptionContext, Envelope, Keyring, MasterKey, MasterKeyProvider, OpenError,
-    ProviderError, Secret, Suite, UnwrapRequest, WrapRequest, sealing,
+    Answer, DataKey, EncryptionContext, Envelope, KeyError, Keyring, MasterKey, MasterKeyProvider,
+    OpenError, ProviderError, Secret, Suite, UnwrapRequest, WrapRequest, sealing,
 };
 
 /// The shortest fragment that counts as left behind.
@@ -34,6 +35,14 @@ const DATA_KEY: u8 = 0xa0;
 /// The master key of [`keyring`]: 32 bytes that count up from here, and the start of its text.
 const MASTER_KEY: u8 = 0xd0;
 const MASTER_KEY_TEXT: &str = "swk1_0NHS09TV1tfY2drb3N3e3-Dh4uPk5ebn6Onq6-zt7u";
+/// The same bytes in hex and in base64, as the key of rows that others wrote, and the hash of
+/// [`CREDENTIAL`], which is such a key as well.
+const KEY_HEX: &str = "d0d1d2d3d4d5d6d7d8d9dadbdcdddedfe0e1e2e3e4e5e6e7e8e9eaebecedeeef";
+const KEY_BASE64: &str = "0NHS09TV1tfY2drb3N3e3+Dh4uPk5ebn6Onq6+zt7u8=";
+const HASH: [u8; 32] = [
+    0x29, 0x13, 0xdb, 0x6b, 0x3f, 0xeb, 0xec, 0x8d, 0xf2, 0xa5, 0x8a, 0xae, 0x2b, 0xdb, 0xe7, 0x5a,
+    0x1c, 0xbf, 0x77, 0xc0, 0xa1, 0x38, 0xbb, 0x4f, 0x79, 0xbb, 0x6d, 0x32, 0xc5, 0x83, 0xce, 0xee,
+];
 
 struct Watching;
 
@@ -47,9 +56,14 @@ thread_local! {
 fn is_secret(fragment: &[u8]) -> bool {
     let counts_up = || fragment.windows(2).all(|pair| pair[1] == pair[0].wrapping_add(1));
     let of_text = |text: &str| text.as_bytes().windows(FRAGMENT).any(|part| part == fragment);
+    if HASH.contains(&fragment[0]) && HASH.windows(FRAGMENT).any(|part| part == fragment) {
+        return true;
+    }
     match fragment[0] {
         DATA_KEY..=0xb8 | MASTER_KEY..=0xe8 => counts_up(),
-        first if first.is_ascii_graphic() => of_text(CREDENTIAL) || of_text(MASTER_KEY_TEXT),
+        first if first.is_ascii_graphic() => {
+            [CREDENTIAL, MASTER_KEY_TEXT, KEY_HEX, KEY_BASE64].into_iter().any(of_text)
+        }
         _ => false,
     }
 }
@@ -130,6 +144,28 @@ impl TryRng for Drawn {
 }
 
 impl TryCryptoRng for Drawn {}
+
+/// Answers zeros, and that all is well.
+struct Zeros;
+
+impl TryRng for Zeros {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(0)
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(0)
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        bytes.fill(0);
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for Zeros {}
 
 /// 32 bytes that count up.
 fn counting(first: u8) -> Vec<u8> {
@@ -221,6 +257,9 @@ fn the_search_finds_a_secret_that_is_freed() {
     assert_eq!(freed_secrets(|| MASTER_KEY_TEXT.to_owned()), 1);
     let text = master_key(MASTER_KEY).to_text();
     assert!(text.expose_str().unwrap().starts_with(MASTER_KEY_TEXT));
+    assert_eq!(freed_secrets(|| KEY_HEX.to_owned()), 1);
+    assert_eq!(freed_secrets(|| KEY_BASE64.to_owned()), 1);
+    assert_eq!(freed_secrets(|| HASH.to_vec()), 1);
     assert_eq!(freed_secrets(|| vec![0_u8; 64]), 0);
 }
 
@@ -281,6 +320,81 @@ fn no_verb_frees_a_block_that_holds_a_secret() {
         let master_key = || master_key(MASTER_KEY).to_text();
         assert_eq!(freed_secrets(master_key), 0, "a master key, from bytes and as text");
     }
+}
+
+#[test]
+fn no_verb_of_a_triplet_key_frees_a_block_that_holds_a_secret() {
+    let mut tried = 0;
+    let mut check = |name: &str, succeeds: bool, verb: &dyn Fn() -> bool| {
+        let mut succeeded = false;
+        assert_eq!(freed_secrets(|| succeeded = verb()), 0, "{name}");
+        assert_eq!(succeeded, succeeds, "{name}");
+        tried += 1;
+    };
+
+    let bytes = counting(MASTER_KEY).repeat(2);
+    for len in [0, 16, 31, 32, 33, 64] {
+        // The copy is freed here, and must have been wiped.
+        let from_bytes = || TripletKey::from_bytes(&mut bytes[..len].to_vec()).is_ok();
+        check("from bytes", len == 32, &from_bytes);
+    }
+    type Reader = fn(&str) -> Result<TripletKey, KeyError>;
+    let readers: [(&str, Reader); 2] =
+        [(KEY_HEX, TripletKey::from_hex), (KEY_BASE64, TripletKey::from_base64)];
+    for (text, read) in readers {
+        check("from text", true, &|| read(text).is_ok());
+        let cut = |len: usize| &text[..len];
+        // The last two have all the length that is asked for, and are decoded up to their fault.
+        for faulty in [
+            cut(0).to_owned(),
+            cut(text.len() - 1).to_owned(),
+            format!("{text}\n"),
+            text.repeat(2),
+            format!("{}!", cut(text.len() - 1)),
+            format!("{}!{}", cut(text.len() - 3), &text[text.len() - 2..]),
+        ] {
+            check("from faulty text", false, &|| read(&faulty).is_ok());
+        }
+    }
+
+    let key = || TripletKey::from_bytes(&mut counting(MASTER_KEY)).unwrap();
+    let hashed = || TripletKey::insecure_sha256_of(CREDENTIAL);
+    // It is the hash that the search knows.
+    let known = TripletKey::from_bytes(&mut HASH.clone()).unwrap();
+    let row = known.encrypt(&"s".into(), IvLen::Twelve).unwrap();
+    check("a hash", true, &|| hashed().decrypt(&row).is_ok());
+    for iv_len in [IvLen::Twelve, IvLen::Sixteen] {
+        let secret = Secret::from(CREDENTIAL);
+        let wrap = |bytes: &[u8]| key().encrypt(&Secret::from(bytes), iv_len).unwrap();
+        let row = wrap(CREDENTIAL.as_bytes());
+        check("encrypt", true, &|| key().encrypt(&secret, iv_len).is_ok());
+        check("encrypt, hashed", true, &|| hashed().encrypt(&secret, iv_len).is_ok());
+        check("encrypt from zeros", false, &|| {
+            key().encrypt_with_rng(&secret, iv_len, &mut Zeros).is_ok()
+        });
+        check("decrypt", true, &|| key().decrypt(&row).is_ok());
+        check("decrypt by another key", false, &|| hashed().decrypt(&row).is_ok());
+        check("decrypt what is bound to nothing", false, &|| {
+            key().decrypt_with_associated_data(&row, b"row").is_ok()
+        });
+        let mut tag = *row.tag();
+        tag[15] ^= 1;
+        let altered = Triplet::from_parts(row.iv(), &tag, row.ciphertext()).unwrap();
+        check("decrypt what was altered", false, &|| key().decrypt(&altered).is_ok());
+
+        let bytes = counting(DATA_KEY);
+        let wrapped = wrap(&bytes);
+        check("unwrap", true, &|| key().unwrap_key(&wrapped).is_ok());
+        check("unwrap by another key", false, &|| hashed().unwrap_key(&wrapped).is_ok());
+        for no_key in [&bytes[..31], &bytes[..16], &bytes.repeat(2), &[DATA_KEY; 32]] {
+            let wrapped = wrap(no_key);
+            check("unwrap what is no key", false, &|| match key().unwrap_key(&wrapped) {
+                Err(TripletError::Key { .. }) => false,
+                _ => panic!("a key"),
+            });
+        }
+    }
+    assert_eq!(tried, 6 + 2 * 7 + 1 + 2 * 13);
 }
 
 /// A master key behind a network: answers now, or after a few polls; or panics.

@@ -5,18 +5,26 @@
 //! verb is sized for: `cargo test --release --test stack`.
 
 #![cfg(all(target_os = "linux", target_arch = "x86_64", not(debug_assertions)))]
-#![expect(clippy::unwrap_used, clippy::arithmetic_side_effects, reason = "a test may panic")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test may panic"
+)]
 
 use std::convert::Infallible;
 use std::fs::File;
 use std::hint::black_box;
 use std::os::unix::fs::FileExt;
 
+use hkdf::Hkdf;
 use rand_core::{TryCryptoRng, TryRng};
+use sealwax::triplet::{IvLen, Triplet, TripletKey};
 use sealwax::{
     DataKey, EncryptionContext, Envelope, Keyring, MasterKey, MasterKeyProvider, Secret, Suite,
     WrapRequest, sealing,
 };
+use sha2::{Digest, Sha256};
 
 const PAINT: u8 = 0x11;
 const PAINTED: usize = 64 * 1024;
@@ -28,6 +36,14 @@ const CREDENTIAL: &[u8] = b"sk-CANARY-0123456789abcdefghijklmnopqrstuvwxyzABCDEF
 const DRAWN: u8 = 0x90;
 /// The master keys: 32 bytes that count up from here.
 const MASTER_KEY: u8 = 0xd0;
+/// The same bytes in hex and in base64, as the key of rows that others wrote, and the hash of
+/// [`CREDENTIAL`], which is such a key as well.
+const KEY_HEX: &str = "d0d1d2d3d4d5d6d7d8d9dadbdcdddedfe0e1e2e3e4e5e6e7e8e9eaebecedeeef";
+const KEY_BASE64: &str = "0NHS09TV1tfY2drb3N3e3+Dh4uPk5ebn6Onq6+zt7u8=";
+const HASH: [u8; 32] = [
+    0x29, 0x13, 0xdb, 0x6b, 0x3f, 0xeb, 0xec, 0x8d, 0xf2, 0xa5, 0x8a, 0xae, 0x2b, 0xdb, 0xe7, 0x5a,
+    0x1c, 0xbf, 0x77, 0xc0, 0xa1, 0x38, 0xbb, 0x4f, 0x79, 0xbb, 0x6d, 0x32, 0xc5, 0x83, 0xce, 0xee,
+];
 
 struct Drawn;
 
@@ -52,6 +68,26 @@ impl TryRng for Drawn {
 
 impl TryCryptoRng for Drawn {}
 
+/// 32 bytes that count up.
+fn counting(first: u8) -> Vec<u8> {
+    (0..32).map(|i| first.wrapping_add(i)).collect()
+}
+
+fn context() -> EncryptionContext {
+    EncryptionContext::new([("tenant", "acme"), ("row", "1")]).unwrap()
+}
+
+/// The payload's key and the commitment of what is sealed by [`Drawn`] for [`context`], derived here
+/// (format, section 5).
+fn payload_keys(suite: Suite) -> Vec<u8> {
+    let iv: Vec<u8> = (32..44).map(|i| DRAWN.wrapping_add(i)).collect();
+    let context = Sha256::digest(context().encoded());
+    let info = [b"sw1/data", [suite.id()].as_slice(), &iv, &context].concat();
+    let mut okm = vec![0; 64];
+    Hkdf::<Sha256>::from_prk(&counting(DRAWN)).unwrap().expand(&info, &mut okm).unwrap();
+    okm
+}
+
 #[inline(never)]
 fn paint() {
     black_box(&mut [PAINT; PAINTED]);
@@ -61,8 +97,16 @@ fn paint() {
 #[inline(never)]
 fn left_by(verb: &mut dyn FnMut()) -> usize {
     let memory = File::open("/proc/self/mem").unwrap();
-    let counting = |first: u8| (0..32).map(|i| first.wrapping_add(i)).collect::<Vec<_>>();
-    let secrets = [CREDENTIAL.to_vec(), counting(DRAWN), counting(MASTER_KEY)];
+    let secrets = [
+        CREDENTIAL.to_vec(),
+        counting(DRAWN),
+        counting(MASTER_KEY),
+        KEY_HEX.into(),
+        KEY_BASE64.into(),
+        HASH.to_vec(),
+        payload_keys(Suite::Aes256Gcm)[..32].to_vec(),
+        payload_keys(Suite::ChaCha20Poly1305)[..32].to_vec(),
+    ];
     let mut below = vec![0; PAINTED / 2];
     let here = 0_u8;
     let bottom = u64::try_from((&raw const here).addr() - below.len()).unwrap();
@@ -78,13 +122,17 @@ type Verb<'a> = (&'static str, Box<dyn FnMut() + 'a>);
 #[test]
 fn no_verb_leaves_a_fragment_of_a_secret_on_the_stack() {
     let id = |id: &str| id.parse().unwrap();
-    let context = EncryptionContext::new([("tenant", "acme"), ("row", "1")]).unwrap();
+    let context = context();
     let elsewhere = EncryptionContext::empty();
     // On the heap: what the test itself holds must not lie on the stack.
-    let bytes = || (0..32).map(|i| MASTER_KEY.wrapping_add(i)).collect::<Vec<u8>>();
+    let bytes = || counting(MASTER_KEY);
+    let credential = str::from_utf8(CREDENTIAL).unwrap();
     let key = || MasterKey::from_bytes(&mut bytes()).unwrap();
     let mut tried = 0;
-    for suite in [Suite::Aes256Gcm, Suite::ChaCha20Poly1305] {
+    // Rows that others wrote have no suite, and one of two lengths of the iv.
+    for (suite, iv_len) in
+        [(Suite::Aes256Gcm, IvLen::Twelve), (Suite::ChaCha20Poly1305, IvLen::Sixteen)]
+    {
         let ring = Keyring::new(id("prod"), key())
             .with_escrow(id("dr"), MasterKey::generate().unwrap())
             .unwrap()
@@ -95,6 +143,7 @@ fn no_verb_leaves_a_fragment_of_a_secret_on_the_stack() {
         let secret = Secret::from(CREDENTIAL);
         let text = key().to_text();
         let envelope = ring.seal_with_rng(&secret, &context, &mut Drawn).unwrap();
+        assert_eq!(payload_keys(suite)[32..], envelope.commitment()[..], "another key is sought");
         let mut altered: Vec<u8> = envelope.clone().into();
         if let Some(last) = altered.last_mut() {
             *last ^= 1;
@@ -108,6 +157,18 @@ fn no_verb_leaves_a_fragment_of_a_secret_on_the_stack() {
         let master = key();
         let prod = id("prod");
         let request = WrapRequest::new(&prod, suite, envelope.commitment(), &data_key);
+        let triplet_key = TripletKey::from_hex(KEY_HEX).unwrap();
+        let other_key = TripletKey::insecure_repeated_byte(1);
+        let triplet = triplet_key.encrypt(&secret, iv_len).unwrap();
+        let altered_triplet = {
+            let mut tag = *triplet.tag();
+            tag[0] ^= 1;
+            Triplet::from_parts(triplet.iv(), &tag, triplet.ciphertext()).unwrap()
+        };
+        let wrap = |bytes: Vec<u8>| triplet_key.encrypt(&Secret::from(bytes), iv_len).unwrap();
+        let (wrapped, no_key) = (wrap(counting(DRAWN)), wrap(counting(DRAWN).repeat(2)));
+        let faulty_hex = KEY_HEX.replace("ef", "e!");
+        let faulty_base64 = KEY_BASE64.replace("u8=", "u8!");
         let prepare = || sealing::prepare_with_rng(&secret, &context, suite, &mut Drawn);
         let mut verbs: Vec<Verb<'_>> = vec![
             (
@@ -161,13 +222,31 @@ fn no_verb_leaves_a_fragment_of_a_secret_on_the_stack() {
                 }),
             ),
             ("wrap_key", Box::new(|| drop(black_box(master.wrap_key(request).into_now())))),
+            ("key of bytes", Box::new(|| drop(black_box(TripletKey::from_bytes(&mut bytes()))))),
+            ("key of hex", Box::new(|| drop(black_box(TripletKey::from_hex(KEY_HEX))))),
+            ("faulty hex", Box::new(|| drop(black_box(TripletKey::from_hex(&faulty_hex))))),
+            ("key of base64", Box::new(|| drop(black_box(TripletKey::from_base64(KEY_BASE64))))),
+            (
+                "faulty base64",
+                Box::new(|| drop(black_box(TripletKey::from_base64(&faulty_base64)))),
+            ),
+            ("hashed", Box::new(|| drop(black_box(TripletKey::insecure_sha256_of(credential))))),
+            ("encrypt", Box::new(|| drop(black_box(triplet_key.encrypt(&secret, iv_len))))),
+            ("decrypt", Box::new(|| drop(black_box(triplet_key.decrypt(&triplet))))),
+            (
+                "decrypt altered",
+                Box::new(|| drop(black_box(triplet_key.decrypt(&altered_triplet)))),
+            ),
+            ("decrypt by another", Box::new(|| drop(black_box(other_key.decrypt(&triplet))))),
+            ("unwrap", Box::new(|| drop(black_box(triplet_key.unwrap_key(&wrapped))))),
+            ("unwrap no key", Box::new(|| drop(black_box(triplet_key.unwrap_key(&no_key))))),
         ];
         for (name, verb) in &mut verbs {
             assert_eq!(left_by(verb.as_mut()), 0, "{suite} {name}");
             tried += 1;
         }
     }
-    assert_eq!(tried, 2 * 20);
+    assert_eq!(tried, 2 * 32);
 }
 
 /// A test of the test: what is not wiped is found.

@@ -94,14 +94,13 @@ impl Encoding {
     /// Whether `character` may stand in a text of this encoding.
     pub(super) const fn uses(self, character: char) -> bool {
         match self {
-            // Both cases for the strict one too: a separator that the other reader would take for
-            // a digit is a trap.
+            // Both cases, and below the padding, for the strict ones too: a separator that the
+            // other reader would take for a part is a trap.
             Self::HexLower | Self::HexAnyCase => character.is_ascii_hexdigit(),
             Self::Base64 => {
                 character.is_ascii_alphanumeric() || matches!(character, '+' | '/' | '=')
             }
-            Self::Base64Url => character.is_ascii_alphanumeric() || matches!(character, '-' | '_'),
-            Self::Base64UrlPadded => {
+            Self::Base64Url | Self::Base64UrlPadded => {
                 character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '=')
             }
         }

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future;
 use std::panic::catch_unwind;
 
+use sealwax::triplet::{IvLen, Layout, Part, Triplet, TripletError, TripletKey};
 use sealwax::{
     Answer, ContextError, DataKey, EncryptionContext, Envelope, KeyError, KeyId, Keyring,
     KeyringError, LineProblem, MasterKey, MasterKeyProvider, OpenError, ProviderError,
@@ -13,6 +14,7 @@ use sealwax::{
 };
 
 use crate::fixtures::{SUITES, Scripted, base64url, context, key_id};
+use crate::triplet::ENCODINGS;
 
 // Printable, so that they are found also where bytes are printed as text, and like no word.
 const PLAINTEXT: &str = "sk-live-qZ7~Xw9!vK3^Jp5%Hd8*Bn2@Gm6+Ry4=Tf1|Wc0?Lx";
@@ -148,6 +150,17 @@ fn data_key() -> DataKey {
     DataKey::from_bytes(&mut DRAWN[..32].to_vec()).unwrap()
 }
 
+/// The key of rows that others wrote, made of the other key's bytes.
+fn triplet_key() -> TripletKey {
+    TripletKey::from_bytes(&mut OTHER.clone()).unwrap()
+}
+
+/// The plaintext under that key. Of its bytes, all of which are public, none is a secret's.
+fn triplet(iv_len: IvLen) -> Triplet {
+    let iv = DRAWN[32..].iter().chain(b"xjqv").copied().take(iv_len.bytes()).collect();
+    triplet_key().encrypt_with_rng(&secret(), iv_len, &mut Scripted(vec![iv])).unwrap()
+}
+
 /// Sealed by the primary alone.
 fn row(suite: Suite) -> Envelope {
     let ring = Keyring::new(key_id("prod"), key(PRIMARY)).with_suite(suite);
@@ -268,7 +281,37 @@ fn no_public_type_prints_a_secret() {
         printed += 1;
     }
     assert_eq!(printed, 2);
-    shown.assert_clean(&scanner(), 100);
+
+    let hex: String = OTHER.iter().map(|byte| format!("{byte:02x}")).collect();
+    shown.value("the key of others' rows", &triplet_key());
+    shown.value("it, from hex", &TripletKey::from_hex(&hex));
+    shown.value("it, from base64", &TripletKey::from_base64(&base64(OTHER)));
+    shown.value("a key of a text", &TripletKey::insecure_sha256_of(PLAINTEXT));
+    shown.value("a key of a byte", &TripletKey::insecure_repeated_byte(b'q'));
+    for iv_len in [IvLen::Twelve, IvLen::Sixteen] {
+        let row = triplet(iv_len);
+        shown.value("the length of an iv", &iv_len);
+        shown.value("another's row", &row);
+        shown.value("its parts", &(row.iv(), row.tag(), row.ciphertext()));
+        for encoding in ENCODINGS {
+            shown.value("an encoding", &encoding);
+            let layout = Layout::joined([Part::Iv, Part::Tag, Part::Ciphertext], encoding, iv_len);
+            shown.value("a layout", &layout);
+            shown.text("another's row as text", row.encode(layout).unwrap());
+            shown.value("its columns", &(row.to_columns(encoding), row.to_joined(encoding)));
+        }
+        shown.value("what was decrypted", &triplet_key().decrypt(&row));
+        let wrapped = triplet_key().encrypt(&Secret::from(PRIMARY), iv_len).unwrap();
+        shown.value("what was unwrapped", &triplet_key().unwrap_key(&wrapped));
+        printed += 1;
+    }
+    assert_eq!(printed, 4);
+    shown.assert_clean(&scanner(), 200);
+}
+
+/// Base64 with padding (RFC 4648 §4) of 32 bytes.
+fn base64(bytes: &[u8; 32]) -> String {
+    base64url(bytes).replace('-', "+").replace('_', "/") + "="
 }
 
 fn opened() -> Result<Secret, OpenError> {
@@ -466,6 +509,109 @@ fn no_error_over_keys_and_contexts_shows_a_secret() {
         &["ExtraWord", "Key", "KeyId", "MissingKey", "StrayCharacter", "UnknownState"],
     );
     shown.assert_clean(&scanner(), 400);
+}
+
+/// Rows that others wrote, with a secret in every part of one; and the keys of such rows.
+#[test]
+fn no_error_over_rows_that_others_wrote_shows_a_secret() {
+    let mut shown = Shown::default();
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let inputs = [
+        PLAINTEXT.to_owned(),
+        PLAINTEXT[..11].to_owned(),
+        hex(PLAINTEXT.as_bytes()),
+        hex(OTHER),
+        base64(OTHER),
+        base64url(OTHER),
+        key_text(PRIMARY),
+        "q7Zx-".repeat(40),
+    ];
+    let orders = [[Part::Iv, Part::Tag, Part::Ciphertext], [Part::Ciphertext, Part::Tag, Part::Iv]];
+    let mut refused = 0;
+    for iv_len in [IvLen::Twelve, IvLen::Sixteen] {
+        let row = triplet(iv_len);
+        for encoding in ENCODINGS {
+            let [iv, tag, ciphertext] = row.to_columns(encoding);
+            for input in &inputs {
+                let mut reads = Vec::new();
+                for text in [
+                    input.clone(),
+                    format!("\"{input}\""),
+                    format!("{input}:{input}:{input}"),
+                    format!("{input}:{tag}:{ciphertext}"),
+                    format!("{iv}:{input}:{ciphertext}"),
+                    format!("{iv}:{tag}:{input}"),
+                    format!("{iv}:{tag}:{ciphertext}:{input}"),
+                    format!("{iv}{tag}{ciphertext}{input}"),
+                ] {
+                    for order in orders {
+                        let separated = Layout::separated(':', order, encoding, iv_len);
+                        reads.push(Triplet::parse(&text, separated));
+                        let joined = Layout::joined(order, encoding, iv_len);
+                        reads.push(Triplet::parse(&text, joined));
+                        let twice = Layout::joined([order[0]; 3], encoding, iv_len);
+                        reads.push(Triplet::parse(&text, twice));
+                    }
+                }
+                reads.push(Triplet::from_columns(input, &tag, &ciphertext, encoding));
+                reads.push(Triplet::from_columns(&iv, input, &ciphertext, encoding));
+                reads.push(Triplet::from_columns(&iv, &tag, input, encoding));
+                reads.push(Triplet::from_joined(input, &ciphertext, encoding));
+                reads.push(Triplet::from_joined(&iv, input, encoding));
+                reads.push(Triplet::from_parts(input.as_bytes(), row.tag(), row.ciphertext()));
+                reads.push(Triplet::from_parts(row.iv(), input.as_bytes(), row.ciphertext()));
+                reads.push(Triplet::from_parts(row.iv(), row.tag(), input.as_bytes()));
+                reads.push(Triplet::from_joined_parts(row.iv(), input.as_bytes()));
+                for read in reads {
+                    let error = read.and_then(|row| triplet_key().decrypt(&row)).unwrap_err();
+                    shown.variant("TripletError", "another's row", &error);
+                    refused += 1;
+                }
+            }
+        }
+        let other = TripletKey::from_bytes(&mut PRIMARY.clone()).unwrap();
+        for error in [
+            other.decrypt(&row).unwrap_err(),
+            triplet_key().decrypt_with_associated_data(&row, PLAINTEXT.as_bytes()).unwrap_err(),
+            triplet_key().unwrap_key(&row).unwrap_err(),
+            other.unwrap_key(&row).unwrap_err(),
+        ] {
+            shown.variant("TripletError", "a row that does not open", &error);
+        }
+        for wrapped in [&PRIMARY[..31], &[PRIMARY.as_slice(), b"q"].concat(), b"", &[b'q'; 32]] {
+            let wrapped = triplet_key().encrypt(&Secret::from(wrapped), iv_len).unwrap();
+            let error = triplet_key().unwrap_key(&wrapped).unwrap_err();
+            let TripletError::Key { source, .. } = error else { panic!("{error}") };
+            shown.variant("KeyError", "what was unwrapped", &source);
+            shown.variant("TripletError", "what was unwrapped", &error);
+        }
+        let encrypted = triplet_key().encrypt_with_rng(&secret(), iv_len, &mut Scripted(vec![]));
+        shown.variant("TripletError", "randomness that fails", &encrypted.unwrap_err());
+        let long = Secret::from(PLAINTEXT.repeat(16 * 1024 * 1024 / PLAINTEXT.len() + 1));
+        let encrypted = triplet_key().encrypt(&long, iv_len);
+        shown.variant("TripletError", "a long plaintext", &encrypted.unwrap_err());
+    }
+    assert_eq!(refused, 2 * 5 * 8 * (8 * 2 * 3 + 9));
+
+    let (hex, base64_text) = (hex(OTHER), base64(OTHER));
+    let faulty = |text: &str, other: &str| {
+        [text[1..].to_owned(), format!("{text}\n"), format!("0x{text}"), other.to_owned()]
+    };
+    for text in faulty(&hex, &base64_text).into_iter().chain(["71".repeat(32)]) {
+        shown.variant("KeyError", "a key in hex", &TripletKey::from_hex(&text).unwrap_err());
+    }
+    for text in faulty(&base64_text, &hex).into_iter().chain([base64(&[b'q'; 32])]) {
+        shown.variant("KeyError", "a key in base64", &TripletKey::from_base64(&text).unwrap_err());
+    }
+    let error = TripletKey::from_bytes(&mut OTHER[..31].to_vec()).unwrap_err();
+    shown.variant("KeyError", "a short key", &error);
+
+    shown.assert_variants(
+        "TripletError",
+        &["Key", "Layout", "Malformed", "NotAuthentic", "Random", "TooLong"],
+    );
+    shown.assert_variants("KeyError", &["Encoding", "Length", "Weak"]);
+    shown.assert_clean(&scanner_of(&inputs), 10_000);
 }
 
 /// A remote key that does nothing but fail, or answers later.

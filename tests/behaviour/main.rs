@@ -13,6 +13,7 @@ mod fixtures;
 
 mod bad_input;
 mod bindings;
+mod broken_vectors;
 mod canary;
 mod context;
 mod damage;
@@ -22,4 +23,6 @@ mod providers;
 mod randomness;
 #[cfg(feature = "serde")]
 mod serde;
+mod triplet;
+mod triplet_damage;
 mod vectors;
