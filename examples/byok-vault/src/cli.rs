@@ -7,7 +7,9 @@ use clap::{Args, Parser, Subcommand};
 use sealwax::KeyId;
 
 use crate::exit::Exit;
-use crate::keys::VARIABLE;
+use crate::import::NO_CONTEXT;
+use crate::layout::{KeyAs, Layout};
+use crate::names::{label, name, variable};
 use crate::row::Owner;
 
 /// A vault for customers' API keys, each sealed for one tenant and provider.
@@ -36,6 +38,23 @@ pub enum Command {
     ///
     /// One line end (LF or CRLF) is trimmed from the end of standard input, and nothing else.
     Put(Put),
+    /// Move rows in that another program encrypted; can be killed and run again
+    ///
+    /// FILE has one JSON object a line: "id", a string or an integer; "tenant" and "provider";
+    /// "env", if `run` is to pass the credential in that variable; and the columns of the layout,
+    /// as strings: "value", or "ciphertext", "iv" and "tag", or "ciphertext", with the tag at its
+    /// end, and "iv", or these two and "wrapped_key" and "wrapped_key_iv". Other members are not
+    /// looked at. A line has at most 32 MiB.
+    ///
+    /// Each row is opened with the old key and sealed as `put` does. A credential that is in the
+    /// vault already is passed over, and another one is never overwritten.
+    ///
+    /// What is not imported is written to the quarantine file, with the reason, and can be imported
+    /// from there when it is corrected, or with another key. The file of an earlier run is replaced,
+    /// or left as it is if there is nothing to write. It is readable to its owner only, because its
+    /// rows are as they were: credentials in the clear among them.
+    #[command(after_long_help = NO_CONTEXT)]
+    Import(Import),
     /// Show what is stored; needs no key
     List(List),
     /// Run a command with a credential in its environment, and nowhere else
@@ -96,6 +115,41 @@ pub struct Put {
     pub stray: Vec<OsString>,
 }
 
+/// `import`
+#[derive(Debug, Args)]
+pub struct Import {
+    /// How the rows are written
+    #[arg(long, value_name = "NAME")]
+    pub layout: Layout,
+    /// The environment variable with the text of the key that the rows are encrypted with
+    #[arg(long, value_name = "VAR")]
+    pub key_env: OsString,
+    /// What that text is, where the layout does not fix it
+    #[arg(long, value_name = "HOW")]
+    pub key_as: Option<KeyAs>,
+    /// For n8n: the environment variable with the value of the data key in deployment_key
+    #[arg(long, value_name = "VAR")]
+    pub wrapped_key_env: Option<OsString>,
+    /// For Cloak: the label of the rows [default: AES.GCM.V1]
+    #[arg(long, value_name = "LABEL", value_parser = label)]
+    pub label: Option<String>,
+    /// Accept a key of one repeated byte, which everybody knows: 64 zeros, for instance
+    #[arg(long)]
+    pub insecure_placeholder_key: bool,
+    /// Where rows go that are not imported [default: FILE.quarantine.jsonl]
+    #[arg(long, value_name = "FILE", required_if_eq("file", "-"))]
+    pub quarantine: Option<PathBuf>,
+    /// Rows in one transaction
+    #[arg(long, value_name = "ROWS", default_value_t = 500,
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub batch_size: u32,
+    /// Open every row, and only tell what would be done
+    #[arg(long)]
+    pub dry_run: bool,
+    /// The rows, as JSON Lines; - is standard input
+    pub file: PathBuf,
+}
+
 /// `list`
 #[derive(Debug, Args)]
 pub struct List {
@@ -153,26 +207,4 @@ pub struct Delete {
     /// Whose credential.
     #[command(flatten)]
     pub owner: OwnerArgs,
-}
-
-fn name(text: &str) -> Result<String, String> {
-    if text.is_empty() || text.len() > 200 {
-        return Err("a name has 1 to 200 bytes".to_owned());
-    }
-    if text.trim() != text || text.chars().any(char::is_control) {
-        return Err("a name has no control characters, and no space at either end".to_owned());
-    }
-    Ok(text.to_owned())
-}
-
-fn variable(text: &str) -> Result<String, String> {
-    let mut characters = text.chars();
-    let first = characters.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
-    if !first || !characters.all(|c| c.is_ascii_alphanumeric() || c == '_') {
-        return Err("a variable's name has letters, digits and _, and no digit first".to_owned());
-    }
-    if text == VARIABLE {
-        return Err("commands never see the variable of the keyring".to_owned());
-    }
-    Ok(text.to_owned())
 }

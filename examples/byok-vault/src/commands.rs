@@ -1,9 +1,11 @@
 //! One file for each command.
 
+pub mod by_kind;
 pub mod census;
 pub mod child;
 pub mod credential;
 pub mod delete;
+pub mod import;
 pub mod keygen;
 pub mod list;
 pub mod put;
@@ -27,6 +29,7 @@ pub fn dispatch(cli: &Cli, out: &mut impl Write) -> Result<Exit, VaultError> {
         None => story::tell(out),
         Some(Command::Keygen(args)) => keygen::keygen(args, out),
         Some(Command::Put(args)) => put::put(cli, args, out),
+        Some(Command::Import(args)) => import::import(cli, args, out),
         Some(Command::List(args)) => list::list(cli, args, out),
         Some(Command::Run(args)) => run::run(cli, args),
         Some(Command::Rotate(args)) => rotate::rotate(cli, args, out),

@@ -6,10 +6,11 @@ use std::io;
 use std::path::PathBuf;
 
 use rusqlite::ErrorCode;
+use sealwax::triplet::TripletError;
 use sealwax::{ContextError, KeyError, KeyringError, SealError};
 
 use crate::exit::Exit;
-use crate::fault::Fault;
+use crate::fault::{Fault, Kind};
 use crate::row::Owner;
 
 /// Why a command did not do what it was asked for.
@@ -134,6 +135,67 @@ pub enum VaultError {
         /// What failed.
         source: SealError,
     },
+    /// An option of `import` is needed for a layout.
+    #[error("--layout {layout} needs {option}")]
+    MissingOption {
+        /// Which one.
+        option: &'static str,
+        /// For which rows.
+        layout: &'static str,
+    },
+    /// An option of `import` is for other layouts.
+    #[error("{option} does not go with --layout {layout}")]
+    StrayOption {
+        /// Which one.
+        option: &'static str,
+        /// For which rows.
+        layout: &'static str,
+    },
+    /// What should name a variable does not, and may be the key itself. It is not repeated here.
+    #[error("what {option} was given is not the name of a variable for a key")]
+    KeyArgument {
+        /// Which option.
+        option: &'static str,
+    },
+    /// The variable is not there. Its name is not repeated here: it may be the key itself.
+    #[error("the variable that {option} names is not set, or empty")]
+    NoLegacyKey {
+        /// Which option.
+        option: &'static str,
+    },
+    /// The variable is not text.
+    #[error("the variable that {option} names is not UTF-8 text")]
+    LegacyKeyNotText {
+        /// Which option.
+        option: &'static str,
+    },
+    /// The key of the rows does not parse.
+    #[error("the key from --key-env is refused: {source}")]
+    LegacyKey {
+        /// What is wrong with it, without its text.
+        source: KeyError,
+    },
+    /// The key of the rows is one that everybody knows.
+    #[error("the key from --key-env is a placeholder: one byte, repeated")]
+    PlaceholderKey,
+    /// The data key of the rows does not open.
+    #[error("the key from --wrapped-key-env is refused: {source}")]
+    WrappedKey {
+        /// What is wrong with it, without its text.
+        source: TripletError,
+    },
+    /// The quarantine would take the place of what is imported, or of the vault.
+    #[error("the quarantine file {} would be the file that is imported, or the vault", path.display())]
+    QuarantineTaken {
+        /// Where the quarantine would have been.
+        path: PathBuf,
+    },
+    /// The quarantine would take the place of another file.
+    #[error("{} exists already and is no quarantine file", path.display())]
+    NoQuarantine {
+        /// Where the quarantine would have been.
+        path: PathBuf,
+    },
     /// The command of `run` did not start.
     #[error("cannot start {command:?} for {owner}: {source}")]
     Start {
@@ -176,10 +238,21 @@ impl VaultError {
             | Self::KeyringNotText { .. }
             | Self::Keyring { .. }
             | Self::NewKey { .. }
-            | Self::Context { .. } => Exit::Configuration,
-            Self::CredentialArgument { .. } => Exit::Usage,
+            | Self::Context { .. }
+            | Self::NoLegacyKey { .. }
+            | Self::LegacyKeyNotText { .. }
+            | Self::LegacyKey { .. }
+            | Self::PlaceholderKey
+            | Self::WrappedKey { .. } => Exit::Configuration,
+            Self::CredentialArgument { .. }
+            | Self::MissingOption { .. }
+            | Self::StrayOption { .. }
+            | Self::KeyArgument { .. }
+            | Self::QuarantineTaken { .. } => Exit::Usage,
             Self::NotFound { .. } => Exit::NotFound,
-            Self::AlreadyExists { .. } | Self::FileExists { .. } => Exit::AlreadyExists,
+            Self::AlreadyExists { .. } | Self::FileExists { .. } | Self::NoQuarantine { .. } => {
+                Exit::AlreadyExists
+            }
             Self::Credential { .. } => Exit::CredentialRefused,
             Self::NoVault { .. }
             | Self::NotAVault { .. }
@@ -230,6 +303,34 @@ impl VaultError {
             Self::Context { .. } => "shorten the names",
             Self::Seal { source, .. } if source.is_transient() => "try again",
             Self::Seal { .. } => "check the keyring's primary and escrow keys",
+            Self::MissingOption { .. } | Self::StrayOption { .. } => {
+                "`byok-vault import --help` says which layout takes which options"
+            }
+            Self::KeyArgument { .. } => {
+                "put the key's text into an environment variable and give its name; if the key \
+                 itself was given, it is in the shell's history now"
+            }
+            Self::NoLegacyKey { .. } => {
+                "set it to the key's text, from where the old program takes it; nothing was read \
+                 or written"
+            }
+            Self::LegacyKeyNotText { .. } => "a key is text here: hex, base64, or what is hashed",
+            Self::LegacyKey { .. } => {
+                "take the key's text from where the old program takes it, with nothing around it; \
+                 nothing was read or written"
+            }
+            Self::PlaceholderKey => {
+                "everybody can read rows under it: treat their credentials as leaked, and replace \
+                 them at their providers; --insecure-placeholder-key imports them all the same"
+            }
+            Self::WrappedKey { .. } => {
+                "it is the column `value` of the row in deployment_key whose algorithm is \
+                 aes-256-gcm, and --key-env the instance key that it was made under"
+            }
+            Self::QuarantineTaken { .. } => "name another file with --quarantine",
+            Self::NoQuarantine { .. } => {
+                "name another file with --quarantine; this one is left as it is"
+            }
             Self::Start { .. } => "check the command after `--`",
             Self::Story { .. } => "this is a defect of byok-vault or of sealwax: please report it",
             Self::InputOutput { .. } => "correct that and run the same command again",

@@ -11,7 +11,7 @@ pub enum Exit {
     No,
     /// The command line is wrong.
     Usage,
-    /// The keyring is missing or malformed.
+    /// The keyring, or the key of rows that are imported, is missing or malformed.
     Configuration,
     /// The vault has no such credential.
     NotFound,
@@ -42,7 +42,7 @@ Exit codes:
     0  done
     1  the answer is no (census --retire)
     2  the command line is wrong
-    3  the keyring is missing or malformed
+    3  the keyring, or the key for import, is missing or malformed
     4  the vault has no such credential
     5  it exists already
     6  the credential cannot be used (empty, too long, a NUL, not UTF-8)
@@ -51,7 +51,7 @@ Exit codes:
    11  a key is unknown, disabled, destroyed or has other material
    12  a row is damaged, altered or in another row's place
    13  the database failed or is not a vault
-   14  partly done: some rows could not be rewrapped
+   14  partly done: some rows could not be rewrapped, or are in quarantine
 `run` answers with the exit code of its command: 126 if it cannot be executed,
 127 if it is not found, 128 + N if signal N ended it.";
 

@@ -13,6 +13,15 @@ pub struct Fault {
     said: String,
 }
 
+/// What can be wrong with a row, as reports count it: the kinds to look at first in front.
+pub trait Kind: Copy + Ord {
+    /// A name for a count of rows.
+    fn label(self) -> &'static str;
+
+    /// What the operator should do next.
+    fn advice(self) -> &'static str;
+}
+
 /// The kinds of [`Fault`], the ones to look at first in front.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FaultKind {
@@ -39,9 +48,23 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
-    /// A name for a count of rows.
+    /// The exit code for a row of this kind.
     #[must_use]
-    pub fn label(self) -> &'static str {
+    pub fn exit(self) -> Exit {
+        match self {
+            Self::Altered | Self::Misplaced | Self::Unreadable | Self::Newer => Exit::Altered,
+            Self::WrongMaterial
+            | Self::UnknownKey
+            | Self::DisabledKey
+            | Self::DestroyedKey
+            | Self::Provider => Exit::Key,
+            Self::Transient => Exit::Transient,
+        }
+    }
+}
+
+impl Kind for FaultKind {
+    fn label(self) -> &'static str {
         match self {
             Self::Altered => "altered",
             Self::Misplaced => "in another row's place",
@@ -56,23 +79,7 @@ impl FaultKind {
         }
     }
 
-    /// The exit code for a row of this kind.
-    #[must_use]
-    pub fn exit(self) -> Exit {
-        match self {
-            Self::Altered | Self::Misplaced | Self::Unreadable | Self::Newer => Exit::Altered,
-            Self::WrongMaterial
-            | Self::UnknownKey
-            | Self::DisabledKey
-            | Self::DestroyedKey
-            | Self::Provider => Exit::Key,
-            Self::Transient => Exit::Transient,
-        }
-    }
-
-    /// What the operator should do next.
-    #[must_use]
-    pub fn advice(self) -> &'static str {
+    fn advice(self) -> &'static str {
         match self {
             Self::Altered => {
                 "the row was changed outside of byok-vault: treat it as a security incident, \

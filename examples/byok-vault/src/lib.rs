@@ -12,11 +12,18 @@ pub mod wording;
 
 // What is kept, and under which keys.
 pub mod keys;
+pub mod names;
 pub mod row;
 pub mod store;
 
+// What other programs keep, and under which keys.
+pub mod hex;
+pub mod layout;
+pub mod legacy_key;
+
 // What happens to all rows at once.
 pub mod census;
+pub mod import;
 pub mod rotation;
 
 // The program.

@@ -9,12 +9,29 @@ use crate::fault::Fault;
 use crate::wording::shown;
 
 /// Whose credential it is. A tenant has at most one for each provider.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Owner {
     /// The customer.
     pub tenant: String,
     /// Where the credential is valid.
     pub provider: String,
+}
+
+impl Owner {
+    /// The environment variable that the provider's own tools read.
+    #[must_use]
+    pub fn variable(&self) -> String {
+        match self.provider.as_str() {
+            "google" | "gemini" => "GEMINI_API_KEY".to_owned(),
+            provider => {
+                let upper = provider.to_ascii_uppercase();
+                let name = upper.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+                // No variable starts with a digit.
+                let digit = name.starts_with(|c: char| c.is_ascii_digit());
+                format!("{}{name}_API_KEY", if digit { "_" } else { "" })
+            }
+        }
+    }
 }
 
 impl fmt::Display for Owner {
@@ -101,7 +118,31 @@ impl Row {
         })
     }
 
-    fn try_open(&self, keyring: &Keyring) -> Result<Secret, Fault> {
+    /// The credential, for who goes on with other rows if this one fails.
+    ///
+    /// # Errors
+    /// What is wrong with the row or the keyring.
+    pub fn try_open(&self, keyring: &Keyring) -> Result<Secret, Fault> {
         Ok(keyring.open(&self.parse()?, &self.place.context()?)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_provider_has_a_variable() {
+        for (provider, variable) in [
+            ("openai", "OPENAI_API_KEY"),
+            ("anthropic", "ANTHROPIC_API_KEY"),
+            ("gemini", "GEMINI_API_KEY"),
+            ("google", "GEMINI_API_KEY"),
+            ("x-ai", "X_AI_API_KEY"),
+            ("21st", "_21ST_API_KEY"),
+        ] {
+            let owner = Owner { tenant: "acme".to_owned(), provider: provider.to_owned() };
+            assert_eq!(owner.variable(), variable);
+        }
     }
 }

@@ -2,12 +2,15 @@
 
 use std::fs::OpenOptions;
 use std::path::Path;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rusqlite::types::ValueRef;
 use rusqlite::{
-    Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, named_params,
+    Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior,
+    named_params,
 };
+use sealwax::{Keyring, Secret};
 
 use crate::error::VaultError;
 use crate::row::{Owner, Place, Row};
@@ -88,7 +91,10 @@ impl Store {
 
     fn prepare_schema(&mut self, path: &Path, access: Access) -> Result<(), VaultError> {
         let reading = while_("reading the schema version");
-        let (application, version) = schema_version(&self.connection).map_err(reading)?;
+        // Both as of one moment: between the two, another process may make the vault.
+        let snapshot = self.connection.transaction().map_err(reading)?;
+        let (application, version) = schema_version(&snapshot).map_err(reading)?;
+        drop(snapshot);
         match (application, version) {
             (APPLICATION_ID, SCHEMA_VERSION) => Ok(()),
             (APPLICATION_ID, found) => {
@@ -123,11 +129,27 @@ impl Store {
 
     fn prepare_writing(&self) -> rusqlite::Result<()> {
         // Readers go on while a rotation writes.
-        self.connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+        self.switch_to_wal()?;
         // A commit that was reported survives a power cut.
         self.connection.pragma_update(None, "synchronous", "FULL")?;
         // A deleted or replaced envelope leaves the file, not only the table.
         self.connection.pragma_update_and_check(None, "secure_delete", "ON", |_| Ok(()))
+    }
+
+    /// SQLite does not wait by itself when several processes do this to a new vault at once.
+    fn switch_to_wal(&self) -> rusqlite::Result<()> {
+        let began = Instant::now();
+        loop {
+            let switched =
+                self.connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()));
+            let is_busy = switched
+                .as_ref()
+                .is_err_and(|error| error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy));
+            if !is_busy || began.elapsed() > PATIENCE {
+                return switched;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// How many credentials there are.
@@ -246,6 +268,25 @@ impl Writer<'_> {
             })
             .map_err(inserting)?;
         Ok(())
+    }
+
+    /// Seals a credential for a new row and adds that.
+    ///
+    /// # Errors
+    /// The credential cannot be sealed, or SQLite failed.
+    pub fn add(
+        &self,
+        keyring: &Keyring,
+        owner: Owner,
+        env_name: String,
+        credential: &Secret,
+        now: i64,
+    ) -> Result<Row, VaultError> {
+        let place = Place { id: self.next_id()?, owner, env_name };
+        let envelope = place.seal(keyring, credential)?;
+        let row = Row { place, envelope, revision: 1, created_at: now, updated_at: now };
+        self.insert(&row)?;
+        Ok(row)
     }
 
     /// Puts another credential into a row.

@@ -19,7 +19,7 @@ use crate::error::VaultError;
 use crate::exit::Exit;
 use crate::keys::{Keys, VARIABLE};
 use crate::rotation::{self, Mode};
-use crate::row::{Place, Row};
+use crate::row::Row;
 use crate::store::{Access, Store};
 use crate::wording::{Grouped, number, rows, took};
 
@@ -87,16 +87,7 @@ fn fill(store: &mut Store, keyring: &Keyring, out: &mut impl Write) -> Result<()
         for n in start..CREDENTIALS.min(start + FILL_BATCH) {
             let (owner, env_name) = owner(n);
             let secret = Secret::from(credential(n));
-            let place = Place { id: writer.next_id()?, owner, env_name };
-            let envelope = place.seal(keyring, &secret)?;
-            bytes += envelope.len();
-            writer.insert(&Row {
-                place,
-                envelope,
-                revision: 1,
-                created_at: now,
-                updated_at: now,
-            })?;
+            bytes += writer.add(keyring, owner, env_name, &secret, now)?.envelope.len();
         }
         writer.commit()?;
         progress.set_position(start + FILL_BATCH);

@@ -7,9 +7,10 @@ use serde_json::{Map, Value, json};
 
 use crate::census::{self, Verdict};
 use crate::cli::{self, Cli};
-use crate::commands::rotate;
+use crate::commands::by_kind;
 use crate::error::VaultError;
 use crate::exit::Exit;
+use crate::fault::Kind;
 use crate::keys::Keys;
 use crate::store::{Access, Store};
 use crate::wording::{Grouped, rows};
@@ -39,7 +40,7 @@ pub fn census(cli: &Cli, args: &cli::Census, out: &mut impl Write) -> Result<Exi
         writeln!(out, "{:#}", as_json(&census, args.retire.as_ref()))?;
     } else {
         table(&census, out)?;
-        rotate::faults(census.faults(), "faulty", out)?;
+        by_kind::of_rows(census.faults(), "faulty", out)?;
         if let Some(id) = &args.retire {
             answer(&census, id, out)?;
         }

@@ -34,15 +34,23 @@ pub fn read(owner: &Owner) -> Result<Secret, VaultError> {
         read.map_err(reading)?;
         credential
     };
+    check(&credential).map_err(|problem| refused(owner, problem))?;
+    Ok(credential)
+}
+
+/// Whether a credential may be stored.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check(credential: &Secret) -> Result<(), CredentialProblem> {
     if credential.is_empty() {
-        return Err(refused(owner, CredentialProblem::Empty));
+        return Err(CredentialProblem::Empty);
     }
     if credential.len() > LIMIT {
-        return Err(refused(owner, CredentialProblem::TooLong));
+        return Err(CredentialProblem::TooLong);
     }
     // What `run` could not hand on is refused before it is stored.
-    as_variable(&credential, owner)?;
-    Ok(credential)
+    text(credential).map(drop)
 }
 
 /// The credential as the value of an environment variable.
@@ -50,11 +58,12 @@ pub fn read(owner: &Owner) -> Result<Secret, VaultError> {
 /// # Errors
 /// It is none.
 pub fn as_variable<'c>(credential: &'c Secret, owner: &Owner) -> Result<&'c str, VaultError> {
-    let text = credential.expose_str().map_err(|_| refused(owner, CredentialProblem::NotText))?;
-    if text.contains('\0') {
-        return Err(refused(owner, CredentialProblem::Nul));
-    }
-    Ok(text)
+    text(credential).map_err(|problem| refused(owner, problem))
+}
+
+fn text(credential: &Secret) -> Result<&str, CredentialProblem> {
+    let text = credential.expose_str().map_err(|_| CredentialProblem::NotText)?;
+    if text.contains('\0') { Err(CredentialProblem::Nul) } else { Ok(text) }
 }
 
 fn refused(owner: &Owner, problem: CredentialProblem) -> VaultError {

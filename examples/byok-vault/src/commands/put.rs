@@ -7,7 +7,7 @@ use crate::commands::{credential, now};
 use crate::error::VaultError;
 use crate::exit::Exit;
 use crate::keys::Keys;
-use crate::row::{Owner, Place, Row};
+use crate::row::{Place, Row};
 use crate::store::{Access, Store};
 
 /// Reads a credential and stores it for its owner.
@@ -43,12 +43,8 @@ pub fn put(cli: &Cli, args: &Put, out: &mut impl Write) -> Result<Exit, VaultErr
             row
         }
         None => {
-            let env_name = args.env.clone().unwrap_or_else(|| default_variable(&owner));
-            let place = Place { id: writer.next_id()?, owner, env_name };
-            let envelope = place.seal(&keys.keyring, &credential)?;
-            let row = Row { place, envelope, revision: 1, created_at: now, updated_at: now };
-            writer.insert(&row)?;
-            row
+            let env_name = args.env.clone().unwrap_or_else(|| owner.variable());
+            writer.add(&keys.keyring, owner, env_name, &credential, now)?
         }
     };
     writer.commit()?;
@@ -62,38 +58,4 @@ pub fn put(cli: &Cli, args: &Put, out: &mut impl Write) -> Result<Exit, VaultErr
         row.place.env_name,
     )?;
     Ok(Exit::Done)
-}
-
-/// The variable that a provider's own tools read.
-fn default_variable(owner: &Owner) -> String {
-    match owner.provider.as_str() {
-        "google" | "gemini" => "GEMINI_API_KEY".to_owned(),
-        provider => {
-            let upper = provider.to_ascii_uppercase();
-            let name = upper.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
-            // No variable starts with a digit.
-            let digit = name.starts_with(|c: char| c.is_ascii_digit());
-            format!("{}{name}_API_KEY", if digit { "_" } else { "" })
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_provider_has_a_variable() {
-        for (provider, variable) in [
-            ("openai", "OPENAI_API_KEY"),
-            ("anthropic", "ANTHROPIC_API_KEY"),
-            ("gemini", "GEMINI_API_KEY"),
-            ("google", "GEMINI_API_KEY"),
-            ("x-ai", "X_AI_API_KEY"),
-            ("21st", "_21ST_API_KEY"),
-        ] {
-            let owner = Owner { tenant: "acme".to_owned(), provider: provider.to_owned() };
-            assert_eq!(default_variable(&owner), variable);
-        }
-    }
 }

@@ -1,17 +1,15 @@
 //! `rotate`: every row to the keyring's present keys.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 
 use crate::cli::{Cli, Rotate};
+use crate::commands::by_kind;
 use crate::error::VaultError;
 use crate::exit::Exit;
-use crate::fault::{Fault, FaultKind};
 use crate::keys::Keys;
 use crate::rotation::{self, Mode, Outcome};
-use crate::row::Owner;
 use crate::store::{Access, Store};
-use crate::wording::{number, rows};
+use crate::wording::rows;
 
 /// Rewraps what is not current and reports what became of every row.
 ///
@@ -54,28 +52,5 @@ pub fn report(outcome: &Outcome, mode: Mode, out: &mut impl Write) -> Result<(),
         )?;
     }
     let failed = outcome.failed.iter().map(|(id, (owner, fault))| (*id, owner, fault));
-    faults(failed, kept, out)
-}
-
-/// Counts faulty rows by kind, with every row's id below, and what to do about the kind.
-///
-/// # Errors
-/// It cannot be written.
-pub fn faults<'f>(
-    rows_with_faults: impl Iterator<Item = (i64, &'f Owner, &'f Fault)>,
-    verb: &str,
-    out: &mut impl Write,
-) -> Result<(), VaultError> {
-    let mut by_kind: BTreeMap<FaultKind, Vec<(i64, &Owner, &Fault)>> = BTreeMap::new();
-    for (id, owner, fault) in rows_with_faults {
-        by_kind.entry(fault.kind).or_default().push((id, owner, fault));
-    }
-    for (kind, faulty) in by_kind {
-        writeln!(out, "{} {verb}: {}", rows(number(faulty.len())), kind.label())?;
-        for (id, owner, fault) in faulty {
-            writeln!(out, "    row {id} ({owner}): {fault}")?;
-        }
-        writeln!(out, "  next: {}", kind.advice())?;
-    }
-    Ok(())
+    by_kind::of_rows(failed, kept, out)
 }

@@ -9,6 +9,7 @@
 
 mod census;
 mod exit_codes;
+mod import;
 mod rotation;
 mod run;
 mod sandbox;

@@ -1,6 +1,12 @@
 //! Every command, from the first key to the last row.
 
 use std::fs;
+use std::sync::Barrier;
+use std::thread;
+use std::time::Duration;
+
+use byok_vault::store::{Access, Store};
+use rusqlite::{Connection, TransactionBehavior};
 
 use crate::sandbox::{CANARY, Change, Keys, Sandbox, keyring_ids};
 use serde_json::json;
@@ -173,6 +179,40 @@ fn a_keys_file_goes_before_the_variable() {
     sandbox.finish(command, b"sk-canary").expect_code(0).expect_in_stdout("key in-the-file");
 }
 
+#[test]
+fn a_vault_is_made_once_by_all_who_come_first() {
+    const OPENERS: usize = 12;
+    for _ in 0..25 {
+        let sandbox = Sandbox::new();
+        let together = Barrier::new(OPENERS);
+        thread::scope(|scope| {
+            let open = || {
+                together.wait();
+                Store::open(&sandbox.db(), Access::Create).unwrap().count().unwrap()
+            };
+            let openers = [(); OPENERS].map(|()| scope.spawn(open));
+            assert_eq!(openers.map(|opener| opener.join().unwrap()), [0; OPENERS]);
+        });
+    }
+}
+
+#[test]
+fn a_vault_that_another_process_is_making_is_waited_for() {
+    let sandbox = Sandbox::new();
+    sandbox.fill(&Keys::primary("k"), 1);
+    let mut database = Connection::open(sandbox.db()).unwrap();
+    // As it is for a moment when it is new: made, and not yet in WAL mode.
+    database.pragma_update(None, "journal_mode", "DELETE").unwrap();
+    let writing = database.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
+    thread::scope(|scope| {
+        let opening = scope.spawn(|| Store::open(&sandbox.db(), Access::Write).unwrap().count());
+        thread::sleep(Duration::from_millis(100));
+        assert!(!opening.is_finished());
+        writing.rollback().unwrap();
+        assert_eq!(opening.join().unwrap().unwrap(), 1);
+    });
+}
+
 #[cfg(unix)]
 #[test]
 fn a_new_vault_is_private() {
@@ -186,7 +226,7 @@ fn a_new_vault_is_private() {
 fn names_from_the_database_do_not_drive_the_terminal() {
     let sandbox = Sandbox::new();
     sandbox.put(&Keys::primary("k"), &ACME, b"sk-canary").expect_code(0);
-    rusqlite::Connection::open(sandbox.db())
+    Connection::open(sandbox.db())
         .unwrap()
         .execute("UPDATE credentials SET tenant = 'ac' || char(27) || '[2Jme'", [])
         .unwrap();

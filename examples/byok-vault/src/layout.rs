@@ -1,0 +1,217 @@
+//! The rows that `import` reads: one table, which the command line, the README and the reading
+//! share.
+
+use clap::ValueEnum;
+use clap::builder::PossibleValue;
+use sealwax::legacy::litellm::Version;
+use sealwax::triplet::{self, Encoding, IvLen};
+
+/// How another program writes its rows, and what it makes of its key's text.
+///
+/// It is declared by the operator and never guessed from a row.
+#[derive(Clone, Copy, Debug)]
+pub struct Layout {
+    /// As `--layout` names it.
+    pub name: &'static str,
+    /// One line for `--help`.
+    pub about: &'static str,
+    /// What the key's text is.
+    pub key: KeyRule,
+    /// Where the parts of a row are.
+    pub form: Form,
+}
+
+/// Where the parts of a row are.
+#[derive(Clone, Copy, Debug)]
+pub enum Form {
+    /// In one text.
+    Text(triplet::Layout),
+    /// In three columns.
+    Columns(Encoding),
+    /// In two columns, with the tag at the end of the ciphertext.
+    Joined(Encoding),
+    /// In two columns, and the row's own key in two more.
+    Envelope(Encoding),
+    /// In one text with a mark in front.
+    LiteLlm(Version),
+    /// In one column of bytes, which an export has as hex.
+    Cloak(IvLen),
+    /// In one text; the key is derived for each row.
+    N8n,
+}
+
+/// What the key's text is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyRule {
+    /// What `--key-as` says.
+    Declared,
+    /// Always this.
+    Fixed(KeyAs),
+    /// LiteLLM's salt key.
+    SaltKey(Version),
+    /// n8n's instance key, which opens the data key of `--wrapped-key-env`.
+    InstanceKey,
+}
+
+/// What a key's text is, where the layout does not fix it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum KeyAs {
+    /// 64 hex digits
+    Hex,
+    /// 44 characters of base64
+    Base64,
+    /// Any text: the key is its SHA-256
+    Sha256,
+}
+
+/// Every layout there is.
+pub static LAYOUTS: [Layout; 18] = [
+    Layout {
+        name: "hex-iv16-tag-ct",
+        about: "hex iv:tag:ciphertext, an iv of 16 bytes",
+        key: KeyRule::Declared,
+        form: Form::Text(triplet::Layout::HEX_IV16_TAG_CIPHERTEXT),
+    },
+    Layout {
+        name: "hex-iv12-tag-ct",
+        about: "hex iv:tag:ciphertext, an iv of 12 bytes",
+        key: KeyRule::Declared,
+        form: Form::Text(triplet::Layout::HEX_IV12_TAG_CIPHERTEXT),
+    },
+    Layout {
+        name: "hex-iv12-ct-tag",
+        about: "hex iv:ciphertext:tag, an iv of 12 bytes",
+        key: KeyRule::Declared,
+        form: Form::Text(triplet::Layout::HEX_IV12_CIPHERTEXT_TAG),
+    },
+    Layout {
+        name: "hex-iv16-ct-tag",
+        about: "hex iv:ciphertext:tag, an iv of 16 bytes",
+        key: KeyRule::Declared,
+        form: Form::Text(triplet::Layout::HEX_IV16_CIPHERTEXT_TAG),
+    },
+    Layout {
+        name: "lobechat",
+        about: "LobeChat: hex iv:tag:ciphertext, an iv of 12 bytes",
+        key: KeyRule::Fixed(KeyAs::Base64),
+        form: Form::Text(triplet::Layout::HEX_IV12_TAG_CIPHERTEXT),
+    },
+    Layout {
+        name: "langfuse",
+        about: "Langfuse: hex iv:ciphertext:tag, an iv of 12 bytes",
+        key: KeyRule::Fixed(KeyAs::Hex),
+        form: Form::Text(triplet::Layout::HEX_IV12_CIPHERTEXT_TAG),
+    },
+    Layout {
+        name: "columns-base64",
+        about: "three columns of base64",
+        key: KeyRule::Declared,
+        form: Form::Columns(Encoding::Base64),
+    },
+    Layout {
+        name: "columns-hex",
+        about: "three columns of lower-case hex",
+        key: KeyRule::Declared,
+        form: Form::Columns(Encoding::HexLower),
+    },
+    Layout {
+        name: "webcrypto-base64",
+        about: "two columns of base64, the tag at the end of the ciphertext",
+        key: KeyRule::Declared,
+        form: Form::Joined(Encoding::Base64),
+    },
+    Layout {
+        name: "webcrypto-hex",
+        about: "two columns of lower-case hex, the tag at the end of the ciphertext",
+        key: KeyRule::Declared,
+        form: Form::Joined(Encoding::HexLower),
+    },
+    Layout {
+        name: "envelope-base64",
+        about: "four columns of base64: the row under a key of its own, and that key wrapped",
+        key: KeyRule::Declared,
+        form: Form::Envelope(Encoding::Base64),
+    },
+    Layout {
+        name: "envelope-hex",
+        about: "four columns of lower-case hex: the row under a key of its own, and that key \
+                wrapped",
+        key: KeyRule::Declared,
+        form: Form::Envelope(Encoding::HexLower),
+    },
+    Layout {
+        name: "litellm-v2",
+        about: "LiteLLM: v2:gcm: and base64url",
+        key: KeyRule::SaltKey(Version::V2),
+        form: Form::LiteLlm(Version::V2),
+    },
+    Layout {
+        name: "litellm-v3",
+        about: "LiteLLM: v3:gcm: and base64url",
+        key: KeyRule::SaltKey(Version::V3),
+        form: Form::LiteLlm(Version::V3),
+    },
+    Layout {
+        name: "sqlalchemy-utils",
+        about: "SQLAlchemy-Utils with AesGcmEngine: base64 of iv, tag, ciphertext",
+        key: KeyRule::Fixed(KeyAs::Sha256),
+        form: Form::Text(triplet::Layout::BASE64_IV12_TAG_CIPHERTEXT_JOINED),
+    },
+    Layout {
+        name: "cloak-iv16",
+        about: "Elixir's Cloak, AES.GCM: the bytes in hex, with or without \\x; an iv of 16 bytes",
+        key: KeyRule::Fixed(KeyAs::Base64),
+        form: Form::Cloak(IvLen::Sixteen),
+    },
+    Layout {
+        name: "cloak-iv12",
+        about: "the same, configured with iv_length: 12",
+        key: KeyRule::Fixed(KeyAs::Base64),
+        form: Form::Cloak(IvLen::Twelve),
+    },
+    Layout {
+        name: "n8n",
+        about: "n8n under a rotatable key: the key's id, a colon, base64",
+        key: KeyRule::InstanceKey,
+        form: Form::N8n,
+    },
+];
+
+impl Layout {
+    /// The names of the columns, as a row of the import has them.
+    #[must_use]
+    pub fn columns(&self) -> &'static [&'static str] {
+        match self.form {
+            Form::Text(_) | Form::LiteLlm(_) | Form::Cloak(_) | Form::N8n => &["value"],
+            Form::Columns(_) => &["ciphertext", "iv", "tag"],
+            Form::Joined(_) => &["ciphertext", "iv"],
+            Form::Envelope(_) => &["ciphertext", "iv", "wrapped_key", "wrapped_key_iv"],
+        }
+    }
+}
+
+impl KeyRule {
+    /// What `--key-env` has to hold.
+    #[must_use]
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::Declared => "as `--key-as` says",
+            Self::Fixed(KeyAs::Hex) => "hex",
+            Self::Fixed(KeyAs::Base64) => "base64",
+            Self::Fixed(KeyAs::Sha256) => "any text, by SHA-256",
+            Self::SaltKey(Version::V2) => "the salt key, by SHA-256",
+            Self::SaltKey(_) => "the salt key, by HKDF",
+            Self::InstanceKey => "the instance key, with `--wrapped-key-env`",
+        }
+    }
+}
+
+impl ValueEnum for Layout {
+    fn value_variants<'a>() -> &'a [Self] {
+        &LAYOUTS
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.name).help(self.about))
+    }
+}

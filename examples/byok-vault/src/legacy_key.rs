@@ -1,0 +1,212 @@
+//! The key of the rows that are imported: where it comes from, and what it opens.
+
+use std::collections::BTreeMap;
+use std::env::{self, VarError};
+use std::ffi::OsStr;
+
+use sealwax::legacy::{cloak, litellm, n8n};
+use sealwax::triplet::{Triplet, TripletKey};
+use sealwax::{KeyError, Secret};
+
+use crate::cli::Import;
+use crate::error::VaultError;
+use crate::hex;
+use crate::import::{Reason, Refusal};
+use crate::layout::{Form, KeyAs, KeyRule, Layout};
+use crate::names;
+
+/// The label that Cloak's own documentation gives to a cipher.
+const USUAL_LABEL: &str = "AES.GCM.V1";
+
+/// The columns of a row, by name.
+pub type Columns = BTreeMap<&'static str, String>;
+
+/// A key, and the layout of the rows that it opens.
+#[derive(Debug)]
+pub struct LegacyKey {
+    layout: Layout,
+    key: TripletKey,
+    label: String,
+    /// Whether it is a placeholder, under which everybody can read.
+    pub is_placeholder: bool,
+}
+
+impl LegacyKey {
+    /// From the environment, as the layout and the options say.
+    ///
+    /// # Errors
+    /// An option is missing or does not go with the layout, or what is there is no key.
+    pub fn load(args: &Import) -> Result<Self, VaultError> {
+        let layout = args.layout;
+        check_options(args)?;
+        let text = from_environment("--key-env", &args.key_env)?;
+        // From text to text, with nothing between: the programs that wrote the rows do not trim.
+        let text =
+            text.expose_str().map_err(|_| VaultError::LegacyKeyNotText { option: "--key-env" })?;
+        let (key, is_placeholder) = match (layout.key, args.key_as) {
+            (KeyRule::Fixed(how), _) | (KeyRule::Declared, Some(how)) => {
+                from_text(text, how, args.insecure_placeholder_key)?
+            }
+            (KeyRule::Declared, None) => {
+                return Err(VaultError::MissingOption { option: "--key-as", layout: layout.name });
+            }
+            (KeyRule::SaltKey(version), _) => (litellm::insecure_key(version, text), false),
+            (KeyRule::InstanceKey, _) => {
+                let option = "--wrapped-key-env";
+                let missing = VaultError::MissingOption { option, layout: layout.name };
+                let name = args.wrapped_key_env.as_ref().ok_or(missing)?;
+                let wrapped = from_environment(option, name)?;
+                let wrapped =
+                    wrapped.expose_str().map_err(|_| VaultError::LegacyKeyNotText { option })?;
+                let unwrapped = n8n::insecure_unwrap_key(text, wrapped);
+                (unwrapped.map_err(|source| VaultError::WrappedKey { source })?, false)
+            }
+        };
+        let label = args.label.clone().unwrap_or_else(|| USUAL_LABEL.to_owned());
+        Ok(Self { layout, key, label, is_placeholder })
+    }
+
+    /// The columns that a row must have.
+    #[must_use]
+    pub fn columns(&self) -> &'static [&'static str] {
+        self.layout.columns()
+    }
+
+    /// The credential of a row.
+    ///
+    /// # Errors
+    /// Why it does not open. Nothing of the row is in it.
+    pub fn open(&self, columns: &Columns) -> Result<Secret, Refusal> {
+        // A column that is missing was refused before; an empty one is of no layout.
+        let column = |name| columns.get(name).map_or("", String::as_str);
+        let value = column("value");
+        let opened = match self.layout.form {
+            Form::Text(layout) => self.key.decrypt(&Triplet::parse(value, layout)?),
+            Form::Columns(encoding) => {
+                let (iv, tag) = (column("iv"), column("tag"));
+                let row = Triplet::from_columns(iv, tag, column("ciphertext"), encoding)?;
+                self.key.decrypt(&row)
+            }
+            Form::Joined(encoding) => {
+                let row = Triplet::from_joined(column("iv"), column("ciphertext"), encoding)?;
+                self.key.decrypt(&row)
+            }
+            Form::Envelope(encoding) => {
+                let (iv, key) = (column("wrapped_key_iv"), column("wrapped_key"));
+                let row_key = Triplet::from_joined(iv, key, encoding)
+                    .and_then(|wrapped| self.key.unwrap_key(&wrapped))
+                    .map_err(|error| Refusal::from(error).of("wrapped_key"))?;
+                let row = Triplet::from_joined(column("iv"), column("ciphertext"), encoding)?;
+                row_key.decrypt(&row)
+            }
+            Form::LiteLlm(version) => litellm::decrypt(&self.key, version, value),
+            Form::Cloak(iv_len) => {
+                let digits = value.strip_prefix("\\x").unwrap_or(value);
+                let row = hex::decode(digits).ok_or_else(|| {
+                    let expected = "expected hex, two digits a byte, with or without \\x in front";
+                    Refusal::new(Reason::NotOfTheLayout, format!("row at byte 0: {expected}"))
+                })?;
+                cloak::decrypt(&self.key, &self.label, iv_len, &row)
+            }
+            Form::N8n => n8n::decrypt(&self.key, value),
+        };
+        opened.map_err(Refusal::from)
+    }
+}
+
+fn check_options(args: &Import) -> Result<(), VaultError> {
+    let Layout { name, key, form, .. } = args.layout;
+    let stray = [
+        ("--key-as", args.key_as.is_some() && key != KeyRule::Declared),
+        ("--wrapped-key-env", args.wrapped_key_env.is_some() && key != KeyRule::InstanceKey),
+        ("--label", args.label.is_some() && !matches!(form, Form::Cloak(_))),
+    ];
+    match stray.into_iter().find(|(_, stray)| *stray) {
+        Some((option, _)) => Err(VaultError::StrayOption { option, layout: name }),
+        None => Ok(()),
+    }
+}
+
+/// Neither the value nor the name is ever repeated: the name may be the key, given by mistake.
+fn from_environment(option: &'static str, name: &OsStr) -> Result<Secret, VaultError> {
+    let name = name
+        .to_str()
+        .filter(|name| names::variable(name).is_ok())
+        .ok_or(VaultError::KeyArgument { option })?;
+    match env::var(name) {
+        Ok(text) if text.is_empty() => Err(VaultError::NoLegacyKey { option }),
+        Ok(text) => Ok(Secret::from(text)),
+        Err(VarError::NotPresent) => Err(VaultError::NoLegacyKey { option }),
+        Err(VarError::NotUnicode(_)) => Err(VaultError::LegacyKeyNotText { option }),
+    }
+}
+
+/// A key, and whether it is a placeholder.
+fn from_text(
+    text: &str,
+    how: KeyAs,
+    accept_placeholder: bool,
+) -> Result<(TripletKey, bool), VaultError> {
+    let key = match how {
+        KeyAs::Hex => TripletKey::from_hex(text),
+        KeyAs::Base64 => TripletKey::from_base64(text),
+        KeyAs::Sha256 => Ok(TripletKey::insecure_sha256_of(text)),
+    };
+    match key {
+        Ok(key) => Ok((key, false)),
+        Err(KeyError::Weak) => match repeated_byte(text, how) {
+            Some(byte) if accept_placeholder => {
+                Ok((TripletKey::insecure_repeated_byte(byte), true))
+            }
+            _ => Err(VaultError::PlaceholderKey),
+        },
+        Err(source) => Err(VaultError::LegacyKey { source }),
+    }
+}
+
+/// The byte of a placeholder, which is its first one.
+fn repeated_byte(text: &str, how: KeyAs) -> Option<u8> {
+    const BASE64: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    match how {
+        KeyAs::Hex => hex::decode(text.get(..2)?)?.first().copied(),
+        KeyAs::Base64 => {
+            let mut sextets =
+                text.chars().map(|c| BASE64.find(c).and_then(|n| u8::try_from(n).ok()));
+            let (first, second) = (sextets.next()??, sextets.next()??);
+            Some(first << 2 | second >> 4)
+        }
+        KeyAs::Sha256 => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sealwax::triplet::{Encoding, IvLen};
+
+    use super::*;
+
+    fn as_text(byte: u8, encoding: Encoding) -> String {
+        let [_, _, text] =
+            Triplet::from_parts(&[1; 12], &[1; 16], &[byte; 32]).unwrap().to_columns(encoding);
+        text
+    }
+
+    #[test]
+    fn every_placeholder_is_refused_and_accepted_as_the_byte_it_is() {
+        for byte in 0..=u8::MAX {
+            let row = TripletKey::insecure_repeated_byte(byte)
+                .encrypt(&Secret::from("x"), IvLen::Twelve)
+                .unwrap();
+            for (how, text) in [
+                (KeyAs::Hex, as_text(byte, Encoding::HexLower)),
+                (KeyAs::Hex, as_text(byte, Encoding::HexLower).to_uppercase()),
+                (KeyAs::Base64, as_text(byte, Encoding::Base64)),
+            ] {
+                let refused = from_text(&text, how, false).unwrap_err();
+                assert!(matches!(refused, VaultError::PlaceholderKey), "{text}: {refused}");
+                let (key, is_placeholder) = from_text(&text, how, true).unwrap();
+                assert!(is_placeholder && key.decrypt(&row).is_ok(), "{text}");
+            }
+        }
+    }
+}
