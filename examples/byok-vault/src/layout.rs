@@ -29,7 +29,12 @@ pub enum Form {
     /// In three columns.
     Columns(Encoding),
     /// In two columns, with the tag at the end of the ciphertext.
-    Joined(Encoding),
+    Joined {
+        /// That of the iv.
+        iv: Encoding,
+        /// That of ciphertext and tag.
+        data: Encoding,
+    },
     /// In two columns, and the row's own key in two more.
     Envelope(Encoding),
     /// In one text with a mark in front.
@@ -60,12 +65,14 @@ pub enum KeyAs {
     Hex,
     /// 44 characters of base64
     Base64,
+    /// 32 bytes of text, used as they are
+    Raw,
     /// Any text: the key is its SHA-256
     Sha256,
 }
 
 /// Every layout there is.
-pub static LAYOUTS: [Layout; 18] = [
+pub static LAYOUTS: [Layout; 19] = [
     Layout {
         name: "hex-iv16-tag-ct",
         about: "hex iv:tag:ciphertext, an iv of 16 bytes",
@@ -118,13 +125,19 @@ pub static LAYOUTS: [Layout; 18] = [
         name: "webcrypto-base64",
         about: "two columns of base64, the tag at the end of the ciphertext",
         key: KeyRule::Declared,
-        form: Form::Joined(Encoding::Base64),
+        form: Form::Joined { iv: Encoding::Base64, data: Encoding::Base64 },
     },
     Layout {
         name: "webcrypto-hex",
         about: "two columns of lower-case hex, the tag at the end of the ciphertext",
         key: KeyRule::Declared,
-        form: Form::Joined(Encoding::HexLower),
+        form: Form::Joined { iv: Encoding::HexLower, data: Encoding::HexLower },
+    },
+    Layout {
+        name: "typebot",
+        about: "Typebot: iv in hex, ciphertext and tag in base64",
+        key: KeyRule::Fixed(KeyAs::Raw),
+        form: Form::Joined { iv: Encoding::HexLower, data: Encoding::Base64 },
     },
     Layout {
         name: "envelope-base64",
@@ -184,7 +197,7 @@ impl Layout {
         match self.form {
             Form::Text(_) | Form::LiteLlm(_) | Form::Cloak(_) | Form::N8n => &["value"],
             Form::Columns(_) => &["ciphertext", "iv", "tag"],
-            Form::Joined(_) => &["ciphertext", "iv"],
+            Form::Joined { .. } => &["ciphertext", "iv"],
             Form::Envelope(_) => &["ciphertext", "iv", "wrapped_key", "wrapped_key_iv"],
         }
     }
@@ -198,6 +211,7 @@ impl KeyRule {
             Self::Declared => "as `--key-as` says",
             Self::Fixed(KeyAs::Hex) => "hex",
             Self::Fixed(KeyAs::Base64) => "base64",
+            Self::Fixed(KeyAs::Raw) => "32 characters, as they are",
             Self::Fixed(KeyAs::Sha256) => "any text, by SHA-256",
             Self::SaltKey(Version::V2) => "the salt key, by SHA-256",
             Self::SaltKey(_) => "the salt key, by HKDF",

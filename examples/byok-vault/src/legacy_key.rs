@@ -5,13 +5,12 @@ use std::env::{self, VarError};
 use std::ffi::OsStr;
 
 use sealwax::legacy::{cloak, litellm, n8n};
-use sealwax::triplet::{Triplet, TripletKey};
+use sealwax::triplet::{Encoding, Triplet, TripletKey};
 use sealwax::{KeyError, Secret};
 
 use crate::cli::Import;
 use crate::error::VaultError;
-use crate::hex;
-use crate::import::{Reason, Refusal};
+use crate::import::Refusal;
 use crate::layout::{Form, KeyAs, KeyRule, Layout};
 use crate::names;
 
@@ -87,9 +86,13 @@ impl LegacyKey {
                 let row = Triplet::from_columns(iv, tag, column("ciphertext"), encoding)?;
                 self.key.decrypt(&row)
             }
-            Form::Joined(encoding) => {
-                let row = Triplet::from_joined(column("iv"), column("ciphertext"), encoding)?;
-                self.key.decrypt(&row)
+            Form::Joined { iv, data } => {
+                let decode = |encoding: Encoding, name| {
+                    let decoded = encoding.decode(column(name));
+                    decoded.map_err(|error| Refusal::from(error).of(name))
+                };
+                let (iv, data) = (decode(iv, "iv")?, decode(data, "ciphertext")?);
+                self.key.decrypt(&Triplet::from_joined_parts(&iv, &data)?)
             }
             Form::Envelope(encoding) => {
                 let (iv, key) = (column("wrapped_key_iv"), column("wrapped_key"));
@@ -102,10 +105,8 @@ impl LegacyKey {
             Form::LiteLlm(version) => litellm::decrypt(&self.key, version, value),
             Form::Cloak(iv_len) => {
                 let digits = value.strip_prefix("\\x").unwrap_or(value);
-                let row = hex::decode(digits).ok_or_else(|| {
-                    let expected = "expected hex, two digits a byte, with or without \\x in front";
-                    Refusal::new(Reason::NotOfTheLayout, format!("row at byte 0: {expected}"))
-                })?;
+                // As databases print bytes, in either case.
+                let row = Encoding::HexAnyCase.decode(digits)?;
                 cloak::decrypt(&self.key, &self.label, iv_len, &row)
             }
             Form::N8n => n8n::decrypt(&self.key, value),
@@ -150,6 +151,7 @@ fn from_text(
     let key = match how {
         KeyAs::Hex => TripletKey::from_hex(text),
         KeyAs::Base64 => TripletKey::from_base64(text),
+        KeyAs::Raw => TripletKey::from_bytes(&mut text.as_bytes().to_vec()),
         KeyAs::Sha256 => Ok(TripletKey::insecure_sha256_of(text)),
     };
     match key {
@@ -166,22 +168,18 @@ fn from_text(
 
 /// The byte of a placeholder, which is its first one.
 fn repeated_byte(text: &str, how: KeyAs) -> Option<u8> {
-    const BASE64: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    match how {
-        KeyAs::Hex => hex::decode(text.get(..2)?)?.first().copied(),
-        KeyAs::Base64 => {
-            let mut sextets =
-                text.chars().map(|c| BASE64.find(c).and_then(|n| u8::try_from(n).ok()));
-            let (first, second) = (sextets.next()??, sextets.next()??);
-            Some(first << 2 | second >> 4)
-        }
-        KeyAs::Sha256 => None,
-    }
+    let bytes = match how {
+        KeyAs::Hex => Encoding::HexAnyCase.decode(text).ok()?,
+        KeyAs::Base64 => Encoding::Base64.decode(text).ok()?,
+        KeyAs::Raw => text.as_bytes().to_vec(),
+        KeyAs::Sha256 => return None,
+    };
+    bytes.first().copied()
 }
 
 #[cfg(test)]
 mod tests {
-    use sealwax::triplet::{Encoding, IvLen};
+    use sealwax::triplet::IvLen;
 
     use super::*;
 

@@ -17,7 +17,6 @@ pub mod row;
 pub mod store;
 
 // What other programs keep, and under which keys.
-pub mod hex;
 pub mod layout;
 pub mod legacy_key;
 

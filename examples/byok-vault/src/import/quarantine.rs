@@ -10,6 +10,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use sealwax::triplet::Encoding;
 use serde_json::Value;
 use tempfile::NamedTempFile;
 
@@ -140,7 +141,7 @@ fn in_quarantine(record: &Record, refusal: &Refusal, input: &str) -> String {
     let row = match &record.original {
         Original::Object(text) => format!("\"row\":{text}"),
         Original::Text(text) => format!("\"row\":{}", Value::from(text.as_str())),
-        Original::Bytes(bytes) => format!("\"row_hex\":\"{}\"", crate::hex::encode(bytes)),
+        Original::Bytes(bytes) => format!("\"row_hex\":\"{}\"", Encoding::HexLower.encode(bytes)),
         Original::Quarantined(line) => return line.clone(),
         Original::Elsewhere => String::new(),
     };

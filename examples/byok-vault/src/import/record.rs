@@ -2,11 +2,11 @@
 
 use std::fmt;
 
+use sealwax::triplet::Encoding;
 use serde_json::{Deserializer, Value};
 
 use super::input::Line;
 use super::refusal::{Reason, Refusal};
-use crate::hex;
 use crate::legacy_key::Columns;
 use crate::names;
 use crate::row::Owner;
@@ -126,8 +126,8 @@ fn read_text(line: u64, text: String, columns: &[&'static str], unwrap: bool) ->
                 _ => read_text(line, inner.text.to_owned(), columns, false),
             };
         }
-        let bytes =
-            member(&members, "row_hex").and_then(|inner| hex::decode(inner.value.as_str()?));
+        let bytes = member(&members, "row_hex")
+            .and_then(|inner| Encoding::HexLower.decode(inner.value.as_str()?).ok());
         if let Some(bytes) = bytes {
             return read_bytes(line, bytes, columns, false);
         }

@@ -23,6 +23,8 @@ use crate::sandbox::{CANARY, Change, Keys, Ran, Sandbox, credential, owner, sear
 
 const HEX_KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 const BASE64_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+/// 32 characters, used as they are.
+const RAW_KEY: &str = "thirty-two characters of a text!";
 const OTHER_HEX_KEY: &str = "ff0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 const PASSPHRASE: &str = " correct horse é ";
 /// Stands in every text that is a key here, but for those that are hex and base64.
@@ -194,10 +196,17 @@ fn every_kind() -> Vec<Old> {
     ] {
         kinds.push(Old::new(options, BASE64_KEY, move |secret| {
             let row = cloak::encrypt(&key(HEX_KEY), label, iv_len, secret).unwrap();
-            value(format!("{mark}{}", byok_vault::hex::encode(&row)))
+            value(format!("{mark}{}", Encoding::HexLower.encode(&row)))
         }));
     }
     kinds.push(n8n());
+    kinds.push(Old::new(&["typebot"], RAW_KEY, |secret| {
+        let key = TripletKey::from_bytes(&mut RAW_KEY.as_bytes().to_vec()).unwrap();
+        let row = key.encrypt(secret, Twelve).unwrap();
+        let ([iv, _], [_, data]) =
+            (row.to_joined(Encoding::HexLower), row.to_joined(Encoding::Base64));
+        [("iv", iv), ("ciphertext", data)].into()
+    }));
     kinds
 }
 
@@ -587,12 +596,12 @@ fn the_bytes_of_cloak_are_hex_of_either_case() {
     let (sandbox, keys) = new();
     let old = Old::new(&["cloak-iv16"], BASE64_KEY, |secret| {
         let row = cloak::encrypt(&key(HEX_KEY), "AES.GCM.V1", IvLen::Sixteen, secret).unwrap();
-        value(byok_vault::hex::encode(&row).to_uppercase())
+        value(Encoding::HexLower.encode(&row).to_uppercase())
     });
     let other_label = |n: u64| {
         let secret = Secret::from(credential(n));
         let row = cloak::encrypt(&key(HEX_KEY), "Other", IvLen::Sixteen, &secret).unwrap();
-        line(json!(n), &owner(n), &value(byok_vault::hex::encode(&row)))
+        line(json!(n), &owner(n), &value(Encoding::HexLower.encode(&row)))
     };
     let lines = [
         old.line(0),
@@ -1374,7 +1383,7 @@ fn what_is_no_text_is_kept_byte_for_byte() {
     old.import(&sandbox, &keys, &[first.to_str().unwrap()]).expect_code(14).expect_in_stdout(says);
     assert!(!sandbox.db().exists(), "a tenant of another name was imported");
     let second = quarantined(quarantine_of(first.to_str().unwrap()));
-    assert_eq!(second[0]["row_hex"], json!(byok_vault::hex::encode(&line)));
+    assert_eq!(second[0]["row_hex"], json!(Encoding::HexLower.encode(&line)));
 }
 
 #[test]
