@@ -32,7 +32,6 @@ use rand_core::TryCryptoRng;
 
 use crate::cipher::Prf;
 use crate::format_error::Field;
-use crate::key_bytes::KeyError;
 use crate::secret::{Secret, wipe_stack_after};
 use crate::suite::{IV_LEN, TAG_LEN};
 use crate::triplet::{Encoding, Iv, Triplet, TripletError, TripletKey};
@@ -83,11 +82,9 @@ fn check_key_id(key_id: &str) -> Result<(), TripletError> {
 /// that of the older form, for instance.
 pub fn insecure_unwrap_key(instance_key: &str, value: &str) -> Result<TripletKey, TripletError> {
     let wrapping_key = TripletKey::insecure_sha256_of(instance_key);
-    let unwrapped = decrypt_blob(&wrapping_key, value)?;
-    let text = unwrapped.expose_str().map_err(|_| TripletError::Key {
-        source: KeyError::Encoding { expected: "64 hex digits" },
-    })?;
-    TripletKey::from_hex(text).map_err(|source| TripletError::Key { source })
+    let digits = decrypt_blob(&wrapping_key, value)?;
+    TripletKey::from_hex_digits(digits.expose_secret())
+        .map_err(|source| TripletError::Key { source })
 }
 
 /// Decrypts a row.

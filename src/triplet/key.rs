@@ -3,7 +3,7 @@
 use alloc::vec;
 use core::fmt;
 
-use base64ct::{Base64, Encoding as _};
+use base64ct::{Base64Unpadded, Encoding as _};
 use rand_core::TryCryptoRng;
 use zeroize::Zeroizing;
 
@@ -51,8 +51,16 @@ impl TripletKey {
     /// [`KeyError::Encoding`] where the text is anything else, [`KeyError::Weak`] where it is one
     /// repeated byte.
     pub fn from_hex(text: &str) -> Result<Self, KeyError> {
-        Self::decode(text, HEX_KEY_LEN, "64 hex digits", |text, key| {
-            base16ct::mixed::decode(text, key).is_ok()
+        Self::from_hex_digits(text.as_bytes())
+    }
+
+    /// Of bytes, because to ask whether a key is UTF-8 would be to branch on it.
+    pub(crate) fn from_hex_digits(digits: &[u8]) -> Result<Self, KeyError> {
+        wipe_stack_after(|| {
+            let mut key = KeyBytes::zeroed();
+            let decoded = digits.len() == HEX_KEY_LEN
+                && base16ct::mixed::decode(digits, key.expose_mut()).is_ok();
+            Self::decoded(decoded, key, "64 hex digits")
         })
     }
 
@@ -63,25 +71,23 @@ impl TripletKey {
     /// [`KeyError::Encoding`] where the text is anything else, [`KeyError::Weak`] where it is one
     /// repeated byte.
     pub fn from_base64(text: &str) -> Result<Self, KeyError> {
-        let expected = "44 characters of base64, the last one =";
-        Self::decode(text, BASE64_KEY_LEN, expected, |text, key| {
-            Base64::decode(text, key).is_ok_and(|decoded| decoded.len() == KEY_LEN)
+        wipe_stack_after(|| {
+            let mut key = KeyBytes::zeroed();
+            // The decoder of padded text looks for the padding in the last two characters, and
+            // branches on them; one of them is the key's.
+            let unpadded = text.strip_suffix('=').filter(|_| text.len() == BASE64_KEY_LEN);
+            let decoded =
+                unpadded.is_some_and(|text| Base64Unpadded::decode(text, key.expose_mut()).is_ok());
+            Self::decoded(decoded, key, "44 characters of base64, the last one =")
         })
     }
 
-    fn decode(
-        text: &str,
-        len: usize,
-        expected: &'static str,
-        decode: impl FnOnce(&str, &mut [u8]) -> bool,
-    ) -> Result<Self, KeyError> {
-        wipe_stack_after(|| {
-            let mut decoded = KeyBytes::zeroed();
-            if text.len() != len || !decode(text, decoded.expose_mut()) {
-                return Err(KeyError::Encoding { expected });
-            }
-            KeyBytes::take(decoded.expose_mut()).map(Self)
-        })
+    fn decoded(decoded: bool, mut key: KeyBytes, expected: &'static str) -> Result<Self, KeyError> {
+        if decoded {
+            KeyBytes::take(key.expose_mut()).map(Self)
+        } else {
+            Err(KeyError::Encoding { expected })
+        }
     }
 
     /// SHA-256 of a text, as it stands: not trimmed, not decoded. What

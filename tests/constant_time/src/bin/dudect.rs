@@ -1,0 +1,147 @@
+//! Comparisons, measured: two classes of input that differ in the first or in the last byte must take
+//! the same time (dudect, <https://eprint.iacr.org/2016/1123>).
+//!
+//! `dudect.sh` runs this and judges the t-values. The last two are controls: comparisons that end at
+//! the first difference, whose t-values must be large.
+
+use std::hint::black_box;
+
+use dudect_bencher::rand::RngExt;
+use dudect_bencher::{BenchRng, Class, CtRunner, ctbench_main};
+use hmac::{Hmac, KeyInit, Mac};
+use sealwax::{DataKey, EncryptionContext, Envelope, Secret, Suite, WrapKind, WrappedKey, sealing};
+use sha2::Sha256;
+
+/// Places in memory for the inputs of both classes, mixed: no class has a better one.
+const PLACES: usize = 256;
+
+/// Inputs of both classes at random, made from how many bytes from its end a difference is.
+fn inputs<T>(rng: &mut BenchRng, last: usize, make: impl Fn(usize) -> T) -> Vec<(Class, T)> {
+    let mut input = |_| {
+        let (class, at) = if rng.random() { (Class::Left, 0) } else { (Class::Right, last) };
+        (class, make(at))
+    };
+    (0..PLACES).map(&mut input).collect()
+}
+
+fn measure<T>(
+    runner: &mut CtRunner,
+    rng: &mut BenchRng,
+    runs: usize,
+    inputs: &[(Class, T)],
+    compare: impl Fn(&T) -> bool,
+) {
+    for _ in 0..runs {
+        let (class, input) = &inputs[rng.random_range(0..inputs.len())];
+        runner.run_one(*class, || compare(black_box(input)));
+    }
+}
+
+const LEN: usize = 64;
+
+fn differs(at: usize) -> Vec<u8> {
+    let mut bytes = vec![0x5a; LEN];
+    bytes[at] ^= 1;
+    bytes
+}
+
+/// Secret == Secret.
+fn secrets(runner: &mut CtRunner, rng: &mut BenchRng) {
+    let secret = Secret::from([0x5a; LEN].as_slice());
+    let inputs = inputs(rng, LEN - 1, |at| Secret::from(differs(at)));
+    measure(runner, rng, 8_000_000, &inputs, |other| secret == *other);
+}
+
+fn data_key() -> DataKey {
+    let mut bytes: Vec<u8> = (0..32).collect();
+    DataKey::from_bytes(&mut bytes).expect("no weak key")
+}
+
+fn context() -> EncryptionContext {
+    EncryptionContext::new([("tenant", "acme")]).expect("a pair")
+}
+
+/// An envelope whose data key is known, wrapped in no way that could be unwrapped.
+fn envelope(suite: Suite) -> Vec<u8> {
+    let draft = sealing::prepare_with_data_key(data_key(), &"s3cret".into(), &context(), suite);
+    let wrapped = WrappedKey::new("kms".parse().expect("an id"), WrapKind::Provider, b"opaque");
+    let envelope = draft.expect("prepared").finish(vec![wrapped.expect("a body")]);
+    envelope.expect("an envelope").into()
+}
+
+/// Bytes of commitment, mac, iv, tag and ciphertext: the end of the envelope.
+const COMMITMENT: usize = 32;
+const MAC: usize = 16;
+const IV_AND_TAG: usize = 12 + 16;
+const TAIL: usize = COMMITMENT + MAC + IV_AND_TAG + 6;
+
+/// An envelope with another mac.
+fn other_mac(suite: Suite, at: usize) -> Envelope {
+    let mut bytes = envelope(suite);
+    let mac = bytes.len() - TAIL + COMMITMENT;
+    bytes[mac + at] ^= 1;
+    bytes.try_into().expect("the layout is as it was")
+}
+
+/// An envelope with another commitment, and the mac that belongs to it.
+fn other_commitment(suite: Suite, at: usize) -> Envelope {
+    let mut bytes = envelope(suite);
+    let commitment = bytes.len() - TAIL;
+    bytes[commitment + at] ^= 1;
+    let mac = commitment + COMMITMENT;
+    let (head, tail) = (&bytes[..mac], &bytes[mac + MAC..][..IV_AND_TAG]);
+    let hmac = Hmac::<Sha256>::new_from_slice(data_key().expose_secret()).expect("any length");
+    let full = [b"sw1/mac", head, tail].iter().fold(hmac, |hmac, part| hmac.chain_update(part));
+    bytes.splice(mac..mac + MAC, full.finalize().into_bytes()[..MAC].iter().copied());
+    bytes.try_into().expect("the layout is as it was")
+}
+
+/// The envelope's mac, through verify_with.
+fn mac(runner: &mut CtRunner, rng: &mut BenchRng) {
+    let data_key = data_key();
+    let inputs = inputs(rng, MAC - 1, |at| other_mac(Suite::Aes256Gcm, at));
+    measure(runner, rng, 4_000_000, &inputs, |envelope| envelope.verify_with(&data_key).is_err());
+}
+
+/// The commitment, through open_with.
+fn commitment(runner: &mut CtRunner, rng: &mut BenchRng) {
+    let (data_key, context) = (data_key(), context());
+    let inputs = inputs(rng, COMMITMENT - 1, |at| other_commitment(Suite::Aes256Gcm, at));
+    let refused = sealwax::OpenError::ContextMismatch.to_string();
+    let error = inputs[0].1.open_with(&data_key, &context).expect_err("another commitment");
+    assert_eq!(error.to_string(), refused, "the mac is right, and so the commitment is compared");
+    measure(runner, rng, 4_000_000, &inputs, |envelope| {
+        envelope.open_with(&data_key, &context).is_err()
+    });
+}
+
+/// Ends at the first difference.
+#[inline(never)]
+fn ends_early(one: &[u8], other: &[u8]) -> bool {
+    one.iter().zip(other).all(|(a, b)| black_box(a) == b)
+}
+
+/// A control: what `secrets` would be with such a comparison.
+fn leaky_secrets(runner: &mut CtRunner, rng: &mut BenchRng) {
+    let secret = Secret::from([0x5a; LEN].as_slice());
+    let inputs = inputs(rng, LEN - 1, |at| Secret::from(differs(at)));
+    measure(runner, rng, 400_000, &inputs, |other| {
+        ends_early(secret.expose_secret(), other.expose_secret())
+    });
+}
+
+/// A control: what `mac` would be with such a comparison behind what a verb does before it.
+fn leaky_mac(runner: &mut CtRunner, rng: &mut BenchRng) {
+    let data_key = data_key();
+    let real = Envelope::try_from(envelope(Suite::Aes256Gcm)).expect("an envelope");
+    let inputs = inputs(rng, MAC - 1, |at| {
+        let mut mac = *real.mac();
+        mac[at] ^= 1;
+        mac
+    });
+    measure(runner, rng, 200_000, &inputs, |mac| {
+        real.verify_with(&data_key).is_ok() && ends_early(real.mac(), mac)
+    });
+}
+
+ctbench_main!(secrets, mac, commitment, leaky_secrets, leaky_mac);

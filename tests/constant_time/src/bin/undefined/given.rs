@@ -1,0 +1,136 @@
+//! Secrets that count as undefined, and what is made of them.
+
+use std::convert::Infallible;
+
+use rand_core::{TryCryptoRng, TryRng};
+use sealwax::triplet::TripletKey;
+use sealwax::{DataKey, EncryptionContext, Envelope, KeyId, Keyring, MasterKey, Secret, Suite};
+
+use crate::memcheck::{public, secret};
+
+/// 32 bytes that count up, times an odd number: no two keys alike.
+pub fn known(first: u8) -> Vec<u8> {
+    (0..32).map(|i: u8| i.wrapping_mul(7).wrapping_add(first)).collect()
+}
+
+/// The same, as a secret.
+pub fn bytes(first: u8) -> Vec<u8> {
+    let bytes = known(first);
+    secret(&bytes);
+    bytes
+}
+
+/// Text, all of it a secret.
+pub fn text(text: &str) -> String {
+    let text = text.to_owned();
+    secret(text.as_bytes());
+    text
+}
+
+/// Draws a secret; an iv after it, as in a seal, is public.
+pub struct Drawn;
+
+impl TryRng for Drawn {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(4)
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(4)
+    }
+
+    fn try_fill_bytes(&mut self, buffer: &mut [u8]) -> Result<(), Infallible> {
+        for (place, byte) in buffer.iter_mut().zip(11_u8..) {
+            *place = byte;
+        }
+        if let Some(key) = buffer.get(..32) {
+            secret(key);
+        }
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for Drawn {}
+
+/// A master key whose bytes are secret and whose check value, which stands in every wrap, is public.
+pub fn master_key(first: u8) -> MasterKey {
+    let key = MasterKey::from_bytes(&mut bytes(first)).expect("no weak key");
+    public(&block_of(&key)[check_at()..][..4]);
+    key
+}
+
+/// Where the check value lies in the block that a master key points to: looked for once, in a key
+/// that is no secret.
+fn check_at() -> usize {
+    let key = MasterKey::from_bytes(&mut known(1)).expect("no weak key");
+    let (block, check) = (block_of(&key), key.check_value());
+    // What lies between its parts was never written.
+    public(block);
+    block.windows(4).position(|four| four == check).expect("a check value in a master key")
+}
+
+fn block_of(key: &MasterKey) -> &[u8] {
+    assert_eq!(size_of::<MasterKey>(), size_of::<*mut u8>(), "a master key is one pointer");
+    // SAFETY: a master key is a box, as just asserted; the block is as long as its allocator says.
+    unsafe {
+        let block = *std::ptr::from_ref(key).cast::<*mut u8>();
+        std::slice::from_raw_parts(block, libc::malloc_usable_size(block.cast()))
+    }
+}
+
+pub fn data_key(first: u8) -> DataKey {
+    DataKey::from_bytes(&mut bytes(first)).expect("no weak key")
+}
+
+pub fn row_key(first: u8) -> TripletKey {
+    TripletKey::from_bytes(&mut bytes(first)).expect("no weak key")
+}
+
+pub fn credential(len: usize) -> Secret {
+    let bytes: Vec<u8> = (0..len).map(|i| b'!' + u8::try_from(i % 90).unwrap_or(0)).collect();
+    secret(&bytes);
+    Secret::from(bytes)
+}
+
+pub fn id(id: &str) -> KeyId {
+    id.parse().expect("a key id")
+}
+
+pub fn keyring(suite: Suite) -> Keyring {
+    Keyring::new(id("prod"), master_key(1))
+        .with_escrow(id("dr"), master_key(2))
+        .expect("two ids")
+        .with_suite(suite)
+}
+
+pub fn next_keyring(suite: Suite) -> Keyring {
+    Keyring::new(id("next"), master_key(3))
+        .with_retired(id("prod"), master_key(1))
+        .expect("two ids")
+        .with_suite(suite)
+}
+
+pub fn context() -> EncryptionContext {
+    EncryptionContext::new([("tenant", "acme"), ("row", "1")]).expect("two pairs")
+}
+
+/// An envelope, which is public from here on.
+pub fn public_envelope(envelope: Envelope) -> Envelope {
+    public(envelope.as_bytes());
+    envelope
+}
+
+pub fn sealed(suite: Suite, len: usize) -> Envelope {
+    let sealed = keyring(suite).seal_with_rng(&credential(len), &context(), &mut Drawn);
+    public_envelope(sealed.expect("sealed"))
+}
+
+/// The same envelope with one byte changed, counted from its end.
+pub fn altered(envelope: &Envelope, from_end: usize) -> Envelope {
+    let mut bytes = Vec::from(envelope.clone());
+    let at = bytes.len() - from_end;
+    bytes[at] ^= 1;
+    bytes.try_into().expect("the layout is as it was")
+}

@@ -1,0 +1,112 @@
+//! Keys: out of bytes and text, and into text.
+
+use std::hint::black_box;
+
+use sealwax::triplet::TripletKey;
+use sealwax::{DataKey, Keyring, MasterKey};
+
+use crate::given::{Drawn, bytes, data_key, known, master_key, text};
+use crate::memcheck::{public, published, secret};
+use crate::operation;
+
+/// The text of a master key that is known; `swk1_` in it is no secret.
+fn master_text(first: u8) -> String {
+    let key = MasterKey::from_bytes(&mut known(first)).expect("no weak key");
+    let text = key.to_text().expose_str().expect("text").to_owned();
+    secret(&text.as_bytes()[5..]);
+    text
+}
+
+/// With another character at a place.
+fn mistyped(at: usize) -> String {
+    let text = master_text(1);
+    public(text.as_bytes());
+    let mut text = text.into_bytes();
+    text[at] ^= 1;
+    let text = String::from_utf8(text).expect("still text");
+    secret(&text.as_bytes()[5..]);
+    text
+}
+
+pub fn operations() {
+    operation("master key from bytes", || drop(black_box(master_key(1))));
+    operation("master key drawn", || {
+        drop(black_box(MasterKey::generate_with_rng(&mut Drawn).expect("drawn")));
+    });
+    operation("master key to text", || {
+        let text = master_key(1).to_text();
+        public(text.expose_secret());
+        assert!(text.expose_str().is_ok_and(|text| text.starts_with("swk1_")));
+    });
+    operation("master key from text", || {
+        drop(black_box(master_text(1).parse::<MasterKey>().expect("a key")));
+    });
+    for at in [5, 30, 52] {
+        operation(&format!("master key from text, mistyped at {at}"), || {
+            assert!(mistyped(at).parse::<MasterKey>().is_err());
+        });
+    }
+    operation("data key", || {
+        drop(black_box(data_key(1).duplicate()));
+        drop(black_box(DataKey::generate_with_rng(&mut Drawn).expect("drawn")));
+    });
+    operation("a weak key", || {
+        for repeated in [0, 0x77] {
+            let mut weak = [repeated; 32];
+            secret(&weak);
+            assert!(published(DataKey::from_bytes(&mut weak)).is_err());
+        }
+        // All but one byte alike, at either end.
+        for at in [0, 31] {
+            let mut key = [0x77; 32];
+            key[at] = 0x78;
+            secret(&key);
+            assert!(published(DataKey::from_bytes(&mut key)).is_ok());
+        }
+    });
+    row_keys();
+}
+
+const BASE64: &str = "ABEiM0RVZneImaq7zN3u/w8eLTxLWml4h5altMPS4fA=";
+
+fn row_keys() {
+    let hex = "00112233445566778899aabbccddeeff0f1e2d3c4b5a69788796a5b4c3d2e1f0";
+    let base64 = BASE64;
+    operation("row key from bytes", || {
+        drop(black_box(TripletKey::from_bytes(&mut bytes(1)).expect("no weak key")));
+    });
+    operation("row key from hex", || {
+        drop(black_box(TripletKey::from_hex(&text(hex)).expect("a key")));
+        drop(black_box(TripletKey::from_hex(&text(&hex.to_uppercase())).expect("a key")));
+        assert!(TripletKey::from_hex(&text(&hex.replacen('0', "g", 1))).is_err());
+        assert!(TripletKey::from_hex(&text(&hex.replace("f0", "fg"))).is_err());
+    });
+    // How much padding there is, is told from the last two characters: the decoder goes by it.
+    let padded = |base64: &str| {
+        let text = text(base64);
+        public(&text.as_bytes()[42..]);
+        text
+    };
+    operation("row key from base64", || {
+        drop(black_box(TripletKey::from_base64(&padded(base64)).expect("a key")));
+        assert!(TripletKey::from_base64(&padded(&base64.replacen('A', "*", 1))).is_err());
+        assert!(TripletKey::from_base64(&padded(&base64.replace("fA=", "*A="))).is_err());
+    });
+    operation("row key from a passphrase", || {
+        drop(black_box(TripletKey::insecure_sha256_of(&text("a passphrase, not a key"))));
+    });
+}
+
+/// What looks at each character.
+pub fn named() {
+    // Lines, words and stray characters are told apart before a word is known to be a key.
+    crate::named("keyring from text", 2, |key| {
+        let [prod, old, dr] = [[1, 2, 3], [4, 5, 6]][key].map(master_text);
+        let lines = ["primary prod ", &prod, "\nretired old ", &old, "\ndisabled dr ", &dr];
+        drop(black_box(lines.concat().parse::<Keyring>().expect("a keyring")));
+    });
+    crate::named("row key from base64, its last two characters", 2, |key| {
+        let base64 = [BASE64, "Dx4tPEtaaXiHlqW0w9Lh8AARIjNEVWZ3iJmqu8zd7v8="][key];
+        drop(black_box(TripletKey::from_base64(&text(base64)).expect("a key")));
+    });
+}

@@ -1,0 +1,168 @@
+//! Every operation over secrets that count as undefined, under Valgrind: no branch and no address
+//! may depend on one.
+//!
+//! Results that everybody may see are marked public where the library returns them. Where the
+//! library itself goes one way or the other on a verdict, `verdicts.supp` names the function and
+//! says why it may.
+
+mod given;
+mod keys;
+mod memcheck;
+mod rows;
+mod verbs;
+
+use std::cell::Cell;
+use std::hint::black_box;
+use std::process::ExitCode;
+
+use sealwax::Suite;
+
+pub const SUITES: [Suite; 2] = [Suite::Aes256Gcm, Suite::ChaCha20Poly1305];
+/// Lengths below, at and above what the ciphers do at once.
+pub const LENS: [usize; 5] = [0, 1, 51, 256, 4099];
+
+thread_local! {
+    static OPERATIONS: Cell<usize> = const { Cell::new(0) };
+    static NAMED: Cell<usize> = const { Cell::new(0) };
+    static REPORTS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Runs an operation, and says how many reports it gave, if any.
+pub fn operation(name: &str, work: impl FnOnce()) {
+    // In Valgrind's log the reports stand behind this line.
+    eprintln!("operation: {name}");
+    let before = memcheck::reports();
+    work();
+    let reports = memcheck::reports() - before;
+    OPERATIONS.set(OPERATIONS.get() + 1);
+    REPORTS.set(REPORTS.get() + reports);
+    if reports > 0 {
+        println!("WRONG: {name}: {reports} reports");
+    }
+}
+
+/// Looks at each character of a secret, by nature; and takes the same way for all secrets of a kind:
+/// each branch that is reported for one is reported for the others, and as often.
+pub fn named(name: &str, secrets: usize, work: impl Fn(usize)) {
+    eprintln!("named: {name}");
+    let reports = |secret| {
+        let before = memcheck::reports();
+        work(secret);
+        memcheck::reports() - before
+    };
+    // Once for what is done the first time only.
+    reports(0);
+    let first = reports(0);
+    let alike = (1..secrets).all(|secret| reports(secret) == first);
+    NAMED.set(NAMED.get() + 1);
+    println!(
+        "named: {name}: {first} reports, {}",
+        if alike { "as many for another secret" } else { "WRONG" }
+    );
+    REPORTS.set(REPORTS.get() + usize::from(!alike || first == 0));
+}
+
+/// What must be caught; answers whether it is.
+fn control(name: &str, expected: bool, work: impl FnOnce()) -> bool {
+    eprintln!("control: {name}");
+    let before = memcheck::reports();
+    work();
+    let caught = memcheck::reports() > before;
+    if caught != expected {
+        println!("WRONG: control {name}: caught is {caught}");
+    }
+    caught == expected
+}
+
+/// As a comparison must not be: it ends at the first difference.
+#[inline(never)]
+fn ends_early(one: &[u8], other: &[u8]) -> bool {
+    one.iter().zip(other).all(|(a, b)| a == b)
+}
+
+/// As a decoder must not be: it looks a secret up.
+#[inline(never)]
+fn looks_up(table: &[u8; 256], digits: &[u8]) -> u8 {
+    digits.iter().fold(0, |sum, digit| sum ^ table[usize::from(*digit)])
+}
+
+/// A test of the test.
+fn controls() -> Vec<bool> {
+    let table: [u8; 256] = std::array::from_fn(|i| u8::try_from(i).unwrap_or(0) ^ 0x5a);
+    let table = black_box(table);
+    let mut caught = vec![
+        control("a comparison that ends early", true, || {
+            black_box(ends_early(&given::bytes(1), &given::known(1)));
+        }),
+        control("a table that is indexed by a secret", true, || {
+            black_box(looks_up(&table, &given::bytes(1)));
+        }),
+        control("a secret that was made public", false, || {
+            let bytes = given::bytes(1);
+            memcheck::public(&bytes);
+            black_box(ends_early(&bytes, &given::known(1)));
+        }),
+        control("a verdict that was made public", false, || {
+            let (one, other) = (given::credential(9), given::credential(9));
+            assert!(memcheck::public_verdict(one == other));
+        }),
+    ];
+    caught.extend(SUITES.map(what_a_secret_enters_is_secret));
+    caught
+}
+
+/// That nothing is reported would tell little if the ciphers' instructions lost sight of a secret: what
+/// comes out of them is secret until it is made public.
+fn what_a_secret_enters_is_secret(suite: Suite) -> bool {
+    let (context, zeros) = (given::context(), [0; 64]);
+    let sealed = given::sealed(suite, 51);
+    let encrypts = control(&format!("a ciphertext of {suite}"), true, || {
+        let ring = given::keyring(suite);
+        let envelope = ring.seal_with_rng(&given::credential(51), &context, &mut given::Drawn);
+        black_box(ends_early(envelope.expect("sealed").ciphertext(), &zeros));
+    });
+    let decrypts = control(&format!("a plaintext of {suite}"), true, || {
+        let opened = given::keyring(suite).open(&sealed, &context).expect("opened");
+        black_box(ends_early(opened.expose_secret(), &zeros));
+    });
+    let encodes = control("a key as text", true, || {
+        black_box(ends_early(&given::master_key(1).to_text().expose_secret()[5..], &zeros));
+    });
+    encrypts && decrypts && encodes
+}
+
+/// What the ciphers and the hash choose their backends by.
+fn processor() -> String {
+    let features = [
+        ("aes", is_x86_feature_detected!("aes")),
+        ("vaes", is_x86_feature_detected!("vaes")),
+        ("pclmulqdq", is_x86_feature_detected!("pclmulqdq")),
+        ("avx2", is_x86_feature_detected!("avx2")),
+        ("sha", is_x86_feature_detected!("sha")),
+    ];
+    features.map(|(name, there)| format!("{}{name}", if there { "" } else { "no " })).join(", ")
+}
+
+fn main() -> ExitCode {
+    if !memcheck::is_watching() {
+        eprintln!("nothing is seen without Valgrind: run.sh runs this under it");
+        return ExitCode::from(2);
+    }
+    if std::env::args().nth(1).as_deref() == Some("named") {
+        keys::named();
+        rows::named();
+        let (named, wrong) = (NAMED.get(), REPORTS.get());
+        println!("named: {named} operations look at each character; {wrong} of them by the secret");
+        return if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
+    println!("processor, as Valgrind has it: {}", processor());
+    let controls = controls();
+    verbs::operations();
+    keys::operations();
+    rows::operations();
+    let caught = controls.iter().filter(|caught| **caught).count();
+    let (operations, reports) = (OPERATIONS.get(), REPORTS.get());
+    println!("operations: {operations}, over both suites and five lengths: {reports} reports");
+    println!("controls: {caught} of {} as expected", controls.len());
+    if reports == 0 && caught == controls.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

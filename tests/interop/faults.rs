@@ -1,0 +1,174 @@
+//! Rows with one thing about them changed. What comes of one is the crate's answer, and nobody
+//! else's: this file only makes them.
+
+use hmac::{Hmac, KeyInit, Mac};
+use sealwax::Envelope;
+use sha2::Sha256;
+
+use crate::outcome::Question;
+use crate::rows::{Form, Key, Row, Seeded};
+
+/// A random row, as it was sealed but for one change.
+pub(crate) fn draw(random: &mut Seeded) -> Question {
+    let row = Row::draw(random);
+    let data_key = random.clone().bytes(32); // What the seal below draws first.
+    let envelope = row.sealed(random);
+    let mut question = Question {
+        envelope: form_of(random, &envelope),
+        keyring: row.keyring.clone(),
+        pairs: row.pairs.clone(),
+    };
+    match random.below(10) {
+        0..4 => question.envelope = damaged(random, &question.envelope),
+        4..7 => question.envelope = rewoven(random, &row, &envelope, &data_key),
+        7 | 8 => question.keyring = of_somebody_else(random, &row),
+        _ => mistaken(random, &mut question.pairs),
+    }
+    question
+}
+
+fn form_of(random: &mut Seeded, envelope: &Envelope) -> Form {
+    if random.once_in(2) {
+        Form::Text(envelope.to_string())
+    } else {
+        Form::Binary(envelope.as_bytes().to_vec())
+    }
+}
+
+/// A change that knows nothing of the format, most often near the front.
+fn damaged(random: &mut Seeded, form: &Form) -> Form {
+    match form {
+        Form::Text(text) => {
+            let mut chars: Vec<char> = text.chars().collect();
+            let at = place(random, chars.len());
+            let other =
+                random.pick(&['A', 'B', '0', '_', '-', '=', ':', ',', '+', '/', ' ', '\n', 'é']);
+            damage(random, &mut chars, at, other);
+            Form::Text(chars.into_iter().collect())
+        }
+        Form::Binary(bytes) => {
+            let mut bytes = bytes.clone();
+            let at = place(random, bytes.len());
+            let other = bytes[at] ^ 1 << random.below(8);
+            damage(random, &mut bytes, at, other);
+            Form::Binary(bytes)
+        }
+    }
+}
+
+fn place(random: &mut Seeded, len: usize) -> usize {
+    let end = if random.once_in(3) { len.min(12) } else { len };
+    random.below(end)
+}
+
+fn damage<T>(random: &mut Seeded, items: &mut Vec<T>, at: usize, other: T) {
+    match random.below(6) {
+        0 => drop(items.remove(at)),
+        1 => items.insert(at, other),
+        2 => items.truncate(at),
+        _ => items[at] = other,
+    }
+}
+
+/// Other wraps, or the same ones otherwise; now and then by somebody who has the data key and
+/// computes a new mac.
+fn rewoven(random: &mut Seeded, row: &Row, envelope: &Envelope, data_key: &[u8]) -> Form {
+    let mut wraps = wraps_of(envelope);
+    let at = random.below(wraps.len());
+    let other = random.below(wraps.len());
+    match random.below(9) {
+        0 => drop(wraps.remove(at)),
+        1 => wraps.push(wraps[at].clone()),
+        2 => wraps.swap(at, other),
+        3 => wraps[at].0 = Key::draw(random).id,
+        4 => wraps[at].1[0] = random.pick(&[0, 1, 2, 3, 4, 0x7f, 0x80, 0xff]),
+        5 => {
+            let len = random.pick(&[0, 1, 2, 5, 29, 76]);
+            wraps[at].1.truncate(len);
+        }
+        6 => wraps[at].1.push(0),
+        // Of another row, under the same keys.
+        7 => wraps[at] = wraps_of(&row.sealed(random)).remove(at),
+        _ => {
+            let byte = random.pick(&[1, 4, 5, 28, 29, 60, 61, 76]);
+            wraps[at].1[byte] ^= 0x10;
+        }
+    }
+    let mut bytes = vec![b'S', b'W', 1, envelope.suite().id(), wraps.len().try_into().unwrap()];
+    for (id, wrapped) in &wraps {
+        bytes.push(id.len().try_into().unwrap());
+        bytes.extend_from_slice(id.as_bytes());
+        bytes.extend_from_slice(&u16::try_from(wrapped.len()).unwrap().to_be_bytes());
+        bytes.extend_from_slice(wrapped);
+    }
+    bytes.extend_from_slice(envelope.commitment());
+    let mac = if random.once_in(2) {
+        *envelope.mac()
+    } else {
+        let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(data_key).unwrap();
+        for part in [b"sw1/mac", bytes.as_slice(), envelope.iv(), envelope.tag()] {
+            mac.update(part);
+        }
+        *mac.finalize().into_bytes().first_chunk().unwrap()
+    };
+    for part in [&mac, envelope.iv().as_slice(), envelope.tag(), envelope.ciphertext()] {
+        bytes.extend_from_slice(part);
+    }
+    match Envelope::from_bytes(&bytes) {
+        Ok(envelope) => form_of(random, &envelope),
+        Err(_) => Form::Binary(bytes),
+    }
+}
+
+fn wraps_of(envelope: &Envelope) -> Vec<(String, Vec<u8>)> {
+    let wraps = envelope.wrapped_keys().map(|wrapped| {
+        (wrapped.key_id().to_string(), [&[wrapped.kind().byte()], wrapped.body()].concat())
+    });
+    wraps.collect()
+}
+
+/// A keyring that knows the row's keys in part, otherwise or not at all, or that was mistyped.
+fn of_somebody_else(random: &mut Seeded, row: &Row) -> String {
+    let stranger = Key::of("stranger", &random.bytes(32));
+    match random.below(5) {
+        0 => row.keyring.replace(&row.keys[random.below(row.keys.len())].text, &stranger.text),
+        1 => format!("primary {} {}", stranger.id, stranger.text),
+        2 => {
+            let mut chars: Vec<char> = row.keyring.chars().collect();
+            let at = random.below(chars.len());
+            let other = random.pick(&['A', '0', '#', ';', '\n', '\r', '\t', '\u{a0}', 'é', '=']);
+            damage(random, &mut chars, at, other);
+            chars.into_iter().collect()
+        }
+        _ => {
+            let mut text = format!("primary {} {}", stranger.id, stranger.text);
+            for key in &row.keys {
+                let material = if random.once_in(4) { &stranger.text } else { &key.text };
+                match random.below(8) {
+                    0 | 1 => text += &format!("\ndisabled {}", key.id),
+                    2 | 3 => text += &format!("\ndestroyed {}", key.id),
+                    4 | 5 => text += &format!("\nretired {} {material}", key.id),
+                    6 => text += &format!("\nescrow {} {material}", key.id),
+                    _ => (),
+                }
+            }
+            text
+        }
+    }
+}
+
+fn mistaken(random: &mut Seeded, pairs: &mut Vec<(String, String)>) {
+    let at = random.below(pairs.len().max(1));
+    match (random.below(6), pairs.get_mut(at)) {
+        (0, _) => pairs.push(("added".to_owned(), String::new())),
+        (1, Some(pair)) => pair.1.push(' '),
+        (2, Some(pair)) => core::mem::swap(&mut pair.0, &mut pair.1),
+        (3, Some(pair)) => {
+            let again = pair.clone();
+            pairs.push(again);
+        }
+        (4, Some(_)) => drop(pairs.remove(at)),
+        // No mistake: the order they are given in does not matter.
+        (_, _) => pairs.reverse(),
+    }
+}

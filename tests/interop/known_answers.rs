@@ -1,0 +1,82 @@
+//! The committed vectors, asked of the programs.
+
+use serde_json::{Value, json};
+
+use crate::language::Language;
+use crate::rows::{Key, unhex};
+
+const VECTORS: &str = include_str!("../vectors/v1.json");
+const REFUSED: &str = include_str!("../vectors/refused.json");
+
+fn list(file: &str, name: &str, expected: usize) -> Vec<Value> {
+    let file: Value = serde_json::from_str(file).unwrap();
+    assert_eq!(file["format"], "sealwax/v1");
+    let list = file[name].as_array().unwrap().clone();
+    assert_eq!(list.len(), expected, "{name}");
+    list
+}
+
+/// The first key as primary, the others as escrows.
+fn keyring_of(keys: &Value) -> String {
+    let mut text = String::new();
+    for (place, key) in keys.as_array().unwrap().iter().enumerate() {
+        let state = if place == 0 { "primary" } else { "escrow" };
+        let key = Key::of(key["id"].as_str().unwrap(), &unhex(key["key"].as_str().unwrap()));
+        text += &format!("{state} {} {}\n", key.id, key.text);
+    }
+    text
+}
+
+/// Each vector sealed to the byte, and both its forms opened; by how many answers.
+pub(crate) fn met(language: &Language) -> usize {
+    let vectors = list(VECTORS, "vectors", 16);
+    let (mut to_seal, mut to_open, mut plaintexts) = (Vec::new(), Vec::new(), Vec::new());
+    for vector in &vectors {
+        let keyring = keyring_of(&vector["master_keys"]);
+        let drawn = [&vector["data_key"], &vector["iv"]].map(|part| part.as_str().unwrap());
+        let question = json!({
+            "suite": vector["suite"],
+            "keyring": keyring,
+            "context": vector["context"],
+            "plaintext": vector["plaintext"],
+            "random": drawn.concat(),
+            "opaque": vector["opaque"],
+        });
+        to_seal.push(question.to_string());
+        for form in ["text", "binary"] {
+            let question = json!({
+                form: vector[form], "keyring": keyring, "context": vector["context"],
+            });
+            to_open.push(question.to_string());
+            plaintexts.push(json!({ "plaintext": vector["plaintext"] }));
+        }
+    }
+    let sealed = language.answers("seal", &to_seal);
+    for (number, (answer, vector)) in sealed.iter().zip(&vectors).enumerate() {
+        let expected = json!({
+            "text": vector["text"],
+            "binary": vector["binary"],
+            "context": vector["context_encoded"],
+        });
+        assert_eq!(*answer, expected, "vector {number}");
+    }
+    assert_eq!(language.answers("open", &to_open), plaintexts);
+    to_seal.len() + to_open.len()
+}
+
+/// Each refused text, with its class; how many.
+pub(crate) fn refused(language: &Language) -> usize {
+    let refused = list(REFUSED, "refused", 140);
+    let questions: Vec<_> = refused
+        .iter()
+        .map(|vector| {
+            let keyring = keyring_of(&vector["keys"]);
+            json!({ "text": vector["text"], "keyring": keyring, "context": vector["context"] })
+                .to_string()
+        })
+        .collect();
+    for (answer, vector) in language.answers("open", &questions).iter().zip(&refused) {
+        assert_eq!(*answer, json!({ "error": vector["class"] }), "{}", vector["name"]);
+    }
+    questions.len()
+}

@@ -1,0 +1,177 @@
+//! Readers and writers in other languages, made from the format page alone, against the crate.
+//!
+//! Rows go both ways, and every reader gives a row the same answer: the same plaintext, or the same
+//! class of error. Where a language is not installed its tests say so and pass, unless
+//! `SEALWAX_REQUIRE_INTEROP` is set. `SEALWAX_INTEROP_ROWS` sets how many rows go each way, and
+//! `SEALWAX_INTEROP_SEED` where they start.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::arithmetic_side_effects,
+    reason = "a test may panic: that is how it fails"
+)]
+
+use std::env;
+
+use sealwax::Envelope;
+use serde_json::{Value, json};
+
+mod edges;
+mod faults;
+mod known_answers;
+mod language;
+mod outcome;
+mod rows;
+
+use language::{Language, NODE, PYTHON};
+use outcome::{Question, tally};
+use rows::{Form, Row, Seeded, hex, unhex};
+
+/// How many rows go each way.
+fn count() -> usize {
+    env::var("SEALWAX_INTEROP_ROWS").map_or(10_000, |rows| rows.parse().unwrap())
+}
+
+fn seeded() -> Seeded {
+    Seeded(env::var("SEALWAX_INTEROP_SEED").map_or(1, |seed| seed.parse().unwrap()))
+}
+
+/// The crate seals, in both suites and for one to four keys; the language opens, from both forms,
+/// with the whole keyring or with one of its keys.
+fn opens(language: &Language) {
+    if !language.is_here() {
+        return;
+    }
+    let mut random = seeded();
+    let (mut lines, mut plaintexts) = (Vec::new(), Vec::new());
+    for number in 0..count() {
+        let row = Row::draw(&mut random);
+        let sealed = row.sealed(&mut random);
+        assert_eq!((sealed.suite(), sealed.key_ids().count()), (row.suite, row.keys.len()));
+        let envelope = if number % 2 == 0 {
+            Form::Text(sealed.to_string())
+        } else {
+            Form::Binary(sealed.as_bytes().to_vec())
+        };
+        let keyring = if random.once_in(2) { row.keyring.clone() } else { row.opener(&mut random) };
+        lines.push(Question { envelope, keyring, pairs: row.pairs }.line());
+        plaintexts.push(row.plaintext);
+    }
+    let answers = language.answers("open", &lines);
+    for (number, (answer, plaintext)) in answers.iter().zip(&plaintexts).enumerate() {
+        assert_eq!(*answer, json!({ "plaintext": hex(plaintext) }), "{}", lines[number]);
+    }
+    println!("{}: {} rows of the crate opened", language.name, answers.len());
+}
+
+/// The language seals; the crate opens both forms, with the whole keyring and with each of its keys.
+fn seals(language: &Language) {
+    if !language.is_here() {
+        return;
+    }
+    let mut random = seeded();
+    let rows: Vec<Row> = (0..count()).map(|_| Row::draw(&mut random)).collect();
+    let lines: Vec<String> = rows.iter().map(Row::to_seal).collect();
+    let answers = language.answers("seal", &lines);
+    let mut opened = 0;
+    for (row, answer) in rows.iter().zip(&answers) {
+        assert!(answer["error"].is_null(), "{answer}: {}", row.to_seal());
+        let context = row.context();
+        let [text, binary, encoded] =
+            ["text", "binary", "context"].map(|field| answer[field].as_str().unwrap());
+        assert_eq!(encoded, hex(context.encoded()), "{:?}", row.pairs);
+
+        let envelope: Envelope = text.parse().unwrap();
+        assert_eq!(envelope.as_bytes(), unhex(binary));
+        assert_eq!(envelope.suite(), row.suite);
+        assert!(row.ring().is_current(&envelope), "not the wraps that the crate makes: {text}");
+        for ring in row.rings() {
+            let secret = ring.open(&envelope, &context).unwrap();
+            assert!(secret.expose_secret() == row.plaintext, "another plaintext: {text}");
+            opened += 1;
+        }
+    }
+    println!("{}: {} rows sealed, and opened by {opened} keyrings", language.name, rows.len());
+    assert!(opened >= 2 * rows.len());
+
+    // A byte more than there may be.
+    let too_long = json!({
+        "suite": "c20p", "keyring": rows[0].keyring, "context": [], "plaintext": "00".repeat(16_777_217),
+    });
+    let answers = language.answers("seal", &[too_long.to_string()]);
+    assert_eq!(answers, [json!({ "error": "too_long" })]);
+}
+
+/// Damaged rows, other keyrings and other contexts get the crate's answer.
+fn agrees_on_faults(language: &Language) {
+    if !language.is_here() {
+        return;
+    }
+    let mut random = seeded();
+    let questions: Vec<Question> = (0..count()).map(|_| faults::draw(&mut random)).collect();
+    let answers = agreed(language, &questions);
+    let tally = tally(&answers);
+    println!("{}: {} faults, with these answers: {tally:?}", language.name, answers.len());
+    // Each class is among them, and so is what is no fault.
+    assert_eq!(tally.len(), 13, "{tally:?}");
+}
+
+fn agrees_on_edges(language: &Language) {
+    if !language.is_here() {
+        return;
+    }
+    let answers = agreed(language, &edges::all());
+    let tally = tally(&answers);
+    println!("{}: {} edges, with these answers: {tally:?}", language.name, answers.len());
+    assert_eq!((answers.len(), tally["opened"]), (194, 30), "{tally:?}");
+}
+
+/// The answers that the language and the crate give alike.
+fn agreed(language: &Language, questions: &[Question]) -> Vec<Value> {
+    let lines: Vec<String> = questions.iter().map(Question::line).collect();
+    let answers = language.answers("open", &lines);
+    for ((question, line), answer) in questions.iter().zip(&lines).zip(&answers) {
+        let shown = line.get(..4_000).unwrap_or(line);
+        assert_eq!(*answer, question.answer(), "{} answers otherwise: {shown}", language.name);
+    }
+    answers
+}
+
+/// Text that is no Unicode cannot be given to the crate; JSON has it, and so have the languages.
+fn refuses_lone_surrogates(language: &Language) {
+    if !language.is_here() {
+        return;
+    }
+    let mut lines = Vec::new();
+    let row = Row::draw(&mut seeded());
+    let text = row.sealed(&mut seeded()).to_string();
+    for pair in [r#"["\ud800","v"]"#, r#"["n","v\udfff"]"#, r#"["\udc00\ud800",""]"#] {
+        let keyring = json!(row.keyring);
+        lines.push(format!(r#"{{"text":"{text}","keyring":{keyring},"context":[{pair}]}}"#));
+    }
+    let refused = json!({ "error": "context" });
+    assert_eq!(language.answers("open", &lines), vec![refused; 3]);
+}
+
+fn meets_the_vectors(language: &Language) {
+    if !language.is_here() {
+        return;
+    }
+    let met = known_answers::met(language);
+    let refused = known_answers::refused(language);
+    println!("{}: {met} known answers, {refused} refused texts", language.name);
+    assert_eq!((met, refused), (16 * 3, 140));
+}
+
+/// Every test above, once for each language.
+macro_rules! tests {
+    ($($test:ident),*) => {
+        mod node { $(#[test] fn $test() { crate::$test(&crate::NODE); })* }
+        mod python { $(#[test] fn $test() { crate::$test(&crate::PYTHON); })* }
+    };
+}
+
+tests!(opens, seals, agrees_on_faults, agrees_on_edges, refuses_lone_surrogates, meets_the_vectors);

@@ -1,0 +1,72 @@
+//! What the crate answers to a question that the programs are asked.
+
+use std::collections::BTreeMap;
+
+use sealwax::{EncryptionContext, Envelope, FormatError, Keyring, OpenError};
+use serde_json::{Value, json};
+
+use crate::rows::{Form, hex};
+
+pub(crate) struct Question {
+    pub(crate) envelope: Form,
+    pub(crate) keyring: String,
+    pub(crate) pairs: Vec<(String, String)>,
+}
+
+impl Question {
+    /// As `open` is asked.
+    pub(crate) fn line(&self) -> String {
+        let (form, envelope) = match &self.envelope {
+            Form::Text(text) => ("text", text.clone()),
+            Form::Binary(bytes) => ("binary", hex(bytes)),
+        };
+        json!({ form: envelope, "keyring": self.keyring, "context": self.pairs }).to_string()
+    }
+
+    /// The crate's answer, in the words of the programs.
+    pub(crate) fn answer(&self) -> Value {
+        match self.open() {
+            Ok(plaintext) => json!({ "plaintext": plaintext }),
+            Err(class) => json!({ "error": class }),
+        }
+    }
+
+    fn open(&self) -> Result<String, &'static str> {
+        let keyring: Keyring = self.keyring.parse().map_err(|_| "keyring")?;
+        let pairs = self.pairs.iter().map(|(name, value)| (name, value));
+        let context = EncryptionContext::new(pairs).map_err(|_| "context")?;
+        let parsed = match &self.envelope {
+            Form::Text(text) => text.parse(),
+            Form::Binary(bytes) => Envelope::from_bytes(bytes),
+        };
+        let envelope = parsed.map_err(|error| match error {
+            FormatError::NewerVersion { .. } => "newer_version",
+            _ => "format",
+        })?;
+        let secret = keyring.open(&envelope, &context).map_err(|error| class(&error))?;
+        Ok(hex(secret.expose_secret()))
+    }
+}
+
+fn class(error: &OpenError) -> &'static str {
+    match error {
+        OpenError::UnknownKey { .. } => "unknown_key",
+        OpenError::KeyDisabled { .. } => "key_disabled",
+        OpenError::KeyDestroyed { .. } => "key_destroyed",
+        OpenError::WrongKeyMaterial { .. } => "wrong_key_material",
+        OpenError::WrapAltered { .. } => "wrap_altered",
+        OpenError::EnvelopeAltered => "envelope_altered",
+        OpenError::ContextMismatch => "context_mismatch",
+        OpenError::PayloadAltered => "payload_altered",
+        other => panic!("not one that a local key gives: {other}"),
+    }
+}
+
+/// How often each answer was given: `opened`, or the class of an error.
+pub(crate) fn tally(answers: &[Value]) -> BTreeMap<&str, usize> {
+    let mut tally = BTreeMap::new();
+    for answer in answers {
+        *tally.entry(answer["error"].as_str().unwrap_or("opened")).or_default() += 1;
+    }
+    tally
+}

@@ -1,0 +1,56 @@
+//! A test of the search: what is left on purpose, in each place where something can be left.
+
+use std::cell::UnsafeCell;
+use std::hint::black_box;
+
+use residue::pipe::role;
+use sealwax::Suite;
+
+use crate::given::{Lent, bytes, master_key, secret};
+use crate::step;
+
+struct Place(UnsafeCell<[u8; 32]>);
+
+// SAFETY: the probe has one thread.
+unsafe impl Sync for Place {}
+
+static PLACE: Place = Place(UnsafeCell::new([0; 32]));
+
+/// A copy at the low end of a large frame.
+#[inline(never)]
+fn leave_on_stack(left: &[u8]) {
+    let mut frame = [0; 8192];
+    frame.iter_mut().zip(left).for_each(|(place, byte)| *place = *byte);
+    black_box(&mut frame);
+}
+
+pub fn steps() {
+    step("canary: nothing is left", Suite::Aes256Gcm, 32, &mut || drop(secret(32)));
+    on_the_heap();
+    step("canary: left on the stack", Suite::Aes256Gcm, 32, &mut || {
+        let lent = Lent::new(role::PLAINTEXT, 0, 32);
+        leave_on_stack(&lent);
+    });
+    step("canary: left in a static", Suite::Aes256Gcm, 32, &mut || {
+        let lent = Lent::new(role::PLAINTEXT, 0, 32);
+        // SAFETY: the probe has one thread.
+        let place = unsafe { &mut *PLACE.0.get() };
+        place.copy_from_slice(&lent);
+        black_box(place);
+    });
+    step("canary: and wiped there", Suite::Aes256Gcm, 32, &mut || {
+        // SAFETY: the probe has one thread.
+        unsafe { (*PLACE.0.get()).fill(0) };
+        drop(secret(32));
+    });
+    // A key that lives is found in every form that it is held in.
+    step("canary: a master key that lives", Suite::Aes256Gcm, 0, &mut || {
+        std::mem::forget(master_key(0));
+    });
+}
+
+pub fn on_the_heap() {
+    step("canary: left on the heap", Suite::Aes256Gcm, 32, &mut || {
+        drop(black_box(bytes(role::PLAINTEXT, 0, 32)));
+    });
+}

@@ -1,0 +1,156 @@
+//! What the search hands over, and what is made of it.
+
+use std::ops::Deref;
+
+use rand_core::{TryCryptoRng, TryRng};
+use residue::pipe::{self, role};
+use sealwax::{DataKey, EncryptionContext, KeyId, Keyring, MasterKey, Secret, Suite};
+
+/// Asks for bytes of a role; answers how many there are.
+fn ask(role: u8, number: u8, size: usize) -> usize {
+    pipe::write(&pipe::message(pipe::GIVE, role, number, size));
+    let mut len = [0; 4];
+    pipe::read(&mut len);
+    u32::from_le_bytes(len).try_into().unwrap_or_default()
+}
+
+/// Bytes in a buffer of exactly their size, for the library to take over.
+pub fn bytes(role: u8, number: u8, size: usize) -> Vec<u8> {
+    let mut buffer = vec![0; ask(role, number, size)];
+    pipe::read(&mut buffer);
+    buffer
+}
+
+/// Text, of the same kind.
+pub fn text(role: u8, number: u8, size: usize) -> String {
+    String::from_utf8(bytes(role, number, size)).expect("the search sends text for it")
+}
+
+/// What the probe lends to the library: a caller wipes what it keeps itself.
+pub struct Lent(Vec<u8>);
+
+impl Lent {
+    pub fn new(role: u8, number: u8, size: usize) -> Self {
+        Self(bytes(role, number, size))
+    }
+
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("the search sends text for it")
+    }
+}
+
+impl Deref for Lent {
+    type Target = Vec<u8>;
+
+    fn deref(&self) -> &Vec<u8> {
+        &self.0
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        for byte in &mut self.0 {
+            // SAFETY: a byte of our own. Not by zeroize, which a control switches off.
+            unsafe { std::ptr::from_mut(byte).write_volatile(0) };
+        }
+    }
+}
+
+/// Draws what the search hands over, straight into the library's buffer; or nothing.
+pub enum Rng {
+    Of(u8, u8),
+    Fails,
+    RepeatsAByte,
+}
+
+/// A seal's 44 bytes.
+pub const DRAWN: Rng = Rng::Of(role::DRAWN, 0);
+/// A row's iv.
+pub const IV: Rng = Rng::Of(role::IV, 0);
+
+#[derive(Debug)]
+pub struct Failed;
+
+impl std::fmt::Display for Failed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("no randomness")
+    }
+}
+
+impl std::error::Error for Failed {}
+
+impl TryRng for Rng {
+    type Error = Failed;
+
+    fn try_next_u32(&mut self) -> Result<u32, Failed> {
+        Ok(0)
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Failed> {
+        Ok(0)
+    }
+
+    fn try_fill_bytes(&mut self, buffer: &mut [u8]) -> Result<(), Failed> {
+        match self {
+            Self::Of(role, number) => {
+                assert_eq!(ask(*role, *number, buffer.len()), buffer.len());
+                pipe::read(buffer);
+                Ok(())
+            }
+            // A source that fails half-way leaves what it has written.
+            Self::Fails => {
+                let (half, _) = buffer.split_at_mut(buffer.len() / 2);
+                assert_eq!(ask(role::DATA_KEY, 0, half.len()), half.len());
+                pipe::read(half);
+                Err(Failed)
+            }
+            Self::RepeatsAByte => {
+                buffer.fill(0x77);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl TryCryptoRng for Rng {}
+
+pub fn id(id: &str) -> KeyId {
+    id.parse().expect("a key id")
+}
+
+pub fn master_key(number: u8) -> MasterKey {
+    MasterKey::from_bytes(&mut bytes(role::MASTER_KEY, number, 32)).expect("32 random bytes")
+}
+
+pub fn data_key(number: u8) -> DataKey {
+    DataKey::from_bytes(&mut bytes(role::DATA_KEY, number, 32)).expect("32 random bytes")
+}
+
+/// Prod seals, and dr is its escrow.
+pub fn keyring(suite: Suite) -> Keyring {
+    Keyring::new(id("prod"), master_key(0))
+        .with_escrow(id("dr"), master_key(1))
+        .expect("two ids")
+        .with_suite(suite)
+}
+
+/// The one after a rotation.
+pub fn next_keyring(suite: Suite) -> Keyring {
+    Keyring::new(id("next"), master_key(2))
+        .with_retired(id("prod"), master_key(0))
+        .expect("two ids")
+        .with_suite(suite)
+}
+
+pub fn secret(size: usize) -> Secret {
+    Secret::from(bytes(role::PLAINTEXT, 0, size))
+}
+
+pub fn context() -> EncryptionContext {
+    EncryptionContext::new([("tenant", "acme"), ("row", "1")]).expect("two pairs")
+}
+
+/// Everything that an error says.
+pub fn says(error: &dyn std::error::Error) {
+    std::hint::black_box(format!("{error} {error:?} {:?}", error.source()));
+}

@@ -1,0 +1,292 @@
+//! Seal, verify, open, rewrap; in one call and in two phases; and each of their refusals.
+
+use std::hint::black_box;
+
+use residue::pipe::role;
+use sealwax::{
+    DataKey, EncryptionContext, Envelope, Keyring, OpenError, RewrapError, SealError, Secret,
+    Suite, WrapKind, WrappedKey, sealing,
+};
+
+use crate::given::{
+    DRAWN, IV, Rng, bytes, context, data_key, id, keyring, master_key, next_keyring, says, secret,
+};
+use crate::waiting::{Failing, Manner, Remote};
+use crate::{SOME, SUITES, step};
+
+pub fn sealed(suite: Suite, size: usize) -> Envelope {
+    keyring(suite).seal_with_rng(&secret(size), &context(), &mut { DRAWN }).expect("sealed")
+}
+
+/// The same envelope with one byte changed, counted from its end.
+fn altered(envelope: &Envelope, from_end: usize) -> Envelope {
+    let mut bytes = Vec::from(envelope.clone());
+    let at = bytes.len() - from_end;
+    bytes[at] ^= 1;
+    bytes.try_into().expect("the layout is as it was")
+}
+
+pub fn steps(sizes: &[usize]) {
+    for suite in SUITES {
+        for &size in sizes {
+            of_size(suite, size);
+            two_phases(suite, size);
+        }
+        seal_refused(suite);
+        for size in [0, SOME, 4096] {
+            open_refused(suite, size);
+            rewrap_refused(suite, size);
+        }
+    }
+}
+
+fn of_size(suite: Suite, size: usize) {
+    step("seal", suite, size, &mut || drop(black_box(sealed(suite, size))));
+    step("seal", suite, size, &mut || {
+        drop(black_box(keyring(suite).seal(&secret(size), &context()).expect("sealed")));
+    });
+    step("open", suite, size, &mut || {
+        let opened = keyring(suite).open(&sealed(suite, size), &context()).expect("opened");
+        assert_eq!(black_box(opened).len(), size);
+    });
+    // A keyring that has been moved, cloned and sent to a thread's place in the heap.
+    step("open", suite, size, &mut || {
+        let ring = Box::new(next_keyring(suite).clone());
+        drop(black_box(ring.open(&sealed(suite, size), &context()).expect("opened")));
+    });
+    step("verify", suite, size, &mut || {
+        keyring(suite).verify(&sealed(suite, size)).expect("verified");
+    });
+    step("rewrap", suite, size, &mut || {
+        let rewrapped = next_keyring(suite).rewrap(&sealed(suite, size)).expect("rewrapped");
+        drop(black_box(rewrapped.expect("another primary")));
+    });
+    step("rewrap", suite, size, &mut || {
+        assert!(keyring(suite).rewrap(&sealed(suite, size)).expect("current").is_none());
+    });
+    step("open refused", suite, size, &mut || {
+        let envelope = sealed(suite, size);
+        let error = keyring(suite).open(&envelope, &EncryptionContext::empty()).expect_err("moved");
+        assert!(matches!(error, OpenError::ContextMismatch));
+        says(&error);
+    });
+    if size > 0 {
+        step("open refused", suite, size, &mut || {
+            let envelope = altered(&sealed(suite, size), 1);
+            let error = keyring(suite).open(&envelope, &context()).expect_err("altered");
+            assert!(matches!(error, OpenError::PayloadAltered));
+            says(&error);
+        });
+    }
+}
+
+/// Two-phase callers wrap in ways of their own: here with a master key, by hand.
+fn wrapped(draft: &sealing::Draft) -> Vec<WrappedKey> {
+    let (prod, dr) = (id("prod"), id("dr"));
+    let wrap = |number: u8, id: &sealwax::KeyId| {
+        let request =
+            sealwax::WrapRequest::new(id, draft.suite(), draft.commitment(), draft.data_key());
+        let master = master_key(number);
+        let answer = sealwax::MasterKeyProvider::wrap_key(&master, request).into_now();
+        let body = answer.expect("now").expect("a wrap");
+        WrappedKey::new(id.clone(), WrapKind::Local, &body).expect("76 bytes")
+    };
+    vec![wrap(0, &prod), wrap(1, &dr)]
+}
+
+fn prepared(suite: Suite, size: usize) -> sealing::Draft {
+    sealing::prepare_with_rng(&secret(size), &context(), suite, &mut { DRAWN }).expect("prepared")
+}
+
+fn two_phases(suite: Suite, size: usize) {
+    step("prepare", suite, size, &mut || {
+        black_box(format!("{:?}", prepared(suite, size)));
+        drop(black_box(sealing::prepare(&secret(size), &context(), suite).expect("prepared")));
+    });
+    step("prepare with a data key", suite, size, &mut || {
+        let (data_key, secret, iv) = (data_key(0), secret(size), &mut { IV });
+        let draft =
+            sealing::prepare_with_data_key_and_rng(data_key, &secret, &context(), suite, iv)
+                .expect("prepared");
+        let wraps = wrapped(&draft);
+        drop(black_box(draft.finish(wraps).expect("an envelope")));
+    });
+    step("prepare with a data key", suite, size, &mut || {
+        let (data_key, secret) = (data_key(0), secret(size));
+        drop(black_box(sealing::prepare_with_data_key(data_key, &secret, &context(), suite)));
+    });
+    step("prepare and finish", suite, size, &mut || {
+        let draft = prepared(suite, size);
+        let wraps = wrapped(&draft);
+        let envelope = draft.finish(wraps).expect("an envelope");
+        drop(black_box(keyring(suite).open(&envelope, &context()).expect("opened")));
+    });
+    step("open_with and verify_with", suite, size, &mut || {
+        let (envelope, data_key) = (sealed(suite, size), data_key(0));
+        envelope.verify_with(&data_key).expect("verified");
+        drop(black_box(envelope.open_with(&data_key, &context()).expect("opened")));
+    });
+    step("rewrapped", suite, size, &mut || {
+        let draft = prepared(suite, size);
+        let (envelope, wraps) = (sealed(suite, size), wrapped(&draft));
+        drop(black_box(envelope.rewrapped(draft.data_key(), wraps).expect("rewrapped")));
+    });
+    step("two phases refused", suite, size, &mut || {
+        let (envelope, wrong) = (sealed(suite, size), data_key(1));
+        says(&envelope.verify_with(&wrong).expect_err("another key"));
+        says(&envelope.open_with(&wrong, &context()).expect_err("another key"));
+        says(&envelope.rewrapped(&wrong, envelope.wrapped_keys().collect()).expect_err("same"));
+        says(&envelope.rewrapped(&data_key(0), Vec::new()).expect_err("no wraps"));
+        says(&prepared(suite, size).finish(Vec::new()).expect_err("no wraps"));
+    });
+    step("two phases refused", suite, size, &mut || {
+        let elsewhere = EncryptionContext::empty();
+        let (envelope, data_key) = (sealed(suite, size), data_key(0));
+        says(&envelope.open_with(&data_key, &elsewhere).expect_err("moved"));
+        if size > 0 {
+            says(&altered(&envelope, 1).open_with(&data_key, &context()).expect_err("altered"));
+        }
+    });
+}
+
+fn seal_refused(suite: Suite) {
+    let name = "seal refused";
+    for rng in [|| Rng::Fails, || Rng::RepeatsAByte] {
+        step(name, suite, SOME, &mut || {
+            let (ring, secret) = (keyring(suite), secret(SOME));
+            let error = ring.seal_with_rng(&secret, &context(), &mut rng()).expect_err("random");
+            assert!(matches!(error, SealError::Random));
+            says(&error);
+            let error = sealing::prepare_with_rng(&secret, &context(), suite, &mut rng());
+            says(&error.expect_err("random"));
+            let answer = ring.seal_async_with_rng(&secret, &context(), &mut rng());
+            says(&answer.into_now().expect("now").expect_err("random"));
+        });
+    }
+    step(name, suite, SOME, &mut || {
+        let (data_key, rng) = (data_key(0), &mut Rng::Fails);
+        let secret = secret(SOME);
+        let draft =
+            sealing::prepare_with_data_key_and_rng(data_key, &secret, &context(), suite, rng);
+        says(&draft.expect_err("random"));
+    });
+    step(name, suite, SOME, &mut || {
+        // A remote escrow, asked by a verb that does not wait; and a provider that fails.
+        let remote = Remote::new(master_key(1), 1, Manner::Well);
+        let ring = Keyring::new(id("prod"), master_key(0)).with_suite(suite);
+        let ring = ring.with_escrow(id("dr"), remote).expect("two ids");
+        let error = ring.seal_with_rng(&secret(SOME), &context(), &mut { DRAWN });
+        assert!(matches!(error, Err(SealError::WouldBlock { .. })));
+        let ring = Keyring::new(id("prod"), Failing(master_key(0))).with_suite(suite);
+        let error = ring.seal_with_rng(&secret(SOME), &context(), &mut { DRAWN });
+        says(&error.expect_err("fails"));
+    });
+    let too_long = 16 * 1024 * 1024 + 1;
+    step(name, suite, SOME, &mut || {
+        let mut long = Vec::with_capacity(too_long);
+        long.extend_from_slice(&crate::given::Lent::new(role::PLAINTEXT, 0, SOME));
+        long.resize(too_long, 0);
+        let secret = Secret::from(long);
+        let error = keyring(suite).seal_with_rng(&secret, &context(), &mut { DRAWN });
+        assert!(matches!(error, Err(SealError::TooLong)));
+    });
+}
+
+fn open_refused(suite: Suite, size: usize) {
+    type Is = fn(&OpenError) -> bool;
+    let step = |ring: fn(Suite) -> Keyring, from_end: usize, is: Is| {
+        step("open refused", suite, size, &mut || {
+            let mut envelope = sealed(suite, size);
+            if from_end > 0 {
+                envelope = altered(&envelope, size + from_end);
+            }
+            let ring = ring(suite);
+            let error = ring.open(&envelope, &context()).expect_err("refused");
+            assert!(is(&error), "{error:?}");
+            says(&error);
+            says(&ring.verify(&envelope).expect_err("refused"));
+        });
+    };
+    // tag 16, iv 12, mac 16, commitment 32; before it the escrow's wrap, which ends in its tag.
+    step(keyring, 16, |error| matches!(error, OpenError::EnvelopeAltered));
+    step(keyring, 16 + 12 + 16, |error| matches!(error, OpenError::EnvelopeAltered));
+    let escrow_alone = |suite| Keyring::new(id("dr"), master_key(1)).with_suite(suite);
+    step(escrow_alone, 16 + 12 + 16 + 32 + 1, |error| {
+        matches!(error, OpenError::WrapAltered { .. })
+    });
+    let other = |_| Keyring::new(id("prod"), master_key(3));
+    step(other, 0, |error| matches!(error, OpenError::WrongKeyMaterial { .. }));
+    let unknown = |_| Keyring::new(id("old"), master_key(3));
+    step(unknown, 0, |error| matches!(error, OpenError::UnknownKey { .. }));
+    let disabled = |_| unknown_with(|ring| ring.with_disabled(id("prod")));
+    step(disabled, 0, |error| matches!(error, OpenError::KeyDisabled { .. }));
+    let destroyed = |_| unknown_with(|ring| ring.with_destroyed(id("dr")));
+    step(destroyed, 0, |error| matches!(error, OpenError::KeyDestroyed { .. }));
+    let failing = |_| Keyring::new(id("prod"), Failing(master_key(0)));
+    step(failing, 0, |error| matches!(error, OpenError::Provider { .. }));
+    // A remote key, where the envelope has a wrap of one in memory.
+    let remote = |_| Keyring::new(id("prod"), Remote::new(master_key(0), 1, Manner::Well));
+    step(remote, 0, |error| matches!(error, OpenError::WrapAltered { .. }));
+}
+
+fn unknown_with(with: impl FnOnce(Keyring) -> Result<Keyring, sealwax::KeyringError>) -> Keyring {
+    with(Keyring::new(id("old"), master_key(3))).expect("two ids")
+}
+
+fn rewrap_refused(suite: Suite, size: usize) {
+    let name = "rewrap refused";
+    step(name, suite, size, &mut || {
+        let envelope = altered(&sealed(suite, size), size + 1);
+        let error = next_keyring(suite).rewrap(&envelope).expect_err("altered");
+        assert!(matches!(error, RewrapError::EnvelopeAltered));
+        says(&error);
+    });
+    step(name, suite, size, &mut || {
+        let ring = Keyring::new(id("next"), Failing(master_key(2))).with_suite(suite);
+        let ring = ring.with_retired(id("prod"), master_key(0)).expect("two ids");
+        says(&ring.rewrap(&sealed(suite, size)).expect_err("fails"));
+        let ring = Keyring::new(id("next"), master_key(2)).with_suite(suite);
+        says(&ring.rewrap(&sealed(suite, size)).expect_err("unknown"));
+    });
+    step(name, suite, size, &mut || {
+        // A provider that unwraps something else than it wrapped.
+        let ring = Keyring::new(id("next"), Liar(master_key(2))).with_suite(suite);
+        let ring = ring.with_retired(id("prod"), master_key(0)).expect("two ids");
+        let error = ring.rewrap(&sealed(suite, size)).expect_err("lies");
+        assert!(matches!(error, RewrapError::Unverified { .. }));
+        says(&error);
+    });
+}
+
+/// Unwraps another data key than it wrapped.
+struct Liar(sealwax::MasterKey);
+
+impl sealwax::MasterKeyProvider for Liar {
+    fn wrap_key<'a>(
+        &'a self,
+        request: sealwax::WrapRequest<'a>,
+    ) -> sealwax::Answer<'a, Result<Vec<u8>, sealwax::ProviderError>> {
+        self.0.wrap_key(request)
+    }
+
+    fn unwrap_key<'a>(
+        &'a self,
+        _: sealwax::UnwrapRequest<'a>,
+    ) -> sealwax::Answer<'a, Result<DataKey, sealwax::ProviderError>> {
+        let mut other = bytes(role::DATA_KEY, 1, 32);
+        sealwax::Answer::now(DataKey::from_bytes(&mut other).map_err(Into::into))
+    }
+}
+
+/// Every length up to a page, one after the other.
+pub fn sweep() {
+    for suite in SUITES {
+        for size in 0..=4096 {
+            step("every length", suite, size, &mut || {
+                let (ring, context) = (next_keyring(suite), context());
+                let envelope = ring.seal_with_rng(&secret(size), &context, &mut { DRAWN });
+                drop(black_box(ring.open(&envelope.expect("sealed"), &context).expect("opened")));
+            });
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! The verbs that wait: over keys in memory and remote ones, polled to the end, and dropped before.
+
+use std::future::poll_fn;
+use std::hint::black_box;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use residue::pipe::role;
+use sealwax::{
+    Answer, DataKey, Keyring, MasterKey, MasterKeyProvider, ProviderError, ProviderErrorKind,
+    Suite, UnwrapRequest, WrapRequest,
+};
+
+use crate::given::{DRAWN, bytes, context, data_key, id, master_key, secret};
+use crate::verbs::sealed;
+use crate::{SOME, SUITES, step};
+
+/// A master key behind a network: each trip takes some polls.
+pub struct Remote {
+    key: MasterKey,
+    trip: usize,
+    manner: Manner,
+}
+
+/// How a remote key answers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    Well,
+    WithAnotherDataKey,
+    NotAtAll,
+}
+
+impl Remote {
+    pub fn new(key: MasterKey, trip: usize, manner: Manner) -> Self {
+        Self { key, trip, manner }
+    }
+
+    async fn network_trip(&self) {
+        let mut left = self.trip;
+        poll_fn(|_| {
+            left = left.saturating_sub(1);
+            if left == 0 { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
+    /// What a client of a service does at its worst.
+    fn panics(&self) {
+        if self.manner == Manner::NotAtAll {
+            resume_unwind(Box::new(()));
+        }
+    }
+}
+
+impl MasterKeyProvider for Remote {
+    fn wrap_key<'a>(
+        &'a self,
+        request: WrapRequest<'a>,
+    ) -> Answer<'a, Result<Vec<u8>, ProviderError>> {
+        Answer::later(async move {
+            self.network_trip().await;
+            let wrapped = self.key.wrap_key(request).await;
+            self.panics();
+            self.network_trip().await;
+            wrapped
+        })
+    }
+
+    fn unwrap_key<'a>(
+        &'a self,
+        request: UnwrapRequest<'a>,
+    ) -> Answer<'a, Result<DataKey, ProviderError>> {
+        Answer::later(async move {
+            self.network_trip().await;
+            let mut data_key = self.key.unwrap_key(request).await?;
+            if self.manner == Manner::WithAnotherDataKey {
+                data_key = DataKey::from_bytes(&mut bytes(role::DATA_KEY, 1, 32))?;
+            }
+            self.network_trip().await;
+            self.panics();
+            Ok(data_key)
+        })
+    }
+}
+
+/// A provider that refuses.
+pub struct Failing(pub MasterKey);
+
+impl MasterKeyProvider for Failing {
+    fn wrap_key<'a>(&'a self, _: WrapRequest<'a>) -> Answer<'a, Result<Vec<u8>, ProviderError>> {
+        black_box(&self.0);
+        Answer::now(Err(ProviderErrorKind::Throttled.into()))
+    }
+
+    fn unwrap_key<'a>(
+        &'a self,
+        _: UnwrapRequest<'a>,
+    ) -> Answer<'a, Result<DataKey, ProviderError>> {
+        Answer::now(Err(ProviderErrorKind::Throttled.into()))
+    }
+
+    fn kind(&self) -> sealwax::WrapKind {
+        sealwax::WrapKind::Local
+    }
+}
+
+/// Polls so often, then drops; whether it was ready by then. This is the executor.
+fn polled<T>(future: impl Future<Output = T>, times: usize) -> bool {
+    let mut future = pin!(future);
+    let mut context = Context::from_waker(Waker::noop());
+    (0..times).any(|_| future.as_mut().poll(&mut context).is_ready())
+}
+
+/// More polls than any verb here takes.
+const TO_THE_END: usize = 32;
+
+pub fn steps() {
+    let ways = [
+        None,
+        Some((1, Manner::Well)),
+        Some((2, Manner::Well)),
+        Some((2, Manner::WithAnotherDataKey)),
+        Some((1, Manner::NotAtAll)),
+        Some((2, Manner::NotAtAll)),
+    ];
+    for suite in SUITES {
+        for way in ways {
+            verbs(suite, way);
+        }
+        step("answer dropped", suite, 0, &mut || {
+            drop(black_box(Answer::now(data_key(0))));
+            let mut answer = Answer::now(data_key(0)).map(|key| [key.duplicate(), key]);
+            assert!(polled(&mut answer, 1) && !polled(answer, 1));
+            drop(black_box(Answer::later(async { data_key(0) })));
+            assert!(Answer::now(data_key(0)).into_now().is_some());
+        });
+    }
+}
+
+/// A master key in memory, or a remote one.
+type Way = Option<(usize, Manner)>;
+
+/// The keyring that seals, where `next` is none; and the one after a rotation.
+fn ring(suite: Suite, way: Way, next: Option<MasterKey>) -> Keyring {
+    let (prod, key) = (id("prod"), master_key(0));
+    let ring = match (next, way) {
+        (None, None) => Ok(Keyring::new(prod, key)),
+        (None, Some((trip, manner))) => Ok(Keyring::new(prod, Remote::new(key, trip, manner))),
+        (Some(next), None) => Keyring::new(id("next"), next).with_retired(prod, key),
+        (Some(next), Some((trip, manner))) => {
+            Keyring::new(id("next"), next).with_retired(prod, Remote::new(key, trip, manner))
+        }
+    };
+    ring.expect("two ids").with_suite(suite)
+}
+
+fn verbs(suite: Suite, way: Way) {
+    type Verb = fn(Suite, Way, &sealwax::Envelope, usize) -> bool;
+    let all: [(&'static str, Verb); 4] = [
+        ("seal, waiting", |suite, way, _, polls| {
+            let ring = ring(suite, way, None);
+            // The future holds neither secret nor context: they are gone before it is polled.
+            let sealing = {
+                let (secret, context) = (secret(SOME), context());
+                ring.seal_async_with_rng(&secret, &context, &mut { DRAWN })
+            };
+            polled(sealing, polls)
+        }),
+        ("open, waiting", |suite, way, envelope, polls| {
+            let (ring, context) = (ring(suite, way, None), context());
+            polled(ring.open_async(envelope, &context), polls)
+        }),
+        ("verify, waiting", |suite, way, envelope, polls| {
+            polled(ring(suite, way, None).verify_async(envelope), polls)
+        }),
+        ("rewrap, waiting", |suite, way, envelope, polls| {
+            polled(ring(suite, way, Some(master_key(2))).rewrap_async(envelope), polls)
+        }),
+    ];
+    for (name, verb) in all {
+        // Dropped before the first poll, then after each, until there is nothing to wait for.
+        for polls in 0..=TO_THE_END {
+            let mut ended = false;
+            step(name, suite, SOME, &mut || {
+                let envelope = if way.is_none() { sealed(suite, SOME) } else { remotely(suite) };
+                let run = || verb(suite, way, &envelope, polls);
+                ended = catch_unwind(AssertUnwindSafe(run)).unwrap_or(true);
+            });
+            if ended {
+                break;
+            }
+            assert!(polls < TO_THE_END, "{name} comes to no end");
+        }
+    }
+}
+
+/// Wrapped by a remote key, so that it is one that is asked to unwrap.
+fn remotely(suite: Suite) -> sealwax::Envelope {
+    let ring = ring(suite, Some((1, Manner::Well)), None);
+    let (secret, context) = (secret(SOME), context());
+    // One that draws of the system's randomness is dropped unpolled.
+    drop(ring.seal_async(&secret, &context));
+    let mut sealing = ring.seal_async_with_rng(&secret, &context, &mut { DRAWN });
+    let mut task = Context::from_waker(Waker::noop());
+    for _ in 0..TO_THE_END {
+        if let Poll::Ready(sealed) = std::pin::Pin::new(&mut sealing).poll(&mut task) {
+            return sealed.expect("sealed");
+        }
+    }
+    panic!("a seal comes to no end");
+}

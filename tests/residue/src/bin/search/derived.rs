@@ -1,0 +1,341 @@
+//! What the library makes of a key, made once more: texts, states of HMAC, expanded keys,
+//! keystreams.
+//!
+//! Each in the form in which it lies in memory. That the forms are right is what the control without
+//! wiping shows: it finds each of them.
+
+use aes::Block;
+use aes_gcm::AesGcm;
+use aes_gcm::aead::consts::{U12, U16};
+use aes_gcm::aead::{AeadInOut, KeyInit};
+use aes_gcm::aes::Aes256;
+use aes_gcm::aes::cipher::BlockCipherEncrypt;
+use chacha20::ChaCha20;
+use chacha20::cipher::{KeyIvInit, StreamCipher};
+use hkdf::Hkdf;
+use polyval::Polyval;
+use polyval::universal_hash::UniversalHash;
+use sha2::block_api::compress256;
+use sha2::{Digest, Sha256};
+
+use super::windows::Windows;
+
+const KEY: &str = "key";
+const TEXT: &str = "key's text";
+/// A key as the words that SHA-256 takes it in.
+const WORDS: &str = "key as words";
+const PADDED: &str = "hmac's padded key";
+const STATE: &str = "hmac's state";
+const DERIVED: &str = "derived key";
+const ROUND_KEYS: &str = "aes round keys";
+const GHASH: &str = "ghash key";
+const KEYSTREAM: &str = "keystream";
+const POLY: &str = "poly1305 key";
+
+/// A kind for each form: the control asks for all of them.
+pub const KINDS: [&str; 12] = [
+    "plaintext",
+    KEY,
+    TEXT,
+    WORDS,
+    PADDED,
+    STATE,
+    DERIVED,
+    ROUND_KEYS,
+    GHASH,
+    KEYSTREAM,
+    POLY,
+    "passphrase",
+];
+/// More of a keystream than any buffer holds.
+const MOST: usize = 4096;
+
+pub fn hex(bytes: &[u8]) -> Vec<u8> {
+    bytes.iter().flat_map(|byte| format!("{byte:02x}").into_bytes()).collect()
+}
+
+pub fn base64(bytes: &[u8], standard: bool) -> Vec<u8> {
+    let alphabet = |value: u8| match value {
+        0..26 => b'A' + value,
+        26..52 => b'a' + value - 26,
+        52..62 => b'0' + value - 52,
+        62 => {
+            if standard {
+                b'+'
+            } else {
+                b'-'
+            }
+        }
+        _ => {
+            if standard {
+                b'/'
+            } else {
+                b'_'
+            }
+        }
+    };
+    let mut text = Vec::new();
+    for group in bytes.chunks(3) {
+        let mut three = [0; 4];
+        three[1..=group.len()].copy_from_slice(group);
+        let bits = u32::from_be_bytes(three);
+        for i in 0..=group.len() {
+            let [.., value] = (bits >> (18 - 6 * i)).to_be_bytes();
+            text.push(alphabet(value & 63));
+        }
+        if standard {
+            text.extend(std::iter::repeat_n(b'=', 3 - group.len()));
+        }
+    }
+    text
+}
+
+/// The length that stands before bytes in postcard.
+pub fn varint(mut len: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    loop {
+        let [low, ..] = len.to_le_bytes();
+        len >>= 7;
+        if len == 0 {
+            bytes.push(low & 0x7f);
+            return bytes;
+        }
+        bytes.push(low | 0x80);
+    }
+}
+
+pub fn master_text(key: &[u8]) -> Vec<u8> {
+    let checksum = Sha256::new().chain_update(b"sw1/key").chain_update(key).finalize();
+    [b"swk1_".as_slice(), &base64(&[key, &checksum[..4]].concat(), false)].concat()
+}
+
+/// A key as bytes, as hex and base64, and as words of a hash's block, at any offset in it.
+pub fn key(key: &[u8], windows: &mut Windows) {
+    windows.add(KEY, key);
+    windows.add(TEXT, &hex(key));
+    windows.add(TEXT, &base64(key, true));
+    windows.add(TEXT, &base64(key, false));
+    words(key, windows);
+}
+
+fn words(key: &[u8], windows: &mut Windows) {
+    for offset in 0..4.min(key.len()) {
+        windows.add(WORDS, &swapped(&key[offset..]));
+    }
+}
+
+/// The whole words of big-endian bytes, as they lie in memory here.
+fn swapped(bytes: &[u8]) -> Vec<u8> {
+    bytes.chunks_exact(4).flat_map(|word| word.iter().rev().copied()).collect()
+}
+
+/// HMAC's key blocks, and the states that it keeps instead of the key.
+pub fn hmac_key(key: &[u8], windows: &mut Windows) {
+    const START: [u32; 8] = [
+        0x6a09_e667,
+        0xbb67_ae85,
+        0x3c6e_f372,
+        0xa54f_f53a,
+        0x510e_527f,
+        0x9b05_688c,
+        0x1f83_d9ab,
+        0x5be0_cd19,
+    ];
+    for pad in [0x36, 0x5c] {
+        let mut block = [pad; 64];
+        block.iter_mut().zip(key).for_each(|(place, byte)| *place ^= byte);
+        windows.add(PADDED, &block[..key.len()]);
+        windows.add(PADDED, &swapped(&block[..key.len()]));
+        let mut state = START;
+        compress256(&mut state, &[block]);
+        windows.add(STATE, &state.map(u32::to_le_bytes).concat());
+        windows.add(STATE, &state.map(u32::to_be_bytes).concat());
+        // As the SHA instructions hold it: ABEF and CDGH, the first word on top.
+        let [a, b, c, d, e, f, g, h] = state.map(u32::to_le_bytes);
+        windows.add(STATE, &[f, e, b, a].concat());
+        windows.add(STATE, &[h, g, d, c].concat());
+    }
+}
+
+fn sha256(parts: &[&[u8]]) -> Vec<u8> {
+    parts.iter().fold(Sha256::new(), |hash, part| hash.chain_update(part)).finalize().to_vec()
+}
+
+fn expand(prk: &[u8], info: &[&[u8]], len: usize) -> Vec<u8> {
+    let mut okm = vec![0; len];
+    let prk = Hkdf::<Sha256>::from_prk(prk).expect("32 bytes");
+    prk.expand_multi_info(info, &mut okm).expect("a short output");
+    okm
+}
+
+/// HKDF-Extract, which is HMAC under the salt, over the key material.
+fn extract(salt: &[u8], key_material: &[u8], windows: &mut Windows) -> Vec<u8> {
+    let (prk, _) = Hkdf::<Sha256>::extract(Some(salt), key_material);
+    key(&prk, windows);
+    hmac_key(&prk, windows);
+    prk.to_vec()
+}
+
+pub fn payload_keys(data_key: &[u8], suite: u8, iv: &[u8], context: &[u8]) -> (Vec<u8>, Vec<u8>) {
+    let okm = expand(data_key, &[b"sw1/data", &[suite], iv, &sha256(&[context])], 64);
+    (okm[..32].to_vec(), okm[32..].to_vec())
+}
+
+pub fn bind(suite: u8, id: &str, commitment: &[u8]) -> Vec<u8> {
+    let len = id.len().try_into().unwrap_or_default();
+    [&[1, suite, len], id.as_bytes(), commitment].concat()
+}
+
+/// The key of a wrap, and its nonce.
+pub fn wrapping_key(master: &[u8], suite: u8, bind: &[u8], data_key: &[u8]) -> (Vec<u8>, Vec<u8>) {
+    let salt = expand(master, &[b"sw1/salt", bind, data_key], 24);
+    (expand(master, &[b"sw1/wrap", &[suite], &salt], 32), salt[12..].to_vec())
+}
+
+/// The key and the iv of n8n's rows under a data key.
+pub fn n8n_key(data_key: &[u8], salt: &[u8], windows: &mut Windows) -> (Vec<u8>, Vec<u8>) {
+    let prk = extract(salt, data_key, windows);
+    let okm = expand(&prk, &[b"n8n-encryption-v1"], 44);
+    (okm[..32].to_vec(), okm[32..].to_vec())
+}
+
+/// The keys that are made of a passphrase: its hash, and LiteLLM's.
+pub fn passphrase_keys(text: &[u8]) -> [Vec<u8>; 2] {
+    let (_, prk) = Hkdf::<Sha256>::extract(Some(&[]), text);
+    let mut key = vec![0; 32];
+    prk.expand(b"litellm-at-rest-v3", &mut key).expect("a short output");
+    [sha256(&[text]), key]
+}
+
+pub fn passphrase(text: &[u8], windows: &mut Windows) {
+    windows.add("passphrase", text);
+    words(text, windows);
+    extract(&[], text, windows);
+    passphrase_keys(text).iter().for_each(|hashed| key(hashed, windows));
+}
+
+/// The key of an AEAD, and what it is expanded to.
+pub fn aead_key(suite: u8, key: &[u8], iv: &[u8], size: usize, windows: &mut Windows) {
+    windows.add(DERIVED, key);
+    words(key, windows);
+    let len = size.min(MOST).next_multiple_of(64);
+    match (suite, iv.len()) {
+        (1, 12) => aes_gcm::<U12>(key, iv, len, windows),
+        (1, _) => aes_gcm::<U16>(key, iv, len, windows),
+        _ => chacha20_poly1305(key, iv, len, windows),
+    }
+}
+
+fn aes_gcm<N: aes_gcm::aead::array::ArraySize>(
+    key: &[u8],
+    iv: &[u8],
+    len: usize,
+    windows: &mut Windows,
+) where
+    AesGcm<Aes256, N>: AeadInOut + KeyInit,
+    AesGcm<Aes256, N>: aes_gcm::aead::AeadCore<NonceSize = N, TagSize = U16>,
+{
+    let round_keys = aes256_round_keys(key);
+    // The first two are the key itself.
+    windows.add(ROUND_KEYS, &round_keys[2..].concat());
+    // Those that decrypt, which the library never does with AES; its cipher makes them all the same.
+    let inverse = round_keys[1..14].iter().map(|round_key| {
+        let mut block = Block::from(*round_key);
+        aes::hazmat::inv_mix_columns(&mut block);
+        <[u8; 16]>::from(block)
+    });
+    windows.add(ROUND_KEYS, &inverse.collect::<Vec<_>>().concat());
+
+    let mut h = Block::default();
+    Aes256::new(key.try_into().expect("32 bytes")).encrypt_block(&mut h);
+    windows.add(GHASH, &h);
+    let h = mul_x(h.into_iter().rev().collect::<Vec<_>>().try_into().expect("16 bytes"));
+    // The powers, each the one before times the first.
+    let mut power = h;
+    for _ in 0..8 {
+        windows.add(GHASH, &power);
+        let mut next = Polyval::new(&h.into());
+        next.update(&[power.into()]);
+        power = next.finalize().into();
+    }
+
+    // Zeros encrypt to the keystream, and nothing has what masks the tag as its tag.
+    let cipher = AesGcm::<Aes256, N>::new(key.try_into().expect("32 bytes"));
+    let nonce = iv.try_into().expect("an iv of this length");
+    let mut stream = vec![0; len];
+    let encrypted = cipher.encrypt_inout_detached(&nonce, &[], stream.as_mut_slice().into());
+    encrypted.expect("a short text");
+    windows.add(KEYSTREAM, &stream);
+    // Over nothing, and there it is the tag, and public.
+    if len > 0 {
+        let mask = cipher.encrypt_inout_detached(&nonce, &[], (&mut [][..]).into());
+        windows.add(KEYSTREAM, &mask.expect("no text"));
+    }
+}
+
+/// ByteReverse(H) times x, as GHASH becomes POLYVAL (RFC 8452, appendix A).
+fn mul_x(reversed: [u8; 16]) -> [u8; 16] {
+    let value = u128::from_le_bytes(reversed);
+    let reduced = if value >> 127 == 1 { (0xc2 << 120) | 1 } else { 0 };
+    ((value << 1) ^ reduced).to_le_bytes()
+}
+
+/// FIPS 197 §5.2.
+fn aes256_round_keys(key: &[u8]) -> [[u8; 16]; 15] {
+    let sbox = sbox();
+    let substituted = |word: [u8; 4]| word.map(|byte| sbox[usize::from(byte)]);
+    let mut words: Vec<[u8; 4]> = key.chunks_exact(4).map(|w| [w[0], w[1], w[2], w[3]]).collect();
+    let mut round_constant = 1;
+    for i in 8..60 {
+        let [a, b, c, d] = words[i - 1];
+        let changed = match i % 8 {
+            0 => {
+                let [a, b, c, d] = substituted([b, c, d, a]);
+                let changed = [a ^ round_constant, b, c, d];
+                round_constant <<= 1;
+                changed
+            }
+            4 => substituted([a, b, c, d]),
+            _ => [a, b, c, d],
+        };
+        let earlier = words[i - 8];
+        words.push(std::array::from_fn(|j| changed[j] ^ earlier[j]));
+    }
+    std::array::from_fn(|round| std::array::from_fn(|i| words[round * 4 + i / 4][i % 4]))
+}
+
+/// The S-box, out of the inverses in GF(2^8) (FIPS 197 §5.1.1).
+fn sbox() -> [u8; 256] {
+    let mut sbox = [0x63; 256];
+    let (mut p, mut q) = (1_u8, 1_u8);
+    loop {
+        // p runs through all elements but zero, and q is its inverse: times three, over three.
+        p ^= (p << 1) ^ if p & 0x80 == 0 { 0 } else { 0x1b };
+        q ^= q << 1;
+        q ^= q << 2;
+        q ^= q << 4;
+        q ^= if q & 0x80 == 0 { 0 } else { 0x09 };
+        let affine = (1..5).fold(q, |sum, turn| sum ^ q.rotate_left(turn));
+        sbox[usize::from(p)] = affine ^ 0x63;
+        if p == 1 {
+            return sbox;
+        }
+    }
+}
+
+fn chacha20_poly1305(key: &[u8], iv: &[u8], len: usize, windows: &mut Windows) {
+    let mut stream = vec![0; 64 + len];
+    ChaCha20::new_from_slices(key, iv).expect("32 and 12 bytes").apply_keystream(&mut stream);
+    windows.add(KEYSTREAM, &stream[64..]);
+    // The rest of the first block is thrown away: it is of no use to anybody.
+    let (r, s) = (&stream[..16], &stream[16..32]);
+    windows.add(POLY, &[r, s].concat());
+    let clamped = u128::from_le_bytes(r.try_into().expect("16 bytes"))
+        & 0x0fff_fffc_0fff_fffc_0fff_fffc_0fff_ffff;
+    windows.add(POLY, &clamped.to_le_bytes());
+    // In limbs of 26 bits.
+    let limbs: Vec<u8> = (0..5)
+        .flat_map(|i| u32::try_from(clamped >> (26 * i) & 0x03ff_ffff).unwrap_or(0).to_le_bytes())
+        .collect();
+    windows.add(POLY, &limbs);
+}

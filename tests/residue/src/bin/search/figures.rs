@@ -1,0 +1,184 @@
+//! What was found, counted; and what must have been found.
+
+use std::collections::BTreeMap;
+
+use super::windows::Found;
+
+/// A step of the probe.
+#[derive(Debug)]
+pub struct Ended {
+    pub name: String,
+    pub suite: u8,
+    pub size: usize,
+}
+
+/// What was looked at under one name.
+#[derive(Default)]
+struct Operation {
+    steps: usize,
+    fragments: usize,
+    bytes: usize,
+    in_registers: usize,
+}
+
+#[derive(Default)]
+pub struct Figures {
+    operations: BTreeMap<String, Operation>,
+    kinds: BTreeMap<&'static str, usize>,
+    /// Of which secret, after what, and where: how often, and how deep below the stack pointer.
+    places: BTreeMap<String, (usize, u64)>,
+    sizes: [usize; 2],
+    registers_refused: bool,
+    pub searched: usize,
+}
+
+/// Fewer operations or steps than this, and the probe has lost some.
+const OPERATIONS: usize = 45;
+const STEPS: usize = 9_900;
+/// What the canaries leave: 32 bytes each. The key that lives is there as a key and as two states.
+const CANARIES: [(&str, usize); 6] = [
+    ("canary: nothing is left", 0),
+    ("canary: left on the heap", 32),
+    ("canary: left on the stack", 32),
+    ("canary: left in a static", 32),
+    ("canary: and wiped there", 0),
+    ("canary: a master key that lives", 96),
+];
+/// Lines of what was found that are shown.
+const SHOWN: usize = 24;
+
+fn is_canary(name: &str) -> bool {
+    name.starts_with("canary")
+}
+
+/// What others leave: a format's own buffer. Known, and counted apart.
+fn is_named(name: &str) -> bool {
+    name.starts_with("named")
+}
+
+impl Figures {
+    pub fn steps(&self) -> usize {
+        self.operations.values().map(|operation| operation.steps).sum()
+    }
+
+    pub fn count(
+        &mut self,
+        ended: &Ended,
+        place: &str,
+        found: &[Found],
+        depth: impl Fn(&Found) -> Option<u64>,
+    ) {
+        let operation = self.operations.entry(ended.name.clone()).or_default();
+        for fragment in found {
+            operation.fragments += 1;
+            operation.bytes += fragment.len;
+            if is_canary(&ended.name) || is_named(&ended.name) {
+                continue;
+            }
+            *self.kinds.entry(fragment.kind).or_default() += 1;
+            let what =
+                format!("{}, suite {}: {} in {place}", ended.name, ended.suite, fragment.kind);
+            let (times, deepest) = self.places.entry(what).or_default();
+            *times += 1;
+            if place == "[stack]" {
+                *deepest = depth(fragment).unwrap_or_default().max(*deepest);
+            }
+        }
+    }
+
+    /// Ends a step: whether a fragment was in the registers, if they could be read.
+    pub fn count_registers(&mut self, ended: &Ended, found: Option<bool>) {
+        self.registers_refused |= found.is_none();
+        let operation = self.operations.entry(ended.name.clone()).or_default();
+        operation.steps += 1;
+        operation.in_registers += usize::from(found == Some(true));
+        self.sizes = [self.sizes[0].min(ended.size), self.sizes[1].max(ended.size)];
+    }
+
+    /// The operations, without canaries and what is named.
+    fn own(&self) -> impl Iterator<Item = (&String, &Operation)> {
+        self.operations.iter().filter(|(name, _)| !is_canary(name) && !is_named(name))
+    }
+
+    fn sum(&self, of: impl Fn(&Operation) -> usize) -> usize {
+        self.own().map(|(_, operation)| of(operation)).sum()
+    }
+
+    /// The figures of the probe as it is; answers what is wrong.
+    pub fn report(&self) -> Vec<String> {
+        let (operations, steps) = (self.own().count(), self.sum(|operation| operation.steps));
+        let (fragments, bytes) = (self.sum(|o| o.fragments), self.sum(|o| o.bytes));
+        let [least, most] = self.sizes;
+        let mebibytes = self.searched >> 20;
+        println!(
+            "steps: {steps} of {operations} operations, two suites, {least} to {most} bytes; \
+             {mebibytes} MiB searched"
+        );
+        println!("left: {fragments} fragments, {bytes} bytes");
+        for (name, operation) in self.operations.iter().filter(|(name, _)| is_named(name)) {
+            println!("{name}: {} bytes, not ours to wipe", operation.bytes);
+        }
+        if self.registers_refused {
+            println!("left out: the registers, which the kernel does not let a parent read here");
+        } else {
+            let registers = self.sum(|operation| operation.in_registers);
+            println!(
+                "named: after {registers} steps a vector register holds a fragment; \
+                 no safe code clears one"
+            );
+        }
+        let mut wrong = Vec::new();
+        let mut canaries = 0;
+        for (name, expected) in CANARIES {
+            let found = self.operations.get(name).map(|operation| operation.bytes);
+            if found == Some(expected) {
+                canaries += 1;
+            } else {
+                wrong.push(format!("{name}: {found:?} bytes, and {expected} are left"));
+            }
+        }
+        println!("canaries: {canaries} of {} as they were left", CANARIES.len());
+        if fragments > 0 {
+            wrong.push(format!("{fragments} fragments are left, {}", self.of_kinds()));
+            wrong.extend(self.places());
+        }
+        if operations < OPERATIONS || steps < STEPS {
+            wrong.push(format!("the probe did {steps} steps of {operations} operations only"));
+        }
+        wrong
+    }
+
+    fn of_kinds(&self) -> String {
+        let counts: Vec<_> = self.kinds.iter().map(|(kind, n)| format!("{kind} {n}")).collect();
+        format!("of {} kinds: {}", counts.len(), counts.join(", "))
+    }
+
+    fn places(&self) -> impl Iterator<Item = String> {
+        self.places.iter().take(SHOWN).map(|(what, (times, deepest))| match deepest {
+            0 => format!("  {times} × {what}"),
+            _ => format!("  {times} × {what}, up to {deepest} bytes below the caller"),
+        })
+    }
+
+    /// The figures of the probe that wipes nothing; answers what it did not find.
+    pub fn report_control(&self, kinds: &[&str]) -> Vec<String> {
+        let found = self.sum(|operation| operation.fragments);
+        let empty: Vec<_> = self.own().filter(|(_, operation)| operation.fragments == 0).collect();
+        let operations = self.own().count();
+        println!(
+            "without wiping: {found} fragments, after {} of {operations} operations",
+            operations - empty.len()
+        );
+        println!("  {}", self.of_kinds());
+        let mut wrong: Vec<_> = empty
+            .iter()
+            .map(|(name, _)| format!("{name}: nothing is found where nothing is wiped"))
+            .collect();
+        let missing = kinds.iter().filter(|kind| !self.kinds.contains_key(**kind));
+        wrong.extend(missing.map(|kind| format!("no {kind} is found where nothing is wiped")));
+        if operations < OPERATIONS {
+            wrong.push(format!("the control did {operations} operations only"));
+        }
+        wrong
+    }
+}

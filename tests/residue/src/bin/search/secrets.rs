@@ -1,0 +1,208 @@
+//! The secrets of a step: made for the probe, and what the library makes of them, made once more.
+
+use std::collections::BTreeMap;
+
+use residue::pipe::role;
+
+use super::derived;
+use super::windows::Windows;
+
+/// As `src/docs/format.md` has them; the probe's ids and contexts.
+const IDS: [&str; 4] = ["prod", "dr", "next", "old"];
+const CONTEXT: &[u8] = b"\x00\x02\x00\x03row\x00\x011\x00\x06tenant\x00\x04acme";
+const ELSEWHERE: &[u8] = b"\x00\x00";
+
+pub struct Secrets {
+    step: u64,
+    /// What the probe has been given in this step, by role and number.
+    given: BTreeMap<(u8, u8), Vec<u8>>,
+}
+
+impl Secrets {
+    pub fn new() -> Self {
+        Self { step: 0, given: BTreeMap::new() }
+    }
+
+    /// Other secrets from here on.
+    pub fn next_step(&mut self) {
+        self.step += 1;
+        self.given.clear();
+    }
+
+    /// What the probe is given. A role and a number stand for the same bytes all through a step.
+    pub fn give(&mut self, role: u8, number: u8, size: usize) -> Vec<u8> {
+        let bytes = self.make(role, number, size);
+        self.given.insert((role, number), bytes.clone());
+        bytes
+    }
+
+    fn make(&mut self, role: u8, number: u8, size: usize) -> Vec<u8> {
+        match role {
+            role::PLAINTEXT => self.printable(role, number, size),
+            role::PASSPHRASE => self.printable(role, number, 40),
+            // Where fewer bytes are asked for, the start of it.
+            role::DATA_KEY => self.random(role, number, if size == 0 { 32 } else { size }),
+            role::IV if size == 0 => self.random(role, number, 12),
+            role::IV | role::SALT | role::MASTER_KEY => self.random(role, number, size.max(12)),
+            role::ROW_KEY => self.random(role, 0, 32),
+            role::DRAWN => {
+                [self.random(role::DATA_KEY, 0, 32), self.random(role::IV, 0, 12)].concat()
+            }
+            role::MASTER_TEXT => self.master_text(number, false),
+            role::MISTYPED_TEXT => self.master_text(number, true),
+            role::KEYRING_TEXT => self.keyring_text(number),
+            role::ROW_KEY_HEX => {
+                let hex = derived::hex(&self.give(role::ROW_KEY, 0, 32));
+                if number == 1 { hex.to_ascii_uppercase() } else { hex }
+            }
+            role::ROW_KEY_BASE64 => derived::base64(&self.give(role::ROW_KEY, 0, 32), true),
+            role::JSON => {
+                let plaintext = self.give(role::PLAINTEXT, 0, size);
+                let escaped: &[u8] = if number == 1 { b"\\n" } else { b"" };
+                [b"\"", escaped, &plaintext, b"\""].concat()
+            }
+            role::POSTCARD => {
+                let plaintext = self.give(role::PLAINTEXT, 0, size);
+                [derived::varint(size), plaintext].concat()
+            }
+            other => panic!("the probe asks for {other}"),
+        }
+    }
+
+    fn master_key(&mut self, number: u8) -> Vec<u8> {
+        let key = self.random(role::MASTER_KEY, number, 32);
+        self.given.insert((role::MASTER_KEY, number), key.clone());
+        key
+    }
+
+    fn master_text(&mut self, number: u8, mistyped: bool) -> Vec<u8> {
+        let key = self.master_key(number);
+        let mut text = derived::master_text(&key);
+        if mistyped {
+            let last = text.last_mut().expect("53 characters");
+            *last = if *last == b'A' { b'B' } else { b'A' };
+        }
+        text
+    }
+
+    fn keyring_text(&mut self, shape: u8) -> Vec<u8> {
+        let mut line = |state: &str, id: &str, number, mistyped| {
+            let key = String::from_utf8(self.master_text(number, mistyped)).expect("text");
+            format!("{state} {id} {key}\n")
+        };
+        let first = if shape == 5 { "retired" } else { "primary" };
+        let last = match shape {
+            2 => line("retried", "old", 3, false),
+            3 => line("retired", "PROD", 3, false),
+            4 => line("primary", "old", 3, false),
+            _ => line("retired", "old", 3, false),
+        };
+        let lines = [
+            line(first, "prod", 0, false),
+            line("escrow", "dr", 1, false),
+            "destroyed lost\n".to_owned(),
+            line("disabled", "gone", 2, shape == 1),
+            last,
+        ];
+        lines.concat().into_bytes()
+    }
+
+    /// Bytes of a step, a role and a number; nothing in them repeats.
+    fn random(&self, role: u8, number: u8, len: usize) -> Vec<u8> {
+        let mut state = self.step << 16 | u64::from(role) << 8 | u64::from(number);
+        // Far from the others, whatever the role.
+        state = split_mix(&mut state);
+        (0..len).map(|_| split_mix(&mut state).to_le_bytes()[7]).collect()
+    }
+
+    /// Text of 92 characters, which JSON takes as they stand.
+    fn printable(&self, role: u8, number: u8, len: usize) -> Vec<u8> {
+        let printable = |byte: u8| match byte % 92 + b'!' {
+            b'"' => b'}',
+            b'\\' => b'~',
+            other => other,
+        };
+        self.random(role, number, len).into_iter().map(printable).collect()
+    }
+
+    /// Everything of the step that must not be left.
+    pub fn windows(&self, suite: u8, windows: &mut Windows) {
+        for ((role, _), bytes) in &self.given {
+            match *role {
+                role::PLAINTEXT | role::JSON | role::POSTCARD => windows.add("plaintext", bytes),
+                role::PASSPHRASE => derived::passphrase(bytes, windows),
+                role::MASTER_TEXT | role::MISTYPED_TEXT | role::KEYRING_TEXT => {
+                    let keys = bytes.split(|byte| b" \n".contains(byte));
+                    keys.filter(|word| word.len() == 53).for_each(|text| {
+                        // Without `swk1_`, which is no secret.
+                        windows.add("key's text", &text[5..]);
+                    });
+                }
+                role::ROW_KEY_HEX | role::ROW_KEY_BASE64 => windows.add("key's text", bytes),
+                role::MASTER_KEY => {
+                    derived::key(bytes, windows);
+                    derived::hmac_key(bytes, windows);
+                    windows.add("key's text", &derived::master_text(bytes)[5..]);
+                }
+                role::DATA_KEY | role::DRAWN => {
+                    derived::key(&bytes[..bytes.len().min(32)], windows);
+                    if bytes.len() >= 32 {
+                        derived::hmac_key(&bytes[..32], windows);
+                    }
+                }
+                role::ROW_KEY => derived::key(bytes, windows),
+                _ => (),
+            }
+        }
+        self.envelope_windows(suite, windows);
+        self.row_windows(windows);
+    }
+
+    /// What an envelope's keys are expanded to.
+    fn envelope_windows(&self, suite: u8, windows: &mut Windows) {
+        let given = |role, number| self.given.get(&(role, number));
+        let drawn = given(role::DRAWN, 0).map(|drawn| drawn.split_at(32));
+        let by_hand = given(role::DATA_KEY, 0).zip(given(role::IV, 0));
+        let by_hand = by_hand.map(|(key, iv)| (key.as_slice(), iv.as_slice()));
+        let Some((data_key, iv)) = drawn.or(by_hand).filter(|(key, _)| key.len() == 32) else {
+            return;
+        };
+        let size = given(role::PLAINTEXT, 0).map_or(0, Vec::len);
+        for context in [ELSEWHERE, CONTEXT] {
+            let (key, commitment) = derived::payload_keys(data_key, suite, iv, context);
+            derived::aead_key(suite, &key, iv, size, windows);
+            for (number, id) in (0..).zip(IDS) {
+                if let Some(master) = given(role::MASTER_KEY, number) {
+                    let bind = derived::bind(suite, id, &commitment);
+                    let (key, nonce) = derived::wrapping_key(master, suite, &bind, data_key);
+                    derived::aead_key(suite, &key, &nonce, 32, windows);
+                }
+            }
+        }
+    }
+
+    /// What the keys of rows are expanded to.
+    fn row_windows(&self, windows: &mut Windows) {
+        let given = |role| self.given.get(&(role, 0));
+        let size = given(role::PLAINTEXT).map_or(64, Vec::len);
+        let hashed = given(role::PASSPHRASE).map(|text| derived::passphrase_keys(text));
+        let keys = given(role::ROW_KEY).cloned().into_iter().chain(hashed.into_iter().flatten());
+        for key in keys {
+            if let Some(iv) = given(role::IV) {
+                derived::aead_key(1, &key, iv, size, windows);
+            }
+            if let Some(salt) = given(role::SALT) {
+                let (key, iv) = derived::n8n_key(&key, salt, windows);
+                derived::aead_key(1, &key, &iv, size, windows);
+            }
+        }
+    }
+}
+
+/// splitmix64: from one state to the next, and what is drawn there.
+fn split_mix(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mixed = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}

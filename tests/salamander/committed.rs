@@ -1,0 +1,196 @@
+//! The same ciphertexts in envelopes, arranged in every way: each reads one way at most.
+
+use std::collections::BTreeSet;
+
+use sealwax::{DataKey, EncryptionContext, Envelope, Keyring, Suite};
+
+use crate::forgery::Pair;
+use crate::page::{
+    Parts, SUITES, bind, check_value, cipher, derive, drawn, ring, sha256, wrap, wrap_key,
+};
+
+fn context(row: &str) -> EncryptionContext {
+    EncryptionContext::new([("tenant", "acme"), ("row", row)]).unwrap()
+}
+
+/// One way to read an envelope: by this data key, in this context.
+#[derive(Clone)]
+struct Reading {
+    data_key: [u8; 32],
+    context: EncryptionContext,
+}
+
+impl Reading {
+    fn new(data_key: &str, row: &str) -> Self {
+        Self { data_key: drawn(data_key), context: context(row) }
+    }
+}
+
+/// What was tried, and what came of it.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Count {
+    envelopes: usize,
+    attempts: usize,
+    opened: usize,
+}
+
+/// Opens an envelope with every keyring and every data key in every context, and counts. Whatever
+/// opens it reads the same.
+fn read_everywhere(
+    envelope: &Envelope,
+    rings: &[Keyring],
+    readings: &[Reading; 2],
+    count: &mut Count,
+) {
+    let mut plaintexts = BTreeSet::new();
+    let mut places = BTreeSet::new();
+    let mut tried = |context: &EncryptionContext, opened: Result<sealwax::Secret, _>| {
+        count.attempts += 1;
+        let Ok(secret) = opened.map_err(|_: sealwax::OpenError| ()) else { return };
+        count.opened += 1;
+        plaintexts.insert(secret.expose_secret().to_vec());
+        places.insert(context.encoded().to_vec());
+    };
+    let contexts = [&readings[0].context, &readings[1].context];
+    for context in if contexts[0] == contexts[1] { &contexts[..1] } else { &contexts } {
+        for ring in rings {
+            tried(context, ring.open(envelope, context));
+        }
+        for reading in readings {
+            let data_key = DataKey::from_bytes(&mut reading.data_key.clone()).unwrap();
+            tried(context, envelope.open_with(&data_key, context));
+        }
+    }
+    count.envelopes += 1;
+    assert!(plaintexts.len() <= 1, "an envelope with {} plaintexts", plaintexts.len());
+    assert!(places.len() <= 1, "an envelope of {} contexts", places.len());
+}
+
+/// Every envelope around a ciphertext that decrypts under the keys of both readings: each of two
+/// wraps holds either data key and is bound to either commitment, in either order, under either
+/// commitment and with a mac by either data key.
+fn arrange(suite: Suite, readings: &[Reading; 2], count: &mut Count) {
+    let iv = drawn("iv");
+    let derived = [0, 1].map(|of| {
+        let Reading { data_key, context } = &readings[of];
+        derive(data_key, suite, &iv, context)
+    });
+    let keys = [&derived[0].0, &derived[1].0];
+    let pair = Pair { cipher: cipher(suite), keys, iv: &iv, associated_data: &[] };
+    let mut ciphertext = drawn::<51>("ciphertext").to_vec();
+    let tag = pair.reconcile(&mut ciphertext);
+    let plaintexts = pair.readings(&ciphertext, &tag).map(Option::unwrap);
+    assert_ne!(plaintexts[0], plaintexts[1], "no salamander");
+
+    let masters = [("a", drawn("master a")), ("b", drawn("master b"))];
+    let [a, b] = [0, 1].map(|of| (masters[of].0, &masters[of].1));
+    let rings = [ring(&[a]), ring(&[b]), ring(&[a, b]), ring(&[b, a])];
+    // A bit for each choice.
+    for choices in 0_usize..1 << 7 {
+        let choice = |bit: usize| choices >> bit & 1;
+        let wrap_of = |of: usize| {
+            let (id, master) = masters[of];
+            let (_, commitment) = &derived[choice(of)];
+            let data_key = &readings[choice(2 + of)].data_key;
+            (id, wrap(&master, id, suite, commitment, data_key))
+        };
+        let first = choice(4);
+        let parts = Parts {
+            suite,
+            wraps: vec![wrap_of(first), wrap_of(1 - first)],
+            commitment: derived[choice(5)].1,
+            mac: [0; 16],
+            iv,
+            tag,
+            ciphertext: ciphertext.clone(),
+        };
+        let envelope = parts.with_mac_under(&readings[choice(6)].data_key).envelope();
+        read_everywhere(&envelope, &rings, readings, count);
+    }
+}
+
+fn arranged(one: (&str, &str), other: (&str, &str)) -> Count {
+    let mut count = Count::default();
+    for suite in SUITES {
+        let readings = [one, other].map(|(data_key, row)| Reading::new(data_key, row));
+        arrange(suite, &readings, &mut count);
+    }
+    count
+}
+
+/// Opened are those whose commitment and mac are by one data key: by that data key, 64 times; by
+/// the keyrings with a wrap that holds it and is bound to its commitment, 16 and 16 times by one
+/// key, 28 and 28 times by two.
+#[test]
+fn an_envelope_of_two_data_keys_opens_by_one_at_most() {
+    let count = arranged(("one", "1"), ("other", "1"));
+    println!("two data keys: {count:?}");
+    assert_eq!(count, Count { envelopes: 256, attempts: 256 * 6, opened: 2 * 152 });
+}
+
+#[test]
+fn an_envelope_of_two_contexts_opens_in_one_at_most() {
+    let count = arranged(("one", "1"), ("one", "2"));
+    println!("two contexts: {count:?}");
+    assert_eq!(count, Count { envelopes: 256, attempts: 256 * 12, opened: 2 * 576 });
+}
+
+#[test]
+fn an_envelope_of_two_data_keys_and_two_contexts_opens_in_one_way_at_most() {
+    let count = arranged(("one", "1"), ("other", "2"));
+    println!("two data keys and two contexts: {count:?}");
+    assert_eq!(count, Count { envelopes: 256, attempts: 256 * 12, opened: 2 * 152 });
+}
+
+/// The other place for a salamander: one wrap that holds two data keys, for two services that know
+/// its key id by master keys with one check value. Either service takes it for its own; neither
+/// opens it. Which data keys are in it follows from the whole wrap, which is bound to a commitment
+/// beforehand, so that it is the commitment to neither.
+#[test]
+fn a_wrap_of_two_data_keys_opens_nothing() {
+    // The first two numbers of which the check values are equal.
+    let masters = [15_906, 61_477].map(|n| sha256(&[format!("master key {n}").as_bytes()]));
+    assert_eq!(check_value(&masters[0]), check_value(&masters[1]));
+    let rings = masters.map(|master| ring(&[("a", &master)]));
+    let (context, iv, salt) = (context("1"), drawn("iv"), drawn::<24>("salt"));
+    let (mut attempts, mut verified) = (0, 0);
+    for suite in SUITES {
+        let cipher = cipher(suite);
+        let bound_to = drawn("a commitment to nothing");
+        let keys = masters.map(|master| wrap_key(&master, suite, &salt));
+        let pair = Pair {
+            cipher,
+            keys: keys.each_ref(),
+            iv: &salt[12..],
+            associated_data: &bind(suite, "a", &bound_to),
+        };
+        let mut sealed = drawn::<32>("sealed");
+        let tag = pair.reconcile(&mut sealed);
+        let data_keys: [[u8; 32]; 2] =
+            pair.readings(&sealed, &tag).map(|key| key.unwrap().try_into().unwrap());
+        assert_ne!(data_keys[0], data_keys[1], "no salamander");
+        let wrapped = [&[1], check_value(&masters[0]).as_slice(), &salt, &sealed, &tag].concat();
+
+        let derived = data_keys.map(|data_key| derive(&data_key, suite, &iv, &context));
+        let keys = [&derived[0].0, &derived[1].0];
+        let pair = Pair { cipher, keys, iv: &iv, associated_data: &[] };
+        let mut ciphertext = drawn::<51>("ciphertext").to_vec();
+        let tag = pair.reconcile(&mut ciphertext);
+        for commitment in [bound_to, derived[0].1, derived[1].1] {
+            for data_key in &data_keys {
+                let wraps = vec![("a", wrapped.clone())];
+                let (mac, ciphertext) = ([0; 16], ciphertext.clone());
+                let parts = Parts { suite, wraps, commitment, mac, iv, tag, ciphertext };
+                let envelope = parts.with_mac_under(data_key).envelope();
+                for ring in &rings {
+                    attempts += 1;
+                    verified += usize::from(ring.verify(&envelope).is_ok());
+                    assert!(ring.open(&envelope, &context).is_err(), "{suite}");
+                }
+            }
+        }
+    }
+    // Under the commitment it is bound to, each service verifies the mac by its own data key: the
+    // wrap did hold both.
+    assert_eq!((attempts, verified), (24, 4));
+}

@@ -1,0 +1,213 @@
+//! A data key that leaked: of one row, while the master keys and all other data keys did not.
+//!
+//! Its thief reads that row, and writes it: any plaintext, in the row's own context and under its
+//! own iv, because the wraps are bound to the commitment, and the commitment to iv and context. A
+//! rewrap keeps the data key, and so does not end it; sealing the credential anew does. No other
+//! row reads otherwise, and this one reads nowhere else.
+//!
+//! All of that is for a wrap that is bound. Where a provider binds nothing, nothing stands between a
+//! known data key with its wrap and another commitment: its thief writes rows of any context.
+
+use sealwax::{Answer, DataKey, EncryptionContext, Keyring, OpenError, Secret};
+use sealwax::{MasterKeyProvider, ProviderError, UnwrapRequest, WrapRequest};
+
+use crate::ciphers::Cipher;
+use crate::page::{Parts, SUITES, cipher, derive, drawn, master_key, ring};
+
+const SEALED: &[u8] = b"the credential as it was sealed";
+const WRITTEN: &[u8] = b"whatever the thief writes";
+
+fn context(tenant: &str) -> EncryptionContext {
+    EncryptionContext::new([("tenant", tenant)]).unwrap()
+}
+
+/// What came of a row that the thief put together.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Count {
+    envelopes: usize,
+    attempts: usize,
+    /// The thief's row, in its context: as it was sealed, and as the thief wrote it.
+    own: [usize; 2],
+    /// The other row, untouched.
+    other: usize,
+}
+
+/// Each field from either row or by the thief's own computation, in every combination: no more
+/// comes of them than the two rows, and the thief's one rewritten.
+#[test]
+fn the_thief_of_a_data_key_rewrites_its_row_and_nothing_else() {
+    let masters = [("prod", drawn("prod")), ("dr", drawn("dr"))];
+    let [prod, dr] = [0, 1].map(|of| (masters[of].0, &masters[of].1));
+    let rings = [ring(&[prod]), ring(&[dr]), ring(&[prod, dr])];
+    let contexts = ["acme", "initech"].map(context);
+    let leaked = drawn("data key of acme");
+    let mut count = Count::default();
+    for suite in SUITES {
+        let seal = |data_key, iv: &str, of: usize| {
+            Parts::sealed(suite, data_key, drawn(iv), &contexts[of], SEALED, &masters)
+        };
+        let own = seal(&leaked, "iv of acme", 0);
+        let other = seal(&drawn("data key of initech"), "iv of initech", 1);
+        for parts in combined(&own, &other, &leaked, &contexts) {
+            let envelope = parts.envelope();
+            count.envelopes += 1;
+            for (ring, context) in
+                rings.iter().flat_map(|ring| contexts.each_ref().map(|c| (ring, c)))
+            {
+                count.attempts += 1;
+                let Ok(secret) = ring.open(&envelope, context) else { continue };
+                if *context == contexts[1] {
+                    assert!(parts == other, "{suite}: another row was altered");
+                    count.other += 1;
+                    continue;
+                }
+                let kept = |row: &Parts| (row.suite, row.iv, row.commitment);
+                assert!(kept(&parts) == kept(&own), "{suite}: more than the payload is new");
+                let written = [SEALED, WRITTEN].iter().position(|it| secret.expose_secret() == *it);
+                count.own[written.unwrap()] += 1;
+            }
+        }
+    }
+    println!("with a leaked data key: {count:?}");
+    // Of each suite. Opened are those that keep suite, iv and commitment (which two of the choices
+    // below have in common) and a wrap where it was: by `prod` 5 of the pairs of wraps, by `dr` 4,
+    // by one or the other 8. The mac is new, or everything is as it was.
+    let envelopes = 20 * 4 * 2 * 2 * 4 * 3;
+    let own = [(5 + 4 + 8) * 2 + 3 * 2, (5 + 4 + 8) * 2];
+    let expected = Count { envelopes, attempts: envelopes * 6, own, other: 3 };
+    let doubled = Count {
+        envelopes: 2 * expected.envelopes,
+        attempts: 2 * expected.attempts,
+        own: expected.own.map(|opened| 2 * opened),
+        other: 2 * expected.other,
+    };
+    assert_eq!(count, doubled);
+}
+
+/// Everything that can be put together out of two rows and the data key of the first.
+fn combined(
+    own: &Parts,
+    other: &Parts,
+    leaked: &[u8; 32],
+    contexts: &[EncryptionContext; 2],
+) -> Vec<Parts> {
+    let bodies: Vec<_> =
+        [own, other].iter().flat_map(|row| row.wraps.iter().map(|(_, body)| body)).collect();
+    let mut found = Vec::new();
+    for first in &bodies {
+        for second in bodies.iter().map(Some).chain([None]) {
+            let mut wraps = vec![("prod", first.to_vec())];
+            wraps.extend(second.map(|body| ("dr", body.to_vec())));
+            for (suite, iv) in
+                SUITES.iter().flat_map(|suite| [(*suite, own.iv), (*suite, other.iv)])
+            {
+                let derived = contexts.each_ref().map(|it| derive(leaked, suite, &iv, it));
+                let written = derived.map(|(key, commitment)| {
+                    let (ciphertext, tag) = cipher(suite).encrypt(&key, &iv, &[], WRITTEN);
+                    (commitment, (tag, ciphertext))
+                });
+                let payloads = [own, other].map(|row| (row.tag, row.ciphertext.clone()));
+                let payloads = [&payloads[0], &payloads[1], &written[0].1, &written[1].1];
+                let commitments = [own.commitment, other.commitment, written[0].0, written[1].0];
+                for commitment in commitments {
+                    for (tag, ciphertext) in payloads {
+                        let parts = Parts {
+                            suite,
+                            wraps: wraps.clone(),
+                            commitment,
+                            mac: own.mac,
+                            iv,
+                            tag: *tag,
+                            ciphertext: ciphertext.clone(),
+                        };
+                        found.push(Parts { mac: other.mac, ..parts.clone() });
+                        found.push(parts.clone().with_mac_under(leaked));
+                        found.push(parts);
+                    }
+                }
+            }
+        }
+    }
+    found
+}
+
+/// A rewrap keeps the data key, because it keeps the payload.
+#[test]
+fn a_leaked_data_key_survives_a_rewrap_and_ends_with_a_new_seal() {
+    for suite in SUITES {
+        let (leaked, acme) = (drawn("data key of acme"), context("acme"));
+        let masters = [("prod", drawn("prod"))];
+        let row = Parts::sealed(suite, &leaked, drawn("iv"), &acme, SEALED, &masters);
+        let next = Keyring::new("next".parse().unwrap(), master_key(&drawn("next")))
+            .with_retired("prod".parse().unwrap(), master_key(&masters[0].1))
+            .unwrap();
+        let rewrapped = next.rewrap(&row.envelope()).unwrap().unwrap();
+
+        let thief = || DataKey::from_bytes(&mut leaked.clone()).unwrap();
+        let read = rewrapped.open_with(&thief(), &acme).unwrap();
+        assert!(read.expose_secret() == SEALED, "{suite}");
+
+        let wraps = rewrapped.wrapped_keys().map(|wrap| ("next", [&[1], wrap.body()].concat()));
+        let (key, commitment) = derive(&leaked, suite, &row.iv, &acme);
+        let (ciphertext, tag) = cipher(suite).encrypt(&key, &row.iv, &[], WRITTEN);
+        let written = Parts { wraps: wraps.collect(), commitment, tag, ciphertext, ..row };
+        let written = written.with_mac_under(&leaked).envelope();
+        let opened = next.open(&written, &acme).unwrap();
+        assert!(opened.expose_secret() == WRITTEN, "{suite}");
+
+        let anew = next.seal(&opened, &acme).unwrap();
+        assert!(anew.open_with(&thief(), &acme).is_err(), "{suite}");
+    }
+}
+
+/// A service that encrypts what it is given and is told nothing else.
+struct Unbound;
+
+const NO_IV: [u8; 12] = [0; 12];
+
+impl MasterKeyProvider for Unbound {
+    fn wrap_key<'a>(
+        &'a self,
+        request: WrapRequest<'a>,
+    ) -> Answer<'a, Result<Vec<u8>, ProviderError>> {
+        let data_key = request.data_key().expose_secret();
+        let (body, tag) = Cipher::Gcm.encrypt(&drawn("service"), &NO_IV, &[], data_key);
+        Answer::now(Ok([body.as_slice(), &tag].concat()))
+    }
+
+    fn unwrap_key<'a>(
+        &'a self,
+        request: UnwrapRequest<'a>,
+    ) -> Answer<'a, Result<DataKey, ProviderError>> {
+        let (body, tag) = request.body().split_last_chunk().unwrap();
+        let data_key = Cipher::Gcm.decrypt(&drawn("service"), &NO_IV, &[], body, tag);
+        Answer::now(Ok(DataKey::from_bytes(&mut data_key.unwrap()).unwrap()))
+    }
+}
+
+#[test]
+fn under_a_provider_that_binds_nothing_the_thief_writes_rows_of_any_context() {
+    for suite in SUITES {
+        let service = Keyring::new("kms".parse().unwrap(), Unbound).with_suite(suite);
+        let sealed = service.seal(&Secret::from(SEALED), &context("acme")).unwrap();
+        let wrap = sealed.wrapped_keys().next().unwrap();
+        let request = UnwrapRequest::new(wrap.key_id(), suite, sealed.commitment(), wrap.body());
+        let leaked = *Unbound.unwrap_key(request).into_now().unwrap().unwrap().expose_secret();
+
+        // The row's wrap, around an iv and a commitment of the thief's.
+        let other = context("initech");
+        let written = Parts::sealed(suite, &leaked, drawn("any iv"), &other, WRITTEN, &[]);
+        let wraps = vec![("kms", [&[2], wrap.body()].concat())];
+        let written = Parts { wraps, ..written }.with_mac_under(&leaked).envelope();
+        let opened = service.open(&written, &other).unwrap();
+        assert!(opened.expose_secret() == WRITTEN, "{suite}");
+
+        // A bound wrap does not go along.
+        let prod = [("prod", drawn("prod"))];
+        let bound = Parts::sealed(suite, &leaked, drawn("iv"), &context("acme"), SEALED, &prod);
+        let written = Parts::sealed(suite, &leaked, drawn("any iv"), &other, WRITTEN, &[]);
+        let written = Parts { wraps: bound.wraps, ..written }.with_mac_under(&leaked).envelope();
+        let opened = ring(&[("prod", &prod[0].1)]).open(&written, &other);
+        assert!(matches!(opened, Err(OpenError::WrapAltered { .. })), "{suite}");
+    }
+}
