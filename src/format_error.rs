@@ -77,8 +77,8 @@ pub enum Field {
     Ciphertext,
     /// A row that others wrote, as a whole: the number of its parts, or its encoding.
     Row,
-    /// The salt from which the key of a row is derived.
-    Salt,
+    /// One column of such a row.
+    Column,
     /// The name that a row gives to its key.
     Label,
 }
@@ -99,7 +99,7 @@ impl fmt::Display for Field {
             Self::Tag => "tag",
             Self::Ciphertext => "ciphertext",
             Self::Row => "row",
-            Self::Salt => "salt",
+            Self::Column => "column",
             Self::Label => "label",
         })
     }

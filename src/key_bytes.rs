@@ -67,6 +67,12 @@ impl KeyBytes {
         Ok(key)
     }
 
+    pub(crate) fn copy_of(key: &[u8; KEY_LEN]) -> Self {
+        let mut copy = Self::zeroed();
+        copy.0.copy_from_slice(key);
+        copy
+    }
+
     pub(crate) fn expose(&self) -> &[u8; KEY_LEN] {
         &self.0
     }

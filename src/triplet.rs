@@ -43,7 +43,7 @@ mod layout;
 
 pub use encoding::Encoding;
 pub use key::TripletKey;
-pub(crate) use key::draw_iv;
+pub(crate) use key::draw;
 pub use layout::{Layout, Part};
 
 /// Bytes of the iv of a triplet.
@@ -114,8 +114,8 @@ impl Triplet {
     ///
     /// # Errors
     ///
-    /// [`TripletError::Malformed`] where the iv has not 12 or 16 bytes, the tag has not 16, or the
-    /// ciphertext has more than 16,777,216.
+    /// [`TripletError::Malformed`] where the iv is not 12 or 16 bytes long, the tag not 16, or the
+    /// ciphertext is longer than 16,777,216.
     pub fn from_parts(iv: &[u8], tag: &[u8], ciphertext: &[u8]) -> Result<Self, TripletError> {
         let iv = Iv::new(iv).ok_or(TripletError::malformed(Field::Iv, IV_EXPECTED, 0))?;
         let tag =

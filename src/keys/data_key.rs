@@ -64,9 +64,7 @@ impl DataKey {
     /// dropped.
     #[must_use]
     pub fn duplicate(&self) -> Self {
-        let mut duplicate = KeyBytes::zeroed();
-        duplicate.expose_mut().copy_from_slice(self.0.expose());
-        Self(duplicate)
+        Self(KeyBytes::copy_of(self.0.expose()))
     }
 }
 

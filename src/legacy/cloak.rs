@@ -26,13 +26,14 @@ use alloc::vec::Vec;
 use rand_core::TryCryptoRng;
 
 use crate::format_error::Field;
-use crate::secret::{Secret, wipe_stack_after};
+use crate::secret::Secret;
 use crate::suite::TAG_LEN;
-use crate::triplet::{IvLen, Triplet, TripletError, TripletKey, draw_iv};
+use crate::triplet::{IvLen, Triplet, TripletError, TripletKey};
 
+/// The type of a field, to Cloak; it has but this one.
 const MARK: u8 = 0x01;
 const ASSOCIATED_DATA: &[u8] = b"AES256GCM";
-/// From here on the length of a label takes more than one byte. No label is that long.
+/// Above this, the length of a label takes more than one byte. No label is that long.
 const MAX_LABEL_LEN: usize = 127;
 
 const MARK_EXPECTED: &str = "the byte 0x01";
@@ -94,7 +95,7 @@ pub fn decrypt(
 ///
 /// # Errors
 ///
-/// [`TripletError::Malformed`] where the label has not 1 to 127 bytes; as
+/// [`TripletError::Malformed`] where the label is not 1 to 127 bytes long; as
 /// [`TripletKey::encrypt`].
 #[cfg(feature = "getrandom")]
 pub fn encrypt(
@@ -120,10 +121,9 @@ pub fn encrypt_with_rng(
 ) -> Result<Vec<u8>, TripletError> {
     let len = match u8::try_from(label.len()) {
         Ok(len) if (1..=MAX_LABEL_LEN).contains(&label.len()) => len,
-        _ => return Err(TripletError::malformed(Field::Label, LABEL_EXPECTED, 0)),
+        _ => return Err(TripletError::malformed(Field::Label, "1 to 127 bytes", 0)),
     };
-    let triplet =
-        wipe_stack_after(|| key.encrypt_bound(secret, draw_iv(iv_len, rng)?, ASSOCIATED_DATA))?;
+    let triplet = key.encrypt_bound_with_rng(secret, iv_len, ASSOCIATED_DATA, rng)?;
     let head = [MARK, len];
     let parts = [&head, label.as_bytes(), triplet.iv(), triplet.tag(), triplet.ciphertext()];
     Ok(parts.concat())

@@ -34,17 +34,16 @@ use crate::cipher::Prf;
 use crate::format_error::Field;
 use crate::secret::{Secret, wipe_stack_after};
 use crate::suite::{IV_LEN, TAG_LEN};
-use crate::triplet::{Encoding, Iv, Triplet, TripletError, TripletKey};
+use crate::triplet::{Encoding, Iv, Triplet, TripletError, TripletKey, draw};
 
 const VERSION: u8 = 0x01;
 const SALT_LEN: usize = 32;
 /// Bytes of a blob before the ciphertext.
 const HEAD_LEN: usize = 1 + SALT_LEN + TAG_LEN;
 const MAX_KEY_ID_LEN: usize = 36;
-const KEY_ID_EXPECTED: &str = "a key id of 1 to 36 characters of base64url, and ':'";
 
-/// The id of the data key that a row names, not authenticated. To look it up; not for a log before
-/// it is known, because of a text such as `user:secret` it is what stands before the colon.
+/// The id of the data key that a row names, not authenticated. Use it to look up the data key. Do
+/// not log it before that succeeds: for a text such as `user:secret` it is `user`.
 ///
 /// # Errors
 ///
@@ -54,7 +53,7 @@ pub fn key_id(row: &str) -> Result<&str, TripletError> {
 }
 
 fn split(row: &str) -> Result<(&str, &str), TripletError> {
-    let fault = TripletError::malformed(Field::KeyId, KEY_ID_EXPECTED, 0);
+    let fault = TripletError::malformed(Field::KeyId, "a key id and ':'", 0);
     let (key_id, blob) = row.split_once(':').ok_or(fault)?;
     check_key_id(key_id)?;
     Ok((key_id, blob))
@@ -65,7 +64,8 @@ fn check_key_id(key_id: &str) -> Result<(), TripletError> {
     if (1..=MAX_KEY_ID_LEN).contains(&key_id.len()) && key_id.bytes().all(allowed) {
         Ok(())
     } else {
-        Err(TripletError::malformed(Field::KeyId, KEY_ID_EXPECTED, 0))
+        let expected = "1 to 36 characters of base64url";
+        Err(TripletError::malformed(Field::KeyId, expected, 0))
     }
 }
 
@@ -87,7 +87,8 @@ pub fn insecure_unwrap_key(instance_key: &str, value: &str) -> Result<TripletKey
         .map_err(|source| TripletError::Key { source })
 }
 
-/// Decrypts a row.
+/// Decrypts a row. Its key id was for the look-up and is not compared: under a wrong key the row
+/// is not authentic.
 ///
 /// # Errors
 ///
@@ -99,14 +100,15 @@ pub fn decrypt(data_key: &TripletKey, row: &str) -> Result<Secret, TripletError>
 }
 
 fn decrypt_blob(key: &TripletKey, blob: &str) -> Result<Secret, TripletError> {
-    let bytes = Encoding::Base64.decode_up_to(Field::Row, HEAD_LEN, blob)?;
     let fault = |field, expected| TripletError::malformed(field, expected, 0);
+    let bytes = Encoding::Base64.decode_up_to(Field::Row, HEAD_LEN, blob)?;
     let (version, rest) = bytes.split_first().ok_or(fault(Field::Prefix, "the byte 0x01"))?;
     if *version != VERSION {
         return Err(fault(Field::Prefix, "the byte 0x01"));
     }
-    let (salt, rest) = rest.split_first_chunk().ok_or(fault(Field::Salt, "32 bytes"))?;
-    let (tag, ciphertext) = rest.split_at_checked(TAG_LEN).ok_or(fault(Field::Tag, "16 bytes"))?;
+    let short = fault(Field::Row, "at least the bytes of version, salt and tag");
+    let (salt, rest) = rest.split_first_chunk().ok_or(short)?;
+    let (tag, ciphertext) = rest.split_at_checked(TAG_LEN).ok_or(short)?;
     wipe_stack_after(|| {
         let (key, iv) = derive(key, salt);
         key.decrypt(&Triplet::from_parts(&iv, tag, ciphertext)?)
@@ -127,7 +129,7 @@ fn derive(data_key: &TripletKey, salt: &[u8; SALT_LEN]) -> (TripletKey, [u8; IV_
 ///
 /// # Errors
 ///
-/// [`TripletError::Malformed`] where the key id is none; as [`TripletKey::encrypt`].
+/// [`TripletError::Malformed`] where the key id is not a valid one; as [`TripletKey::encrypt`].
 #[cfg(feature = "getrandom")]
 pub fn encrypt(
     data_key: &TripletKey,
@@ -149,11 +151,7 @@ pub fn encrypt_with_rng(
     rng: &mut (impl TryCryptoRng + ?Sized),
 ) -> Result<String, TripletError> {
     check_key_id(key_id)?;
-    let mut salt = [0; SALT_LEN];
-    rng.try_fill_bytes(&mut salt).map_err(|_| TripletError::Random)?;
-    if salt == [0; SALT_LEN] {
-        return Err(TripletError::Random);
-    }
+    let salt = draw(rng)?;
     let triplet = wipe_stack_after(|| {
         let (key, iv) = derive(data_key, &salt);
         key.encrypt_bound(secret, Iv::Twelve(iv), &[])

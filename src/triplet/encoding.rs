@@ -5,9 +5,9 @@ use alloc::vec::Vec;
 
 use base64ct::{Base64, Base64Url, Base64UrlUnpadded, Encoding as _};
 
-use super::TripletError;
+use super::{IV_EXPECTED, TAG_EXPECTED, TripletError};
 use crate::format_error::Field;
-use crate::suite::{MAX_PLAINTEXT_LEN, TAG_LEN};
+use crate::suite::{IV_LEN, MAX_PLAINTEXT_LEN, TAG_LEN};
 
 /// How the bytes of a row are written as text. Each is strict: no white space, no prefix, and but
 /// for [`HexAnyCase`](Self::HexAnyCase) one text for the same bytes.
@@ -33,10 +33,10 @@ impl Encoding {
     ///
     /// # Errors
     ///
-    /// [`TripletError::Malformed`] where the text is not of this encoding, or stands for more bytes
-    /// than any column of a row has.
+    /// [`TripletError::Malformed`] where the text is not of this encoding, or stands for more than
+    /// 16,777,232 bytes: the longest ciphertext and a tag.
     pub fn decode(self, text: &str) -> Result<Vec<u8>, TripletError> {
-        self.decode_up_to(Field::Row, TAG_LEN, text)
+        self.decode_up_to(Field::Column, TAG_LEN, text)
     }
 
     /// Encodes one column.
@@ -57,10 +57,14 @@ impl Encoding {
         lens: &[usize],
         text: &str,
     ) -> Result<Vec<u8>, TripletError> {
-        match self.decoded_len(text) {
-            Some(len) if lens.contains(&len) => self.decode_any(field, text),
-            _ => Err(TripletError::malformed(field, self.part_expected(lens), 0)),
-        }
+        let expected = match (self.decoded_len(text), lens) {
+            (Some(len), _) if lens.contains(&len) => return self.decode_any(field, text),
+            (None, _) => self.expected(),
+            (Some(_), [IV_LEN]) => "12 bytes",
+            (Some(_), [TAG_LEN]) => TAG_EXPECTED,
+            (Some(_), _) => IV_EXPECTED,
+        };
+        Err(TripletError::malformed(field, expected, 0))
     }
 
     /// Decodes a text of any length up to that of a ciphertext and `more` bytes.
@@ -94,8 +98,8 @@ impl Encoding {
     /// Whether `character` may stand in a text of this encoding.
     pub(super) const fn uses(self, character: char) -> bool {
         match self {
-            // Both cases, and below the padding, for the strict ones too: a separator that the
-            // other reader would take for a part is a trap.
+            // Wider than the alphabet: both cases of hex, and padding, so that another encoding
+            // never turns the separator into data.
             Self::HexLower | Self::HexAnyCase => character.is_ascii_hexdigit(),
             Self::Base64 => {
                 character.is_ascii_alphanumeric() || matches!(character, '+' | '/' | '=')
@@ -130,29 +134,6 @@ impl Encoding {
             Self::Base64 => "canonical base64 with padding",
             Self::Base64Url => "canonical base64url without padding",
             Self::Base64UrlPadded => "canonical base64url with padding",
-        }
-    }
-
-    fn part_expected(self, lens: &[usize]) -> &'static str {
-        match (self, lens) {
-            (Self::HexLower, [12]) => "24 lower-case hex digits (12 bytes)",
-            (Self::HexLower, [16]) => "32 lower-case hex digits (16 bytes)",
-            (Self::HexAnyCase, [12]) => "24 hex digits (12 bytes)",
-            (Self::HexAnyCase, [16]) => "32 hex digits (16 bytes)",
-            (Self::Base64, [12]) => "16 characters of base64 (12 bytes)",
-            (Self::Base64, [16]) => "22 characters of base64 and == (16 bytes)",
-            (Self::Base64Url | Self::Base64UrlPadded, [12]) => {
-                "16 characters of base64url (12 bytes)"
-            }
-            (Self::Base64Url, [16]) => "22 characters of base64url (16 bytes)",
-            (Self::Base64UrlPadded, [16]) => "22 characters of base64url and == (16 bytes)",
-            (Self::HexLower, _) => "24 or 32 lower-case hex digits (12 or 16 bytes)",
-            (Self::HexAnyCase, _) => "24 or 32 hex digits (12 or 16 bytes)",
-            (Self::Base64, _) => "16 characters of base64, or 22 and == (12 or 16 bytes)",
-            (Self::Base64Url, _) => "16 or 22 characters of base64url (12 or 16 bytes)",
-            (Self::Base64UrlPadded, _) => {
-                "16 characters of base64url, or 22 and == (12 or 16 bytes)"
-            }
         }
     }
 }

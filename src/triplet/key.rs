@@ -8,7 +8,7 @@ use rand_core::TryCryptoRng;
 use zeroize::Zeroizing;
 
 use super::{Iv, IvLen, Triplet, TripletError};
-use crate::cipher::{self, LONG_IV_LEN};
+use crate::cipher;
 use crate::key_bytes::{KeyBytes, KeyError};
 use crate::secret::{Secret, wipe_stack_after};
 use crate::suite::{KEY_LEN, MAX_PLAINTEXT_LEN, Suite};
@@ -106,16 +106,12 @@ impl TripletKey {
     /// Everybody can read rows under such a key. Treat their credentials as leaked.
     #[must_use]
     pub fn insecure_repeated_byte(byte: u8) -> Self {
-        let mut key = KeyBytes::zeroed();
-        key.expose_mut().fill(byte);
-        Self(key)
+        Self(KeyBytes::copy_of(&[byte; KEY_LEN]))
     }
 
     /// A key that is the output of a derivation, and so never one repeated byte.
     pub(crate) fn derived(bytes: &[u8; KEY_LEN]) -> Self {
-        let mut key = KeyBytes::zeroed();
-        key.expose_mut().copy_from_slice(bytes);
-        Self(key)
+        Self(KeyBytes::copy_of(bytes))
     }
 
     pub(crate) fn expose(&self) -> &[u8; KEY_LEN] {
@@ -145,7 +141,23 @@ impl TripletKey {
         iv_len: IvLen,
         rng: &mut (impl TryCryptoRng + ?Sized),
     ) -> Result<Triplet, TripletError> {
-        wipe_stack_after(|| self.encrypt_bound(secret, draw_iv(iv_len, rng)?, &[]))
+        self.encrypt_bound_with_rng(secret, iv_len, &[], rng)
+    }
+
+    pub(crate) fn encrypt_bound_with_rng(
+        &self,
+        secret: &Secret,
+        iv_len: IvLen,
+        associated_data: &[u8],
+        rng: &mut (impl TryCryptoRng + ?Sized),
+    ) -> Result<Triplet, TripletError> {
+        wipe_stack_after(|| {
+            let iv = match iv_len {
+                IvLen::Twelve => Iv::Twelve(draw(rng)?),
+                IvLen::Sixteen => Iv::Sixteen(draw(rng)?),
+            };
+            self.encrypt_bound(secret, iv, associated_data)
+        })
     }
 
     /// AES-256-GCM(key, iv, associated data, plaintext).
@@ -182,7 +194,9 @@ impl TripletKey {
         self.decrypt_with_associated_data(triplet, &[])
     }
 
-    /// Decrypts a row that is bound to associated data, a row's id for instance.
+    /// Decrypts a row that is bound to associated data, a row's id for instance. There is no
+    /// counterpart that writes such rows but for [`cloak`](crate::legacy::cloak)'s: a context binds
+    /// better.
     ///
     /// # Errors
     ///
@@ -237,19 +251,14 @@ impl TripletKey {
     }
 }
 
-/// An iv is not secret; but an RNG that left its buffer unwritten must not encrypt, because a
-/// second row under the same iv would give away both.
-pub(crate) fn draw_iv(
-    iv_len: IvLen,
+/// An iv, or a salt, is not secret; but an RNG that left its buffer unwritten must not encrypt: a
+/// second row under the same iv gives away both.
+pub(crate) fn draw<const N: usize>(
     rng: &mut (impl TryCryptoRng + ?Sized),
-) -> Result<Iv, TripletError> {
-    let mut drawn = [0; LONG_IV_LEN];
-    let iv = drawn.get_mut(..iv_len.bytes()).unwrap_or_default();
-    rng.try_fill_bytes(iv).map_err(|_| TripletError::Random)?;
-    if iv.iter().all(|byte| *byte == 0) {
-        return Err(TripletError::Random);
-    }
-    Iv::new(iv).ok_or(TripletError::Random)
+) -> Result<[u8; N], TripletError> {
+    let mut drawn = [0; N];
+    rng.try_fill_bytes(&mut drawn).map_err(|_| TripletError::Random)?;
+    if drawn == [0; N] { Err(TripletError::Random) } else { Ok(drawn) }
 }
 
 impl fmt::Debug for TripletKey {

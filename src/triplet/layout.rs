@@ -120,21 +120,20 @@ impl Triplet {
     }
 
     fn parse_separated(text: &str, separator: char, layout: &Layout) -> Result<Self, TripletError> {
-        let fault = |at| TripletError::malformed(Field::Row, "three parts, separated once", at);
+        let fault = |at| TripletError::malformed(Field::Row, "exactly three parts", at);
+        let (mut iv, mut tag, mut ciphertext) = ("", "", "");
         let mut rest = text.split(separator);
-        let mut found = [""; 3];
-        for part in &mut found {
-            *part = rest.next().ok_or(fault(text.len()))?;
+        for part in layout.parts {
+            let place = match part {
+                Part::Iv => &mut iv,
+                Part::Tag => &mut tag,
+                Part::Ciphertext => &mut ciphertext,
+            };
+            *place = rest.next().ok_or(fault(text.len()))?;
         }
         if let Some(extra) = rest.next() {
             return Err(fault(offset_in(text, extra)));
         }
-        let find = |part| {
-            let found = layout.parts.iter().zip(found).find(|(other, _)| **other == part);
-            // Never without: the layout was checked to name each part.
-            found.map_or("", |(_, text)| text)
-        };
-        let [iv, tag, ciphertext] = [Part::Iv, Part::Tag, Part::Ciphertext].map(find);
         let moved = |part| move |error: TripletError| error.moved_to(offset_in(text, part));
         let encoding = layout.encoding;
         // Both lengths before the long part is decoded.

@@ -335,7 +335,7 @@ fn a_ciphertext_of_sixteen_mebibytes_and_one_byte_is_refused() {
         // One column alone may be the longest that there is, a ciphertext with its tag behind it.
         assert_eq!(encoding.decode(&zeros(MAX_LEN + 16)).unwrap().len(), MAX_LEN + 16);
         let longer = encoding.decode(&zeros(MAX_LEN + 17));
-        assert_eq!(told(&longer), Told::Malformed(Field::Row, 0), "{encoding:?}");
+        assert_eq!(told(&longer), Told::Malformed(Field::Column, 0), "{encoding:?}");
         for (more, expected) in [(0, Told::Done), (1, too_long), (2, too_long), (3, too_long)] {
             let text = zeros(MAX_LEN + more);
             let columns = Triplet::from_columns(&iv, &tag, &text, encoding);

@@ -600,7 +600,7 @@ fn columns_are_as_strict_as_texts() {
             assert_eq!([columns(&iv, &tag, &ciphertext), joined(&iv, &sealed)], [Told::Done; 2]);
             let bad = |text: &str| [with_strays(text), misspelt(encoding, text)].concat();
             for text in [&iv, &tag, &ciphertext, &sealed].into_iter().flat_map(|text| bad(text)) {
-                assert_eq!(told(&encoding.decode(&text)), Told::Malformed(Field::Row, 0));
+                assert_eq!(told(&encoding.decode(&text)), Told::Malformed(Field::Column, 0));
                 tried += 1;
             }
             for text in bad(&iv) {

@@ -1,7 +1,7 @@
 //! Both ways with the original stacks themselves, where they are installed: what they write now opens
 //! here, and what is written here opens there.
 //!
-//! `tests/interop/legacy.mjs` needs Node 18 and nothing else, `legacy.py` needs Python 3.10 and its
+//! `tests/legacy/legacy.mjs` needs Node 20 and nothing else, `legacy.py` needs Python 3.10 and its
 //! package `cryptography`. Where one is not there, its part is left out, unless the variable
 //! `SEALWAX_REQUIRE_INTEROP` is set.
 
@@ -30,7 +30,7 @@ impl Stack {
     pub(crate) fn is_installed(self) -> bool {
         let (flag, check, name) = match self {
             Self::Node => {
-                ("-e", "process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)", "node")
+                ("-e", "process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)", "node")
             }
             Self::Python => (
                 "-c",
@@ -52,14 +52,14 @@ impl Stack {
         KINDS.iter().filter(move |kind| kind.stack == self)
     }
 
-    /// Runs a script of `tests/interop`; answers its JSON, or what it complained of.
+    /// Runs a script of `tests/legacy`; answers its JSON, or what it complained of.
     pub(crate) fn run(
         self,
         script: &str,
         arguments: &[&str],
         input: &str,
     ) -> Result<Value, String> {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop");
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/legacy");
         let mut child = Command::new(self.program())
             .arg(folder.join(script))
             .args(arguments)

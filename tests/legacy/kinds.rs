@@ -212,12 +212,10 @@ pub(crate) static KINDS: [Kind; 15] = [
         columns: &[&[Coded(Hex, &[Iv])], &[Coded(Base64, &[Ciphertext, Tag])]],
         ivs: &[12, 16],
         tag: TagPlace::Joined,
-        // Two encodings: each column is read as half of a row that has one.
         read: |key, row| {
-            let tag = hex(&[0; 16]);
-            let iv = Triplet::from_columns(&text(&row[0]), &tag, "", Encoding::HexLower)?;
-            let data = joined(&Base64.encode(iv.iv()), &row[1])?;
-            Ok(key.triplet.decrypt(&data)?)
+            let iv = Encoding::HexLower.decode(&text(&row[0]))?;
+            let data = Encoding::Base64.decode(&text(&row[1]))?;
+            Ok(key.triplet.decrypt(&Triplet::from_joined_parts(&iv, &data)?)?)
         },
         write: |key, secret, iv_len, rng| {
             let row = key.triplet.encrypt_with_rng(secret, iv_len, rng).unwrap();

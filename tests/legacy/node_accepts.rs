@@ -1,6 +1,6 @@
 //! What a usual reader over Node's crypto takes for a row, and what this crate says of it.
 //!
-//! The table is measured by `tests/interop/node_accepts.mjs` and committed with Node's version. This
+//! The table is measured by `tests/legacy/node_accepts.mjs` and committed with Node's version. This
 //! crate's column is checked on every run, Node's where Node is there in that major version.
 
 use std::collections::BTreeMap;

@@ -8,7 +8,7 @@
 import { writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 
-import { draws, kinds, n8nKey, openAll, rawKey } from '../../interop/legacy.mjs';
+import { draws, kinds, n8nKey, openAll, rawKey } from '../../legacy/legacy.mjs';
 
 const SEED = 'sealwax legacy vectors';
 

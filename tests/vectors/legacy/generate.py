@@ -7,7 +7,7 @@
 
 Everything is drawn from one seed, so that a rerun writes the same bytes. The two packages draw the
 iv from `os.urandom`, which is answered from the seed while they run; what they write is compared
-with what ../../interop/legacy.py writes by the layout.
+with what ../../legacy/legacy.py writes by the layout.
 """
 
 import ctypes
@@ -28,7 +28,7 @@ from sqlalchemy_utils.types.encrypted.encrypted_type import AesGcmEngine, String
 
 sys.dont_write_bytecode = True
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent.parent / "interop"))
+sys.path.insert(0, str(HERE.parent.parent / "legacy"))
 from legacy import KINDS, Draws, open_all, raw_key  # noqa: E402
 
 SEED = "sealwax legacy vectors"
