@@ -9,7 +9,7 @@ use sealwax::KeyId;
 use crate::exit::Exit;
 use crate::import::NO_CONTEXT;
 use crate::layout::{KeyAs, Layout};
-use crate::names::{label, name, variable};
+use crate::names::{name, variable};
 use crate::row::Owner;
 
 /// A vault for customers' API keys, each sealed for one tenant and provider.
@@ -41,10 +41,8 @@ pub enum Command {
     /// Move rows in that another program encrypted; can be killed and run again
     ///
     /// FILE has one JSON object a line: "id", a string or an integer; "tenant" and "provider";
-    /// "env", if `run` is to pass the credential in that variable; and the columns of the layout,
-    /// as strings: "value", or "ciphertext", "iv" and "tag", or "ciphertext", with the tag at its
-    /// end, and "iv", or these two and "wrapped_key" and "wrapped_key_iv". Other members are not
-    /// looked at. A line has at most 32 MiB.
+    /// "env", if `run` is to pass the credential in that variable; and the columns that --layout
+    /// has in brackets, as strings. Other members are not looked at. A line has at most 32 MiB.
     ///
     /// Each row is opened with the old key and sealed as `put` does. A credential that is in the
     /// vault already is passed over, and another one is never overwritten.
@@ -131,7 +129,7 @@ pub struct Import {
     #[arg(long, value_name = "VAR")]
     pub wrapped_key_env: Option<OsString>,
     /// For Cloak: the label of the rows [default: AES.GCM.V1]
-    #[arg(long, value_name = "LABEL", value_parser = label)]
+    #[arg(long, value_name = "LABEL")]
     pub label: Option<String>,
     /// Accept a key of one repeated byte, which everybody knows: 64 zeros, for instance
     #[arg(long)]

@@ -13,7 +13,6 @@ pub mod rotate;
 pub mod run;
 
 use std::io::Write;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::cli::{Cli, Command};
 use crate::error::VaultError;
@@ -36,11 +35,4 @@ pub fn dispatch(cli: &Cli, out: &mut impl Write) -> Result<Exit, VaultError> {
         Some(Command::Census(args)) => census::census(cli, args, out),
         Some(Command::Delete(args)) => delete::delete(cli, args, out),
     }
-}
-
-/// Seconds since 1970: the library has no clock, so the program brings one.
-#[must_use]
-pub fn now() -> i64 {
-    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX)
 }

@@ -12,6 +12,7 @@ use sealwax::{ContextError, KeyError, KeyringError, SealError};
 use crate::exit::Exit;
 use crate::fault::{Fault, Kind};
 use crate::row::Owner;
+use crate::wording::whole;
 
 /// Why a command did not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -179,7 +180,7 @@ pub enum VaultError {
     #[error("the key from --key-env is a placeholder: one byte, repeated")]
     PlaceholderKey,
     /// The data key of the rows does not open.
-    #[error("the key from --wrapped-key-env is refused: {source}")]
+    #[error("the key from --wrapped-key-env is refused: {}", whole(source))]
     WrappedKey {
         /// What is wrong with it, without its text.
         source: TripletError,
@@ -374,8 +375,8 @@ pub enum CredentialProblem {
     /// Nothing was read.
     #[error("it is empty")]
     Empty,
-    /// More than [`crate::commands::credential::LIMIT`] bytes were read.
-    #[error("it is longer than {} bytes", crate::commands::credential::LIMIT)]
+    /// More than [`crate::credential::LIMIT`] bytes were read.
+    #[error("it is longer than {} bytes", crate::credential::LIMIT)]
     TooLong,
     /// An environment variable ends at a NUL.
     #[error("it contains a NUL byte, which no environment variable can hold")]

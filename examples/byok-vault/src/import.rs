@@ -18,9 +18,9 @@ use std::collections::hash_map::Entry;
 use indicatif::ProgressBar;
 use sealwax::Secret;
 
-use crate::commands::credential;
+use crate::credential;
 use crate::error::{CredentialProblem, VaultError};
-use crate::legacy_key::LegacyKey;
+use crate::legacy_key::{Columns, LegacyKey};
 use crate::row::Owner;
 use crate::wording::number;
 
@@ -31,7 +31,7 @@ pub use record::Id;
 pub use refusal::{Reason, Refusal};
 
 use destination::{Became, Candidate};
-use record::{Fields, Record};
+use record::{Fields, Source};
 
 /// What no import can tell.
 pub const NO_CONTEXT: &str = "A legacy row carries no context, so a row that was moved between \
@@ -98,10 +98,12 @@ pub fn import(
                 is_over = true;
                 break;
             };
-            let record = record::read(line, key.columns());
-            held += record.original.len();
-            let Some(opened) = open(record, key, &survey) else { return Err(changed) };
-            batch.push(opened);
+            let (source, fields) = record::read(line, key.columns());
+            held += source.original.len();
+            let Some(candidate) = open(fields, source.line, key, &survey) else {
+                return Err(changed);
+            };
+            batch.push((source, candidate));
         }
         outcome.settle(batch, destination, &survey, quarantine, progress)?;
     }
@@ -109,7 +111,7 @@ pub fn import(
 }
 
 /// A row, and its credential or the reason that there is none.
-type Opened = (Record, Result<Candidate, Refusal>);
+type Opened = (Source, Result<Candidate, Refusal>);
 
 impl Outcome {
     fn settle(
@@ -121,15 +123,15 @@ impl Outcome {
         progress: &ProgressBar,
     ) -> Result<(), VaultError> {
         let rows = number(batch.len());
-        let (records, candidates): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+        let (sources, candidates): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
         let became = destination.take(candidates, |owner| survey.stands_twice(owner))?;
-        for (record, became) in records.into_iter().zip(became) {
+        for (source, became) in sources.into_iter().zip(became) {
             match became {
                 Became::Imported => self.imported += 1,
                 Became::Present => self.present += 1,
                 Became::Refused(refusal) => {
-                    quarantine.add(&record, &refusal)?;
-                    let Record { line, id, owner, .. } = record;
+                    quarantine.add(&source, &refusal)?;
+                    let Source { line, id, owner, .. } = source;
                     self.quarantined.push(Quarantined { line, id, owner, refusal });
                 }
             }
@@ -140,23 +142,22 @@ impl Outcome {
 }
 
 /// Opens a row; `None` if the file is not what it was when it was surveyed.
-fn open(mut record: Record, key: &LegacyKey, survey: &Survey) -> Option<Opened> {
-    // The columns are not needed any more afterwards; the text of the row is.
-    let refusal = Refusal::new(Reason::Field, String::new());
-    let fields = std::mem::replace(&mut record.fields, Err(refusal));
-    let candidate = match (fields, &record.id, &record.owner) {
-        (Ok(fields), Some(id), Some(owner)) => survey
-            .check(id, owner, record.line)?
-            .and_then(|()| credential(&fields, key))
-            .map(|secret| Candidate { owner: owner.clone(), env_name: fields.env_name, secret }),
-        (Err(refusal), _, _) => Err(refusal),
-        (Ok(_), _, _) => return None,
+fn open(
+    fields: Result<Fields, Refusal>,
+    line: u64,
+    key: &LegacyKey,
+    survey: &Survey,
+) -> Option<Result<Candidate, Refusal>> {
+    let Fields { id, owner, env_name, columns } = match fields {
+        Ok(fields) => fields,
+        Err(refusal) => return Some(Err(refusal)),
     };
-    Some((record, candidate))
+    let secret = survey.check(&id, &owner, line)?.and_then(|()| credential(&columns, key));
+    Some(secret.map(|secret| Candidate { owner, env_name, secret }))
 }
 
-fn credential(fields: &Fields, key: &LegacyKey) -> Result<Secret, Refusal> {
-    let secret = key.open(&fields.columns)?;
+fn credential(columns: &Columns, key: &LegacyKey) -> Result<Secret, Refusal> {
+    let secret = key.open(columns)?;
     match credential::check(&secret) {
         Ok(()) => Ok(secret),
         Err(CredentialProblem::Empty) => Err(Refusal::new(Reason::Empty, "it opened to nothing")),
@@ -183,14 +184,15 @@ fn survey(input: &mut Input, key: &LegacyKey) -> Result<Survey, VaultError> {
     let mut survey = Survey { rows: 0, ids: HashMap::new(), owners: HashMap::new() };
     let mut lines = input.lines()?;
     while let Some(line) = lines.next()? {
-        survey.note(record::read(line, key.columns()));
+        let (source, _) = record::read(line, key.columns());
+        survey.note(source);
     }
     Ok(survey)
 }
 
 impl Survey {
-    fn note(&mut self, record: Record) {
-        let Record { line, id, owner, .. } = record;
+    fn note(&mut self, source: Source) {
+        let Source { line, id, owner, .. } = source;
         self.rows += 1;
         if let Some(owner) = &owner {
             *self.owners.entry(owner.clone()).or_default() += 1;

@@ -226,6 +226,7 @@ impl ValueEnum for Layout {
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
-        Some(PossibleValue::new(self.name).help(self.about))
+        let columns = self.columns().join(", ");
+        Some(PossibleValue::new(self.name).help(format!("{} [{columns}]", self.about)))
     }
 }

@@ -183,12 +183,6 @@ mod tests {
 
     use super::*;
 
-    fn as_text(byte: u8, encoding: Encoding) -> String {
-        let [_, _, text] =
-            Triplet::from_parts(&[1; 12], &[1; 16], &[byte; 32]).unwrap().to_columns(encoding);
-        text
-    }
-
     #[test]
     fn every_placeholder_is_refused_and_accepted_as_the_byte_it_is() {
         for byte in 0..=u8::MAX {
@@ -196,9 +190,9 @@ mod tests {
                 .encrypt(&Secret::from("x"), IvLen::Twelve)
                 .unwrap();
             for (how, text) in [
-                (KeyAs::Hex, as_text(byte, Encoding::HexLower)),
-                (KeyAs::Hex, as_text(byte, Encoding::HexLower).to_uppercase()),
-                (KeyAs::Base64, as_text(byte, Encoding::Base64)),
+                (KeyAs::Hex, Encoding::HexLower.encode(&[byte; 32])),
+                (KeyAs::Hex, Encoding::HexLower.encode(&[byte; 32]).to_uppercase()),
+                (KeyAs::Base64, Encoding::Base64.encode(&[byte; 32])),
             ] {
                 let refused = from_text(&text, how, false).unwrap_err();
                 assert!(matches!(refused, VaultError::PlaceholderKey), "{text}: {refused}");

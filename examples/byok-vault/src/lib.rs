@@ -10,7 +10,9 @@ pub mod exit;
 pub mod fault;
 pub mod wording;
 
-// What is kept, and under which keys.
+// What is kept, since when, and under which keys.
+pub mod clock;
+pub mod credential;
 pub mod keys;
 pub mod names;
 pub mod row;

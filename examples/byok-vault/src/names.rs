@@ -31,15 +31,3 @@ pub fn variable(text: &str) -> Result<String, String> {
     }
     Ok(text.to_owned())
 }
-
-/// That of a key, in the rows of Cloak.
-///
-/// # Errors
-/// What such a name has, for the reader of a message.
-pub fn label(text: &str) -> Result<String, String> {
-    if (1..=127).contains(&text.len()) {
-        Ok(text.to_owned())
-    } else {
-        Err("a label has 1 to 127 bytes".to_owned())
-    }
-}

@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 use sealwax::{Envelope, KeyId, Keyring, MasterKey, Secret};
 
 use crate::census::{self, Verdict};
+use crate::clock::now;
 use crate::commands::list::Line;
-use crate::commands::{census as census_command, now, rotate};
+use crate::commands::{census as census_command, rotate};
 use crate::error::VaultError;
 use crate::exit::Exit;
 use crate::keys::{Keys, VARIABLE};

@@ -1,7 +1,9 @@
-//! Numbers, ages and names as people read them.
+//! Numbers, ages, names and nested errors as people read them.
 
 use std::fmt;
 use std::time::Duration;
+
+use sealwax::triplet::TripletError;
 
 /// 20000 as `20,000`.
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +68,15 @@ pub fn shown(name: &str) -> String {
             plain.into_iter().chain(escaped.into_iter().flatten())
         })
         .collect()
+}
+
+/// What is wrong with a legacy row. Its own words leave out why an unwrapped key is none.
+#[must_use]
+pub fn whole(error: &TripletError) -> String {
+    match error {
+        TripletError::Key { source, .. } => format!("{error}: {source}"),
+        _ => error.to_string(),
+    }
 }
 
 #[cfg(test)]

@@ -4,11 +4,9 @@ use std::io::{self, IsTerminal, Read};
 
 use sealwax::Secret;
 
+use crate::credential::{LIMIT, check, text};
 use crate::error::{CredentialProblem, VaultError};
 use crate::row::Owner;
-
-/// The longest credential, in bytes.
-pub const LIMIT: usize = 65_536;
 
 /// Reads from a hidden prompt if standard input is a terminal, otherwise all of standard input
 /// without one trailing line end.
@@ -38,32 +36,12 @@ pub fn read(owner: &Owner) -> Result<Secret, VaultError> {
     Ok(credential)
 }
 
-/// Whether a credential may be stored.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn check(credential: &Secret) -> Result<(), CredentialProblem> {
-    if credential.is_empty() {
-        return Err(CredentialProblem::Empty);
-    }
-    if credential.len() > LIMIT {
-        return Err(CredentialProblem::TooLong);
-    }
-    // What `run` could not hand on is refused before it is stored.
-    text(credential).map(drop)
-}
-
 /// The credential as the value of an environment variable.
 ///
 /// # Errors
 /// It is none.
 pub fn as_variable<'c>(credential: &'c Secret, owner: &Owner) -> Result<&'c str, VaultError> {
     text(credential).map_err(|problem| refused(owner, problem))
-}
-
-fn text(credential: &Secret) -> Result<&str, CredentialProblem> {
-    let text = credential.expose_str().map_err(|_| CredentialProblem::NotText)?;
-    if text.contains('\0') { Err(CredentialProblem::Nul) } else { Ok(text) }
 }
 
 fn refused(owner: &Owner, problem: CredentialProblem) -> VaultError {

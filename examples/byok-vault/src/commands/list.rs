@@ -7,7 +7,7 @@ use sealwax::Keyring;
 use serde_json::{Value, json};
 
 use crate::cli::{Cli, List};
-use crate::commands::now;
+use crate::clock::now;
 use crate::error::VaultError;
 use crate::exit::Exit;
 use crate::keys::Keys;

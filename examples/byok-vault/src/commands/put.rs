@@ -3,7 +3,8 @@
 use std::io::Write;
 
 use crate::cli::{Cli, Put};
-use crate::commands::{credential, now};
+use crate::clock::now;
+use crate::commands::credential;
 use crate::error::VaultError;
 use crate::exit::Exit;
 use crate::keys::Keys;

@@ -6,7 +6,7 @@ use std::path::Path;
 use sealwax::{Keyring, Secret};
 
 use super::refusal::{Reason, Refusal};
-use crate::commands::now;
+use crate::clock::now;
 use crate::error::VaultError;
 use crate::rotation::Mode;
 use crate::row::{Owner, Row};

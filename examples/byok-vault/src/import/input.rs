@@ -16,7 +16,7 @@ const SPOOL_LIMIT: usize = 64 * 1024 * 1024;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// What is imported. It is read twice, because whether an id stands twice is known at the end.
+/// What is imported. It is read twice, because whether an id appears twice is known at the end.
 pub struct Input {
     name: String,
     reader: BufReader<Box<dyn ReadSeek>>,

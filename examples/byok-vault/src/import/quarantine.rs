@@ -15,7 +15,7 @@ use serde_json::Value;
 use tempfile::NamedTempFile;
 
 use super::input::{self, LINE_LIMIT, Lines};
-use super::record::{Original, Record, is_quarantined};
+use super::record::{Original, Source, is_quarantined};
 use super::refusal::Refusal;
 use crate::error::VaultError;
 
@@ -90,9 +90,9 @@ impl Quarantine {
     }
 
     /// Adds a row, as it was and why. Does nothing in a run that writes nothing.
-    pub(super) fn add(&mut self, record: &Record, refusal: &Refusal) -> Result<(), VaultError> {
+    pub(super) fn add(&mut self, source: &Source, refusal: &Refusal) -> Result<(), VaultError> {
         let Some(file) = &mut self.file else { return Ok(()) };
-        let mut line = in_quarantine(record, refusal, &self.input);
+        let mut line = in_quarantine(source, refusal, &self.input);
         line.push('\n');
         self.rows += 1;
         file.write_all(line.as_bytes()).map_err(|source| self.failed("writing", source))
@@ -137,8 +137,8 @@ impl std::fmt::Debug for Quarantine {
 }
 
 /// The line of a row in quarantine. It can be imported, so it is no longer than a line may be.
-fn in_quarantine(record: &Record, refusal: &Refusal, input: &str) -> String {
-    let row = match &record.original {
+fn in_quarantine(source: &Source, refusal: &Refusal, input: &str) -> String {
+    let row = match &source.original {
         Original::Object(text) => format!("\"row\":{text}"),
         Original::Text(text) => format!("\"row\":{}", Value::from(text.as_str())),
         Original::Bytes(bytes) => format!("\"row_hex\":\"{}\"", Encoding::HexLower.encode(bytes)),
@@ -146,10 +146,10 @@ fn in_quarantine(record: &Record, refusal: &Refusal, input: &str) -> String {
         Original::Elsewhere => String::new(),
     };
     let line = |detail: &str, row: &str| {
-        let id = record.id.as_ref().map_or_else(|| "null".to_owned(), ToString::to_string);
+        let id = source.id.as_ref().map_or_else(|| "null".to_owned(), ToString::to_string);
         format!(
             r#"{{"quarantined":{{"line":{},"id":{id},"reason":"{}","detail":{}}},{row}}}"#,
-            record.line,
+            source.line,
             refusal.reason.word(),
             Value::from(detail),
         )
@@ -160,7 +160,7 @@ fn in_quarantine(record: &Record, refusal: &Refusal, input: &str) -> String {
     }
     let detail = format!(
         "{}; too long to be copied: it stands in line {} of {input}",
-        refusal.detail, record.line,
+        refusal.detail, source.line,
     );
     line(&detail, "\"row\":null")
 }

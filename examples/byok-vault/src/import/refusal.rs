@@ -5,6 +5,7 @@ use std::fmt;
 use sealwax::triplet::TripletError;
 
 use crate::fault::Kind;
+use crate::wording::whole;
 
 /// A reason to count and act on, and what is known besides.
 ///
@@ -71,7 +72,7 @@ impl From<TripletError> for Refusal {
             TripletError::Key { .. } => Reason::NoKey,
             _ => Reason::NotOfTheLayout,
         };
-        Self::new(reason, error.to_string())
+        Self::new(reason, whole(&error))
     }
 }
 
@@ -103,7 +104,7 @@ impl Kind for Reason {
             Self::AnotherCredential => {
                 "the vault has another credential for this tenant and provider"
             }
-            Self::IdTwice => "an id stands twice, and not for one owner",
+            Self::IdTwice => "one id, two owners",
             Self::NotAuthentic => "not authentic",
             Self::NoKey => "what is wrapped is no key",
             Self::NotOfTheLayout => "not of the layout",
@@ -119,7 +120,7 @@ impl Kind for Reason {
     fn advice(self) -> &'static str {
         match self {
             Self::VaultRow => {
-                "see to the vault first (`byok-vault census --verify` says what is wrong), then \
+                "repair the vault first (`byok-vault census --verify` says what is wrong), then \
                  import the quarantine file"
             }
             Self::AnotherCredential => {
@@ -135,11 +136,11 @@ impl Kind for Reason {
             }
             Self::NoKey => "the row cannot be opened: get a new credential from its owner",
             Self::NotOfTheLayout => {
-                "check --layout; if single rows are otherwise, they were cut off, or hold something \
+                "check --layout; if only some rows fail, they were cut off, or hold something \
                  else, a credential in the clear for instance, which `put` takes"
             }
             Self::Empty => {
-                "there is nothing to store: get a credential from its owner, or let it be"
+                "there is nothing to store: get a credential from its owner, or leave it out"
             }
             Self::CredentialRefused => {
                 "`run` could not hand it on: store it in a text form (base64, PEM, JSON) with `put`"

@@ -1,0 +1,160 @@
+//! What is read: files, pipes, lines.
+
+use std::fs;
+use std::process::Command;
+
+use sealwax::triplet::Encoding;
+use serde_json::{Value, json};
+
+use super::{export, files, line, lobechat, new, quarantine_of, quarantined, reasons, write};
+use crate::sandbox::{CANARY, credential, owner, searched};
+
+#[test]
+fn a_file_that_cannot_be_read_is_7() {
+    let (sandbox, keys) = new();
+    let old = lobechat();
+    let directory = sandbox.directory.path().to_str().unwrap();
+    let place = sandbox.path("q.jsonl");
+    for file in [&format!("{directory}/missing.jsonl"), directory] {
+        let arguments = [file, "--quarantine", place.to_str().unwrap()];
+        old.import(&sandbox, &keys, &arguments).expect_code(7).expect_in_stderr(file);
+    }
+    assert!(files(&sandbox).is_empty());
+    // A vault that is none is told before anything is written.
+    fs::write(sandbox.db(), "this is no database at all, only a text file").unwrap();
+    let file = export(&sandbox, [old.line(0)]);
+    old.import(&sandbox, &keys, &[&file]).expect_code(13);
+    old.import(&sandbox, &keys, &[&file, "--dry-run"]).expect_code(13);
+    assert!(!quarantine_of(&file).exists());
+}
+
+#[test]
+fn line_ends_blank_lines_and_a_byte_order_mark_are_taken() {
+    let (sandbox, keys) = new();
+    let old = lobechat();
+    let text = format!(
+        "\u{feff}{}\r\n\r\n  \n {} \n\t\r\n[]\r\n{}",
+        old.line(0),
+        old.line(1),
+        old.line(2)
+    );
+    let file = write(&sandbox, "export.jsonl", text.as_bytes());
+    old.import(&sandbox, &keys, &[&file])
+        .expect_code(14)
+        .expect_in_stdout("3 rows imported, 0 rows already imported")
+        .expect_in_stdout("    line 6: JSON, but not an object");
+    assert_eq!(sandbox.assert_rows_open(&keys), 3);
+    assert_eq!(quarantined(quarantine_of(&file))[0]["row"], json!("[]"));
+
+    for empty in [&b""[..], b"\n\r\n \n", b"\xef\xbb\xbf", b"\xef\xbb\xbf\r\n"] {
+        let (sandbox, keys) = new();
+        let file = write(&sandbox, "export.jsonl", empty);
+        old.import(&sandbox, &keys, &[&file]).expect_code(0).expect_in_stdout("0 rows imported");
+        assert!(!sandbox.db().exists() && !quarantine_of(&file).exists());
+    }
+}
+
+#[test]
+fn what_is_no_text_is_kept_byte_for_byte() {
+    let (sandbox, keys) = new();
+    let old = lobechat();
+    let line = old.line(0).replace("tenant-0", "Zo@").into_bytes();
+    let line: Vec<u8> = line.iter().map(|&byte| if byte == b'@' { 0xeb } else { byte }).collect();
+    let file = write(&sandbox, "export.jsonl", &line);
+    let says = "not UTF-8 after byte";
+    old.import(&sandbox, &keys, &[&file]).expect_code(14).expect_in_stdout(says);
+    let first = quarantine_of(&file);
+    old.import(&sandbox, &keys, &[first.to_str().unwrap()]).expect_code(14).expect_in_stdout(says);
+    assert!(!sandbox.db().exists(), "a tenant of another name was imported");
+    let second = quarantined(quarantine_of(first.to_str().unwrap()));
+    assert_eq!(second[0]["row_hex"], json!(Encoding::HexLower.encode(&line)));
+}
+
+#[test]
+fn a_line_that_is_too_long_is_counted_and_not_copied() {
+    let (sandbox, keys) = new();
+    let old = lobechat();
+    let most = 32 * 1024 * 1024;
+    let fill = |n: u64, length: usize| {
+        let line = old.line(n);
+        let padding = "x".repeat(length - line.len() - ",\"x\":\"\"".len());
+        line.replacen('}', &format!(",\"x\":\"{padding}\"}}"), 1)
+    };
+    let too_long = format!("{CANARY}{}", "y".repeat(2 * most));
+    let lines = [
+        old.line(0),
+        too_long,
+        fill(1, most),
+        fill(2, most + 1),
+        // It can be read, but not with what a quarantine puts around it.
+        fill(3, most).replace("tenant-3", ""),
+        old.line(4),
+    ];
+    let file = export(&sandbox, lines);
+    old.import(&sandbox, &keys, &[&file])
+        .expect_code(14)
+        .expect_in_stdout("3 rows imported, 0 rows already imported")
+        .expect_in_stdout("2 rows quarantined: too long")
+        .expect_in_stdout("    line 2: longer than 32 MiB")
+        .expect_in_stdout("    line 4: longer than 32 MiB")
+        .expect_in_stdout("its content is not in the quarantine file");
+    assert_eq!(sandbox.assert_rows_open(&keys), 3);
+    let first = quarantine_of(&file);
+    let text = fs::read_to_string(&first).unwrap();
+    assert!(text.len() < 2_000 && !text.contains(CANARY));
+    for (entry, (line, reason)) in
+        quarantined(&first).iter().zip([(2, "too-long"), (4, "too-long"), (5, "name")])
+    {
+        assert_eq!(entry["quarantined"]["line"], json!(line));
+        assert_eq!(entry["quarantined"]["reason"], json!(reason));
+        assert_eq!(entry["row"], Value::Null);
+        let where_it_is = format!("it stands in line {line} of {file}");
+        assert!(entry["quarantined"]["detail"].as_str().unwrap().contains(&where_it_is));
+    }
+    // Imported again, the lines say where their rows are as before.
+    old.import(&sandbox, &keys, &[first.to_str().unwrap()])
+        .expect_code(14)
+        .expect_in_stdout("3 rows quarantined: too long");
+    assert_eq!(fs::read_to_string(quarantine_of(first.to_str().unwrap())).unwrap(), text);
+}
+
+#[test]
+fn standard_input_is_read_and_needs_a_place_for_the_quarantine() {
+    let (sandbox, keys) = new();
+    let old = lobechat();
+    let stranger = line(json!(0), &owner(9), &old.row(&credential(9)));
+    // Twice the same id: also what comes through a pipe is looked at as a whole.
+    let text = [old.line(0), old.line(1), stranger, "{}".to_owned()].join("\n");
+    sandbox
+        .finish(old.command(&sandbox, &keys, &["-"]), text.as_bytes())
+        .expect_code(2)
+        .expect_in_stderr("--quarantine");
+    let place = sandbox.path("q.jsonl");
+    let arguments = ["-", "--quarantine", place.to_str().unwrap()];
+    for (more, first_line) in [
+        (&["--dry-run"][..], "1 row would be imported, 0 rows already imported"),
+        (&[], "1 row imported, 0 rows already imported"),
+        (&[], "0 rows imported, 1 row already imported"),
+    ] {
+        let command = old.command(&sandbox, &keys, &[&arguments[..], more].concat());
+        sandbox.finish(command, text.as_bytes()).expect_code(14).expect_in_stdout(first_line);
+    }
+    let twice = "id-twice".to_owned();
+    assert_eq!(reasons(place), [(1, twice.clone()), (3, twice), (4, "field".to_owned())]);
+    assert_eq!(sandbox.assert_rows_open(&keys), 1);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_with_a_name_is_read_like_a_file() {
+    let (sandbox, keys) = new();
+    let old = lobechat();
+    let pipe = sandbox.path("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let place = sandbox.path("q.jsonl");
+    let arguments = [pipe.to_str().unwrap(), "--quarantine", place.to_str().unwrap()];
+    let import = old.command(&sandbox, &keys, &arguments).spawn().unwrap();
+    fs::write(&pipe, old.line(0)).unwrap();
+    let ran = searched(import.wait_with_output().unwrap());
+    ran.expect_code(0).expect_in_stdout("1 row imported");
+}

@@ -1,0 +1,178 @@
+//! The old key, and the options that go with it.
+
+use std::ffi::OsString;
+
+use sealwax::Secret;
+use sealwax::legacy::n8n;
+use sealwax::triplet::{IvLen, Layout, TripletKey};
+use serde_json::json;
+
+use super::kinds::{every_kind, n8n};
+use super::{
+    BASE64_KEY, HEX_KEY, Old, PASSPHRASE, export, flipped, hashed, langfuse, line, lobechat, new,
+    quarantine_of, text,
+};
+use crate::sandbox::{Keys, credential, owner};
+
+/// A placeholder, as the configuration of an example has it.
+const ZEROS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+#[test]
+fn a_placeholder_key_is_refused_unless_it_is_asked_for() {
+    let (sandbox, keys) = new();
+    let row = |n: u64| {
+        let secret = Secret::from(credential(n));
+        let key = TripletKey::insecure_repeated_byte(0);
+        text(&key, Layout::HEX_IV12_CIPHERTEXT_TAG, IvLen::Twelve, &secret)
+    };
+    let file = export(&sandbox, (0..2).map(|n| line(json!(n), &owner(n), &row(n))));
+    let old = Old { key: ZEROS, ..langfuse() };
+    old.import(&sandbox, &keys, &[&file])
+        .expect_code(3)
+        .expect_in_stderr("a placeholder")
+        .expect_in_stderr("treat their credentials as leaked")
+        .expect_in_stderr("--insecure-placeholder-key");
+    assert!(!sandbox.db().exists());
+    let accepted = [file.as_str(), "--insecure-placeholder-key"];
+    for arguments in [&["--dry-run"][..], &[]] {
+        old.import(&sandbox, &keys, &[&accepted[..], arguments].concat())
+            .expect_code(0)
+            .expect_in_stdout("2 rows ")
+            .expect_in_stdout("treat every credential of this file as leaked");
+    }
+    assert_eq!(sandbox.assert_rows_open(&keys), 2);
+
+    // The permission alone says nothing about a good key.
+    let file = export(&sandbox, [langfuse().line(7)]);
+    let ran = langfuse().import(&sandbox, &keys, &[&file, "--insecure-placeholder-key"]);
+    assert!(!ran.expect_code(0).stdout.contains("leaked"));
+}
+
+#[test]
+fn a_key_that_is_missing_or_malformed_is_3_and_not_repeated() {
+    let (sandbox, keys) = new();
+    let file = export(&sandbox, [langfuse().line(0)]);
+    let import = ["import", "--layout", "langfuse", "--key-env", "OLD_KEY", &file];
+    let says = |value: Option<OsString>, text: &str| {
+        let mut command = sandbox.command(Some(&keys), &import);
+        match &value {
+            Some(value) => command.env("OLD_KEY", value),
+            None => command.env_remove("OLD_KEY"),
+        };
+        let ran = sandbox.finish(command, b"").expect_code(3).expect_in_stderr(text);
+        assert!(ran.stdout.is_empty() && ran.stderr.contains("next: "));
+        let value = value.map(|value| value.to_string_lossy().into_owned()).unwrap_or_default();
+        assert!(value.get(..8).is_none_or(|part| !ran.stderr.contains(part)), "{ran:#?}");
+        assert!(!sandbox.db().exists());
+    };
+    says(None, "is not set, or empty");
+    says(Some("".into()), "is not set, or empty");
+    for malformed in [
+        BASE64_KEY.into(),
+        HEX_KEY.get(1..).unwrap().to_owned(),
+        format!("{HEX_KEY}\n"),
+        format!(" {HEX_KEY}"),
+        format!("\"{HEX_KEY}\""),
+        format!("0x{}", HEX_KEY.get(2..).unwrap()),
+        credential(0),
+    ] {
+        says(Some(malformed.into()), "expected 64 hex digits");
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::ffi::OsStringExt;
+        let bytes = OsString::from_vec(b"secretsecret\xff\xfe".to_vec());
+        says(Some(bytes), "is not UTF-8 text");
+    }
+
+    // n8n's second key, and the keyring.
+    let no_key = n8n::encrypt(&hashed(PASSPHRASE), "x", &Secret::from("no key")).unwrap();
+    let no_key = no_key.strip_prefix("x:").unwrap().to_owned();
+    for (wrapped, text) in [
+        (Some(no_key), "what was unwrapped is not a key: "),
+        (None, "--wrapped-key-env names is not set"),
+        (Some("AAAA".to_owned()), "the key from --wrapped-key-env is refused: "),
+        (n8n().wrapped.map(|value| flipped(&value, 30)), "not authentic"),
+    ] {
+        let old = Old { wrapped, ..n8n() };
+        old.import(&sandbox, &keys, &[&file]).expect_code(3).expect_in_stderr(text);
+    }
+    let old = Old { key: "another instance key", ..n8n() };
+    old.import(&sandbox, &keys, &[&file]).expect_code(3).expect_in_stderr("not authentic");
+    langfuse().import(&sandbox, &Keys(String::new()), &[&file]).expect_code(3);
+    langfuse().import(&sandbox, &Keys("primary k swk1_".to_owned()), &[&file]).expect_code(3);
+    assert!(!sandbox.db().exists() && !quarantine_of(&file).exists());
+}
+
+#[test]
+fn a_key_in_place_of_a_variables_name_is_2_or_3_and_not_repeated() {
+    let (sandbox, keys) = new();
+    let file = export(&sandbox, [langfuse().line(0)]);
+    for (name, code) in [
+        (HEX_KEY, 2),
+        (BASE64_KEY, 2),
+        ("SEALWAX_KEYS", 2),
+        ("", 2),
+        ("sk-canary", 2),
+        ("abcdefab", 3),
+    ] {
+        for option in ["--key-env", "--wrapped-key-env"] {
+            let given = [option, name];
+            let rest: &[&str] = match option {
+                "--key-env" => &["--layout", "langfuse", &file],
+                _ => &["--layout", "n8n", "--key-env", "OLD_KEY", &file],
+            };
+            let import = [&["import"], &given[..], rest].concat();
+            let mut command = sandbox.command(Some(&keys), &import);
+            command.env("OLD_KEY", PASSPHRASE);
+            let ran = sandbox.finish(command, b"").expect_code(code).expect_in_stderr(option);
+            assert!(name.is_empty() || name == "SEALWAX_KEYS" || !ran.stderr.contains(name));
+        }
+    }
+    // There is no option for a key, and what was given to it is not repeated.
+    let import = ["import", "--layout", "langfuse", &format!("--key={HEX_KEY}"), &file];
+    let ran = sandbox.vault(&keys, &import).expect_code(2);
+    assert!(!ran.stderr.contains(HEX_KEY));
+    assert!(!sandbox.db().exists());
+}
+
+#[test]
+fn options_go_with_their_layouts() {
+    let (sandbox, keys) = new();
+    let file = export(&sandbox, [lobechat().line(0)]);
+    for old in every_kind() {
+        let layout = &old.options[1];
+        let mut options = old.options.clone();
+        let declared = options.iter().position(|option| *option == "--key-as");
+        if let Some(at) = declared {
+            options.drain(at..at + 2);
+        } else {
+            options.extend(["--key-as", "hex"]);
+        }
+        let says = |options: Vec<&'static str>, text: &str| {
+            let old = Old { options, wrapped: Some("x".to_owned()), ..langfuse() };
+            old.import(&sandbox, &keys, &[&file])
+                .expect_code(2)
+                .expect_in_stderr(text)
+                .expect_in_stderr(layout);
+        };
+        says(options, if declared.is_some() { "needs --key-as" } else { "--key-as does not go" });
+        if !layout.starts_with("cloak") {
+            says([&old.options[..], &["--label", "x"]].concat(), "--label does not go");
+        }
+        if *layout != "n8n" {
+            let stray = ["--wrapped-key-env", "X"];
+            says([&old.options[..], &stray].concat(), "--wrapped-key-env does not go");
+        }
+    }
+    let says = |arguments: &[&'static str]| {
+        let old = Old { options: arguments.to_vec(), ..langfuse() };
+        old.import(&sandbox, &keys, &[&file]).expect_code(2)
+    };
+    says(&["--layout", "n8n"]).expect_in_stderr("--layout n8n needs --wrapped-key-env");
+    says(&["--layout", "hex"]);
+    says(&[]);
+    says(&["--layout", "langfuse", "--batch-size", "0"]);
+    says(&["--layout", "columns-hex", "--key-as", "guess"]);
+    assert!(!sandbox.db().exists());
+}

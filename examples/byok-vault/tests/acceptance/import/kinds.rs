@@ -1,0 +1,315 @@
+//! Each layout, and each way to give its key.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use byok_vault::import::NO_CONTEXT;
+use byok_vault::layout::LAYOUTS;
+use sealwax::Secret;
+use sealwax::legacy::litellm::Version;
+use sealwax::legacy::{cloak, litellm, n8n};
+use sealwax::triplet::{Encoding, IvLen, Layout, Triplet, TripletKey};
+use serde_json::json;
+
+use super::{
+    BASE64_KEY, HEX_KEY, Old, PASSPHRASE, RAW_KEY, Row, dump, export, hashed, in_vault, key,
+    langfuse, line, lobechat, new, quarantine_of, quarantined, text, value,
+};
+use crate::sandbox::{CANARY, Sandbox, credential, owner};
+
+fn columns(triplet: &Triplet, encoding: Encoding) -> Row {
+    let [iv, tag, ciphertext] = triplet.to_columns(encoding);
+    Row::from([("iv", iv), ("tag", tag), ("ciphertext", ciphertext)])
+}
+
+fn joined(triplet: &Triplet, encoding: Encoding) -> Row {
+    let [iv, ciphertext] = triplet.to_joined(encoding);
+    Row::from([("iv", iv), ("ciphertext", ciphertext)])
+}
+
+fn envelope(secret: &Secret, data_key: &[u8; 32], encoding: Encoding) -> Row {
+    let wrapped = key(HEX_KEY).encrypt(&Secret::from(data_key), IvLen::Twelve).unwrap();
+    let [wrapped_iv, wrapped] = wrapped.to_joined(encoding);
+    let data_key = TripletKey::from_bytes(&mut data_key.clone()).unwrap();
+    let mut row = joined(&data_key.encrypt(secret, IvLen::Twelve).unwrap(), encoding);
+    row.extend([("wrapped_key", wrapped), ("wrapped_key_iv", wrapped_iv)]);
+    row
+}
+
+fn data_key() -> [u8; 32] {
+    std::array::from_fn(|n| u8::try_from(200 - n).unwrap())
+}
+
+/// Every layout, and each way to give its key.
+pub(super) fn every_kind() -> Vec<Old> {
+    use IvLen::{Sixteen, Twelve};
+    let mut kinds = vec![lobechat(), langfuse()];
+    let hex = ["--key-as", "hex"];
+    let base64 = ["--key-as", "base64"];
+    let sha256 = ["--key-as", "sha256"];
+    for (name, layout, iv_len) in [
+        ("hex-iv16-tag-ct", Layout::HEX_IV16_TAG_CIPHERTEXT, Sixteen),
+        ("hex-iv12-tag-ct", Layout::HEX_IV12_TAG_CIPHERTEXT, Twelve),
+        ("hex-iv12-ct-tag", Layout::HEX_IV12_CIPHERTEXT_TAG, Twelve),
+        ("hex-iv16-ct-tag", Layout::HEX_IV16_CIPHERTEXT_TAG, Sixteen),
+    ] {
+        let options = |how: [&'static str; 2]| [&[name], &how[..]].concat();
+        kinds.push(Old::new(&options(hex), HEX_KEY, move |secret| {
+            text(&key(HEX_KEY), layout, iv_len, secret)
+        }));
+        kinds.push(Old::new(&options(base64), BASE64_KEY, move |secret| {
+            text(&key(HEX_KEY), layout, iv_len, secret)
+        }));
+        kinds.push(Old::new(&options(sha256), PASSPHRASE, move |secret| {
+            text(&hashed(PASSPHRASE), layout, iv_len, secret)
+        }));
+    }
+    for (encoding, threes, twos, fours) in [
+        (Encoding::Base64, "columns-base64", "webcrypto-base64", "envelope-base64"),
+        (Encoding::HexLower, "columns-hex", "webcrypto-hex", "envelope-hex"),
+    ] {
+        for iv_len in [Twelve, Sixteen] {
+            kinds.push(Old::new(&[&[threes], &hex[..]].concat(), HEX_KEY, move |secret| {
+                columns(&key(HEX_KEY).encrypt(secret, iv_len).unwrap(), encoding)
+            }));
+            kinds.push(Old::new(&[&[twos], &base64[..]].concat(), BASE64_KEY, move |secret| {
+                joined(&key(HEX_KEY).encrypt(secret, iv_len).unwrap(), encoding)
+            }));
+        }
+        kinds.push(Old::new(&[&[fours], &hex[..]].concat(), HEX_KEY, move |secret| {
+            envelope(secret, &data_key(), encoding)
+        }));
+    }
+    for (name, version) in [("litellm-v2", Version::V2), ("litellm-v3", Version::V3)] {
+        kinds.push(Old::new(&[name], PASSPHRASE, move |secret| {
+            let key = litellm::insecure_key(version, PASSPHRASE);
+            value(litellm::encrypt(&key, version, secret).unwrap())
+        }));
+    }
+    kinds.push(Old::new(&["sqlalchemy-utils"], PASSPHRASE, |secret| {
+        text(&hashed(PASSPHRASE), Layout::BASE64_IV12_TAG_CIPHERTEXT_JOINED, Twelve, secret)
+    }));
+    for (options, label, iv_len, mark) in [
+        (&["cloak-iv16"][..], "AES.GCM.V1", Sixteen, "\\x"),
+        (&["cloak-iv12"], "AES.GCM.V1", Twelve, ""),
+        (&["cloak-iv12", "--label", "Ours"], "Ours", Twelve, "\\x"),
+    ] {
+        kinds.push(Old::new(options, BASE64_KEY, move |secret| {
+            let row = cloak::encrypt(&key(HEX_KEY), label, iv_len, secret).unwrap();
+            value(format!("{mark}{}", Encoding::HexLower.encode(&row)))
+        }));
+    }
+    kinds.push(n8n());
+    kinds.push(Old::new(&["typebot"], RAW_KEY, |secret| {
+        let key = TripletKey::from_bytes(&mut RAW_KEY.as_bytes().to_vec()).unwrap();
+        let row = key.encrypt(secret, Twelve).unwrap();
+        let ([iv, _], [_, data]) =
+            (row.to_joined(Encoding::HexLower), row.to_joined(Encoding::Base64));
+        [("iv", iv), ("ciphertext", data)].into()
+    }));
+    kinds
+}
+
+pub(super) fn n8n() -> Old {
+    let options = ["n8n", "--wrapped-key-env", "OLD_WRAPPED_KEY"];
+    let mut old = Old::new(&options, PASSPHRASE, |secret| {
+        value(n8n::encrypt(&key(HEX_KEY), "KEYID0123456789ab", secret).unwrap())
+    });
+    let wrapped = n8n::encrypt(&hashed(PASSPHRASE), "x", &Secret::from(HEX_KEY)).unwrap();
+    old.wrapped = Some(wrapped.strip_prefix("x:").unwrap().to_owned());
+    old
+}
+
+#[test]
+fn every_layout_is_imported_to_the_byte() {
+    let credentials = [
+        format!("{CANARY}-1"),
+        format!("{CANARY} with spaces, é and a line end\r\n"),
+        format!("-----BEGIN {CANARY}-----\n{}\n", "A1b2".repeat(500)),
+    ];
+    let mut names = BTreeSet::new();
+    for old in every_kind() {
+        let (sandbox, keys) = new();
+        names.insert(old.options[1]);
+        let lines = credentials
+            .iter()
+            .zip(0..)
+            .map(|(credential, n)| line(json!(n), &owner(n), &old.row(credential)));
+        let file = export(&sandbox, lines);
+        let ran = old.import(&sandbox, &keys, &[&file]).expect_code(0);
+        let expected =
+            format!("3 rows imported, 0 rows already imported, 0 rows quarantined\n{NO_CONTEXT}\n");
+        assert_eq!(ran.stdout, expected, "{:?}", old.options);
+        let warned = old.options.contains(&"sha256");
+        assert_eq!(ran.stderr.lines().count(), usize::from(warned), "{ran:#?}");
+        assert_eq!(ran.stderr.contains("as weak as the text"), warned);
+        assert!(!quarantine_of(&file).exists());
+        for (credential, n) in credentials.iter().zip(0..) {
+            let opened = in_vault(&sandbox, &keys, &owner(n)).unwrap();
+            assert!(opened == Secret::from(credential), "{:?}", old.options);
+        }
+        let script = format!("test \"$OPENAI_API_KEY\" = {CANARY}-1");
+        let run =
+            ["run", "--tenant", "tenant-0", "--provider", "openai", "--", "sh", "-c", &script];
+        sandbox.vault(&keys, &run).expect_code(0);
+        let bytes = fs::read(sandbox.db()).unwrap();
+        assert!(!bytes.windows(CANARY.len()).any(|part| part == CANARY.as_bytes()));
+        // A second run finds them all.
+        let before = dump(&sandbox);
+        old.import(&sandbox, &keys, &[&file])
+            .expect_code(0)
+            .expect_in_stdout("0 rows imported, 3 rows already imported");
+        assert_eq!(dump(&sandbox), before);
+    }
+    assert_eq!(names, LAYOUTS.iter().map(|layout| layout.name).collect());
+}
+
+#[test]
+fn a_row_of_one_layout_is_no_row_of_another() {
+    let form = |old: &Old| {
+        let layout = LAYOUTS.iter().find(|layout| layout.name == old.options[1]).unwrap();
+        format!("{:?}", layout.form)
+    };
+    let kinds = every_kind();
+    let rows: Vec<_> = kinds.iter().map(|old| old.row(&credential(0))).collect();
+    let mut refused = 0;
+    for old in &kinds {
+        let (sandbox, keys) = new();
+        let columns: Vec<_> = old.row(&credential(0)).into_keys().collect();
+        // Those with the same columns, most of them in another form.
+        let alike: Vec<_> = kinds
+            .iter()
+            .zip(&rows)
+            .zip(0..)
+            .filter(|((_, row), _)| row.keys().eq(&columns))
+            .collect();
+        let lines = alike.iter().map(|((_, row), n)| line(json!(n), &owner(*n), row));
+        let file = export(&sandbox, lines);
+        let ran = old.import(&sandbox, &keys, &[&file]);
+        assert!(!ran.stdout.starts_with("0 rows imported"), "{ran:#?}");
+        for ((other, _), n) in &alike {
+            if form(other) != form(old) {
+                let found = in_vault(&sandbox, &keys, &owner(*n));
+                assert!(found.is_none(), "{:?} took {:?}", old.options, other.options);
+                refused += 1;
+            }
+        }
+    }
+    // So that a mistake in the choice of pairs does not leave nothing to refuse.
+    assert!(refused > 400, "{refused}");
+}
+
+#[test]
+fn what_is_wrapped_is_told_apart_from_the_row() {
+    let (sandbox, keys) = new();
+    let old = Old::new(&["envelope-base64", "--key-as", "hex"], HEX_KEY, |secret| {
+        envelope(secret, &data_key(), Encoding::Base64)
+    });
+    let good = old.row(&credential(0));
+    let wrap = |plaintext: &[u8]| {
+        let wrapped = key(HEX_KEY).encrypt(&Secret::from(plaintext), IvLen::Twelve).unwrap();
+        let [iv, wrapped] = wrapped.to_joined(Encoding::Base64);
+        let mut row = good.clone();
+        row.extend([("wrapped_key", wrapped), ("wrapped_key_iv", iv)]);
+        row
+    };
+    let change = |column: &'static str, text: &str| {
+        let mut row = good.clone();
+        row.insert(column, text.to_owned());
+        row
+    };
+    let bad = [
+        (
+            wrap(b"sk-canary of 31 bytes, no key.."),
+            "no-key",
+            "in wrapped_key: what was unwrapped is not a key: a key of 31 bytes",
+        ),
+        (wrap(&[7; 32]), "no-key", "in wrapped_key"),
+        (wrap(&[9; 33]), "no-key", "in wrapped_key"),
+        (change("wrapped_key_iv", "QEFC"), "not-of-the-layout", "in wrapped_key: iv at byte 0"),
+        (
+            change("wrapped_key_iv", "QEFCQ0RFRkdISUpL"),
+            "not-authentic",
+            "in wrapped_key: not authentic",
+        ),
+        (change("iv", "QEFC"), "not-of-the-layout", "iv at byte 0"),
+        (change("iv", "QEFCQ0RFRkdISUpL"), "not-authentic", "not authentic"),
+        (change("ciphertext", "QEFC"), "not-of-the-layout", "tag at byte 0"),
+    ];
+    let lines = bad.iter().zip(0..).map(|((row, _, _), n)| line(json!(n), &owner(n), row));
+    let file = export(&sandbox, lines);
+    let ran = old.import(&sandbox, &keys, &[&file]).expect_code(14);
+    for (entry, (_, reason, detail)) in quarantined(quarantine_of(&file)).iter().zip(&bad) {
+        let said = &entry["quarantined"];
+        assert_eq!(said["reason"], json!(reason));
+        assert!(said["detail"].as_str().unwrap().starts_with(detail), "{said}");
+        assert!(ran.stdout.contains(detail));
+    }
+    assert!(!sandbox.db().exists(), "a vault was made for nothing");
+}
+
+#[test]
+fn the_bytes_of_cloak_are_hex_of_either_case() {
+    let (sandbox, keys) = new();
+    let old = Old::new(&["cloak-iv16"], BASE64_KEY, |secret| {
+        let row = cloak::encrypt(&key(HEX_KEY), "AES.GCM.V1", IvLen::Sixteen, secret).unwrap();
+        value(Encoding::HexLower.encode(&row).to_uppercase())
+    });
+    let other_label = |n: u64| {
+        let secret = Secret::from(credential(n));
+        let row = cloak::encrypt(&key(HEX_KEY), "Other", IvLen::Sixteen, &secret).unwrap();
+        line(json!(n), &owner(n), &value(Encoding::HexLower.encode(&row)))
+    };
+    let lines = [
+        old.line(0),
+        old.line(1).replacen("\"01", "\"\\\\x01", 1),
+        old.line(2).replacen("\"01", "\"0x01", 1),
+        old.line(3).replacen("\"01", "\"1", 1),
+        other_label(4),
+    ];
+    let file = export(&sandbox, lines);
+    old.import(&sandbox, &keys, &[&file])
+        .expect_code(14)
+        .expect_in_stdout("2 rows imported")
+        .expect_in_stdout("expected hex, two digits a byte")
+        .expect_in_stdout("label at byte 2: expected the label that was declared");
+    assert_eq!(sandbox.assert_rows_open(&keys), 2);
+    old.import(&sandbox, &keys, &[&file, "--label", "Other"])
+        .expect_code(14)
+        .expect_in_stdout("1 row imported, 0 rows already imported");
+    assert_eq!(sandbox.assert_rows_open(&keys), 3);
+    // A label that no row can have.
+    for label in ["", &"x".repeat(128)] {
+        old.import(&sandbox, &keys, &[&file, "--label", label])
+            .expect_code(14)
+            .expect_in_stdout("0 rows imported, 0 rows already imported");
+    }
+}
+
+#[test]
+fn help_and_readme_tell_every_layout_and_what_cannot_be_told() {
+    let help = Sandbox::new().without_keys(&["import", "--help"]).expect_code(0).stdout;
+    let flowing = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    let readme = include_str!("../../../README.md");
+    // What the README sends its readers to.
+    let catalogue = include_str!("../../../../../src/docs/legacy.md");
+    assert!(flowing.contains(NO_CONTEXT));
+    assert!(readme.split_whitespace().collect::<Vec<_>>().join(" ").contains(NO_CONTEXT));
+    for layout in &LAYOUTS {
+        let columns = layout.columns().join(", ");
+        let told = format!("- {}: {} [{columns}]", layout.name, layout.about);
+        assert!(flowing.contains(&told), "no {told:?} in --help");
+        let columns: Vec<_> = layout.columns().iter().map(|name| format!("`{name}`")).collect();
+        let row = format!(
+            "| `{}` | {} | {} | {} |",
+            layout.name,
+            layout.about,
+            columns.join(", "),
+            layout.key.about()
+        );
+        assert!(readme.contains(&row), "README.md has no line\n{row}");
+        let name = format!("`{}`", layout.name);
+        assert!(catalogue.contains(&name), "legacy.md does not tell of {name}");
+    }
+    assert!(flowing.contains("The file of an earlier run is replaced"));
+}

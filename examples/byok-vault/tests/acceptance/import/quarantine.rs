@@ -1,0 +1,198 @@
+//! The quarantine file, and where it goes.
+
+use std::fs;
+use std::process::Command;
+
+use sealwax::triplet::{IvLen, Layout};
+use serde_json::{Value, json};
+
+use super::{
+    BASE64_KEY, OTHER_HEX_KEY, Old, export, key, langfuse, lobechat, new, quarantine_of,
+    quarantined, reasons, text, write,
+};
+use crate::sandbox::CANARY;
+
+#[test]
+fn rows_of_two_keys_come_in_by_way_of_the_quarantine() {
+    let (sandbox, keys) = new();
+    let first = langfuse();
+    let second = Old::new(&["langfuse"], OTHER_HEX_KEY, |secret| {
+        text(&key(OTHER_HEX_KEY), Layout::HEX_IV12_CIPHERTEXT_TAG, IvLen::Twelve, secret)
+    });
+    let lines = (0..12).map(|n| if n % 3 == 0 { &second } else { &first }.line(n));
+    let file = export(&sandbox, lines);
+    first
+        .import(&sandbox, &keys, &[&file])
+        .expect_code(14)
+        .expect_in_stdout("8 rows imported, 0 rows already imported")
+        .expect_in_stdout("4 rows quarantined: not authentic")
+        .expect_in_stdout("id 3 (tenant tenant-3, provider openai)")
+        .expect_in_stdout("import the quarantine file with that one");
+    let quarantine = quarantine_of(&file);
+    assert!(!fs::read_to_string(&quarantine).unwrap().contains(CANARY));
+    let ran = second.import(&sandbox, &keys, &[quarantine.to_str().unwrap()]).expect_code(0);
+    assert!(ran.stdout.starts_with("4 rows imported, 0 rows already imported, "));
+    assert_eq!(sandbox.assert_rows_open(&keys), 12);
+    assert!(!quarantine_of(quarantine.to_str().unwrap()).exists());
+    assert_eq!(quarantined(&quarantine).len(), 4, "what was imported from is left");
+}
+
+#[test]
+fn a_corrected_quarantine_is_imported() {
+    let (sandbox, keys) = new();
+    let old = lobechat();
+    let mut nameless: Value = serde_json::from_str(&old.line(0)).unwrap();
+    nameless["tenant"] = json!("");
+    let truncated = old.line(1).replacen('}', "", 1);
+    let file = export(&sandbox, [nameless.to_string(), truncated]);
+    old.import(&sandbox, &keys, &[&file]).expect_code(14).expect_in_stdout("0 rows imported");
+    let mut lines = quarantined(quarantine_of(&file));
+    lines[0]["row"]["tenant"] = json!("tenant-0");
+    // Within the text, and with line ends in it.
+    lines[1]["row"] = json!(lines[1]["row"].as_str().unwrap().replace(",\"", ",\n\"") + "}");
+    let corrected = format!("{}\n{}\n", lines[0], lines[1]);
+    fs::write(quarantine_of(&file), &corrected).unwrap();
+    let corrected = quarantine_of(&file);
+    let corrected = corrected.to_str().unwrap();
+    // With the wrong key first: the line ends do not break the next quarantine.
+    let stranger = Old { key: "BAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", ..lobechat() };
+    stranger.import(&sandbox, &keys, &[corrected]).expect_code(14);
+    let again = quarantine_of(corrected);
+    assert_eq!(quarantined(&again).len(), 2);
+    old.import(&sandbox, &keys, &[again.to_str().unwrap()])
+        .expect_code(0)
+        .expect_in_stdout("2 rows imported");
+    assert_eq!(sandbox.assert_rows_open(&keys), 2);
+    old.import(&sandbox, &keys, &[corrected])
+        .expect_code(0)
+        .expect_in_stdout("0 rows imported, 2 rows already imported");
+}
+
+#[test]
+fn the_quarantine_file_is_private_and_replaces_only_its_like() {
+    let (sandbox, keys) = new();
+    let old = lobechat();
+    let file = export(&sandbox, [old.line(0), "{}".to_owned()]);
+    let place = write(&sandbox, "q.jsonl", b"");
+    let arguments = [file.as_str(), "--quarantine", &place];
+    old.import(&sandbox, &keys, &arguments).expect_code(14).expect_in_stdout("in place of");
+    assert!(!quarantine_of(&file).exists());
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(&place, fs::Permissions::from_mode(0o644)).unwrap();
+        old.import(&sandbox, &keys, &arguments).expect_code(14);
+        assert_eq!(fs::metadata(&place).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    // Nothing to quarantine: the file of an earlier run stays, and that is said.
+    let before = fs::read(&place).unwrap();
+    let good = write(&sandbox, "good.jsonl", old.line(0).as_bytes());
+    old.import(&sandbox, &keys, &[&good, "--quarantine", &place])
+        .expect_code(0)
+        .expect_in_stdout("the quarantine file of an earlier run is left as it was")
+        .expect_in_stdout(&place);
+    assert!(fs::read(&place).unwrap() == before);
+
+    // Another program's file is never overwritten.
+    for other in ["primary k swk1_...\n", "{\"quarantined\":true}\n", &(old.line(3) + "\n"), "\0"] {
+        fs::write(&place, other).unwrap();
+        for more in [&[][..], &["--dry-run"]] {
+            old.import(&sandbox, &keys, &[&arguments[..], more].concat())
+                .expect_code(5)
+                .expect_in_stderr("is no quarantine file");
+        }
+        assert_eq!(fs::read_to_string(&place).unwrap(), other);
+    }
+    let directory = sandbox.directory.path().to_str().unwrap();
+    old.import(&sandbox, &keys, &[&file, "--quarantine", directory]).expect_code(5);
+}
+
+#[test]
+fn the_quarantine_is_never_what_is_imported_nor_the_vault() {
+    let (sandbox, keys) = new();
+    let old = lobechat();
+    let file = export(&sandbox, [old.line(0), "{}".to_owned()]);
+    let before = fs::read(&file).unwrap();
+    let directory = sandbox.directory.path().to_str().unwrap();
+    fs::create_dir(sandbox.path("sub")).unwrap();
+    let mut same = vec![
+        file.clone(),
+        format!("{directory}/./export.jsonl"),
+        format!("{directory}/sub/../export.jsonl"),
+        format!("{directory}/sub/../vault.db"),
+    ];
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink(&file, sandbox.path("link.jsonl")).unwrap();
+        fs::hard_link(&file, sandbox.path("hard.jsonl")).unwrap();
+        same.extend([format!("{directory}/link.jsonl"), format!("{directory}/hard.jsonl")]);
+    }
+    for place in &same {
+        for more in [&[][..], &["--dry-run"]] {
+            let arguments = [file.as_str(), "--quarantine", place];
+            old.import(&sandbox, &keys, &[&arguments[..], more].concat())
+                .expect_code(2)
+                .expect_in_stderr("name another file with --quarantine");
+        }
+        assert!(fs::read(&file).unwrap() == before);
+    }
+    // Before anything is read: also where there is nothing to read.
+    let missing = format!("{directory}/missing.jsonl");
+    let arguments = [missing.as_str(), "--quarantine", &missing];
+    old.import(&sandbox, &keys, &arguments).expect_code(2);
+    assert!(!sandbox.db().exists());
+
+    // Relative names, too.
+    let mut command = old.command(&sandbox, &keys, &["export.jsonl", "--quarantine", &file]);
+    command.current_dir(directory);
+    sandbox.finish(command, b"").expect_code(2);
+    let mut command = old.command(&sandbox, &keys, &["export.jsonl"]);
+    command.current_dir(directory);
+    sandbox.finish(command, b"").expect_code(14).expect_in_stdout(" export.jsonl.quarantine.jsonl");
+    assert_eq!(reasons(quarantine_of(&file)), [(2, "field".to_owned())]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_directory_that_cannot_be_written_is_7_and_nothing_has_happened() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::os::unix::process::CommandExt;
+
+    let (sandbox, keys) = new();
+    let old = lobechat();
+    let shut = sandbox.path("shut");
+    fs::create_dir(&shut).unwrap();
+    let file = write(&sandbox, "shut/export.jsonl", format!("{}\n{{}}\n", old.line(0)).as_bytes());
+    // The superuser may write anyway, so the program must not run as that.
+    let program = sandbox.path("byok-vault");
+    let mut copy = Command::new("cp");
+    copy.arg(env!("CARGO_BIN_EXE_byok-vault")).arg(&program);
+    assert!(copy.status().unwrap().success());
+    let root = fs::metadata(&program).unwrap().uid() == 0;
+    fs::set_permissions(&shut, fs::Permissions::from_mode(0o555)).unwrap();
+    fs::set_permissions(sandbox.directory.path(), fs::Permissions::from_mode(0o777)).unwrap();
+
+    let import = |arguments: &[&str]| {
+        let mut command = Command::new(&program);
+        let options = ["import", "--layout", "lobechat", "--key-env", "OLD_KEY"];
+        command.arg("--db").arg(sandbox.db()).args(options).args(arguments);
+        command.env("SEALWAX_KEYS", &keys.0).env("OLD_KEY", BASE64_KEY);
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+        if root {
+            command.uid(65_534).gid(65_534);
+        }
+        sandbox.finish(command, b"")
+    };
+    import(&[&file]).expect_code(7).expect_in_stderr("creating the quarantine file");
+    assert!(!sandbox.db().exists(), "rows were imported before the quarantine was sure");
+    // A dry run does not need it, and another place helps.
+    import(&[&file, "--dry-run"]).expect_code(14);
+    let place = sandbox.path("q.jsonl");
+    import(&[&file, "--quarantine", place.to_str().unwrap()]).expect_code(14);
+    assert_eq!(reasons(place), [(2, "field".to_owned())]);
+    // What cannot be read.
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).unwrap();
+    import(&[&file, "--dry-run"]).expect_code(7).expect_in_stderr("reading");
+    fs::set_permissions(&shut, fs::Permissions::from_mode(0o755)).unwrap();
+}
