@@ -135,7 +135,7 @@ impl Prf {
         Self(Hkdf::from_prk(key).expect("a key of hash length"))
     }
 
-    /// HKDF-Extract. No salt is the empty one (RFC 5869 §2.2).
+    /// HKDF-Extract. No salt is the empty one: to HMAC the same as the zeros of RFC 5869 §2.2.
     pub(crate) fn extract(salt: &[u8], key_material: &[u8]) -> Self {
         Self(Hkdf::new(Some(salt), key_material))
     }

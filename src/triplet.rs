@@ -120,10 +120,19 @@ impl Triplet {
         let iv = Iv::new(iv).ok_or(TripletError::malformed(Field::Iv, IV_EXPECTED, 0))?;
         let tag =
             tag.try_into().map_err(|_| TripletError::malformed(Field::Tag, TAG_EXPECTED, 0))?;
-        if ciphertext.len() > MAX_PLAINTEXT_LEN {
-            return Err(TripletError::malformed(Field::Ciphertext, CIPHERTEXT_EXPECTED, 0));
-        }
-        Ok(Self { iv, tag, ciphertext: ciphertext.to_vec() })
+        // Before it is copied.
+        check_ciphertext(ciphertext)?;
+        Self::new(iv, tag, ciphertext.to_vec())
+    }
+
+    /// Of a ciphertext that need not be copied.
+    pub(crate) fn new(
+        iv: Iv,
+        tag: [u8; TAG_LEN],
+        ciphertext: Vec<u8>,
+    ) -> Result<Self, TripletError> {
+        check_ciphertext(&ciphertext)?;
+        Ok(Self { iv, tag, ciphertext })
     }
 
     /// From two columns of bytes, the tag at the end of the second: what WebCrypto's `encrypt`
@@ -162,6 +171,13 @@ impl Triplet {
     pub fn ciphertext(&self) -> &[u8] {
         &self.ciphertext
     }
+}
+
+fn check_ciphertext(ciphertext: &[u8]) -> Result<(), TripletError> {
+    if ciphertext.len() > MAX_PLAINTEXT_LEN {
+        return Err(TripletError::malformed(Field::Ciphertext, CIPHERTEXT_EXPECTED, 0));
+    }
+    Ok(())
 }
 
 impl fmt::Debug for Triplet {

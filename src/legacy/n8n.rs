@@ -8,8 +8,8 @@
 //! ```
 //!
 //! The instance key is the text of `N8N_ENCRYPTION_KEY` (or of `encryptionKey` in n8n's settings
-//! file), as it stands. The key id is the `id` of the row in the table `deployment_key` whose
-//! `algorithm` is `aes-256-gcm`. Rows without `:` are the older CBC form, which is not
+//! file), as it stands. The key id is the `id` of a row in the table `deployment_key` whose `type` is
+//! `data_encryption` and whose `algorithm` is `aes-256-gcm`; after a change of keys there are several. Rows without `:` are the older CBC form, which is not
 //! authenticated: see [`crate::docs::cookbook`].
 //!
 //! ```
@@ -27,6 +27,7 @@
 //! ```
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use rand_core::TryCryptoRng;
 
@@ -75,14 +76,15 @@ fn check_key_id(key_id: &str) -> Result<(), TripletError> {
 /// people chose the text, a thief of the database tries texts, at billions a second. For rows that
 /// exist.
 ///
+/// Whatever holds 64 hex digits passes: take the row whose id the credentials name.
+///
 /// # Errors
 ///
 /// [`TripletError::Malformed`] where the value is not of this form, [`TripletError::NotAuthentic`]
-/// where the instance key is another, [`TripletError::Key`] where the value holds no such key:
-/// that of the older form, for instance.
+/// where the instance key is another, [`TripletError::Key`] where the value holds no such key.
 pub fn insecure_unwrap_key(instance_key: &str, value: &str) -> Result<TripletKey, TripletError> {
-    let wrapping_key = TripletKey::insecure_sha256_of(instance_key);
-    let digits = decrypt_blob(&wrapping_key, value)?;
+    let blob = Blob::parse(value)?;
+    let digits = blob.decrypt(&TripletKey::insecure_sha256_of(instance_key))?;
     TripletKey::from_hex_digits(digits.expose_secret())
         .map_err(|source| TripletError::Key { source })
 }
@@ -96,23 +98,38 @@ pub fn insecure_unwrap_key(instance_key: &str, value: &str) -> Result<TripletKey
 /// the tag does not verify.
 pub fn decrypt(data_key: &TripletKey, row: &str) -> Result<Secret, TripletError> {
     let (key_id, blob) = split(row)?;
-    decrypt_blob(data_key, blob).map_err(|error| error.moved_to(key_id.len().saturating_add(1)))
+    let at = key_id.len().saturating_add(1);
+    Blob::parse(blob).map_err(|error| error.moved_to(at))?.decrypt(data_key)
 }
 
-fn decrypt_blob(key: &TripletKey, blob: &str) -> Result<Secret, TripletError> {
-    let fault = |field, expected| TripletError::malformed(field, expected, 0);
-    let bytes = Encoding::Base64.decode_up_to(Field::Row, HEAD_LEN, blob)?;
-    let (version, rest) = bytes.split_first().ok_or(fault(Field::Prefix, "the byte 0x01"))?;
-    if *version != VERSION {
-        return Err(fault(Field::Prefix, "the byte 0x01"));
+/// 0x01 ‖ salt(32) ‖ tag(16) ‖ ciphertext
+struct Blob {
+    salt: [u8; SALT_LEN],
+    tag: [u8; TAG_LEN],
+    ciphertext: Vec<u8>,
+}
+
+impl Blob {
+    fn parse(text: &str) -> Result<Self, TripletError> {
+        let fault = |field, expected| TripletError::malformed(field, expected, 0);
+        let bytes = Encoding::Base64.decode_up_to(Field::Row, HEAD_LEN, text)?;
+        let (version, rest) = bytes.split_first().ok_or(fault(Field::Prefix, "the byte 0x01"))?;
+        if *version != VERSION {
+            return Err(fault(Field::Prefix, "the byte 0x01"));
+        }
+        let short = fault(Field::Row, "at least the bytes of version, salt and tag");
+        let (salt, rest) = rest.split_first_chunk().ok_or(short)?;
+        let (tag, ciphertext) = rest.split_first_chunk().ok_or(short)?;
+        Ok(Self { salt: *salt, tag: *tag, ciphertext: ciphertext.to_vec() })
     }
-    let short = fault(Field::Row, "at least the bytes of version, salt and tag");
-    let (salt, rest) = rest.split_first_chunk().ok_or(short)?;
-    let (tag, ciphertext) = rest.split_at_checked(TAG_LEN).ok_or(short)?;
-    wipe_stack_after(|| {
-        let (key, iv) = derive(key, salt);
-        key.decrypt(&Triplet::from_parts(&iv, tag, ciphertext)?)
-    })
+
+    fn decrypt(self, data_key: &TripletKey) -> Result<Secret, TripletError> {
+        let Self { salt, tag, ciphertext } = self;
+        wipe_stack_after(|| {
+            let (key, iv) = derive(data_key, &salt);
+            key.decrypt(&Triplet::new(Iv::Twelve(iv), tag, ciphertext)?)
+        })
+    }
 }
 
 /// key(32) ‖ iv(12) = HKDF-SHA-256(data key, salt, "n8n-encryption-v1", 44)

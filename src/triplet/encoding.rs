@@ -42,11 +42,34 @@ impl Encoding {
     /// Encodes one column.
     #[must_use]
     pub fn encode(self, bytes: &[u8]) -> String {
+        let mut text = String::with_capacity(self.encoded_len(bytes.len()));
+        self.push_encoded(&mut text, bytes);
+        text
+    }
+
+    /// Appends to `text`, without another buffer of its size.
+    pub(super) fn push_encoded(self, text: &mut String, bytes: &[u8]) {
+        let mut buffer = [0; 384];
+        // Whole groups of three bytes, so that padding stands at the end alone.
+        for chunk in bytes.chunks(192) {
+            let encoded = match self {
+                Self::HexLower | Self::HexAnyCase => {
+                    base16ct::lower::encode_str(chunk, &mut buffer).ok()
+                }
+                Self::Base64 => Base64::encode(chunk, &mut buffer).ok(),
+                Self::Base64Url => Base64UrlUnpadded::encode(chunk, &mut buffer).ok(),
+                Self::Base64UrlPadded => Base64Url::encode(chunk, &mut buffer).ok(),
+            };
+            // Never none: twice the chunk is room enough for each of them.
+            text.push_str(encoded.unwrap_or_default());
+        }
+    }
+
+    pub(super) const fn encoded_len(self, len: usize) -> usize {
         match self {
-            Self::HexLower | Self::HexAnyCase => base16ct::lower::encode_string(bytes),
-            Self::Base64 => Base64::encode_string(bytes),
-            Self::Base64Url => Base64UrlUnpadded::encode_string(bytes),
-            Self::Base64UrlPadded => Base64Url::encode_string(bytes),
+            Self::HexLower | Self::HexAnyCase => len.saturating_mul(2),
+            Self::Base64 | Self::Base64UrlPadded => len.div_ceil(3).saturating_mul(4),
+            Self::Base64Url => len.saturating_mul(4).div_ceil(3),
         }
     }
 

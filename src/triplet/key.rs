@@ -19,7 +19,7 @@ const BASE64_KEY_LEN: usize = 44;
 
 /// The AES-256 key of a service's own rows: 32 bytes, wiped when dropped.
 ///
-/// One key encrypts all rows, so random ivs of 12 bytes bound their number: 2^32 (SP 800-38D §8.3).
+/// One key encrypts all rows, under random ivs, which bounds their number: 2^32 (SP 800-38D §8.3).
 /// It must not become a master key of a keyring as well: one key for one purpose.
 ///
 /// ```

@@ -187,11 +187,17 @@ impl Triplet {
             let joined: Vec<u8> = layout.parts.map(part).concat();
             return Ok(layout.encoding.encode(&joined));
         };
-        let [first, second, third] = layout.parts.map(|name| layout.encoding.encode(part(name)));
-        let mut text = first;
-        for more in [second, third] {
-            text.push(separator);
-            text.push_str(&more);
+        let parts = layout.parts.map(part);
+        let separators = separator.len_utf8().saturating_mul(2);
+        let len = parts.iter().fold(separators, |len, part| {
+            len.saturating_add(layout.encoding.encoded_len(part.len()))
+        });
+        let mut text = String::with_capacity(len);
+        for (part, number) in parts.into_iter().zip(0..) {
+            if number > 0 {
+                text.push(separator);
+            }
+            layout.encoding.push_encoded(&mut text, part);
         }
         Ok(text)
     }
