@@ -42,15 +42,17 @@ pub enum Command {
     ///
     /// FILE has one JSON object a line: "id", a string or an integer; "tenant" and "provider";
     /// "env", if `run` is to pass the credential in that variable; and the columns that --layout
-    /// has in brackets, as strings. Other members are not looked at. A line has at most 32 MiB.
+    /// has in brackets, as strings. Other members are not looked at. A line has at most 32 MiB, and
+    /// a row at most 64 members.
     ///
     /// Each row is opened with the old key and sealed as `put` does. A credential that is in the
     /// vault already is passed over, and another one is never overwritten.
     ///
     /// What is not imported is written to the quarantine file, with the reason, and can be imported
-    /// from there when it is corrected, or with another key. The file of an earlier run is replaced,
-    /// or left as it is if there is nothing to write. It is readable to its owner only, because its
-    /// rows are as they were: credentials in the clear among them.
+    /// from there when it is corrected, or with another key. No file is ever replaced: if the name
+    /// is taken, the quarantine file gets a number, unless the file that is there holds the same. It
+    /// is readable to its owner only, because its rows are as they were: credentials in the clear
+    /// among them.
     #[command(after_long_help = NO_CONTEXT)]
     Import(Import),
     /// Show what is stored; needs no key

@@ -186,14 +186,8 @@ pub enum VaultError {
         source: TripletError,
     },
     /// The quarantine would take the place of what is imported, or of the vault.
-    #[error("the quarantine file {} would be the file that is imported, or the vault", path.display())]
+    #[error("the quarantine file {} would be the file that is imported, or one of the vault", path.display())]
     QuarantineTaken {
-        /// Where the quarantine would have been.
-        path: PathBuf,
-    },
-    /// The quarantine would take the place of another file.
-    #[error("{} exists already and is no quarantine file", path.display())]
-    NoQuarantine {
         /// Where the quarantine would have been.
         path: PathBuf,
     },
@@ -251,9 +245,7 @@ impl VaultError {
             | Self::KeyArgument { .. }
             | Self::QuarantineTaken { .. } => Exit::Usage,
             Self::NotFound { .. } => Exit::NotFound,
-            Self::AlreadyExists { .. } | Self::FileExists { .. } | Self::NoQuarantine { .. } => {
-                Exit::AlreadyExists
-            }
+            Self::AlreadyExists { .. } | Self::FileExists { .. } => Exit::AlreadyExists,
             Self::Credential { .. } => Exit::CredentialRefused,
             Self::NoVault { .. }
             | Self::NotAVault { .. }
@@ -329,9 +321,6 @@ impl VaultError {
                  aes-256-gcm, and --key-env the instance key that it was made under"
             }
             Self::QuarantineTaken { .. } => "name another file with --quarantine",
-            Self::NoQuarantine { .. } => {
-                "name another file with --quarantine; this one is left as it is"
-            }
             Self::Start { .. } => "check the command after `--`",
             Self::Story { .. } => "this is a defect of byok-vault or of sealwax: please report it",
             Self::InputOutput { .. } => "correct that and run the same command again",

@@ -1,10 +1,11 @@
 //! Moves rows that another program encrypted into the vault.
 //!
 //! The file is read twice: once for its ids and owners, because a mistake in the export is one for
-//! all the rows that it touches, and once for the rows. Each batch is opened first and then sealed
-//! and inserted in one transaction. So the run can be killed anywhere and started again: a batch is
-//! in the vault or it is not, and a row that is there already is passed over. What is not imported
-//! goes into quarantine as it was. Nothing in the vault is ever overwritten.
+//! all the rows that it touches, and once for the rows; in between once more if an owner stands
+//! twice, because of two credentials nobody can tell which is right. Each batch is opened first and
+//! then sealed and inserted in one transaction. So the run can be killed anywhere and started
+//! again: a batch is in the vault or it is not, and a row that is there already is passed over.
+//! What is not imported goes into quarantine as it was. Nothing in the vault is ever overwritten.
 
 mod destination;
 mod input;
@@ -14,6 +15,7 @@ mod refusal;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::hash::{BuildHasher, RandomState};
 
 use indicatif::ProgressBar;
 use sealwax::Secret;
@@ -84,7 +86,8 @@ pub fn import(
     batch_size: u32,
     progress: &ProgressBar,
 ) -> Result<Outcome, VaultError> {
-    let survey = survey(input, key)?;
+    let mut survey = survey(input, key)?;
+    survey.compare(input, key)?;
     progress.set_length(survey.rows);
     let changed = input.changed();
     let mut outcome = Outcome::default();
@@ -152,7 +155,10 @@ fn open(
         Ok(fields) => fields,
         Err(refusal) => return Some(Err(refusal)),
     };
-    let secret = survey.check(&id, &owner, line)?.and_then(|()| credential(&columns, key));
+    let secret = survey
+        .check(&id, &owner, line)?
+        .and_then(|()| survey.check_owner(&owner, line))
+        .and_then(|()| credential(&columns, key));
     Some(secret.map(|secret| Candidate { owner, env_name, secret }))
 }
 
@@ -170,6 +176,8 @@ struct Survey {
     rows: u64,
     ids: HashMap<Id, Seen>,
     owners: HashMap<Owner, u64>,
+    /// Two lines of each owner that do not say the same.
+    disputed: HashMap<Owner, (u64, u64)>,
 }
 
 /// Where an id stands.
@@ -181,7 +189,8 @@ struct Seen {
 }
 
 fn survey(input: &mut Input, key: &LegacyKey) -> Result<Survey, VaultError> {
-    let mut survey = Survey { rows: 0, ids: HashMap::new(), owners: HashMap::new() };
+    let mut survey =
+        Survey { rows: 0, ids: HashMap::new(), owners: HashMap::new(), disputed: HashMap::new() };
     let mut lines = input.lines()?;
     while let Some(line) = lines.next()? {
         let (source, _) = record::read(line, key.columns());
@@ -226,6 +235,47 @@ impl Survey {
                 Some(Err(Refusal::new(Reason::IdTwice, detail)))
             }
         }
+    }
+
+    /// Opens the rows of the owners that stand twice, before one of them is imported: the first line
+    /// is not right because it is the first.
+    fn compare(&mut self, input: &mut Input, key: &LegacyKey) -> Result<(), VaultError> {
+        if self.owners.values().all(|count| *count == 1) {
+            return Ok(());
+        }
+        let changed = input.changed();
+        let mut lines = input.lines()?;
+        let (fingerprints, mut first) = (RandomState::new(), HashMap::new());
+        while let Some(line) = lines.next()? {
+            let (source, fields) = record::read(line, key.columns());
+            let line = source.line;
+            if !source.owner.is_some_and(|owner| self.stands_twice(&owner)) {
+                continue;
+            }
+            // What does not open is in nobody's way: it goes into quarantine on its own.
+            let candidate = match open(fields, line, key, self) {
+                None => return Err(changed),
+                Some(Err(_)) => continue,
+                Some(Ok(candidate)) => candidate,
+            };
+            // Not the credentials, which may be many and long. Two that agree by chance are still
+            // told apart by the vault, where the second one finds the first.
+            let own =
+                fingerprints.hash_one((candidate.secret.expose_secret(), candidate.variable()));
+            let (before, fingerprint) =
+                *first.entry(candidate.owner.clone()).or_insert((line, own));
+            if fingerprint != own {
+                self.disputed.insert(candidate.owner, (before, line));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_owner(&self, owner: &Owner, line: u64) -> Result<(), Refusal> {
+        let Some((one, other)) = self.disputed.get(owner) else { return Ok(()) };
+        let elsewhere = if line == *one { other } else { one };
+        let detail = format!("lines {line} and {elsewhere} are for one owner");
+        Err(Refusal::new(Reason::OwnerTwice, detail))
     }
 
     fn stands_twice(&self, owner: &Owner) -> bool {

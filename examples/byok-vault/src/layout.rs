@@ -220,6 +220,24 @@ impl KeyRule {
     }
 }
 
+impl KeyRule {
+    /// Whether the key is as weak as the text of `--key-env`, with what `--key-as` says.
+    #[must_use]
+    pub fn is_made_of_text(self, key_as: Option<KeyAs>) -> bool {
+        match self {
+            Self::Declared => key_as.is_some_and(KeyAs::is_text),
+            Self::Fixed(how) => how.is_text(),
+            Self::SaltKey(_) | Self::InstanceKey => true,
+        }
+    }
+}
+
+impl KeyAs {
+    fn is_text(self) -> bool {
+        matches!(self, Self::Raw | Self::Sha256)
+    }
+}
+
 impl ValueEnum for Layout {
     fn value_variants<'a>() -> &'a [Self] {
         &LAYOUTS

@@ -28,6 +28,8 @@ pub struct LegacyKey {
     label: String,
     /// Whether it is a placeholder, under which everybody can read.
     pub is_placeholder: bool,
+    /// Whether it is no stronger than a text, which somebody may have thought up.
+    pub is_made_of_text: bool,
 }
 
 impl LegacyKey {
@@ -62,7 +64,8 @@ impl LegacyKey {
             }
         };
         let label = args.label.clone().unwrap_or_else(|| USUAL_LABEL.to_owned());
-        Ok(Self { layout, key, label, is_placeholder })
+        let is_made_of_text = layout.key.is_made_of_text(args.key_as);
+        Ok(Self { layout, key, label, is_placeholder, is_made_of_text })
     }
 
     /// The columns that a row must have.

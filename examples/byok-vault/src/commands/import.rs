@@ -1,7 +1,6 @@
 //! `import`: rows that another program encrypted, into the vault.
 
 use std::io::{self, Write};
-use std::path::Path;
 
 use crate::cli::{Cli, Import};
 use crate::commands::by_kind;
@@ -9,7 +8,6 @@ use crate::error::VaultError;
 use crate::exit::Exit;
 use crate::import::{self, Destination, Input, NO_CONTEXT, Outcome, Placed, Quarantine};
 use crate::keys::Keys;
-use crate::layout::KeyAs;
 use crate::legacy_key::LegacyKey;
 use crate::rotation::{self, Mode};
 use crate::wording::{number, rows};
@@ -25,10 +23,10 @@ pub fn import(cli: &Cli, args: &Import, out: &mut impl Write) -> Result<Exit, Va
     let mode = if args.dry_run { Mode::DryRun } else { Mode::Write };
     // All that can be wrong without a look at a row, before one is read and the vault is touched.
     let mut quarantine = Quarantine::at(args.quarantine.as_deref(), &args.file, &cli.db)?;
-    if args.key_as == Some(KeyAs::Sha256) {
+    if key.is_made_of_text {
         let _ = writeln!(
             io::stderr(),
-            "warning: a key that is the SHA-256 of a text is as weak as the text"
+            "warning: this key is made of a text, and as weak as the text is"
         );
     }
     let mut input = Input::open(&args.file)?;
@@ -48,9 +46,8 @@ pub fn import(cli: &Cli, args: &Import, out: &mut impl Write) -> Result<Exit, Va
     );
     progress.finish_and_clear();
     let outcome = outcome?;
-    let path = quarantine.path().to_owned();
     let placed = quarantine.finish()?;
-    report(&outcome, mode, (&path, placed), out)?;
+    report(&outcome, mode, &placed, out)?;
     if key.is_placeholder {
         writeln!(
             out,
@@ -65,7 +62,7 @@ pub fn import(cli: &Cli, args: &Import, out: &mut impl Write) -> Result<Exit, Va
 fn report(
     outcome: &Outcome,
     mode: Mode,
-    (path, placed): (&Path, Placed),
+    placed: &Placed,
     out: &mut impl Write,
 ) -> Result<(), VaultError> {
     let (imported, quarantined) = match mode {
@@ -85,25 +82,28 @@ fn report(
         (row.refusal.reason, format!("line {}{id}{owner}: {}", row.line, row.refusal))
     });
     by_kind::report(faulty, quarantined, out)?;
-    let path = path.display();
-    match (mode, placed) {
-        (Mode::Write, Placed::EarlierOnly) => {
-            writeln!(out, "the quarantine file of an earlier run is left as it was: {path}")?;
-        }
-        (_, Placed::New | Placed::Replaced) => {
-            let instead = match placed {
-                Placed::Replaced => ", in place of the file of an earlier run",
-                _ => "",
-            };
-            writeln!(out, "{count} in the quarantine file {path}{instead}")?;
-            writeln!(
-                out,
-                "  next: import that file when its rows are corrected, or with another key; it \
-                 holds them as they were, credentials in the clear among them: delete it when it \
-                 is done"
-            )?;
-        }
-        _ => {}
+    match mode {
+        Mode::Write => report_place(&count, placed, out),
+        Mode::DryRun => Ok(()),
     }
+}
+
+fn report_place(count: &str, placed: &Placed, out: &mut impl Write) -> Result<(), VaultError> {
+    let (path, besides) = match placed {
+        Placed::Nothing => return Ok(()),
+        Placed::EarlierOnly(path) => {
+            writeln!(out, "{} was there before, and is left as it was", path.display())?;
+            return Ok(());
+        }
+        Placed::New(path) => (path, ""),
+        Placed::Numbered(path) => (path, ": a new name, because nothing is ever replaced"),
+        Placed::Unchanged(path) => (path, ": unchanged, an earlier run has written the same"),
+    };
+    writeln!(out, "{count} in the quarantine file {}{besides}", path.display())?;
+    writeln!(
+        out,
+        "  next: import that file when its rows are corrected, or with another key; it holds them \
+         as they were, credentials in the clear among them: delete it when it is done"
+    )?;
     Ok(())
 }

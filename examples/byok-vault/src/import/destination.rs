@@ -1,6 +1,6 @@
 //! Where opened rows go: into the vault, or nowhere if it is only to be told what would happen.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::path::Path;
 
 use sealwax::{Keyring, Secret};
@@ -19,14 +19,16 @@ pub struct Destination<'v> {
     keyring: &'v Keyring,
     mode: Mode,
     store: Option<Store>,
-    /// In a dry run, what the vault would have of the owners that stand in the file again.
-    would_have: HashMap<Owner, Secret>,
+    /// In a dry run, the owners of whom the vault would have a row, and who stand in the file again:
+    /// with the same credential, or they would not come here.
+    would_have: HashSet<Owner>,
 }
 
 /// A credential that can be stored, unless there is one.
 pub(super) struct Candidate {
     pub(super) owner: Owner,
-    pub(super) env_name: String,
+    /// If the line tells one.
+    pub(super) env_name: Option<String>,
     pub(super) secret: Secret,
 }
 
@@ -48,7 +50,7 @@ impl<'v> Destination<'v> {
             Mode::DryRun => Access::Read,
         };
         let store = if db.exists() { Some(Store::open(db, access)?) } else { None };
-        Ok(Self { db, keyring, mode, store, would_have: HashMap::new() })
+        Ok(Self { db, keyring, mode, store, would_have: HashSet::new() })
     }
 
     /// Stores what can be stored, in one transaction, and tells what became of each, in order.
@@ -102,19 +104,25 @@ impl<'v> Destination<'v> {
         candidate: Candidate,
         comes_again: &impl Fn(&Owner) -> bool,
     ) -> Result<Became, VaultError> {
-        let Candidate { owner, secret, .. } = candidate;
-        let found = self.store.as_ref().map(|store| store.find(&owner)).transpose()?.flatten();
-        Ok(match (found, self.would_have.get(&owner)) {
-            (Some(row), _) => compare(&row, self.keyring, &secret),
-            (None, Some(before)) if *before == secret => Became::Present,
-            (None, Some(_)) => another("an earlier line of the file"),
-            (None, None) => {
-                if comes_again(&owner) {
-                    self.would_have.insert(owner, secret);
+        let found =
+            self.store.as_ref().map(|store| store.find(&candidate.owner)).transpose()?.flatten();
+        Ok(match found {
+            Some(row) => compare(&row, self.keyring, &candidate),
+            None if self.would_have.contains(&candidate.owner) => Became::Present,
+            None => {
+                if comes_again(&candidate.owner) {
+                    self.would_have.insert(candidate.owner);
                 }
                 Became::Imported
             }
         })
+    }
+}
+
+impl Candidate {
+    /// The variable that `run` would pass it in.
+    pub(super) fn variable(&self) -> String {
+        self.env_name.clone().unwrap_or_else(|| self.owner.variable())
     }
 }
 
@@ -124,26 +132,32 @@ fn insert(
     candidate: Candidate,
     now: i64,
 ) -> Result<Became, VaultError> {
-    let Candidate { owner, env_name, secret } = candidate;
-    Ok(match writer.find(&owner)? {
-        Some(row) => compare(&row, keyring, &secret),
+    Ok(match writer.find(&candidate.owner)? {
+        Some(row) => compare(&row, keyring, &candidate),
         None => {
-            writer.add(keyring, owner, env_name, &secret, now)?;
+            let env_name = candidate.variable();
+            writer.add(keyring, candidate.owner, env_name, &candidate.secret, now)?;
             Became::Imported
         }
     })
 }
 
 /// What is in the vault stays there, whatever the file says.
-fn compare(row: &Row, keyring: &Keyring, secret: &Secret) -> Became {
+fn compare(row: &Row, keyring: &Keyring, candidate: &Candidate) -> Became {
     let place = format!("row {} of the vault", row.place.id);
-    match row.try_open(keyring) {
-        Ok(present) if present == *secret => Became::Present,
-        Ok(_) => another(&place),
-        Err(fault) => Became::Refused(Refusal::new(Reason::VaultRow, format!("{place}: {fault}"))),
+    let present = match row.try_open(keyring) {
+        Ok(present) => present,
+        Err(fault) => {
+            return Became::Refused(Refusal::new(Reason::VaultRow, format!("{place}: {fault}")));
+        }
+    };
+    let refused = |reason| Became::Refused(Refusal::new(reason, format!("it is in {place}")));
+    // A line without a variable leaves it to the vault.
+    let is_its_variable =
+        candidate.env_name.as_ref().is_none_or(|name| *name == row.place.env_name);
+    match present == candidate.secret {
+        true if is_its_variable => Became::Present,
+        true => refused(Reason::AnotherVariable),
+        false => refused(Reason::AnotherCredential),
     }
-}
-
-fn another(place: &str) -> Became {
-    Became::Refused(Refusal::new(Reason::AnotherCredential, format!("it is in {place}")))
 }

@@ -96,12 +96,7 @@ pub(crate) struct Lines<'i> {
     limit: usize,
 }
 
-impl<'i> Lines<'i> {
-    /// The lines of something that is read once. `name` is for messages.
-    pub(super) fn once(name: &'i str, reader: &'i mut dyn BufRead) -> Self {
-        Self { name, reader, number: 0, limit: LINE_LIMIT }
-    }
-
+impl Lines<'_> {
     /// The next line that is not blank; `None` at the end.
     pub(crate) fn next(&mut self) -> Result<Option<Line>, VaultError> {
         loop {

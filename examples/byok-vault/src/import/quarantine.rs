@@ -1,21 +1,21 @@
 //! The rows that were not imported, in a file that can be imported.
 //!
 //! It is written beside its place under another name and put there at the end, in one step. So a
-//! run that is killed leaves the quarantine file of an earlier run as it was, and what it has
-//! written itself is taken away by the next one: nothing is lost, because every row still stands in
-//! the file that is imported.
+//! run that is killed leaves no half of a file, and what it has written itself is taken away by the
+//! next one: nothing is lost, because every row still stands in the file that is imported. Whatever
+//! has the name already is never replaced, because a row may be only there: the file gets a number.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, TryLockError};
-use std::io::{self, BufReader, BufWriter, Write};
+use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use sealwax::triplet::Encoding;
 use serde_json::Value;
 use tempfile::NamedTempFile;
 
-use super::input::{self, LINE_LIMIT, Lines};
-use super::record::{Original, Source, is_quarantined};
+use super::input::{self, LINE_LIMIT};
+use super::record::{Original, SPACE, Source};
 use super::refusal::Refusal;
 use crate::error::VaultError;
 
@@ -32,44 +32,33 @@ pub struct Quarantine {
 }
 
 /// What there is when all is done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Placed {
-    /// No row was quarantined, and there is no file of an earlier run.
+    /// No row was quarantined.
     Nothing,
-    /// No row was quarantined; the file of an earlier run is left as it was.
-    EarlierOnly,
+    /// No row was quarantined; something else has the name, and is left as it was.
+    EarlierOnly(PathBuf),
     /// A new file.
-    New,
-    /// A file in place of that of an earlier run.
-    Replaced,
+    New(PathBuf),
+    /// A new file with a number, because something else has the name.
+    Numbered(PathBuf),
+    /// A file that holds the same was there.
+    Unchanged(PathBuf),
 }
 
 impl Quarantine {
-    /// Decides on the place, by default beside `input`, and looks whether it can be had. Nothing of
-    /// `input` is read, and nothing written.
+    /// Decides on the place, by default beside `input`. Nothing of `input` is read, and nothing
+    /// written.
     ///
     /// # Errors
-    /// It is the place of something else: what is imported, the vault, another program's file.
+    /// It is the place of what is imported, or of a file of the vault.
     pub fn at(path: Option<&Path>, input: &Path, db: &Path) -> Result<Self, VaultError> {
-        let path = match path {
-            Some(path) => path.to_owned(),
-            None => {
-                let mut name = input.as_os_str().to_owned();
-                name.push(".quarantine.jsonl");
-                PathBuf::from(name)
-            }
-        };
-        if is_same(&path, input) || is_same(&path, db) {
+        let path = path.map_or_else(|| with_suffix(input, ".quarantine.jsonl"), Path::to_owned);
+        let of_the_vault = ["", "-wal", "-shm", "-journal"].map(|suffix| with_suffix(db, suffix));
+        if is_same(&path, input) || of_the_vault.iter().any(|file| is_same(&path, file)) {
             return Err(VaultError::QuarantineTaken { path });
         }
-        check_earlier(&path)?;
         Ok(Self { path, input: input::name(input), file: None, rows: 0 })
-    }
-
-    /// Where it is.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
     }
 
     /// Makes the file. Before any row is imported: a directory where none can be made is told
@@ -92,10 +81,9 @@ impl Quarantine {
     /// Adds a row, as it was and why. Does nothing in a run that writes nothing.
     pub(super) fn add(&mut self, source: &Source, refusal: &Refusal) -> Result<(), VaultError> {
         let Some(file) = &mut self.file else { return Ok(()) };
-        let mut line = in_quarantine(source, refusal, &self.input);
-        line.push('\n');
+        let written = write_line(source, refusal, &self.input, file);
         self.rows += 1;
-        file.write_all(line.as_bytes()).map_err(|source| self.failed("writing", source))
+        written.map_err(|source| self.failed("writing", source))
     }
 
     /// Puts the file into its place, if there is a row in it.
@@ -103,18 +91,15 @@ impl Quarantine {
     /// # Errors
     /// It cannot be written or put there.
     pub fn finish(mut self) -> Result<Placed, VaultError> {
-        let is_there = self.path.exists();
-        let rows = self.rows;
         match self.file.take() {
-            Some(file) if rows > 0 => {
+            Some(file) if self.rows > 0 => {
                 let file = file
                     .into_inner()
                     .map_err(|error| self.failed("writing", error.into_error()))?;
                 file.as_file().sync_all().map_err(|source| self.failed("writing", source))?;
-                file.persist(&self.path).map_err(|error| self.failed("placing", error.error))?;
-                Ok(if is_there { Placed::Replaced } else { Placed::New })
+                place(file, &self.path).map_err(|source| self.failed("placing", source))
             }
-            _ if is_there => Ok(Placed::EarlierOnly),
+            _ if self.path.exists() => Ok(Placed::EarlierOnly(self.path)),
             _ => Ok(Placed::Nothing),
         }
     }
@@ -136,50 +121,132 @@ impl std::fmt::Debug for Quarantine {
     }
 }
 
-/// The line of a row in quarantine. It can be imported, so it is no longer than a line may be.
-fn in_quarantine(source: &Source, refusal: &Refusal, input: &str) -> String {
-    let row = match &source.original {
-        Original::Object(text) => format!("\"row\":{text}"),
-        Original::Text(text) => format!("\"row\":{}", Value::from(text.as_str())),
-        Original::Bytes(bytes) => format!("\"row_hex\":\"{}\"", Encoding::HexLower.encode(bytes)),
-        Original::Quarantined(line) => return line.clone(),
-        Original::Elsewhere => String::new(),
-    };
-    let line = |detail: &str, row: &str| {
-        let id = source.id.as_ref().map_or_else(|| "null".to_owned(), ToString::to_string);
-        format!(
-            r#"{{"quarantined":{{"line":{},"id":{id},"reason":"{}","detail":{}}},{row}}}"#,
-            source.line,
-            refusal.reason.word(),
-            Value::from(detail),
-        )
-    };
-    let whole = line(&refusal.detail, &row);
-    if !row.is_empty() && whole.len() <= LINE_LIMIT {
-        return whole;
+/// Puts a file at the first name that nothing has; a file with the same content is as good.
+fn place(mut file: NamedTempFile, path: &Path) -> io::Result<Placed> {
+    let mut number = 1_u64;
+    loop {
+        let name = if number == 1 { path.to_owned() } else { numbered(path, number) };
+        file = match file.persist_noclobber(&name) {
+            Ok(_) if number == 1 => return Ok(Placed::New(name)),
+            Ok(_) => return Ok(Placed::Numbered(name)),
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => error.file,
+            Err(error) => return Err(error.error),
+        };
+        if has_same_content(file.path(), &name) {
+            return Ok(Placed::Unchanged(name));
+        }
+        number += 1;
     }
-    let detail = format!(
-        "{}; too long to be copied: it stands in line {} of {input}",
-        refusal.detail, source.line,
-    );
-    line(&detail, "\"row\":null")
 }
 
-/// Only the quarantine of an earlier run is ever overwritten.
-fn check_earlier(path: &Path) -> Result<(), VaultError> {
-    let name = path.display().to_string();
-    let failed = |source| VaultError::InputOutput { doing: format!("reading {name}"), source };
-    let other = || VaultError::NoQuarantine { path: path.to_owned() };
-    match fs::metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(failed(error)),
-        Ok(metadata) if !metadata.is_file() => return Err(other()),
-        Ok(_) => {}
+/// `q.jsonl` as `q.2.jsonl`.
+fn numbered(path: &Path, number: u64) -> PathBuf {
+    let mut name = path.file_stem().unwrap_or_default().to_owned();
+    name.push(format!(".{number}"));
+    if let Some(extension) = path.extension() {
+        name.push(".");
+        name.push(extension);
     }
-    let mut reader = BufReader::new(File::open(path).map_err(failed)?);
-    match Lines::once(&name, &mut reader).next()? {
-        Some(line) if !is_quarantined(&line) => Err(other()),
-        _ => Ok(()),
+    path.with_file_name(name)
+}
+
+/// Of what cannot be read, nobody knows that it is the same.
+fn has_same_content(one: &Path, other: &Path) -> bool {
+    // Looked at first: to open a pipe would be to wait for somebody who writes to it.
+    let length = |path: &Path| {
+        fs::metadata(path).ok().filter(fs::Metadata::is_file).map(|metadata| metadata.len())
+    };
+    let (Some(length_of_one), Some(length_of_other)) = (length(one), length(other)) else {
+        return false;
+    };
+    length_of_one == length_of_other && is_equal(one, other).unwrap_or(false)
+}
+
+fn is_equal(one: &Path, other: &Path) -> io::Result<bool> {
+    let mut bytes = BufReader::new(File::open(one)?).bytes();
+    for byte in BufReader::new(File::open(other)?).bytes() {
+        match bytes.next().transpose()? {
+            Some(same) if same == byte? => {}
+            _ => return Ok(false),
+        }
+    }
+    Ok(bytes.next().is_none())
+}
+
+/// Writes the line of a row in quarantine. It can be imported, so it is no longer than a line may
+/// be; what escapes would make longer is measured before it is written, and never held.
+fn write_line(
+    source: &Source,
+    refusal: &Refusal,
+    input: &str,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    if let Original::Quarantined(line) = &source.original {
+        return writeln!(out, "{line}");
+    }
+    let mut length = Length(0);
+    write_reason(source, refusal, &refusal.detail, &mut length)?;
+    write_row(&source.original, &mut length)?;
+    let is_copied = !matches!(source.original, Original::Elsewhere) && length.0 < LINE_LIMIT;
+    if is_copied {
+        write_reason(source, refusal, &refusal.detail, out)?;
+        write_row(&source.original, out)?;
+    } else {
+        let detail = format!(
+            "{}; too long to be copied: it stands in line {} of {input}",
+            refusal.detail, source.line,
+        );
+        write_reason(source, refusal, &detail, out)?;
+        out.write_all(b"\"row\":null")?;
+    }
+    out.write_all(b"}\n")
+}
+
+fn write_reason(
+    source: &Source,
+    refusal: &Refusal,
+    detail: &str,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let id = source.id.as_ref().map_or_else(|| "null".to_owned(), ToString::to_string);
+    write!(
+        out,
+        r#"{{"quarantined":{{"line":{},"id":{id},"reason":"{}","detail":{}}},"#,
+        source.line,
+        refusal.reason.word(),
+        Value::from(detail),
+    )
+}
+
+fn write_row(original: &Original, out: &mut impl Write) -> io::Result<()> {
+    match original {
+        Original::Object(text) => write!(out, "\"row\":{}", text.trim_matches(SPACE)),
+        Original::Text(text) => {
+            out.write_all(b"\"row\":")?;
+            Ok(serde_json::to_writer(out, text)?)
+        }
+        Original::Bytes(bytes) => {
+            out.write_all(b"\"row_hex\":\"")?;
+            for part in bytes.chunks(4_096) {
+                out.write_all(Encoding::HexLower.encode(part).as_bytes())?;
+            }
+            out.write_all(b"\"")
+        }
+        Original::Quarantined(_) | Original::Elsewhere => Ok(()),
+    }
+}
+
+/// How much would be written.
+struct Length(usize);
+
+impl Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.saturating_add(bytes.len());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -226,11 +293,16 @@ fn is_same(one: &Path, other: &Path) -> bool {
             .ok()
             .or_else(|| Some(directory_of(path).canonicalize().ok()?.join(path.file_name()?)))
     };
-    let by_path = match (resolved(one), resolved(other)) {
+    match (resolved(one), resolved(other)) {
         (Some(one), Some(other)) => one == other,
         _ => one == other,
-    };
-    by_path || is_same_file(one, other)
+    }
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
 }
 
 fn directory_of(path: &Path) -> &Path {
@@ -238,15 +310,4 @@ fn directory_of(path: &Path) -> &Path {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
     }
-}
-
-/// Two names of one file, on systems that tell.
-fn is_same_file(one: &Path, other: &Path) -> bool {
-    #[cfg(unix)]
-    if let (Ok(one), Ok(other)) = (fs::metadata(one), fs::metadata(other)) {
-        use std::os::unix::fs::MetadataExt;
-        return (one.dev(), one.ino()) == (other.dev(), other.ino());
-    }
-    let _ = (one, other);
-    false
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use sealwax::triplet::Encoding;
 use serde_core::Deserializer;
-use serde_core::de::{MapAccess, Visitor};
+use serde_core::de::{IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -15,7 +15,7 @@ use crate::names;
 use crate::row::Owner;
 
 /// The white space of JSON.
-const SPACE: [char; 4] = [' ', '\t', '\r', '\n'];
+pub(super) const SPACE: [char; 4] = [' ', '\t', '\r', '\n'];
 
 /// An id as JSON, so that the number 7 and the text "7" are two.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -46,7 +46,8 @@ pub(super) struct Source {
 pub(super) struct Fields {
     pub(super) id: Id,
     pub(super) owner: Owner,
-    pub(super) env_name: String,
+    /// If the line tells one.
+    pub(super) env_name: Option<String>,
     pub(super) columns: Columns,
 }
 
@@ -65,6 +66,12 @@ pub(super) enum Original {
 }
 
 impl Original {
+    /// The text of an object. A correction inside of a text may have brought line ends with it, and
+    /// then it stays a text.
+    fn object(text: String) -> Self {
+        if text.trim_matches(SPACE).contains('\n') { Self::Text(text) } else { Self::Object(text) }
+    }
+
     /// How much of it is held.
     pub(super) fn len(&self) -> usize {
         match self {
@@ -75,11 +82,26 @@ impl Original {
     }
 }
 
-/// One member of an object: its name, its value, and the value's text.
+/// More members than a row has, however wide its table is: each takes memory of its own.
+const MEMBER_LIMIT: usize = 64;
+
+/// One member of an object: its name, and the text of its value.
+///
+/// The value is not read before it is asked for: what nobody asks for may be anything of any size,
+/// and as a tree it would take a hundred times the memory of its text.
 struct Member<'t> {
     name: String,
-    value: Value,
     text: &'t str,
+}
+
+/// The value of a member that a row is made of.
+enum Scalar {
+    Text(String),
+    /// As JSON writes it.
+    Integer(String),
+    Null,
+    /// What no member of a row may be.
+    Other,
 }
 
 /// Reads a line: a row, or a row in quarantine.
@@ -89,16 +111,6 @@ pub(super) fn read(line: Line, columns: &[&'static str]) -> Record {
         None => refused(number, Original::Elsewhere, Reason::TooLong, "longer than 32 MiB"),
         Some(bytes) => read_bytes(number, bytes, columns, true),
     }
-}
-
-/// Whether a line stands in a quarantine file.
-pub(super) fn is_quarantined(line: &Line) -> bool {
-    let text = line.text.as_deref().and_then(|bytes| str::from_utf8(bytes).ok());
-    text.and_then(members).is_some_and(|members| has_a_reason(&members))
-}
-
-fn has_a_reason(members: &[Member<'_>]) -> bool {
-    member(members, "quarantined").is_some_and(|reason| reason.value.is_object())
 }
 
 fn refused(line: u64, original: Original, reason: Reason, detail: impl Into<String>) -> Record {
@@ -116,54 +128,82 @@ fn read_bytes(line: u64, bytes: Vec<u8>, columns: &[&'static str], unwrap: bool)
 }
 
 fn read_text(line: u64, text: String, columns: &[&'static str], unwrap: bool) -> Record {
-    let Some(members) = members(&text) else {
-        let detail = not_an_object(&text);
-        return refused(line, Original::Text(text), Reason::NotJson, detail);
+    let members = match members(&text) {
+        Ok(Some(members)) => members,
+        Ok(None) => {
+            let detail = format!("more than {MEMBER_LIMIT} members: this is no row");
+            return refused(line, Original::object(text), Reason::Field, detail);
+        }
+        Err(error) => {
+            let detail = not_an_object(&text, error);
+            return refused(line, Original::Text(text), Reason::NotJson, detail);
+        }
     };
-    if unwrap && has_a_reason(&members) {
-        if let Some(inner) = member(&members, "row") {
-            return match &inner.value {
-                Value::Null => {
-                    let detail = "its row was not copied into the quarantine file";
-                    refused(line, Original::Quarantined(text), Reason::TooLong, detail)
-                }
-                Value::String(original) => read_text(line, original.clone(), columns, false),
-                _ => read_text(line, inner.text.to_owned(), columns, false),
-            };
-        }
-        let bytes = member(&members, "row_hex")
-            .and_then(|inner| Encoding::HexLower.decode(inner.value.as_str()?).ok());
-        if let Some(bytes) = bytes {
-            return read_bytes(line, bytes, columns, false);
-        }
+    if members.iter().any(|member| member.name == "quarantined") {
+        let inner = if unwrap { inner(&members) } else { None };
+        return match inner {
+            Some(Inner::Text(inner)) => read_text(line, inner, columns, false),
+            Some(Inner::Bytes(inner)) => read_bytes(line, inner, columns, false),
+            Some(Inner::NotCopied) => {
+                let detail = "its row was not copied into the quarantine file";
+                refused(line, Original::Quarantined(text), Reason::TooLong, detail)
+            }
+            None => {
+                let detail = "quarantined: expected with one row and nothing else";
+                refused(line, Original::object(text), Reason::Field, detail)
+            }
+        };
     }
     let id = id(&members);
     let owner = owner(&members);
     let (told_id, told_owner) = (id.as_ref().ok().cloned(), owner.as_ref().ok().cloned());
     let fields = id.and_then(|id| fields(&members, id, owner?, columns));
-    let object = text.trim_matches(SPACE);
-    // A correction inside of a text may have brought line ends with it.
-    let original = if object.contains('\n') {
-        Original::Text(text)
-    } else {
-        Original::Object(object.to_owned())
-    };
+    let original = Original::object(text);
     (Source { line, id: told_id, owner: told_owner, original }, fields)
 }
 
-fn id(members: &[Member<'_>]) -> Result<Id, Refusal> {
-    match field(members, "id")? {
-        Value::String(text) => {
-            checked("id", text, names::name)?;
-        }
-        Value::Number(number) if number.is_i64() || number.is_u64() => {}
-        _ => return Err(Refusal::new(Reason::Field, "id: expected a string or an integer")),
+/// The row of a line in quarantine.
+enum Inner {
+    Text(String),
+    Bytes(Vec<u8>),
+    /// It was too long.
+    NotCopied,
+}
+
+/// `None` if it is not the line that a quarantine has: with a second row, or with fields beside,
+/// nobody knows which of them somebody has corrected.
+fn inner(members: &[Member<'_>]) -> Option<Inner> {
+    let [one, other] = members else { return None };
+    let (reason, row) = if one.name == "quarantined" { (one, other) } else { (other, one) };
+    if !reason.text.starts_with('{') {
+        return None;
     }
-    Ok(Id(field(members, "id")?.to_string()))
+    match (row.name.as_str(), row.value()) {
+        ("row", Scalar::Null) => Some(Inner::NotCopied),
+        ("row", Scalar::Text(text)) => Some(Inner::Text(text)),
+        // What begins like a text and is none: half of a surrogate pair.
+        ("row", _) if row.text.starts_with('"') => None,
+        ("row", _) => Some(Inner::Text(row.text.to_owned())),
+        ("row_hex", Scalar::Text(digits)) => {
+            Encoding::HexLower.decode(&digits).ok().map(Inner::Bytes)
+        }
+        _ => None,
+    }
+}
+
+fn id(members: &[Member<'_>]) -> Result<Id, Refusal> {
+    match field(members, "id")?.value() {
+        Scalar::Text(text) => {
+            let text = checked("id", &text, names::name)?;
+            Ok(Id(Value::from(text).to_string()))
+        }
+        Scalar::Integer(number) => Ok(Id(number)),
+        _ => Err(Refusal::new(Reason::Field, "id: expected a string or an integer")),
+    }
 }
 
 fn owner(members: &[Member<'_>]) -> Result<Owner, Refusal> {
-    let name = |field| checked(field, string(members, field)?, names::name);
+    let name = |field| checked(field, &string(members, field)?, names::name);
     Ok(Owner { tenant: name("tenant")?, provider: name("provider")? })
 }
 
@@ -173,33 +213,32 @@ fn fields(
     owner: Owner,
     columns: &[&'static str],
 ) -> Result<Fields, Refusal> {
-    let env = member(members, "env").map(|_| field(members, "env")).transpose()?;
-    let env_name = match env {
-        None | Some(Value::Null) => owner.variable(),
-        Some(_) => checked("env", string(members, "env")?, names::variable)?,
+    let is_told = members.iter().any(|member| member.name == "env");
+    let env_name = if is_told && !matches!(field(members, "env")?.value(), Scalar::Null) {
+        Some(checked("env", &string(members, "env")?, names::variable)?)
+    } else {
+        None
     };
-    let column = |&name: &&'static str| Ok((name, string(members, name)?.to_owned()));
+    let column = |&name: &&'static str| Ok((name, string(members, name)?));
     let columns = columns.iter().map(column).collect::<Result<_, Refusal>>()?;
     Ok(Fields { id, owner, env_name, columns })
 }
 
-fn member<'m, 't>(members: &'m [Member<'t>], name: &str) -> Option<&'m Member<'t>> {
-    members.iter().find(|member| member.name == name)
-}
-
 /// A field that has to be there, once: of two, nobody knows which the exporting program meant.
-fn field<'m>(members: &'m [Member<'_>], name: &str) -> Result<&'m Value, Refusal> {
+fn field<'m, 't>(members: &'m [Member<'t>], name: &str) -> Result<&'m Member<'t>, Refusal> {
     let mut found = members.iter().filter(|member| member.name == name);
     match (found.next(), found.next()) {
-        (Some(member), None) => Ok(&member.value),
+        (Some(member), None) => Ok(member),
         (Some(_), Some(_)) => Err(Refusal::new(Reason::Field, format!("{name} appears twice"))),
         (None, _) => Err(Refusal::new(Reason::Field, format!("{name} is missing"))),
     }
 }
 
-fn string<'m>(members: &'m [Member<'_>], name: &str) -> Result<&'m str, Refusal> {
-    let expected = || Refusal::new(Reason::Field, format!("{name}: expected a string"));
-    field(members, name)?.as_str().ok_or_else(expected)
+fn string(members: &[Member<'_>], name: &str) -> Result<String, Refusal> {
+    match field(members, name)?.value() {
+        Scalar::Text(text) => Ok(text),
+        _ => Err(Refusal::new(Reason::Field, format!("{name}: expected a string"))),
+    }
 }
 
 fn checked(
@@ -210,30 +249,41 @@ fn checked(
     rule(text).map_err(|rule| Refusal::new(Reason::Name, format!("{field}: {rule}")))
 }
 
-/// The members of a JSON object in their order, also those that appear twice; `None` if the text
-/// is anything else.
+impl Member<'_> {
+    /// The value, by its first character: an array or an object is not looked into.
+    fn value(&self) -> Scalar {
+        match self.text.as_bytes().first() {
+            Some(b'"') => serde_json::from_str(self.text).map_or(Scalar::Other, Scalar::Text),
+            Some(b'n') => Scalar::Null,
+            Some(b'-' | b'0'..=b'9') => integer(self.text).map_or(Scalar::Other, Scalar::Integer),
+            _ => Scalar::Other,
+        }
+    }
+}
+
+fn integer(text: &str) -> Option<String> {
+    let positive = serde_json::from_str::<u64>(text).map(|number| number.to_string());
+    let any = || serde_json::from_str::<i64>(text).map(|number| number.to_string());
+    positive.or_else(|_| any()).ok()
+}
+
+/// The members of a JSON object in their order, also those that appear twice; `None` if there are
+/// too many.
 ///
 /// With their texts, because a row must come into the quarantine as it was: a value that is read
 /// and written again has lost the order of its members and the digits of its numbers.
-fn members(text: &str) -> Option<Vec<Member<'_>>> {
+fn members(text: &str) -> serde_json::Result<Option<Vec<Member<'_>>>> {
     let mut reader = serde_json::Deserializer::from_str(text);
-    let members = reader.deserialize_map(InOrder).ok()?;
-    reader.end().ok()?;
-    members.into_iter().map(|(name, value)| Member::new(name, value.get())).collect()
-}
-
-impl<'t> Member<'t> {
-    /// `None` if the value is none after all: a text was only passed over until here.
-    fn new(name: String, text: &'t str) -> Option<Self> {
-        Some(Self { name, value: serde_json::from_str(text).ok()?, text })
-    }
+    let members = reader.deserialize_map(InOrder)?;
+    reader.end()?;
+    Ok(members)
 }
 
 /// Takes an object apart, where a map would keep one of two members with the same name.
 struct InOrder;
 
 impl<'t> Visitor<'t> for InOrder {
-    type Value = Vec<(String, &'t RawValue)>;
+    type Value = Option<Vec<Member<'t>>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
@@ -241,19 +291,32 @@ impl<'t> Visitor<'t> for InOrder {
 
     fn visit_map<A: MapAccess<'t>>(self, mut object: A) -> Result<Self::Value, A::Error> {
         let mut members = Vec::new();
-        while let Some(member) = object.next_entry()? {
-            members.push(member);
+        while let Some((name, value)) = object.next_entry::<String, &RawValue>()? {
+            if members.len() == MEMBER_LIMIT {
+                // To the end: it may still be no JSON.
+                while object.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                return Ok(None);
+            }
+            members.push(Member { name, text: value.get() });
         }
-        Ok(members)
+        Ok(Some(members))
     }
 }
 
 /// What is wrong with a text that has no members, without a byte of it.
-fn not_an_object(text: &str) -> String {
-    match serde_json::from_str::<Value>(text) {
-        Ok(_) => "JSON, but not an object".to_owned(),
-        Err(error) if error.is_eof() => "not JSON: it ends in the middle".to_owned(),
-        Err(error) => format!("not JSON at byte {}", error.column()),
+fn not_an_object(text: &str, error: serde_json::Error) -> String {
+    let error = if error.is_data() {
+        match serde_json::from_str::<IgnoredAny>(text) {
+            Ok(_) => return "JSON, but not an object".to_owned(),
+            Err(error) => error,
+        }
+    } else {
+        error
+    };
+    if error.is_eof() {
+        "not JSON: it ends in the middle".to_owned()
+    } else {
+        format!("not JSON at byte {}", error.column())
     }
 }
 
@@ -262,7 +325,8 @@ mod tests {
     use super::*;
 
     fn texts(text: &str) -> Option<Vec<(String, &str)>> {
-        members(text).map(|members| members.into_iter().map(|m| (m.name, m.text)).collect())
+        let members = members(text).ok()??;
+        Some(members.into_iter().map(|member| (member.name, member.text)).collect())
     }
 
     #[test]
@@ -287,12 +351,42 @@ mod tests {
             "{\"a\":1,}",
             "{1:2}",
             "\u{a0}{}",
-            "{\"a\":1e999}",
-            "{\"a\":\"\\ud800\"}",
             "{\"\\ud800\":1}",
             "{\"a\":\"\t\"}",
         ] {
             assert_eq!(texts(text), None, "{text:?}");
         }
+    }
+
+    #[test]
+    fn what_nobody_asks_for_is_passed_over() {
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        for text in [deep.as_str(), "1e999", "\"\\ud800\""] {
+            let object = format!("{{\"z\":{text}}}");
+            assert_eq!(texts(&object).unwrap(), [("z".to_owned(), text)]);
+            assert!(matches!(Member { name: String::new(), text }.value(), Scalar::Other));
+        }
+    }
+
+    #[test]
+    fn integers_are_told_by_their_value() {
+        let told = [("7", "7"), ("-7", "-7"), ("18446744073709551615", "18446744073709551615")];
+        for (text, number) in told {
+            assert_eq!(integer(text).unwrap(), number);
+        }
+        for text in ["-0", "1.0", "1e2", "18446744073709551616", "-9223372036854775809"] {
+            assert_eq!(integer(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn members_are_counted() {
+        let object = |count| {
+            let members: Vec<_> = (0..count).map(|n| format!("\"{n}\":[]")).collect();
+            format!("{{{}}}", members.join(","))
+        };
+        assert_eq!(members(&object(MEMBER_LIMIT)).unwrap().unwrap().len(), MEMBER_LIMIT);
+        assert!(members(&object(MEMBER_LIMIT + 1)).unwrap().is_none());
+        assert!(members(&object(MEMBER_LIMIT + 9).replace(']', "")).is_err());
     }
 }

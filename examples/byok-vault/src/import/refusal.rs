@@ -26,6 +26,10 @@ pub enum Reason {
     VaultRow,
     /// The vault holds another credential for the tenant and provider.
     AnotherCredential,
+    /// The vault passes the credential in another variable.
+    AnotherVariable,
+    /// The file gives two credentials, or two variables, to one owner.
+    OwnerTwice,
     /// The file gives one id to two owners.
     IdTwice,
     /// The tag does not verify.
@@ -83,6 +87,8 @@ impl Reason {
         match self {
             Self::VaultRow => "vault-row",
             Self::AnotherCredential => "another-credential",
+            Self::AnotherVariable => "another-variable",
+            Self::OwnerTwice => "owner-twice",
             Self::IdTwice => "id-twice",
             Self::NotAuthentic => "not-authentic",
             Self::NoKey => "no-key",
@@ -104,6 +110,8 @@ impl Kind for Reason {
             Self::AnotherCredential => {
                 "the vault has another credential for this tenant and provider"
             }
+            Self::AnotherVariable => "the vault has another variable for this credential",
+            Self::OwnerTwice => "one tenant and provider, two credentials or variables",
             Self::IdTwice => "one id, two owners",
             Self::NotAuthentic => "not authentic",
             Self::NoKey => "what is wrapped is no key",
@@ -125,6 +133,14 @@ impl Kind for Reason {
             }
             Self::AnotherCredential => {
                 "find out which of the two is in use; the vault's stays until `put --replace`"
+            }
+            Self::AnotherVariable => {
+                "the vault's stays until `put --replace --env`; `run --env` passes the credential \
+                 in any variable"
+            }
+            Self::OwnerTwice => {
+                "a mistake in the export: find out which of them is in use, take the other lines \
+                 out of the quarantine file, and import that"
             }
             Self::IdTwice => {
                 "a mistake in the export: find out whose row it is, take the other line out of the \

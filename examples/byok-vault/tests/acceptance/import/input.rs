@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use sealwax::triplet::Encoding;
 use serde_json::{Value, json};
@@ -157,4 +158,44 @@ fn a_pipe_with_a_name_is_read_like_a_file() {
     fs::write(&pipe, old.line(0)).unwrap();
     let ran = searched(import.wait_with_output().unwrap());
     ran.expect_code(0).expect_in_stdout("1 row imported");
+}
+
+#[test]
+fn a_line_that_would_be_large_in_memory_is_passed_over_or_told() {
+    let (sandbox, keys) = new();
+    let old = lobechat();
+    let size = 4 * 1024 * 1024;
+    let with = |n: u64, more: &str| old.line(n).replacen('{', &format!("{{{more},"), 1);
+    let deep = format!("\"z\":{}{}", "[".repeat(size / 2), "]".repeat(size / 2));
+    let wide = format!("\"z\":[{}[]]", "[],".repeat(size / 3));
+    let members = "\"z\":0,".repeat(1_000_000);
+    let unasked = wide.replacen("\"z\"", "\"value\"", 1);
+    let lines = [
+        old.line(0),
+        with(1, &deep),
+        with(2, &wide),
+        with(3, members.trim_end_matches(',')),
+        "\u{1}".repeat(size),
+        // Written with escapes, it would be more than a line may be.
+        "\u{1}".repeat(2 * size),
+        with(6, &unasked).replacen("\"value\":\"", "\"y\":\"", 1),
+        old.line(7),
+    ];
+    let file = export(&sandbox, lines);
+    let start = Instant::now();
+    old.import(&sandbox, &keys, &[&file])
+        .expect_code(14)
+        .expect_in_stdout("4 rows imported, 0 rows already imported, 4 rows quarantined")
+        .expect_in_stdout("line 4: more than 64 members")
+        .expect_in_stdout("line 5: not JSON at byte 1")
+        .expect_in_stdout("value: expected a string");
+    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
+    let reason = |n, reason: &str| (n, reason.to_owned());
+    let expected =
+        [reason(4, "field"), reason(5, "not-json"), reason(6, "not-json"), reason(7, "field")];
+    assert_eq!(reasons(quarantine_of(&file)), expected);
+    let rows = quarantined(quarantine_of(&file));
+    assert_eq!(rows[1]["row"].as_str().unwrap().len(), size);
+    assert_eq!(rows[2]["row"], Value::Null);
+    assert_eq!(sandbox.assert_rows_open(&keys), 4);
 }

@@ -188,6 +188,7 @@ fn a_database_that_fails_in_the_middle_keeps_what_is_finished() {
     old.import(&sandbox, &keys, &arguments)
         .expect_code(14)
         .expect_in_stdout("4 rows imported, 5 rows already imported")
-        .expect_in_stdout("in place of the file of an earlier run");
+        .expect_in_stdout("export.jsonl.quarantine.2.jsonl: a new name");
+    assert_eq!(fs::read_to_string(quarantine_of(&file)).unwrap(), earlier);
     assert_eq!(sandbox.assert_rows_open(&keys), 10);
 }

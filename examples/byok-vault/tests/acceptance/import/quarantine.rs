@@ -7,7 +7,7 @@ use sealwax::triplet::{IvLen, Layout};
 use serde_json::{Value, json};
 
 use super::{
-    BASE64_KEY, OTHER_HEX_KEY, Old, export, key, langfuse, lobechat, new, quarantine_of,
+    BASE64_KEY, OTHER_HEX_KEY, Old, export, files, key, langfuse, lobechat, new, quarantine_of,
     quarantined, reasons, text, write,
 };
 use crate::sandbox::CANARY;
@@ -69,43 +69,111 @@ fn a_corrected_quarantine_is_imported() {
 }
 
 #[test]
-fn the_quarantine_file_is_private_and_replaces_only_its_like() {
+fn nothing_is_ever_replaced() {
+    let (sandbox, keys) = new();
+    let old = lobechat();
+    let stranger = Old { key: "BAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", ..lobechat() };
+    let file = export(&sandbox, [old.line(0), "{}".to_owned()]);
+    let place = sandbox.path("q.jsonl");
+    let arguments = [file.as_str(), "--quarantine", place.to_str().unwrap()];
+    old.import(&sandbox, &keys, &arguments).expect_code(14).expect_in_stdout("q.jsonl\n");
+    let first = fs::read(&place).unwrap();
+    // Another key, so other rows: beside, with a number.
+    stranger
+        .import(&sandbox, &keys, &arguments)
+        .expect_code(14)
+        .expect_in_stdout("q.2.jsonl: a new name, because nothing is ever replaced");
+    let second = fs::read(sandbox.path("q.2.jsonl")).unwrap();
+    assert_ne!(first, second);
+    // The same again, in either order: what is there is enough.
+    let before = files(&sandbox);
+    for (program, name) in [(&stranger, "q.2.jsonl"), (&old, "q.jsonl")] {
+        program
+            .import(&sandbox, &keys, &arguments)
+            .expect_code(14)
+            .expect_in_stdout(&format!("{name}: unchanged"));
+        assert_eq!(files(&sandbox), before);
+    }
+    assert_eq!(fs::read(&place).unwrap(), first);
+    assert_eq!(fs::read(sandbox.path("q.2.jsonl")).unwrap(), second);
+
+    // Nothing to quarantine: what is there stays, and that is said.
+    let good = write(&sandbox, "good.jsonl", old.line(0).as_bytes());
+    old.import(&sandbox, &keys, &[&good, "--quarantine", place.to_str().unwrap()])
+        .expect_code(0)
+        .expect_in_stdout("q.jsonl was there before, and is left as it was");
+    assert_eq!(fs::read(&place).unwrap(), first);
+}
+
+#[test]
+fn whatever_has_the_name_is_left_alone() {
     let (sandbox, keys) = new();
     let old = lobechat();
     let file = export(&sandbox, [old.line(0), "{}".to_owned()]);
-    let place = write(&sandbox, "q.jsonl", b"");
-    let arguments = [file.as_str(), "--quarantine", &place];
-    old.import(&sandbox, &keys, &arguments).expect_code(14).expect_in_stdout("in place of");
-    assert!(!quarantine_of(&file).exists());
+    let place = sandbox.path("taken");
+    let arguments = [file.as_str(), "--quarantine", place.to_str().unwrap()];
+    for other in ["", "primary k swk1_...\n", "{\"quarantined\":{},\"row\":{}}\n", "\0"] {
+        fs::write(&place, other).unwrap();
+        old.import(&sandbox, &keys, &arguments).expect_code(14).expect_in_stdout("taken.2: ");
+        assert_eq!(fs::read_to_string(&place).unwrap(), other);
+    }
+    fs::remove_file(&place).unwrap();
+    fs::create_dir(&place).unwrap();
+    old.import(&sandbox, &keys, &arguments).expect_code(14).expect_in_stdout("taken.2: unchanged");
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        fs::set_permissions(&place, fs::Permissions::from_mode(0o644)).unwrap();
-        old.import(&sandbox, &keys, &arguments).expect_code(14);
-        assert_eq!(fs::metadata(&place).unwrap().permissions().mode() & 0o777, 0o600);
+        fs::remove_dir(&place).unwrap();
+        // A link to nowhere, a pipe that nobody writes to.
+        std::os::unix::fs::symlink("nowhere", &place).unwrap();
+        old.import(&sandbox, &keys, &arguments).expect_code(14).expect_in_stdout("taken.2: ");
+        fs::remove_file(&place).unwrap();
+        assert!(Command::new("mkfifo").arg(&place).status().unwrap().success());
+        old.import(&sandbox, &keys, &arguments).expect_code(14).expect_in_stdout("taken.2: ");
+        assert!(!sandbox.path("nowhere").exists());
+        let mode = fs::metadata(sandbox.path("taken.2")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
     }
+}
 
-    // Nothing to quarantine: the file of an earlier run stays, and that is said.
-    let before = fs::read(&place).unwrap();
-    let good = write(&sandbox, "good.jsonl", old.line(0).as_bytes());
-    old.import(&sandbox, &keys, &[&good, "--quarantine", &place])
-        .expect_code(0)
-        .expect_in_stdout("the quarantine file of an earlier run is left as it was")
-        .expect_in_stdout(&place);
-    assert!(fs::read(&place).unwrap() == before);
-
-    // Another program's file is never overwritten.
-    for other in ["primary k swk1_...\n", "{\"quarantined\":true}\n", &(old.line(3) + "\n"), "\0"] {
-        fs::write(&place, other).unwrap();
-        for more in [&[][..], &["--dry-run"]] {
-            old.import(&sandbox, &keys, &[&arguments[..], more].concat())
-                .expect_code(5)
-                .expect_in_stderr("is no quarantine file");
-        }
-        assert_eq!(fs::read_to_string(&place).unwrap(), other);
+#[test]
+fn a_line_with_a_reason_has_one_row_and_nothing_else() {
+    let (sandbox, keys) = new();
+    let old = lobechat();
+    let (one, other) = (old.line(1), old.line(2));
+    let reason = "\"quarantined\":{\"line\":1}";
+    let beside = |object: &str| object.replacen('{', &format!("{{{reason},"), 1);
+    let bad = [
+        format!("{{{reason},\"row\":{one},\"row\":{other}}}"),
+        format!("{{{reason},\"row\":{one},\"row_hex\":\"7b7d\"}}"),
+        format!("{{{reason},\"row\":{one},\"id\":1}}"),
+        format!("{{{reason},{reason},\"row\":{one}}}"),
+        format!("{{\"quarantined\":true,\"row\":{one}}}"),
+        format!("{{{reason}}}"),
+        format!("{{{reason},\"row_hex\":\"7\"}}"),
+        format!("{{{reason},\"row_hex\":null}}"),
+        beside(&one),
+        one.replacen('{', "{\"quarantined\":null,", 1),
+        // Once more around it.
+        format!("{{{reason},\"row\":{{{reason},\"row\":{one}}}}}"),
+    ];
+    let good = format!("{{\"row\":{},{reason}}}", old.line(0));
+    let file = export(&sandbox, bad.iter().chain([&good]));
+    old.import(&sandbox, &keys, &[&file])
+        .expect_code(14)
+        .expect_in_stdout("1 row imported, 0 rows already imported, 11 rows quarantined")
+        .expect_in_stdout("quarantined: expected with one row and nothing else");
+    let expected: Vec<_> = (1..=11).map(|n| (n, "field".to_owned())).collect();
+    assert_eq!(reasons(quarantine_of(&file)), expected);
+    let text = fs::read_to_string(quarantine_of(&file)).unwrap();
+    for (line, bad) in text.lines().zip(bad.iter().take(10)) {
+        assert!(line.ends_with(&format!(",\"row\":{bad}}}")), "{line}");
     }
-    let directory = sandbox.directory.path().to_str().unwrap();
-    old.import(&sandbox, &keys, &[&file, "--quarantine", directory]).expect_code(5);
+    // Nor is it by way of its own quarantine.
+    old.import(&sandbox, &keys, &[quarantine_of(&file).to_str().unwrap()])
+        .expect_code(14)
+        .expect_in_stdout("0 rows imported, 0 rows already imported, 11 rows quarantined");
+    assert_eq!(sandbox.assert_rows_open(&keys), 1);
 }
 
 #[test]
@@ -121,12 +189,14 @@ fn the_quarantine_is_never_what_is_imported_nor_the_vault() {
         format!("{directory}/./export.jsonl"),
         format!("{directory}/sub/../export.jsonl"),
         format!("{directory}/sub/../vault.db"),
+        format!("{directory}/vault.db-wal"),
+        format!("{directory}/vault.db-shm"),
+        format!("{directory}/sub/../vault.db-journal"),
     ];
     #[cfg(unix)]
     {
         std::os::unix::fs::symlink(&file, sandbox.path("link.jsonl")).unwrap();
-        fs::hard_link(&file, sandbox.path("hard.jsonl")).unwrap();
-        same.extend([format!("{directory}/link.jsonl"), format!("{directory}/hard.jsonl")]);
+        same.push(format!("{directory}/link.jsonl"));
     }
     for place in &same {
         for more in [&[][..], &["--dry-run"]] {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{
     HEX_KEY, OTHER_HEX_KEY, Row, dump, export, files, flipped, in_vault, key, langfuse, line,
-    lobechat, new, quarantine_of, quarantined, reasons, text, value,
+    lobechat, new, quarantine_of, quarantined, reasons, text, value, write,
 };
 use crate::sandbox::{CANARY, Change, Keys, Ran, Sandbox, credential, owner};
 
@@ -239,14 +239,17 @@ fn a_dry_run_writes_nothing_anywhere() {
     let old = lobechat();
     let other = |n: u64, of: u64| line(json!(n), &owner(of), &old.row(&credential(n)));
     let same = |n: u64, of: u64| line(json!(n), &owner(of), &old.row(&credential(of)));
-    let lines = [old.line(0), old.line(1), same(2, 0), other(3, 1), "{}".to_owned(), same(4, 1)];
+    let lines = [old.line(0), old.line(1), same(2, 0), other(3, 2), "{}".to_owned(), same(4, 1)]
+        .into_iter()
+        .chain([same(5, 2)]);
+    let lines: Vec<_> = lines.collect();
     let file = export(&sandbox, &lines);
     let before = files(&sandbox);
     let would = old
         .import(&sandbox, &keys, &[&file, "--dry-run"])
         .expect_code(14)
         .expect_in_stdout("2 rows would be imported, 2 rows already imported")
-        .expect_in_stdout("1 row would be quarantined: the vault has another credential")
+        .expect_in_stdout("2 rows would be quarantined: one tenant and provider, two credentials")
         .expect_in_stdout("1 row would be quarantined: a field is missing")
         .expect_in_stdout(NO_CONTEXT);
     assert_eq!(files(&sandbox), before);
@@ -325,14 +328,81 @@ fn two_lines_of_one_owner_are_one_credential_or_a_question() {
     let lines =
         [of(json!(1), 5), of(json!(2), 5), of(json!(3), 6), of(json!(1), 5), of(json!(4), 5)];
     let file = export(&sandbox, lines);
-    for (batch, first_line) in [
-        ("500", "1 row imported, 3 rows already imported, "),
-        ("1", "0 rows imported, 4 rows already imported, "),
+    for arguments in [&["--dry-run"][..], &["--batch-size", "500"], &["--batch-size", "1"]] {
+        old.import(&sandbox, &keys, &[&[file.as_str()], arguments].concat())
+            .expect_code(14)
+            .expect_in_stdout("0 rows already imported, 5 rows ")
+            .expect_in_stdout("line 1, id 1 (tenant tenant-5, provider openai): lines 1 and 3 are")
+            .expect_in_stdout("line 5, id 4 (tenant tenant-5, provider openai): lines 5 and 1 are");
+        assert!(!sandbox.db().exists(), "the first line won");
+    }
+    let all: Vec<_> = (1..=5).map(|n| (n, "owner-twice".to_owned())).collect();
+    assert_eq!(reasons(quarantine_of(&file)), all);
+
+    // A decision makes them good.
+    let text = fs::read_to_string(quarantine_of(&file)).unwrap();
+    let kept: Vec<_> = text.lines().filter(|line| !line.contains("\"line\":3")).collect();
+    let decided = write(&sandbox, "decided.jsonl", kept.join("\n").as_bytes());
+    for (arguments, first_line) in [
+        (&["--dry-run"][..], "1 row would be imported, 3 rows already imported, "),
+        (&["--batch-size", "1"], "1 row imported, 3 rows already imported, "),
+        (&[], "0 rows imported, 4 rows already imported, "),
     ] {
-        let ran = old.import(&sandbox, &keys, &[&file, "--batch-size", batch]).expect_code(14);
+        let arguments = [&[decided.as_str()], arguments].concat();
+        let ran = old.import(&sandbox, &keys, &arguments).expect_code(0);
         assert!(ran.stdout.starts_with(first_line), "{ran:#?}");
-        assert_eq!(reasons(quarantine_of(&file)), [(3, "another-credential".to_owned())]);
-        assert_eq!(sandbox.assert_rows_open(&keys), 1);
+    }
+    assert_eq!(sandbox.assert_rows_open(&keys), 1);
+}
+
+#[test]
+fn a_row_that_does_not_open_disputes_nothing() {
+    let (sandbox, keys) = new();
+    let old = lobechat();
+    let secret = Secret::from(credential(6));
+    let layout = Layout::HEX_IV12_TAG_CIPHERTEXT;
+    let stranger = text(&key(OTHER_HEX_KEY), layout, IvLen::Twelve, &secret);
+    let file = export(&sandbox, [old.line(5), line(json!(6), &owner(5), &stranger), old.line(5)]);
+    old.import(&sandbox, &keys, &[&file])
+        .expect_code(14)
+        .expect_in_stdout("1 row imported, 1 row already imported, 1 row quarantined");
+    assert_eq!(reasons(quarantine_of(&file)), [(2, "not-authentic".to_owned())]);
+}
+
+#[test]
+fn another_variable_is_told_and_left() {
+    let (sandbox, keys) = new();
+    let old = lobechat();
+    let with_env = |n: u64, env: &str| old.line(n).replacen('{', &format!("{{\"env\":{env},"), 1);
+    let mine = "\"MINE\"";
+    let first = export(&sandbox, [with_env(0, mine), old.line(1)]);
+    old.import(&sandbox, &keys, &[&first]).expect_code(0);
+    let before = dump(&sandbox);
+    // What a line does not tell is the vault's.
+    let lines = [
+        with_env(0, "\"OTHER\""),
+        with_env(1, mine),
+        with_env(1, mine),
+        old.line(2),
+        with_env(2, mine),
+    ];
+    let file = export(&sandbox, lines);
+    for arguments in [&["--dry-run"][..], &[]] {
+        old.import(&sandbox, &keys, &[&[file.as_str()], arguments].concat())
+            .expect_code(14)
+            .expect_in_stdout("the vault has another variable for this credential")
+            .expect_in_stdout("line 1, id 0 (tenant tenant-0, provider openai): it is in row 1");
+        assert_eq!(dump(&sandbox), before);
+    }
+    let variable = |n| (n, "another-variable".to_owned());
+    let owner = |n| (n, "owner-twice".to_owned());
+    let expected = [variable(1), variable(2), variable(3), owner(4), owner(5)];
+    assert_eq!(reasons(quarantine_of(&file)), expected);
+    for env in [mine, "null"] {
+        let same = export(&sandbox, [with_env(0, env), old.line(1)]);
+        old.import(&sandbox, &keys, &[&same])
+            .expect_code(0)
+            .expect_in_stdout("0 rows imported, 2 rows already imported");
     }
 }
 
