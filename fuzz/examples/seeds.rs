@@ -1,0 +1,299 @@
+//! Writes the inputs that the fuzzing starts from into `DIR/<target>/`: the vectors, texts of
+//! keyrings, a valid row of each kind, and short histories.
+//!
+//! ```text
+//! cargo run --manifest-path fuzz/Cargo.toml --example seeds DIR
+//! ```
+
+use std::fs;
+use std::path::Path;
+
+use sealwax_fuzz::material::{DEK, HOUSE, IV, TRIPLET_KEY, context};
+use sealwax_fuzz::parse_triplet::{INSTANCE_KEY, LABEL, NAMED, SALT_KEY};
+use sealwax_fuzz::reference::encoding::{BASE64, hex};
+use sealwax_fuzz::reference::envelope::Envelope;
+use sealwax_fuzz::reference::keyring::key_text;
+use sealwax_fuzz::reference::legacy::{cloak, litellm, n8n};
+use sealwax_fuzz::reference::procedures::seal;
+use sealwax_fuzz::reference::triplet::Row;
+use serde_json::Value;
+
+/// What is longer is no seed: the vectors have one of 4 KiB, and a fuzzer learns nothing from it.
+const MAX_LEN: usize = 1200;
+
+fn main() {
+    let dir = std::env::args().nth(1).expect("a directory");
+    let seeds: [(&str, Vec<Vec<u8>>); 8] = [
+        ("context", contexts()),
+        ("import", imports()),
+        ("open_altered", altered()),
+        ("parse_binary", envelopes().iter().map(Envelope::binary).chain(broken_binary()).collect()),
+        ("parse_keyring", keyrings().into_iter().map(String::into_bytes).collect()),
+        ("parse_text", texts().into_iter().map(String::into_bytes).collect()),
+        ("parse_triplet", triplets()),
+        ("stateful", histories()),
+    ];
+    for (target, seeds) in seeds {
+        let dir = Path::new(&dir).join(target);
+        fs::create_dir_all(&dir).unwrap();
+        for (number, seed) in seeds.iter().enumerate() {
+            fs::write(dir.join(format!("seed-{number:03}")), seed).unwrap();
+        }
+    }
+}
+
+fn vectors(file: &str, list: &str) -> Vec<Value> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors").join(file);
+    let file: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    file[list].as_array().unwrap().clone()
+}
+
+/// The vectors, and what the keyring of the targets has an answer for.
+fn envelopes() -> Vec<Envelope> {
+    let text = |vector: &Value| vector["text"].as_str().unwrap().to_owned();
+    let mut envelopes: Vec<Envelope> = vectors("v1.json", "vectors")
+        .iter()
+        .map(text)
+        .filter(|text| text.len() <= MAX_LEN)
+        .map(|text| Envelope::from_text(&text).unwrap())
+        .collect();
+    let ring = &HOUSE.reference;
+    let (here, there) = (context("1"), context("2"));
+    for suite in [1, 2] {
+        let sealed = seal(ring, suite, here.encoded(), b"a credential", &DEK, &IV);
+        envelopes.push(seal(ring, suite, there.encoded(), b"a credential", &DEK, &IV));
+        envelopes.push(seal(ring, suite, here.encoded(), b"", &DEK, &IV));
+        envelopes.push(seal(ring, suite, here.encoded(), &[b'x'; 400], &DEK, &IV));
+        // A weak data key; keys that are disabled, destroyed, retired, and of other material.
+        envelopes.push(seal(ring, suite, here.encoded(), b"x", &[7; 32], &IV));
+        for ids in [&["off"][..], &["off", "gone"], &["prod-2026", "unknown"], &["dr"]] {
+            let ids = ids.iter().map(|id| (*id).to_owned());
+            let wraps = ids.zip(sealed.wraps.iter().map(|wrap| wrap.1.clone())).collect();
+            envelopes.push(Envelope { wraps, ..sealed.clone() });
+        }
+        // Eight wraps, of kinds that nothing here implements.
+        let wraps = (1..=8).map(|kind| (format!("k{kind}"), vec![kind, 0])).collect();
+        envelopes.push(Envelope { wraps, ..sealed.clone() });
+        envelopes.push(Envelope { ciphertext: b"b credential".to_vec(), ..sealed.clone() });
+        envelopes.push(sealed);
+    }
+    envelopes
+}
+
+/// Other versions, what was cut off, and no wrap or one too many.
+fn broken_binary() -> Vec<Vec<u8>> {
+    let mut broken: Vec<Vec<u8>> =
+        [b"SW\x02\x01".as_slice(), b"SW\0", b"SW", b""].map(Vec::from).into();
+    for count in [0_u8, 9] {
+        let wraps = (0..count).flat_map(|number| [1, b'a' + number, 0, 2, 2, 0]);
+        broken.push([b"SW\x01\x01", &[count][..], &wraps.collect::<Vec<_>>(), &[0; 80]].concat());
+    }
+    broken
+}
+
+fn texts() -> Vec<String> {
+    let refused = vectors("refused.json", "refused");
+    let refused = refused.iter().map(|vector| vector["text"].as_str().unwrap().to_owned());
+    let mut texts: Vec<String> = refused.filter(|text| text.len() <= MAX_LEN).collect();
+    texts.extend(envelopes().iter().map(Envelope::text));
+    texts.extend(["sw2:", "sw99999999999:x", "sw1:"].map(str::to_owned));
+    // A wrap that is as long as one can be, and one that is longer: a mark is 4,096 `A`s.
+    let text = envelopes()[0].text();
+    let (front, rest) = text.split_once('=').unwrap();
+    let (_, rest) = rest.split_once(':').unwrap();
+    for (marks, more) in [(21, 1363), (22, 0)] {
+        let wrapped = ["C", &"\u{1}".repeat(marks), &"A".repeat(more)].concat();
+        texts.push(format!("{front}={wrapped}:{rest}"));
+    }
+    texts
+}
+
+fn keyrings() -> Vec<String> {
+    let key = |number: u8| {
+        let mut key = DEK;
+        key[0] = number;
+        key_text(&key)
+    };
+    let mut texts = vec![
+        format!(
+            "# a comment\nprimary   prod-2026  {}\r\nretired prod-2025 {}\n\tescrow eu-dr {}\n\
+             disabled prod-2023\ndestroyed prod-2022 {}\n",
+            key(1),
+            key(2),
+            key(3),
+            key(4)
+        ),
+        format!("primary a {}; retired b {} ;; disabled c", key(1), key(2)),
+        format!("retired a {};primary b {}", key(1), key(2)),
+        format!("primary a {};retired A {}", key(1), key(2)),
+        format!("primary a {};primary b {}", key(1), key(2)),
+        format!("primary a {} b", key(1)),
+        format!("primary a {} # no", key(1)),
+        format!("\u{feff}primary a {}", key(1)),
+        format!("primary\u{a0}a {}", key(1)),
+        format!("primary {}", key(1)),
+        format!("primary a {}", &key(1)[..52]),
+        format!("primary a {}", key(1).replace('A', "B")),
+        format!("primary a {}", key_text(&[7; 32])),
+        "retired a".to_owned(),
+        "primary".to_owned(),
+        "destroyed x".to_owned(),
+        "unknown a b".to_owned(),
+        String::new(),
+        // A mark is a key.
+        "primary a \u{1}\nretired b \u{2};escrow c \u{3};disabled d;destroyed e \u{4}".to_owned(),
+    ];
+    for escrows in [7, 8] {
+        let mut text = format!("primary a {}", key(1));
+        for number in 0..escrows {
+            text += &format!(";escrow e{number} {}", key(number + 2));
+        }
+        texts.push(text);
+    }
+    // As many keys as there can be, and one more.
+    for others in [1023, 1024] {
+        let ids = (0..others).map(|number| format!(";disabled {number:x}")).collect::<String>();
+        texts.push(format!("primary p {}{ids}", key(1)));
+    }
+    texts
+}
+
+fn triplets() -> Vec<Vec<u8>> {
+    let plaintext = b"sk-test-123";
+    let row = |iv: &[u8]| Row::sealed(&TRIPLET_KEY, iv, &[], plaintext);
+    let (short, long) = (row(&IV), row(b"sixteen bytes iv"));
+    let of = |iv_len: usize| if iv_len == 12 { &short } else { &long };
+    let joined = |row: &Row| [row.ciphertext.as_slice(), &row.tag].concat();
+    let mut seeds = Vec::new();
+    let mut add = |front: &[u8], rest: &[u8]| seeds.push([front, rest].concat());
+
+    for (kind, (_, shape)) in (0..).zip(NAMED) {
+        add(&[kind], shape.text(of(shape.iv_len)).as_bytes());
+        let row = Row::sealed(&TRIPLET_KEY, &of(shape.iv_len).iv, &[], &[b'x'; 400]);
+        add(&[kind], shape.text(&row).as_bytes());
+        // A key, one that is weak, and what is none.
+        for key in [DEK.as_slice(), &[7; 32], &[7; 31]] {
+            let row = Row::sealed(&TRIPLET_KEY, &of(shape.iv_len).iv, &[], key);
+            add(&[kind], shape.text(&row).as_bytes());
+        }
+    }
+    // Separated by ':' and joined, in each order, encoding and length of iv.
+    for (number, iv) in [(0, &short), (1, &long)] {
+        for encoding in 0..5 {
+            for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+                let columns = [&iv.iv, &iv.tag, &iv.ciphertext].map(|part| text(encoding, part));
+                let separated = order.map(|part| columns[part].as_str()).join(":");
+                let bytes = order.map(|part| [&iv.iv, &iv.tag, &iv.ciphertext][part].as_slice());
+                let order = order.map(|part| u8::try_from(part).unwrap());
+                let choice = [order.as_slice(), &[encoding, number]].concat();
+                add(&[&[6, 0], choice.as_slice()].concat(), separated.as_bytes());
+                add(
+                    &[&[7], choice.as_slice()].concat(),
+                    text(encoding, &bytes.concat()).as_bytes(),
+                );
+            }
+            let [first, second, third] =
+                [&iv.iv, &iv.tag, &iv.ciphertext].map(|part| text(encoding, part));
+            add(&[17, encoding], text(encoding, &iv.tag).as_bytes());
+            add(&[17, encoding], b"+/A");
+            add(&[8, encoding], format!("{first}\n{second}\n{third}").as_bytes());
+            add(&[9, encoding], format!("{first}\n{}", text(encoding, &joined(iv))).as_bytes());
+        }
+        let iv_len = u8::try_from(iv.iv.len()).unwrap();
+        add(&[10, iv_len, 16], &[iv.iv.as_slice(), &iv.tag, &iv.ciphertext].concat());
+        add(&[11, iv_len, 0], &[iv.iv.as_slice(), &joined(iv)].concat());
+        add(&[12, number], &cloak::encrypt(&TRIPLET_KEY, LABEL, &iv.iv, plaintext));
+        add(&[12, number], &cloak::encrypt(&TRIPLET_KEY, "another", &iv.iv, plaintext));
+    }
+    for version in [sealwax::legacy::litellm::Version::V2, sealwax::legacy::litellm::Version::V3] {
+        let key = litellm::key(version, SALT_KEY);
+        add(&[13], litellm::encrypt(&key, version, &IV, plaintext).as_bytes());
+    }
+    let salt = &DEK;
+    add(&[14], n8n::encrypt(&TRIPLET_KEY, "KEYID0123456789ab", salt, plaintext).as_bytes());
+    for text in [hex(&DEK), hex(&[0; 32]), "no key".to_owned()] {
+        add(&[15], n8n::wrap_key(INSTANCE_KEY, salt, text.as_bytes()).as_bytes());
+    }
+    add(&[15], n8n::wrap_key(INSTANCE_KEY, salt, b"\xff").as_bytes());
+    for key in [DEK, [0; 32]] {
+        add(&[16], hex(&key).to_uppercase().as_bytes());
+        add(&[16], BASE64.encode(&key).as_bytes());
+    }
+    seeds
+}
+
+fn text(encoding: u8, bytes: &[u8]) -> String {
+    let encoding = sealwax_fuzz::parse_triplet::ENCODINGS[usize::from(encoding)];
+    sealwax_fuzz::reference::triplet::encode(encoding, bytes)
+}
+
+/// Rows and ring, context, form; then an edit or none.
+fn altered() -> Vec<Vec<u8>> {
+    let mut seeds = Vec::new();
+    for row in 0..4 {
+        for ring in 0..6 {
+            seeds.push(vec![row, 3 - row, ring, row, ring % 2]);
+        }
+        // Each exchange, with and without a mac of the editor's own.
+        for exchange in 0..13 {
+            seeds.push(vec![row, (row + 1) % 4, 1, row, 0, 0, exchange, 1]);
+            seeds.push(vec![row, (row + 1) % 4, 1, row, 1, 0, exchange, 1, 64]);
+        }
+        for edit in 0..5 {
+            seeds.push(vec![row, (row + 1) % 4, 0, row, row % 2, 255, edit, 0, 200, 0, 200]);
+        }
+    }
+    seeds
+}
+
+fn contexts() -> Vec<Vec<u8>> {
+    let pairs = b"\x03\x06tenant\x04acme\x08provider\x06openai\x03row\x017";
+    let mut seeds: Vec<Vec<u8>> =
+        (0..6).map(|change| [pairs.as_slice(), &[change, 1]].concat()).collect();
+    // 32 pairs and 33, and the limits of a name and a value.
+    for count in [32, 33] {
+        let pairs = (0..count).flat_map(|number| [1, b'0' + number, 0]);
+        seeds.push([count].into_iter().chain(pairs).chain([1, 0]).collect());
+    }
+    for (name, value) in [(63_u16, 1023_u16), (64, 1023), (63, 1024)] {
+        let [name, value] = [name, value].map(u16::to_be_bytes);
+        seeds.push(vec![1, 192, 0, name[0], name[1], 192, 1, value[0], value[1], 2, 0]);
+    }
+    seeds
+}
+
+/// A row of every kind as it is, and some with an edit.
+fn imports() -> Vec<Vec<u8>> {
+    let of_len = |kind: u8, len: u16, edits: &[u8]| {
+        [&[kind, 9], len.to_be_bytes().as_slice(), &[11], b"sk-test-123", edits].concat()
+    };
+    let row = |kind: u8, edits: &[u8]| of_len(kind, 11, edits);
+    let mut seeds: Vec<Vec<u8>> = (0..91).map(|kind| row(kind, &[])).collect();
+    seeds.extend((0..91).step_by(7).map(|kind| of_len(kind, 500, &[])));
+    for edit in 0..5 {
+        seeds.push(row(3, &[255, edit, 0, 30, 7, 9]));
+        seeds.push(row(2, &[255, edit, 0, 30, 7, 9]));
+    }
+    seeds
+}
+
+/// Nine states, of which the first is a primary's; then steps.
+fn histories() -> Vec<Vec<u8>> {
+    let states = [0, 1, 2, 2, 3, 4, 5, 5, 5];
+    let seal = [0, 0, 0, 5, 5, b'h', b'e', b'l', b'l', b'o'];
+    let rotate = [9, 1, 0];
+    let rewrap = [2, 0];
+    let mut seeds = vec![
+        [&states[..], &seal].concat(),
+        [&states[..], &seal, &rotate, &rewrap].concat(),
+        // The key that sealed is destroyed, or gets other material.
+        [&states[..], &seal, &rotate, &[9, 0, 4, 4]].concat(),
+        [&states[..], &seal, &[9, 0, 1, 2]].concat(),
+        // A backup is made, the row rewrapped, and its old wraps put back.
+        [&states[..], &seal, &[5, 0], &rotate, &rewrap, &[4, 0, 1, 0, 12]].concat(),
+    ];
+    for alteration in 0..15 {
+        seeds.push([&states[..], &seal, &seal, &[4, 0, 1, 1, alteration, 3, 1]].concat());
+    }
+    seeds
+}

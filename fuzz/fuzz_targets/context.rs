@@ -1,0 +1,6 @@
+//! The target; its property stands in `src/context.rs`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| {
+    sealwax_fuzz::context::check(input);
+});

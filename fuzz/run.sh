@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Fuzzes each target for some seconds, and says in a line what that came to: fuzz/run.sh SECONDS [TARGET…]
+#
+# Starts from corpus/, which is only read. What is found piles up in the target directory and is the
+# start of the next run there.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+seconds=${1:?usage: fuzz/run.sh SECONDS [TARGET…]}
+shift
+jobs=${FUZZ_JOBS:-$(nproc)}
+found=${CARGO_TARGET_DIR:-$PWD/fuzz/target}/found
+mapfile -t targets < <(if [ $# -gt 0 ]; then printf '%s\n' "$@"; else ls fuzz/corpus; fi)
+
+cargo +nightly fuzz build
+echo "$seconds s each, $jobs at a time"
+failed=0
+for target in "${targets[@]}"; do
+  artifacts=$PWD/fuzz/artifacts/$target/
+  log=$found/$target.log
+  mkdir -p "$found/$target" "$artifacts"
+  crashes=0
+  cargo +nightly fuzz run "$target" "$found/$target" "fuzz/corpus/$target" -- \
+    -fork="$jobs" -max_total_time="$seconds" -timeout=10 -artifact_prefix="$artifacts" >"$log" 2>&1 ||
+    crashes=$(grep -c 'Test unit written to' "$log" || true)
+  # #EXECUTIONS: cov: C ft: F corp: N exec/s: S oom/timeout/crash: …
+  line=$(grep -E '^#[0-9]+: cov:' "$log" | tail -n 1 || true)
+  awk -v target="$target" -v crashes="$crashes" '{
+    printf "%-14s %10d executions  cov %5d  ft %6d  corpus %5d  %6d/s  %d crashes\n",
+      target, substr($1, 2), $3, $5, $7, $9, crashes
+  }' <<<"${line:-#0: cov: 0 ft: 0 corp: 0 exec/s 0}"
+  if [ -z "$line" ] || [ "$crashes" != 0 ]; then
+    failed=1
+    grep -m 1 -E 'panicked at|ERROR: libFuzzer|^error' -A 1 "$log" || tail -n 5 "$log"
+    grep -o 'Test unit written to .*' "$log" || true
+  fi
+done
+exit "$failed"

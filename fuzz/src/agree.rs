@@ -1,0 +1,107 @@
+//! Where the crate and the reference have to say the same.
+
+use sealwax::{EncryptionContext, Envelope, FormatError, KeyId, OpenError, RewrapError};
+
+use super::material::Ring;
+use super::reference::envelope::{Envelope as Expected, Refused};
+use super::reference::procedures::{self, Failure};
+
+/// That both parse it to the same fields, or both refuse it and for the same reason.
+pub fn envelope(
+    found: &Result<Envelope, FormatError>,
+    expected: &Result<Expected, Refused>,
+    input_len: usize,
+) {
+    match (found, expected) {
+        (Ok(found), Ok(expected)) => assert_eq!(&fields(found), expected),
+        (Err(FormatError::NewerVersion { version, .. }), Err(Refused::Version(expected))) => {
+            assert_eq!(version, expected);
+        }
+        (Err(FormatError::Malformed { offset, .. }), Err(Refused::Malformed)) => {
+            assert!(*offset <= input_len, "a fault at {offset} of {input_len}");
+        }
+        _ => panic!("{found:?}, and not {expected:?}"),
+    }
+}
+
+/// An envelope of the crate by its accessors.
+pub fn fields(envelope: &Envelope) -> Expected {
+    let wraps = envelope.wrapped_keys().map(|wrapped| {
+        let id = wrapped.key_id().as_ref().to_owned();
+        (id, [&[wrapped.kind().byte()], wrapped.body()].concat())
+    });
+    let expected = Expected {
+        suite: envelope.suite().id(),
+        wraps: wraps.collect(),
+        commitment: envelope.commitment().to_vec(),
+        mac: envelope.mac().to_vec(),
+        iv: envelope.iv().to_vec(),
+        tag: envelope.tag().to_vec(),
+        ciphertext: envelope.ciphertext().to_vec(),
+    };
+    assert!(ids(&envelope.key_ids().collect::<Vec<_>>()).eq(expected.wraps.iter().map(|w| &w.0)));
+    expected
+}
+
+fn ids(ids: &[KeyId]) -> impl Iterator<Item = &str> {
+    ids.iter().map(AsRef::as_ref)
+}
+
+/// That every verb says the same about an envelope; answers the plaintext, where it opens.
+pub fn verdicts(
+    ring: &Ring,
+    envelope: &Envelope,
+    expected: &Expected,
+    context: &EncryptionContext,
+) -> Option<Vec<u8>> {
+    let Ring { keyring, reference } = ring;
+    let opened = keyring.open(envelope, context);
+    let opened = opened.map(|secret| secret.expose_secret().to_vec()).map_err(|e| failure(&e));
+    assert_eq!(opened, procedures::open(reference, expected, context.encoded()));
+    let verified = keyring.verify(envelope).map_err(|error| failure(&error));
+    assert_eq!(verified, procedures::verify(reference, expected));
+    assert_eq!(keyring.is_current(envelope), procedures::is_current(reference, expected));
+
+    let rewrapped = keyring.rewrap(envelope).map_err(|error| rewrap_failure(&error));
+    let fresh = rewrapped.as_ref().map(|fresh| fresh.as_ref().map(fields)).map_err(Clone::clone);
+    assert_eq!(fresh, procedures::rewrap(reference, expected));
+    if let Ok(Some(fresh)) = rewrapped {
+        assert!(keyring.is_current(&fresh));
+        // A rewrap heals nothing.
+        let reopened = keyring.open(&fresh, context).map(|secret| secret.expose_secret().to_vec());
+        assert_eq!(reopened.map_err(|error| failure(&error)), opened);
+    }
+    opened.ok()
+}
+
+pub fn failure(error: &OpenError) -> Failure {
+    match error {
+        OpenError::UnknownKey { key_ids, .. } => {
+            Failure::UnknownKey(ids(key_ids).map(str::to_owned).collect())
+        }
+        OpenError::KeyDisabled { key_id, .. } => Failure::KeyDisabled(key_id.to_string()),
+        OpenError::KeyDestroyed { key_id, .. } => Failure::KeyDestroyed(key_id.to_string()),
+        OpenError::WrongKeyMaterial { key_id, .. } => Failure::WrongKeyMaterial(key_id.to_string()),
+        OpenError::WrapAltered { key_id, .. } => Failure::WrapAltered(key_id.to_string()),
+        OpenError::EnvelopeAltered => Failure::EnvelopeAltered,
+        OpenError::ContextMismatch => Failure::ContextMismatch,
+        OpenError::PayloadAltered => Failure::PayloadAltered,
+        other => panic!("over local keys: {other}"),
+    }
+}
+
+pub fn rewrap_failure(error: &RewrapError) -> Failure {
+    match error {
+        RewrapError::UnknownKey { key_ids, .. } => {
+            Failure::UnknownKey(ids(key_ids).map(str::to_owned).collect())
+        }
+        RewrapError::KeyDisabled { key_id, .. } => Failure::KeyDisabled(key_id.to_string()),
+        RewrapError::KeyDestroyed { key_id, .. } => Failure::KeyDestroyed(key_id.to_string()),
+        RewrapError::WrongKeyMaterial { key_id, .. } => {
+            Failure::WrongKeyMaterial(key_id.to_string())
+        }
+        RewrapError::WrapAltered { key_id, .. } => Failure::WrapAltered(key_id.to_string()),
+        RewrapError::EnvelopeAltered => Failure::EnvelopeAltered,
+        other => panic!("over local keys: {other}"),
+    }
+}

@@ -1,0 +1,49 @@
+//! What parses as the binary form encodes to the same bytes, and to a text that parses to the same
+//! envelope. The reference parses the same inputs to the same fields, and opens what the crate opens.
+
+use sealwax::{Envelope, FormatError};
+
+use super::heap::Limit;
+use super::material::{HOUSE, context};
+use super::reference::envelope::{Envelope as Reference, Refused};
+use super::{agree, parse_text};
+
+pub fn check(bytes: &[u8]) -> bool {
+    let is_envelope = check_bytes(bytes);
+    if is_envelope {
+        // Cut off anywhere in its front; and with any other number where lengths and kinds stand.
+        (0..bytes.len().min(MAX_FRONT)).for_each(|len| _ = parse(&bytes[..len]));
+        for at in 2..8 {
+            for number in [0, 1, 2, 8, 9, 255] {
+                let mut bytes = bytes.to_vec();
+                bytes[at] = number;
+                _ = parse(&bytes);
+            }
+        }
+    }
+    is_envelope
+}
+
+const MAX_FRONT: usize = 256;
+
+fn parse(bytes: &[u8]) -> (Result<Envelope, FormatError>, Result<Reference, Refused>) {
+    let found = Limit::twice(bytes.len(), 1).hold(|| Envelope::from_bytes(bytes));
+    let expected = Reference::from_binary(bytes);
+    agree::envelope(&found, &expected, bytes.len());
+    (found, expected)
+}
+
+fn check_bytes(bytes: &[u8]) -> bool {
+    let (found, expected) = parse(bytes);
+    let owned = bytes.to_vec();
+    assert_eq!(Limit::NOTHING.hold(|| Envelope::try_from(owned)), found);
+
+    let (Ok(envelope), Ok(expected)) = (found, expected) else { return false };
+    assert_eq!(envelope.as_bytes(), bytes);
+    assert_eq!(expected.binary(), bytes);
+    let text = envelope.to_string();
+    assert_eq!(text, expected.text());
+    assert_eq!(parse_text::parse(&text).as_ref(), Ok(&envelope));
+    agree::verdicts(&HOUSE, &envelope, &expected, &context("1"));
+    true
+}
