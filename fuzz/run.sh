@@ -19,17 +19,19 @@ for target in "${targets[@]}"; do
   artifacts=$PWD/fuzz/artifacts/$target/
   log=$found/$target.log
   mkdir -p "$found/$target" "$artifacts"
-  crashes=0
+  ended=well
   cargo +nightly fuzz run "$target" "$found/$target" "fuzz/corpus/$target" -- \
-    -fork="$jobs" -max_total_time="$seconds" -timeout=10 -artifact_prefix="$artifacts" >"$log" 2>&1 ||
-    crashes=$(grep -c 'Test unit written to' "$log" || true)
+    -fork="$jobs" -ignore_timeouts=0 -ignore_ooms=0 -timeout=10 -max_total_time="$seconds" \
+    -artifact_prefix="$artifacts" >"$log" 2>&1 || ended=badly
+  # Crashes, timeouts and what takes too much memory alike.
+  crashes=$(grep -c 'Test unit written to' "$log" || true)
   # #EXECUTIONS: cov: C ft: F corp: N exec/s: S oom/timeout/crash: …
   line=$(grep -E '^#[0-9]+: cov:' "$log" | tail -n 1 || true)
   awk -v target="$target" -v crashes="$crashes" '{
     printf "%-14s %10d executions  cov %5d  ft %6d  corpus %5d  %6d/s  %d crashes\n",
       target, substr($1, 2), $3, $5, $7, $9, crashes
-  }' <<<"${line:-#0: cov: 0 ft: 0 corp: 0 exec/s 0}"
-  if [ -z "$line" ] || [ "$crashes" != 0 ]; then
+  }' <<<"${line:-#0: cov: 0 ft: 0 corp: 0 exec/s: 0}"
+  if [ "$ended" = badly ] || [ -z "$line" ] || [ "$crashes" != 0 ]; then
     failed=1
     grep -m 1 -E 'panicked at|ERROR: libFuzzer|^error' -A 1 "$log" || tail -n 5 "$log"
     grep -o 'Test unit written to .*' "$log" || true

@@ -14,7 +14,7 @@ pub fn check(bytes: &[u8]) -> bool {
         // Cut off anywhere in its front; and with any other number where lengths and kinds stand.
         (0..bytes.len().min(MAX_FRONT)).for_each(|len| _ = parse(&bytes[..len]));
         for at in 2..8 {
-            for number in [0, 1, 2, 8, 9, 255] {
+            for number in [0, 1, 2, 3, 4, 8, 9, 127, 128, 129, 255] {
                 let mut bytes = bytes.to_vec();
                 bytes[at] = number;
                 _ = parse(&bytes);

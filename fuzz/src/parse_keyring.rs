@@ -30,11 +30,11 @@ pub fn check(input: &[u8]) -> bool {
     let is_keyring = check_text(&text);
     if is_keyring && text.len() < 1024 {
         let mut others = neighbours(&text);
-        // Once more what stands in it; in lines or in one; with other white space.
+        // Once more what stands in it; in lines or in one; with other white space and other states.
         others.extend([
             format!("{text}\n{text}"),
             format!("{text}\n{}", text.to_ascii_uppercase()),
-            format!("{text};#"),
+            format!("{} # no", text.trim_end()),
             format!("{text}\n#;"),
             text.replace('\n', "\r\n"),
             text.replace('\n', ";"),
@@ -42,6 +42,11 @@ pub fn check(input: &[u8]) -> bool {
             text.replace(' ', "\t"),
             text.replace(' ', "\u{b}"),
             text.replace(' ', "\u{a0}"),
+            text.replace("retired", "disabled"),
+            text.replace("escrow", "destroyed"),
+            text.replace("primary", "retired"),
+            text.replace("retired", "primary"),
+            text.replace("disabled", "escrow"),
         ]);
         others.iter().for_each(|text| _ = check_text(text));
     }
