@@ -13,7 +13,7 @@ ulimit -v 12000000
 
 rm -rf "$out/mutants.out"
 # The quickest tests first; each stage is for those that the stages before it have not noticed.
-for tests in "--lib --test corpora" "--test behaviour --test heap" "--test legacy --test salamander --test wycheproof"; do
+for tests in "--test corpora" "--lib --test behaviour --test heap" "--test legacy --test salamander --test wycheproof"; do
   status=0
   # shellcheck disable=SC2086 # one word an argument
   cargo mutants --package sealwax --iterate --output "$out" --jobs "$jobs" --baseline skip --timeout 60 \

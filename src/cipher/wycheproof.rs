@@ -3,6 +3,8 @@
 
 #![expect(clippy::arithmetic_side_effects, reason = "a test may panic: that is how it fails")]
 
+extern crate std;
+
 use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -22,7 +24,8 @@ impl Tally {
     }
 
     /// The tally, told to be this one. All vectors of the file are in it.
-    fn check<const N: usize>(self, total: usize, expected: [(&'static str, usize); N]) {
+    fn check<const N: usize>(self, of: &str, total: usize, expected: [(&'static str, usize); N]) {
+        std::println!("{of}: {:?}", self.0);
         assert_eq!(self, Self(expected.into()));
         assert_eq!(self.0.values().sum::<usize>(), total);
     }
@@ -111,6 +114,7 @@ fn aes_256_gcm() {
         |key, iv, aad, text, tag, out| super::decrypt(suite, key, iv, aad, text, tag, out),
     );
     tally.check(
+        "AES-256-GCM",
         316,
         [
             ("valid", 39),
@@ -129,6 +133,7 @@ fn aes_256_gcm_with_an_iv_of_16_bytes() {
         super::decrypt_long_iv,
     );
     tally.check(
+        "AES-256-GCM, iv of 16 bytes",
         316,
         [("valid", 19), ("left out: another key length", 211), ("left out: another iv length", 86)],
     );
@@ -142,7 +147,11 @@ fn chacha20_poly1305() {
         |key, iv, aad, text, out| super::encrypt(suite, key, iv, aad, text, out),
         |key, iv, aad, text, tag, out| super::decrypt(suite, key, iv, aad, text, tag, out),
     );
-    tally.check(325, [("valid", 256), ("invalid", 60), ("left out: another iv length", 9)]);
+    tally.check(
+        "ChaCha20-Poly1305",
+        325,
+        [("valid", 256), ("invalid", 60), ("left out: another iv length", 9)],
+    );
 }
 
 /// Extracted and expanded, to each shape that is asked for elsewhere. That ends after 64 bytes; a
@@ -170,7 +179,11 @@ fn hkdf_sha_256() {
         }
         tally.add(if test.size <= 64 { "whole" } else { "first 64 bytes" });
     }
-    tally.check(86, [("whole", 75), ("first 64 bytes", 8), ("left out: more than 8160 bytes", 3)]);
+    tally.check(
+        "HKDF-SHA-256",
+        86,
+        [("whole", 75), ("first 64 bytes", 8), ("left out: more than 8160 bytes", 3)],
+    );
 }
 
 /// Cut to 16 bytes.
@@ -196,6 +209,7 @@ fn hmac_sha_256() {
         }
     }
     tally.check(
+        "HMAC-SHA-256",
         174,
         [
             ("valid", 54),
