@@ -1,27 +1,28 @@
 #!/usr/bin/env bash
 # Fuzzes each target for some seconds, and says in a line what that came to: fuzz/run.sh SECONDS [TARGET…]
 #
-# Starts from corpus/, which is only read. What is found piles up in the target directory and is the
+# Needs bash 4. Starts from corpus/, which is only read. What is found piles up in the target directory and is the
 # start of the next run there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 seconds=${1:?usage: fuzz/run.sh SECONDS [TARGET…]}
 shift
-jobs=${FUZZ_JOBS:-$(nproc)}
+jobs=${FUZZ_JOBS:-$(getconf _NPROCESSORS_ONLN)}
 found=${CARGO_TARGET_DIR:-$PWD/fuzz/target}/found
 mapfile -t targets < <(if [ $# -gt 0 ]; then printf '%s\n' "$@"; else ls fuzz/corpus; fi)
 
 cargo +nightly fuzz build
 echo "$seconds s each, $jobs at a time"
 failed=0 executions=0 spent=0
-TIMEFORMAT=%U
+# A point in numbers, whatever the language of the machine.
+export LC_ALL=C TIMEFORMAT=%U
 for target in "${targets[@]}"; do
   artifacts=$PWD/fuzz/artifacts/$target/
   log=$found/$target.log
   mkdir -p "$found/$target" "$artifacts"
   ended=well
-  # Processor time, not the clock's: a busy machine makes less of a minute.
+  # Processor time in user mode, not the clock's: a busy machine makes less of a minute.
   cpu=$({
     time cargo +nightly fuzz run "$target" "$found/$target" "fuzz/corpus/$target" -- \
       -fork="$jobs" -ignore_timeouts=0 -ignore_ooms=0 -timeout=10 -max_total_time="$seconds" \

@@ -122,9 +122,10 @@ impl Shown {
     pub(crate) fn assert_clean(&self, scanner: &Scanner, at_least: usize) {
         // Many say the same.
         let distinct: BTreeMap<_, _> = self.texts.iter().map(|(what, text)| (text, what)).collect();
-        for (text, what) in distinct {
+        for (text, what) in &distinct {
             assert_eq!(scanner.find(text), None, "in {what}");
         }
+        println!("{} texts searched, {} of them distinct", self.texts.len(), distinct.len());
         assert!(self.texts.len() >= at_least, "only {} texts", self.texts.len());
     }
 

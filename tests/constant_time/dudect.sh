@@ -20,7 +20,7 @@ above() {
   awk -v t="$1" -v threshold="$threshold" 'BEGIN { exit !(t > threshold) }'
 }
 
-for bench in leaky_secrets leaky_mac; do
+for bench in ends_early_in_64 ends_early_in_16; do
   t=$(t_of "$bench")
   echo "$bench: |t| = $t, a control"
   above "$t" || { echo "WRONG: $bench is not told apart"; failed=1; }

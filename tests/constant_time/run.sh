@@ -15,13 +15,20 @@ if [ "$(uname -sm)" != "Linux x86_64" ]; then
   exit 0
 fi
 target="${CARGO_TARGET_DIR:-$PWD/../../target}"
-log="$(mktemp)"
-trap 'rm -f "$log"' EXIT
+logs="$(mktemp -d)"
 failed=0
+finish() {
+  if [ "$failed" = 0 ]; then
+    rm -r "$logs"
+  else
+    echo "Each report stands behind its operation in $logs; $(rustc --version), $(valgrind --version)"
+  fi
+}
+trap finish EXIT
 
 # The verdicts that Valgrind let pass, each as often as its entry says in brackets.
 verdicts() {
-  local used entries wrong
+  local log=$1 used entries wrong
   used=$(sed -n 's/.*used_suppression: *\([0-9]*\) \(.*([0-9]*)\) .*/\1 \2/p' "$log")
   entries=$(grep -c '^{' verdicts.supp)
   wrong=$(sed -n '/^\([0-9]*\) .*(\1)$/!p' <<<"$used")
@@ -35,16 +42,16 @@ verdicts() {
 
 # What is run under Valgrind, and what was compiled for it.
 check() {
-  local name=$1 backends=$2
+  local name=$1 backends=$2 log=$logs/$1
   echo "== $name"
   RUSTFLAGS="$backends" cargo build --quiet --release --locked --bin undefined --target-dir "$target/ct-$name"
   local program="$target/ct-$name/release/undefined"
-  valgrind -s --num-callers=14 --error-limit=no --suppressions=verdicts.supp --log-file="$log" "$program" 2>/dev/null || failed=1
-  verdicts || failed=1
+  valgrind -s --num-callers=14 --error-limit=no --suppressions=verdicts.supp "$program" 2>"$log" || failed=1
+  verdicts "$log" || failed=1
 }
 
 check detected ""
-valgrind --quiet --error-limit=no --log-file="$log" "$target/ct-detected/release/undefined" named 2>/dev/null || failed=1
+valgrind --quiet --error-limit=no "$target/ct-detected/release/undefined" named 2>"$logs/named" || failed=1
 check sse2 '--cfg chacha20_backend="sse2"'
 check soft '--cfg aes_backend="soft" --cfg polyval_backend="soft" --cfg chacha20_backend="soft" --cfg poly1305_backend="soft" --cfg sha2_backend="soft"'
 [ "$failed" = 0 ]

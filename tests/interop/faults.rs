@@ -1,5 +1,5 @@
-//! Rows with one thing about them changed. What comes of one is the crate's answer, and nobody
-//! else's: this file only makes them.
+//! Rows with one thing about them changed. This file only makes them: what each one is, the crate
+//! says, and the other languages have to say the same.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sealwax::Envelope;

@@ -2,8 +2,8 @@
 //!
 //! Rows go both ways, and every reader gives a row the same answer: the same plaintext, or the same
 //! class of error. Where a language is not installed its tests say so and pass, unless
-//! `SEALWAX_REQUIRE_INTEROP` is set. `SEALWAX_INTEROP_ROWS` sets how many rows go each way, and
-//! `SEALWAX_INTEROP_SEED` where they start.
+//! `SEALWAX_REQUIRE_INTEROP` is set. `SEALWAX_INTEROP_ROWS` sets how many rows go each way, at least
+//! 2,000; `SEALWAX_INTEROP_SEED` repeats the rows of a run that failed.
 
 #![expect(
     clippy::unwrap_used,
@@ -15,6 +15,8 @@
 )]
 
 use std::env;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::LazyLock;
 
 use sealwax::Envelope;
 use serde_json::{Value, json};
@@ -32,11 +34,20 @@ use rows::{Form, Row, Seeded, hex, unhex};
 
 /// How many rows go each way.
 fn count() -> usize {
-    env::var("SEALWAX_INTEROP_ROWS").map_or(10_000, |rows| rows.parse().unwrap())
+    let rows = env::var("SEALWAX_INTEROP_ROWS").map_or(10_000, |rows| rows.parse().unwrap());
+    assert!(rows >= 2_000, "too few for every class of fault");
+    rows
 }
 
+/// Another one in every run. Printed, and shown of a test that fails.
+static SEED: LazyLock<u64> = LazyLock::new(|| match env::var("SEALWAX_INTEROP_SEED") {
+    Ok(seed) => seed.parse().unwrap(),
+    Err(_) => RandomState::new().hash_one("sealwax"),
+});
+
 fn seeded() -> Seeded {
-    Seeded(env::var("SEALWAX_INTEROP_SEED").map_or(1, |seed| seed.parse().unwrap()))
+    println!("SEALWAX_INTEROP_SEED={}", *SEED);
+    Seeded(*SEED)
 }
 
 /// The crate seals, in both suites and for one to four keys; the language opens, from both forms,

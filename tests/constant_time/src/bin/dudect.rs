@@ -122,7 +122,7 @@ fn ends_early(one: &[u8], other: &[u8]) -> bool {
 }
 
 /// A control: what `secrets` would be with such a comparison.
-fn leaky_secrets(runner: &mut CtRunner, rng: &mut BenchRng) {
+fn ends_early_in_64(runner: &mut CtRunner, rng: &mut BenchRng) {
     let secret = Secret::from([0x5a; LEN].as_slice());
     let inputs = inputs(rng, LEN - 1, |at| Secret::from(differs(at)));
     measure(runner, rng, 400_000, &inputs, |other| {
@@ -131,7 +131,7 @@ fn leaky_secrets(runner: &mut CtRunner, rng: &mut BenchRng) {
 }
 
 /// A control: what `mac` would be with such a comparison behind what a verb does before it.
-fn leaky_mac(runner: &mut CtRunner, rng: &mut BenchRng) {
+fn ends_early_in_16(runner: &mut CtRunner, rng: &mut BenchRng) {
     let data_key = data_key();
     let real = Envelope::try_from(envelope(Suite::Aes256Gcm)).expect("an envelope");
     let inputs = inputs(rng, MAC - 1, |at| {
@@ -144,4 +144,4 @@ fn leaky_mac(runner: &mut CtRunner, rng: &mut BenchRng) {
     });
 }
 
-ctbench_main!(secrets, mac, commitment, leaky_secrets, leaky_mac);
+ctbench_main!(secrets, mac, commitment, ends_early_in_64, ends_early_in_16);

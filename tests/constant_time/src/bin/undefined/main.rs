@@ -143,6 +143,9 @@ fn processor() -> String {
     features.map(|(name, there)| format!("{}{name}", if there { "" } else { "no " })).join(", ")
 }
 
+/// What `run.sh` is to see; a figure of the documentation.
+const ALL_OPERATIONS: usize = 127;
+
 fn main() -> ExitCode {
     if !memcheck::is_watching() {
         eprintln!("nothing is seen without Valgrind: run.sh runs this under it");
@@ -163,6 +166,7 @@ fn main() -> ExitCode {
     let caught = controls.iter().filter(|caught| **caught).count();
     let (operations, reports) = (OPERATIONS.get(), REPORTS.get());
     println!("operations: {operations}, over both suites and five lengths: {reports} reports");
+    assert_eq!(operations, ALL_OPERATIONS, "some were lost, or some are new");
     println!("controls: {caught} of {} as expected", controls.len());
     if reports == 0 && caught == controls.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -139,12 +139,10 @@ fn temporary() -> Result<PathBuf> {
 }
 
 /// Prints the figures; answers what is wrong with them.
-fn run(probe: &str, without_wiping: &str) -> Result<Vec<String>> {
-    let folder = temporary()?;
-    let figures = steps(probe, "all", &folder)?;
-    let core = core(probe, &folder)?;
-    let control = steps(without_wiping, "brief", &folder)?;
-    fs::remove_dir_all(&folder)?;
+fn run(probe: &str, without_wiping: &str, folder: &Path) -> Result<Vec<String>> {
+    let figures = steps(probe, "all", folder)?;
+    let core = core(probe, folder)?;
+    let control = steps(without_wiping, "brief", folder)?;
     let mut wrong = figures.report();
     wrong.extend(core.report());
     wrong.extend(control.report_control(&derived::KINDS));
@@ -157,7 +155,12 @@ fn main() -> ExitCode {
         eprintln!("usage: search PROBE PROBE_WITHOUT_WIPING");
         return ExitCode::from(2);
     };
-    let wrong = run(probe, without_wiping).unwrap_or_else(|error| vec![error.to_string()]);
+    let wrong = temporary().and_then(|folder| {
+        let wrong = run(probe, without_wiping, &folder);
+        fs::remove_dir_all(&folder)?;
+        wrong
+    });
+    let wrong = wrong.unwrap_or_else(|error| vec![error.to_string()]);
     for line in &wrong {
         eprintln!("WRONG: {line}");
     }
