@@ -8,8 +8,8 @@
 use std::fs;
 use std::path::Path;
 
-use sealwax_fuzz::material::{DEK, HOUSE, IV, TRIPLET_KEY, context};
-use sealwax_fuzz::parse_triplet::{INSTANCE_KEY, LABEL, NAMED, SALT_KEY};
+use sealwax_fuzz::material::{DEK, IV, RING, TRIPLET_KEY, context};
+use sealwax_fuzz::parse_triplet::{INSTANCE_KEY, LABEL, NAMED, SALT_KEY, kind};
 use sealwax_fuzz::reference::encoding::{BASE64, hex};
 use sealwax_fuzz::reference::envelope::Envelope;
 use sealwax_fuzz::reference::keyring::key_text;
@@ -57,7 +57,7 @@ fn envelopes() -> Vec<Envelope> {
         .filter(|text| text.len() <= MAX_LEN)
         .map(|text| Envelope::from_text(&text).unwrap())
         .collect();
-    let ring = &HOUSE.reference;
+    let ring = &RING.reference;
     let (here, there) = (context("1"), context("2"));
     for suite in [1, 2] {
         let sealed = seal(ring, suite, here.encoded(), b"a credential", &DEK, &IV);
@@ -167,14 +167,14 @@ fn triplets() -> Vec<Vec<u8>> {
     let mut seeds = Vec::new();
     let mut add = |front: &[u8], rest: &[u8]| seeds.push([front, rest].concat());
 
-    for (kind, (_, shape)) in (0..).zip(NAMED) {
-        add(&[kind], shape.text(of(shape.iv_len)).as_bytes());
+    for (number, (_, shape)) in (0..).zip(NAMED) {
+        add(&[number], shape.text(of(shape.iv_len)).as_bytes());
         let row = Row::sealed(&TRIPLET_KEY, &of(shape.iv_len).iv, &[], &[b'x'; 400]);
-        add(&[kind], shape.text(&row).as_bytes());
+        add(&[number], shape.text(&row).as_bytes());
         // A key, one that is weak, and what is none.
         for key in [DEK.as_slice(), &[7; 32], &[7; 31]] {
             let row = Row::sealed(&TRIPLET_KEY, &of(shape.iv_len).iv, &[], key);
-            add(&[kind], shape.text(&row).as_bytes());
+            add(&[number], shape.text(&row).as_bytes());
         }
     }
     // Separated by ':' and joined, in each order, encoding and length of iv.
@@ -186,38 +186,44 @@ fn triplets() -> Vec<Vec<u8>> {
                 let bytes = order.map(|part| [&iv.iv, &iv.tag, &iv.ciphertext][part].as_slice());
                 let order = order.map(|part| u8::try_from(part).unwrap());
                 let choice = [order.as_slice(), &[encoding, number]].concat();
-                add(&[&[6, 0], choice.as_slice()].concat(), separated.as_bytes());
+                add(&[&[kind::DECLARED, 0], choice.as_slice()].concat(), separated.as_bytes());
                 add(
-                    &[&[7], choice.as_slice()].concat(),
+                    &[&[kind::JOINED], choice.as_slice()].concat(),
                     text(encoding, &bytes.concat()).as_bytes(),
                 );
             }
             let [first, second, third] =
                 [&iv.iv, &iv.tag, &iv.ciphertext].map(|part| text(encoding, part));
-            add(&[17, encoding], text(encoding, &iv.tag).as_bytes());
-            add(&[17, encoding], b"+/A");
-            add(&[8, encoding], format!("{first}\n{second}\n{third}").as_bytes());
-            add(&[9, encoding], format!("{first}\n{}", text(encoding, &joined(iv))).as_bytes());
+            add(&[kind::COLUMN, encoding], text(encoding, &iv.tag).as_bytes());
+            add(&[kind::COLUMN, encoding], b"+/A");
+            add(&[kind::COLUMNS, encoding], format!("{first}\n{second}\n{third}").as_bytes());
+            add(
+                &[kind::JOINED_COLUMNS, encoding],
+                format!("{first}\n{}", text(encoding, &joined(iv))).as_bytes(),
+            );
         }
         let iv_len = u8::try_from(iv.iv.len()).unwrap();
-        add(&[10, iv_len, 16], &[iv.iv.as_slice(), &iv.tag, &iv.ciphertext].concat());
-        add(&[11, iv_len, 0], &[iv.iv.as_slice(), &joined(iv)].concat());
-        add(&[12, number], &cloak::encrypt(&TRIPLET_KEY, LABEL, &iv.iv, plaintext));
-        add(&[12, number], &cloak::encrypt(&TRIPLET_KEY, "another", &iv.iv, plaintext));
+        add(&[kind::PARTS, iv_len, 16], &[iv.iv.as_slice(), &iv.tag, &iv.ciphertext].concat());
+        add(&[kind::JOINED_PARTS, iv_len, 0], &[iv.iv.as_slice(), &joined(iv)].concat());
+        add(&[kind::CLOAK, number], &cloak::encrypt(&TRIPLET_KEY, LABEL, &iv.iv, plaintext));
+        add(&[kind::CLOAK, number], &cloak::encrypt(&TRIPLET_KEY, "another", &iv.iv, plaintext));
     }
     for version in [sealwax::legacy::litellm::Version::V2, sealwax::legacy::litellm::Version::V3] {
         let key = litellm::key(version, SALT_KEY);
-        add(&[13], litellm::encrypt(&key, version, &IV, plaintext).as_bytes());
+        add(&[kind::LITELLM], litellm::encrypt(&key, version, &IV, plaintext).as_bytes());
     }
     let salt = &DEK;
-    add(&[14], n8n::encrypt(&TRIPLET_KEY, "KEYID0123456789ab", salt, plaintext).as_bytes());
+    add(
+        &[kind::N8N_ROW],
+        n8n::encrypt(&TRIPLET_KEY, "KEYID0123456789ab", salt, plaintext).as_bytes(),
+    );
     for text in [hex(&DEK), hex(&[0; 32]), "no key".to_owned()] {
-        add(&[15], n8n::wrap_key(INSTANCE_KEY, salt, text.as_bytes()).as_bytes());
+        add(&[kind::N8N_VALUE], n8n::wrap_key(INSTANCE_KEY, salt, text.as_bytes()).as_bytes());
     }
-    add(&[15], n8n::wrap_key(INSTANCE_KEY, salt, b"\xff").as_bytes());
+    add(&[kind::N8N_VALUE], n8n::wrap_key(INSTANCE_KEY, salt, b"\xff").as_bytes());
     for key in [DEK, [0; 32]] {
-        add(&[16], hex(&key).to_uppercase().as_bytes());
-        add(&[16], BASE64.encode(&key).as_bytes());
+        add(&[kind::KEY], hex(&key).to_uppercase().as_bytes());
+        add(&[kind::KEY], BASE64.encode(&key).as_bytes());
     }
     seeds
 }

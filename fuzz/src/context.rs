@@ -6,7 +6,7 @@ use sealwax::{ContextError, EncryptionContext, OpenError, Secret};
 
 use super::heap::Limit;
 use super::input::Input;
-use super::material::{DEK, HOUSE, IV, Scripted};
+use super::material::{DEK, IV, RING, Scripted};
 use super::reference::context::{decode, encode, sorted};
 
 type Pairs = Vec<(String, String)>;
@@ -22,7 +22,7 @@ pub fn check(input: &[u8]) -> bool {
 
     let rng = [DEK.as_slice(), &IV].concat();
     let secret = Secret::from("x");
-    let keyring = &HOUSE.keyring;
+    let keyring = &RING.keyring;
     let sealed = keyring.seal_with_rng(&secret, &found, &mut Scripted(&rng)).unwrap();
     match keyring.open(&sealed, &other_found) {
         Ok(opened) => assert!(is_same && opened == secret),

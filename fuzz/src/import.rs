@@ -10,7 +10,7 @@ use sealwax::{Secret, triplet};
 
 use super::edits::edit;
 use super::input::Input;
-use super::material::{DEK, HOUSE, IV, Scripted, TRIPLET_KEY, context, key};
+use super::material::{DEK, IV, RING, Scripted, TRIPLET_KEY, context, key};
 use super::parse_triplet::{ENCODINGS, INSTANCE_KEY, IV_LENS, LABEL, NAMED, SALT_KEY, layout_of};
 use super::reference::encoding::hex;
 use super::reference::legacy;
@@ -198,6 +198,6 @@ pub fn check(input: &[u8]) -> bool {
 /// From here on it is an envelope.
 fn seal(secret: &Secret) {
     let (context, rng) = (context("1"), [DEK.as_slice(), &IV].concat());
-    let sealed = HOUSE.keyring.seal_with_rng(secret, &context, &mut Scripted(&rng)).unwrap();
-    assert_eq!(&HOUSE.keyring.open(&sealed, &context).unwrap(), secret);
+    let sealed = RING.keyring.seal_with_rng(secret, &context, &mut Scripted(&rng)).unwrap();
+    assert_eq!(&RING.keyring.open(&sealed, &context).unwrap(), secret);
 }

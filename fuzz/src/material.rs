@@ -49,7 +49,7 @@ impl Ring {
 }
 
 /// What the parsers' targets open with.
-pub static HOUSE: LazyLock<Ring> = LazyLock::new(|| {
+pub static RING: LazyLock<Ring> = LazyLock::new(|| {
     Ring::new(&[
         (State::Primary, "prod", 1),
         (State::Retired, "prod-2026", 2),

@@ -4,7 +4,7 @@
 use sealwax::{Envelope, FormatError};
 
 use super::heap::Limit;
-use super::material::{HOUSE, context};
+use super::material::{RING, context};
 use super::reference::envelope::{Envelope as Reference, Refused};
 use super::{agree, parse_text};
 
@@ -44,6 +44,6 @@ fn check_bytes(bytes: &[u8]) -> bool {
     let text = envelope.to_string();
     assert_eq!(text, expected.text());
     assert_eq!(parse_text::parse(&text).as_ref(), Ok(&envelope));
-    agree::verdicts(&HOUSE, &envelope, &expected, &context("1"));
+    agree::verdicts(&RING, &envelope, &expected, &context("1"));
     true
 }

@@ -47,32 +47,49 @@ pub const NAMED: [(Layout, Shape); 6] = [
     (Layout::BASE64_IV12_CIPHERTEXT_TAG_JOINED, base64_joined(IV_CIPHERTEXT_TAG)),
 ];
 
-/// What is on offer, by the first byte; the others after it choose the layout, where there is a choice.
+/// What an input is a row of: its first byte. Below `DECLARED`, the layouts that have a name.
+pub mod kind {
+    pub const DECLARED: u8 = 6;
+    pub const JOINED: u8 = 7;
+    pub const COLUMNS: u8 = 8;
+    pub const JOINED_COLUMNS: u8 = 9;
+    pub const PARTS: u8 = 10;
+    pub const JOINED_PARTS: u8 = 11;
+    pub const CLOAK: u8 = 12;
+    pub const LITELLM: u8 = 13;
+    pub const N8N_ROW: u8 = 14;
+    pub const N8N_VALUE: u8 = 15;
+    pub const KEY: u8 = 16;
+    pub const COLUMN: u8 = 17;
+    pub const ALL: usize = 18;
+}
+
+/// The kind of row first; what comes after it chooses the layout, where there is a choice.
 pub fn check(input: &[u8]) -> bool {
     let mut input = Input::new(input);
-    let kind = input.below(18);
-    if let Some((layout, shape)) = NAMED.get(kind) {
+    let number = input.below(kind::ALL);
+    if let Some((layout, shape)) = NAMED.get(number) {
         return texts(input.rest(), |text| row(text, *layout, shape));
     }
-    match kind {
-        6 | 7 => {
+    match u8::try_from(number).unwrap() {
+        kind @ (kind::DECLARED | kind::JOINED) => {
             let shape = Shape {
-                separator: (kind == 6).then(|| *input.choose(&SEPARATORS)),
+                separator: (kind == kind::DECLARED).then(|| *input.choose(&SEPARATORS)),
                 parts: [(); 3].map(|()| *input.choose(&PARTS)),
                 encoding: *input.choose(&ENCODINGS),
                 iv_len: input.choose(&IV_LENS).bytes(),
             };
             texts(input.rest(), |text| row(text, layout_of(&shape), &shape))
         }
-        8 | 9 => {
+        kind @ (kind::COLUMNS | kind::JOINED_COLUMNS) => {
             let encoding = *input.choose(&ENCODINGS);
-            texts(input.rest(), |text| columns(text, encoding, kind == 9))
+            texts(input.rest(), |text| columns(text, encoding, kind == kind::JOINED_COLUMNS))
         }
-        10 | 11 => {
+        kind @ (kind::PARTS | kind::JOINED_PARTS) => {
             let (iv_len, tag_len) = (input.below(20), input.below(20));
-            bytes(input.take(iv_len), input.take(tag_len), input.rest(), kind == 11)
+            bytes(input.take(iv_len), input.take(tag_len), input.rest(), kind == kind::JOINED_PARTS)
         }
-        12 => {
+        kind::CLOAK => {
             let (iv_len, row) = (*input.choose(&IV_LENS), input.rest());
             let opened = cloak(iv_len, row);
             if opened {
@@ -80,10 +97,10 @@ pub fn check(input: &[u8]) -> bool {
             }
             opened
         }
-        13 => texts(input.rest(), litellm),
-        14 => texts(input.rest(), n8n_row),
-        15 => texts(input.rest(), n8n_value),
-        16 => texts(input.rest(), key),
+        kind::LITELLM => texts(input.rest(), litellm),
+        kind::N8N_ROW => texts(input.rest(), n8n_row),
+        kind::N8N_VALUE => texts(input.rest(), n8n_value),
+        kind::KEY => texts(input.rest(), key),
         _ => {
             let encoding = *input.choose(&ENCODINGS);
             texts(input.rest(), |text| column(text, encoding))
