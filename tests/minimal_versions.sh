@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# The library's tests with the oldest versions that Cargo.toml allows: tests/minimal_versions.sh
+#
+# Twice: with the oldest of every crate, and with the oldest of those that Cargo.toml names over the newest
+# of those below. Resolves in copies of the tree, in the target directory; takes some minutes each.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+out=${CARGO_TARGET_DIR:-$PWD/target}/minimal_versions
+tests="--lib --test behaviour --test dependencies --test heap --test legacy --test wycheproof"
+crates() { cargo tree -p sealwax --all-features -e normal --prefix none --no-dedupe --locked | sed 's/ (.*//' | sort -u; }
+
+mkdir -p "$out"
+crates >"$out/committed"
+for resolution in minimal-versions direct-minimal-versions; do
+  copy=$out/$resolution/tree
+  rm -rf "$copy" && mkdir -p "$copy"
+  git ls-files -z --cached --others --exclude-standard |
+    tar c --null --files-from=- --ignore-failed-read | tar x -C "$copy"
+  # byok-vault is built with its committed versions only: it is a program.
+  sed -i 's/^members = .*/members = []/' "$copy/Cargo.toml"
+  (
+    cd "$copy"
+    export CARGO_TARGET_DIR="$out/$resolution/built"
+    # The variable lets a stable cargo take an unstable option, so that no nightly is needed. It is set for
+    # the resolution alone, which compiles nothing.
+    RUSTC_BOOTSTRAP=1 cargo update -Z "$resolution" 2>"$out/$resolution/update" ||
+      { cat "$out/$resolution/update"; exit 1; }
+    crates >"$out/$resolution/crates"
+    # shellcheck disable=SC2086 # one word an argument
+    cargo test -p sealwax --all-features --locked $tests >"$out/$resolution/log" 2>&1 ||
+      { grep -E '^error|panicked at|FAILED' -A 4 "$out/$resolution/log"; exit 1; }
+  )
+  older=$(comm -13 "$out/committed" "$out/$resolution/crates" | wc -l)
+  passed=$(awk '/^test result: ok/ { sum += $4 } END { print sum + 0 }' "$out/$resolution/log")
+  echo "$resolution: $(wc -l <"$out/$resolution/crates") crates, $older of other versions than Cargo.lock's;" \
+    "$passed tests passed on $(rustc --version | cut -d ' ' -f 2)"
+  # What is resolved is not what is committed, and the tests ran.
+  [ "$older" -ge 10 ]
+  [ "$passed" -ge 200 ]
+done

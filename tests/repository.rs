@@ -1,0 +1,193 @@
+//! What the repository around the library keeps to. Not in the published package, which has none of it.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic: that is how it fails")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// All files that `wanted` picks by their paths below the root, but what is built.
+fn files(wanted: fn(&Path) -> bool) -> BTreeSet<PathBuf> {
+    let (mut found, mut left) = (BTreeSet::new(), vec![PathBuf::from(ROOT)]);
+    while let Some(dir) = left.pop() {
+        // A directory that holds builds says so.
+        if dir.join("CACHEDIR.TAG").exists() || dir.ends_with(".git") || dir.ends_with("target") {
+            continue;
+        }
+        for entry in fs::read_dir(dir).unwrap() {
+            let entry = entry.unwrap();
+            let path = entry.path();
+            if entry.file_type().unwrap().is_dir() {
+                left.push(path);
+            } else if wanted(&path) {
+                found.insert(path.strip_prefix(ROOT).unwrap().to_owned());
+            }
+        }
+    }
+    found
+}
+
+fn metadata(manifest: &Path) -> Value {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version=1", "--locked", "--manifest-path"])
+        .arg(Path::new(ROOT).join(manifest))
+        .output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {error}", manifest.display());
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// The packages of ours among them.
+fn ours(metadata: &Value) -> impl Iterator<Item = &Value> {
+    metadata["packages"].as_array().unwrap().iter().filter(|package| package["source"].is_null())
+}
+
+/// Where there is a workspace: the directories with a `Cargo.lock`.
+fn workspaces() -> BTreeSet<PathBuf> {
+    let locks = files(|path| path.ends_with("Cargo.lock"));
+    locks.iter().map(|lock| lock.parent().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn no_package_has_a_build_script_or_is_a_macro() {
+    let mut seen = BTreeSet::new();
+    for workspace in workspaces() {
+        let metadata = metadata(&workspace.join("Cargo.toml"));
+        for package in ours(&metadata) {
+            for target in package["targets"].as_array().unwrap() {
+                let kind = target["kind"].to_string();
+                let runs = kind.contains("custom-build") || kind.contains("proc-macro");
+                assert!(!runs, "{}: {kind}", package["name"]);
+            }
+            let manifest = Path::new(package["manifest_path"].as_str().unwrap());
+            seen.insert(manifest.strip_prefix(ROOT).unwrap().to_owned());
+        }
+    }
+    // None was left out. That build scripts are seen at all is shown in dependencies.rs.
+    assert_eq!(seen, files(|path| path.ends_with("Cargo.toml")));
+    assert!(seen.len() >= 8, "{seen:?}");
+}
+
+#[test]
+fn ci_knows_every_workspace() {
+    let script = fs::read_to_string(Path::new(ROOT).join(".ci/run")).unwrap();
+    let line = script.lines().find_map(|line| line.strip_prefix("alone=\"")).unwrap();
+    let named: BTreeSet<PathBuf> =
+        [""].into_iter().chain(line.trim_end_matches('"').split(' ')).map(PathBuf::from).collect();
+    assert_eq!(named, workspaces());
+    assert!(named.len() >= 6, "{named:?}");
+}
+
+/// The crates below the library, each with its version, as a workspace builds them.
+fn below_the_library(manifest: &Path, features: &[&str]) -> BTreeSet<String> {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--locked", "--package=sealwax", "--edges=normal", "--prefix=none"])
+        .args(["--format={p}", "--no-dedupe"])
+        .args(features)
+        .arg("--manifest-path")
+        .arg(Path::new(ROOT).join(manifest))
+        .output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {error}", manifest.display());
+    let words = |line: &str| line.split(' ').take(2).collect::<Vec<_>>().join(" ");
+    String::from_utf8(output.stdout).unwrap().lines().map(words).collect()
+}
+
+/// A figure of a workspace of its own is one of the library as it is built at the root.
+#[test]
+fn every_workspace_builds_the_library_from_the_same_versions() {
+    let ours = below_the_library(Path::new("Cargo.toml"), &["--all-features"]);
+    let (mut workspaces, mut others) = (workspaces(), Vec::new());
+    assert!(workspaces.remove(Path::new("")));
+    for workspace in &workspaces {
+        let theirs = below_the_library(&workspace.join("Cargo.toml"), &[]);
+        assert!(theirs.len() > 20, "{}: {theirs:?}", workspace.display());
+        others.extend(theirs.difference(&ours).map(|other| (workspace.as_path(), other.clone())));
+    }
+    // The one that wipes nothing, of which the control of tests/residue is built.
+    let control = (Path::new("tests/residue/without_wiping"), "zeroize v1.9.999".to_owned());
+    others.retain(|other| *other != control);
+    assert_eq!(others, []);
+    assert!(workspaces.len() >= 5, "{workspaces:?}");
+}
+
+#[test]
+fn the_build_without_std_has_every_feature() {
+    let features = |manifest: &str, name: &str| -> BTreeSet<String> {
+        let metadata = metadata(Path::new(manifest));
+        let package = ours(&metadata).find(|package| package["name"] == name).unwrap();
+        package["features"].as_object().unwrap().keys().cloned().collect()
+    };
+    let mut library = features("Cargo.toml", "sealwax");
+    assert!(library.remove("default"));
+    assert!(!library.is_empty());
+    assert_eq!(features("tests/no_std/Cargo.toml", "no-std"), library);
+}
+
+/// The commands of a shell script that call cargo, each as its words from `cargo` on.
+fn cargo_commands(script: &str) -> Vec<Vec<String>> {
+    let script = script.replace("\\\n", " ");
+    let lines = script.lines().filter(|line| !line.trim_start().starts_with('#'));
+    let commands = lines.flat_map(|line| line.split(['|', ';', '&', '(', ')', '`']));
+    commands
+        .filter_map(|command| {
+            let words = command.split_whitespace().map(|word| word.trim_matches('"').to_owned());
+            let words: Vec<String> = words.skip_while(|word| word != "cargo").collect();
+            (words.len() > 1).then_some(words)
+        })
+        .collect()
+}
+
+/// Whether a command leaves `Cargo.lock` as it is.
+fn keeps_the_lock(words: &[String]) -> bool {
+    let said = |wanted: &str| words.iter().any(|word| word == wanted);
+    let verb = words.iter().skip(1).find(|word| !word.starts_with('+')).unwrap();
+    // These resolve nothing, or have no such option: what they build has its lock checked by CI's lints.
+    let exempt = ["fmt", "fuzz", "public-api"].contains(&verb.as_str());
+    exempt || said("--locked") || said("--cargo-arg=--locked") || said("--version")
+}
+
+#[test]
+fn every_cargo_command_keeps_the_lock() {
+    let scripts =
+        files(|path| path.ends_with(".ci/run") || path.extension() == Some("sh".as_ref()));
+    assert!(scripts.len() >= 6, "{scripts:?}");
+    let mut seen = 0;
+    for script in scripts {
+        let text = fs::read_to_string(Path::new(ROOT).join(&script)).unwrap();
+        for words in cargo_commands(&text) {
+            // What resolves anew, in a copy, is there for that.
+            if script.ends_with("minimal_versions.sh") && words[1] == "update" {
+                continue;
+            }
+            assert!(keeps_the_lock(&words), "{}: {}", script.display(), words.join(" "));
+            seen += 1;
+        }
+    }
+    assert!(seen >= 30, "only {seen} commands");
+}
+
+#[test]
+fn a_command_that_may_change_the_lock_is_seen() {
+    for (script, expected) in [
+        ("cargo test --locked", true),
+        ("cargo test \\\n  --locked", true),
+        ("cargo fmt --all --check", true),
+        ("cargo test", false),
+        ("cargo test; cargo build --locked", false),
+        ("cargo build --locked && cargo test -p sealwax", false),
+        ("# --locked\nRUSTFLAGS=\"-D warnings\" nice cargo +nightly doc", false),
+        ("n=$(cargo tree -p sealwax | wc -l) # not --locked", false),
+    ] {
+        let commands = cargo_commands(script);
+        assert!(!commands.is_empty(), "{script}");
+        assert_eq!(commands.iter().all(|words| keeps_the_lock(words)), expected, "{script}");
+    }
+}
