@@ -13,7 +13,9 @@ use std::fs::File;
 use std::io::{Read, Write, pipe};
 use std::os::fd::OwnedFd;
 
-use sealwax::{EncryptionContext, Envelope, Keyring, MasterKey, Secret};
+use sealwax::{
+    EncryptionContext, Envelope, Keyring, MasterKey, MasterKeyProvider, Secret, UnwrapRequest,
+};
 
 const CHILDREN: usize = 8;
 const SEALS: usize = 4;
@@ -50,9 +52,13 @@ fn forked(seal: impl FnOnce() -> Result<String, Box<dyn Error>>) -> String {
     text
 }
 
+fn master_key() -> MasterKey {
+    MasterKey::from_bytes(&mut (1..=32).collect::<Vec<u8>>()).unwrap()
+}
+
 #[test]
 fn parent_and_children_never_seal_with_the_same_key_or_iv() {
-    let keyring = Keyring::new("prod".parse().unwrap(), MasterKey::generate().unwrap());
+    let keyring = Keyring::new("prod".parse().unwrap(), master_key());
     let context = EncryptionContext::new([("tenant", "acme")]).unwrap();
     // Before the fork as well, so that whatever state there is, the children inherit it.
     let mut texts = seals(&keyring, &context).unwrap();
@@ -67,6 +73,14 @@ fn parent_and_children_never_seal_with_the_same_key_or_iv() {
     for row in &rows {
         assert_eq!(keyring.open(row, &context).unwrap(), Secret::from("s3cret"));
     }
+    // All else differs where the iv does; the data keys have to be looked at themselves.
+    let data_key = |row: &Envelope| {
+        let wrapped = row.wrapped_keys().next().unwrap();
+        let (suite, commitment) = (row.suite(), row.commitment());
+        let request = UnwrapRequest::new(wrapped.key_id(), suite, commitment, wrapped.body());
+        *master_key().unwrap_key(request).into_now().unwrap().unwrap().expose_secret()
+    };
+    assert_eq!(rows.iter().map(data_key).collect::<HashSet<_>>().len(), all);
     assert_eq!(rows.iter().map(Envelope::iv).collect::<HashSet<_>>().len(), all);
     assert_eq!(rows.iter().map(Envelope::commitment).collect::<HashSet<_>>().len(), all);
     assert_eq!(rows.iter().map(Envelope::ciphertext).collect::<HashSet<_>>().len(), all);

@@ -241,10 +241,16 @@ fn the_commitment_binds_suite_and_iv_also_where_wraps_and_mac_are_made_anew() {
         let with_iv = remade(with_iv, suite);
         refused(&with_iv, &acme(), "context_mismatch", &format!("{suite}, another iv"));
 
-        let mut with_commitment = parts;
-        with_commitment.commitment[0] ^= 1;
-        let with_commitment = remade(with_commitment, suite);
-        refused(&with_commitment, &acme(), "context_mismatch", &format!("{suite}, commitment"));
+        // Every bit of it is compared: one that differs in one bit is another.
+        for bit in 0..256 {
+            let mut with_commitment = parts.clone();
+            with_commitment.commitment[bit / 8] ^= 1 << (bit % 8);
+            let with_commitment = remade(with_commitment, suite);
+            let what = format!("{suite}, bit {bit} of the commitment");
+            refused(&with_commitment, &acme(), "context_mismatch", &what);
+            let opened = with_commitment.open_with(&data_key, &acme());
+            assert_eq!(open_outcome(&opened), "context_mismatch", "{what}");
+        }
     }
 }
 

@@ -25,7 +25,7 @@ use crate::fixtures::{
     open_outcome, rewrap_outcome, seal_outcome, sealed,
 };
 
-const KINDS: [ProviderErrorKind; 8] = [
+pub(crate) const KINDS: [ProviderErrorKind; 8] = [
     ProviderErrorKind::NotFound,
     ProviderErrorKind::Denied,
     ProviderErrorKind::Disabled,
@@ -36,13 +36,13 @@ const KINDS: [ProviderErrorKind; 8] = [
     ProviderErrorKind::Other,
 ];
 
-fn is_transient(kind: ProviderErrorKind) -> bool {
+pub(crate) fn is_transient(kind: ProviderErrorKind) -> bool {
     matches!(kind, ProviderErrorKind::Throttled | ProviderErrorKind::Unavailable)
 }
 
 /// When a provider answers.
 #[derive(Clone, Copy, Debug)]
-enum When {
+pub(crate) enum When {
     Now,
     /// After so many polls that are pending.
     Later(usize),
@@ -51,7 +51,7 @@ enum When {
 
 /// What a provider does at one call of its log.
 #[derive(Clone, Debug)]
-enum Fault {
+pub(crate) enum Fault {
     Fail(ProviderErrorKind),
     /// Wraps another data key than it was given, or answers another than it unwrapped.
     AnotherKey,
@@ -64,7 +64,7 @@ enum Fault {
 
 /// What the providers of a keyring were asked, and what came of it; one for all of them.
 #[derive(Default)]
-struct Log {
+pub(crate) struct Log {
     calls: Mutex<Vec<String>>,
     /// The call, counted from 1, at which something goes wrong.
     faults: Mutex<Vec<(usize, Fault)>>,
@@ -73,11 +73,11 @@ struct Log {
 }
 
 impl Log {
-    fn take_calls(&self) -> String {
+    pub(crate) fn take_calls(&self) -> String {
         mem::take(&mut *self.calls.lock().unwrap()).join(" ")
     }
 
-    fn set_faults(&self, faults: &[(usize, Fault)]) {
+    pub(crate) fn set_faults(&self, faults: &[(usize, Fault)]) {
         *self.faults.lock().unwrap() = faults.to_vec();
     }
 
@@ -94,14 +94,14 @@ impl Log {
 }
 
 /// A key service: a master key that wraps, how long it takes, and what it was asked.
-struct Remote {
+pub(crate) struct Remote {
     key: MasterKey,
     kind: WrapKind,
     when: When,
     log: Arc<Log>,
 }
 
-fn remote(number: u8, when: When, log: &Arc<Log>) -> Remote {
+pub(crate) fn remote(number: u8, when: When, log: &Arc<Log>) -> Remote {
     Remote { key: master_key(number), kind: WrapKind::Provider, when, log: Arc::clone(log) }
 }
 
@@ -222,12 +222,12 @@ fn seal(keyring: &Keyring) -> Envelope {
 
 /// A verb over one keyring, in its two forms, and what came of it.
 #[derive(Clone, Copy, Debug)]
-enum Form {
+pub(crate) enum Form {
     Now,
     Async,
 }
 
-const FORMS: [Form; 2] = [Form::Now, Form::Async];
+pub(crate) const FORMS: [Form; 2] = [Form::Now, Form::Async];
 
 impl Form {
     fn seal(self, keyring: &Keyring) -> Result<Envelope, SealError> {
@@ -254,7 +254,11 @@ impl Form {
         }
     }
 
-    fn rewrap(self, ring: &Keyring, row: &Envelope) -> Result<Option<Envelope>, RewrapError> {
+    pub(crate) fn rewrap(
+        self,
+        ring: &Keyring,
+        row: &Envelope,
+    ) -> Result<Option<Envelope>, RewrapError> {
         match self {
             Self::Now => ring.rewrap(row),
             Self::Async => pollster::block_on(ring.rewrap_async(row)),
@@ -336,7 +340,7 @@ fn a_seal_fails_as_the_first_provider_that_fails() {
 }
 
 /// What opening makes of a kind of error.
-fn opened_as(id: &str, kind: ProviderErrorKind) -> String {
+pub(crate) fn opened_as(id: &str, kind: ProviderErrorKind) -> String {
     match kind {
         ProviderErrorKind::WrongKeyMaterial => format!("wrong_key_material({id})"),
         ProviderErrorKind::Rejected => format!("wrap_altered({id})"),
@@ -426,6 +430,51 @@ fn a_rewrap_fails_at_each_of_its_calls_with_what_that_call_was_for() {
     // After all of which the row is as it was, and rewraps when the service is well.
     log.set_faults(&[]);
     assert_eq!(ring.rewrap(&row).unwrap(), Some(seal(&ring)));
+}
+
+/// Wraps the data key that it was given, but for this bit.
+struct Flips {
+    key: MasterKey,
+    bit: usize,
+}
+
+impl MasterKeyProvider for Flips {
+    fn wrap_key<'a>(
+        &'a self,
+        request: WrapRequest<'a>,
+    ) -> Answer<'a, Result<Vec<u8>, ProviderError>> {
+        let mut bytes = *request.data_key().expose_secret();
+        bytes[self.bit / 8] ^= 1 << (self.bit % 8);
+        let data_key = DataKey::from_bytes(&mut bytes).unwrap();
+        let (id, suite) = (request.key_id(), request.suite());
+        let lie = WrapRequest::new(id, suite, request.commitment(), &data_key);
+        Answer::now(self.key.wrap_key(lie).into_now().unwrap())
+    }
+
+    fn unwrap_key<'a>(
+        &'a self,
+        request: UnwrapRequest<'a>,
+    ) -> Answer<'a, Result<DataKey, ProviderError>> {
+        self.key.unwrap_key(request)
+    }
+
+    fn kind(&self) -> WrapKind {
+        WrapKind::Provider
+    }
+}
+
+#[test]
+fn a_data_key_that_differs_in_any_one_bit_is_another() {
+    let row = sealed(Suite::default(), 1);
+    for bit in 0..256 {
+        let ring = Keyring::new(key_id("next"), Flips { key: master_key(3), bit })
+            .with_retired(key_id("prod"), master_key(1))
+            .unwrap();
+        assert_eq!(rewrap_outcome(&ring.rewrap(&row)), "unverified(next)", "bit {bit}");
+        // What it seals, nobody opens.
+        let sealed = ring.seal(&secret(), &acme()).unwrap();
+        assert_eq!(open_outcome(&ring.open(&sealed, &acme())), "envelope_altered", "bit {bit}");
+    }
 }
 
 #[test]

@@ -6,7 +6,10 @@ use std::collections::HashSet;
 use std::thread;
 
 use rand_core::{TryCryptoRng, TryRng};
-use sealwax::{DataKey, Envelope, KeyError, Keyring, MasterKey, SealError, Secret, Suite, sealing};
+use sealwax::{
+    DataKey, Envelope, KeyError, Keyring, MasterKey, MasterKeyProvider, SealError, Secret, Suite,
+    UnwrapRequest, WrapKind, WrappedKey, sealing,
+};
 
 use crate::fixtures::{
     CREDENTIAL, Counting, SUITES, Scripted, acme, context, key_id, keyring, master_key, sealed,
@@ -233,6 +236,17 @@ fn salts(row: &Envelope) -> Vec<Vec<u8>> {
     row.wrapped_keys().map(|wrapped| wrapped.body()[4..28].to_vec()).collect()
 }
 
+/// The data key in each wrap of [`keyring`]: the primary's and the escrow's.
+fn data_keys(row: &Envelope) -> Vec<[u8; 32]> {
+    let unwrapped = row.wrapped_keys().zip([1, 2]).map(|(wrapped, number)| {
+        let (suite, commitment) = (row.suite(), row.commitment());
+        let request = UnwrapRequest::new(wrapped.key_id(), suite, commitment, wrapped.body());
+        let answer = master_key(number).unwrap_key(request).into_now().unwrap();
+        *answer.unwrap().expose_secret()
+    });
+    unwrapped.collect()
+}
+
 /// One plaintext in one context, from 64 threads over clones of one keyring.
 #[test]
 fn no_two_of_many_seals_share_a_key_or_an_iv() {
@@ -259,6 +273,8 @@ fn no_two_of_many_seals_share_a_key_or_an_iv() {
     assert_eq!(rows.iter().map(Envelope::mac).collect::<HashSet<_>>().len(), all);
     assert_eq!(rows.iter().map(Envelope::tag).collect::<HashSet<_>>().len(), all);
     assert_eq!(rows.iter().map(Envelope::ciphertext).collect::<HashSet<_>>().len(), all);
+    // All else differs where the iv does; the data keys have to be looked at themselves.
+    assert_eq!(rows.iter().flat_map(data_keys).collect::<HashSet<_>>().len(), all);
     // Two wraps each.
     assert_eq!(rows.iter().flat_map(salts).collect::<HashSet<_>>().len(), 2 * all);
     assert_eq!(ring.open(&rows[all - 1], &acme()).unwrap(), secret());
@@ -268,17 +284,24 @@ fn no_two_of_many_seals_share_a_key_or_an_iv() {
 fn clones_of_a_keyring_and_async_seals_do_not_repeat_themselves() {
     let ring = keyring(Suite::default());
     let clone = ring.clone();
-    let mut rows = HashSet::new();
+    let (mut keys, mut ivs, mut commitments) = (HashSet::new(), HashSet::new(), HashSet::new());
     for _ in 0..50 {
         for ring in [&ring, &clone] {
-            rows.insert(*ring.seal(&secret(), &acme()).unwrap().commitment());
-            let sealed = pollster::block_on(ring.seal_async(&secret(), &acme())).unwrap();
-            rows.insert(*sealed.commitment());
+            let sealed = ring.seal(&secret(), &acme()).unwrap();
+            let later = pollster::block_on(ring.seal_async(&secret(), &acme())).unwrap();
+            for row in [&sealed, &later] {
+                keys.extend(data_keys(row));
+                ivs.insert(*row.iv());
+                commitments.insert(*row.commitment());
+            }
             let draft = sealing::prepare(&secret(), &acme(), Suite::default()).unwrap();
-            rows.insert(*draft.commitment());
+            keys.insert(*draft.data_key().expose_secret());
+            commitments.insert(*draft.commitment());
+            let body = WrappedKey::new(key_id("kms"), WrapKind::Provider, b"opaque").unwrap();
+            ivs.insert(*draft.finish(vec![body]).unwrap().iv());
         }
     }
-    assert_eq!(rows.len(), 50 * 2 * 3);
+    assert_eq!([keys.len(), ivs.len(), commitments.len()], [50 * 2 * 3; 3]);
 
     let keys: HashSet<_> = (0..100).map(|_| MasterKey::generate().unwrap().check_value()).collect();
     // Four bytes each: two of a hundred may be alike, once in a million runs.

@@ -11,6 +11,7 @@
 mod anatomy;
 mod coding;
 mod files;
+mod fresh;
 mod kinds;
 mod seeded;
 

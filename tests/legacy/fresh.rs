@@ -1,0 +1,62 @@
+//! Rows written with the operating system's randomness: none with an iv or a salt of another. One that
+//! came twice under a key would give away what both rows have in common, and the key that authenticates.
+
+use std::collections::HashSet;
+
+use sealwax::Secret;
+use sealwax::legacy::litellm::Version;
+use sealwax::legacy::{cloak, litellm, n8n};
+use sealwax::triplet::{Encoding, IvLen, TripletKey};
+
+const ROWS: usize = 100;
+const LABEL: &str = "AES.GCM.V1";
+
+fn key() -> TripletKey {
+    TripletKey::from_bytes(&mut (1..=32).collect::<Vec<u8>>()).unwrap()
+}
+
+fn secret() -> Secret {
+    Secret::from("sk-test-123")
+}
+
+/// What these bytes of each row are, all of which are another's.
+#[track_caller]
+fn distinct(rows: impl Iterator<Item = Vec<u8>>, at: usize, len: usize) {
+    let found: HashSet<Vec<u8>> = rows.map(|row| row[at..at + len].to_vec()).collect();
+    assert_eq!(found.len(), ROWS);
+}
+
+#[test]
+fn no_row_of_cloak_has_the_iv_of_another() {
+    for iv_len in [IvLen::Twelve, IvLen::Sixteen] {
+        let row = |_| {
+            let row = cloak::encrypt(&key(), LABEL, iv_len, &secret()).unwrap();
+            assert_eq!(cloak::decrypt(&key(), LABEL, iv_len, &row).unwrap(), secret());
+            row
+        };
+        distinct((0..ROWS).map(row), 2 + LABEL.len(), iv_len.bytes());
+    }
+}
+
+#[test]
+fn no_row_of_litellm_has_the_iv_of_another() {
+    for (version, prefix) in [(Version::V2, "v2:gcm:"), (Version::V3, "v3:gcm:")] {
+        let row = |_| {
+            let row = litellm::encrypt(&key(), version, &secret()).unwrap();
+            assert_eq!(litellm::decrypt(&key(), version, &row).unwrap(), secret());
+            Encoding::Base64UrlPadded.decode(&row[prefix.len()..]).unwrap()
+        };
+        distinct((0..ROWS).map(row), 0, 12);
+    }
+}
+
+#[test]
+fn no_row_of_n8n_has_the_salt_of_another() {
+    let row = |_| {
+        let row = n8n::encrypt(&key(), "KEYID", &secret()).unwrap();
+        assert_eq!(n8n::decrypt(&key(), &row).unwrap(), secret());
+        Encoding::Base64.decode(&row["KEYID:".len()..]).unwrap()
+    };
+    // A byte of version, then the salt.
+    distinct((0..ROWS).map(row), 1, 32);
+}
