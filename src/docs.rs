@@ -6,6 +6,9 @@ pub mod format {}
 #[doc = include_str!("docs/threat_model.md")]
 pub mod threat_model {}
 
+#[doc = include_str!("docs/assurance.md")]
+pub mod assurance {}
+
 #[doc = include_str!("docs/decisions.md")]
 pub mod decisions {}
 

@@ -2,6 +2,7 @@
 // first definition of a link wins.
 //! [Format]: crate::docs::format
 //! [Threat model]: crate::docs::threat_model
+//! [Assurance]: crate::docs::assurance
 //! [Operations]: crate::docs::operations
 //! [Providers]: crate::docs::providers
 //! [Legacy]: crate::docs::legacy

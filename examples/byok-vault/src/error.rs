@@ -5,7 +5,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
 use sealwax::triplet::TripletError;
 use sealwax::{ContextError, KeyError, KeyringError, SealError};
 
@@ -329,6 +329,11 @@ impl VaultError {
 }
 
 fn database_advice(error: &rusqlite::Error) -> &'static str {
+    if is_failed_write(error) {
+        return "nothing more can be written: make room on the disk, or raise what limits this user \
+                or the size of a file, and run the command again: finished batches are kept; if \
+                there is room, the disk is failing: check it before anything else is written";
+    }
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             "another process holds the database: run the command again when it has finished"
@@ -350,6 +355,21 @@ fn database_advice(error: &rusqlite::Error) -> &'static str {
         }
         _ => "run the command again; if it stays, check the disk and restore from a backup",
     }
+}
+
+/// SQLite says "full" only where the system says that the disk is; where a quota or a limit is
+/// reached, or no room is left for the index of shared memory, it says that a write failed.
+fn is_failed_write(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|error| {
+        matches!(
+            error.extended_code,
+            ffi::SQLITE_IOERR_WRITE
+                | ffi::SQLITE_IOERR_FSYNC
+                | ffi::SQLITE_IOERR_TRUNCATE
+                | ffi::SQLITE_IOERR_SHMOPEN
+                | ffi::SQLITE_IOERR_SHMSIZE
+        )
+    })
 }
 
 impl From<io::Error> for VaultError {

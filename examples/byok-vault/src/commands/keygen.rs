@@ -1,6 +1,6 @@
 //! `keygen`: a new master key. The one command that writes key text.
 
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
@@ -51,6 +51,8 @@ fn write_file(path: &Path, id: &KeyId, key: &Secret) -> Result<(), VaultError> {
     })?;
     // A key that sealed something must survive a power cut.
     write_line(&mut file, id, key).and_then(|()| file.sync_all()).map_err(|source| {
+        // Half of a key is none, and would stand in the way of the next attempt.
+        let _ = fs::remove_file(path);
         VaultError::InputOutput { doing: format!("writing {}", path.display()), source }
     })
 }

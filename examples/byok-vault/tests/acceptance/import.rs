@@ -32,9 +32,9 @@ const PASSPHRASE: &str = " correct horse é ";
 type Row = BTreeMap<&'static str, String>;
 
 /// A program that encrypts, and how its rows are imported.
-struct Old {
+pub(crate) struct Old {
     options: Vec<&'static str>,
-    key: &'static str,
+    pub(crate) key: &'static str,
     wrapped: Option<String>,
     encrypt: Box<dyn Fn(&Secret) -> Row>,
 }
@@ -53,12 +53,12 @@ impl Old {
         (self.encrypt)(&Secret::from(credential))
     }
 
-    fn line(&self, n: u64) -> String {
+    pub(crate) fn line(&self, n: u64) -> String {
         line(json!(n), &owner(n), &self.row(&credential(n)))
     }
 
     /// The program with the key in its environment, not started yet.
-    fn command(&self, sandbox: &Sandbox, keys: &Keys, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, sandbox: &Sandbox, keys: &Keys, arguments: &[&str]) -> Command {
         let import = [&["import", "--key-env", "OLD_KEY"], &self.options[..], arguments].concat();
         let mut command = sandbox.command(Some(keys), &import);
         command.env("OLD_KEY", self.key);
@@ -102,7 +102,7 @@ fn text(key: &TripletKey, layout: Layout, iv_len: IvLen, secret: &Secret) -> Row
 }
 
 /// LobeChat, for tests that need no layout in particular.
-fn lobechat() -> Old {
+pub(crate) fn lobechat() -> Old {
     let layout = Layout::HEX_IV12_TAG_CIPHERTEXT;
     Old::new(&["lobechat"], BASE64_KEY, move |secret| {
         text(&key(HEX_KEY), layout, IvLen::Twelve, secret)
@@ -116,7 +116,10 @@ fn langfuse() -> Old {
     })
 }
 
-fn export(sandbox: &Sandbox, lines: impl IntoIterator<Item = impl AsRef<str>>) -> String {
+pub(crate) fn export(
+    sandbox: &Sandbox,
+    lines: impl IntoIterator<Item = impl AsRef<str>>,
+) -> String {
     let text: String = lines.into_iter().map(|line| format!("{}\n", line.as_ref())).collect();
     write(sandbox, "export.jsonl", text.as_bytes())
 }
@@ -128,12 +131,12 @@ fn write(sandbox: &Sandbox, name: &str, bytes: &[u8]) -> String {
 }
 
 /// The quarantine file's lines.
-fn quarantined(path: impl AsRef<Path>) -> Vec<Value> {
+pub(crate) fn quarantined(path: impl AsRef<Path>) -> Vec<Value> {
     let text = fs::read_to_string(path).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-fn quarantine_of(file: &str) -> PathBuf {
+pub(crate) fn quarantine_of(file: &str) -> PathBuf {
     PathBuf::from(format!("{file}.quarantine.jsonl"))
 }
 

@@ -9,6 +9,8 @@
 
 mod census;
 mod exit_codes;
+#[cfg(unix)]
+mod faults;
 mod import;
 mod rotation;
 mod run;
