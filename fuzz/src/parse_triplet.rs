@@ -101,7 +101,8 @@ pub fn check(input: &[u8]) -> bool {
         kind::N8N_ROW => texts(input.rest(), n8n_row),
         kind::N8N_VALUE => texts(input.rest(), n8n_value),
         kind::KEY => texts(input.rest(), key),
-        _ => {
+        kind => {
+            assert_eq!(kind, kind::COLUMN);
             let encoding = *input.choose(&ENCODINGS);
             texts(input.rest(), |text| column(text, encoding))
         }

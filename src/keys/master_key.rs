@@ -26,8 +26,10 @@ use crate::wrapped_key::{LOCAL_BODY_LEN, WrapKind};
 /// `swk1_[A-Za-z0-9_-]{48}`.
 pub(super) const TEXT_PREFIX: &str = "swk1_";
 const CHECK_LEN: usize = 4;
-/// Characters after the prefix: key and checksum are whole groups of three bytes.
-const ENCODED_LEN: usize = (KEY_LEN + CHECK_LEN) / 3 * 4;
+/// Key and checksum: whole groups of three bytes.
+const CHECKED_LEN: usize = KEY_LEN + CHECK_LEN;
+/// Their characters, which stand after the prefix.
+const ENCODED_LEN: usize = 48;
 
 /// A master key held in memory: 32 bytes from a CSPRNG, wiped when dropped.
 ///
@@ -113,7 +115,7 @@ impl MasterKey {
     #[must_use]
     pub fn to_text(&self) -> Secret {
         wipe_stack_after(|| {
-            let mut bytes = Zeroizing::new([0; KEY_LEN + CHECK_LEN]);
+            let mut bytes = Zeroizing::new([0; CHECKED_LEN]);
             for (place, byte) in
                 bytes.iter_mut().zip(self.0.key.iter().chain(&checksum(&self.0.key)))
             {
@@ -231,7 +233,7 @@ impl FromStr for MasterKey {
     fn from_str(text: &str) -> Result<Self, KeyError> {
         wipe_stack_after(|| {
             let encoded = text.strip_prefix(TEXT_PREFIX).ok_or(KeyError::Malformed)?;
-            let mut bytes = Zeroizing::new([0; KEY_LEN + CHECK_LEN]);
+            let mut bytes = Zeroizing::new([0; CHECKED_LEN]);
             let decoded =
                 Base64UrlUnpadded::decode(encoded, &mut *bytes).map_err(|_| KeyError::Malformed)?;
             let (key, found) = decoded.split_first_chunk().ok_or(KeyError::Malformed)?;

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use sealwax::{KeyId, Secret, Suite, WrapKind};
+use sealwax::triplet::{Triplet, TripletKey};
+use sealwax::{Answer, KeyId, Keyring, Secret, Suite, WrapKind, sealing};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::fixtures::{SUITES, key_id, sealed};
+use crate::fixtures::{SUITES, acme, counted_data_key, key_id, keyring, master_key, sealed};
 
 #[test]
 fn a_suite_is_shown_and_read_by_its_name_in_the_text_form() {
@@ -65,6 +66,41 @@ fn an_envelope_shows_suite_key_ids_and_length() {
         "Envelope {{ suite: Aes256Gcm, key_ids: [\"prod\", \"dr\"], ciphertext_len: {len}, .. }}"
     );
     assert_eq!(format!("{row:?}"), expected);
+}
+
+#[test]
+fn what_holds_a_key_says_so_and_no_more() {
+    let mut answer = Answer::now(());
+    let triplet_key = TripletKey::from_bytes(&mut (1..=32).collect::<Vec<u8>>()).unwrap();
+    let draft = sealing::prepare(&Secret::from("s3cret"), &acme(), Suite::Aes256Gcm).unwrap();
+    let triplet = Triplet::from_parts(&[1; 16], &[2; 16], b"ciphertext").unwrap();
+    for (shown, expected) in [
+        (format!("{:?}", counted_data_key(1)), "DataKey([REDACTED])"),
+        (format!("{:?}", master_key(1)), "MasterKey([REDACTED])"),
+        (format!("{triplet_key:?}"), "TripletKey([REDACTED])"),
+        (format!("{draft:?}"), "Draft { suite: Aes256Gcm, .. }"),
+        (format!("{triplet:?}"), "Triplet { iv_len: Sixteen, ciphertext_len: 10, .. }"),
+        (format!("{answer:?}"), "Answer::Now(..)"),
+        (format!("{:?}", Answer::later(async {})), "Answer::Later(..)"),
+    ] {
+        assert_eq!(shown, expected);
+    }
+    pollster::block_on(&mut answer);
+    assert_eq!(format!("{answer:?}"), "Answer::Taken");
+    let shown = format!("{:?}", keyring(Suite::Aes256Gcm));
+    for word in ["Keyring", "prod", "dr", "Primary", "Escrow"] {
+        assert!(shown.contains(word), "{word} is not in {shown}");
+    }
+}
+
+#[test]
+fn a_line_without_a_key_id_is_told_from_one_with_a_bad_one() {
+    let told = |text: &str| text.parse::<Keyring>().unwrap_err().to_string();
+    let missing = told("retired");
+    assert!(missing.ends_with("expected a key id after the state"), "{missing}");
+    let bad = told("retired -");
+    assert!(bad.contains("expected a key id after the state: "), "{bad}");
+    assert!(bad.len() > missing.len() + 10, "{bad}");
 }
 
 #[test]
