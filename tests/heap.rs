@@ -21,7 +21,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use rand_core::{TryCryptoRng, TryRng};
-use sealwax::triplet::{IvLen, Triplet, TripletError, TripletKey};
+use sealwax::triplet::{Encoding, IvLen, Triplet, TripletError, TripletKey};
 use sealwax::{
     Answer, DataKey, EncryptionContext, Envelope, KeyError, Keyring, MasterKey, MasterKeyProvider,
     OpenError, ProviderError, Secret, Suite, UnwrapRequest, WrapRequest, sealing,
@@ -224,6 +224,24 @@ fn each_verb_allocates_what_it_returns_and_little_more() {
         assert_eq!((rewrapped.is_some(), count), (true, 4), "rewrap");
         let (_, count) = allocations(|| ring.rewrap(&envelope).unwrap());
         assert_eq!(count, 0, "rewrap of what is current");
+    }
+}
+
+#[test]
+fn a_row_is_encoded_into_one_allocation_of_its_length() {
+    let encodings = [
+        Encoding::HexLower,
+        Encoding::HexAnyCase,
+        Encoding::Base64,
+        Encoding::Base64Url,
+        Encoding::Base64UrlPadded,
+    ];
+    for len in [1, 2, 3, 16, 191, 192, 193, 1000] {
+        let bytes = vec![0x5a; len];
+        for encoding in encodings {
+            let (text, count) = allocations(|| encoding.encode(&bytes));
+            assert_eq!((count, text.capacity()), (1, text.len()), "{encoding:?}, {len} bytes");
+        }
     }
 }
 

@@ -94,6 +94,13 @@ fn what_holds_a_key_says_so_and_no_more() {
 }
 
 #[test]
+fn an_unknown_key_is_told_with_the_keys_that_the_envelope_names() {
+    let stranger = Keyring::new(key_id("other"), master_key(9));
+    let error = stranger.open(&sealed(Suite::default(), 1), &acme()).unwrap_err();
+    assert!(error.to_string().ends_with(": prod, dr"), "{error}");
+}
+
+#[test]
 fn a_line_without_a_key_id_is_told_from_one_with_a_bad_one() {
     let told = |text: &str| text.parse::<Keyring>().unwrap_err().to_string();
     let missing = told("retired");
