@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Whether comparisons take the same time wherever the difference is, by dudect: `tests/constant_time/dudect.sh`.
-# Prints |t| for each. Above 10 the two classes differ; noise comes and goes, so a comparison fails that is
-# above three times in a row. The controls, which end at the first difference, must be above each time.
+# Prints |t| of each try. Above 10 the two classes differ. Noise comes and goes: a comparison that is above is
+# tried four times more, and fails where three or more of the five are above, so that a small leak, which is
+# above most of the time, does not pass for noise. The controls, which end at the first difference, have one try.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -27,12 +28,13 @@ for bench in ends_early_in_64 ends_early_in_16; do
 done
 for bench in secrets mac commitment; do
   tries=""
-  for _ in 1 2 3; do
+  count=0
+  for try in 1 2 3 4 5; do
     t=$(t_of "$bench")
     tries="$tries $t"
-    above "$t" || break
+    if above "$t"; then count=$((count + 1)); elif [ "$try" = 1 ]; then break; fi
   done
   echo "$bench: |t| =$tries"
-  if above "$t"; then echo "WRONG: $bench depends on where the difference is"; failed=1; fi
+  if [ "$count" -ge 3 ]; then echo "WRONG: $bench depends on where the difference is"; failed=1; fi
 done
 [ "$failed" = 0 ]

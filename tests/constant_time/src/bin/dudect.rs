@@ -9,19 +9,30 @@ use std::hint::black_box;
 use dudect_bencher::rand::RngExt;
 use dudect_bencher::{BenchRng, Class, CtRunner, ctbench_main};
 use hmac::{Hmac, KeyInit, Mac};
-use sealwax::{DataKey, EncryptionContext, Envelope, Secret, Suite, WrapKind, WrappedKey, sealing};
+use sealwax::{
+    DataKey, EncryptionContext, Envelope, OpenError, Secret, Suite, WrapKind, WrappedKey, sealing,
+};
 use sha2::Sha256;
 
 /// Places in memory for the inputs of both classes, mixed: no class has a better one.
 const PLACES: usize = 256;
 
-/// Inputs of both classes at random, made from how many bytes from its end a difference is.
-fn inputs<T>(rng: &mut BenchRng, last: usize, make: impl Fn(usize) -> T) -> Vec<(Class, T)> {
+/// Inputs of both classes at random, made from where the difference is.
+fn inputs<T>(rng: &mut BenchRng, last: usize, mut make: impl FnMut(usize) -> T) -> Vec<(Class, T)> {
     let mut input = |_| {
         let (class, at) = if rng.random() { (Class::Left, 0) } else { (Class::Right, last) };
         (class, make(at))
     };
     (0..PLACES).map(&mut input).collect()
+}
+
+/// What is measured is a comparison that tells the difference, in both classes: not an error on the way to it.
+fn assert_of_both_classes<T>(inputs: &[(Class, T)], differs: impl Fn(&T) -> bool) {
+    for class in [|class| matches!(class, Class::Left), |class| matches!(class, Class::Right)] {
+        let mut of_class = inputs.iter().filter(|(of, _)| class(*of)).peekable();
+        assert!(of_class.peek().is_some(), "inputs of each class");
+        assert!(of_class.all(|(_, input)| differs(input)), "the difference is what is noticed");
+    }
 }
 
 fn measure<T>(
@@ -49,6 +60,7 @@ fn differs(at: usize) -> Vec<u8> {
 fn secrets(runner: &mut CtRunner, rng: &mut BenchRng) {
     let secret = Secret::from([0x5a; LEN].as_slice());
     let inputs = inputs(rng, LEN - 1, |at| Secret::from(differs(at)));
+    assert_of_both_classes(&inputs, |other| secret != *other);
     measure(runner, rng, 8_000_000, &inputs, |other| secret == *other);
 }
 
@@ -96,20 +108,30 @@ fn other_commitment(suite: Suite, at: usize) -> Envelope {
     bytes.try_into().expect("the layout is as it was")
 }
 
+/// One suite and the other in turn, whatever the class: the work before the comparison is the same.
+fn suites() -> impl FnMut() -> Suite {
+    let mut suites = [Suite::Aes256Gcm, Suite::ChaCha20Poly1305].into_iter().cycle();
+    move || suites.next().expect("no end")
+}
+
 /// The envelope's mac, through verify_with.
 fn mac(runner: &mut CtRunner, rng: &mut BenchRng) {
-    let data_key = data_key();
-    let inputs = inputs(rng, MAC - 1, |at| other_mac(Suite::Aes256Gcm, at));
+    let (data_key, mut suite) = (data_key(), suites());
+    let inputs = inputs(rng, MAC - 1, |at| other_mac(suite(), at));
+    assert_of_both_classes(&inputs, |envelope| {
+        matches!(envelope.verify_with(&data_key), Err(OpenError::EnvelopeAltered))
+    });
     measure(runner, rng, 4_000_000, &inputs, |envelope| envelope.verify_with(&data_key).is_err());
 }
 
 /// The commitment, through open_with.
 fn commitment(runner: &mut CtRunner, rng: &mut BenchRng) {
-    let (data_key, context) = (data_key(), context());
-    let inputs = inputs(rng, COMMITMENT - 1, |at| other_commitment(Suite::Aes256Gcm, at));
-    let refused = sealwax::OpenError::ContextMismatch.to_string();
-    let error = inputs[0].1.open_with(&data_key, &context).expect_err("another commitment");
-    assert_eq!(error.to_string(), refused, "the mac is right, and so the commitment is compared");
+    let (data_key, context, mut suite) = (data_key(), context(), suites());
+    let inputs = inputs(rng, COMMITMENT - 1, |at| other_commitment(suite(), at));
+    // The mac is right, and so the commitment is compared.
+    assert_of_both_classes(&inputs, |envelope| {
+        matches!(envelope.open_with(&data_key, &context), Err(OpenError::ContextMismatch))
+    });
     measure(runner, rng, 4_000_000, &inputs, |envelope| {
         envelope.open_with(&data_key, &context).is_err()
     });

@@ -9,13 +9,13 @@ use sealwax::{DataKey, EncryptionContext, Envelope, KeyId, Keyring, MasterKey, S
 use crate::memcheck::{public, secret};
 
 /// 32 bytes that count up, times an odd number: no two keys alike.
-pub fn known(first: u8) -> Vec<u8> {
+pub fn public_bytes(first: u8) -> Vec<u8> {
     (0..32).map(|i: u8| i.wrapping_mul(7).wrapping_add(first)).collect()
 }
 
 /// The same, as a secret.
 pub fn bytes(first: u8) -> Vec<u8> {
-    let bytes = known(first);
+    let bytes = public_bytes(first);
     secret(&bytes);
     bytes
 }
@@ -64,7 +64,7 @@ pub fn master_key(first: u8) -> MasterKey {
 /// Where the check value lies in the block that a master key points to: looked for once, in a key
 /// that is no secret.
 fn check_at() -> usize {
-    let key = MasterKey::from_bytes(&mut known(1)).expect("no weak key");
+    let key = MasterKey::from_bytes(&mut public_bytes(1)).expect("no weak key");
     let (block, check) = (block_of(&key), key.check_value());
     // What lies between its parts was never written.
     public(block);

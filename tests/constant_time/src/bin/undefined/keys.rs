@@ -5,13 +5,13 @@ use std::hint::black_box;
 use sealwax::triplet::TripletKey;
 use sealwax::{DataKey, Keyring, MasterKey};
 
-use crate::given::{Drawn, bytes, data_key, known, master_key, text};
+use crate::given::{Drawn, bytes, data_key, master_key, public_bytes, text};
 use crate::memcheck::{public, published, secret};
 use crate::operation;
 
-/// The text of a master key that is known; `swk1_` in it is no secret.
+/// The text of a master key; `swk1_` in it is no secret.
 fn master_text(first: u8) -> String {
-    let key = MasterKey::from_bytes(&mut known(first)).expect("no weak key");
+    let key = MasterKey::from_bytes(&mut public_bytes(first)).expect("no weak key");
     let text = key.to_text().expose_str().expect("text").to_owned();
     secret(&text.as_bytes()[5..]);
     text
@@ -98,9 +98,9 @@ fn row_keys() {
 }
 
 /// What looks at each character.
-pub fn named() {
+pub fn known() {
     // Lines, words and stray characters are told apart before a word is known to be a key.
-    crate::named("keyring from text", 2, |key| {
+    crate::known("keyring from text", 2, |key| {
         let [prod, old, dr] = [[1, 2, 3], [4, 5, 6]][key].map(master_text);
         let lines = ["primary prod ", &prod, "\nretired old ", &old, "\ndisabled dr ", &dr];
         drop(black_box(lines.concat().parse::<Keyring>().expect("a keyring")));

@@ -5,8 +5,9 @@ use std::hint::black_box;
 use sealwax::Secret;
 use sealwax::legacy::{cloak, litellm, n8n};
 use sealwax::triplet::{IvLen, Triplet};
+use secrecy::SecretString;
 
-use crate::given::{Drawn, bytes, credential, known, row_key, text};
+use crate::given::{Drawn, bytes, credential, public_bytes, row_key, text};
 use crate::memcheck::{public, public_verdict};
 use crate::{LENS, operation};
 
@@ -69,7 +70,7 @@ pub fn operations() {
     });
     operation("n8n key unwrapped", || {
         let instance = sealwax::triplet::TripletKey::insecure_sha256_of(&text("instance"));
-        let hex: String = known(9).iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex: String = public_bytes(9).iter().map(|byte| format!("{byte:02x}")).collect();
         let row = n8n::encrypt_with_rng(&instance, "ID", &Secret::from(text(&hex)), &mut Iv);
         let row = row.expect("encrypted");
         public(row.as_bytes());
@@ -79,11 +80,15 @@ pub fn operations() {
 }
 
 /// What looks at each character.
-pub fn named() {
+pub fn known() {
     // Of one length and in ASCII; in other text the lengths of its characters show.
-    crate::named("expose_str", 2, |text| {
+    crate::known("expose_str", 2, |text| {
         let secret = Secret::from(crate::given::text(["credential", "CREDENTIAL"][text]));
         black_box(secret.expose_str().is_ok());
+    });
+    crate::known("SecretString::try_from", 2, |text| {
+        let secret = Secret::from(crate::given::text(["credential", "CREDENTIAL"][text]));
+        drop(black_box(SecretString::try_from(secret)));
     });
 }
 

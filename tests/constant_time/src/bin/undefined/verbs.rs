@@ -23,7 +23,6 @@ pub fn operations() {
         refused(suite);
         wraps(suite);
     }
-    compared();
 }
 
 fn of_len(suite: Suite, len: usize) {
@@ -110,7 +109,7 @@ fn wraps(suite: Suite) {
     });
 }
 
-fn compared() {
+pub fn compared() {
     for len in LENS {
         operation(&format!("secrets compared, {len}"), || {
             let (one, other) = (credential(len), credential(len));

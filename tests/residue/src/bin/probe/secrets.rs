@@ -87,8 +87,8 @@ fn formats() {
             assert_eq!(cut.is_err(), size > 0 || binary.len() == 1);
         });
     }
-    // What a format's own buffer keeps is not the library's to wipe: named, and counted apart.
-    step("named: serde_json unescapes", SUITE, SOME, &mut || {
+    // What a format's own buffer keeps is not the library's to wipe: known, and counted apart.
+    step("known: serde_json unescapes", SUITE, SOME, &mut || {
         let json = Lent::new(role::JSON, 1, SOME);
         drop(black_box(serde_json::from_str::<Secret>(json.text()).expect("a string")));
     });

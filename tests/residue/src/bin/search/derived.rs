@@ -26,6 +26,8 @@ const TEXT: &str = "key's text";
 const WORDS: &str = "key as words";
 const PADDED: &str = "hmac's padded key";
 const STATE: &str = "hmac's state";
+/// Within a message: after each of its blocks.
+const INNER: &str = "hmac's inner state";
 const DERIVED: &str = "derived key";
 const ROUND_KEYS: &str = "aes round keys";
 const GHASH: &str = "ghash key";
@@ -33,13 +35,14 @@ const KEYSTREAM: &str = "keystream";
 const POLY: &str = "poly1305 key";
 
 /// A kind for each form: the control asks for all of them.
-pub const KINDS: [&str; 12] = [
+pub const KINDS: [&str; 13] = [
     "plaintext",
     KEY,
     TEXT,
     WORDS,
     PADDED,
     STATE,
+    INNER,
     DERIVED,
     ROUND_KEYS,
     GHASH,
@@ -129,32 +132,68 @@ fn swapped(bytes: &[u8]) -> Vec<u8> {
     bytes.chunks_exact(4).flat_map(|word| word.iter().rev().copied()).collect()
 }
 
+/// SHA-256's first state.
+const START: [u32; 8] = [
+    0x6a09_e667,
+    0xbb67_ae85,
+    0x3c6e_f372,
+    0xa54f_f53a,
+    0x510e_527f,
+    0x9b05_688c,
+    0x1f83_d9ab,
+    0x5be0_cd19,
+];
+
+/// A state as words, as bytes, and as the SHA instructions hold it: ABEF and CDGH, the first word on top.
+fn state(kind: &'static str, state: [u32; 8], windows: &mut Windows) {
+    windows.add(kind, &state.map(u32::to_le_bytes).concat());
+    windows.add(kind, &state.map(u32::to_be_bytes).concat());
+    let [a, b, c, d, e, f, g, h] = state.map(u32::to_le_bytes);
+    windows.add(kind, &[f, e, b, a].concat());
+    windows.add(kind, &[h, g, d, c].concat());
+}
+
 /// HMAC's key blocks, and the states that it keeps instead of the key.
 pub fn hmac_key(key: &[u8], windows: &mut Windows) {
-    const START: [u32; 8] = [
-        0x6a09_e667,
-        0xbb67_ae85,
-        0x3c6e_f372,
-        0xa54f_f53a,
-        0x510e_527f,
-        0x9b05_688c,
-        0x1f83_d9ab,
-        0x5be0_cd19,
-    ];
     for pad in [0x36, 0x5c] {
         let mut block = [pad; 64];
         block.iter_mut().zip(key).for_each(|(place, byte)| *place ^= byte);
         windows.add(PADDED, &block[..key.len()]);
         windows.add(PADDED, &swapped(&block[..key.len()]));
-        let mut state = START;
-        compress256(&mut state, &[block]);
-        windows.add(STATE, &state.map(u32::to_le_bytes).concat());
-        windows.add(STATE, &state.map(u32::to_be_bytes).concat());
-        // As the SHA instructions hold it: ABEF and CDGH, the first word on top.
-        let [a, b, c, d, e, f, g, h] = state.map(u32::to_le_bytes);
-        windows.add(STATE, &[f, e, b, a].concat());
-        windows.add(STATE, &[h, g, d, c].concat());
+        let mut after = START;
+        compress256(&mut after, &[block]);
+        state(STATE, after, windows);
     }
+}
+
+/// The states of HMAC's inner hash after each block of a message. From the last of them and the key's
+/// outer state follows the output.
+fn inner_states(key: &[u8], message: &[u8], windows: &mut Windows) {
+    let mut blocks = vec![0x36; 64];
+    blocks.iter_mut().zip(key).for_each(|(place, byte)| *place ^= byte);
+    blocks.extend_from_slice(message);
+    let bits = 8 * u64::try_from(blocks.len()).unwrap_or_default();
+    blocks.push(0x80);
+    blocks.resize((blocks.len() + 8).next_multiple_of(64) - 8, 0);
+    blocks.extend_from_slice(&bits.to_be_bytes());
+    let mut after = START;
+    for (i, block) in blocks.as_chunks().0.iter().enumerate() {
+        compress256(&mut after, &[*block]);
+        if i > 0 {
+            state(INNER, after, windows);
+        }
+    }
+}
+
+/// HKDF-Expand, and what HMAC comes through on the way to each block of it.
+fn expanded(prk: &[u8], info: &[&[u8]], len: usize, windows: &mut Windows) -> Vec<u8> {
+    let okm = expand(prk, info, len);
+    let mut before: &[u8] = &[];
+    for (number, block) in (1..).zip(okm.chunks(32)) {
+        inner_states(prk, &[before, &info.concat(), &[number]].concat(), windows);
+        before = block;
+    }
+    okm
 }
 
 fn sha256(parts: &[&[u8]]) -> Vec<u8> {
@@ -176,8 +215,15 @@ fn extract(salt: &[u8], key_material: &[u8], windows: &mut Windows) -> Vec<u8> {
     prk.to_vec()
 }
 
-pub fn payload_keys(data_key: &[u8], suite: u8, iv: &[u8], context: &[u8]) -> (Vec<u8>, Vec<u8>) {
-    let okm = expand(data_key, &[b"sw1/data", &[suite], iv, &sha256(&[context])], 64);
+pub fn payload_keys(
+    data_key: &[u8],
+    suite: u8,
+    iv: &[u8],
+    context: &[u8],
+    windows: &mut Windows,
+) -> (Vec<u8>, Vec<u8>) {
+    let info: [&[u8]; 4] = [b"sw1/data", &[suite], iv, &sha256(&[context])];
+    let okm = expanded(data_key, &info, 64, windows);
     (okm[..32].to_vec(), okm[32..].to_vec())
 }
 
@@ -187,15 +233,21 @@ pub fn bind(suite: u8, id: &str, commitment: &[u8]) -> Vec<u8> {
 }
 
 /// The key of a wrap, and its nonce.
-pub fn wrapping_key(master: &[u8], suite: u8, bind: &[u8], data_key: &[u8]) -> (Vec<u8>, Vec<u8>) {
-    let salt = expand(master, &[b"sw1/salt", bind, data_key], 24);
-    (expand(master, &[b"sw1/wrap", &[suite], &salt], 32), salt[12..].to_vec())
+pub fn wrapping_key(
+    master: &[u8],
+    suite: u8,
+    bind: &[u8],
+    data_key: &[u8],
+    windows: &mut Windows,
+) -> (Vec<u8>, Vec<u8>) {
+    let salt = expanded(master, &[b"sw1/salt", bind, data_key], 24, windows);
+    (expanded(master, &[b"sw1/wrap", &[suite], &salt], 32, windows), salt[12..].to_vec())
 }
 
 /// The key and the iv of n8n's rows under a data key.
 pub fn n8n_key(data_key: &[u8], salt: &[u8], windows: &mut Windows) -> (Vec<u8>, Vec<u8>) {
     let prk = extract(salt, data_key, windows);
-    let okm = expand(&prk, &[b"n8n-encryption-v1"], 44);
+    let okm = expanded(&prk, &[b"n8n-encryption-v1"], 44, windows);
     (okm[..32].to_vec(), okm[32..].to_vec())
 }
 

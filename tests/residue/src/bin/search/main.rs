@@ -69,7 +69,7 @@ impl Search {
     fn look(&mut self, ended: &Ended) -> Result<()> {
         self.windows.clear();
         self.secrets.windows(ended.suite, &mut self.windows);
-        // Named, and no more: where a debugger is refused, memory can be read all the same.
+        // Looked at where they can be: where a debugger is refused, memory can be read all the same.
         let registers = self.probe.registers().ok();
         let stack_pointer = registers.as_ref().map(Registers::stack_pointer);
         let all = self.figures.steps().is_multiple_of(READ_ONLY_EVERY);
@@ -85,11 +85,14 @@ impl Search {
             self.figures.count(ended, &mapping.name, &found, depth);
             found.clear();
         }
-        let in_registers = registers.map(|registers| {
-            self.windows.search(&registers.all, &mut found);
+        let in_vectors = registers.map(|registers| {
+            self.windows.search(&registers.general, &mut found);
+            self.figures.count(ended, "[general registers]", &found, |_| None);
+            found.clear();
+            self.windows.search(&registers.vectors, &mut found);
             !found.is_empty()
         });
-        self.figures.count_registers(ended, in_registers);
+        self.figures.end_step(ended, in_vectors);
         Ok(())
     }
 }
@@ -119,8 +122,8 @@ fn core(program: &str, folder: &Path) -> Result<core_file::Figures> {
         if ended.name == "end" {
             break;
         }
-        // What a format keeps is named where it is found, and looked for there only.
-        if !ended.name.starts_with("named") {
+        // What a format keeps is known, and counted where every step is looked at.
+        if !ended.name.starts_with("known") {
             search.secrets.windows(ended.suite, &mut search.windows);
         }
         search.probe.tell(&[1])?;

@@ -24,8 +24,8 @@ pub struct Mapping {
 
 /// The registers of the probe as the kernel hands them to a debugger.
 pub struct Registers {
-    /// First the general ones, then the vector registers.
-    pub all: Vec<u8>,
+    pub general: Vec<u8>,
+    pub vectors: Vec<u8>,
 }
 
 impl Probe {
@@ -88,17 +88,18 @@ impl Probe {
         request(libc::PTRACE_INTERRUPT, 0, 0)?;
         // SAFETY: waits for the child that was just interrupted.
         unsafe { libc::waitpid(pid, &mut 0, libc::__WALL) };
-        let mut all = Vec::new();
-        // NT_PRSTATUS and NT_X86_XSTATE of the kernel's elf.h.
-        for set in [1, 0x202] {
+        let set = |set| {
             let mut buffer = vec![0; 16 * 1024];
             let mut place =
                 libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
             request(libc::PTRACE_GETREGSET, set, (&raw mut place).addr())?;
-            all.extend_from_slice(&buffer[..place.iov_len]);
-        }
+            buffer.truncate(place.iov_len);
+            Ok::<_, io::Error>(buffer)
+        };
+        // NT_PRSTATUS and NT_X86_XSTATE of the kernel's elf.h.
+        let registers = Registers { general: set(1)?, vectors: set(0x202)? };
         request(libc::PTRACE_DETACH, 0, 0)?;
-        Ok(Registers { all })
+        Ok(registers)
     }
 
     pub fn wait(mut self) -> io::Result<ExitStatus> {
@@ -131,7 +132,7 @@ fn core_limit() -> libc::rlim_t {
 impl Registers {
     /// `rsp` in the kernel's user_regs_struct.
     pub fn stack_pointer(&self) -> u64 {
-        self.all.get(152..160).and_then(|rsp| rsp.try_into().ok()).map_or(0, u64::from_le_bytes)
+        self.general.get(152..160).and_then(|rsp| rsp.try_into().ok()).map_or(0, u64::from_le_bytes)
     }
 }
 

@@ -169,12 +169,13 @@ impl Secrets {
         };
         let size = given(role::PLAINTEXT, 0).map_or(0, Vec::len);
         for context in [ELSEWHERE, CONTEXT] {
-            let (key, commitment) = derived::payload_keys(data_key, suite, iv, context);
+            let (key, commitment) = derived::payload_keys(data_key, suite, iv, context, windows);
             derived::aead_key(suite, &key, iv, size, windows);
             for (number, id) in (0..).zip(IDS) {
                 if let Some(master) = given(role::MASTER_KEY, number) {
                     let bind = derived::bind(suite, id, &commitment);
-                    let (key, nonce) = derived::wrapping_key(master, suite, &bind, data_key);
+                    let (key, nonce) =
+                        derived::wrapping_key(master, suite, &bind, data_key, windows);
                     derived::aead_key(suite, &key, &nonce, 32, windows);
                 }
             }
