@@ -23,8 +23,9 @@ use std::task::{Context, Poll, Waker};
 use rand_core::{TryCryptoRng, TryRng};
 use sealwax::triplet::{Encoding, IvLen, Triplet, TripletError, TripletKey};
 use sealwax::{
-    Answer, DataKey, EncryptionContext, Envelope, KeyError, Keyring, MasterKey, MasterKeyProvider,
-    OpenError, ProviderError, Secret, Suite, UnwrapRequest, WrapRequest, sealing,
+    Answer, DataKey, EncryptionContext, Envelope, KeyError, Keyring, KeyringError, MasterKey,
+    MasterKeyProvider, OpenError, ProviderError, Secret, Suite, UnwrapRequest, WrapRequest,
+    sealing,
 };
 
 /// The shortest fragment that counts as left behind.
@@ -260,6 +261,19 @@ fn no_parser_allocates_more_than_its_input() {
     assert!(refused > 200);
     let (parsed, count) = allocations(|| ":".repeat(1 << 16).parse::<Envelope>());
     assert_eq!((parsed.is_err(), count), (true, 1), "the one is the text itself");
+}
+
+/// A keyring text with too many keys is refused where they get too many, and not when all are read.
+#[test]
+fn the_keys_after_the_last_that_is_allowed_cost_nothing() {
+    let parsed = |keys: usize| {
+        let lines: Vec<String> = (0..keys).map(|n| format!("disabled k{n}")).collect();
+        let text = lines.join("\n");
+        let (parsed, count) = allocations(|| text.parse::<Keyring>());
+        assert!(matches!(parsed, Err(KeyringError::TooManyKeys)), "{keys} keys");
+        count
+    };
+    assert_eq!(parsed(1_100), parsed(20_000));
 }
 
 #[test]

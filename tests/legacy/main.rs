@@ -11,7 +11,6 @@
 mod anatomy;
 mod coding;
 mod files;
-mod fresh;
 mod kinds;
 mod seeded;
 
@@ -19,3 +18,4 @@ mod damage;
 mod interop;
 mod node_accepts;
 mod vectors;
+mod written;

@@ -3,10 +3,10 @@
 
 use std::collections::HashSet;
 
-use sealwax::Secret;
 use sealwax::legacy::litellm::Version;
 use sealwax::legacy::{cloak, litellm, n8n};
-use sealwax::triplet::{Encoding, IvLen, TripletKey};
+use sealwax::triplet::{Encoding, IvLen, TripletError, TripletKey};
+use sealwax::{Field, Secret};
 
 const ROWS: usize = 100;
 const LABEL: &str = "AES.GCM.V1";
@@ -48,6 +48,21 @@ fn no_row_of_litellm_has_the_iv_of_another() {
         };
         distinct((0..ROWS).map(row), 0, 12);
     }
+}
+
+/// 16 MiB of plaintext are read, and a byte more is refused before it is decoded.
+#[test]
+fn the_longest_row_of_n8n_is_read() {
+    const MAX: usize = 16_777_216;
+    let longest = Secret::from(vec![0x5a; MAX]);
+    let row = n8n::encrypt(&key(), "KEYID", &longest).unwrap();
+    assert_eq!(n8n::decrypt(&key(), &row).unwrap(), longest);
+
+    let mut blob = vec![0; 1 + 32 + 16 + MAX + 1];
+    blob[0] = 1;
+    let row = ["KEYID:", &Encoding::Base64.encode(&blob)].concat();
+    let refused = n8n::decrypt(&key(), &row);
+    assert!(matches!(refused, Err(TripletError::Malformed { field: Field::Row, .. })));
 }
 
 #[test]
