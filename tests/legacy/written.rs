@@ -1,4 +1,4 @@
-//! Rows written with the operating system's randomness: none with an iv or a salt of another. One that
+//! Rows that are written here. With the operating system's randomness: none with an iv or a salt of another. One that
 //! came twice under a key would give away what both rows have in common, and the key that authenticates.
 
 use std::collections::HashSet;
@@ -35,6 +35,22 @@ fn no_row_of_cloak_has_the_iv_of_another() {
             row
         };
         distinct((0..ROWS).map(row), 2 + LABEL.len(), iv_len.bytes());
+    }
+}
+
+#[test]
+fn a_label_of_cloak_has_1_to_127_bytes() {
+    for len in [0, 1, 127, 128, 255, 256] {
+        let label = "x".repeat(len);
+        let written = cloak::encrypt(&key(), &label, IvLen::Twelve, &secret());
+        if (1..=127).contains(&len) {
+            let read = cloak::decrypt(&key(), &label, IvLen::Twelve, &written.unwrap());
+            assert_eq!(read.unwrap(), secret(), "{len} bytes");
+        } else {
+            let refused =
+                matches!(written, Err(TripletError::Malformed { field: Field::Label, .. }));
+            assert!(refused, "{len} bytes");
+        }
     }
 }
 
