@@ -1,9 +1,12 @@
 //! What the public types show and answer, word for word: logs, columns and look-ups stand on it.
 
+use core::time::Duration;
 use std::collections::{BTreeMap, HashMap};
 
-use sealwax::triplet::{Triplet, TripletKey};
-use sealwax::{Answer, KeyId, Keyring, Secret, Suite, WrapKind, sealing};
+use sealwax::triplet::{Encoding, Triplet, TripletKey};
+use sealwax::{
+    Answer, KeyId, Keyring, ProviderError, ProviderErrorKind, Secret, Suite, WrapKind, sealing,
+};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::fixtures::{SUITES, acme, counted_data_key, key_id, keyring, master_key, sealed};
@@ -98,6 +101,31 @@ fn an_unknown_key_is_told_with_the_keys_that_the_envelope_names() {
     let stranger = Keyring::new(key_id("other"), master_key(9));
     let error = stranger.open(&sealed(Suite::default(), 1), &acme()).unwrap_err();
     assert!(error.to_string().ends_with(": prod, dr"), "{error}");
+}
+
+#[test]
+fn a_provider_s_error_shows_its_kind_its_source_and_when_to_try_again() {
+    let error = ProviderError::from(ProviderErrorKind::Throttled);
+    assert_eq!(
+        format!("{error:?}"),
+        "ProviderError { kind: Throttled, retry_after: None, source: None }"
+    );
+    let error = error.with_retry_after(Duration::from_secs(3));
+    assert!(format!("{error:?}").contains("retry_after: Some(3s)"), "{error:?}");
+}
+
+#[test]
+fn a_column_in_another_encoding_is_told_with_the_one_that_was_expected() {
+    for (encoding, expected) in [
+        (Encoding::HexLower, "lower-case hex, two digits a byte"),
+        (Encoding::HexAnyCase, "hex, two digits a byte"),
+        (Encoding::Base64, "canonical base64 with padding"),
+        (Encoding::Base64Url, "canonical base64url without padding"),
+        (Encoding::Base64UrlPadded, "canonical base64url with padding"),
+    ] {
+        let error = encoding.decode("!").unwrap_err();
+        assert!(error.to_string().contains(&format!("expected {expected}")), "{error}");
+    }
 }
 
 #[test]
