@@ -1,0 +1,222 @@
+//! Every verb by suite and size, each beside its floor: what both benchmarks run.
+
+#![allow(dead_code, reason = "each program that shares this file uses a part of it")]
+
+use std::hint::black_box;
+
+use sealwax::triplet::{IvLen, Layout, Triplet, TripletKey};
+use sealwax::{EncryptionContext, Envelope, Keyring, MasterKey, Secret, Suite};
+
+use crate::floor;
+use crate::turns::Contender;
+
+pub(crate) const SUITES: [Suite; 2] = [Suite::Aes256Gcm, Suite::ChaCha20Poly1305];
+/// An API key, a service-account file, and two sizes at which only the cipher counts.
+pub(crate) const SIZES: [usize; 4] = [51, 2048, 64 * 1024, 1024 * 1024];
+pub(crate) const VERBS: [&str; 10] = [
+    "seal",
+    "open",
+    "verify",
+    "rewrap",
+    "parse binary",
+    "parse text",
+    "encode text",
+    "triplet encrypt",
+    "triplet decrypt",
+    "triplet parse",
+];
+
+const KEY_ID: &str = "prod-2025";
+const NEXT_KEY_ID: &str = "prod-2026";
+
+/// Everything that stands before the first row does.
+pub(crate) struct Case {
+    suite: Suite,
+    keyring: Keyring,
+    /// Another primary, with the key of `keyring` retired.
+    next: Keyring,
+    context: EncryptionContext,
+    secret: Secret,
+    envelope: Envelope,
+    text: String,
+    triplet_key: TripletKey,
+    triplet: Triplet,
+    row: String,
+    master: floor::Master,
+    next_master: floor::Master,
+}
+
+impl Case {
+    pub(crate) fn new(suite: Suite, size: usize) -> Self {
+        let (old, new): ([u8; 32], [u8; 32]) = (counting(1), counting(101));
+        let key = |bytes: [u8; 32]| MasterKey::from_bytes(&mut bytes.clone()).unwrap();
+        let keyring = Keyring::new(KEY_ID.parse().unwrap(), key(old)).with_suite(suite);
+        let next = Keyring::new(NEXT_KEY_ID.parse().unwrap(), key(new))
+            .with_retired(KEY_ID.parse().unwrap(), key(old))
+            .unwrap();
+        let context =
+            EncryptionContext::new([("tenant", "acme"), ("provider", "openai"), ("row", "4711")])
+                .unwrap();
+        let secret = Secret::from(vec![b'k'; size]);
+        let envelope = keyring.seal(&secret, &context).unwrap();
+        let triplet_key = TripletKey::from_bytes(&mut old.clone()).unwrap();
+        let triplet = triplet_key.encrypt(&secret, IvLen::Twelve).unwrap();
+        let case = Self {
+            suite,
+            next,
+            master: floor::Master::new(&old, KEY_ID),
+            next_master: floor::Master::new(&new, NEXT_KEY_ID),
+            text: envelope.to_string(),
+            row: triplet.encode(Layout::HEX_IV12_TAG_CIPHERTEXT).unwrap(),
+            keyring,
+            context,
+            secret,
+            envelope,
+            triplet_key,
+            triplet,
+        };
+        case.check_floor();
+        case
+    }
+
+    /// The floor does the same work: what it writes is what the library reads and writes.
+    fn check_floor(&self) {
+        let context = self.context.encoded();
+        let sealed = floor::seal(&self.master, self.suite, self.secret.expose_secret(), context);
+        let sealed = Envelope::try_from(sealed).unwrap();
+        assert_eq!(self.keyring.open(&sealed, &self.context).unwrap(), self.secret);
+        let rewrapped = self.next.rewrap(&self.envelope).unwrap().unwrap();
+        let bytes = self.envelope.as_bytes();
+        let floor = floor::rewrap(&self.master, &self.next_master, self.suite, bytes);
+        assert_eq!(rewrapped.as_bytes(), floor);
+        assert_eq!(floor::encode_text(self.suite, KEY_ID, bytes), self.text);
+        assert_eq!(floor::parse_text(self.suite, KEY_ID, &self.text), bytes);
+    }
+
+    /// The library and the floor at one verb. Each asserts that it did what it is timed for.
+    pub(crate) fn contenders(&self, verb: &str) -> [Contender<'_>; 2] {
+        let Self { suite, master, next_master, context, envelope, secret, .. } = self;
+        let (suite, len) = (*suite, secret.len());
+        let (bytes, plaintext) = (envelope.as_bytes(), secret.expose_secret());
+        match verb {
+            "seal" => [
+                sealwax(move || {
+                    let sealed = black_box(&self.keyring).seal(black_box(secret), context);
+                    assert_eq!(sealed.unwrap().ciphertext().len(), len);
+                }),
+                floor(move || {
+                    let context = context.encoded();
+                    let sealed =
+                        floor::seal(black_box(master), suite, black_box(plaintext), context);
+                    assert_eq!(sealed.len(), bytes.len());
+                }),
+            ],
+            "open" => [
+                sealwax(move || {
+                    let opened = black_box(&self.keyring).open(black_box(envelope), context);
+                    assert_eq!(opened.unwrap().len(), len);
+                }),
+                floor(move || {
+                    let context = context.encoded();
+                    let opened = floor::open(black_box(master), suite, black_box(bytes), context);
+                    assert_eq!(opened.len(), len);
+                }),
+            ],
+            "verify" => [
+                sealwax(move || {
+                    assert!(black_box(&self.keyring).verify(black_box(envelope)).is_ok());
+                }),
+                floor(move || {
+                    floor::verify(black_box(master), suite, black_box(bytes));
+                }),
+            ],
+            "rewrap" => [
+                sealwax(move || {
+                    let fresh = black_box(&self.next).rewrap(black_box(envelope)).unwrap().unwrap();
+                    assert_eq!(fresh.tag(), envelope.tag());
+                }),
+                floor(move || {
+                    let fresh =
+                        floor::rewrap(black_box(master), next_master, suite, black_box(bytes));
+                    assert_eq!(fresh.len(), bytes.len());
+                }),
+            ],
+            "parse binary" => [
+                sealwax(move || {
+                    let parsed = Envelope::from_bytes(black_box(bytes)).unwrap();
+                    assert_eq!(parsed.as_bytes().len(), bytes.len());
+                }),
+                floor(move || {
+                    assert_eq!(black_box(black_box(bytes).to_vec()).len(), bytes.len());
+                }),
+            ],
+            "parse text" => [
+                sealwax(move || {
+                    let parsed: Envelope = black_box(&self.text).parse().unwrap();
+                    assert_eq!(parsed.as_bytes().len(), bytes.len());
+                }),
+                floor(move || {
+                    let parsed = floor::parse_text(suite, KEY_ID, black_box(&self.text));
+                    assert_eq!(parsed.len(), bytes.len());
+                }),
+            ],
+            "encode text" => [
+                sealwax(move || {
+                    assert_eq!(black_box(envelope).to_string().len(), self.text.len());
+                }),
+                floor(move || {
+                    let text = floor::encode_text(suite, KEY_ID, black_box(bytes));
+                    assert_eq!(text.len(), self.text.len());
+                }),
+            ],
+            "triplet encrypt" => [
+                sealwax(move || {
+                    let key = black_box(&self.triplet_key);
+                    let row = key.encrypt(black_box(secret), IvLen::Twelve).unwrap();
+                    assert_eq!(row.ciphertext().len(), len);
+                }),
+                floor(move || {
+                    let row = floor::triplet_encrypt(&counting(1), black_box(plaintext));
+                    assert_eq!(row.len(), len + 28);
+                }),
+            ],
+            "triplet decrypt" => {
+                let row =
+                    [self.triplet.iv(), self.triplet.tag(), self.triplet.ciphertext()].concat();
+                [
+                    sealwax(move || {
+                        let key = black_box(&self.triplet_key);
+                        assert_eq!(key.decrypt(black_box(&self.triplet)).unwrap().len(), len);
+                    }),
+                    floor(move || {
+                        let decrypted = floor::triplet_decrypt(&counting(1), black_box(&row));
+                        assert_eq!(decrypted.len(), len);
+                    }),
+                ]
+            }
+            "triplet parse" => [
+                sealwax(move || {
+                    let layout = Layout::HEX_IV12_TAG_CIPHERTEXT;
+                    let parsed = Triplet::parse(black_box(&self.row), layout).unwrap();
+                    assert_eq!(parsed.ciphertext().len(), len);
+                }),
+                floor(move || {
+                    assert_eq!(floor::triplet_parse(black_box(&self.row)).1.len(), len);
+                }),
+            ],
+            other => panic!("no verb {other}"),
+        }
+    }
+}
+
+fn sealwax<'a>(once: impl Fn() + 'a) -> Contender<'a> {
+    Contender::new("sealwax", once)
+}
+
+fn floor<'a>(once: impl Fn() + 'a) -> Contender<'a> {
+    Contender::new("floor", once)
+}
+
+fn counting(first: u8) -> [u8; 32] {
+    std::array::from_fn(|i| first + i as u8)
+}

@@ -1,0 +1,92 @@
+//! Contenders that take turns: what a machine does to one of them it does to all.
+//!
+//! In each round every contender runs one short batch, in an order that rotates. Of each contender
+//! the fastest and the median batch are kept; ratios are of figures from the same rounds.
+
+#![allow(dead_code, reason = "each program that shares this file uses a part of it")]
+
+use std::time::{Duration, Instant};
+
+/// Long enough that reading the clock twice, some 40 ns, does not count.
+const BATCH: Duration = Duration::from_micros(40);
+const FEWEST_ROUNDS: usize = 20;
+
+/// One way to do a piece of work.
+pub(crate) struct Contender<'a> {
+    pub(crate) name: String,
+    /// So many iterations; how long they took.
+    pub(crate) run: Box<dyn FnMut(u32) -> Duration + 'a>,
+}
+
+impl<'a> Contender<'a> {
+    pub(crate) fn new(name: impl Into<String>, mut once: impl FnMut() + 'a) -> Self {
+        let run = move |iterations| {
+            let start = Instant::now();
+            for _ in 0..iterations {
+                once();
+            }
+            start.elapsed()
+        };
+        Self { name: name.into(), run: Box::new(run) }
+    }
+}
+
+/// Nanoseconds an iteration.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Figures {
+    pub(crate) min: f64,
+    pub(crate) median: f64,
+}
+
+/// Lets the contenders take turns for about so long in all.
+pub(crate) fn take_turns(contenders: &mut [Contender<'_>], time: Duration) -> Vec<Figures> {
+    let batches: Vec<u32> = contenders.iter_mut().map(batch_of).collect();
+    let mut samples: Vec<Vec<f64>> = vec![Vec::new(); contenders.len()];
+    let start = Instant::now();
+    for round in 0.. {
+        if round >= FEWEST_ROUNDS && start.elapsed() >= time {
+            break;
+        }
+        for turn in 0..contenders.len() {
+            let at = (round + turn) % contenders.len();
+            let took = (contenders[at].run)(batches[at]);
+            samples[at].push(took.as_nanos() as f64 / f64::from(batches[at]));
+        }
+    }
+    samples.into_iter().map(figures).collect()
+}
+
+/// How many iterations make a batch; found by running, which also warms up.
+fn batch_of(contender: &mut Contender<'_>) -> u32 {
+    let mut iterations = 1;
+    while (contender.run)(iterations) < BATCH && iterations < 1 << 20 {
+        iterations *= 2;
+    }
+    iterations
+}
+
+fn figures(mut samples: Vec<f64>) -> Figures {
+    samples.sort_by(f64::total_cmp);
+    Figures { min: samples[0], median: samples[samples.len() / 2] }
+}
+
+/// Nanoseconds in the unit that people read.
+pub(crate) fn time(nanoseconds: f64) -> String {
+    match nanoseconds {
+        ns if ns < 100_000.0 => thousands(ns),
+        ns => format!("{} µs", thousands(ns / 1000.0)),
+    }
+}
+
+/// A whole number, with commas.
+pub(crate) fn thousands(number: f64) -> String {
+    let digits = format!("{number:.0}");
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
