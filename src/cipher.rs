@@ -1,5 +1,7 @@
 //! The machine room: the only file that names an AEAD, a KDF or a hash.
 
+use core::ops::Deref;
+
 use aes_gcm::aead::array::Array;
 use aes_gcm::aead::consts::{U16, U32};
 use aes_gcm::aead::inout::InOutBuf;
@@ -10,7 +12,8 @@ use chacha20poly1305::ChaCha20Poly1305;
 use hkdf::Hkdf;
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
-use zeroize::{Zeroize, Zeroizing};
+use subtle::{Choice, ConstantTimeEq};
+use zeroize::Zeroize;
 
 use crate::suite::{IV_LEN, KEY_LEN, MAC_LEN, Suite, TAG_LEN};
 
@@ -142,14 +145,28 @@ impl Prf {
 
     /// The first ROWS × N bytes of T1 ‖ T2, in rows of N; at most 64 bytes.
     #[expect(clippy::expect_used, reason = "RFC 5869 allows 8160 bytes, and these are at most 64")]
-    pub(crate) fn expand<const ROWS: usize, const N: usize>(
-        &self,
-        info: &[&[u8]],
-    ) -> Zeroizing<[[u8; N]; ROWS]> {
+    pub(crate) fn expand<const ROWS: usize, const N: usize>(&self, info: &[&[u8]]) -> Okm<ROWS, N> {
         const { assert!(ROWS * N <= 64, "the format expands to 64 bytes at the most") };
-        let mut okm = Zeroizing::new([[0; N]; ROWS]);
-        self.0.expand_multi_info(info, okm.as_flattened_mut()).expect("a short output");
+        let mut okm = Okm([[0; N]; ROWS]);
+        self.0.expand_multi_info(info, okm.0.as_flattened_mut()).expect("a short output");
         okm
+    }
+}
+
+/// What [`Prf::expand`] answers, in rows; wiped when dropped.
+pub(crate) struct Okm<const ROWS: usize, const N: usize>([[u8; N]; ROWS]);
+
+impl<const ROWS: usize, const N: usize> Deref for Okm<ROWS, N> {
+    type Target = [[u8; N]; ROWS];
+
+    fn deref(&self) -> &[[u8; N]; ROWS] {
+        &self.0
+    }
+}
+
+impl<const ROWS: usize, const N: usize> Drop for Okm<ROWS, N> {
+    fn drop(&mut self) {
+        self.0.as_flattened_mut().zeroize();
     }
 }
 
@@ -161,11 +178,19 @@ pub(crate) fn mac(key: &[u8; KEY_LEN], parts: &[&[u8]]) -> [u8; MAC_LEN] {
         hmac.update(part);
     }
     let full: [u8; 32] = hmac.finalize().into_bytes().into();
-    let mut mac = [0; MAC_LEN];
-    for (short, long) in mac.iter_mut().zip(full) {
-        *short = long;
-    }
-    mac
+    let (mac, _) = full.split_at(MAC_LEN);
+    mac.try_into().unwrap_or_default()
+}
+
+/// Whether two secrets, or a secret and a guess at it, are the same, in constant time.
+// By words, because `subtle` puts a barrier behind each thing that it compares.
+pub(crate) fn is_equal<const N: usize>(a: &[u8; N], b: &[u8; N]) -> bool {
+    const { assert!(N.is_multiple_of(8), "whole words") };
+    let (a, _) = a.as_chunks::<8>();
+    let (b, _) = b.as_chunks::<8>();
+    let equal =
+        |(a, b): (&[u8; 8], &[u8; 8])| u64::from_ne_bytes(*a).ct_eq(&u64::from_ne_bytes(*b));
+    a.iter().zip(b).map(equal).fold(Choice::from(1), core::ops::BitAnd::bitand).into()
 }
 
 /// SHA-256 over the parts.

@@ -172,16 +172,30 @@ impl Envelope {
 
     /// The wrapped keys where they lie: no allocation.
     pub(crate) fn wraps(&self) -> impl Iterator<Item = Wrap<'_>> + Clone {
-        self.wraps_as_bytes().filter_map(|(key_id, wrapped)| Wrap::parse(key_id, wrapped))
+        self.wraps_as_bytes().filter_map(|(key_id, wrapped)| {
+            Wrap::parse(core::str::from_utf8(key_id).ok()?, wrapped)
+        })
+    }
+
+    /// The wrapped key under an id.
+    pub(crate) fn wrap_of<'a>(&'a self, key_id: &'a str) -> Option<Wrap<'a>> {
+        let is_its = |(found, _): &(&[u8], &[u8])| *found == key_id.as_bytes();
+        let (_, wrapped) = self.wraps_as_bytes().find(is_its)?;
+        Wrap::parse(key_id, wrapped)
     }
 
     /// The wrapped keys as key id and kind ‖ body.
-    fn wraps_as_bytes(&self) -> impl Iterator<Item = (&str, &[u8])> + Clone {
-        let rest = self.bytes.get(WRAPS_AT..self.commitment_at).unwrap_or_default();
-        let mut reader = Reader { rest, offset: WRAPS_AT };
-        // The layout was checked when the envelope was made: the reader stops at the end, and only
-        // there.
-        core::iter::from_fn(move || reader.wrap().ok())
+    fn wraps_as_bytes(&self) -> impl Iterator<Item = (&[u8], &[u8])> + Clone {
+        let mut rest = self.bytes.get(WRAPS_AT..self.commitment_at).unwrap_or_default();
+        // The layout was checked when the envelope was made: this stops at the end, and only there.
+        core::iter::from_fn(move || {
+            let (len, after) = rest.split_first()?;
+            let (key_id, after) = after.split_at_checked(usize::from(*len))?;
+            let (len, after) = after.split_first_chunk()?;
+            let (wrapped, after) = after.split_at_checked(u16::from_be_bytes(*len).into())?;
+            rest = after;
+            Some((key_id, wrapped))
+        })
     }
 
     /// Everything from the magic to the commitment: what the mac covers, together with iv and tag.

@@ -1,10 +1,11 @@
 //! The 32 bytes of a key: where they come from, where they lie, and what is refused.
 
 use alloc::boxed::Box;
+use core::ops::{Deref, DerefMut};
 
 use rand_core::TryCryptoRng;
 use thiserror::Error;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
 
 use crate::suite::KEY_LEN;
 
@@ -42,15 +43,47 @@ pub enum KeyError {
     Random,
 }
 
+/// Bytes that are wiped when dropped.
+///
+/// A move leaves a copy behind. So it stays where it was made: in a box, or on the frame of a verb
+/// whose stack is wiped.
+// `Zeroizing` wipes an array byte by byte, and a slice at once.
+pub(crate) struct Wiped<const N: usize>([u8; N]);
+
+impl<const N: usize> Wiped<N> {
+    pub(crate) const fn zeroed() -> Self {
+        Self([0; N])
+    }
+}
+
+impl<const N: usize> Deref for Wiped<N> {
+    type Target = [u8; N];
+
+    fn deref(&self) -> &[u8; N] {
+        &self.0
+    }
+}
+
+impl<const N: usize> DerefMut for Wiped<N> {
+    fn deref_mut(&mut self) -> &mut [u8; N] {
+        &mut self.0
+    }
+}
+
+impl<const N: usize> Drop for Wiped<N> {
+    fn drop(&mut self) {
+        self.0.as_mut_slice().zeroize();
+    }
+}
+
 /// The bytes of a key that is handed around, wiped when dropped.
-// In a box, so that moving the key, into an answer, a future or a thread, moves a pointer: inline,
-// each move would leave a copy behind where no wipe reaches.
-pub(crate) struct KeyBytes(Box<Zeroizing<[u8; KEY_LEN]>>);
+// In a box, so that moving the key, into an answer, a future or a thread, moves a pointer.
+pub(crate) struct KeyBytes(Box<Wiped<KEY_LEN>>);
 
 impl KeyBytes {
     /// A place to put a key, on the heap from the start.
     pub(crate) fn zeroed() -> Self {
-        Self(Box::new(Zeroizing::new([0; KEY_LEN])))
+        Self(Box::new(Wiped::zeroed()))
     }
 
     /// Draws a key, in one call of 32 bytes.
@@ -96,7 +129,7 @@ pub(crate) fn take_key_bytes(source: &mut [u8], key: &mut [u8; KEY_LEN]) -> Resu
 }
 
 /// Whether a key is one byte repeated, told without a branch on any single byte.
-fn is_weak(key: &[u8; KEY_LEN]) -> bool {
+pub(crate) fn is_weak(key: &[u8; KEY_LEN]) -> bool {
     let [first, ..] = key;
     key.iter().fold(0, |differences, byte| differences | (first ^ byte)) == 0
 }

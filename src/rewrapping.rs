@@ -2,18 +2,20 @@
 
 use alloc::vec::Vec;
 
-use subtle::ConstantTimeEq;
 use thiserror::Error;
 
+use crate::cipher::is_equal;
 use crate::envelope::{Envelope, Payload};
 use crate::format_error::FormatError;
+use crate::key_bytes::Wiped;
 use crate::key_id::KeyId;
 use crate::keys::answer::Answer;
 use crate::keys::data_key::DataKey;
 use crate::keys::keyring::{Keyring, UsableKey};
 use crate::keys::provider::{ProviderError, ProviderErrorKind, UnwrapRequest};
-use crate::sealing::{List, OpenError, WrapFailure, mac};
+use crate::sealing::{List, OpenError, WrapFailure, Wraps, mac};
 use crate::secret::{wipe_stack_after, wipe_stack_after_polls};
+use crate::suite::KEY_LEN;
 use crate::wrapped_key::{Wrap, WrappedKey};
 
 impl Keyring {
@@ -38,12 +40,22 @@ impl Keyring {
             return Ok(None);
         }
         wipe_stack_after(|| {
-            let data_key = self.unwrap_now(envelope)?;
-            let wraps = self.wrap_now(envelope.suite(), envelope.commitment(), &data_key)?;
-            for (key, wrapped) in self.sealing_keys().zip(wraps.wrapped_keys()) {
-                let would_block = || RewrapError::WouldBlock { key_id: key.key_id.clone() };
-                let checked = check_wrap(envelope, key, wrapped, &data_key).into_now();
-                checked.unwrap_or_else(|| Err(would_block()))?;
+            let mut data_key = Wiped::zeroed();
+            self.unwrap_now(envelope, &mut data_key)?;
+            let (suite, commitment) = (envelope.suite(), envelope.commitment());
+            let mut wraps = Wraps::default();
+            self.wrap_now(suite, commitment, &data_key, &mut wraps)?;
+            for (key, wrap) in wraps.with_keys() {
+                let mut found = Wiped::zeroed();
+                match key.unwrap_now(suite, commitment, wrap.body, &mut found) {
+                    Some(answer) => {
+                        let is_same = |()| is_equal(&found, &data_key);
+                        check_wrap(key, answer.map(is_same))?;
+                    }
+                    None => {
+                        return Err(RewrapError::WouldBlock { key_id: key.key_id.clone() });
+                    }
+                }
             }
             envelope.with_wraps(&data_key, wraps.iter()).map(Some)
         })
@@ -64,11 +76,16 @@ impl Keyring {
         }
         Answer::later(wipe_stack_after_polls(async move {
             let data_key = self.unwrap_later(envelope).await?;
-            let wraps = self.wrap_later(envelope.suite(), envelope.commitment(), &data_key).await?;
-            for (key, wrapped) in self.sealing_keys().zip(wraps.wrapped_keys()) {
-                check_wrap(envelope, key, wrapped, &data_key).await?;
+            let (suite, commitment) = (envelope.suite(), envelope.commitment());
+            let wraps = self.wrap_later(suite, commitment, &data_key).await?;
+            for (key, wrap) in wraps.with_keys() {
+                let request = UnwrapRequest::new(&key.key_id, suite, commitment, wrap.body);
+                let answer = key.provider().unwrap_key(request).await;
+                let is_same =
+                    |found: DataKey| is_equal(found.expose_secret(), data_key.expose_secret());
+                check_wrap(key, answer.map(is_same))?;
             }
-            envelope.with_wraps(&data_key, wraps.iter()).map(Some)
+            envelope.with_wraps(data_key.expose_secret(), wraps.iter()).map(Some)
         }))
     }
 
@@ -86,28 +103,21 @@ impl Keyring {
 
 fn is_current_wrap(key: &UsableKey, wrap: &Wrap<'_>) -> bool {
     wrap.key_id == key.key_id.as_ref()
-        && wrap.kind == key.provider.kind()
+        && wrap.kind == key.kind()
         && wrap.kind.is_usable()
-        && key.provider.is_current(wrap.body)
+        && key.provider().is_current(wrap.body)
 }
 
-/// Whether a key unwraps what it has just wrapped.
-fn check_wrap<'a>(
-    envelope: &'a Envelope,
-    key: &'a UsableKey,
-    wrapped: &'a WrappedKey,
-    data_key: &'a DataKey,
-) -> Answer<'a, Result<(), RewrapError>> {
-    let (suite, commitment) = (envelope.suite(), envelope.commitment());
-    let request = UnwrapRequest::new(&key.key_id, suite, commitment, wrapped.body());
-    key.provider.unwrap_key(request).map(|answer| {
-        let key_id = key.key_id.clone();
-        match answer {
-            Ok(found) if found.expose_secret().ct_eq(data_key.expose_secret()).into() => Ok(()),
-            Err(source) if !is_verdict(&source) => Err(RewrapError::Provider { key_id, source }),
-            Ok(_) | Err(_) => Err(RewrapError::Unverified { key_id }),
+/// Whether what a key has just wrapped is, unwrapped by the same key, the same data key.
+fn check_wrap(key: &UsableKey, is_same: Result<bool, ProviderError>) -> Result<(), RewrapError> {
+    let key_id = || key.key_id.clone();
+    match is_same {
+        Ok(true) => Ok(()),
+        Err(source) if !is_verdict(&source) => {
+            Err(RewrapError::Provider { key_id: key_id(), source })
         }
-    })
+        Ok(false) | Err(_) => Err(RewrapError::Unverified { key_id: key_id() }),
+    }
 }
 
 /// Whether a provider says that the wrap is bad, and not that it could not tell.
@@ -130,9 +140,8 @@ impl Envelope {
         wraps: Vec<WrappedKey>,
     ) -> Result<Self, RewrapError> {
         wipe_stack_after(|| {
-            if !self.is_intact(data_key) {
-                return Err(RewrapError::EnvelopeAltered);
-            }
+            let data_key = data_key.expose_secret();
+            self.check_mac(data_key)?;
             self.with_wraps(data_key, wraps.iter().map(WrappedKey::as_wrap))
         })
     }
@@ -140,7 +149,7 @@ impl Envelope {
     /// The same commitment, iv, tag and ciphertext under other wraps.
     fn with_wraps<'w>(
         &self,
-        data_key: &DataKey,
+        data_key: &[u8; KEY_LEN],
         wraps: impl Iterator<Item = Wrap<'w>> + Clone,
     ) -> Result<Self, RewrapError> {
         let room = Self::front_len(wraps.clone().map(|w| (w.key_id.len(), w.body.len())));

@@ -4,6 +4,7 @@ use rand_core::TryCryptoRng;
 
 use crate::context::EncryptionContext;
 use crate::envelope::Envelope;
+use crate::key_bytes::Wiped;
 use crate::keys::answer::Answer;
 use crate::keys::data_key::DataKey;
 use crate::keys::keyring::Keyring;
@@ -19,9 +20,9 @@ pub use draft::{Draft, prepare_with_data_key_and_rng, prepare_with_rng};
 pub use draft::{prepare, prepare_with_data_key};
 pub(crate) use errors::List;
 pub use errors::{OpenError, SealError};
-use payload::Sealing;
 pub(crate) use payload::mac;
-pub(crate) use wrapping::WrapFailure;
+use payload::{Sealing, draw};
+pub(crate) use wrapping::{WrapFailure, Wraps};
 
 impl Keyring {
     /// Seals a credential for a context: encrypts it under a fresh data key, and the data key
@@ -54,9 +55,15 @@ impl Keyring {
         rng: &mut (impl TryCryptoRng + ?Sized),
     ) -> Result<Envelope, SealError> {
         wipe_stack_after(|| {
-            let sealing = Sealing::draw(secret, context, self.suite(), self.front_len(), rng)?;
-            let wraps = self.wrap_now(sealing.suite, &sealing.commitment, &sealing.data_key)?;
-            sealing.finish(wraps.iter()).map_err(|error| SealError::impossible(self, error))
+            let mut data_key = Wiped::zeroed();
+            let iv = draw(&mut data_key, rng)?;
+            let (suite, room) = (self.suite(), self.front_len());
+            let sealing = Sealing::encrypt(&data_key, iv, secret, context, suite, room)?;
+            let mut wraps = Wraps::default();
+            self.wrap_now(suite, &sealing.commitment, &data_key, &mut wraps)?;
+            sealing
+                .finish(&data_key, wraps.iter())
+                .map_err(|error| SealError::impossible(self, error))
         })
     }
 
@@ -87,17 +94,17 @@ impl Keyring {
         context: &EncryptionContext,
         rng: &mut (impl TryCryptoRng + ?Sized),
     ) -> Answer<'a, Result<Envelope, SealError>> {
-        let sealing = wipe_stack_after(|| {
-            Sealing::draw(secret, context, self.suite(), self.front_len(), rng)
-        });
-        let sealing = match sealing {
-            Ok(sealing) => sealing,
+        let (suite, room) = (self.suite(), self.front_len());
+        let draft = match Draft::of(secret, context, suite, room, rng) {
+            Ok(draft) => draft,
             Err(error) => return Answer::now(Err(error)),
         };
         Answer::later(wipe_stack_after_polls(async move {
-            let wraps =
-                self.wrap_later(sealing.suite, &sealing.commitment, &sealing.data_key).await?;
-            sealing.finish(wraps.iter()).map_err(|error| SealError::impossible(self, error))
+            let Draft { data_key, sealing } = draft;
+            let wraps = self.wrap_later(sealing.suite, &sealing.commitment, &data_key).await?;
+            sealing
+                .finish(data_key.expose_secret(), wraps.iter())
+                .map_err(|error| SealError::impossible(self, error))
         }))
     }
 
@@ -112,7 +119,11 @@ impl Keyring {
         envelope: &Envelope,
         context: &EncryptionContext,
     ) -> Result<Secret, OpenError> {
-        wipe_stack_after(|| envelope.open_payload(&self.unwrap_now(envelope)?, context))
+        wipe_stack_after(|| {
+            let mut data_key = Wiped::zeroed();
+            self.unwrap_now(envelope, &mut data_key)?;
+            envelope.open_payload(&data_key, context)
+        })
     }
 
     /// [`open`](Self::open) over remote keys.
@@ -126,7 +137,8 @@ impl Keyring {
         context: &'a EncryptionContext,
     ) -> Answer<'a, Result<Secret, OpenError>> {
         Answer::later(wipe_stack_after_polls(async move {
-            envelope.open_payload(&self.unwrap_later(envelope).await?, context)
+            let data_key = self.unwrap_later(envelope).await?;
+            envelope.open_payload(data_key.expose_secret(), context)
         }))
     }
 
@@ -140,7 +152,7 @@ impl Keyring {
     /// As [`open`](Self::open), without [`OpenError::ContextMismatch`] and
     /// [`OpenError::PayloadAltered`].
     pub fn verify(&self, envelope: &Envelope) -> Result<(), OpenError> {
-        wipe_stack_after(|| self.unwrap_now(envelope).map(drop))
+        wipe_stack_after(|| self.unwrap_now(envelope, &mut Wiped::zeroed()))
     }
 
     /// [`verify`](Self::verify) over remote keys.
@@ -163,7 +175,7 @@ impl Envelope {
     /// [`OpenError::EnvelopeAltered`] when it is not the data key of this envelope, or something
     /// before the ciphertext was altered.
     pub fn verify_with(&self, data_key: &DataKey) -> Result<(), OpenError> {
-        wipe_stack_after(|| self.check_mac(data_key))
+        wipe_stack_after(|| self.check_mac(data_key.expose_secret()))
     }
 
     /// [`Keyring::open`] for a caller who has unwrapped the data key.
@@ -178,12 +190,9 @@ impl Envelope {
         context: &EncryptionContext,
     ) -> Result<Secret, OpenError> {
         wipe_stack_after(|| {
+            let data_key = data_key.expose_secret();
             self.check_mac(data_key)?;
             self.open_payload(data_key, context)
         })
-    }
-
-    fn check_mac(&self, data_key: &DataKey) -> Result<(), OpenError> {
-        if self.is_intact(data_key) { Ok(()) } else { Err(OpenError::EnvelopeAltered) }
     }
 }

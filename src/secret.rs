@@ -179,7 +179,7 @@ impl fmt::Debug for Secret {
 /// The deepest fragment of a secret in a release build for x86-64 (rustc 1.95) was found 11,392
 /// bytes below the caller: AES-GCM on a processor with AVX-512, whose wider code spills more than
 /// that for others (7,352). `tests/stack.rs` and `tests/residue` search what is left.
-const STACK_LEN: usize = 16 * 1024;
+const STACK_LEN: usize = 12 * 1024;
 
 /// Runs a verb, then wipes the stack that it used.
 ///

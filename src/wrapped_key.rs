@@ -117,10 +117,7 @@ impl WrappedKey {
         kind: WrapKind,
         body: Vec<u8>,
     ) -> Result<Self, FormatError> {
-        if !(1..=MAX_BODY_LEN).contains(&body.len()) {
-            let expected = "a body of 1 to 65534 bytes";
-            return Err(FormatError::malformed(Field::WrappedKey, expected, 0));
-        }
+        check_body_len(body.len())?;
         Ok(Self { key_id, kind, body })
     }
 
@@ -144,6 +141,14 @@ impl WrappedKey {
 
     pub(crate) fn as_wrap(&self) -> Wrap<'_> {
         Wrap { key_id: self.key_id.as_ref(), kind: self.kind, body: &self.body }
+    }
+}
+
+pub(crate) fn check_body_len(len: usize) -> Result<(), FormatError> {
+    if (1..=MAX_BODY_LEN).contains(&len) {
+        Ok(())
+    } else {
+        Err(FormatError::malformed(Field::WrappedKey, "a body of 1 to 65534 bytes", 0))
     }
 }
 

@@ -3,10 +3,10 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::{COUNT_EXPECTED, Envelope, MAGIC, TAIL_LEN, WRAPS_AT};
+use super::{COUNT_EXPECTED, Envelope, ID_EXPECTED, MAGIC, TAIL_LEN, WRAPS_AT};
 use crate::format_error::{Field, FormatError};
 use crate::suite::{COMMITMENT_LEN, FORMAT_VERSION, IV_LEN, MAC_LEN, Suite, TAG_LEN};
-use crate::wrapped_key::Wrap;
+use crate::wrapped_key::{MAX_WRAPS, Wrap};
 
 /// A ciphertext with room in front of it, so that what precedes it is written into place.
 pub(crate) struct Payload {
@@ -35,8 +35,7 @@ impl Envelope {
     /// Bytes before the ciphertext, for wraps of these key ids and bodies.
     pub(crate) fn front_len(wraps: impl Iterator<Item = (usize, usize)>) -> usize {
         wraps.fold(WRAPS_AT + TAIL_LEN, |len, (key_id_len, body_len)| {
-            // len8, u16 and the kind byte: 4.
-            len.saturating_add(4).saturating_add(key_id_len).saturating_add(body_len)
+            len.saturating_add(wrap_len(key_id_len, body_len))
         })
     }
 
@@ -54,9 +53,7 @@ impl Envelope {
         mut payload: Payload,
         mac: impl FnOnce(&[u8]) -> [u8; MAC_LEN],
     ) -> Result<Self, FormatError> {
-        let count_fault = FormatError::malformed(Field::WrapCount, COUNT_EXPECTED, WRAPS_AT - 1);
-        let count = u8::try_from(wraps.clone().count()).map_err(|_| count_fault)?;
-        let front_len = Self::front_len(wraps.clone().map(|w| (w.key_id.len(), w.body.len())));
+        let (count, front_len) = Self::check_wraps(wraps.clone())?;
         if payload.room != front_len {
             payload = Payload::copied(front_len, payload.ciphertext_mut());
         }
@@ -73,14 +70,38 @@ impl Envelope {
             head.put(&[wrap.kind.byte()]);
             head.put(wrap.body);
         }
+        let commitment_at = head.written;
         head.put(commitment);
         let mac = mac(head.so_far());
         head.put(&mac);
         head.put(iv);
         head.put(tag);
-        // Refuses what cannot be parsed again: a wrong number of wraps, one id under two of them.
-        Self::from_vec(bytes)
+        debug_assert_eq!(Self::check(&bytes), Ok((suite, commitment_at)), "it parses again");
+        Ok(Self { bytes, suite, commitment_at })
     }
+
+    /// Refuses what could not be parsed again: no wraps, more than eight, or one id under two of
+    /// them. Answers how many there are, and the bytes before the ciphertext.
+    fn check_wraps<'w>(wraps: impl Iterator<Item = Wrap<'w>>) -> Result<(u8, usize), FormatError> {
+        let count_fault = || FormatError::malformed(Field::WrapCount, COUNT_EXPECTED, WRAPS_AT - 1);
+        let mut key_ids = [""; MAX_WRAPS];
+        let (mut count, mut at) = (0_u8, WRAPS_AT);
+        for Wrap { key_id, body, .. } in wraps {
+            // A place that is still free holds "", which is no key id.
+            if key_ids.contains(&key_id) {
+                return Err(FormatError::malformed(Field::KeyId, ID_EXPECTED, at));
+            }
+            *key_ids.get_mut(usize::from(count)).ok_or_else(count_fault)? = key_id;
+            count = count.saturating_add(1);
+            at = at.saturating_add(wrap_len(key_id.len(), body.len()));
+        }
+        if count == 0 { Err(count_fault()) } else { Ok((count, at.saturating_add(TAIL_LEN))) }
+    }
+}
+
+/// len8(key_id) ‖ u16(len) ‖ kind ‖ body
+fn wrap_len(key_id_len: usize, body_len: usize) -> usize {
+    key_id_len.saturating_add(body_len).saturating_add(4)
 }
 
 /// Fills a buffer of the right size from the front.
@@ -90,6 +111,7 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
+    #[inline]
     fn put(&mut self, field: &[u8]) {
         let end = self.written.saturating_add(field.len());
         if let Some(place) = self.bytes.get_mut(self.written..end) {

@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use core::mem;
 use core::str::FromStr;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
@@ -175,22 +176,24 @@ impl Envelope {
         let proof = self.bytes.get(self.commitment_at..).unwrap_or_default();
         let proof = proof.get(..PROOF_LEN).unwrap_or_default();
 
-        let mut text = String::with_capacity(self.text_len());
-        text.push_str(PREFIX);
-        text.push_str(self.suite.as_str());
-        let mut separator = ':';
+        let mut text = alloc::vec![0; self.text_len()];
+        let mut writer = Writer { rest: &mut text };
+        writer.put(PREFIX.as_bytes());
+        writer.put(self.suite.as_str().as_bytes());
+        let mut separator = b":";
         for (key_id, wrapped) in self.wraps_as_bytes() {
-            text.push(separator);
-            text.push_str(key_id);
-            text.push('=');
-            push_encoded(&mut text, wrapped);
-            separator = ',';
+            writer.put(separator);
+            writer.put(key_id);
+            writer.put(b"=");
+            writer.put_encoded(wrapped);
+            separator = b",";
         }
         for field in [proof, self.iv(), self.tag(), self.ciphertext()] {
-            text.push(':');
-            push_encoded(&mut text, field);
+            writer.put(b":");
+            writer.put_encoded(field);
         }
-        text
+        // Never empty: key ids and base64url are ASCII.
+        String::from_utf8(text).unwrap_or_default()
     }
 
     fn text_len(&self) -> usize {
@@ -211,11 +214,24 @@ impl Envelope {
     }
 }
 
-fn push_encoded(text: &mut String, bytes: &[u8]) {
-    let mut buffer = [0; 256];
-    // 192 bytes are 256 characters, and a multiple of three.
-    for chunk in bytes.chunks(192) {
-        text.push_str(Base64UrlUnpadded::encode(chunk, &mut buffer).unwrap_or_default());
+/// Fills a buffer of the right size.
+struct Writer<'a> {
+    rest: &'a mut [u8],
+}
+
+impl Writer<'_> {
+    fn put(&mut self, field: &[u8]) {
+        let (place, rest) =
+            mem::take(&mut self.rest).split_at_mut_checked(field.len()).unwrap_or_default();
+        place.copy_from_slice(field);
+        self.rest = rest;
+    }
+
+    fn put_encoded(&mut self, bytes: &[u8]) {
+        let len = encoded_len(bytes.len());
+        let (place, rest) = mem::take(&mut self.rest).split_at_mut_checked(len).unwrap_or_default();
+        let _ = Base64UrlUnpadded::encode(bytes, place);
+        self.rest = rest;
     }
 }
 

@@ -54,6 +54,15 @@ impl DataKey {
         KeyBytes::take(bytes).map(Self)
     }
 
+    pub(crate) fn copy_of(key: &[u8; KEY_LEN]) -> Self {
+        Self(KeyBytes::copy_of(key))
+    }
+
+    /// A key that was looked at already.
+    pub(crate) fn from_key_bytes(bytes: KeyBytes) -> Self {
+        Self(bytes)
+    }
+
     /// The bytes, for a provider to wrap.
     #[must_use]
     pub fn expose_secret(&self) -> &[u8; KEY_LEN] {
@@ -64,7 +73,7 @@ impl DataKey {
     /// dropped.
     #[must_use]
     pub fn duplicate(&self) -> Self {
-        Self(KeyBytes::copy_of(self.0.expose()))
+        Self::copy_of(self.expose_secret())
     }
 }
 

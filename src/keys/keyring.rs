@@ -10,9 +10,12 @@ use crate::format_error::FormatError;
 use crate::key_bytes::KeyError;
 use crate::key_id::KeyId;
 use crate::suite::Suite;
-use crate::wrapped_key::{MAX_WRAPS, WrapKind};
+use crate::wrapped_key::MAX_WRAPS;
 
 mod text;
+mod usable_key;
+
+pub(crate) use usable_key::{Body, UsableKey};
 
 /// The most keys beside the primary. Far more than a service has; it bounds what a text costs.
 const MAX_OTHERS: usize = 1023;
@@ -41,13 +44,6 @@ pub struct Keyring {
     /// In the order given. No two ids of the keyring differ in case only.
     others: Arc<[Entry]>,
     suite: Suite,
-}
-
-/// A key that opens.
-#[derive(Clone)]
-pub(crate) struct UsableKey {
-    pub(crate) key_id: KeyId,
-    pub(crate) provider: Arc<dyn MasterKeyProvider>,
 }
 
 /// A key other than the primary.
@@ -84,16 +80,6 @@ impl fmt::Display for KeyState {
             Self::Disabled => "disabled",
             Self::Destroyed => "destroyed",
         })
-    }
-}
-
-impl UsableKey {
-    fn new(key_id: KeyId, key: impl MasterKeyProvider + 'static) -> Self {
-        Self { key_id, provider: Arc::new(key) }
-    }
-
-    fn is_local(&self) -> bool {
-        self.provider.kind() == WrapKind::Local
     }
 }
 

@@ -14,10 +14,11 @@ use zeroize::Zeroizing;
 use super::answer::Answer;
 use super::data_key::DataKey;
 use super::provider::{
-    MasterKeyProvider, ProviderError, ProviderErrorKind, UnwrapRequest, WrapRequest,
+    Binding, Joined, MasterKeyProvider, ProviderError, ProviderErrorKind, UnwrapRequest,
+    WrapRequest,
 };
-use crate::cipher::{self, Prf};
-use crate::key_bytes::{KeyError, take_key_bytes};
+use crate::cipher::{self, Okm, Prf};
+use crate::key_bytes::{KeyBytes, KeyError, Wiped, is_weak, take_key_bytes};
 use crate::secret::{Secret, wipe_stack_after};
 use crate::suite::{IV_LEN, KEY_LEN, Suite, TAG_LEN};
 use crate::wrapped_key::{LOCAL_BODY_LEN, WrapKind};
@@ -61,7 +62,7 @@ const ENCODED_LEN: usize = 48;
 pub struct MasterKey(Box<Material>);
 
 struct Material {
-    key: Zeroizing<[u8; KEY_LEN]>,
+    key: Wiped<KEY_LEN>,
     prf: Prf,
     check: [u8; CHECK_LEN],
 }
@@ -84,7 +85,7 @@ impl MasterKey {
     /// [`KeyError::Random`] when it fails, or answers one repeated byte.
     pub fn generate_with_rng(rng: &mut (impl TryCryptoRng + ?Sized)) -> Result<Self, KeyError> {
         wipe_stack_after(|| {
-            let mut bytes = Zeroizing::new([0; KEY_LEN]);
+            let mut bytes = Wiped::<KEY_LEN>::zeroed();
             rng.try_fill_bytes(bytes.as_mut_slice()).map_err(|_| KeyError::Random)?;
             Self::take(bytes.as_mut_slice()).map_err(|_| KeyError::Random)
         })
@@ -101,7 +102,7 @@ impl MasterKey {
     }
 
     fn take(bytes: &mut [u8]) -> Result<Self, KeyError> {
-        let mut key = Zeroizing::new([0; KEY_LEN]);
+        let mut key = Wiped::zeroed();
         take_key_bytes(bytes, &mut key)?;
         let prf = Prf::new(&key);
         // check = expand(master, "sw1/check", 4)
@@ -144,60 +145,44 @@ impl MasterKey {
     //
     // The salt is synthetic, so that a rewrap draws no randomness and two workers that race write
     // the same bytes. An opener does not recompute it.
-    fn wrap(&self, request: &WrapRequest<'_>) -> Result<Vec<u8>, ProviderError> {
-        let binding = request.binding();
-        let data_key = request.data_key().expose_secret();
+    pub(super) fn wrap(
+        &self,
+        binding: &Binding,
+        data_key: &[u8; KEY_LEN],
+    ) -> Result<[u8; LOCAL_BODY_LEN], ProviderError> {
         let salt = self.0.prf.expand(&[b"sw1/salt", binding.as_slice(), data_key]);
+        let [_, nonce] = &*salt;
+        let wrapping_key = self.wrapping_key(binding.suite, &salt);
+        let [key] = &*wrapping_key;
 
         let mut wrapped = [0; KEY_LEN];
-        let [_, nonce] = &*salt;
-        let wrapping_key = self.wrapping_key(request.suite(), &salt);
-        let [key] = &*wrapping_key;
-        let tag = cipher::encrypt(
-            request.suite(),
-            key,
-            nonce,
-            binding.as_slice(),
-            data_key,
-            &mut wrapped,
-        )
-        .map_err(|_| ProviderErrorKind::Other)?;
-
-        let mut body = Vec::with_capacity(LOCAL_BODY_LEN);
-        body.extend_from_slice(&self.0.check);
-        body.extend_from_slice(salt.as_flattened());
-        body.extend_from_slice(&wrapped);
-        body.extend_from_slice(&tag);
-        Ok(body)
+        let bound_to = binding.as_slice();
+        let tag = cipher::encrypt(binding.suite, key, nonce, bound_to, data_key, &mut wrapped)
+            .map_err(|_| ProviderErrorKind::Other)?;
+        Ok(Joined::new(&[&self.0.check, salt.as_flattened(), &wrapped, &tag]).bytes)
     }
 
-    fn unwrap(&self, request: &UnwrapRequest<'_>) -> Result<DataKey, ProviderError> {
-        let body = LocalBody::split(request.body()).ok_or(ProviderErrorKind::Rejected)?;
+    /// Unwraps into `data_key`; where it fails, that is zeros.
+    pub(super) fn unwrap(
+        &self,
+        binding: &Binding,
+        body: &[u8],
+        data_key: &mut [u8; KEY_LEN],
+    ) -> Result<(), ProviderError> {
+        let body = LocalBody::split(body).ok_or(ProviderErrorKind::Rejected)?;
         if body.check != &self.0.check {
             return Err(ProviderErrorKind::WrongKeyMaterial.into());
         }
         let [_, nonce] = &body.salt;
-        let wrapping_key = self.wrapping_key(request.suite(), &body.salt);
+        let wrapping_key = self.wrapping_key(binding.suite, &body.salt);
         let [key] = &*wrapping_key;
-        let mut data_key = Zeroizing::new([0; KEY_LEN]);
-        cipher::decrypt(
-            request.suite(),
-            key,
-            nonce,
-            request.binding().as_slice(),
-            body.wrapped,
-            body.tag,
-            data_key.as_mut_slice(),
-        )
-        .map_err(|_| ProviderErrorKind::Rejected)?;
-        Ok(DataKey::from_bytes(data_key.as_mut_slice())?)
+        let bound_to = binding.as_slice();
+        cipher::decrypt(binding.suite, key, nonce, bound_to, body.wrapped, body.tag, data_key)
+            .map_err(|_| ProviderErrorKind::Rejected)?;
+        if is_weak(data_key) { Err(KeyError::Weak.into()) } else { Ok(()) }
     }
 
-    fn wrapping_key(
-        &self,
-        suite: Suite,
-        salt: &[[u8; IV_LEN]; 2],
-    ) -> Zeroizing<[[u8; KEY_LEN]; 1]> {
+    fn wrapping_key(&self, suite: Suite, salt: &[[u8; IV_LEN]; 2]) -> Okm<1, KEY_LEN> {
         self.0.prf.expand(&[b"sw1/wrap", &[suite.id()], salt.as_flattened()])
     }
 }
@@ -254,14 +239,21 @@ impl MasterKeyProvider for MasterKey {
         &'a self,
         request: WrapRequest<'a>,
     ) -> Answer<'a, Result<Vec<u8>, ProviderError>> {
-        Answer::now(wipe_stack_after(|| self.wrap(&request)))
+        let data_key = request.data_key().expose_secret();
+        Answer::now(wipe_stack_after(|| {
+            self.wrap(&request.binding(), data_key).map(|body| body.to_vec())
+        }))
     }
 
     fn unwrap_key<'a>(
         &'a self,
         request: UnwrapRequest<'a>,
     ) -> Answer<'a, Result<DataKey, ProviderError>> {
-        Answer::now(wipe_stack_after(|| self.unwrap(&request)))
+        Answer::now(wipe_stack_after(|| {
+            let mut data_key = KeyBytes::zeroed();
+            self.unwrap(&request.binding(), request.body(), data_key.expose_mut())?;
+            Ok(DataKey::from_key_bytes(data_key))
+        }))
     }
 
     fn kind(&self) -> WrapKind {

@@ -109,32 +109,42 @@ forward!(&P, Arc<P>, Box<P>);
 
 /// What a wrap is bound to: 0x01 ‖ suite ‖ len8(key_id) ‖ commitment. On the stack.
 pub(super) struct Binding {
-    bytes: [u8; Self::MAX_LEN],
-    len: usize,
+    pub(super) suite: Suite,
+    joined: Joined<{ 3 + key_id::MAX_LEN + COMMITMENT_LEN }>,
 }
 
 impl Binding {
-    /// Version, suite, a length and the longest key id, a commitment.
-    const MAX_LEN: usize = 3 + key_id::MAX_LEN + COMMITMENT_LEN;
-
-    fn new(key_id: &KeyId, suite: Suite, commitment: &[u8; COMMITMENT_LEN]) -> Self {
+    pub(super) fn new(key_id: &KeyId, suite: Suite, commitment: &[u8; COMMITMENT_LEN]) -> Self {
         let key_id = key_id.as_ref().as_bytes();
-        // A key id's length fits a byte, and all of it fits the buffer: both are asserted constants.
+        // A key id's length fits a byte: it is at most `key_id::MAX_LEN`.
         let head = [FORMAT_VERSION, suite.id(), u8::try_from(key_id.len()).unwrap_or_default()];
-        let mut binding = Self { bytes: [0; Self::MAX_LEN], len: 0 };
-        for part in [head.as_slice(), key_id, commitment] {
-            for byte in part {
-                if let Some(place) = binding.bytes.get_mut(binding.len) {
-                    *place = *byte;
-                    binding.len = binding.len.saturating_add(1);
-                }
-            }
-        }
-        binding
+        Self { suite, joined: Joined::new(&[&head, key_id, commitment]) }
     }
 
     pub(super) fn as_slice(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or_default()
+        let Joined { bytes, len } = &self.joined;
+        bytes.get(..*len).unwrap_or_default()
+    }
+}
+
+/// Parts in a row, on the stack: at most N bytes.
+pub(super) struct Joined<const N: usize> {
+    pub(super) bytes: [u8; N],
+    len: usize,
+}
+
+impl<const N: usize> Joined<N> {
+    pub(super) fn new(parts: &[&[u8]]) -> Self {
+        let mut joined = Self { bytes: [0; N], len: 0 };
+        for part in parts {
+            let end = joined.len.saturating_add(part.len());
+            // Always some: callers' parts are as long as their constants say.
+            if let Some(place) = joined.bytes.get_mut(joined.len..end) {
+                place.copy_from_slice(part);
+                joined.len = end;
+            }
+        }
+        joined
     }
 }
 

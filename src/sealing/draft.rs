@@ -6,10 +6,11 @@ use core::fmt;
 use rand_core::TryCryptoRng;
 
 use super::SealError;
-use super::payload::{Sealing, drawn_iv};
+use super::payload::{Sealing, draw, drawn_iv};
 use crate::context::EncryptionContext;
 use crate::envelope::Envelope;
 use crate::format_error::FormatError;
+use crate::key_bytes::KeyBytes;
 use crate::keys::data_key::DataKey;
 use crate::secret::{Secret, wipe_stack_after};
 use crate::suite::{COMMITMENT_LEN, IV_LEN, Suite};
@@ -19,25 +20,43 @@ use crate::wrapped_key::WrappedKey;
 ///
 /// [`prepare`] makes it, [`finish`](Self::finish) turns it into an [`Envelope`]; the data key is
 /// wiped when it is dropped.
-pub struct Draft(Sealing);
+pub struct Draft {
+    pub(super) data_key: DataKey,
+    pub(super) sealing: Sealing,
+}
 
 impl Draft {
+    pub(super) fn of(
+        secret: &Secret,
+        context: &EncryptionContext,
+        suite: Suite,
+        room: usize,
+        rng: &mut (impl TryCryptoRng + ?Sized),
+    ) -> Result<Self, SealError> {
+        wipe_stack_after(|| {
+            let mut data_key = KeyBytes::zeroed();
+            let iv = draw(data_key.expose_mut(), rng)?;
+            let sealing = Sealing::encrypt(data_key.expose(), iv, secret, context, suite, room)?;
+            Ok(Self { data_key: DataKey::from_key_bytes(data_key), sealing })
+        })
+    }
+
     /// What is to be wrapped.
     #[must_use]
     pub fn data_key(&self) -> &DataKey {
-        &self.0.data_key
+        &self.data_key
     }
 
     /// The suite it was prepared with.
     #[must_use]
     pub fn suite(&self) -> Suite {
-        self.0.suite
+        self.sealing.suite
     }
 
     /// What a wrap is to be bound to: public, and different in every draft.
     #[must_use]
     pub fn commitment(&self) -> &[u8; COMMITMENT_LEN] {
-        &self.0.commitment
+        &self.sealing.commitment
     }
 
     /// Puts the envelope together. The wraps stand in it in the order given.
@@ -46,13 +65,17 @@ impl Draft {
     ///
     /// [`FormatError`] when there are no wraps, more than eight, or two under one key id.
     pub fn finish(self, wraps: Vec<WrappedKey>) -> Result<Envelope, FormatError> {
-        wipe_stack_after(|| self.0.finish(wraps.iter().map(WrappedKey::as_wrap)))
+        let Self { data_key, sealing } = self;
+        wipe_stack_after(|| {
+            sealing.finish(data_key.expose_secret(), wraps.iter().map(WrappedKey::as_wrap))
+        })
     }
 }
 
 impl fmt::Debug for Draft {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Draft").field("suite", &self.0.suite).finish_non_exhaustive()
+        let Self { data_key: _, sealing } = self;
+        f.debug_struct("Draft").field("suite", &sealing.suite).finish_non_exhaustive()
     }
 }
 
@@ -99,7 +122,7 @@ pub fn prepare_with_rng(
     suite: Suite,
     rng: &mut (impl TryCryptoRng + ?Sized),
 ) -> Result<Draft, SealError> {
-    wipe_stack_after(|| Sealing::draw(secret, context, suite, NO_ROOM, rng).map(Draft))
+    Draft::of(secret, context, suite, NO_ROOM, rng)
 }
 
 /// [`prepare`] over a data key that a KMS made, e.g. by a `GenerateDataKey` call.
@@ -135,7 +158,8 @@ pub fn prepare_with_data_key_and_rng(
     wipe_stack_after(|| {
         let mut iv = [0; IV_LEN];
         rng.try_fill_bytes(&mut iv).map_err(|_| SealError::Random)?;
-        let iv = drawn_iv(&iv)?;
-        Sealing::encrypt(data_key, iv, secret, context, suite, NO_ROOM).map(Draft)
+        let (iv, key) = (drawn_iv(&iv)?, data_key.expose_secret());
+        let sealing = Sealing::encrypt(key, iv, secret, context, suite, NO_ROOM)?;
+        Ok(Draft { data_key, sealing })
     })
 }

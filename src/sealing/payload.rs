@@ -3,15 +3,13 @@
 use alloc::vec;
 
 use rand_core::TryCryptoRng;
-use subtle::ConstantTimeEq;
-use zeroize::Zeroizing;
 
 use super::{OpenError, SealError};
-use crate::cipher::{self, Prf};
+use crate::cipher::{self, Okm, Prf, is_equal};
 use crate::context::EncryptionContext;
 use crate::envelope::{Envelope, Payload};
 use crate::format_error::FormatError;
-use crate::keys::data_key::DataKey;
+use crate::key_bytes::{Wiped, is_weak};
 use crate::secret::Secret;
 use crate::suite::{COMMITMENT_LEN, IV_LEN, KEY_LEN, MAC_LEN, MAX_PLAINTEXT_LEN, Suite, TAG_LEN};
 use crate::wrapped_key::Wrap;
@@ -24,28 +22,27 @@ const NO_ASSOCIATED_DATA: &[u8] = &[];
 /// info = "sw1/data" ‖ suite ‖ iv ‖ SHA-256(context)
 /// okm  = expand(DEK, info, 64)        key = okm[0..32]        commitment = okm[32..64]
 fn payload_keys(
-    data_key: &DataKey,
+    data_key: &[u8; KEY_LEN],
     suite: Suite,
     iv: &[u8; IV_LEN],
     context: &EncryptionContext,
-) -> Zeroizing<[[u8; KEY_LEN]; 2]> {
+) -> Okm<2, KEY_LEN> {
     let context = cipher::sha256(&[context.encoded()]);
-    Prf::new(data_key.expose_secret()).expand(&[b"sw1/data", &[suite.id()], iv, &context])
+    Prf::new(data_key).expand(&[b"sw1/data", &[suite.id()], iv, &context])
 }
 
 /// mac = HMAC-SHA-256(DEK, "sw1/mac" ‖ head ‖ iv ‖ tag)[0..16]
 pub(crate) fn mac(
-    data_key: &DataKey,
+    data_key: &[u8; KEY_LEN],
     head: &[u8],
     iv: &[u8; IV_LEN],
     tag: &[u8; TAG_LEN],
 ) -> [u8; MAC_LEN] {
-    cipher::mac(data_key.expose_secret(), &[b"sw1/mac", head, iv, tag])
+    cipher::mac(data_key, &[b"sw1/mac", head, iv, tag])
 }
 
-/// An envelope but for its wrapped keys.
+/// An envelope but for its wrapped keys and its mac. Everything in it is public.
 pub(super) struct Sealing {
-    pub(super) data_key: DataKey,
     pub(super) suite: Suite,
     iv: [u8; IV_LEN],
     pub(super) commitment: [u8; COMMITMENT_LEN],
@@ -53,24 +50,24 @@ pub(super) struct Sealing {
     payload: Payload,
 }
 
-impl Sealing {
-    /// Draws `DEK(32) ‖ iv(12)` in one call, and encrypts.
-    pub(super) fn draw(
-        secret: &Secret,
-        context: &EncryptionContext,
-        suite: Suite,
-        room: usize,
-        rng: &mut (impl TryCryptoRng + ?Sized),
-    ) -> Result<Self, SealError> {
-        let mut drawn = Zeroizing::new([0; KEY_LEN + IV_LEN]);
-        rng.try_fill_bytes(drawn.as_mut_slice()).map_err(|_| SealError::Random)?;
-        let (data_key, iv) = drawn.split_at_mut(KEY_LEN);
-        let data_key = DataKey::from_bytes(data_key).map_err(|_| SealError::Random)?;
-        Self::encrypt(data_key, drawn_iv(iv)?, secret, context, suite, room)
+/// Draws `DEK(32) ‖ iv(12)` in one call: the key into `data_key`.
+pub(super) fn draw(
+    data_key: &mut [u8; KEY_LEN],
+    rng: &mut (impl TryCryptoRng + ?Sized),
+) -> Result<[u8; IV_LEN], SealError> {
+    let mut drawn = Wiped::<{ KEY_LEN + IV_LEN }>::zeroed();
+    rng.try_fill_bytes(drawn.as_mut_slice()).map_err(|_| SealError::Random)?;
+    let (key, iv) = drawn.split_at(KEY_LEN);
+    data_key.copy_from_slice(key);
+    if is_weak(data_key) {
+        return Err(SealError::Random);
     }
+    drawn_iv(iv)
+}
 
+impl Sealing {
     pub(super) fn encrypt(
-        data_key: DataKey,
+        data_key: &[u8; KEY_LEN],
         iv: [u8; IV_LEN],
         secret: &Secret,
         context: &EncryptionContext,
@@ -80,7 +77,7 @@ impl Sealing {
         if secret.len() > MAX_PLAINTEXT_LEN {
             return Err(SealError::TooLong);
         }
-        let keys = payload_keys(&data_key, suite, &iv, context);
+        let keys = payload_keys(data_key, suite, &iv, context);
         let [key, commitment] = &*keys;
         let mut payload = Payload::zeroed(room, secret.len());
         let tag = cipher::encrypt(
@@ -92,16 +89,17 @@ impl Sealing {
             payload.ciphertext_mut(),
         )
         .map_err(|_| SealError::TooLong)?;
-        Ok(Self { data_key, suite, iv, commitment: *commitment, tag, payload })
+        Ok(Self { suite, iv, commitment: *commitment, tag, payload })
     }
 
     pub(super) fn finish<'w>(
         self,
+        data_key: &[u8; KEY_LEN],
         wraps: impl Iterator<Item = Wrap<'w>> + Clone,
     ) -> Result<Envelope, FormatError> {
-        let Self { data_key, suite, iv, commitment, tag, payload } = self;
+        let Self { suite, iv, commitment, tag, payload } = self;
         Envelope::assemble(suite, wraps, &commitment, &iv, &tag, payload, |head| {
-            mac(&data_key, head, &iv, &tag)
+            mac(data_key, head, &iv, &tag)
         })
     }
 }
@@ -116,20 +114,21 @@ pub(super) fn drawn_iv(drawn: &[u8]) -> Result<[u8; IV_LEN], SealError> {
 }
 
 impl Envelope {
-    /// Whether whoever sealed the envelope, or rewrapped it, knew this data key.
-    pub(crate) fn is_intact(&self, data_key: &DataKey) -> bool {
-        mac(data_key, self.head(), self.iv(), self.tag()).ct_eq(self.mac()).into()
+    /// Checks that whoever sealed the envelope, or rewrapped it, knew this data key.
+    pub(crate) fn check_mac(&self, data_key: &[u8; KEY_LEN]) -> Result<(), OpenError> {
+        let expected = mac(data_key, self.head(), self.iv(), self.tag());
+        if is_equal(&expected, self.mac()) { Ok(()) } else { Err(OpenError::EnvelopeAltered) }
     }
 
     /// Opens the payload of an envelope that is intact under this data key.
     pub(super) fn open_payload(
         &self,
-        data_key: &DataKey,
+        data_key: &[u8; KEY_LEN],
         context: &EncryptionContext,
     ) -> Result<Secret, OpenError> {
         let keys = payload_keys(data_key, self.suite(), self.iv(), context);
         let [key, commitment] = &*keys;
-        if !bool::from(commitment.ct_eq(self.commitment())) {
+        if !is_equal(commitment, self.commitment()) {
             return Err(OpenError::ContextMismatch);
         }
         let mut plaintext = vec![0; self.ciphertext().len()];

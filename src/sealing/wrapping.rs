@@ -2,53 +2,54 @@
 //! opens.
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 use core::error::Error;
 
 use super::OpenError;
 use crate::envelope::Envelope;
 use crate::key_id::KeyId;
-use crate::keys::answer::Answer;
 use crate::keys::data_key::DataKey;
-use crate::keys::keyring::{KeyState, Keyring, UsableKey};
+use crate::keys::keyring::{Body, KeyState, Keyring, UsableKey};
 use crate::keys::provider::{ProviderError, ProviderErrorKind, UnwrapRequest, WrapRequest};
-use crate::suite::{COMMITMENT_LEN, Suite};
-use crate::wrapped_key::{LOCAL_BODY_LEN, MAX_WRAPS, Wrap, WrapKind, WrappedKey};
+use crate::suite::{COMMITMENT_LEN, KEY_LEN, Suite};
+use crate::wrapped_key::{LOCAL_BODY_LEN, MAX_WRAPS, Wrap, WrapKind, check_body_len};
 
 /// The wraps of a new envelope, in its order.
 #[derive(Default)]
-pub(crate) struct Wraps([Option<WrappedKey>; MAX_WRAPS]);
+pub(crate) struct Wraps<'k>([Option<(&'k UsableKey, WrapKind, Body)>; MAX_WRAPS]);
 
-impl Wraps {
-    pub(crate) fn wrapped_keys(&self) -> impl Iterator<Item = &WrappedKey> + Clone {
-        self.0.iter().flatten()
+impl<'k> Wraps<'k> {
+    /// The wraps, and the keys that made them.
+    pub(crate) fn with_keys(&self) -> impl Iterator<Item = (&'k UsableKey, Wrap<'_>)> + Clone {
+        self.0.iter().map_while(Option::as_ref).map(|(key, kind, body)| {
+            let key_id = key.key_id.as_ref();
+            (*key, Wrap { key_id, kind: *kind, body: body.as_slice() })
+        })
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = Wrap<'_>> + Clone {
-        self.wrapped_keys().map(WrappedKey::as_wrap)
+        self.with_keys().map(|(_, wrap)| wrap)
     }
 
     /// Takes in what a key answered; none where it would have been later.
     fn add(
         &mut self,
-        key: &UsableKey,
-        answer: Option<Result<Vec<u8>, ProviderError>>,
+        key: &'k UsableKey,
+        answer: Option<Result<Body, ProviderError>>,
     ) -> Result<(), WrapFailure> {
         let failed = |source| WrapFailure { key_id: key.key_id.clone(), source };
         let body = answer.ok_or(failed(None))?.map_err(|error| failed(Some(error)))?;
         let other = |error| failed(Some(ProviderError::new(ProviderErrorKind::Other, error)));
-        let kind = key.provider.kind();
+        let (kind, len) = (key.kind(), body.as_slice().len());
         if !kind.is_usable() {
             return Err(other("a provider of a reserved kind of wrap".into()));
         }
-        if kind == WrapKind::Local && body.len() != LOCAL_BODY_LEN {
+        if kind == WrapKind::Local && len != LOCAL_BODY_LEN {
             return Err(other("a local wrap that is not 76 bytes".into()));
         }
-        let wrapped = WrappedKey::from_vec(key.key_id.clone(), kind, body)
-            .map_err(|error| other(Box::<dyn Error + Send + Sync>::from(error)))?;
+        check_body_len(len).map_err(|error| other(Box::<dyn Error + Send + Sync>::from(error)))?;
         // A keyring has no more sealing keys than there are places.
         if let Some(place) = self.0.iter_mut().find(|place| place.is_none()) {
-            *place = Some(wrapped);
+            *place = Some((key, kind, body));
         }
         Ok(())
     }
@@ -60,42 +61,27 @@ pub(crate) struct WrapFailure {
     pub(crate) source: Option<ProviderError>,
 }
 
-/// The data key that a key answered, if the envelope is intact under it.
-fn judge(
-    envelope: &Envelope,
-    key: &UsableKey,
-    answer: Result<DataKey, ProviderError>,
-) -> Result<DataKey, OpenError> {
-    match answer {
-        Ok(data_key) if envelope.is_intact(&data_key) => Ok(data_key),
-        Ok(_) => Err(OpenError::EnvelopeAltered),
-        Err(source) => Err(OpenError::from_provider(key.key_id.clone(), source)),
-    }
-}
-
 impl Keyring {
     /// Bytes before the ciphertext of an envelope that this keyring seals, if all its keys are
     /// local; otherwise nobody knows.
     pub(crate) fn front_len(&self) -> usize {
         Envelope::front_len(self.sealing_keys().map(|key| {
-            let local = key.provider.kind() == WrapKind::Local;
-            (key.key_id.as_ref().len(), if local { LOCAL_BODY_LEN } else { 0 })
+            (key.key_id.as_ref().len(), if key.is_local() { LOCAL_BODY_LEN } else { 0 })
         }))
     }
 
     /// Wraps a data key for the primary and every escrow key.
-    pub(crate) fn wrap_now(
-        &self,
+    pub(crate) fn wrap_now<'k>(
+        &'k self,
         suite: Suite,
         commitment: &[u8; COMMITMENT_LEN],
-        data_key: &DataKey,
-    ) -> Result<Wraps, WrapFailure> {
-        let mut wraps = Wraps::default();
+        data_key: &[u8; KEY_LEN],
+        wraps: &mut Wraps<'k>,
+    ) -> Result<(), WrapFailure> {
         for key in self.sealing_keys() {
-            let request = WrapRequest::new(&key.key_id, suite, commitment, data_key);
-            wraps.add(key, key.provider.wrap_key(request).into_now())?;
+            wraps.add(key, key.wrap_now(suite, commitment, data_key))?;
         }
-        Ok(wraps)
+        Ok(())
     }
 
     /// [`wrap_now`](Self::wrap_now) over remote keys, one after the other.
@@ -104,25 +90,39 @@ impl Keyring {
         suite: Suite,
         commitment: &[u8; COMMITMENT_LEN],
         data_key: &DataKey,
-    ) -> Result<Wraps, WrapFailure> {
+    ) -> Result<Wraps<'_>, WrapFailure> {
         let mut wraps = Wraps::default();
         for key in self.sealing_keys() {
             let request = WrapRequest::new(&key.key_id, suite, commitment, data_key);
-            wraps.add(key, Some(key.provider.wrap_key(request).await))?;
+            let answer = key.provider().wrap_key(request).await;
+            wraps.add(key, Some(answer.map(Body::Answered)))?;
         }
         Ok(wraps)
     }
 
-    /// Unwraps the data key under which the envelope is intact. Where a wrap fails, or the mac
-    /// under what it held, the next is tried; if none is left, the first failure is the answer.
-    pub(crate) fn unwrap_now(&self, envelope: &Envelope) -> Result<DataKey, OpenError> {
+    /// Unwraps the data key under which the envelope is intact, into `data_key`. Where a wrap fails,
+    /// or the mac under what it held, the next is tried; if none is left, the first failure is the
+    /// answer.
+    pub(crate) fn unwrap_now(
+        &self,
+        envelope: &Envelope,
+        data_key: &mut [u8; KEY_LEN],
+    ) -> Result<(), OpenError> {
         let mut first_failure = None;
         for (key, wrap) in self.candidates(envelope) {
-            let would_block = || OpenError::WouldBlock { key_id: key.key_id.clone() };
-            let answer = unwrap_answer(envelope, key, &wrap).into_now();
-            let judged = answer.map(|answer| judge(envelope, key, answer));
-            match judged.unwrap_or_else(|| Err(would_block())) {
-                Ok(data_key) => return Ok(data_key),
+            let (suite, commitment) = (envelope.suite(), envelope.commitment());
+            let answer = if is_accepted(key, &wrap) {
+                key.unwrap_now(suite, commitment, wrap.body, data_key)
+            } else {
+                Some(Err(ProviderErrorKind::Rejected.into()))
+            };
+            let judged = match answer {
+                Some(Ok(())) => envelope.check_mac(data_key),
+                Some(Err(source)) => Err(OpenError::from_provider(key.key_id.clone(), source)),
+                None => Err(OpenError::WouldBlock { key_id: key.key_id.clone() }),
+            };
+            match judged {
+                Ok(()) => return Ok(()),
                 Err(failure) => first_failure = first_failure.or(Some(failure)),
             }
         }
@@ -133,8 +133,18 @@ impl Keyring {
     pub(crate) async fn unwrap_later(&self, envelope: &Envelope) -> Result<DataKey, OpenError> {
         let mut first_failure = None;
         for (key, wrap) in self.candidates(envelope) {
-            let answer = unwrap_answer(envelope, key, &wrap).await;
-            match judge(envelope, key, answer) {
+            let answer = if is_accepted(key, &wrap) {
+                let (suite, commitment) = (envelope.suite(), envelope.commitment());
+                let request = UnwrapRequest::new(&key.key_id, suite, commitment, wrap.body);
+                key.provider().unwrap_key(request).await
+            } else {
+                Err(ProviderErrorKind::Rejected.into())
+            };
+            let judged = match answer {
+                Ok(data_key) => envelope.check_mac(data_key.expose_secret()).map(|()| data_key),
+                Err(source) => Err(OpenError::from_provider(key.key_id.clone(), source)),
+            };
+            match judged {
                 Ok(data_key) => return Ok(data_key),
                 Err(failure) => first_failure = first_failure.or(Some(failure)),
             }
@@ -147,10 +157,8 @@ impl Keyring {
         &'a self,
         envelope: &'a Envelope,
     ) -> impl Iterator<Item = (&'a UsableKey, Wrap<'a>)> {
-        self.opening_keys().filter_map(|key| {
-            let wrap = envelope.wraps().find(|wrap| wrap.key_id == key.key_id.as_ref())?;
-            Some((key, wrap))
-        })
+        self.opening_keys()
+            .filter_map(|key| envelope.wrap_of(key.key_id.as_ref()).map(|wrap| (key, wrap)))
     }
 
     /// Why no key opens the envelope: what is final is named before what can be mended.
@@ -173,15 +181,7 @@ impl Keyring {
     }
 }
 
-/// Asks a key to unwrap; its entry in the keyring fixes the kind of wrap it accepts.
-fn unwrap_answer<'a>(
-    envelope: &'a Envelope,
-    key: &'a UsableKey,
-    wrap: &Wrap<'a>,
-) -> Answer<'a, Result<DataKey, ProviderError>> {
-    if wrap.kind != key.provider.kind() || !wrap.kind.is_usable() {
-        return Answer::now(Err(ProviderErrorKind::Rejected.into()));
-    }
-    let (suite, commitment) = (envelope.suite(), envelope.commitment());
-    key.provider.unwrap_key(UnwrapRequest::new(&key.key_id, suite, commitment, wrap.body))
+/// A key's entry in the keyring fixes the kind of wrap it is asked to unwrap.
+fn is_accepted(key: &UsableKey, wrap: &Wrap<'_>) -> bool {
+    wrap.kind == key.kind() && wrap.kind.is_usable()
 }
