@@ -5,13 +5,9 @@
 
 #![allow(dead_code, reason = "each program that shares this file uses a part of it")]
 
-use aes_gcm::Aes256Gcm;
-use aes_gcm::aead::inout::InOutBuf;
-use aes_gcm::aead::{AeadInOut, KeyInit};
 use base64ct::{Base64UrlUnpadded, Encoding};
-use chacha20poly1305::ChaCha20Poly1305;
 use hkdf::Hkdf;
-use hmac::{Hmac, Mac};
+use hmac::{Hmac, KeyInit, Mac};
 use sealwax::Suite;
 use sha2::{Digest, Sha256};
 
@@ -278,45 +274,104 @@ fn mac(data_key: &[u8; 32], front: &[u8], at: At) -> [u8; 16] {
     full[..16].try_into().unwrap()
 }
 
-fn encrypt(
-    suite: Suite,
-    key: &[u8; 32],
-    iv: &[u8; 12],
-    aad: &[u8],
-    from: &[u8],
-    to: &mut [u8],
-) -> [u8; 16] {
-    let buffer = InOutBuf::new(from, to).unwrap();
-    match suite {
-        Suite::Aes256Gcm => {
-            Aes256Gcm::new(key.into()).encrypt_inout_detached(iv.into(), aad, buffer)
+#[cfg(not(feature = "aws-lc"))]
+use rust_crypto::{decrypt, encrypt};
+
+#[cfg(not(feature = "aws-lc"))]
+mod rust_crypto {
+    use aes_gcm::Aes256Gcm;
+    use aes_gcm::aead::inout::InOutBuf;
+    use aes_gcm::aead::{AeadInOut, KeyInit};
+    use chacha20poly1305::ChaCha20Poly1305;
+    use sealwax::Suite;
+
+    pub(super) fn encrypt(
+        suite: Suite,
+        key: &[u8; 32],
+        iv: &[u8; 12],
+        aad: &[u8],
+        from: &[u8],
+        to: &mut [u8],
+    ) -> [u8; 16] {
+        let buffer = InOutBuf::new(from, to).unwrap();
+        match suite {
+            Suite::Aes256Gcm => {
+                Aes256Gcm::new(key.into()).encrypt_inout_detached(iv.into(), aad, buffer)
+            }
+            _ => ChaCha20Poly1305::new(key.into()).encrypt_inout_detached(iv.into(), aad, buffer),
         }
-        _ => ChaCha20Poly1305::new(key.into()).encrypt_inout_detached(iv.into(), aad, buffer),
+        .unwrap()
+        .into()
     }
-    .unwrap()
-    .into()
+
+    pub(super) fn decrypt(
+        suite: Suite,
+        key: &[u8; 32],
+        iv: &[u8; 12],
+        aad: &[u8],
+        from: &[u8],
+        tag: &[u8; 16],
+        to: &mut [u8],
+    ) {
+        let buffer = InOutBuf::new(from, to).unwrap();
+        match suite {
+            Suite::Aes256Gcm => Aes256Gcm::new(key.into()).decrypt_inout_detached(
+                iv.into(),
+                aad,
+                buffer,
+                tag.into(),
+            ),
+            _ => ChaCha20Poly1305::new(key.into()).decrypt_inout_detached(
+                iv.into(),
+                aad,
+                buffer,
+                tag.into(),
+            ),
+        }
+        .unwrap();
+    }
 }
 
-fn decrypt(
-    suite: Suite,
-    key: &[u8; 32],
-    iv: &[u8; 12],
-    aad: &[u8],
-    from: &[u8],
-    tag: &[u8; 16],
-    to: &mut [u8],
-) {
-    let buffer = InOutBuf::new(from, to).unwrap();
-    match suite {
-        Suite::Aes256Gcm => {
-            Aes256Gcm::new(key.into()).decrypt_inout_detached(iv.into(), aad, buffer, tag.into())
-        }
-        _ => ChaCha20Poly1305::new(key.into()).decrypt_inout_detached(
-            iv.into(),
-            aad,
-            buffer,
-            tag.into(),
-        ),
+#[cfg(feature = "aws-lc")]
+use aws_lc::{decrypt, encrypt};
+
+#[cfg(feature = "aws-lc")]
+mod aws_lc {
+    use aws_lc_rs::aead::{AES_256_GCM, Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
+    use sealwax::Suite;
+
+    fn schedule(suite: Suite, key: &[u8; 32]) -> LessSafeKey {
+        let algorithm = match suite {
+            Suite::Aes256Gcm => &AES_256_GCM,
+            _ => &CHACHA20_POLY1305,
+        };
+        LessSafeKey::new(UnboundKey::new(algorithm, key).unwrap())
     }
-    .unwrap();
+
+    pub(super) fn encrypt(
+        suite: Suite,
+        key: &[u8; 32],
+        iv: &[u8; 12],
+        aad: &[u8],
+        from: &[u8],
+        to: &mut [u8],
+    ) -> [u8; 16] {
+        let (iv, aad) = (Nonce::assume_unique_for_key(*iv), Aad::from(aad));
+        let mut tag = [0; 16];
+        schedule(suite, key).seal_out_of_place_scatter(iv, aad, from, to, &[], &mut tag).unwrap();
+        tag
+    }
+
+    pub(super) fn decrypt(
+        suite: Suite,
+        key: &[u8; 32],
+        iv: &[u8; 12],
+        aad: &[u8],
+        from: &[u8],
+        tag: &[u8; 16],
+        to: &mut [u8],
+    ) {
+        let (iv, aad) = (Nonce::assume_unique_for_key(*iv), Aad::from(aad));
+        schedule(suite, key).open_separate_gather(iv, aad, from, tag, to).unwrap();
+    }
 }

