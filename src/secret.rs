@@ -225,3 +225,9 @@ pub(crate) fn wipe_stack_after_polls<'a, T>(
     let mut verb = Box::pin(verb);
     poll_fn(move |context| wipe_stack_after(|| verb.as_mut().poll(context)))
 }
+
+/// Wipes what a verb has left on the stack by now, before it calls what others wrote: a future that is
+/// moved into its box takes along what lay where it was made.
+pub(crate) fn wipe_stack() {
+    zeroize::zeroize_stack::<STACK_LEN>();
+}

@@ -10,6 +10,7 @@ use crate::keys::master_key::MasterKey;
 use crate::keys::provider::{
     Binding, MasterKeyProvider, ProviderError, UnwrapRequest, WrapRequest,
 };
+use crate::secret::wipe_stack;
 use crate::suite::{COMMITMENT_LEN, KEY_LEN, Suite};
 use crate::wrapped_key::{LOCAL_BODY_LEN, WrapKind};
 
@@ -86,6 +87,7 @@ impl UsableKey {
                 Some(key.wrap(&binding, data_key).map(Body::Local))
             }
             Holder::Provider(provider) => {
+                wipe_stack();
                 let data_key = DataKey::copy_of(data_key);
                 let request = WrapRequest::new(&self.key_id, suite, commitment, &data_key);
                 let answer = provider.wrap_key(request).into_now()?;
@@ -108,6 +110,7 @@ impl UsableKey {
                 Some(key.unwrap(&Binding::new(&self.key_id, suite, commitment), body, data_key))
             }
             Holder::Provider(provider) => {
+                wipe_stack();
                 let request = UnwrapRequest::new(&self.key_id, suite, commitment, body);
                 let answer = provider.unwrap_key(request).into_now()?;
                 Some(answer.map(|unwrapped| data_key.copy_from_slice(unwrapped.expose_secret())))
