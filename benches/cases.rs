@@ -10,20 +10,22 @@ use sealwax::{EncryptionContext, Envelope, Keyring, MasterKey, Secret, Suite};
 use crate::floor;
 use crate::turns::Contender;
 
-pub(crate) const SUITES: [Suite; 2] = [Suite::Aes256Gcm, Suite::ChaCha20Poly1305];
+const SUITES: [Suite; 2] = [Suite::Aes256Gcm, Suite::ChaCha20Poly1305];
 /// An API key, a service-account file, and two sizes at which only the cipher counts.
 pub(crate) const SIZES: [usize; 4] = [51, 2048, 64 * 1024, 1024 * 1024];
-pub(crate) const VERBS: [&str; 10] = [
-    "seal",
-    "open",
-    "verify",
-    "rewrap",
-    "parse binary",
-    "parse text",
-    "encode text",
-    "triplet encrypt",
-    "triplet decrypt",
-    "triplet parse",
+/// The verbs, and the suites that make a difference to each.
+pub(crate) const VERBS: [(&str, &[Suite]); 11] = [
+    ("seal", &SUITES),
+    ("open", &SUITES),
+    ("verify", &SUITES),
+    ("rewrap", &SUITES),
+    ("parse binary", &[Suite::Aes256Gcm]),
+    ("parse text", &[Suite::Aes256Gcm]),
+    ("encode binary", &[Suite::Aes256Gcm]),
+    ("encode text", &[Suite::Aes256Gcm]),
+    ("triplet encrypt", &[Suite::Aes256Gcm]),
+    ("triplet decrypt", &[Suite::Aes256Gcm]),
+    ("triplet parse", &[Suite::Aes256Gcm]),
 ];
 
 const KEY_ID: &str = "prod-2025";
@@ -160,6 +162,14 @@ impl Case {
                     assert_eq!(parsed.len(), bytes.len());
                 }),
             ],
+            "encode binary" => [
+                sealwax(move || {
+                    assert_eq!(Vec::from(black_box(envelope).clone()).len(), bytes.len());
+                }),
+                floor(move || {
+                    assert_eq!(black_box(black_box(bytes).to_vec()).len(), bytes.len());
+                }),
+            ],
             "encode text" => [
                 sealwax(move || {
                     assert_eq!(black_box(envelope).to_string().len(), self.text.len());
@@ -206,6 +216,36 @@ impl Case {
             ],
             other => panic!("no verb {other}"),
         }
+    }
+}
+
+impl Case {
+    /// What a seal does, part by part.
+    pub(crate) fn parts(&self) -> Vec<Contender<'_>> {
+        floor::parts(&self.master, self.suite, self.secret.expose_secret(), self.context.encoded())
+    }
+
+    /// The cipher alone, with a fresh key each time.
+    pub(crate) fn bare_cipher(&self) -> Contender<'_> {
+        let mut out = vec![0; self.secret.len()];
+        let plaintext = self.secret.expose_secret();
+        Contender::new("cipher", move || {
+            let (key, iv) = (black_box(counting(7)), [9; 12]);
+            black_box(floor::encrypt(self.suite, &key, &iv, &[], black_box(plaintext), &mut out));
+        })
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.envelope.as_bytes()
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// `<key id>=<wrapped key>`, as the text has it.
+    pub(crate) fn first_wrap(&self) -> &str {
+        self.text.split(':').nth(2).unwrap()
     }
 }
 

@@ -5,11 +5,15 @@
 
 #![allow(dead_code, reason = "each program that shares this file uses a part of it")]
 
+use std::hint::black_box;
+
 use base64ct::{Base64UrlUnpadded, Encoding};
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
 use sealwax::Suite;
 use sha2::{Digest, Sha256};
+
+use crate::turns::Contender;
 
 /// What is known of a master key before the first row.
 pub(crate) struct Master {
@@ -207,6 +211,69 @@ pub(crate) fn triplet_parse(row: &str) -> ([u8; 28], Vec<u8>) {
     (front, ciphertext)
 }
 
+/// What a seal does, each part by itself.
+pub(crate) fn parts<'a>(
+    master: &'a Master,
+    suite: Suite,
+    secret: &'a [u8],
+    context: &'a [u8],
+) -> Vec<Contender<'a>> {
+    /// As in `src/secret.rs`.
+    const STACK_LEN: usize = if cfg!(feature = "aws-lc") { 6 * 1024 } else { 12 * 1024 };
+    let sealed = seal(master, suite, secret, context);
+    let (front, at) = (sealed.clone(), At::new(master.key_id));
+    let (data_key, iv) = ([7; 32], [9; 12]);
+    let mut ciphertext = vec![0; secret.len()];
+    let (mut wrapped, mut salt) = ([0; 32], [0; 24]);
+    vec![
+        Contender::new("randomness: 44 bytes in one call", || {
+            let mut drawn = [0_u8; 44];
+            getrandom::fill(&mut drawn).unwrap();
+            black_box(drawn);
+        }),
+        Contender::new("payload key and commitment: context hashed, 64 bytes derived", move || {
+            black_box(payload_keys(black_box(&data_key), suite, &iv, context));
+        }),
+        Contender::new("payload encrypted under its fresh key", move || {
+            black_box(encrypt(suite, black_box(&data_key), &iv, &[], secret, &mut ciphertext));
+        }),
+        Contender::new("synthetic salt: 24 bytes derived", {
+            let front = front.clone();
+            move || {
+                let (binding, len) = binding(&front, at, master, suite);
+                let info: [&[u8]; 3] = [b"sw1/salt", &binding[..len], black_box(&data_key)];
+                master.prf.expand_multi_info(&info, &mut salt).unwrap();
+                black_box(salt);
+            }
+        }),
+        Contender::new("wrapping key: 32 bytes derived", move || {
+            black_box(wrapping_key(master, suite, black_box(&salt)));
+        }),
+        Contender::new("data key encrypted under the wrapping key", {
+            let front = front.clone();
+            move || {
+                let (binding, len) = binding(&front, at, master, suite);
+                let bound = &binding[..len];
+                black_box(encrypt(
+                    suite,
+                    black_box(&data_key),
+                    &iv,
+                    bound,
+                    &data_key,
+                    &mut wrapped,
+                ));
+            }
+        }),
+        Contender::new("mac", move || {
+            black_box(mac(black_box(&data_key), &front, at));
+        }),
+        Contender::new("envelope allocated and freed", move || {
+            black_box(vec![0_u8; black_box(sealed.len())]);
+        }),
+        Contender::new("stack wiped", zeroize::zeroize_stack::<STACK_LEN>),
+    ]
+}
+
 fn write_head(front: &mut [u8], master: &Master, suite: Suite) {
     let key_id = master.key_id.as_bytes();
     front[..5].copy_from_slice(&[b'S', b'W', 1, suite.id(), 1]);
@@ -275,7 +342,7 @@ fn mac(data_key: &[u8; 32], front: &[u8], at: At) -> [u8; 16] {
 }
 
 #[cfg(not(feature = "aws-lc"))]
-use rust_crypto::{decrypt, encrypt};
+pub(crate) use rust_crypto::{decrypt, encrypt};
 
 #[cfg(not(feature = "aws-lc"))]
 mod rust_crypto {
@@ -285,7 +352,7 @@ mod rust_crypto {
     use chacha20poly1305::ChaCha20Poly1305;
     use sealwax::Suite;
 
-    pub(super) fn encrypt(
+    pub(crate) fn encrypt(
         suite: Suite,
         key: &[u8; 32],
         iv: &[u8; 12],
@@ -304,7 +371,7 @@ mod rust_crypto {
         .into()
     }
 
-    pub(super) fn decrypt(
+    pub(crate) fn decrypt(
         suite: Suite,
         key: &[u8; 32],
         iv: &[u8; 12],
@@ -333,7 +400,7 @@ mod rust_crypto {
 }
 
 #[cfg(feature = "aws-lc")]
-use aws_lc::{decrypt, encrypt};
+pub(crate) use aws_lc::{decrypt, encrypt};
 
 #[cfg(feature = "aws-lc")]
 mod aws_lc {
@@ -348,7 +415,7 @@ mod aws_lc {
         LessSafeKey::new(UnboundKey::new(algorithm, key).unwrap())
     }
 
-    pub(super) fn encrypt(
+    pub(crate) fn encrypt(
         suite: Suite,
         key: &[u8; 32],
         iv: &[u8; 12],
@@ -362,7 +429,7 @@ mod aws_lc {
         tag
     }
 
-    pub(super) fn decrypt(
+    pub(crate) fn decrypt(
         suite: Suite,
         key: &[u8; 32],
         iv: &[u8; 12],

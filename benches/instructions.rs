@@ -1,14 +1,15 @@
-//! One verb, so many times, for a program that counts instructions: `instructions <verb> <times>`.
-//! `benches/instructions.sh` runs it.
+//! One verb of the library, so many times, for a program that counts instructions:
+//! `instructions <suite> <verb> <times>`. Without arguments, the suites and verbs there are, one a
+//! line. `instructions.sh` runs it.
 
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    clippy::as_conversions,
     clippy::indexing_slicing,
     clippy::string_slice,
     clippy::arithmetic_side_effects,
-    reason = "a benchmark may panic"
+    clippy::as_conversions,
+    reason = "a benchmark may panic, and reckons with small numbers"
 )]
 
 mod cases;
@@ -16,17 +17,18 @@ mod floor;
 mod turns;
 
 use cases::{Case, VERBS};
-use sealwax::Suite;
 
 fn main() {
-    let mut arguments = std::env::args().skip(1).filter(|argument| !argument.starts_with("--"));
-    let Some(verb) = arguments.next() else {
-        VERBS.iter().for_each(|verb| println!("{verb}"));
+    // `cargo bench` adds a flag of its own.
+    let arguments = std::env::args().skip(1).filter(|argument| !argument.starts_with("--"));
+    let arguments: Vec<String> = arguments.collect();
+    let [suite, verb, times] = arguments.as_slice() else {
+        for (verb, suites) in VERBS {
+            suites.iter().for_each(|suite| println!("{suite} {verb}"));
+        }
         return;
     };
-    let times = arguments.next().unwrap().parse().unwrap();
-    let suite: Suite = arguments.next().unwrap().parse().unwrap();
-    let which: usize = arguments.next().unwrap().parse().unwrap();
-    let case = Case::new(suite, 51);
-    (case.contenders(&verb)[which].run)(times);
+    let case = Case::new(suite.parse().unwrap(), 51);
+    let [mut ours, _] = case.contenders(verb);
+    (ours.run)(times.parse().unwrap());
 }

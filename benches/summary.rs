@@ -1,4 +1,5 @@
-//! The tables of `src/docs/performance.md`, as Markdown: `cargo bench --bench summary`.
+//! The tables about the library, as Markdown: `cargo bench --bench summary`; with `-- flags`, one line
+//! of the table about compiler flags. `tables.sh` puts them together with those of others.
 
 #![expect(
     clippy::unwrap_used,
@@ -12,31 +13,196 @@
 
 mod cases;
 mod floor;
+mod picture;
+mod rate;
 mod turns;
 
+use std::hint::black_box;
 use std::time::Duration;
 
-use cases::{Case, SIZES, SUITES, VERBS};
-use turns::{take_turns, time};
+use cases::{Case, SIZES, VERBS};
+use rate::{Work, one_and_two};
+use sealwax::{Envelope, Suite};
+use turns::{Contender, take_turns, thousands, time};
+
+const SUITES: [Suite; 2] = [Suite::Aes256Gcm, Suite::ChaCha20Poly1305];
+const BACKEND: &str = if cfg!(feature = "aws-lc") { "aws-lc" } else { "RustCrypto" };
+const API_KEY: usize = SIZES[0];
+const MIB: usize = SIZES[3];
 
 fn main() {
-    let quick = std::env::args().any(|argument| argument == "--test");
-    let budget = Duration::from_millis(if quick { 1 } else { 400 });
-    println!("| verb | suite | bytes | sealwax | floor | ratio |");
-    println!("|---|---|--:|--:|--:|--:|");
-    for verb in VERBS {
-        for suite in SUITES {
+    let said = |wanted: &str| std::env::args().any(|argument| argument == wanted);
+    let quick = said("--test");
+    let budget = Duration::from_millis(if quick { 1 } else { 600 });
+    if said("flags") {
+        return flags(budget);
+    }
+    verbs(budget);
+    parts(budget);
+    raw(budget);
+    threads(quick);
+    hostile(budget);
+}
+
+/// Each verb by size, and how many times as long as its floor; a picture of the first.
+fn verbs(budget: Duration) {
+    let mut lines: Vec<picture::Line> = Vec::new();
+    println!("### Each verb beside its floor, {BACKEND}\n");
+    println!("Nanoseconds, and how many times the floor's.\n");
+    println!("| verb | suite | 51 B | | 2 KiB | | 64 KiB | | 1 MiB | |");
+    println!("|---|---|--:|--:|--:|--:|--:|--:|--:|--:|");
+    for (verb, suites) in VERBS {
+        for suite in suites {
+            print!("| {verb} | {suite} |");
+            let (mut ours, mut floors) = (Vec::new(), Vec::new());
             for size in SIZES {
-                let case = Case::new(suite, size);
+                let case = Case::new(*suite, size);
                 let found = take_turns(&mut case.contenders(verb), budget);
-                let (ours, floor) = (found[0], found[1]);
-                println!(
-                    "| {verb} | {suite} | {size} | {} | {} | {:.2} |",
-                    time(ours.min),
-                    time(floor.min),
-                    ours.min / floor.min
-                );
+                print!(" {} | {:.2} |", time(found[0].min), found[0].min / found[1].min);
+                ours.push((size, found[0].min));
+                floors.push((size, found[1].min));
+            }
+            println!();
+            if verb == VERBS[0].0 {
+                lines.push((format!("{verb}, {suite}"), ours));
+                lines.push((format!("its floor, {suite}"), floors));
             }
         }
+    }
+    println!("\n{}\n", picture::svg(&format!("Sealing by size, {BACKEND}"), &lines));
+}
+
+/// What compiler flags make of the same, as bare numbers: the caller knows the flags.
+fn flags(budget: Duration) {
+    for (verb, suites) in &VERBS[..2] {
+        for suite in *suites {
+            for size in [API_KEY, 64 * 1024] {
+                let case = Case::new(*suite, size);
+                let found = take_turns(&mut case.contenders(verb), budget);
+                print!("{:.0} ", found[0].min);
+            }
+        }
+    }
+    let case = Case::new(SUITES[0], API_KEY);
+    let derivation = case.parts().remove(1);
+    println!("{:.0}", take_turns(&mut [derivation], budget)[0].min);
+}
+
+/// What a seal of an API key is made of, each part timed by itself.
+fn parts(budget: Duration) {
+    println!("### What sealing 51 bytes is made of, {BACKEND}\n");
+    println!("Nanoseconds of each part by itself; the last line is a whole seal.\n");
+    println!("| part | a256gcm | c20p |");
+    println!("|---|--:|--:|");
+    let columns = SUITES.map(|suite| {
+        let case = Case::new(suite, API_KEY);
+        let mut contenders = case.parts();
+        let [seal, _] = case.contenders("seal");
+        contenders.push(seal);
+        let names: Vec<String> = contenders.iter().map(|part| part.name.clone()).collect();
+        (names, take_turns(&mut contenders, budget * 4))
+    });
+    let [(names, a256gcm), (_, c20p)] = columns;
+    for ((name, one), other) in names.iter().zip(a256gcm).zip(c20p) {
+        println!("| {name} | {} | {} |", time(one.min), time(other.min));
+    }
+    println!();
+}
+
+/// The throughput of large payloads beside that of the bare cipher.
+fn raw(budget: Duration) {
+    println!("### 1 MiB beside the bare cipher, {BACKEND}\n");
+    println!("GiB a second; the cipher with a fresh key, into a buffer that is there.\n");
+    println!("| suite | cipher | seal | ÷ cipher | open | ÷ cipher |");
+    println!("|---|--:|--:|--:|--:|--:|");
+    for suite in SUITES {
+        let case = Case::new(suite, MIB);
+        let [seal, _] = case.contenders("seal");
+        let [open, _] = case.contenders("open");
+        let found = take_turns(&mut [case.bare_cipher(), seal, open], budget);
+        let [cipher, seal, open] = [0, 1, 2].map(|i| found[i].min);
+        let rate = |took: f64| MIB as f64 / took * 1e9 / f64::from(1 << 30);
+        println!(
+            "| {suite} | {:.2} | {:.2} | {:.2} | {:.2} | {:.2} |",
+            rate(cipher),
+            rate(seal),
+            cipher / seal,
+            rate(open),
+            cipher / open
+        );
+    }
+    println!();
+}
+
+fn threads(quick: bool) {
+    println!("### Two threads against one, 51 bytes, {BACKEND}\n");
+    println!("| verb | suite | a second, 1 thread | a second, 2 threads | ratio |");
+    println!("|---|---|--:|--:|--:|");
+    for suite in SUITES {
+        let case = Case::new(suite, API_KEY);
+        let names = ["seal", "open", "rewrap"];
+        let work = names.map(|verb| {
+            let case = &case;
+            move || -> Box<dyn FnMut() + '_> {
+                let [mut ours, _] = case.contenders(verb);
+                Box::new(move || {
+                    (ours.run)(1);
+                })
+            }
+        });
+        let work: Vec<&Work<'_>> = work.iter().map(|work| -> &Work<'_> { work }).collect();
+        for (verb, [one, two]) in names.iter().zip(one_and_two(&work, quick)) {
+            println!(
+                "| {verb} | {suite} | {} | {} | {:.2} |",
+                thousands(one),
+                thousands(two),
+                two / one
+            );
+        }
+    }
+    println!();
+}
+
+/// Input that is refused as late as can be, of growing length: the time a byte does not grow.
+fn hostile(budget: Duration) {
+    println!("### Parsing what is refused, by length\n");
+    println!("Nanoseconds a KiB of input.\n");
+    println!("| input | 64 KiB | 1 MiB | 16 MiB |");
+    println!("|---|--:|--:|--:|");
+    type Make = fn(&Case, usize) -> Vec<u8>;
+    let inputs: [(&str, Make); 4] = [
+        ("text: only separators", |_, len| vec![b':'; len]),
+        ("text: wraps without end", |case, len| {
+            let wrap = [case.first_wrap(), ","].concat();
+            [b"sw1:a256gcm:", wrap.repeat(len / wrap.len()).as_bytes()].concat()
+        }),
+        ("text: a fault in the last character", |case, len| {
+            let mut text = case.text().as_bytes().to_vec();
+            text.resize(len.max(text.len()), b'A');
+            text.extend(b"!!!!");
+            text
+        }),
+        ("binary: one byte too long", |case, len| {
+            let mut bytes = case.bytes().to_vec();
+            bytes.resize(len.max(16 * 1024 * 1024 + 400), 0);
+            bytes
+        }),
+    ];
+    for (name, make) in inputs {
+        print!("| {name} |");
+        for len in [64 * 1024, MIB, 16 * MIB] {
+            let input = make(&Case::new(Suite::Aes256Gcm, API_KEY), len);
+            let text = std::str::from_utf8(&input).ok().filter(|_| name.starts_with("text"));
+            let parse = || {
+                let refused = match text {
+                    Some(text) => black_box(text).parse::<Envelope>().is_err(),
+                    None => Envelope::from_bytes(black_box(&input)).is_err(),
+                };
+                assert!(refused);
+            };
+            let found = take_turns(&mut [Contender::new(name, parse)], budget / 4);
+            print!(" {:.1} |", found[0].min / (input.len() as f64 / 1024.0));
+        }
+        println!();
     }
 }

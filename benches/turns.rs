@@ -56,6 +56,24 @@ pub(crate) fn take_turns(contenders: &mut [Contender<'_>], time: Duration) -> Ve
     samples.into_iter().map(figures).collect()
 }
 
+/// A sample of one contender, for criterion: it is taken in slices, and between two of them the others
+/// run the same slice untimed, so that a drift of the machine, and its caches, are the same for all.
+pub(crate) fn sample(contenders: &mut [Contender<'_>], timed: usize, iterations: u64) -> Duration {
+    let slice = u64::from(contenders.iter_mut().map(batch_of).min().unwrap_or(1));
+    let (mut took, mut left) = (Duration::ZERO, iterations);
+    while left > 0 {
+        let now = left.min(slice);
+        for (at, contender) in contenders.iter_mut().enumerate() {
+            let slice_took = (contender.run)(now as u32);
+            if at == timed {
+                took += slice_took;
+            }
+        }
+        left -= now;
+    }
+    took
+}
+
 /// How many iterations make a batch; found by running, which also warms up.
 fn batch_of(contender: &mut Contender<'_>) -> u32 {
     let mut iterations = 1;

@@ -1,94 +1,46 @@
-//! What each verb costs, by suite and by size: `cargo bench --bench verbs`.
-//!
-//! Ratios within one run are worth more than single figures: machines differ, and drift.
+//! Every verb beside its floor, by suite and by size: `cargo bench --bench verbs`. Statistics and
+//! plots by criterion; `summary` has the tables.
 
-#![expect(clippy::unwrap_used, reason = "a benchmark may panic")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    reason = "a benchmark may panic, and reckons with small numbers"
+)]
 
-use std::hint::black_box;
+mod cases;
+mod floor;
+mod turns;
 
+use std::time::Duration;
+
+use cases::{Case, SIZES, VERBS};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use sealwax::{EncryptionContext, Envelope, Keyring, MasterKey, Secret, Suite};
 
-const SUITES: [Suite; 2] = [Suite::Aes256Gcm, Suite::ChaCha20Poly1305];
-/// An API key, a service-account file, and two sizes at which only the cipher counts.
-const SIZES: [usize; 4] = [51, 2048, 64 * 1024, 1024 * 1024];
-
-struct Fixture {
-    keyring: Keyring,
-    /// Another primary, with the key of `keyring` retired.
-    next: Keyring,
-    context: EncryptionContext,
-    secret: Secret,
-    envelope: Envelope,
-}
-
-impl Fixture {
-    fn new(suite: Suite, size: usize) -> Self {
-        let text = MasterKey::generate().unwrap().to_text();
-        let key = || text.expose_str().unwrap().parse::<MasterKey>().unwrap();
-        let keyring = Keyring::new("prod-2025".parse().unwrap(), key()).with_suite(suite);
-        let next = Keyring::new("prod-2026".parse().unwrap(), MasterKey::generate().unwrap())
-            .with_retired("prod-2025".parse().unwrap(), key())
-            .unwrap();
-        let context =
-            EncryptionContext::new([("tenant", "acme"), ("provider", "openai"), ("row", "4711")])
-                .unwrap();
-        let secret = Secret::from(vec![b'k'; size]);
-        let envelope = keyring.seal(&secret, &context).unwrap();
-        Self { keyring, next, context, secret, envelope }
-    }
-}
-
-fn by_size(criterion: &mut Criterion) {
-    for size in SIZES {
-        for (verb, run) in VERBS {
-            let mut group = criterion.benchmark_group(*verb);
-            group.throughput(Throughput::Bytes(size.try_into().unwrap()));
-            for suite in SUITES {
-                let fixture = Fixture::new(suite, size);
-                let id = BenchmarkId::new(suite.as_str(), size);
-                group.bench_function(id, |bencher| bencher.iter(|| run(&fixture)));
+fn verbs(criterion: &mut Criterion) {
+    for (verb, suites) in VERBS {
+        for suite in suites {
+            let mut group = criterion.benchmark_group(format!("{verb}, {suite}"));
+            group.warm_up_time(Duration::from_millis(200)).measurement_time(Duration::from_secs(1));
+            group.sample_size(30);
+            for size in SIZES {
+                let case = Case::new(*suite, size);
+                let mut contenders = case.contenders(verb);
+                group.throughput(Throughput::Bytes(size as u64));
+                for timed in 0..contenders.len() {
+                    let id = BenchmarkId::new(contenders[timed].name.clone(), size);
+                    group.bench_function(id, |bencher| {
+                        bencher.iter_custom(|n| turns::sample(&mut contenders, timed, n));
+                    });
+                }
             }
             group.finish();
         }
     }
 }
 
-type Verb = (&'static str, fn(&Fixture));
-
-/// Each asserts that it did what it is timed for.
-const VERBS: &[Verb] = &[
-    ("seal", |f| {
-        let sealed = black_box(&f.keyring).seal(black_box(&f.secret), black_box(&f.context));
-        assert_eq!(sealed.unwrap().ciphertext().len(), f.secret.len());
-    }),
-    ("open", |f| {
-        let opened = black_box(&f.keyring).open(black_box(&f.envelope), black_box(&f.context));
-        assert_eq!(opened.unwrap().len(), f.secret.len());
-    }),
-    ("verify", |f| assert!(f.keyring.verify(black_box(&f.envelope)).is_ok())),
-    ("rewrap", |f| {
-        let fresh = black_box(&f.next).rewrap(black_box(&f.envelope)).unwrap().unwrap();
-        assert_eq!(fresh.tag(), f.envelope.tag());
-    }),
-    ("parse_binary", |f| {
-        let parsed = Envelope::from_bytes(black_box(f.envelope.as_bytes())).unwrap();
-        assert_eq!(parsed.ciphertext().len(), f.secret.len());
-    }),
-    ("encode_text", |f| assert!(!black_box(&f.envelope).to_string().is_empty())),
-];
-
-fn parse_text(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("parse_text");
-    for size in SIZES {
-        let text = Fixture::new(Suite::default(), size).envelope.to_string();
-        group.throughput(Throughput::Bytes(size.try_into().unwrap()));
-        group.bench_function(BenchmarkId::from_parameter(size), |bencher| {
-            bencher.iter(|| black_box(&text).parse::<Envelope>().unwrap());
-        });
-    }
-    group.finish();
-}
-
-criterion_group!(benches, by_size, parse_text);
+criterion_group!(benches, verbs);
 criterion_main!(benches);
