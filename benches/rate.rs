@@ -13,7 +13,7 @@ const TAKES: usize = 12;
 pub(crate) type Work<'a> = dyn Fn() -> Box<dyn FnMut() + 'a> + Sync + 'a;
 
 /// Iterations a second on one thread and on two: the best of several takes, which take turns.
-pub(crate) fn one_and_two<'a>(work: &[&'a Work<'a>], quick: bool) -> Vec<[f64; 2]> {
+pub(crate) fn one_and_two(work: &[&Work<'_>], quick: bool) -> Vec<[f64; 2]> {
     let (take, takes) = if quick { (Duration::ZERO, 1) } else { (TAKE, TAKES) };
     let iterations: Vec<u32> = work.iter().map(|&work| iterations(work, take)).collect();
     let mut best = vec![[0.0_f64; 2]; work.len()];
@@ -27,7 +27,7 @@ pub(crate) fn one_and_two<'a>(work: &[&'a Work<'a>], quick: bool) -> Vec<[f64; 2
     best
 }
 
-fn iterations<'a>(work: &'a Work<'a>, take: Duration) -> u32 {
+fn iterations(work: &Work<'_>, take: Duration) -> u32 {
     let mut once = work();
     let mut iterations: u32 = 0;
     let start = Instant::now();
@@ -39,7 +39,7 @@ fn iterations<'a>(work: &'a Work<'a>, take: Duration) -> u32 {
 }
 
 /// Iterations a second of all threads together, from the first that starts to the last that ends.
-fn rate<'a>(work: &'a Work<'a>, threads: usize, iterations: u32) -> f64 {
+fn rate(work: &Work<'_>, threads: usize, iterations: u32) -> f64 {
     let barrier = Barrier::new(threads);
     let run = || {
         let mut once = work();

@@ -6,7 +6,7 @@ use rand_core::{TryCryptoRng, TryRng};
 use sealwax::triplet::TripletKey;
 use sealwax::{DataKey, EncryptionContext, Envelope, KeyId, Keyring, MasterKey, Secret, Suite};
 
-use crate::memcheck::{public, secret};
+use crate::memcheck::{public, published, secret};
 
 /// 32 bytes that count up, times an odd number: no two keys alike.
 pub fn public_bytes(first: u8) -> Vec<u8> {
@@ -81,11 +81,11 @@ fn block_of(key: &MasterKey) -> &[u8] {
 }
 
 pub fn data_key(first: u8) -> DataKey {
-    DataKey::from_bytes(&mut bytes(first)).expect("no weak key")
+    published(DataKey::from_bytes(&mut bytes(first))).expect("no weak key")
 }
 
 pub fn row_key(first: u8) -> TripletKey {
-    TripletKey::from_bytes(&mut bytes(first)).expect("no weak key")
+    published(TripletKey::from_bytes(&mut bytes(first))).expect("no weak key")
 }
 
 pub fn credential(len: usize) -> Secret {
