@@ -31,6 +31,7 @@ const PRIMITIVES: &[&str] = &[
     "aead",
     "aes",
     "aes_gcm",
+    "aws_lc_rs",
     "chacha20",
     "chacha20poly1305",
     "ctr",

@@ -127,6 +127,8 @@ fn the_build_without_std_has_every_feature() {
     };
     let mut library = features("Cargo.toml", "sealwax");
     assert!(library.remove("default"));
+    // A library in C, behind a crate that needs std.
+    assert!(library.remove("aws-lc"));
     assert!(!library.is_empty());
     assert_eq!(features("tests/no_std/Cargo.toml", "no-std"), library);
 }
@@ -164,8 +166,9 @@ fn every_cargo_command_keeps_the_lock() {
     for script in scripts {
         let text = fs::read_to_string(Path::new(ROOT).join(&script)).unwrap();
         for words in cargo_commands(&text) {
-            // What resolves anew, in a copy, is there for that.
-            if script.ends_with("minimal_versions.sh") && words[1] == "update" {
+            // What resolves anew, in a copy or in a program made for the moment, is there for that.
+            let in_a_copy = script.ends_with("minimal_versions.sh") && words[1] == "update";
+            if in_a_copy || words.contains(&"$folder/Cargo.toml".to_owned()) {
                 continue;
             }
             assert!(keeps_the_lock(&words), "{}: {}", script.display(), words.join(" "));
