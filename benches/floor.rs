@@ -7,7 +7,8 @@
 
 use std::hint::black_box;
 
-use base64ct::{Base64UrlUnpadded, Encoding};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
 use sealwax::Suite;
@@ -143,14 +144,13 @@ pub(crate) fn encode_text(suite: Suite, key_id: &str, envelope: &[u8]) -> String
     put(b":");
     put(key_id.as_bytes());
     put(b"=");
-    written +=
-        Base64UrlUnpadded::encode(&envelope[at.body - 1..at.commitment], &mut text[written..])
-            .unwrap()
-            .len();
+    written += URL_SAFE_NO_PAD
+        .encode_slice(&envelope[at.body - 1..at.commitment], &mut text[written..])
+        .unwrap();
     for field in fields {
         text[written] = b':';
         written += 1;
-        written += Base64UrlUnpadded::encode(field, &mut text[written..]).unwrap().len();
+        written += URL_SAFE_NO_PAD.encode_slice(field, &mut text[written..]).unwrap();
     }
     String::from_utf8(text).unwrap()
 }
@@ -167,14 +167,14 @@ pub(crate) fn parse_text(suite: Suite, key_id: &str, text: &str) -> Vec<u8> {
             at.ciphertext + ciphertext.len() / 4 * 3 + (ciphertext.len() % 4).saturating_sub(1)
         ];
     let mut decode = |field: &str, from: usize, to: usize| {
-        Base64UrlUnpadded::decode(field, &mut envelope[from..to]).unwrap();
+        URL_SAFE_NO_PAD.decode_slice(field, &mut envelope[from..to]).unwrap();
     };
     decode(wrapped, at.body - 1, at.commitment);
     decode(proof, at.commitment, at.iv);
     decode(iv, at.iv, at.tag);
     decode(tag, at.tag, at.ciphertext);
     let end = envelope.len();
-    Base64UrlUnpadded::decode(ciphertext, &mut envelope[at.ciphertext..end]).unwrap();
+    URL_SAFE_NO_PAD.decode_slice(ciphertext, &mut envelope[at.ciphertext..end]).unwrap();
     let head = at.body - 1;
     envelope[..5].copy_from_slice(&[b'S', b'W', 1, suite.id(), 1]);
     envelope[5] = key_id.len() as u8;

@@ -6,7 +6,8 @@ use core::fmt;
 use core::mem;
 use core::str::FromStr;
 
-use base64ct::{Base64UrlUnpadded, Encoding};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::{CIPHERTEXT_EXPECTED, COUNT_EXPECTED, Envelope, ID_EXPECTED, MAGIC, WRAPPED_EXPECTED};
 use crate::format_error::{Field, FormatError, offset_in};
@@ -149,9 +150,10 @@ fn push_decoded(
     let start = bytes.len();
     bytes.resize(start.saturating_add(decoded_len(encoded)), 0);
     let place = bytes.get_mut(start..).unwrap_or_default();
-    match Base64UrlUnpadded::decode(encoded, place) {
-        Ok(_) => Ok(()),
-        Err(_) => {
+    let len = place.len();
+    match URL_SAFE_NO_PAD.decode_slice(encoded, place) {
+        Ok(decoded) if decoded == len => Ok(()),
+        _ => {
             let at = offset_in(text, encoded);
             Err(FormatError::malformed(field, "canonical base64url without padding", at))
         }
@@ -230,7 +232,7 @@ impl Writer<'_> {
     fn put_encoded(&mut self, bytes: &[u8]) {
         let len = encoded_len(bytes.len());
         let (place, rest) = mem::take(&mut self.rest).split_at_mut_checked(len).unwrap_or_default();
-        let _ = Base64UrlUnpadded::encode(bytes, place);
+        let _ = URL_SAFE_NO_PAD.encode_slice(bytes, place);
         self.rest = rest;
     }
 }
