@@ -9,6 +9,10 @@ pub mod threat_model {}
 #[doc = include_str!("docs/assurance.md")]
 pub mod assurance {}
 
+#[doc = include_str!("docs/performance.md")]
+#[doc = include_str!("docs/measurements.md")]
+pub mod performance {}
+
 #[doc = include_str!("docs/decisions.md")]
 pub mod decisions {}
 

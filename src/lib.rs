@@ -3,6 +3,7 @@
 //! [Format]: crate::docs::format
 //! [Threat model]: crate::docs::threat_model
 //! [Assurance]: crate::docs::assurance
+//! [Performance]: crate::docs::performance
 //! [Operations]: crate::docs::operations
 //! [Providers]: crate::docs::providers
 //! [Legacy]: crate::docs::legacy

@@ -1,13 +1,17 @@
-//! The ciphers beside each other, as Markdown: `cargo bench --bench tables`.
+//! The ciphers beside each other, and HMAC, as Markdown: `cargo bench --bench tables`.
 
 #[path = "../turns.rs"]
 mod turns;
 
 mod aeads;
 
+use std::hint::black_box;
 use std::time::Duration;
 
+use ::hmac::{Hmac, KeyInit, Mac};
 use aeads::{Aead, SIZES};
+use aws_lc_rs::hmac;
+use sha2::Sha256;
 use turns::{Contender, take_turns, time};
 
 fn main() {
@@ -39,5 +43,34 @@ fn main() {
         let rate = |size: usize, took: &[f64]| size as f64 / took[i] * 1e9 / f64::from(1 << 30);
         let [large, largest] = [rate(large, &by_size[0]), rate(largest, &by_size[1])];
         println!("| {cipher} | {backend} | {large:.2} | {largest:.2} |");
+    }
+    hmac(budget);
+}
+
+/// HMAC-SHA-256 over a short and a longer message of an envelope, the key set up before.
+fn hmac(budget: Duration) {
+    const LENS: [usize; 2] = [35, 161];
+    let key = [7; 32];
+    let rust_crypto = Hmac::<Sha256>::new_from_slice(&key).unwrap();
+    let aws_lc = hmac::Key::new(hmac::HMAC_SHA256, &key);
+    println!("\nHMAC-SHA-256, nanoseconds, with the key set up before:\n");
+    println!("| backend | {} bytes | {} bytes |", LENS[0], LENS[1]);
+    println!("|---|--:|--:|");
+    let found = LENS.map(|len| {
+        let message = vec![9; len];
+        let expected = hmac::sign(&aws_lc, &message);
+        let rust_crypto = Contender::new("RustCrypto", || {
+            let mut mac = rust_crypto.clone();
+            mac.update(black_box(&message));
+            assert_eq!(mac.finalize().into_bytes()[..], *expected.as_ref());
+        });
+        let aws_lc = Contender::new("aws-lc-rs", || {
+            let tag = hmac::sign(black_box(&aws_lc), black_box(&message));
+            assert_eq!(tag.as_ref(), expected.as_ref());
+        });
+        take_turns(&mut [rust_crypto, aws_lc], budget / 4)
+    });
+    for (i, name) in ["RustCrypto", "aws-lc-rs"].iter().enumerate() {
+        println!("| {name} | {} | {} |", time(found[0][i].min), time(found[1][i].min));
     }
 }
