@@ -219,7 +219,7 @@ pub(crate) fn parts<'a>(
     context: &'a [u8],
 ) -> Vec<Contender<'a>> {
     /// As in `src/secret.rs`.
-    const STACK_LEN: usize = if cfg!(feature = "aws-lc") { 6 * 1024 } else { 12 * 1024 };
+    const STACK_LEN: usize = if cfg!(feature = "aws-lc") { 6 * 1024 } else { 14 * 1024 };
     let sealed = seal(master, suite, secret, context);
     let (front, at) = (sealed.clone(), At::new(master.key_id));
     let (data_key, iv) = ([7; 32], [9; 12]);
