@@ -1,7 +1,7 @@
 //! Contenders that take turns: what a machine does to one of them it does to all.
 //!
 //! In each round every contender runs one short batch, in an order that rotates. Of each contender
-//! the fastest and the median batch are kept; ratios are of figures from the same rounds.
+//! the fastest batch is kept; ratios are of figures from the same rounds.
 
 #![allow(dead_code, reason = "each program that shares this file uses a part of it")]
 
@@ -31,17 +31,11 @@ impl<'a> Contender<'a> {
     }
 }
 
-/// Nanoseconds an iteration.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Figures {
-    pub(crate) min: f64,
-    pub(crate) median: f64,
-}
-
-/// Lets the contenders take turns for about so long in all.
-pub(crate) fn take_turns(contenders: &mut [Contender<'_>], time: Duration) -> Vec<Figures> {
+/// Lets the contenders take turns for about so long in all: nanoseconds an iteration of each, in its
+/// fastest batch.
+pub(crate) fn take_turns(contenders: &mut [Contender<'_>], time: Duration) -> Vec<f64> {
     let batches: Vec<u32> = contenders.iter_mut().map(batch_of).collect();
-    let mut samples: Vec<Vec<f64>> = vec![Vec::new(); contenders.len()];
+    let mut fastest = vec![f64::MAX; contenders.len()];
     let start = Instant::now();
     for round in 0.. {
         if round >= FEWEST_ROUNDS && start.elapsed() >= time {
@@ -50,10 +44,10 @@ pub(crate) fn take_turns(contenders: &mut [Contender<'_>], time: Duration) -> Ve
         for turn in 0..contenders.len() {
             let at = (round + turn) % contenders.len();
             let took = (contenders[at].run)(batches[at]);
-            samples[at].push(took.as_nanos() as f64 / f64::from(batches[at]));
+            fastest[at] = fastest[at].min(took.as_nanos() as f64 / f64::from(batches[at]));
         }
     }
-    samples.into_iter().map(figures).collect()
+    fastest
 }
 
 /// A sample of one contender, for criterion: it is taken in slices, and between two of them the others
@@ -81,11 +75,6 @@ fn batch_of(contender: &mut Contender<'_>) -> u32 {
         iterations *= 2;
     }
     iterations
-}
-
-fn figures(mut samples: Vec<f64>) -> Figures {
-    samples.sort_by(f64::total_cmp);
-    Figures { min: samples[0], median: samples[samples.len() / 2] }
 }
 
 /// Nanoseconds in the unit that people read.

@@ -194,6 +194,7 @@ impl Envelope {
             writer.put(b":");
             writer.put_encoded(field);
         }
+        debug_assert!(writer.rest.is_empty(), "the text has the length that was reckoned");
         // Never empty: key ids and base64url are ASCII.
         String::from_utf8(text).unwrap_or_default()
     }

@@ -9,7 +9,7 @@ use core::str::FromStr;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use rand_core::TryCryptoRng;
 use subtle::ConstantTimeEq;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::answer::Answer;
 use super::data_key::DataKey;
@@ -179,7 +179,11 @@ impl MasterKey {
         let bound_to = binding.as_slice();
         cipher::decrypt(binding.suite, key, nonce, bound_to, body.wrapped, body.tag, data_key)
             .map_err(|_| ProviderErrorKind::Rejected)?;
-        if is_weak(data_key) { Err(KeyError::Weak.into()) } else { Ok(()) }
+        if is_weak(data_key) {
+            data_key.zeroize();
+            return Err(KeyError::Weak.into());
+        }
+        Ok(())
     }
 
     fn wrapping_key(&self, suite: Suite, salt: &[[u8; IV_LEN]; 2]) -> Okm<1, KEY_LEN> {
