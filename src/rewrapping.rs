@@ -12,7 +12,7 @@ use crate::key_id::KeyId;
 use crate::keys::answer::Answer;
 use crate::keys::data_key::DataKey;
 use crate::keys::keyring::{Keyring, UsableKey};
-use crate::keys::provider::{ProviderError, ProviderErrorKind, UnwrapRequest};
+use crate::keys::provider::{ProviderError, ProviderErrorKind};
 use crate::sealing::{List, OpenError, WrapFailure, Wraps, mac};
 use crate::secret::{wipe_stack_after, wipe_stack_after_polls};
 use crate::suite::KEY_LEN;
@@ -79,8 +79,7 @@ impl Keyring {
             let (suite, commitment) = (envelope.suite(), envelope.commitment());
             let wraps = self.wrap_later(suite, commitment, &data_key).await?;
             for (key, wrap) in wraps.with_keys() {
-                let request = UnwrapRequest::new(&key.key_id, suite, commitment, wrap.body);
-                let answer = key.provider().unwrap_key(request).await;
+                let answer = key.unwrap_later(suite, commitment, wrap.body).await;
                 let is_same =
                     |found: DataKey| is_equal(found.expose_secret(), data_key.expose_secret());
                 check_wrap(key, answer.map(is_same))?;
@@ -103,9 +102,9 @@ impl Keyring {
 
 fn is_current_wrap(key: &UsableKey, wrap: &Wrap<'_>) -> bool {
     wrap.key_id == key.key_id.as_ref()
-        && wrap.kind == key.kind()
+        && wrap.kind == key.kind
         && wrap.kind.is_usable()
-        && key.provider().is_current(wrap.body)
+        && key.is_current(wrap.body)
 }
 
 /// Whether what a key has just wrapped is, unwrapped by the same key, the same data key.

@@ -16,13 +16,14 @@ use std::convert::Infallible;
 use std::fs::File;
 use std::hint::black_box;
 use std::os::unix::fs::FileExt;
+use std::sync::{Arc, Mutex};
 
 use hkdf::Hkdf;
 use rand_core::{TryCryptoRng, TryRng};
 use sealwax::triplet::{IvLen, Triplet, TripletKey};
 use sealwax::{
-    DataKey, EncryptionContext, Envelope, Keyring, MasterKey, MasterKeyProvider, Secret, Suite,
-    WrapRequest, sealing,
+    Answer, DataKey, EncryptionContext, Envelope, Keyring, MasterKey, MasterKeyProvider,
+    ProviderError, Secret, Suite, UnwrapRequest, WrapKind, WrapRequest, sealing,
 };
 use sha2::{Digest, Sha256};
 
@@ -88,6 +89,24 @@ fn payload_keys(suite: Suite) -> Vec<u8> {
     okm
 }
 
+/// What HMAC keeps of a key that counts up: SHA-256's state after one block of key and padding.
+fn padded_state(first: u8, padding: u8) -> Vec<u8> {
+    let mut block = [padding; 64];
+    block.iter_mut().zip(counting(first)).for_each(|(place, byte)| *place ^= byte);
+    let mut state = [
+        0x6a09_e667,
+        0xbb67_ae85,
+        0x3c6e_f372,
+        0xa54f_f53a,
+        0x510e_527f,
+        0x9b05_688c,
+        0x1f83_d9ab,
+        0x5be0_cd19,
+    ];
+    sha2::block_api::compress256(&mut state, &[block]);
+    state.iter().flat_map(|word: &u32| word.to_ne_bytes()).collect()
+}
+
 #[inline(never)]
 fn paint() {
     black_box(&mut [PAINT; PAINTED]);
@@ -125,6 +144,10 @@ fn left_in(below: &[u8]) -> usize {
         HASH.to_vec(),
         payload_keys(Suite::Aes256Gcm)[..32].to_vec(),
         payload_keys(Suite::ChaCha20Poly1305)[..32].to_vec(),
+        padded_state(DRAWN, 0x36),
+        padded_state(DRAWN, 0x5c),
+        padded_state(MASTER_KEY, 0x36),
+        padded_state(MASTER_KEY, 0x5c),
     ];
     let is_left = |part: &&[u8]| below.windows(FRAGMENT).any(|window| window == *part);
     secrets.iter().flat_map(|secret| secret.windows(FRAGMENT)).filter(is_left).count()
@@ -269,6 +292,86 @@ fn no_verb_leaves_a_fragment_of_a_secret_on_the_stack() {
         }
     }
     assert_eq!(tried, 2 * 34);
+}
+
+/// A master key behind a provider that looks for secrets below its own frame, where a future that it
+/// moves into a box would take them along.
+struct Looking {
+    key: MasterKey,
+    /// Searched later: a search leaves what it searches for.
+    seen: Mutex<Vec<Vec<u8>>>,
+}
+
+impl Looking {
+    fn new(key: MasterKey) -> Arc<Self> {
+        Arc::new(Self { key, seen: Mutex::new(Vec::new()) })
+    }
+
+    #[inline(never)]
+    fn look(&self) {
+        let here = 0_u8;
+        let mut below = vec![0; PAINTED / 2];
+        let bottom = u64::try_from((&raw const here).addr() - below.len()).unwrap();
+        let memory = File::open("/proc/self/mem").unwrap();
+        memory.read_exact_at(&mut below, bottom).unwrap();
+        self.seen.lock().unwrap().push(below);
+    }
+}
+
+impl MasterKeyProvider for Looking {
+    fn wrap_key<'a>(
+        &'a self,
+        request: WrapRequest<'a>,
+    ) -> Answer<'a, Result<Vec<u8>, ProviderError>> {
+        self.look();
+        self.key.wrap_key(request)
+    }
+
+    fn unwrap_key<'a>(
+        &'a self,
+        request: UnwrapRequest<'a>,
+    ) -> Answer<'a, Result<DataKey, ProviderError>> {
+        self.look();
+        self.key.unwrap_key(request)
+    }
+
+    fn kind(&self) -> WrapKind {
+        self.look();
+        WrapKind::Local
+    }
+}
+
+#[test]
+fn no_provider_finds_a_secret_below_its_own_frame() {
+    let id = |id: &str| id.parse().unwrap();
+    let context = context();
+    let secret = Secret::from(CREDENTIAL);
+    let key = || MasterKey::from_bytes(&mut counting(MASTER_KEY)).unwrap();
+    for suite in [Suite::Aes256Gcm, Suite::ChaCha20Poly1305] {
+        let (prod, next) = (Looking::new(key()), Looking::new(MasterKey::generate().unwrap()));
+        // After a key in memory, which leaves what it did to the verb's own wipe.
+        let ring = Keyring::new(id("local"), MasterKey::generate().unwrap())
+            .with_escrow(id("prod"), Arc::clone(&prod))
+            .unwrap()
+            .with_suite(suite);
+        let alone = Keyring::new(id("prod"), Arc::clone(&prod)).with_suite(suite);
+        let rotated = Keyring::new(id("next"), Arc::clone(&next))
+            .with_retired(id("prod"), Arc::clone(&prod))
+            .unwrap();
+        for ring in [&ring, &alone] {
+            let envelope = ring.seal_with_rng(&secret, &context, &mut Drawn).unwrap();
+            let sealed = ring.seal_async_with_rng(&secret, &context, &mut Drawn);
+            drop(pollster::block_on(sealed).unwrap());
+            drop(alone.open(&envelope, &context).unwrap());
+            drop(pollster::block_on(alone.open_async(&envelope, &context)).unwrap());
+            drop(rotated.rewrap(&envelope).unwrap().unwrap());
+            drop(pollster::block_on(rotated.rewrap_async(&envelope)).unwrap().unwrap());
+        }
+        let seen = [prod, next].map(|key| std::mem::take(&mut *key.seen.lock().unwrap())).concat();
+        assert!(seen.len() >= 2 * 10, "only {} looks", seen.len());
+        let found: Vec<usize> = seen.iter().map(|below| left_in(below)).collect();
+        assert_eq!(found, vec![0; seen.len()], "{suite}");
+    }
 }
 
 /// A test of the test: what is not wiped is found.

@@ -60,8 +60,8 @@ pub(crate) fn mac(key: &[u8; KEY_LEN], parts: &[&[u8]]) -> [u8; MAC_LEN] {
         hmac.update(part);
     }
     let full: [u8; 32] = hmac.finalize().into_bytes().into();
-    let (mac, _) = full.split_at(MAC_LEN);
-    mac.try_into().unwrap_or_default()
+    const { assert!(MAC_LEN <= 32, "cut off the end of what there is") };
+    full.first_chunk().copied().unwrap_or_default()
 }
 
 /// SHA-256 over the parts.

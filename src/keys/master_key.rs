@@ -162,7 +162,7 @@ impl MasterKey {
         Ok(Joined::new(&[&self.0.check, salt.as_flattened(), &wrapped, &tag]).bytes)
     }
 
-    /// Unwraps into `data_key`; where it fails, that is zeros.
+    /// Unwraps into `data_key`. Where it fails, that is as it was, or zeros.
     pub(super) fn unwrap(
         &self,
         binding: &Binding,

@@ -59,7 +59,8 @@ pub trait MasterKeyProvider: Send + Sync {
         request: UnwrapRequest<'a>,
     ) -> Answer<'a, Result<DataKey, ProviderError>>;
 
-    /// The kind of wrap it makes, and the only one it is asked to unwrap.
+    /// The kind of wrap it makes, and the only one it is asked to unwrap. Asked once, when it is put
+    /// into a keyring.
     fn kind(&self) -> WrapKind {
         WrapKind::Provider
     }

@@ -4,25 +4,26 @@
 use alloc::boxed::Box;
 use core::error::Error;
 
+use zeroize::Zeroize;
+
 use super::OpenError;
 use crate::envelope::Envelope;
 use crate::key_id::KeyId;
 use crate::keys::data_key::DataKey;
 use crate::keys::keyring::{Body, KeyState, Keyring, UsableKey};
-use crate::keys::provider::{ProviderError, ProviderErrorKind, UnwrapRequest, WrapRequest};
+use crate::keys::provider::{ProviderError, ProviderErrorKind};
 use crate::suite::{COMMITMENT_LEN, KEY_LEN, Suite};
 use crate::wrapped_key::{LOCAL_BODY_LEN, MAX_WRAPS, Wrap, WrapKind, check_body_len};
 
 /// The wraps of a new envelope, in its order.
 #[derive(Default)]
-pub(crate) struct Wraps<'k>([Option<(&'k UsableKey, WrapKind, Body)>; MAX_WRAPS]);
+pub(crate) struct Wraps<'k>([Option<(&'k UsableKey, Body)>; MAX_WRAPS]);
 
 impl<'k> Wraps<'k> {
     /// The wraps, and the keys that made them.
     pub(crate) fn with_keys(&self) -> impl Iterator<Item = (&'k UsableKey, Wrap<'_>)> + Clone {
-        self.0.iter().map_while(Option::as_ref).map(|(key, kind, body)| {
-            let key_id = key.key_id.as_ref();
-            (*key, Wrap { key_id, kind: *kind, body: body.as_slice() })
+        self.0.iter().map_while(Option::as_ref).map(|(key, body)| {
+            (*key, Wrap { key_id: key.key_id.as_ref(), kind: key.kind, body: body.as_slice() })
         })
     }
 
@@ -39,7 +40,7 @@ impl<'k> Wraps<'k> {
         let failed = |source| WrapFailure { key_id: key.key_id.clone(), source };
         let body = answer.ok_or(failed(None))?.map_err(|error| failed(Some(error)))?;
         let other = |error| failed(Some(ProviderError::new(ProviderErrorKind::Other, error)));
-        let (kind, len) = (key.kind(), body.as_slice().len());
+        let (kind, len) = (key.kind, body.as_slice().len());
         if !kind.is_usable() {
             return Err(other("a provider of a reserved kind of wrap".into()));
         }
@@ -49,7 +50,7 @@ impl<'k> Wraps<'k> {
         check_body_len(len).map_err(|error| other(Box::<dyn Error + Send + Sync>::from(error)))?;
         // A keyring has no more sealing keys than there are places.
         if let Some(place) = self.0.iter_mut().find(|place| place.is_none()) {
-            *place = Some((key, kind, body));
+            *place = Some((key, body));
         }
         Ok(())
     }
@@ -93,8 +94,7 @@ impl Keyring {
     ) -> Result<Wraps<'_>, WrapFailure> {
         let mut wraps = Wraps::default();
         for key in self.sealing_keys() {
-            let request = WrapRequest::new(&key.key_id, suite, commitment, data_key);
-            let answer = key.provider().wrap_key(request).await;
+            let answer = key.wrap_later(suite, commitment, data_key).await;
             wraps.add(key, Some(answer.map(Body::Answered)))?;
         }
         Ok(wraps)
@@ -126,6 +126,8 @@ impl Keyring {
                 Err(failure) => first_failure = first_failure.or(Some(failure)),
             }
         }
+        // What a key answered whose mac did not verify.
+        data_key.zeroize();
         Err(first_failure.unwrap_or_else(|| self.no_usable_wrap(envelope)))
     }
 
@@ -135,8 +137,7 @@ impl Keyring {
         for (key, wrap) in self.candidates(envelope) {
             let answer = if is_accepted(key, &wrap) {
                 let (suite, commitment) = (envelope.suite(), envelope.commitment());
-                let request = UnwrapRequest::new(&key.key_id, suite, commitment, wrap.body);
-                key.provider().unwrap_key(request).await
+                key.unwrap_later(suite, commitment, wrap.body).await
             } else {
                 Err(ProviderErrorKind::Rejected.into())
             };
@@ -183,5 +184,5 @@ impl Keyring {
 
 /// A key's entry in the keyring fixes the kind of wrap it is asked to unwrap.
 fn is_accepted(key: &UsableKey, wrap: &Wrap<'_>) -> bool {
-    wrap.kind == key.kind() && wrap.kind.is_usable()
+    wrap.kind == key.kind && wrap.kind.is_usable()
 }

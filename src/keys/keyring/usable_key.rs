@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::any::Any;
 
 use crate::key_id::KeyId;
+use crate::keys::answer::Answer;
 use crate::keys::data_key::DataKey;
 use crate::keys::master_key::MasterKey;
 use crate::keys::provider::{
@@ -18,6 +19,8 @@ use crate::wrapped_key::{LOCAL_BODY_LEN, WrapKind};
 #[derive(Clone)]
 pub(crate) struct UsableKey {
     pub(crate) key_id: KeyId,
+    /// Asked once: in the middle of a verb it would be others' code, over a stack that is not wiped.
+    pub(crate) kind: WrapKind,
     holder: Holder,
 }
 
@@ -46,7 +49,7 @@ impl Body {
 
 impl UsableKey {
     pub(super) fn new(key_id: KeyId, key: impl MasterKeyProvider + 'static) -> Self {
-        let key = Arc::new(key);
+        let (kind, key) = (key.kind(), Arc::new(key));
         let any: Arc<dyn Any + Send + Sync> = key.clone();
         let holder = match any.downcast::<MasterKey>() {
             Ok(key) => Holder::Memory(key),
@@ -55,23 +58,29 @@ impl UsableKey {
                 Err(_) => Holder::Provider(key),
             },
         };
-        Self { key_id, holder }
-    }
-
-    /// The key as any other provider.
-    pub(crate) fn provider(&self) -> &dyn MasterKeyProvider {
-        match &self.holder {
-            Holder::Memory(key) => key,
-            Holder::Provider(provider) => provider,
-        }
-    }
-
-    pub(crate) fn kind(&self) -> WrapKind {
-        self.provider().kind()
+        Self { key_id, kind, holder }
     }
 
     pub(crate) fn is_local(&self) -> bool {
-        self.kind() == WrapKind::Local
+        self.kind == WrapKind::Local
+    }
+
+    pub(crate) fn is_current(&self, body: &[u8]) -> bool {
+        match &self.holder {
+            Holder::Memory(key) => key.is_current(body),
+            Holder::Provider(provider) => provider.is_current(body),
+        }
+    }
+
+    /// The key as any other provider, and the stack as it may see it. A key in memory wipes for itself.
+    fn provider(&self) -> &dyn MasterKeyProvider {
+        match &self.holder {
+            Holder::Memory(key) => key,
+            Holder::Provider(provider) => {
+                wipe_stack();
+                provider
+            }
+        }
     }
 
     /// Wraps a data key; none where the answer would come later. The stack is the caller's to wipe.
@@ -86,11 +95,9 @@ impl UsableKey {
                 let binding = Binding::new(&self.key_id, suite, commitment);
                 Some(key.wrap(&binding, data_key).map(Body::Local))
             }
-            Holder::Provider(provider) => {
-                wipe_stack();
+            Holder::Provider(_) => {
                 let data_key = DataKey::copy_of(data_key);
-                let request = WrapRequest::new(&self.key_id, suite, commitment, &data_key);
-                let answer = provider.wrap_key(request).into_now()?;
+                let answer = self.wrap_later(suite, commitment, &data_key).into_now()?;
                 Some(answer.map(Body::Answered))
             }
         }
@@ -109,12 +116,30 @@ impl UsableKey {
             Holder::Memory(key) => {
                 Some(key.unwrap(&Binding::new(&self.key_id, suite, commitment), body, data_key))
             }
-            Holder::Provider(provider) => {
-                wipe_stack();
-                let request = UnwrapRequest::new(&self.key_id, suite, commitment, body);
-                let answer = provider.unwrap_key(request).into_now()?;
+            Holder::Provider(_) => {
+                let answer = self.unwrap_later(suite, commitment, body).into_now()?;
                 Some(answer.map(|unwrapped| data_key.copy_from_slice(unwrapped.expose_secret())))
             }
         }
+    }
+
+    /// Wraps a data key, now or later.
+    pub(crate) fn wrap_later<'a>(
+        &'a self,
+        suite: Suite,
+        commitment: &'a [u8; COMMITMENT_LEN],
+        data_key: &'a DataKey,
+    ) -> Answer<'a, Result<Vec<u8>, ProviderError>> {
+        self.provider().wrap_key(WrapRequest::new(&self.key_id, suite, commitment, data_key))
+    }
+
+    /// Unwraps a data key, now or later.
+    pub(crate) fn unwrap_later<'a>(
+        &'a self,
+        suite: Suite,
+        commitment: &'a [u8; COMMITMENT_LEN],
+        body: &'a [u8],
+    ) -> Answer<'a, Result<DataKey, ProviderError>> {
+        self.provider().unwrap_key(UnwrapRequest::new(&self.key_id, suite, commitment, body))
     }
 }
