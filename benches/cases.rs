@@ -1,4 +1,4 @@
-//! Every verb by suite and size, each beside its floor: what both benchmarks run.
+//! Every verb by suite and size, each beside its floor: what the benchmarks run.
 
 #![allow(dead_code, reason = "each program that shares this file uses a part of it")]
 
@@ -10,7 +10,7 @@ use sealwax::{EncryptionContext, Envelope, Keyring, MasterKey, Secret, Suite};
 use crate::floor;
 use crate::turns::Contender;
 
-const SUITES: [Suite; 2] = [Suite::Aes256Gcm, Suite::ChaCha20Poly1305];
+pub(crate) const SUITES: [Suite; 2] = [Suite::Aes256Gcm, Suite::ChaCha20Poly1305];
 /// An API key, a service-account file, and two sizes at which only the cipher counts.
 pub(crate) const SIZES: [usize; 4] = [51, 2048, 64 * 1024, 1024 * 1024];
 /// The verbs, and the suites that make a difference to each.

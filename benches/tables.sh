@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# The figures of `src/docs/performance.md`, as Markdown: `benches/tables.sh > src/docs/measurements.md`.
+# The figures of `src/docs/performance.md`, as Markdown into `src/docs/measurements.md`: `benches/tables.sh`.
 # Some fifteen minutes, most of them builds, on a machine that does nothing else; with `--esdk`, which adds the
-# AWS Encryption SDK, some ten more. `--test` runs everything for moments only: the figures mean nothing then.
+# AWS Encryption SDK, some ten more. `--test` runs everything for moments only and prints it: its figures mean
+# nothing. Linux on x86-64.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,16 +15,23 @@ for argument in "$@"; do
     *) echo "$0 [--esdk] [--test]" >&2; exit 2 ;;
   esac
 done
+if [ "$(uname -sm)" != "Linux x86_64" ]; then
+  echo "the flags that are compared are those of x86-64, and the machine is told by Linux" >&2
+  exit 2
+fi
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}" CARGO_TERM_QUIET=true
 work="$(mktemp -d)"
 trap 'rm -r "$work"' EXIT
+# The page is part of the library's documentation: it changes when it is whole, and not while it is built.
+page=src/docs/measurements.md
+exec 3>&1 >"$work/page"
 
 summary() { cargo bench -p sealwax --locked --bench summary "$@"; }
 of_peers() { cargo bench --manifest-path benches/peers/Cargo.toml --locked "$@"; }
 
 echo "## Measured"
 echo
-echo "By \`benches/tables.sh $*\` on $(date -u +%F), with $(rustc --version | cut -d' ' -f1,2), on" \
+echo "By \`benches/tables.sh${*:+ $*}\` on $(date -u +%F), with $(rustc --version | cut -d' ' -f1,2), on" \
   "$(sed -n 's/^model name\s*: //p' /proc/cpuinfo | head -1), $(nproc) cores, $(uname -s) $(uname -r | cut -d. -f1,2)." \
   "Each figure is the fastest of many short batches, in which the contenders of a table took turns."
 echo
@@ -83,9 +91,9 @@ footprint() {
     "$dependency" >"$folder/Cargo.toml"
   printf '%s\n' "$main" >"$folder/src/main.rs"
   cp benches/peers/Cargo.lock "$folder/Cargo.lock"
-  cargo fetch --manifest-path "$folder/Cargo.toml" 2>/dev/null
+  cargo fetch --manifest-path "$folder/Cargo.toml"
   start=$SECONDS
-  cargo build --release --offline --manifest-path "$folder/Cargo.toml" --target-dir "$folder/target" 2>/dev/null
+  cargo build --release --offline --manifest-path "$folder/Cargo.toml" --target-dir "$folder/target"
   local took=$((SECONDS - start)) size crates
   size=$(stat -c %s "$folder/target/release/probe")
   crates=$(cargo tree --offline --manifest-path "$folder/Cargo.toml" -e normal,build --prefix none --no-dedupe |
@@ -135,3 +143,4 @@ footprint "age" 'age = { version = "0.12", default-features = false }' 'fn main(
     let row = age::encrypt(&identity.to_public(), b"s3cret").unwrap();
     println!("{}", age::decrypt(&identity, &row).unwrap().len());
 }'
+if [ ${#quick[@]} != 0 ]; then cat "$work/page" >&3; else mv "$work/page" "$page"; fi

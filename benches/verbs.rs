@@ -1,5 +1,5 @@
-//! Every verb beside its floor, by suite and by size: `cargo bench --bench verbs`. Statistics and
-//! plots by criterion; `summary` has the tables.
+//! Every verb beside its floor, by suite and by size: `cargo bench --bench verbs`. Statistics
+//! by criterion; `summary` has the tables.
 
 #![expect(
     clippy::unwrap_used,

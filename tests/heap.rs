@@ -18,6 +18,7 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use rand_core::{TryCryptoRng, TryRng};
@@ -226,6 +227,10 @@ fn each_verb_allocates_what_it_returns_and_little_more() {
         assert_eq!((rewrapped.is_some(), count), (true, 1), "rewrap");
         let (_, count) = allocations(|| ring.rewrap(&envelope).unwrap());
         assert_eq!(count, 0, "rewrap of what is current");
+        // A master key is known as what it is, also where it is shared.
+        let shared = Keyring::new("prod".parse().unwrap(), Arc::new(master_key(MASTER_KEY)));
+        let (_, count) = allocations(|| shared.open(&envelope, &context).unwrap());
+        assert_eq!(count, 1, "open by a shared key");
     }
 }
 

@@ -147,6 +147,22 @@ fn the_build_without_std_has_every_feature() {
     assert_eq!(features("tests/no_std/Cargo.toml", "no-std"), library);
 }
 
+/// The benchmarks time a wipe of the stack by itself, of the length that the library wipes.
+#[test]
+fn the_benchmarks_know_how_much_stack_is_wiped() {
+    let read = |file: &str| fs::read_to_string(Path::new(ROOT).join(file)).unwrap();
+    let bytes = |text: &str| -> Vec<String> {
+        let lines =
+            text.lines().filter(|line| line.contains("const") && line.contains("STACK_LEN"));
+        let products = lines.flat_map(|line| line.split(['{', '}', '=', ';']));
+        let products = products.filter(|part| part.trim().ends_with("* 1024"));
+        products.map(|product| product.trim().to_owned()).collect()
+    };
+    let library = bytes(&read("src/secret.rs"));
+    assert_eq!(library.len(), 2, "{library:?}");
+    assert_eq!(bytes(&read("benches/floor.rs")), library);
+}
+
 /// The commands of a shell script that call cargo, each as its words from `cargo` on.
 fn cargo_commands(script: &str) -> Vec<Vec<String>> {
     let script = script.replace("\\\n", " ");

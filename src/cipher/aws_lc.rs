@@ -1,6 +1,7 @@
 //! The AEADs of aws-lc, in C and assembly: feature `aws-lc`.
 //!
-//! A key's schedule lies in memory of the C library, which wipes it when it frees it.
+//! A key's schedule lies in memory of the C library, which wipes it when it frees it, unless the program
+//! has given that library an allocator of its own.
 
 use aws_lc_rs::aead::{
     AES_256_GCM, Aad, Algorithm, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey,
