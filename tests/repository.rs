@@ -163,6 +163,23 @@ fn the_benchmarks_know_how_much_stack_is_wiped() {
     assert_eq!(bytes(&read("benches/floor.rs")), library);
 }
 
+/// Where the documentation is built, other definitions of the same links come first; in the repository
+/// it is these.
+#[test]
+fn the_links_of_the_readme_lead_to_files() {
+    let readme = fs::read_to_string(Path::new(ROOT).join("README.md")).unwrap();
+    let definitions = readme.lines().filter_map(|line| line.strip_prefix('[')?.split_once("]: "));
+    let mut defined = 0;
+    for (name, file) in definitions {
+        assert!(Path::new(ROOT).join(file).is_file(), "[{name}]: {file}");
+        assert!(readme.contains(&format!("| [{name}] |")), "[{name}] has no row among the pages");
+        defined += 1;
+    }
+    let pages = readme.lines().filter(|line| line.starts_with("| [") && !line.contains("]("));
+    assert_eq!(defined, pages.count(), "pages without a link");
+    assert!(defined >= 9, "only {defined}");
+}
+
 /// The commands of a shell script that call cargo, each as its words from `cargo` on.
 fn cargo_commands(script: &str) -> Vec<Vec<String>> {
     let script = script.replace("\\\n", " ");
