@@ -12,7 +12,7 @@ mod rust_crypto;
 
 #[cfg(feature = "aws-lc")]
 pub(crate) use aws_lc::{decrypt, encrypt};
-pub(crate) use hashing::{Okm, Prf, mac, sha256};
+pub(crate) use hashing::{Prf, sha256};
 #[cfg(not(feature = "aws-lc"))]
 pub(crate) use rust_crypto::{decrypt, encrypt};
 pub(crate) use rust_crypto::{decrypt_long_iv, encrypt_long_iv};

@@ -32,13 +32,42 @@ pub struct EncryptionContext {
     encoded: Vec<u8>,
 }
 
+/// What begins the names of the format's own pairs.
+const RESERVED: &str = "sw1/";
+const HOLDS: &str = "sw1/holds";
+const HOSTS: &str = "sw1/hosts";
+const MAX_HOST_LEN: usize = 253;
+
+/// What an envelope holds in place of a credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Held {
+    /// The 32 bytes of a master key.
+    MasterKey,
+    /// The 64 bytes of an opening key.
+    OpeningKey,
+    /// The text of a keyring.
+    Keyring,
+}
+
+impl Held {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::MasterKey => "swk1",
+            Self::OpeningKey => "swo1",
+            Self::Keyring => "ring",
+        }
+    }
+}
+
 impl EncryptionContext {
     /// Encodes the pairs, once.
     ///
     /// # Errors
     ///
     /// A [`ContextError`] when there are more than 32 pairs, a name or value has a length out of
-    /// its range, or a name stands twice.
+    /// its range, a name is given twice, or one begins with `sw1/`: such pairs are set by
+    /// [`holding`](Self::holding) and [`with_hosts`](Self::with_hosts).
     pub fn new(
         pairs: impl IntoIterator<Item = (impl AsRef<str>, impl AsRef<str>)>,
     ) -> Result<Self, ContextError> {
@@ -49,10 +78,69 @@ impl EncryptionContext {
             }
             given.push(pair);
         }
-        let mut sorted = Vec::with_capacity(given.len());
-        for (pair, (name, value)) in given.iter().enumerate() {
-            // Once: what is measured is what is encoded, whatever the caller's type answers next.
-            let (name, value) = (name.as_ref(), value.as_ref());
+        // Once: what is measured is what is encoded, whatever the caller's type answers next.
+        let given: Vec<_> = given.iter().map(|(name, value)| (name.as_ref(), value.as_ref())).collect();
+        if let Some(pair) = given.iter().position(|(name, _)| name.starts_with(RESERVED)) {
+            return Err(ContextError::ReservedName { pair });
+        }
+        Self::encode(&given)
+    }
+
+    /// The same context, of an envelope that holds a key and no credential: the pair `sw1/holds`.
+    ///
+    /// So no key is opened as a credential, and no credential as a key.
+    ///
+    /// # Errors
+    ///
+    /// [`ContextError::DuplicateName`] when it says already what it holds,
+    /// [`ContextError::TooManyPairs`] when there are 32 pairs.
+    pub fn holding(self, held: Held) -> Result<Self, ContextError> {
+        self.with(HOLDS, held.as_str())
+    }
+
+    /// The same context, with the hosts that the credential may be sent to: the pair `sw1/hosts`.
+    ///
+    /// A host is 1 to 253 bytes of `a-z 0-9 - _ .` without an empty label: so no port, wildcard,
+    /// final dot or IPv6 literal, and no upper case. Together with a space between each two they
+    /// are at most 1024 bytes. Their order does not matter.
+    ///
+    /// # Errors
+    ///
+    /// [`ContextError::NoHosts`], [`ContextError::Host`] and [`ContextError::DuplicateHost`] for the
+    /// list; [`ContextError::ValueLength`] when it is too long; [`ContextError::DuplicateName`] when
+    /// there are hosts already; [`ContextError::TooManyPairs`] when there are 32 pairs.
+    pub fn with_hosts(self, hosts: &[&str]) -> Result<Self, ContextError> {
+        if hosts.is_empty() {
+            return Err(ContextError::NoHosts);
+        }
+        if let Some(host) = hosts.iter().position(|host| !is_host(host)) {
+            return Err(ContextError::Host { host });
+        }
+        let mut sorted: Vec<_> = hosts.iter().enumerate().collect();
+        // A stable sort: of two that are the same, the later one is the duplicate.
+        sorted.sort_by_key(|(_, host)| **host);
+        let repeated = |pair: &[(usize, &&str)]| match pair {
+            [(_, host), (later, same)] if host == same => Some(*later),
+            _ => None,
+        };
+        if let Some(host) = sorted.windows(2).find_map(repeated) {
+            return Err(ContextError::DuplicateHost { host });
+        }
+        let sorted: Vec<&str> = sorted.into_iter().map(|(_, host)| *host).collect();
+        self.with(HOSTS, &sorted.join(" "))
+    }
+
+    fn with(self, name: &str, value: &str) -> Result<Self, ContextError> {
+        let pairs: Vec<_> = self.iter().chain([(name, value)]).collect();
+        Self::encode(&pairs)
+    }
+
+    fn encode(pairs: &[(&str, &str)]) -> Result<Self, ContextError> {
+        if pairs.len() > MAX_PAIRS {
+            return Err(ContextError::TooManyPairs);
+        }
+        let mut sorted = Vec::with_capacity(pairs.len());
+        for (pair, (name, value)) in pairs.iter().enumerate() {
             let name_len = match u16::try_from(name.len()) {
                 Ok(len @ 1..=MAX_NAME_LEN) => len,
                 _ => return Err(ContextError::NameLength { pair, found: name.len() }),
@@ -61,7 +149,7 @@ impl EncryptionContext {
                 Ok(len @ 0..=MAX_VALUE_LEN) => len,
                 _ => return Err(ContextError::ValueLength { pair, found: value.len() }),
             };
-            sorted.push((pair, name, name_len, value, value_len));
+            sorted.push((pair, *name, name_len, *value, value_len));
         }
         // A stable sort: of two pairs with one name, the later one is the duplicate.
         sorted.sort_by_key(|(_, name, ..)| *name);
@@ -73,7 +161,9 @@ impl EncryptionContext {
         }
 
         let count = u16::try_from(sorted.len()).map_err(|_| ContextError::TooManyPairs)?;
-        let mut encoded = count.to_be_bytes().to_vec();
+        let lens = sorted.iter().map(|(_, name, _, value, _)| [4, name.len(), value.len()]);
+        let mut encoded = Vec::with_capacity(lens.flatten().chain([2]).sum());
+        encoded.extend_from_slice(&count.to_be_bytes());
         for (_, name, name_len, value, value_len) in &sorted {
             encoded.extend_from_slice(&name_len.to_be_bytes());
             encoded.extend_from_slice(name.as_bytes());
@@ -110,6 +200,12 @@ impl EncryptionContext {
     }
 }
 
+fn is_host(host: &str) -> bool {
+    let is_allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
+    (1..=MAX_HOST_LEN).contains(&host.len())
+        && host.split('.').all(|label| !label.is_empty() && label.bytes().all(is_allowed))
+}
+
 /// The next u16(len) ‖ text of an encoded context; none at its end.
 fn take_text<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
     let (len, after) = rest.split_first_chunk()?;
@@ -125,7 +221,9 @@ impl fmt::Debug for EncryptionContext {
     }
 }
 
-/// Why pairs are not an [`EncryptionContext`]. Pairs are counted from 0, in the order given.
+/// Why pairs are not an [`EncryptionContext`]. Pairs are counted from 0, in the order given; one that
+/// [`holding`](EncryptionContext::holding) or [`with_hosts`](EncryptionContext::with_hosts) sets
+/// comes after those that are there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ContextError {
@@ -150,11 +248,35 @@ pub enum ContextError {
         /// The bytes of its value.
         found: usize,
     },
-    /// A name stands twice.
-    #[error("the name of pair {pair} stands before it already")]
+    /// A name is given twice.
+    #[error("pair {pair} repeats the name of an earlier pair")]
     #[non_exhaustive]
     DuplicateName {
         /// The later one of the two pairs.
         pair: usize,
+    },
+    /// A name begins with `sw1/`, as those of the format's own pairs do.
+    #[error("the name of pair {pair} begins with sw1/, which is reserved")]
+    #[non_exhaustive]
+    ReservedName {
+        /// The pair.
+        pair: usize,
+    },
+    /// An empty list of hosts, which would allow none.
+    #[error("expected at least one host")]
+    NoHosts,
+    /// Not a host, or not written as hosts are bound.
+    #[error("host {host} of the list: expected 1 to 253 characters out of a-z 0-9 - _ . without an empty label")]
+    #[non_exhaustive]
+    Host {
+        /// The host, counted from 0.
+        host: usize,
+    },
+    /// A host is given twice.
+    #[error("host {host} of the list is given twice")]
+    #[non_exhaustive]
+    DuplicateHost {
+        /// The later one of the two.
+        host: usize,
     },
 }

@@ -16,7 +16,7 @@ mod assembly;
 mod serde;
 mod text;
 
-pub(crate) use assembly::Payload;
+pub(crate) use assembly::{Frame, Unproven};
 
 const MAGIC: [u8; 2] = *b"SW";
 const COUNT_EXPECTED: &str = "1 to 8 wrapped keys";
@@ -60,6 +60,7 @@ struct Tail<'a> {
 const WRAPS_AT: usize = 5;
 /// Bytes from the commitment to the ciphertext.
 const TAIL_LEN: usize = COMMITMENT_LEN + MAC_LEN + IV_LEN + TAG_LEN;
+const _: () = assert!(MAX_PLAINTEXT_LEN <= u32::MAX as usize, "a u32 counts a ciphertext");
 
 impl Envelope {
     /// Parses the binary form.
@@ -85,7 +86,8 @@ impl Envelope {
         }
         match reader.byte(Field::Prefix, "a version byte")? {
             FORMAT_VERSION => (),
-            version => return Err(FormatError::NewerVersion { version: version.into() }),
+            0 => return Err(FormatError::malformed(Field::Prefix, "a version of at least 1", 2)),
+            version => return Err(FormatError::NewerVersion { version }),
         }
         let at = reader.offset;
         let suite = Suite::from_id(reader.byte(Field::Suite, "a suite id")?)
@@ -146,7 +148,7 @@ impl Envelope {
         self.tail().commitment
     }
 
-    /// The mac under the data key over everything before the ciphertext.
+    /// The MAC under the data key over everything else but the bytes of the ciphertext.
     #[must_use]
     pub fn mac(&self) -> &[u8; MAC_LEN] {
         self.tail().mac
@@ -186,7 +188,7 @@ impl Envelope {
 
     /// The wrapped keys as key id and kind ‖ body.
     fn wraps_as_bytes(&self) -> impl Iterator<Item = (&[u8], &[u8])> + Clone {
-        let mut rest = self.bytes.get(WRAPS_AT..self.commitment_at).unwrap_or_default();
+        let (_, mut rest) = self.bytes.split_at(self.commitment_at).0.split_at(WRAPS_AT);
         // The layout was checked when the envelope was made: this stops at the end, and only there.
         core::iter::from_fn(move || {
             let (len, after) = rest.split_first()?;
@@ -198,22 +200,27 @@ impl Envelope {
         })
     }
 
-    /// Everything from the magic to the commitment: what the mac covers, together with iv and tag.
+    /// Everything from the magic to the commitment: what the MAC covers first.
     pub(crate) fn head(&self) -> &[u8] {
-        self.bytes.get(..self.commitment_at.saturating_add(COMMITMENT_LEN)).unwrap_or_default()
+        self.bytes.split_at(self.mac_at()).0
     }
 
+    /// Where the head ends and the MAC starts.
+    #[expect(clippy::arithmetic_side_effects, reason = "a place in the buffer, whose layout was checked")]
+    fn mac_at(&self) -> usize {
+        self.commitment_at + COMMITMENT_LEN
+    }
+
+    /// The length of the ciphertext, as the MAC covers it.
+    #[expect(clippy::expect_used, reason = "of at most 16 MiB, whoever made the envelope")]
+    pub(crate) fn ciphertext_len(&self) -> u32 {
+        self.ciphertext().len().try_into().expect("a u32 counts 16 MiB")
+    }
+
+    #[expect(clippy::expect_used, reason = "the layout was checked when the envelope was made")]
     fn tail(&self) -> Tail<'_> {
-        let tail = self.bytes.get(self.commitment_at..).and_then(Tail::split);
-        // Never the second: the layout was checked when the envelope was made. Zeros and not a
-        // panic, because nothing verifies against them.
-        tail.unwrap_or(Tail {
-            commitment: &[0; COMMITMENT_LEN],
-            mac: &[0; MAC_LEN],
-            iv: &[0; IV_LEN],
-            tag: &[0; TAG_LEN],
-            ciphertext: &[],
-        })
+        let (_, tail) = self.bytes.split_at(self.commitment_at);
+        Tail::split(tail).expect("everything from the commitment on")
     }
 }
 

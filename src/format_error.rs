@@ -23,12 +23,12 @@ pub enum FormatError {
         /// Bytes from the start of the input to the start of the field, or to the fault in it.
         offset: usize,
     },
-    /// Of another version of the format, most likely written by a newer release.
-    #[error("written in another version of the format ({version}) than this release reads (1)")]
+    /// Written in version 2 to 255 of the format, by a newer release.
+    #[error("written in version {version} of the format, and this release reads version 1")]
     #[non_exhaustive]
     NewerVersion {
-        /// The version the envelope claims; `u32::MAX` stands for anything larger.
-        version: u32,
+        /// The version that the envelope names.
+        version: u8,
     },
 }
 
@@ -106,6 +106,7 @@ impl fmt::Display for Field {
 }
 
 /// Where a part of `text` starts in it.
+#[expect(clippy::arithmetic_side_effects, reason = "a part of the text starts behind its start")]
 pub(crate) fn offset_in(text: &str, part: &str) -> usize {
-    part.as_ptr().addr().saturating_sub(text.as_ptr().addr())
+    part.as_ptr().addr() - text.as_ptr().addr()
 }

@@ -12,11 +12,13 @@ pub(crate) const MAX_LEN: usize = 128;
 const _: () = assert!(MAX_LEN < 256, "u8 counts a key id");
 const EXPECTED: &str =
     "1 to 128 characters out of A-Z a-z 0-9 . _ - / @, the first a letter or digit";
+const NO_KEY_EXPECTED: &str = "a label, and not a key";
 
 /// The label of a master key: `prod-2026`, `tenant/42@3`. Chosen by people, never a secret.
 ///
 /// 1 to 128 characters out of `A-Z a-z 0-9 . _ - / @`, the first a letter or digit; case-sensitive.
-/// It stands in every envelope that the key wraps. A clone shares the text.
+/// It stands in every envelope that the key wraps, in logs and in lists. So what looks like a key is
+/// none: `sw`, one or two letters and `1_` (`swk1_…`), in any case, anywhere. A clone shares the text.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyId(Arc<str>);
 
@@ -32,11 +34,37 @@ impl KeyId {
         if id.len() > MAX_LEN {
             return Err(fault(MAX_LEN));
         }
-        match id.iter().position(|byte| !allowed(byte)) {
-            Some(offset) => Err(fault(offset)),
-            None => core::str::from_utf8(id).map_err(|error| fault(error.valid_up_to())),
+        if let Some(offset) = id.iter().position(|byte| !allowed(byte)) {
+            return Err(fault(offset));
         }
+        if let Some(offset) = find_key_prefix(id) {
+            return Err(FormatError::malformed(Field::KeyId, NO_KEY_EXPECTED, offset));
+        }
+        core::str::from_utf8(id).map_err(|error| fault(error.valid_up_to()))
     }
+
+    /// An id that is no id for another reason than its characters: a key in the wrong place.
+    pub(crate) fn is_a_key() -> FormatError {
+        FormatError::malformed(Field::KeyId, NO_KEY_EXPECTED, 0)
+    }
+}
+
+/// The length of a key id, as one byte counts it.
+#[expect(clippy::expect_used, reason = "a key id is at most 128 bytes")]
+pub(crate) fn len8(key_id: &str) -> u8 {
+    key_id.len().try_into().expect("one byte counts a key id")
+}
+
+/// Where the prefix of a key's text starts: `swk1_`, and what later keys may begin with.
+fn find_key_prefix(id: &[u8]) -> Option<usize> {
+    let is_prefix = |at: usize| match id.get(at..) {
+        Some([b's' | b'S', b'w' | b'W', kind, b'1', b'_', ..]) => kind.is_ascii_alphabetic(),
+        Some([b's' | b'S', b'w' | b'W', one, two, b'1', b'_', ..]) => {
+            one.is_ascii_alphabetic() && two.is_ascii_alphabetic()
+        }
+        _ => false,
+    };
+    (0..id.len()).find(|at| is_prefix(*at))
 }
 
 impl TryFrom<&str> for KeyId {

@@ -47,7 +47,7 @@ pub mod legacy;
 // The book: the format, the threat model, the reasons, and how to run and extend it.
 pub mod docs;
 
-pub use context::{ContextError, EncryptionContext};
+pub use context::{ContextError, EncryptionContext, Held};
 pub use envelope::Envelope;
 pub use format_error::{Field, FormatError};
 pub use key_bytes::KeyError;

@@ -4,8 +4,8 @@ use alloc::vec::Vec;
 
 use thiserror::Error;
 
-use crate::cipher::is_equal;
-use crate::envelope::{Envelope, Payload};
+use crate::cipher::{Prf, is_equal};
+use crate::envelope::{Envelope, Frame, Unproven};
 use crate::format_error::FormatError;
 use crate::key_bytes::Wiped;
 use crate::key_id::KeyId;
@@ -13,9 +13,8 @@ use crate::keys::answer::Answer;
 use crate::keys::data_key::DataKey;
 use crate::keys::keyring::{Keyring, UsableKey};
 use crate::keys::provider::{ProviderError, ProviderErrorKind};
-use crate::sealing::{List, OpenError, WrapFailure, Wraps, mac};
-use crate::secret::{wipe_stack_after, wipe_stack_after_polls};
-use crate::suite::KEY_LEN;
+use crate::sealing::{List, OpenError, WrapFailure, Wraps, prove};
+use crate::secret::{wipe_stack_after_hashing, wipe_stack_after_polls};
 use crate::wrapped_key::{Wrap, WrappedKey};
 
 impl Keyring {
@@ -39,9 +38,9 @@ impl Keyring {
         if self.is_current(envelope) {
             return Ok(None);
         }
-        wipe_stack_after(|| {
+        wipe_stack_after_hashing(|| {
             let mut data_key = Wiped::zeroed();
-            self.unwrap_now(envelope, &mut data_key)?;
+            let prf = self.unwrap_now(envelope, &mut data_key)?;
             let (suite, commitment) = (envelope.suite(), envelope.commitment());
             let mut wraps = Wraps::default();
             self.wrap_now(suite, commitment, &data_key, &mut wraps)?;
@@ -57,7 +56,7 @@ impl Keyring {
                     }
                 }
             }
-            envelope.with_wraps(&data_key, wraps.iter()).map(Some)
+            envelope.with_wraps(&prf, wraps.iter()).map(Some)
         })
     }
 
@@ -84,7 +83,7 @@ impl Keyring {
                     |found: DataKey| is_equal(found.expose_secret(), data_key.expose_secret());
                 check_wrap(key, answer.map(is_same))?;
             }
-            envelope.with_wraps(data_key.expose_secret(), wraps.iter()).map(Some)
+            envelope.with_wraps(&Prf::new(data_key.expose_secret()), wraps.iter()).map(Some)
         }))
     }
 
@@ -138,24 +137,26 @@ impl Envelope {
         data_key: &DataKey,
         wraps: Vec<WrappedKey>,
     ) -> Result<Self, RewrapError> {
-        wipe_stack_after(|| {
-            let data_key = data_key.expose_secret();
-            self.check_mac(data_key)?;
-            self.with_wraps(data_key, wraps.iter().map(WrappedKey::as_wrap))
+        wipe_stack_after_hashing(|| {
+            let prf = Prf::new(data_key.expose_secret());
+            if !self.is_proven_by(&prf) {
+                return Err(RewrapError::EnvelopeAltered);
+            }
+            self.with_wraps(&prf, wraps.iter().map(WrappedKey::as_wrap))
         })
     }
 
     /// The same commitment, iv, tag and ciphertext under other wraps.
     fn with_wraps<'w>(
         &self,
-        data_key: &[u8; KEY_LEN],
+        data_key: &Prf,
         wraps: impl Iterator<Item = Wrap<'w>> + Clone,
     ) -> Result<Self, RewrapError> {
         let room = Self::front_len(wraps.clone().map(|w| (w.key_id.len(), w.body.len())));
-        let payload = Payload::copied(room, self.ciphertext());
-        let (iv, tag) = (self.iv(), self.tag());
-        let mac = |head: &[u8]| mac(data_key, head, iv, tag);
-        Self::assemble(self.suite(), wraps, self.commitment(), iv, tag, payload, mac)
+        let frame = Frame::of(room, self.ciphertext());
+        let (commitment, iv, tag) = (self.commitment(), self.iv(), self.tag());
+        Unproven::assemble(self.suite(), wraps, commitment, iv, tag, frame)
+            .map(|unproven| prove(unproven, data_key))
             .map_err(|source| RewrapError::InvalidWraps { source })
     }
 }
@@ -178,6 +179,14 @@ pub enum RewrapError {
         /// The first of them.
         key_id: KeyId,
     },
+    /// A key leaked that the envelope is wrapped for: its data key is known, and a rewrap is no remedy.
+    /// Open it where that key is retired, seal it again, replace the credential.
+    #[error("key {key_id} leaked: what is wrapped for it is refused")]
+    #[non_exhaustive]
+    KeyLeaked {
+        /// The key.
+        key_id: KeyId,
+    },
     /// A key that could unwrap it is destroyed, and no other is left: it is gone for good.
     #[error("key {key_id} was destroyed: what only it could open is gone for good")]
     #[non_exhaustive]
@@ -194,6 +203,13 @@ pub enum RewrapError {
         /// The key.
         key_id: KeyId,
     },
+    /// A wrap of another kind than this keyring has for the id.
+    #[error("the wrapped key of {key_id} is of another kind than the keyring's entry for it")]
+    #[non_exhaustive]
+    WrongWrapKind {
+        /// The key.
+        key_id: KeyId,
+    },
     /// The wrapped key was altered, or belongs to another row.
     #[error("the wrapped key of {key_id} was altered or belongs to another row")]
     #[non_exhaustive]
@@ -201,8 +217,9 @@ pub enum RewrapError {
         /// The key.
         key_id: KeyId,
     },
-    /// Something before the ciphertext was altered. To rewrap it would bless that.
-    #[error("the envelope was altered")]
+    /// Something was altered, or the ciphertext cut off by a column that is too short. Rewrapping would
+    /// re-authenticate that.
+    #[error("the envelope was altered, or cut off by a column that is too short")]
     EnvelopeAltered,
     /// A key did not unwrap or did not wrap the data key.
     #[error("key {key_id} did not unwrap or did not wrap")]
@@ -258,8 +275,10 @@ impl From<OpenError> for RewrapError {
         match error {
             OpenError::UnknownKey { key_ids } => Self::UnknownKey { key_ids },
             OpenError::KeyDisabled { key_id } => Self::KeyDisabled { key_id },
+            OpenError::KeyLeaked { key_id } => Self::KeyLeaked { key_id },
             OpenError::KeyDestroyed { key_id } => Self::KeyDestroyed { key_id },
             OpenError::WrongKeyMaterial { key_id } => Self::WrongKeyMaterial { key_id },
+            OpenError::WrongWrapKind { key_id } => Self::WrongWrapKind { key_id },
             OpenError::WrapAltered { key_id } => Self::WrapAltered { key_id },
             OpenError::Provider { key_id, source } => Self::Provider { key_id, source },
             OpenError::WouldBlock { key_id } => Self::WouldBlock { key_id },

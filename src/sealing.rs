@@ -2,13 +2,16 @@
 
 use rand_core::TryCryptoRng;
 
+use crate::cipher::Prf;
 use crate::context::EncryptionContext;
 use crate::envelope::Envelope;
 use crate::key_bytes::Wiped;
 use crate::keys::answer::Answer;
 use crate::keys::data_key::DataKey;
 use crate::keys::keyring::Keyring;
-use crate::secret::{Secret, wipe_stack_after, wipe_stack_after_polls};
+use crate::secret::{
+    Secret, wipe_stack_after, wipe_stack_after_hashing, wipe_stack_after_polls,
+};
 
 mod draft;
 mod errors;
@@ -20,8 +23,8 @@ pub use draft::{Draft, prepare_with_data_key_and_rng, prepare_with_rng};
 pub use draft::{prepare, prepare_with_data_key};
 pub(crate) use errors::List;
 pub use errors::{OpenError, SealError};
-pub(crate) use payload::mac;
-use payload::{Sealing, draw};
+pub(crate) use payload::prove;
+use payload::{Sealed, draw};
 pub(crate) use wrapping::{WrapFailure, Wraps};
 
 impl Keyring {
@@ -58,11 +61,12 @@ impl Keyring {
             let mut data_key = Wiped::zeroed();
             let iv = draw(&mut data_key, rng)?;
             let (suite, room) = (self.suite(), self.front_len());
-            let sealing = Sealing::encrypt(&data_key, iv, secret, context, suite, room)?;
+            let prf = Prf::new(&data_key);
+            let sealed = Sealed::encrypt(&prf, iv, secret, context, suite, room)?;
             let mut wraps = Wraps::default();
-            self.wrap_now(suite, &sealing.commitment, &data_key, &mut wraps)?;
-            sealing
-                .finish(&data_key, wraps.iter())
+            self.wrap_now(suite, &sealed.commitment, &data_key, &mut wraps)?;
+            sealed
+                .finish(&prf, wraps.iter())
                 .map_err(|error| SealError::impossible(self, error))
         })
     }
@@ -100,10 +104,10 @@ impl Keyring {
             Err(error) => return Answer::now(Err(error)),
         };
         Answer::later(wipe_stack_after_polls(async move {
-            let Draft { data_key, sealing } = draft;
-            let wraps = self.wrap_later(sealing.suite, &sealing.commitment, &data_key).await?;
-            sealing
-                .finish(data_key.expose_secret(), wraps.iter())
+            let Draft { data_key, sealed } = draft;
+            let wraps = self.wrap_later(sealed.suite, &sealed.commitment, &data_key).await?;
+            sealed
+                .finish(&Prf::new(data_key.expose_secret()), wraps.iter())
                 .map_err(|error| SealError::impossible(self, error))
         }))
     }
@@ -121,8 +125,8 @@ impl Keyring {
     ) -> Result<Secret, OpenError> {
         wipe_stack_after(|| {
             let mut data_key = Wiped::zeroed();
-            self.unwrap_now(envelope, &mut data_key)?;
-            envelope.open_payload(&data_key, context)
+            let prf = self.unwrap_now(envelope, &mut data_key)?;
+            envelope.open_payload(&prf, context)
         })
     }
 
@@ -138,21 +142,22 @@ impl Keyring {
     ) -> Answer<'a, Result<Secret, OpenError>> {
         Answer::later(wipe_stack_after_polls(async move {
             let data_key = self.unwrap_later(envelope).await?;
-            envelope.open_payload(data_key.expose_secret(), context)
+            envelope.open_payload(&Prf::new(data_key.expose_secret()), context)
         }))
     }
 
-    /// Checks that nobody altered the envelope: unwraps the data key and compares the mac. Needs
+    /// Checks that nobody altered the envelope: unwraps the data key and compares the MAC. Needs
     /// no context and decrypts nothing, so it answers an auditor who may see no credential.
     ///
-    /// It does not read the ciphertext: only opening tells [`OpenError::PayloadAltered`].
+    /// It reads the length of the ciphertext, not its bytes: it finds a row that a column cut, and
+    /// only opening tells [`OpenError::PayloadAltered`].
     ///
     /// # Errors
     ///
     /// As [`open`](Self::open), without [`OpenError::ContextMismatch`] and
     /// [`OpenError::PayloadAltered`].
     pub fn verify(&self, envelope: &Envelope) -> Result<(), OpenError> {
-        wipe_stack_after(|| self.unwrap_now(envelope, &mut Wiped::zeroed()))
+        wipe_stack_after_hashing(|| self.unwrap_now(envelope, &mut Wiped::zeroed()).map(drop))
     }
 
     /// [`verify`](Self::verify) over remote keys.
@@ -172,10 +177,13 @@ impl Envelope {
     ///
     /// # Errors
     ///
-    /// [`OpenError::EnvelopeAltered`] when it is not the data key of this envelope, or something
-    /// before the ciphertext was altered.
+    /// [`OpenError::EnvelopeAltered`] when it is not the data key of this envelope, something before
+    /// the ciphertext was altered, or the ciphertext has another length.
     pub fn verify_with(&self, data_key: &DataKey) -> Result<(), OpenError> {
-        wipe_stack_after(|| self.check_mac(data_key.expose_secret()))
+        wipe_stack_after_hashing(|| {
+            let is_proven = self.is_proven_by(&Prf::new(data_key.expose_secret()));
+            if is_proven { Ok(()) } else { Err(OpenError::EnvelopeAltered) }
+        })
     }
 
     /// [`Keyring::open`] for a caller who has unwrapped the data key.
@@ -190,9 +198,11 @@ impl Envelope {
         context: &EncryptionContext,
     ) -> Result<Secret, OpenError> {
         wipe_stack_after(|| {
-            let data_key = data_key.expose_secret();
-            self.check_mac(data_key)?;
-            self.open_payload(data_key, context)
+            let prf = Prf::new(data_key.expose_secret());
+            if !self.is_proven_by(&prf) {
+                return Err(OpenError::EnvelopeAltered);
+            }
+            self.open_payload(&prf, context)
         })
     }
 }

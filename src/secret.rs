@@ -183,6 +183,8 @@ impl fmt::Debug for Secret {
 /// for compilers to come: `tests/stack.rs` fails where what is wiped is not the deepest that was
 /// touched, and `tests/residue` searches what is left.
 const STACK_LEN: usize = if cfg!(feature = "aws-lc") { 6 * 1024 } else { ROWS_STACK_LEN };
+/// The same for verbs that use no cipher: they touch N bytes.
+const HASHING_STACK_LEN: usize = 6 * 1024;
 /// The same for verbs over rows that others wrote, whose long ivs RustCrypto takes in every build.
 const ROWS_STACK_LEN: usize = 14 * 1024;
 
@@ -192,6 +194,11 @@ const ROWS_STACK_LEN: usize = 14 * 1024;
 /// it is still there when the frames are gone.
 pub(crate) fn wipe_stack_after<T>(verb: impl FnOnce() -> T) -> T {
     wipe_after::<STACK_LEN, T>(verb)
+}
+
+/// The same for a verb that uses no cipher.
+pub(crate) fn wipe_stack_after_hashing<T>(verb: impl FnOnce() -> T) -> T {
+    wipe_after::<HASHING_STACK_LEN, T>(verb)
 }
 
 /// The same for a verb over rows that others wrote.

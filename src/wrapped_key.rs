@@ -12,8 +12,8 @@ use crate::key_id::KeyId;
 pub(crate) const MAX_WRAPS: usize = 8;
 /// The longest body: a u16 counts the kind byte and the body.
 const MAX_BODY_LEN: usize = 65_534;
-/// Bytes of a local wrap's body: check(4) ‖ salt(24) ‖ wrapped data key(32) ‖ tag(16).
-pub(crate) const LOCAL_BODY_LEN: usize = 76;
+/// Bytes of a local wrap's body: check(4) ‖ salt(24) ‖ wrapped data key(32).
+pub(crate) const LOCAL_BODY_LEN: usize = 60;
 
 /// How a data key was wrapped, and so which body stands in the [`WrappedKey`].
 ///
@@ -21,16 +21,21 @@ pub(crate) const LOCAL_BODY_LEN: usize = 76;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum WrapKind {
-    /// 0x01: under a [`MasterKey`](crate::MasterKey) held in memory; the body is 76 bytes.
+    /// 0x01: under a [`MasterKey`](crate::MasterKey) held in memory; the body is 60 bytes.
     Local,
     /// 0x02: the opaque answer of a KMS, an HSM or the like.
     Provider,
-    /// 0x03: reserved for HPKE with X-Wing. Parsed, refused when used.
+    /// 0x03: under a sealing key, by HPKE with X-Wing. Parsed, refused when used.
     Hpke,
+    /// 0x04: under a local key that a provider wrapped once. Parsed, refused when used.
+    Branch,
+    /// 0x05: under a fresh key that a service wrapped, which binds nothing itself. Parsed, refused
+    /// when used.
+    Rebound,
     /// 0x80 to 0xff: private use, for providers of your own. Made by [`WrapKind::from_byte`].
     #[non_exhaustive]
     Private(u8),
-    /// 0x04 to 0x7f: not assigned. Parsed, refused when used.
+    /// 0x06 to 0x7f: not assigned. Parsed, refused when used.
     #[non_exhaustive]
     Unassigned(u8),
 }
@@ -44,6 +49,8 @@ impl WrapKind {
             0x01 => Some(Self::Local),
             0x02 => Some(Self::Provider),
             0x03 => Some(Self::Hpke),
+            0x04 => Some(Self::Branch),
+            0x05 => Some(Self::Rebound),
             0x80.. => Some(Self::Private(byte)),
             _ => Some(Self::Unassigned(byte)),
         }
@@ -56,6 +63,8 @@ impl WrapKind {
             Self::Local => 0x01,
             Self::Provider => 0x02,
             Self::Hpke => 0x03,
+            Self::Branch => 0x04,
+            Self::Rebound => 0x05,
             Self::Private(byte) | Self::Unassigned(byte) => byte,
         }
     }
@@ -72,6 +81,8 @@ impl fmt::Display for WrapKind {
             Self::Local => f.pad("local"),
             Self::Provider => f.pad("provider"),
             Self::Hpke => f.pad("hpke"),
+            Self::Branch => f.pad("branch"),
+            Self::Rebound => f.pad("rebound"),
             Self::Private(byte) => write!(f, "private-{byte:#04x}"),
             Self::Unassigned(byte) => write!(f, "unassigned-{byte:#04x}"),
         }
@@ -86,7 +97,7 @@ impl FromStr for WrapKind {
         let named = |kind: &Self| kind.to_string() == name;
         (1..=u8::MAX).filter_map(Self::from_byte).find(named).ok_or(FormatError::malformed(
             Field::WrappedKey,
-            "local, provider, hpke, private-0x80 to -0xff or unassigned-0x04 to -0x7f",
+            "local, provider, hpke, branch, rebound, private-0x80 to -0xff or unassigned-0x06 to -0x7f",
             0,
         ))
     }
@@ -168,6 +179,13 @@ impl<'a> Wrap<'a> {
         (!body.is_empty()).then_some(Self { key_id, kind, body })
     }
 
+    /// The length of kind ‖ body, as two bytes count it.
+    #[expect(clippy::expect_used, reason = "a body is at most 65,534 bytes")]
+    #[expect(clippy::arithmetic_side_effects, reason = "the kind is one byte more")]
+    pub(crate) fn wrapped_len(&self) -> u16 {
+        (1 + self.body.len()).try_into().expect("two bytes count a wrapped key")
+    }
+
     pub(crate) fn to_wrapped_key(self) -> Result<WrappedKey, FormatError> {
         WrappedKey::new(KeyId::try_from(self.key_id)?, self.kind, self.body)
     }
@@ -184,7 +202,7 @@ mod tests {
         let kinds = (1..=u8::MAX).filter_map(WrapKind::from_byte);
         let read = kinds.filter(|kind| kind.to_string().parse() == Ok(*kind));
         assert_eq!(read.count(), 255);
-        for name in ["", "Local", "private-0x7f", "private-0x8", "unassigned-0x01", "0x02"] {
+        for name in ["", "Local", "private-0x7f", "private-0x8", "unassigned-0x04", "0x02"] {
             assert!(name.parse::<WrapKind>().is_err(), "{name}");
         }
     }

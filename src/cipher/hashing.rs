@@ -1,74 +1,155 @@
-//! SHA-256, HMAC and HKDF, of the RustCrypto project with either backend: for messages as short as
-//! ours it is sooner done, and nothing of a key goes into memory that nobody wipes.
+//! SHA-256, and HMAC and HKDF over its compression function, of the RustCrypto project with either backend.
+//!
+//! Every derivation of the format is one HMAC of a few blocks, so that hashing the two blocks of a key is a
+//! good part of it. Here a key's are hashed once. A fuzz target compares this file with the crates `hmac`
+//! and `hkdf`.
 
-use core::ops::Deref;
+use core::slice;
 
-use hkdf::Hkdf;
-use hmac::{Hmac, KeyInit, Mac};
+use sha2::block_api::compress256;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroize;
 
-use crate::suite::{KEY_LEN, MAC_LEN};
+use crate::key_bytes::Wiped;
+use crate::suite::KEY_LEN;
 
-/// HKDF-Expand of RFC 5869 with SHA-256 over one pseudorandom key, its schedule made once.
-pub(crate) struct Prf(Hkdf<Sha256>);
+/// Bytes of SHA-256's output, and of a block of its input.
+const HASH_LEN: usize = 32;
+const BLOCK_LEN: usize = 64;
+/// What ends the last block: the number of bits of the message.
+const COUNT_LEN: usize = 8;
+
+/// The initial hash value of SHA-256 (FIPS 180-4 §5.3.3).
+#[rustfmt::skip]
+const INITIAL: [u32; 8] = [
+    0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a,
+    0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19,
+];
+
+/// HMAC-SHA-256 (RFC 2104) under one key, whose two blocks are hashed already.
+pub(crate) struct Prf {
+    inner: [u32; 8],
+    outer: [u32; 8],
+}
 
 impl Prf {
-    /// Without HKDF-Extract, because every key of the envelope is 32 uniform bytes (RFC 5869 §3.3).
-    #[expect(clippy::expect_used, reason = "RFC 5869 asks for at least 32 bytes, which these are")]
     pub(crate) fn new(key: &[u8; KEY_LEN]) -> Self {
-        Self(Hkdf::from_prk(key).expect("a key of hash length"))
+        Self::keyed(key)
     }
 
-    /// HKDF-Extract. No salt is the empty one: to HMAC the same as the zeros of RFC 5869 §2.2.
+    /// Under a key, or HKDF's salt, of at most one block: a longer one would have to be hashed first.
+    pub(super) fn keyed(key: &[u8]) -> Self {
+        assert!(key.len() <= BLOCK_LEN, "a key of at most one block");
+        let keyed = |pad| {
+            let mut block = [pad; BLOCK_LEN];
+            block.iter_mut().zip(key).for_each(|(place, byte)| *place ^= byte);
+            let mut state = INITIAL;
+            compress256(&mut state, &[block]);
+            state
+        };
+        Self { inner: keyed(0x36), outer: keyed(0x5c) }
+    }
+
+    /// HKDF-Extract (RFC 5869 §2.2). No salt is the empty one.
     pub(crate) fn extract(salt: &[u8], key_material: &[u8]) -> Self {
-        Self(Hkdf::new(Some(salt), key_material))
+        Self::new(&Self::keyed(salt).hmac(&[key_material]))
     }
 
-    /// The first ROWS × N bytes of T1 ‖ T2, in rows of N; at most 64 bytes.
-    #[expect(clippy::expect_used, reason = "RFC 5869 allows 8160 bytes, and these are at most 64")]
-    pub(crate) fn expand<const ROWS: usize, const N: usize>(&self, info: &[&[u8]]) -> Okm<ROWS, N> {
-        const { assert!(ROWS * N <= 64, "the format expands to 64 bytes at the most") };
-        let mut okm = Okm([[0; N]; ROWS]);
-        self.0.expand_multi_info(info, okm.0.as_flattened_mut()).expect("a short output");
+    /// HMAC over the parts in a row.
+    pub(crate) fn hmac(&self, parts: &[&[u8]]) -> Wiped<HASH_LEN> {
+        let mut inner = Message::after_key(&self.inner);
+        parts.iter().for_each(|part| inner.update(part));
+        let mut outer = Message::after_key(&self.outer);
+        outer.update(inner.hash().as_slice());
+        outer.hash()
+    }
+
+    /// HKDF-Expand (RFC 5869 §2.3) to one block: the first N bytes of HMAC(info ‖ 01).
+    ///
+    /// Needs no HKDF-Extract before it where the key is 32 uniform bytes (RFC 5869 §3.3).
+    pub(crate) fn expand<const N: usize>(&self, info: &[&[u8]]) -> Wiped<N> {
+        const { assert!(N <= HASH_LEN, "more would be a second block") };
+        let mut inner = Message::after_key(&self.inner);
+        info.iter().for_each(|part| inner.update(part));
+        inner.update(&[0x01]);
+        let mut outer = Message::after_key(&self.outer);
+        outer.update(inner.hash().as_slice());
+        let mut okm = Wiped::zeroed();
+        okm.copy_from_slice(outer.hash().split_at(N).0);
         okm
     }
 }
 
-/// What [`Prf::expand`] answers, in rows; wiped when dropped.
-pub(crate) struct Okm<const ROWS: usize, const N: usize>([[u8; N]; ROWS]);
-
-impl<const ROWS: usize, const N: usize> Deref for Okm<ROWS, N> {
-    type Target = [[u8; N]; ROWS];
-
-    fn deref(&self) -> &[[u8; N]; ROWS] {
-        &self.0
-    }
-}
-
-impl<const ROWS: usize, const N: usize> Drop for Okm<ROWS, N> {
+impl Drop for Prf {
     fn drop(&mut self) {
-        self.0.as_flattened_mut().zeroize();
+        let Self { inner, outer } = self;
+        inner.as_mut_slice().zeroize();
+        outer.as_mut_slice().zeroize();
     }
 }
 
-/// HMAC-SHA-256 (RFC 2104) over the parts, cut to 16 bytes.
-#[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
-pub(crate) fn mac(key: &[u8; KEY_LEN], parts: &[&[u8]]) -> [u8; MAC_LEN] {
-    let mut hmac = <Hmac<Sha256> as KeyInit>::new_from_slice(key).expect("a key of any length");
-    for part in parts {
-        hmac.update(part);
-    }
-    let full: [u8; 32] = hmac.finalize().into_bytes().into();
-    const { assert!(MAC_LEN <= 32, "cut off the end of what there is") };
-    full.first_chunk().copied().unwrap_or_default()
+/// A message on its way through SHA-256. It lies on the stack of a verb, which is wiped as a whole.
+struct Message {
+    state: [u32; 8],
+    /// The block that is not full yet.
+    block: [u8; BLOCK_LEN],
+    filled: usize,
+    len: usize,
 }
 
-/// SHA-256 over the parts.
-pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
+impl Message {
+    /// A message that starts with the block of a key.
+    fn after_key(state: &[u32; 8]) -> Self {
+        Self { state: *state, block: [0; BLOCK_LEN], filled: 0, len: BLOCK_LEN }
+    }
+
+    #[inline]
+    #[expect(clippy::arithmetic_side_effects, reason = "lengths of what lies in memory")]
+    fn update(&mut self, mut bytes: &[u8]) {
+        self.len += bytes.len();
+        loop {
+            let (_, free) = self.block.split_at_mut(self.filled);
+            if bytes.len() < free.len() {
+                free.split_at_mut(bytes.len()).0.copy_from_slice(bytes);
+                self.filled += bytes.len();
+                return;
+            }
+            let (fitting, rest) = bytes.split_at(free.len());
+            free.copy_from_slice(fitting);
+            self.compress();
+            bytes = rest;
+        }
+    }
+
+    fn compress(&mut self) {
+        compress256(&mut self.state, slice::from_ref(&self.block));
+        self.filled = 0;
+    }
+
+    /// SHA-256 (FIPS 180-4 §5.1.1): a one bit, zeros, and the number of bits at the end of a block.
+    #[expect(clippy::expect_used, reason = "2^61 bytes do not lie in memory")]
+    fn hash(mut self) -> Wiped<HASH_LEN> {
+        let bits = u64::try_from(self.len).ok().and_then(|len| len.checked_mul(8));
+        let count = bits.expect("a message of less than 2^61 bytes").to_be_bytes();
+        self.update(&[0x80]);
+        let (_, free) = self.block.split_at_mut(self.filled);
+        free.fill(0);
+        if free.len() < COUNT_LEN {
+            self.compress();
+            self.block.fill(0);
+        }
+        self.block.split_at_mut(const { BLOCK_LEN - COUNT_LEN }).1.copy_from_slice(&count);
+        self.compress();
+        let mut hash = Wiped::zeroed();
+        let (words, _) = hash.as_chunks_mut();
+        words.iter_mut().zip(self.state).for_each(|(place, word)| *place = word.to_be_bytes());
+        hash
+    }
+}
+
+/// SHA-256 over the parts in a row.
+pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; HASH_LEN] {
     let mut hash = Sha256::new();
-    for part in parts {
-        hash.update(part);
-    }
+    parts.iter().for_each(|part| hash.update(part));
     hash.finalize().into()
 }

@@ -120,14 +120,63 @@ fn expand_is_that_of_rfc_5869() {
         0x63, 0x90, 0xb6, 0xc7, 0x3b, 0xb5, 0x0f, 0x9c, 0x31, 0x22, 0xec, 0x84, 0x4a, 0xd7, 0xc2,
         0xb3, 0xe5,
     ];
+    // The first of two blocks.
     let okm = [
         0x3c, 0xb2, 0x5f, 0x25, 0xfa, 0xac, 0xd5, 0x7a, 0x90, 0x43, 0x4f, 0x64, 0xd0, 0x36, 0x2f,
         0x2a, 0x2d, 0x2d, 0x0a, 0x90, 0xcf, 0x1a, 0x5a, 0x4c, 0x5d, 0xb0, 0x2d, 0x56, 0xec, 0xc4,
-        0xc5, 0xbf, 0x34, 0x00, 0x72, 0x08, 0xd5, 0xb8, 0x87, 0x18, 0x58, 0x65,
+        0xc5, 0xbf,
     ];
     // The parts of the info are joined, however it is cut.
     let info: [&[u8]; 2] = [b"\xf0\xf1\xf2", b"\xf3\xf4\xf5\xf6\xf7\xf8\xf9"];
-    assert_eq!(*Prf::new(&prk).expand::<1, 42>(&info), [okm]);
+    assert_eq!(*Prf::new(&prk).expand::<32>(&info), okm);
+}
+
+/// RFC 4231: the cases 1 to 4, whose keys fit a block; the first bytes of each HMAC.
+#[test]
+fn hmac_is_that_of_rfc_4231() {
+    let four: Vec<u8> = (1..=25).collect();
+    let cases: [(&[u8], &[u8], u64); 4] = [
+        (&[0x0b; 20], b"Hi There", 0xb034_4c61_d8db_3853),
+        (b"Jefe", b"what do ya want for nothing?", 0x5bdc_c146_bf60_754e),
+        (&[0xaa; 20], &[0xdd; 50], 0x773e_a91e_3680_0e46),
+        (&four, &[0xcd; 50], 0x8255_8a38_9a44_3c0e),
+    ];
+    for (key, data, begins) in cases {
+        let hmac = Prf::keyed(key).hmac(&[data]);
+        assert_eq!(hmac.first_chunk(), Some(&begins.to_be_bytes()));
+    }
+}
+
+/// Against the crates `hmac` and `hkdf`: every length around the ends of blocks, however the message is
+/// cut into parts.
+#[test]
+fn hmac_and_expand_are_those_of_other_crates() {
+    use hmac::{Hmac, KeyInit, Mac};
+    let message: Vec<u8> = (0..=255).collect();
+    let mut compared = 0;
+    for key_len in [0, 1, 31, 32, 33, 63, 64] {
+        let key = message.get(..key_len).unwrap();
+        let prf = Prf::keyed(key);
+        for len in 0..=message.len() {
+            let message = message.get(..len).unwrap();
+            let mut hmac = <Hmac<sha2::Sha256> as KeyInit>::new_from_slice(key).unwrap();
+            hmac.update(message);
+            let expected: [u8; 32] = hmac.finalize().into_bytes().into();
+            for at in [0, 1, len / 2, 63, 64, 65, len] {
+                let (front, back) = message.split_at(at.min(len));
+                assert_eq!(*prf.hmac(&[front, &[], back]), expected, "{key_len} {len} {at}");
+                compared += 1;
+            }
+            if let Ok::<&[u8; 32], _>(key) = key.try_into() {
+                let mut expected = [0; 32];
+                let hkdf = hkdf::Hkdf::<sha2::Sha256>::from_prk(key).unwrap();
+                hkdf.expand(message, &mut expected).unwrap();
+                assert_eq!(*Prf::new(key).expand::<32>(&[message]), expected, "{len}");
+                compared += 1;
+            }
+        }
+    }
+    assert_eq!(compared, 257 * (7 * 7 + 1));
 }
 
 /// FIPS 180-4, the example of one block.

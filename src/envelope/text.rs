@@ -11,7 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::{CIPHERTEXT_EXPECTED, COUNT_EXPECTED, Envelope, ID_EXPECTED, MAGIC, WRAPPED_EXPECTED};
 use crate::format_error::{Field, FormatError, offset_in};
-use crate::key_id::KeyId;
+use crate::key_id::{self, KeyId};
 use crate::suite::{
     COMMITMENT_LEN, FORMAT_VERSION, IV_LEN, MAC_LEN, MAX_PLAINTEXT_LEN, Suite, TAG_LEN,
 };
@@ -24,6 +24,7 @@ impl FromStr for Envelope {
     type Err = FormatError;
 
     /// Parses the text form. Strict: no white space, no padding, one encoding per envelope.
+    #[expect(clippy::arithmetic_side_effects, reason = "at most eight wraps, and lengths of a text in memory")]
     fn from_str(text: &str) -> Result<Self, FormatError> {
         let fields = after_version(text)?;
         let [suite, wraps, proof, iv, tag, ciphertext] = split_fields(text, fields)?;
@@ -41,31 +42,28 @@ impl FromStr for Envelope {
         let mut parsed = [("", "", 0); MAX_WRAPS];
         let mut count: u8 = 0;
         for wrap in wraps.split(',') {
-            let Some(slot) = parsed.get_mut(usize::from(count)) else {
-                let at = offset_in(text, wrap);
+            let at = offset_in(text, wrap);
+            let Some(place) = parsed.get_mut(usize::from(count)) else {
                 return Err(FormatError::malformed(Field::WrapCount, COUNT_EXPECTED, at));
             };
             let found = split_wrap(text, wrap)?;
-            *slot = found;
+            *place = found;
             if parsed.iter().filter(|(key_id, ..)| *key_id == found.0).count() > 1 {
-                let at = offset_in(text, wrap);
                 return Err(FormatError::malformed(Field::KeyId, ID_EXPECTED, at));
             }
-            count = count.saturating_add(1);
+            count += 1;
         }
         let parsed = parsed.iter().take(count.into());
 
         // Less than the text has characters: fields shrink by a quarter.
-        let front = parsed.clone().map(|(id, _, len)| (id.len(), usize::from(*len)));
-        let len = Self::front_len(front).saturating_add(decoded_len(ciphertext));
-        let mut bytes = Vec::with_capacity(len);
+        let front = parsed.clone().map(|(id, _, len)| (id.len(), usize::from(*len) - 1));
+        let mut bytes = Vec::with_capacity(Self::front_len(front) + decoded_len(ciphertext));
         bytes.extend_from_slice(&MAGIC);
         bytes.extend_from_slice(&[FORMAT_VERSION, suite.id(), count]);
-        for (key_id, wrapped, body_len) in parsed {
-            // A checked key id is 1 to 128 bytes.
-            bytes.push(u8::try_from(key_id.len()).unwrap_or_default());
+        for (key_id, wrapped, wrapped_len) in parsed {
+            bytes.push(key_id::len8(key_id));
             bytes.extend_from_slice(key_id.as_bytes());
-            bytes.extend_from_slice(&body_len.saturating_add(1).to_be_bytes());
+            bytes.extend_from_slice(&wrapped_len.to_be_bytes());
             let start = bytes.len();
             push_decoded(&mut bytes, text, wrapped, Field::WrappedKey)?;
             if bytes.get(start).and_then(|kind| WrapKind::from_byte(*kind)).is_none() {
@@ -82,16 +80,16 @@ impl FromStr for Envelope {
     }
 }
 
-/// What follows `sw1:`.
+/// What follows `sw1:`. `sw2:` to `sw255:` are newer versions, written without leading zeros.
 fn after_version(text: &str) -> Result<&str, FormatError> {
     if let Some(fields) = text.strip_prefix(PREFIX) {
         return Ok(fields);
     }
-    let version = text.strip_prefix("sw").and_then(|rest| rest.split_once(':'));
-    match version {
-        Some((digits, _)) if !digits.is_empty() && digits.bytes().all(|d| d.is_ascii_digit()) => {
-            Err(FormatError::NewerVersion { version: digits.parse().unwrap_or(u32::MAX) })
-        }
+    let digits = text.strip_prefix("sw").and_then(|rest| rest.split_once(':')).map(|(n, _)| n);
+    // A number may have a sign in Rust, and not here.
+    let is_number = |digits: &&str| digits.starts_with(|first| matches!(first, '1'..='9'));
+    match digits.filter(is_number).and_then(|digits| digits.parse().ok()) {
+        Some(version @ 2..) => Err(FormatError::NewerVersion { version }),
         _ => Err(FormatError::malformed(Field::Prefix, PREFIX, 0)),
     }
 }
@@ -109,7 +107,7 @@ fn split_fields<'a>(text: &'a str, fields: &'a str) -> Result<[&'a str; 6], Form
     }
 }
 
-/// Key id, wrapped key, and the length of the latter's body when decoded.
+/// Key id, wrapped key, and the length of the latter when decoded.
 fn split_wrap<'a>(text: &str, wrap: &'a str) -> Result<(&'a str, &'a str, u16), FormatError> {
     let at = offset_in(text, wrap);
     let (key_id, wrapped) = wrap.split_once('=').ok_or(FormatError::malformed(
@@ -119,7 +117,7 @@ fn split_wrap<'a>(text: &str, wrap: &'a str) -> Result<(&'a str, &'a str, u16), 
     ))?;
     KeyId::check(key_id.as_bytes()).map_err(|error| error.moved_to(at))?;
     match u16::try_from(decoded_len(wrapped)) {
-        Ok(len @ 2..) => Ok((key_id, wrapped, len.saturating_sub(1))),
+        Ok(len @ 2..) => Ok((key_id, wrapped, len)),
         _ => {
             let at = offset_in(text, wrapped);
             Err(FormatError::malformed(Field::WrappedKey, "2 to 65535 bytes as base64url", at))
@@ -141,16 +139,16 @@ fn check_len(
     }
 }
 
+#[expect(clippy::arithmetic_side_effects, reason = "lengths of what lies in memory")]
 fn push_decoded(
     bytes: &mut Vec<u8>,
     text: &str,
     encoded: &str,
     field: Field,
 ) -> Result<(), FormatError> {
-    let start = bytes.len();
-    bytes.resize(start.saturating_add(decoded_len(encoded)), 0);
-    let place = bytes.get_mut(start..).unwrap_or_default();
-    let len = place.len();
+    let (start, len) = (bytes.len(), decoded_len(encoded));
+    bytes.resize(start + len, 0);
+    let (_, place) = bytes.split_at_mut(start);
     match URL_SAFE_NO_PAD.decode_slice(encoded, place) {
         Ok(decoded) if decoded == len => Ok(()),
         _ => {
@@ -162,21 +160,22 @@ fn push_decoded(
 
 /// Bytes that so many characters of base64url stand for; a rest of one stands for none and is
 /// refused when it is decoded.
+#[expect(clippy::arithmetic_side_effects, reason = "less than the length of a text in memory")]
 fn decoded_len(encoded: &str) -> usize {
-    let rest = (encoded.len() % 4).saturating_sub(1);
-    (encoded.len() / 4).saturating_mul(3).saturating_add(rest)
+    encoded.len() / 4 * 3 + (encoded.len() % 4).saturating_sub(1)
 }
 
-fn encoded_len(len: usize) -> usize {
-    len.saturating_mul(4).div_ceil(3)
+#[expect(clippy::arithmetic_side_effects, reason = "of fields of 16 MiB at the most")]
+const fn encoded_len(len: usize) -> usize {
+    (len * 4).div_ceil(3)
 }
 
 impl Envelope {
     /// The text form, in a string of exactly its size.
+    #[expect(clippy::expect_used, reason = "an empty text would be written over a credential")]
     pub(super) fn to_text(&self) -> String {
-        // base64url of commitment and mac together, as they lie.
-        let proof = self.bytes.get(self.commitment_at..).unwrap_or_default();
-        let proof = proof.get(..PROOF_LEN).unwrap_or_default();
+        // base64url of commitment and MAC together, as they lie.
+        let (proof, _) = self.bytes.split_at(self.commitment_at).1.split_at(PROOF_LEN);
 
         let mut text = alloc::vec![0; self.text_len()];
         let mut writer = Writer { rest: &mut text };
@@ -194,26 +193,19 @@ impl Envelope {
             writer.put(b":");
             writer.put_encoded(field);
         }
-        debug_assert!(writer.rest.is_empty(), "the text has the length that was reckoned");
-        // Never empty: key ids and base64url are ASCII.
-        String::from_utf8(text).unwrap_or_default()
+        assert!(writer.rest.is_empty(), "the text has the length that was reckoned");
+        String::from_utf8(text).expect("key ids and base64url are ASCII")
     }
 
     fn text_len(&self) -> usize {
         // A separator and '=' for each wrap.
-        let wraps = self.wraps_as_bytes().fold(0_usize, |len, (key_id, wrapped)| {
-            len.saturating_add(2)
-                .saturating_add(key_id.len())
-                .saturating_add(encoded_len(wrapped.len()))
-        });
-        let fields = [PROOF_LEN, IV_LEN, TAG_LEN, self.ciphertext().len()];
-        fields
+        let wraps = self
+            .wraps_as_bytes()
+            .flat_map(|(key_id, wrapped)| [2, key_id.len(), encoded_len(wrapped.len())]);
+        let fields = [PROOF_LEN, IV_LEN, TAG_LEN, self.ciphertext().len()]
             .into_iter()
-            .fold(PREFIX.len(), |len, field| {
-                len.saturating_add(1).saturating_add(encoded_len(field))
-            })
-            .saturating_add(self.suite.as_str().len())
-            .saturating_add(wraps)
+            .flat_map(|field| [1, encoded_len(field)]);
+        wraps.chain(fields).chain([PREFIX.len(), self.suite.as_str().len()]).sum()
     }
 }
 
@@ -224,16 +216,15 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     fn put(&mut self, field: &[u8]) {
-        let (place, rest) =
-            mem::take(&mut self.rest).split_at_mut_checked(field.len()).unwrap_or_default();
+        let (place, rest) = mem::take(&mut self.rest).split_at_mut(field.len());
         place.copy_from_slice(field);
         self.rest = rest;
     }
 
+    #[expect(clippy::expect_used, reason = "a field that is not written is a credential lost")]
     fn put_encoded(&mut self, bytes: &[u8]) {
-        let len = encoded_len(bytes.len());
-        let (place, rest) = mem::take(&mut self.rest).split_at_mut_checked(len).unwrap_or_default();
-        let _ = URL_SAFE_NO_PAD.encode_slice(bytes, place);
+        let (place, rest) = mem::take(&mut self.rest).split_at_mut(encoded_len(bytes.len()));
+        URL_SAFE_NO_PAD.encode_slice(bytes, place).expect("a place of the encoded length");
         self.rest = rest;
     }
 }

@@ -5,6 +5,7 @@ use core::fmt;
 
 use thiserror::Error;
 
+use super::master_key;
 use super::provider::MasterKeyProvider;
 use crate::format_error::FormatError;
 use crate::key_bytes::KeyError;
@@ -52,6 +53,7 @@ enum Entry {
     Retired(UsableKey),
     Escrow(UsableKey),
     Disabled(KeyId),
+    Leaked(KeyId),
     Destroyed(KeyId),
 }
 
@@ -67,6 +69,9 @@ pub enum KeyState {
     Escrow,
     /// Known and refused: an envelope that needs it names it in the error.
     Disabled,
+    /// In the hands of others: an envelope that has a wrap under it is refused, whatever other wraps
+    /// stand beside it, because its data key is known.
+    Leaked,
     /// Without material: an envelope that needs it is gone for good, and the error says so.
     Destroyed,
 }
@@ -78,6 +83,7 @@ impl fmt::Display for KeyState {
             Self::Retired => "retired",
             Self::Escrow => "escrow",
             Self::Disabled => "disabled",
+            Self::Leaked => "leaked",
             Self::Destroyed => "destroyed",
         })
     }
@@ -87,7 +93,7 @@ impl Entry {
     fn key_id(&self) -> &KeyId {
         match self {
             Self::Retired(key) | Self::Escrow(key) => &key.key_id,
-            Self::Disabled(key_id) | Self::Destroyed(key_id) => key_id,
+            Self::Disabled(key_id) | Self::Leaked(key_id) | Self::Destroyed(key_id) => key_id,
         }
     }
 
@@ -96,6 +102,7 @@ impl Entry {
             Self::Retired(_) => KeyState::Retired,
             Self::Escrow(_) => KeyState::Escrow,
             Self::Disabled(_) => KeyState::Disabled,
+            Self::Leaked(_) => KeyState::Leaked,
             Self::Destroyed(_) => KeyState::Destroyed,
         }
     }
@@ -103,7 +110,7 @@ impl Entry {
     fn usable(&self) -> Option<&UsableKey> {
         match self {
             Self::Retired(key) | Self::Escrow(key) => Some(key),
-            Self::Disabled(_) | Self::Destroyed(_) => None,
+            Self::Disabled(_) | Self::Leaked(_) | Self::Destroyed(_) => None,
         }
     }
 }
@@ -124,6 +131,7 @@ impl Keyring {
     /// # Errors
     ///
     /// [`KeyringError::DuplicateKeyId`] when the id is there already, be it in other case;
+    /// [`KeyringError::DuplicateKey`] when the key is; [`KeyringError::KeyAsKeyId`] when the id is one;
     /// [`KeyringError::TooManyKeys`] when there are 1,024 already.
     pub fn with_retired(
         self,
@@ -138,6 +146,7 @@ impl Keyring {
     /// # Errors
     ///
     /// [`KeyringError::DuplicateKeyId`] when the id is there already, be it in other case;
+    /// [`KeyringError::DuplicateKey`] when the key is; [`KeyringError::KeyAsKeyId`] when the id is one;
     /// [`KeyringError::TooManyEscrows`] when there are seven already,
     /// [`KeyringError::TooManyKeys`] when there are 1,024 keys already.
     pub fn with_escrow(
@@ -148,14 +157,24 @@ impl Keyring {
         self.with([Entry::Escrow(UsableKey::new(key_id, key))])
     }
 
-    /// The same keyring, with a key that is known and refused, e.g. because it leaked.
+    /// The same keyring, with a key that is known and refused.
     ///
     /// # Errors
     ///
     /// [`KeyringError::DuplicateKeyId`] when the id is there already, be it in other case;
-    /// [`KeyringError::TooManyKeys`] when there are 1,024 already.
+    /// [`KeyringError::KeyAsKeyId`] when it is a key; [`KeyringError::TooManyKeys`] when there are 1,024 already.
     pub fn with_disabled(self, key_id: KeyId) -> Result<Self, KeyringError> {
         self.with([Entry::Disabled(key_id)])
+    }
+
+    /// The same keyring, with a key that others have. Whoever has it knows the data keys of its rows:
+    /// they are to be opened by a job in whose keyring it is retired, and sealed again.
+    ///
+    /// # Errors
+    ///
+    /// As [`with_disabled`](Self::with_disabled).
+    pub fn with_leaked(self, key_id: KeyId) -> Result<Self, KeyringError> {
+        self.with([Entry::Leaked(key_id)])
     }
 
     /// The same keyring, with a key whose material is gone for good.
@@ -163,7 +182,7 @@ impl Keyring {
     /// # Errors
     ///
     /// [`KeyringError::DuplicateKeyId`] when the id is there already, be it in other case;
-    /// [`KeyringError::TooManyKeys`] when there are 1,024 already.
+    /// [`KeyringError::KeyAsKeyId`] when it is a key; [`KeyringError::TooManyKeys`] when there are 1,024 already.
     pub fn with_destroyed(self, key_id: KeyId) -> Result<Self, KeyringError> {
         self.with([Entry::Destroyed(key_id)])
     }
@@ -177,11 +196,22 @@ impl Keyring {
     fn with(self, added: impl IntoIterator<Item = Entry>) -> Result<Self, KeyringError> {
         let mut others = self.others.to_vec();
         for entry in added {
-            let id = entry.key_id().as_ref();
+            let key_id = entry.key_id();
             let mut ids =
                 core::iter::once(&self.primary.key_id).chain(others.iter().map(Entry::key_id));
-            if ids.any(|other| other.as_ref().eq_ignore_ascii_case(id)) {
+            if ids.any(|other| other.as_ref().eq_ignore_ascii_case(key_id.as_ref())) {
                 return Err(KeyringError::DuplicateKeyId);
+            }
+            if master_key::is_bare_key(key_id.as_ref()) {
+                return Err(KeyringError::KeyAsKeyId);
+            }
+            if let Some(key) = entry.usable() {
+                let mut keys =
+                    core::iter::once(&self.primary).chain(others.iter().filter_map(Entry::usable));
+                if let Some(other) = keys.find(|other| other.is_same(key)) {
+                    let (key_id, other) = (key.key_id.clone(), other.key_id.clone());
+                    return Err(KeyringError::DuplicateKey { key_id, other });
+                }
             }
             if others.len() >= MAX_OTHERS {
                 return Err(KeyringError::TooManyKeys);
@@ -258,6 +288,18 @@ pub enum KeyringError {
     /// An id stands twice; ids that differ only in case count as the same.
     #[error("a key id stands twice in the keyring (case does not tell two ids apart)")]
     DuplicateKeyId,
+    /// One key under two ids. A leaked key that was "rotated" by renaming it would stay in use.
+    #[error("keys {key_id} and {other} of the keyring are the same key")]
+    #[non_exhaustive]
+    DuplicateKey {
+        /// The later one.
+        key_id: KeyId,
+        /// The one before it.
+        other: KeyId,
+    },
+    /// A key id that is the text of a key, but for its prefix.
+    #[error("a key stands in the place of a key id")]
+    KeyAsKeyId,
     /// No line names a primary.
     #[error("no key of the keyring is the primary: a line `primary <key id> swk1_…` is needed")]
     NoPrimary,
@@ -277,10 +319,10 @@ pub enum KeyringError {
 #[non_exhaustive]
 pub enum LineProblem {
     /// White space other than spaces and tabs, a byte order mark, or a `#` after the start.
-    #[error("a stray character: only spaces and tabs separate, and # only starts a line")]
+    #[error("a stray character: only spaces and tabs separate, # only starts a line, and a carriage return only ends one")]
     StrayCharacter,
     /// The first word is not a state.
-    #[error("expected primary, retired, escrow, disabled or destroyed at its start")]
+    #[error("expected primary, retired, escrow, disabled, leaked or destroyed at its start")]
     UnknownState,
     /// No second word, or one that is not a key id; a key (`swk1_…`) is none.
     #[error("expected a key id after the state{}", Reason(.source.as_ref()))]

@@ -14,13 +14,13 @@ use zeroize::{Zeroize, Zeroizing};
 use super::answer::Answer;
 use super::data_key::DataKey;
 use super::provider::{
-    Binding, Joined, MasterKeyProvider, ProviderError, ProviderErrorKind, UnwrapRequest,
+    Binding, MasterKeyProvider, ProviderError, ProviderErrorKind, UnwrapRequest,
     WrapRequest,
 };
-use crate::cipher::{self, Okm, Prf};
+use crate::cipher::{self, Prf};
 use crate::key_bytes::{KeyBytes, KeyError, Wiped, is_weak, take_key_bytes};
 use crate::secret::{Secret, wipe_stack_after};
-use crate::suite::{IV_LEN, KEY_LEN, Suite, TAG_LEN};
+use crate::suite::KEY_LEN;
 use crate::wrapped_key::{LOCAL_BODY_LEN, WrapKind};
 
 /// What a master key's text starts with, so that secret scanners find a leaked one:
@@ -31,11 +31,20 @@ const CHECK_LEN: usize = 4;
 const CHECKED_LEN: usize = KEY_LEN + CHECK_LEN;
 /// Their characters, which stand after the prefix.
 const ENCODED_LEN: usize = 48;
+/// What a text's checksum is over, beside the key.
+const KEY_LABEL: &[u8] = b"sw1/key";
+const TEST_KEY_LABEL: &[u8] = b"swkt1/key";
+/// Bytes of an opening key, the longest of the keys whose text has no more than an id's characters.
+const OPENING_KEY_LEN: usize = 64;
+const LONGEST_CHECKED_LEN: usize = OPENING_KEY_LEN + CHECK_LEN;
+/// Bytes of the salt of a wrap.
+const SALT_LEN: usize = 24;
 
 /// A master key held in memory: 32 bytes from a CSPRNG, wiped when dropped.
 ///
 /// It wraps data keys and is used for nothing else: it must not be the key of another format, nor
-/// the hash of a text. It wraps billions of data keys, because each wrap has a key of its own.
+/// the hash of a text. There is no limit that a service could meet to how many data keys it wraps: no
+/// two wraps are likely to have one salt before there are 2^96.
 ///
 /// ```
 /// use sealwax::MasterKey;
@@ -106,7 +115,7 @@ impl MasterKey {
         take_key_bytes(bytes, &mut key)?;
         let prf = Prf::new(&key);
         // check = expand(master, "sw1/check", 4)
-        let [check] = *prf.expand(&[b"sw1/check"]);
+        let check = *prf.expand(&[b"sw1/check"]);
         Ok(Self(Box::new(Material { key, prf, check })))
     }
 
@@ -114,17 +123,17 @@ impl MasterKey {
     ///
     /// swk1_ base64url( key(32) ‖ first 4 bytes of SHA-256("sw1/key" ‖ key) )
     #[must_use]
+    #[expect(clippy::expect_used, reason = "a key that is not written is a key lost")]
     pub fn to_text(&self) -> Secret {
         wipe_stack_after(|| {
             let mut bytes = Zeroizing::new([0; CHECKED_LEN]);
-            for (place, byte) in
-                bytes.iter_mut().zip(self.0.key.iter().chain(&checksum(&self.0.key)))
-            {
-                *place = *byte;
-            }
+            let (key, check) = bytes.split_at_mut(KEY_LEN);
+            key.copy_from_slice(self.0.key.as_slice());
+            check.copy_from_slice(&checksum(KEY_LABEL, self.0.key.as_slice()));
             let mut encoded = Zeroizing::new([0; ENCODED_LEN]);
-            let encoded = Base64UrlUnpadded::encode(&*bytes, &mut *encoded).unwrap_or_default();
-            let mut text = String::with_capacity(TEXT_PREFIX.len().saturating_add(encoded.len()));
+            let encoded = Base64UrlUnpadded::encode(&*bytes, &mut *encoded)
+                .expect("a place of the encoded length");
+            let mut text = String::with_capacity(const { TEXT_PREFIX.len() + ENCODED_LEN });
             text.push_str(TEXT_PREFIX);
             text.push_str(encoded);
             Secret::from(text)
@@ -138,34 +147,39 @@ impl MasterKey {
         self.0.check
     }
 
-    // bind    = 0x01 (format version) ‖ suite ‖ len8(key_id) ‖ commitment
-    // salt    = expand(master, "sw1/salt" ‖ bind ‖ DEK, 24)
-    // key     = expand(master, "sw1/wrap" ‖ suite ‖ salt, 32)
-    // body    = check(4) ‖ salt(24) ‖ AEAD(key, nonce = salt[12..24], associated data = bind, DEK)
+    /// Whether it is the same key, in constant time.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        cipher::is_equal(&self.0.key, &other.0.key)
+    }
+
+    // bind = 0x01 (format version) ‖ suite ‖ len8(key_id) ‖ commitment
+    // salt = expand(master, "sw1/salt" ‖ bind ‖ DEK, 24)
+    // pad  = expand(master, "sw1/wrap" ‖ salt, 32)
+    // body = check(4) ‖ salt(24) ‖ (DEK xor pad)(32)
     //
-    // The salt is synthetic, so that a rewrap draws no randomness and two workers that race write
-    // the same bytes. An opener does not recompute it.
+    // Deterministic authenticated encryption: the SIV construction of Rogaway and Shrimpton (2006),
+    // with HMAC-SHA-256 as the PRF and as a keystream of one block. The salt is the tag.
     pub(super) fn wrap(
         &self,
-        binding: &Binding,
+        binding: &Binding<'_>,
         data_key: &[u8; KEY_LEN],
-    ) -> Result<[u8; LOCAL_BODY_LEN], ProviderError> {
-        let salt = self.0.prf.expand(&[b"sw1/salt", binding.as_slice(), data_key]);
-        let [_, nonce] = &*salt;
-        let wrapping_key = self.wrapping_key(binding.suite, &salt);
-        let [key] = &*wrapping_key;
-
-        let mut wrapped = [0; KEY_LEN];
-        let bound_to = binding.as_slice();
-        let tag = cipher::encrypt(binding.suite, key, nonce, bound_to, data_key, &mut wrapped)
-            .map_err(|_| ProviderErrorKind::Other)?;
-        Ok(Joined::new(&[&self.0.check, salt.as_flattened(), &wrapped, &tag]).bytes)
+    ) -> [u8; LOCAL_BODY_LEN] {
+        let salt = self.salt(binding, data_key);
+        let pad = self.pad(&salt);
+        let mut body = [0; LOCAL_BODY_LEN];
+        let (check, rest) = body.split_at_mut(CHECK_LEN);
+        check.copy_from_slice(&self.0.check);
+        let (place, wrapped) = rest.split_at_mut(SALT_LEN);
+        place.copy_from_slice(salt.as_slice());
+        wrapped.copy_from_slice(data_key);
+        wrapped.iter_mut().zip(pad.iter()).for_each(|(byte, pad)| *byte ^= pad);
+        body
     }
 
     /// Unwraps into `data_key`. Where it fails, that is as it was, or zeros.
     pub(super) fn unwrap(
         &self,
-        binding: &Binding,
+        binding: &Binding<'_>,
         body: &[u8],
         data_key: &mut [u8; KEY_LEN],
     ) -> Result<(), ProviderError> {
@@ -173,45 +187,65 @@ impl MasterKey {
         if body.check != &self.0.check {
             return Err(ProviderErrorKind::WrongKeyMaterial.into());
         }
-        let [_, nonce] = &body.salt;
-        let wrapping_key = self.wrapping_key(binding.suite, &body.salt);
-        let [key] = &*wrapping_key;
-        let bound_to = binding.as_slice();
-        cipher::decrypt(binding.suite, key, nonce, bound_to, body.wrapped, body.tag, data_key)
-            .map_err(|_| ProviderErrorKind::Rejected)?;
-        if is_weak(data_key) {
+        data_key.copy_from_slice(body.wrapped);
+        data_key.iter_mut().zip(self.pad(body.salt).iter()).for_each(|(byte, pad)| *byte ^= pad);
+        // The only thing that tells a wrap from an altered one: a flipped bit of it is a flipped bit
+        // of the data key.
+        let is_authentic = cipher::is_equal(&self.salt(binding, data_key), body.salt);
+        if !is_authentic || is_weak(data_key) {
             data_key.zeroize();
-            return Err(KeyError::Weak.into());
+            return Err(ProviderErrorKind::Rejected.into());
         }
         Ok(())
     }
 
-    fn wrapping_key(&self, suite: Suite, salt: &[[u8; IV_LEN]; 2]) -> Okm<1, KEY_LEN> {
-        self.0.prf.expand(&[b"sw1/wrap", &[suite.id()], salt.as_flattened()])
+    fn salt(&self, binding: &Binding<'_>, data_key: &[u8; KEY_LEN]) -> Wiped<SALT_LEN> {
+        let [head, key_id, commitment] = binding.parts();
+        self.0.prf.expand(&[b"sw1/salt", head, key_id, commitment, data_key])
+    }
+
+    fn pad(&self, salt: &[u8; SALT_LEN]) -> Wiped<KEY_LEN> {
+        self.0.prf.expand(&[b"sw1/wrap", salt])
     }
 }
 
-/// check(4) ‖ salt(24) ‖ wrapped data key(32) ‖ tag(16)
+/// check(4) ‖ salt(24) ‖ wrapped data key(32)
 struct LocalBody<'a> {
     check: &'a [u8; CHECK_LEN],
-    salt: [[u8; IV_LEN]; 2],
+    salt: &'a [u8; SALT_LEN],
     wrapped: &'a [u8; KEY_LEN],
-    tag: &'a [u8; TAG_LEN],
 }
+
+const _: () = assert!(CHECK_LEN + SALT_LEN + KEY_LEN == LOCAL_BODY_LEN, "a body is its parts");
 
 impl<'a> LocalBody<'a> {
     fn split(body: &'a [u8]) -> Option<Self> {
         let (check, rest) = body.split_first_chunk()?;
-        let (front, rest) = rest.split_first_chunk()?;
-        let (nonce, rest) = rest.split_first_chunk()?;
-        let (wrapped, rest) = rest.split_first_chunk()?;
-        let tag = rest.try_into().ok()?;
-        Some(Self { check, salt: [*front, *nonce], wrapped, tag })
+        let (salt, rest) = rest.split_first_chunk()?;
+        let wrapped = rest.try_into().ok()?;
+        Some(Self { check, salt, wrapped })
     }
 }
 
-fn checksum(key: &[u8; KEY_LEN]) -> [u8; CHECK_LEN] {
-    let [a, b, c, d, ..] = cipher::sha256(&[b"sw1/key", key]);
+/// Whether a text is that of a key without its prefix: of a master key, a test key or an opening key.
+/// Where a key stands in the place of an id, it must not become one: ids are printed.
+pub(super) fn is_bare_key(text: &str) -> bool {
+    wipe_stack_after(|| {
+        let mut bytes = Zeroizing::new([0; LONGEST_CHECKED_LEN]);
+        let Ok(decoded) = Base64UrlUnpadded::decode(text, &mut *bytes) else { return false };
+        let Some((key, found)) = decoded.split_last_chunk::<CHECK_LEN>() else { return false };
+        let is_checked = |label: &[u8]| found.ct_eq(&checksum(label, key)).into();
+        match key.len() {
+            KEY_LEN => is_checked(KEY_LABEL) || is_checked(TEST_KEY_LABEL),
+            OPENING_KEY_LEN => is_checked(KEY_LABEL),
+            _ => false,
+        }
+    })
+}
+
+/// The first bytes of SHA-256(label ‖ key), which stand behind a key in its text.
+fn checksum(label: &[u8], key: &[u8]) -> [u8; CHECK_LEN] {
+    let [a, b, c, d, ..] = cipher::sha256(&[label, key]);
     [a, b, c, d]
 }
 
@@ -225,11 +259,12 @@ impl FromStr for MasterKey {
             let mut bytes = Zeroizing::new([0; CHECKED_LEN]);
             let decoded =
                 Base64UrlUnpadded::decode(encoded, &mut *bytes).map_err(|_| KeyError::Malformed)?;
-            let (key, found) = decoded.split_first_chunk().ok_or(KeyError::Malformed)?;
+            let (key, found) =
+                decoded.split_first_chunk::<KEY_LEN>().ok_or(KeyError::Malformed)?;
             if found.len() != CHECK_LEN {
                 return Err(KeyError::Malformed);
             }
-            if !bool::from(found.ct_eq(&checksum(key))) {
+            if !bool::from(found.ct_eq(&checksum(KEY_LABEL, key))) {
                 return Err(KeyError::Checksum);
             }
             let mut key = Zeroizing::new(*key);
@@ -245,7 +280,7 @@ impl MasterKeyProvider for MasterKey {
     ) -> Answer<'a, Result<Vec<u8>, ProviderError>> {
         let data_key = request.data_key().expose_secret();
         Answer::now(wipe_stack_after(|| {
-            self.wrap(&request.binding(), data_key).map(|body| body.to_vec())
+            Ok(self.wrap(&request.binding(), data_key).to_vec())
         }))
     }
 

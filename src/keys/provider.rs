@@ -108,44 +108,27 @@ macro_rules! forward {
 
 forward!(&P, Arc<P>, Box<P>);
 
-/// What a wrap is bound to: 0x01 ‖ suite ‖ len8(key_id) ‖ commitment. On the stack.
-pub(super) struct Binding {
-    pub(super) suite: Suite,
-    joined: Joined<{ 3 + key_id::MAX_LEN + COMMITMENT_LEN }>,
+/// What a wrap is bound to: 0x01 (format version) ‖ suite ‖ len8(key_id) ‖ commitment.
+pub(super) struct Binding<'a> {
+    head: [u8; 3],
+    key_id: &'a [u8],
+    commitment: &'a [u8; COMMITMENT_LEN],
 }
 
-impl Binding {
-    pub(super) fn new(key_id: &KeyId, suite: Suite, commitment: &[u8; COMMITMENT_LEN]) -> Self {
-        let key_id = key_id.as_ref().as_bytes();
-        // A key id's length fits a byte: it is at most `key_id::MAX_LEN`.
-        let head = [FORMAT_VERSION, suite.id(), u8::try_from(key_id.len()).unwrap_or_default()];
-        Self { suite, joined: Joined::new(&[&head, key_id, commitment]) }
+impl<'a> Binding<'a> {
+    pub(super) fn new(
+        key_id: &'a KeyId,
+        suite: Suite,
+        commitment: &'a [u8; COMMITMENT_LEN],
+    ) -> Self {
+        let key_id = key_id.as_ref();
+        let head = [FORMAT_VERSION, suite.id(), key_id::len8(key_id)];
+        Self { head, key_id: key_id.as_bytes(), commitment }
     }
 
-    pub(super) fn as_slice(&self) -> &[u8] {
-        let Joined { bytes, len } = &self.joined;
-        bytes.get(..*len).unwrap_or_default()
-    }
-}
-
-/// Parts in a row, on the stack: at most N bytes.
-pub(super) struct Joined<const N: usize> {
-    pub(super) bytes: [u8; N],
-    len: usize,
-}
-
-impl<const N: usize> Joined<N> {
-    pub(super) fn new(parts: &[&[u8]]) -> Self {
-        let mut joined = Self { bytes: [0; N], len: 0 };
-        for part in parts {
-            let end = joined.len.saturating_add(part.len());
-            // Always some: callers' parts are as long as their constants say.
-            if let Some(place) = joined.bytes.get_mut(joined.len..end) {
-                place.copy_from_slice(part);
-                joined.len = end;
-            }
-        }
-        joined
+    pub(super) fn parts(&self) -> [&[u8]; 3] {
+        let Self { head, key_id, commitment } = self;
+        [head, key_id, commitment.as_slice()]
     }
 }
 
@@ -199,10 +182,10 @@ impl<'a> WrapRequest<'a> {
     /// 0x01 (format version) ‖ suite ‖ len8(key_id) ‖ commitment
     #[must_use]
     pub fn associated_data(&self) -> Vec<u8> {
-        self.binding().as_slice().to_vec()
+        self.binding().parts().concat()
     }
 
-    pub(super) fn binding(&self) -> Binding {
+    pub(super) fn binding(&self) -> Binding<'a> {
         Binding::new(self.key_id, self.suite, self.commitment)
     }
 }
@@ -255,10 +238,10 @@ impl<'a> UnwrapRequest<'a> {
     /// What the wrap was bound to: the same bytes as in the [`WrapRequest`].
     #[must_use]
     pub fn associated_data(&self) -> Vec<u8> {
-        self.binding().as_slice().to_vec()
+        self.binding().parts().concat()
     }
 
-    pub(super) fn binding(&self) -> Binding {
+    pub(super) fn binding(&self) -> Binding<'a> {
         Binding::new(self.key_id, self.suite, self.commitment)
     }
 }
@@ -349,9 +332,13 @@ impl From<ProviderErrorKind> for ProviderError {
 }
 
 impl From<KeyError> for ProviderError {
-    /// What a service answered is not a data key.
+    /// What a service answered is not a data key; a generator that failed says nothing of it.
     fn from(error: KeyError) -> Self {
-        Self::new(ProviderErrorKind::Rejected, error)
+        let kind = match error {
+            KeyError::Random => ProviderErrorKind::Other,
+            _ => ProviderErrorKind::Rejected,
+        };
+        Self::new(kind, error)
     }
 }
 

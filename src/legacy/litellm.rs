@@ -63,9 +63,8 @@ pub fn insecure_key(version: Version, salt_key: &str) -> TripletKey {
     match version {
         Version::V2 => TripletKey::insecure_sha256_of(salt_key),
         Version::V3 => wipe_stack_after_row(|| {
-            let okm = Prf::extract(&[], salt_key.as_bytes()).expand(&[b"litellm-at-rest-v3"]);
-            let [key] = &*okm;
-            TripletKey::derived(key)
+            let prf = Prf::extract(&[], salt_key.as_bytes());
+            TripletKey::derived(&prf.expand(&[b"litellm-at-rest-v3"]))
         }),
     }
 }

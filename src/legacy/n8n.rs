@@ -134,12 +134,13 @@ impl Blob {
 
 /// key(32) ‖ iv(12) = HKDF-SHA-256(data key, salt, "n8n-encryption-v1", 44)
 fn derive(data_key: &TripletKey, salt: &[u8; SALT_LEN]) -> (TripletKey, [u8; IV_LEN]) {
-    // T1 is the key, and T2 starts with the iv.
-    let okm = Prf::extract(salt, data_key.expose()).expand(&[b"n8n-encryption-v1"]);
-    let [key, rest] = &*okm;
+    let (prf, info) = (Prf::extract(salt, data_key.expose()), b"n8n-encryption-v1");
+    // T1 is the key, and T2 = HMAC(T1 ‖ info ‖ 02) starts with the iv (RFC 5869 §2.3).
+    let key = prf.expand(&[info]);
+    let second = prf.hmac(&[key.as_slice(), info, &[0x02]]);
     let mut iv = [0; IV_LEN];
-    iv.iter_mut().zip(rest).for_each(|(place, byte)| *place = *byte);
-    (TripletKey::derived(key), iv)
+    iv.copy_from_slice(second.split_at(IV_LEN).0);
+    (TripletKey::derived(&key), iv)
 }
 
 /// Encrypts as n8n does, for a reader that still needs such rows.

@@ -6,13 +6,14 @@ use core::fmt;
 use rand_core::TryCryptoRng;
 
 use super::SealError;
-use super::payload::{Sealing, draw, drawn_iv};
+use super::payload::{Sealed, draw, drawn_iv};
+use crate::cipher::Prf;
 use crate::context::EncryptionContext;
 use crate::envelope::Envelope;
 use crate::format_error::FormatError;
 use crate::key_bytes::KeyBytes;
 use crate::keys::data_key::DataKey;
-use crate::secret::{Secret, wipe_stack_after};
+use crate::secret::{Secret, wipe_stack_after, wipe_stack_after_hashing};
 use crate::suite::{COMMITMENT_LEN, IV_LEN, Suite};
 use crate::wrapped_key::WrappedKey;
 
@@ -22,7 +23,7 @@ use crate::wrapped_key::WrappedKey;
 /// wiped when it is dropped.
 pub struct Draft {
     pub(super) data_key: DataKey,
-    pub(super) sealing: Sealing,
+    pub(super) sealed: Sealed,
 }
 
 impl Draft {
@@ -36,8 +37,9 @@ impl Draft {
         wipe_stack_after(|| {
             let mut data_key = KeyBytes::zeroed();
             let iv = draw(data_key.expose_mut(), rng)?;
-            let sealing = Sealing::encrypt(data_key.expose(), iv, secret, context, suite, room)?;
-            Ok(Self { data_key: DataKey::from_key_bytes(data_key), sealing })
+            let prf = Prf::new(data_key.expose());
+            let sealed = Sealed::encrypt(&prf, iv, secret, context, suite, room)?;
+            Ok(Self { data_key: DataKey::from_key_bytes(data_key), sealed })
         })
     }
 
@@ -50,13 +52,13 @@ impl Draft {
     /// The suite it was prepared with.
     #[must_use]
     pub fn suite(&self) -> Suite {
-        self.sealing.suite
+        self.sealed.suite
     }
 
     /// What a wrap is to be bound to: public, and different in every draft.
     #[must_use]
     pub fn commitment(&self) -> &[u8; COMMITMENT_LEN] {
-        &self.sealing.commitment
+        &self.sealed.commitment
     }
 
     /// Puts the envelope together. The wraps stand in it in the order given.
@@ -65,17 +67,18 @@ impl Draft {
     ///
     /// [`FormatError`] when there are no wraps, more than eight, or two under one key id.
     pub fn finish(self, wraps: Vec<WrappedKey>) -> Result<Envelope, FormatError> {
-        let Self { data_key, sealing } = self;
-        wipe_stack_after(|| {
-            sealing.finish(data_key.expose_secret(), wraps.iter().map(WrappedKey::as_wrap))
+        let Self { data_key, sealed } = self;
+        wipe_stack_after_hashing(|| {
+            let prf = Prf::new(data_key.expose_secret());
+            sealed.finish(&prf, wraps.iter().map(WrappedKey::as_wrap))
         })
     }
 }
 
 impl fmt::Debug for Draft {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { data_key: _, sealing } = self;
-        f.debug_struct("Draft").field("suite", &sealing.suite).finish_non_exhaustive()
+        let Self { data_key: _, sealed } = self;
+        f.debug_struct("Draft").field("suite", &sealed.suite).finish_non_exhaustive()
     }
 }
 
@@ -158,8 +161,8 @@ pub fn prepare_with_data_key_and_rng(
     wipe_stack_after(|| {
         let mut iv = [0; IV_LEN];
         rng.try_fill_bytes(&mut iv).map_err(|_| SealError::Random)?;
-        let (iv, key) = (drawn_iv(&iv)?, data_key.expose_secret());
-        let sealing = Sealing::encrypt(key, iv, secret, context, suite, NO_ROOM)?;
-        Ok(Draft { data_key, sealing })
+        let (iv, prf) = (drawn_iv(&iv)?, Prf::new(data_key.expose_secret()));
+        let sealed = Sealed::encrypt(&prf, iv, secret, context, suite, NO_ROOM)?;
+        Ok(Draft { data_key, sealed })
     })
 }

@@ -84,6 +84,14 @@ pub enum OpenError {
         /// The first of them.
         key_id: KeyId,
     },
+    /// A key leaked that the envelope is wrapped for, and so its data key is known to others. Whatever
+    /// other wraps there are: open it where that key is retired, seal it again, replace the credential.
+    #[error("key {key_id} leaked: what is wrapped for it is refused")]
+    #[non_exhaustive]
+    KeyLeaked {
+        /// The key.
+        key_id: KeyId,
+    },
     /// A key that could open it is destroyed, and no other is left: it is gone for good.
     #[error("key {key_id} was destroyed: what only it could open is gone for good")]
     #[non_exhaustive]
@@ -100,6 +108,14 @@ pub enum OpenError {
         /// The key.
         key_id: KeyId,
     },
+    /// A wrap of another kind than this keyring has for the id: whoever sealed it held the key in
+    /// another way, or a provider of your own does not tell its kind.
+    #[error("the wrapped key of {key_id} is of another kind than the keyring's entry for it")]
+    #[non_exhaustive]
+    WrongWrapKind {
+        /// The key.
+        key_id: KeyId,
+    },
     /// The wrapped key was altered, or belongs to another row.
     #[error("the wrapped key of {key_id} was altered or belongs to another row")]
     #[non_exhaustive]
@@ -107,9 +123,10 @@ pub enum OpenError {
         /// The key.
         key_id: KeyId,
     },
-    /// Something before the ciphertext was altered: a wrap added, stripped or exchanged, the iv,
-    /// the tag, the mac. Or a provider answered another data key.
-    #[error("the envelope was altered")]
+    /// Something but the ciphertext's bytes was altered: a wrap added, stripped or exchanged, the iv,
+    /// the tag, the MAC, or the length of the ciphertext, as by a column that is too short. Or a
+    /// provider answered another data key.
+    #[error("the envelope was altered, or cut off by a column that is too short")]
     EnvelopeAltered,
     /// Sealed for another context: a row moved between tenants, or a context built differently.
     #[error("sealed for another context")]
@@ -140,6 +157,16 @@ impl OpenError {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Provider { source, .. } if source.is_transient())
+    }
+
+    /// How soon it has to be told, of several: 0 first. What was not tried may open the row, and what
+    /// may pass may open it later; the others are final.
+    pub(super) fn rank(&self) -> u8 {
+        match self {
+            Self::WouldBlock { .. } => 0,
+            _ if self.is_transient() => 1,
+            _ => 2,
+        }
     }
 
     pub(super) fn from_provider(key_id: KeyId, source: ProviderError) -> Self {

@@ -1,13 +1,15 @@
-//! The payload: what encrypts it and what decrypts it, over the same derivation, and the mac.
+//! The payload: what encrypts it and what decrypts it, over the same derivation, and the MAC.
+//!
+//! A data key comes here as the [`Prf`] under it, which is set up once a verb.
 
 use alloc::vec;
 
 use rand_core::TryCryptoRng;
 
 use super::{OpenError, SealError};
-use crate::cipher::{self, Okm, Prf, is_equal};
+use crate::cipher::{self, Prf, is_equal};
 use crate::context::EncryptionContext;
-use crate::envelope::{Envelope, Payload};
+use crate::envelope::{Envelope, Frame, Unproven};
 use crate::format_error::FormatError;
 use crate::key_bytes::{Wiped, is_weak};
 use crate::secret::Secret;
@@ -17,37 +19,47 @@ use crate::wrapped_key::Wrap;
 /// The context is in the payload's key, which commits to it; associated data would not.
 const NO_ASSOCIATED_DATA: &[u8] = &[];
 
-/// The payload's key, and the commitment to data key, suite, iv and context.
+/// What both of a payload's values are derived from.
 ///
-/// info = "sw1/data" ‖ suite ‖ iv ‖ SHA-256(context)
-/// okm  = expand(DEK, info, 64)        key = okm[0..32]        commitment = okm[32..64]
-fn payload_keys(
-    data_key: &[u8; KEY_LEN],
-    suite: Suite,
-    iv: &[u8; IV_LEN],
-    context: &EncryptionContext,
-) -> Okm<2, KEY_LEN> {
-    let context = cipher::sha256(&[context.encoded()]);
-    Prf::new(data_key).expand(&[b"sw1/data", &[suite.id()], iv, &context])
+/// bound      = suite ‖ iv ‖ SHA-256(context)
+/// key        = expand(DEK, "sw1/data" ‖ bound, 32)
+/// commitment = expand(DEK, "sw1/comm" ‖ bound, 32)
+struct Bound<'a> {
+    suite: [u8; 1],
+    iv: &'a [u8; IV_LEN],
+    context: [u8; 32],
 }
 
-/// mac = HMAC-SHA-256(DEK, "sw1/mac" ‖ head ‖ iv ‖ tag)[0..16]
-pub(crate) fn mac(
-    data_key: &[u8; KEY_LEN],
-    head: &[u8],
-    iv: &[u8; IV_LEN],
-    tag: &[u8; TAG_LEN],
-) -> [u8; MAC_LEN] {
-    cipher::mac(data_key, &[b"sw1/mac", head, iv, tag])
+impl<'a> Bound<'a> {
+    fn new(suite: Suite, iv: &'a [u8; IV_LEN], context: &EncryptionContext) -> Self {
+        Self { suite: [suite.id()], iv, context: cipher::sha256(&[context.encoded()]) }
+    }
+
+    fn key(&self, data_key: &Prf) -> Wiped<KEY_LEN> {
+        data_key.expand(&[b"sw1/data", &self.suite, self.iv, &self.context])
+    }
+
+    fn commitment(&self, data_key: &Prf) -> Wiped<COMMITMENT_LEN> {
+        data_key.expand(&[b"sw1/comm", &self.suite, self.iv, &self.context])
+    }
 }
 
-/// An envelope but for its wrapped keys and its mac. Everything in it is public.
-pub(super) struct Sealing {
+/// mac = HMAC-SHA-256(DEK, "sw1/mac" ‖ head ‖ iv ‖ tag ‖ u32(length of ciphertext))[0..16]
+fn mac(data_key: &Prf, envelope: &Envelope) -> [u8; MAC_LEN] {
+    let len = envelope.ciphertext_len().to_be_bytes();
+    let full = data_key.hmac(&[b"sw1/mac", envelope.head(), envelope.iv(), envelope.tag(), &len]);
+    let mut mac = [0; MAC_LEN];
+    mac.copy_from_slice(full.split_at(MAC_LEN).0);
+    mac
+}
+
+/// An envelope but for its wrapped keys and its MAC. Everything in it is public.
+pub(super) struct Sealed {
     pub(super) suite: Suite,
     iv: [u8; IV_LEN],
     pub(super) commitment: [u8; COMMITMENT_LEN],
     tag: [u8; TAG_LEN],
-    payload: Payload,
+    frame: Frame,
 }
 
 /// Draws `DEK(32) ‖ iv(12)` in one call: the key into `data_key`.
@@ -65,9 +77,9 @@ pub(super) fn draw(
     drawn_iv(iv)
 }
 
-impl Sealing {
+impl Sealed {
     pub(super) fn encrypt(
-        data_key: &[u8; KEY_LEN],
+        data_key: &Prf,
         iv: [u8; IV_LEN],
         secret: &Secret,
         context: &EncryptionContext,
@@ -77,30 +89,29 @@ impl Sealing {
         if secret.len() > MAX_PLAINTEXT_LEN {
             return Err(SealError::TooLong);
         }
-        let keys = payload_keys(data_key, suite, &iv, context);
-        let [key, commitment] = &*keys;
-        let mut payload = Payload::zeroed(room, secret.len());
+        let bound = Bound::new(suite, &iv, context);
+        let (key, commitment) = (bound.key(data_key), *bound.commitment(data_key));
+        let mut frame = Frame::zeroed(room, secret.len());
         let tag = cipher::encrypt(
             suite,
-            key,
+            &key,
             &iv,
             NO_ASSOCIATED_DATA,
             secret.expose_secret(),
-            payload.ciphertext_mut(),
+            frame.ciphertext_mut(),
         )
         .map_err(|_| SealError::TooLong)?;
-        Ok(Self { suite, iv, commitment: *commitment, tag, payload })
+        Ok(Self { suite, iv, commitment, tag, frame })
     }
 
     pub(super) fn finish<'w>(
         self,
-        data_key: &[u8; KEY_LEN],
+        data_key: &Prf,
         wraps: impl Iterator<Item = Wrap<'w>> + Clone,
     ) -> Result<Envelope, FormatError> {
-        let Self { suite, iv, commitment, tag, payload } = self;
-        Envelope::assemble(suite, wraps, &commitment, &iv, &tag, payload, |head| {
-            mac(data_key, head, &iv, &tag)
-        })
+        let Self { suite, iv, commitment, tag, frame } = self;
+        let unproven = Unproven::assemble(suite, wraps, &commitment, &iv, &tag, frame)?;
+        Ok(prove(unproven, data_key))
     }
 }
 
@@ -113,28 +124,32 @@ pub(super) fn drawn_iv(drawn: &[u8]) -> Result<[u8; IV_LEN], SealError> {
     }
 }
 
+/// Gives an envelope the MAC of its data key.
+pub(crate) fn prove(unproven: Unproven, data_key: &Prf) -> Envelope {
+    let mac = mac(data_key, unproven.envelope());
+    unproven.with_mac(&mac)
+}
+
 impl Envelope {
-    /// Checks that whoever sealed the envelope, or rewrapped it, knew this data key.
-    pub(crate) fn check_mac(&self, data_key: &[u8; KEY_LEN]) -> Result<(), OpenError> {
-        let expected = mac(data_key, self.head(), self.iv(), self.tag());
-        if is_equal(&expected, self.mac()) { Ok(()) } else { Err(OpenError::EnvelopeAltered) }
+    /// Whether whoever sealed the envelope, or rewrapped it, knew this data key.
+    pub(crate) fn is_proven_by(&self, data_key: &Prf) -> bool {
+        is_equal(&mac(data_key, self), self.mac())
     }
 
     /// Opens the payload of an envelope that is intact under this data key.
     pub(super) fn open_payload(
         &self,
-        data_key: &[u8; KEY_LEN],
+        data_key: &Prf,
         context: &EncryptionContext,
     ) -> Result<Secret, OpenError> {
-        let keys = payload_keys(data_key, self.suite(), self.iv(), context);
-        let [key, commitment] = &*keys;
-        if !is_equal(commitment, self.commitment()) {
+        let bound = Bound::new(self.suite(), self.iv(), context);
+        if !is_equal(&bound.commitment(data_key), self.commitment()) {
             return Err(OpenError::ContextMismatch);
         }
         let mut plaintext = vec![0; self.ciphertext().len()];
         cipher::decrypt(
             self.suite(),
-            key,
+            &bound.key(data_key),
             self.iv(),
             NO_ASSOCIATED_DATA,
             self.ciphertext(),

@@ -2,11 +2,13 @@
 //! opens.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::error::Error;
 
 use zeroize::Zeroize;
 
 use super::OpenError;
+use crate::cipher::Prf;
 use crate::envelope::Envelope;
 use crate::key_id::KeyId;
 use crate::keys::data_key::DataKey;
@@ -32,6 +34,7 @@ impl<'k> Wraps<'k> {
     }
 
     /// Takes in what a key answered; none where it would have been later.
+    #[expect(clippy::expect_used, reason = "a wrap that is left out is an escrow lost")]
     fn add(
         &mut self,
         key: &'k UsableKey,
@@ -45,13 +48,12 @@ impl<'k> Wraps<'k> {
             return Err(other("a provider of a reserved kind of wrap".into()));
         }
         if kind == WrapKind::Local && len != LOCAL_BODY_LEN {
-            return Err(other("a local wrap that is not 76 bytes".into()));
+            return Err(other("a local wrap that is not 60 bytes".into()));
         }
         check_body_len(len).map_err(|error| other(Box::<dyn Error + Send + Sync>::from(error)))?;
-        // A keyring has no more sealing keys than there are places.
-        if let Some(place) = self.0.iter_mut().find(|place| place.is_none()) {
-            *place = Some((key, body));
-        }
+        let place = self.0.iter_mut().find(|place| place.is_none());
+        *place.expect("a keyring has no more sealing keys than there are places") =
+            Some((key, body));
         Ok(())
     }
 }
@@ -100,85 +102,114 @@ impl Keyring {
         Ok(wraps)
     }
 
-    /// Unwraps the data key under which the envelope is intact, into `data_key`. Where a wrap fails,
-    /// or the mac under what it held, the next is tried; if none is left, the first failure is the
-    /// answer.
+    /// Unwraps the data key under which the envelope is intact, into `data_key`, and answers the PRF
+    /// under it. Where a wrap fails, or the MAC under what it held, the next is tried.
     pub(crate) fn unwrap_now(
         &self,
         envelope: &Envelope,
         data_key: &mut [u8; KEY_LEN],
-    ) -> Result<(), OpenError> {
-        let mut first_failure = None;
-        for (key, wrap) in self.candidates(envelope) {
+    ) -> Result<Prf, OpenError> {
+        let mut failures = Failures::default();
+        for (key, wrap) in self.candidates(envelope)? {
             let (suite, commitment) = (envelope.suite(), envelope.commitment());
-            let answer = if is_accepted(key, &wrap) {
-                key.unwrap_now(suite, commitment, wrap.body, data_key)
-            } else {
-                Some(Err(ProviderErrorKind::Rejected.into()))
-            };
-            let judged = match answer {
-                Some(Ok(())) => envelope.check_mac(data_key),
-                Some(Err(source)) => Err(OpenError::from_provider(key.key_id.clone(), source)),
-                None => Err(OpenError::WouldBlock { key_id: key.key_id.clone() }),
-            };
-            match judged {
-                Ok(()) => return Ok(()),
-                Err(failure) => first_failure = first_failure.or(Some(failure)),
+            if !is_accepted(key, &wrap) {
+                failures.add(OpenError::WrongWrapKind { key_id: key.key_id.clone() });
+                continue;
+            }
+            match key.unwrap_now(suite, commitment, wrap.body, data_key) {
+                Some(Ok(())) => {
+                    let prf = Prf::new(data_key);
+                    if envelope.is_proven_by(&prf) {
+                        return Ok(prf);
+                    }
+                    // Not the data key of this envelope.
+                    data_key.zeroize();
+                    failures.add(OpenError::EnvelopeAltered);
+                }
+                Some(Err(source)) => {
+                    failures.add(OpenError::from_provider(key.key_id.clone(), source));
+                }
+                None => failures.add(OpenError::WouldBlock { key_id: key.key_id.clone() }),
             }
         }
-        // What a key answered whose mac did not verify.
-        data_key.zeroize();
-        Err(first_failure.unwrap_or_else(|| self.no_usable_wrap(envelope)))
+        Err(failures.verdict(self, envelope))
     }
 
     /// [`unwrap_now`](Self::unwrap_now) over remote keys.
     pub(crate) async fn unwrap_later(&self, envelope: &Envelope) -> Result<DataKey, OpenError> {
-        let mut first_failure = None;
-        for (key, wrap) in self.candidates(envelope) {
-            let answer = if is_accepted(key, &wrap) {
-                let (suite, commitment) = (envelope.suite(), envelope.commitment());
-                key.unwrap_later(suite, commitment, wrap.body).await
-            } else {
-                Err(ProviderErrorKind::Rejected.into())
-            };
-            let judged = match answer {
-                Ok(data_key) => envelope.check_mac(data_key.expose_secret()).map(|()| data_key),
-                Err(source) => Err(OpenError::from_provider(key.key_id.clone(), source)),
-            };
-            match judged {
-                Ok(data_key) => return Ok(data_key),
-                Err(failure) => first_failure = first_failure.or(Some(failure)),
+        let mut failures = Failures::default();
+        for (key, wrap) in self.candidates(envelope)? {
+            let (suite, commitment) = (envelope.suite(), envelope.commitment());
+            if !is_accepted(key, &wrap) {
+                failures.add(OpenError::WrongWrapKind { key_id: key.key_id.clone() });
+                continue;
+            }
+            match key.unwrap_later(suite, commitment, wrap.body).await {
+                Ok(data_key) if envelope.is_proven_by(&Prf::new(data_key.expose_secret())) => {
+                    return Ok(data_key);
+                }
+                Ok(_) => failures.add(OpenError::EnvelopeAltered),
+                Err(source) => failures.add(OpenError::from_provider(key.key_id.clone(), source)),
             }
         }
-        Err(first_failure.unwrap_or_else(|| self.no_usable_wrap(envelope)))
+        Err(failures.verdict(self, envelope))
     }
 
-    /// The keys that may open the envelope, each with its wrap, in the order they are tried.
+    /// The keys that may open the envelope, each with its wrap, in the order they are tried. None where
+    /// one of its wraps is under a leaked key: whatever the others would do, its data key is known.
     fn candidates<'a>(
         &'a self,
         envelope: &'a Envelope,
-    ) -> impl Iterator<Item = (&'a UsableKey, Wrap<'a>)> {
-        self.opening_keys()
+    ) -> Result<impl Iterator<Item = (&'a UsableKey, Wrap<'a>)>, OpenError> {
+        let mut candidates = self
+            .opening_keys()
             .filter_map(|key| envelope.wrap_of(key.key_id.as_ref()).map(|wrap| (key, wrap)))
+            .peekable();
+        match self.named(envelope, KeyState::Leaked) {
+            Some(key_id) if candidates.peek().is_some() => Err(OpenError::KeyLeaked { key_id }),
+            _ => Ok(candidates),
+        }
     }
 
-    /// Why no key opens the envelope: what is final is named before what can be mended.
+    /// The first key of the envelope that is in this state.
+    fn named(&self, envelope: &Envelope, wanted: KeyState) -> Option<KeyId> {
+        // Most keyrings have none, and then no wrap has to be looked at.
+        let mut keys = self.keys().filter(|(_, state)| *state == wanted).peekable();
+        keys.peek()?;
+        let keys: Vec<&KeyId> = keys.map(|(key_id, _)| key_id).collect();
+        envelope.wraps().find_map(|wrap| {
+            keys.iter().find(|key_id| key_id.as_ref() == wrap.key_id).map(|key_id| (*key_id).clone())
+        })
+    }
+
+    /// Why no key of the keyring may open the envelope: what is final is named before what can be
+    /// mended.
     fn no_usable_wrap(&self, envelope: &Envelope) -> OpenError {
-        let named = |wanted| {
-            envelope.wraps().find_map(|wrap| {
-                let known = |(key_id, state): &(&KeyId, KeyState)| {
-                    key_id.as_ref() == wrap.key_id && *state == wanted
-                };
-                self.keys().find(known).map(|(key_id, _)| key_id.clone())
-            })
-        };
-        if let Some(key_id) = named(KeyState::Destroyed) {
+        if let Some(key_id) = self.named(envelope, KeyState::Destroyed) {
             OpenError::KeyDestroyed { key_id }
-        } else if let Some(key_id) = named(KeyState::Disabled) {
+        } else if let Some(key_id) = self.named(envelope, KeyState::Leaked) {
+            OpenError::KeyLeaked { key_id }
+        } else if let Some(key_id) = self.named(envelope, KeyState::Disabled) {
             OpenError::KeyDisabled { key_id }
         } else {
             OpenError::UnknownKey { key_ids: envelope.key_ids().collect() }
         }
+    }
+}
+
+/// Of several failures, the one to be told: the first of those that rank first.
+#[derive(Default)]
+struct Failures(Option<OpenError>);
+
+impl Failures {
+    fn add(&mut self, failure: OpenError) {
+        if self.0.as_ref().is_none_or(|told| failure.rank() < told.rank()) {
+            self.0 = Some(failure);
+        }
+    }
+
+    fn verdict(self, keyring: &Keyring, envelope: &Envelope) -> OpenError {
+        self.0.unwrap_or_else(|| keyring.no_usable_wrap(envelope))
     }
 }
 

@@ -665,7 +665,7 @@ fn each_fault_of_the_binary_form_is_named_with_its_field_and_place() {
     let mut versions = 0;
     for version in (0..=u8::MAX).filter(|version| *version != 1) {
         let error = Envelope::from_bytes(&with_byte(2, version)).unwrap_err();
-        let expected = u32::from(version);
+        let expected = version;
         assert!(
             matches!(error, FormatError::NewerVersion { version, .. } if version == expected),
             "version {version}: {error}"

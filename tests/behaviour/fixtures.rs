@@ -141,7 +141,9 @@ pub(crate) fn class(error: &OpenError) -> &'static str {
     match error {
         OpenError::UnknownKey { .. } => "unknown_key",
         OpenError::KeyDisabled { .. } => "key_disabled",
+        OpenError::KeyLeaked { .. } => "key_leaked",
         OpenError::KeyDestroyed { .. } => "key_destroyed",
+        OpenError::WrongWrapKind { .. } => "wrong_wrap_kind",
         OpenError::WrongKeyMaterial { .. } => "wrong_key_material",
         OpenError::WrapAltered { .. } => "wrap_altered",
         OpenError::EnvelopeAltered => "envelope_altered",
@@ -165,7 +167,9 @@ pub(crate) fn told(error: &OpenError) -> String {
             key_ids.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(",")
         }
         OpenError::KeyDisabled { key_id, .. }
+        | OpenError::KeyLeaked { key_id, .. }
         | OpenError::KeyDestroyed { key_id, .. }
+        | OpenError::WrongWrapKind { key_id, .. }
         | OpenError::WrongKeyMaterial { key_id, .. }
         | OpenError::WrapAltered { key_id, .. }
         | OpenError::Provider { key_id, .. }
@@ -296,11 +300,12 @@ impl Parts {
 
     /// The mac as somebody computes it who has this data key.
     ///
-    /// mac = HMAC-SHA-256(DEK, "sw1/mac" ‖ head ‖ iv ‖ tag)[0..16]
+    /// mac = HMAC-SHA-256(DEK, "sw1/mac" ‖ head ‖ iv ‖ tag ‖ u32(length of ciphertext))[0..16]
     pub(crate) fn with_mac_under(mut self, data_key: &DataKey) -> Self {
+        let len = u32::try_from(self.ciphertext.len()).unwrap().to_be_bytes();
         let mac = hmac(
             data_key.expose_secret(),
-            &[b"sw1/mac", self.head().as_slice(), &self.iv, &self.tag],
+            &[b"sw1/mac", self.head().as_slice(), &self.iv, &self.tag, &len],
         );
         self.mac = mac[..16].to_vec();
         self
@@ -336,15 +341,9 @@ pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 
-/// HKDF-Expand as the format page spells it out, 64 bytes: T1 ‖ T2.
-pub(crate) fn expand(prk: &[u8], info: &[&[u8]]) -> [u8; 64] {
-    let info = info.concat();
-    let first = hmac(prk, &[&info, &[1]]);
-    let second = hmac(prk, &[&first, &info, &[2]]);
-    let mut okm = [0; 64];
-    okm[..32].copy_from_slice(&first);
-    okm[32..].copy_from_slice(&second);
-    okm
+/// HKDF-Expand as the format page spells it out, all 32 bytes of its one block.
+pub(crate) fn expand(prk: &[u8], info: &[&[u8]]) -> [u8; 32] {
+    hmac(prk, &[&info.concat(), &[1]])
 }
 
 /// What became of an attempt to open or verify: `done`, or the error as [`told`], with the kind of
@@ -388,7 +387,9 @@ pub(crate) fn rewrap_outcome(result: &Result<Option<Envelope>, RewrapError>) -> 
             return format!("provider({key_id}) {:?}", source.kind());
         }
         Err(RewrapError::KeyDisabled { key_id, .. }) => ("key_disabled", key_id),
+        Err(RewrapError::KeyLeaked { key_id, .. }) => ("key_leaked", key_id),
         Err(RewrapError::KeyDestroyed { key_id, .. }) => ("key_destroyed", key_id),
+        Err(RewrapError::WrongWrapKind { key_id, .. }) => ("wrong_wrap_kind", key_id),
         Err(RewrapError::WrongKeyMaterial { key_id, .. }) => ("wrong_key_material", key_id),
         Err(RewrapError::WrapAltered { key_id, .. }) => ("wrap_altered", key_id),
         Err(RewrapError::WouldBlock { key_id, .. }) => ("would_block", key_id),

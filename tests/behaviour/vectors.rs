@@ -19,7 +19,7 @@ pub(crate) fn vectors() -> Vec<Value> {
 /// The vectors of what is refused.
 pub(crate) fn refused() -> Vec<Value> {
     let refused = list(REFUSED, "refused");
-    assert_eq!(refused.len(), 140);
+    assert_eq!(refused.len(), 188);
     refused
 }
 

@@ -1,105 +1,126 @@
-// A reader of the sealwax envelope format, version 1, made from the format page alone.
+// The sealwax envelope format, version 1: the reader. Made from the format page and its known answers alone.
 //
-// It answers each line {"text": … or "binary": hex, "keyring": …, "context": [[name, value], …]} of
-// stdin with {"plaintext": hex} or {"error": class}.
+// stdin, one a line:  {"text": … or "binary": hex, "keyring": …, "context": [[name, value], …]}
+// stdout, one a line: {"plaintext": hex} or {"error": class}
+import { createDecipheriv } from 'node:crypto';
+import { MAX_PLAINTEXT, OPENING_STATES, REFUSED_STATES, Refused, checkWraps, decodeBase64url, decodeHex, derive,
+  encodeContext, envelopeMac, equal, findSuite, head, isWeak, localCheck, localPad, localSalt, parseKeyring, refuseIf,
+  serve, xor } from './page.mjs';
 
-import { createDecipheriv, timingSafeEqual } from "node:crypto";
-import { AEADS, KEY_ID, MAX_PLAINTEXT, SUITES, Refused, require, join, decode64 } from "./page.mjs";
-import { answerLines, encodeContext, parseKeyring } from "./page.mjs";
-import { bind, checkValue, derive, headOf, macOf, wrapKey } from "./page.mjs";
-
-function parseText(text) {
-  const version = /^sw([0-9]+):/.exec(text);
-  require(version === null || version[1] === "1", "newer_version");
-  const [prefix, name, named, ...fields] = text.split(":");
-  require(prefix === "sw1" && Object.hasOwn(SUITES, name) && fields.length === 4, "format");
-  const split = named.split(",").map((wrap) => wrap.split("="));
-  require(split.every((wrap) => wrap.length === 2), "format");
-  const wraps = split.map(([id, body]) => [id, decode64(body, "format")]);
-  const [proof, iv, tag, ciphertext] = fields.map((field) => decode64(field, "format"));
-  const [commitment, mac] = [proof.subarray(0, 32), proof.subarray(32)];
-  return checked({ suite: SUITES[name], wraps, commitment, mac, iv, tag, ciphertext });
+function checked(envelope) {
+  checkWraps(envelope.wraps);
+  refuseIf(envelope.ciphertext.length > MAX_PLAINTEXT, 'format');
+  return envelope;
 }
 
+// Binary form [8]
+
 function parseBinary(data) {
-  let at = 0; // a slice is shorter at the end; the lengths that follow are then wrong
-  const take = (n) => data.subarray(at, (at += n));
-  const number = (n) => take(n).reduce((sum, byte) => sum * 256 + byte, 0);
-  require(take(2).equals(join("SW")), "format");
-  require(data.length === 2 || number(1) === 1, "newer_version");
-  const [suite, count] = [number(1), number(1)];
-  const wrap = () => [take(number(1)).toString("latin1"), take(number(2))];
-  const wraps = Array.from({ length: count }, wrap);
-  const [commitment, mac, iv, tag] = [32, 16, 12, 16].map(take);
+  refuseIf(data.length >= 3 && data.toString('latin1', 0, 2) === 'SW' && data[2] > 1, 'newer_version');
+  let at = 0;
+  const take = (n) => {
+    refuseIf(at + n > data.length, 'format');
+    at += n;
+    return data.subarray(at - n, at);
+  };
+  const takeNumber = (n) => take(n).readUIntBE(0, n);
+  const takeWrap = () => {
+    const keyId = take(takeNumber(1)).toString('latin1');      // one character a byte; checkWraps looks at them
+    return [keyId, take(takeNumber(2))];
+  };
+  refuseIf(take(3).toString('latin1') !== 'SW\x01', 'format');
+  const suiteId = takeNumber(1);
+  const suite = findSuite((suite) => suite.id === suiteId);
+  const wraps = Array.from({ length: takeNumber(1) }, takeWrap);
+  const [commitment, mac, iv, tag] = [take(32), take(16), take(12), take(16)];
   return checked({ suite, wraps, commitment, mac, iv, tag, ciphertext: data.subarray(at) });
 }
 
-/** An envelope of either form, if it keeps all limits. */
-function checked(envelope) {
-  const { suite, commitment, mac, iv, tag, ciphertext } = envelope;
-  const wraps = new Map(envelope.wraps);
-  require(Object.hasOwn(AEADS, suite) && wraps.size >= 1 && wraps.size <= 8, "format");
-  require(wraps.size === envelope.wraps.length, "format");
-  for (const [id, body] of wraps) {
-    require(KEY_ID.test(id), "format");
-    require(body.length >= 2 && body.length <= 65535 && body[0] !== 0, "format");
-  }
-  const lengths = [commitment, mac, iv, tag].map((part) => part.length);
-  require(lengths.join() === "32,16,12,16" && ciphertext.length <= MAX_PLAINTEXT, "format");
-  return { ...envelope, wraps };
+// Text form [9]
+
+function parseText(text) {
+  const version = /^sw([1-9][0-9]{0,2}):/.exec(text);
+  refuseIf(version !== null && Number(version[1]) >= 2 && Number(version[1]) <= 255, 'newer_version');
+  const fields = text.split(':', 8);
+  refuseIf(fields.length !== 7 || fields[0] !== 'sw1', 'format');
+  const suite = findSuite((suite) => suite.text === fields[1]);
+  const wraps = fields[2].split(',', 9).map(parseWrap);
+  const [proof, iv, tag] = [decodeField(fields[3], 48), decodeField(fields[4], 12), decodeField(fields[5], 16)];
+  const [commitment, mac] = [proof.subarray(0, 32), proof.subarray(32)];
+  return checked({ suite, wraps, commitment, mac, iv, tag, ciphertext: decodeField(fields[6]) });
 }
 
-function decrypt(suite, key, iv, bound, ciphertext, tag, error) {
-  const cipher = createDecipheriv(AEADS[suite], key, iv, { authTagLength: 16 });
-  cipher.setAAD(bound).setAuthTag(tag);
-  const plaintext = cipher.update(ciphertext); // nobody's business before the next call
-  try {
-    cipher.final();
-  } catch {
-    throw new Refused(error);
-  }
-  return plaintext;
+function parseWrap(text) {
+  const end = text.indexOf('=');
+  refuseIf(end < 0, 'format');
+  return [text.slice(0, end), decodeField(text.slice(end + 1))];
 }
 
-function unwrap({ id, master }, { suite, wraps, commitment }) {
-  const body = wraps.get(id);
-  require(body.length === 77 && body[0] === 1, "wrap_altered");
-  const fields = [[1, 5], [5, 29], [29, 61], [61, 77]];
-  const [check, salt, sealed, tag] = fields.map(([from, to]) => body.subarray(from, to));
-  require(timingSafeEqual(check, checkValue(master)), "wrong_key_material");
-  const [key, bound] = [wrapKey(master, suite, salt), bind(suite, id, commitment)];
-  return decrypt(suite, key, salt.subarray(12), bound, sealed, tag, "wrap_altered");
+function decodeField(text, length) {
+  const data = decodeBase64url(text);
+  refuseIf(data === null || (length !== undefined && data.length !== length), 'format');
+  return data;
+}
+
+// The procedures [11]
+
+function unwrapLocal(master, keyId, suite, commitment, wrapped) {
+  refuseIf(wrapped[0] !== 1, 'wrong_wrap_kind');
+  refuseIf(wrapped.length !== 61, 'wrap_altered');
+  refuseIf(!equal(wrapped.subarray(1, 5), localCheck(master)), 'wrong_key_material');
+  const salt = wrapped.subarray(5, 29);
+  const dek = xor(wrapped.subarray(29), localPad(master, salt));
+  refuseIf(!equal(salt, localSalt(master, keyId, suite, commitment, dek)), 'wrap_altered');
+  refuseIf(isWeak(dek), 'wrap_altered');
+  return dek;
+}
+
+function dataKeyUnder(entry, wrapped, envelope) {
+  const { suite, wraps, commitment, iv, tag, ciphertext } = envelope;
+  const dek = unwrapLocal(entry.key, entry.id, suite, commitment, wrapped);
+  const mac = envelopeMac(dek, head(suite, wraps, commitment), iv, tag, ciphertext);
+  refuseIf(!equal(mac, envelope.mac), 'envelope_altered');
+  return dek;
 }
 
 function dataKey(keyring, envelope) {
-  const keys = keyring.filter((key) => envelope.wraps.has(key.id));
-  const refused = [];
-  for (const key of keys.filter((key) => !key.gone)) {
+  const wraps = new Map(envelope.wraps);
+  const entries = keyring.filter((entry) => wraps.has(entry.id));
+  const states = entries.map((entry) => entry.state);
+  const candidates = entries.filter((entry) => OPENING_STATES.includes(entry.state));
+  if (candidates.length === 0) {
+    for (const state of REFUSED_STATES) refuseIf(states.includes(state), 'key_' + state);
+    throw new Refused('unknown_key');
+  }
+  refuseIf(states.includes('leaked'), 'key_leaked');
+  const failures = [];
+  for (const entry of candidates) {
     try {
-      const dek = unwrap(key, envelope);
-      const mac = macOf(dek, headOf(envelope), envelope.iv, envelope.tag);
-      require(timingSafeEqual(mac, envelope.mac), "envelope_altered");
-      return dek;
-    } catch (error) {
-      refused.push(error);
+      return dataKeyUnder(entry, wraps.get(entry.id), envelope);
+    } catch (failure) {
+      if (!(failure instanceof Refused)) throw failure;
+      failures.push(failure);
     }
   }
-  if (refused.length > 0) throw refused[0];
-  for (const state of ["destroyed", "disabled"]) {
-    require(keys.every((key) => key.state !== state), "key_" + state);
-  }
-  throw new Refused("unknown_key");
+  throw failures[0];
 }
 
-function open(row) {
-  const [keyring, context] = [parseKeyring(row.keyring), encodeContext(row.context)];
-  const envelope =
-    "text" in row ? parseText(row.text) : parseBinary(Buffer.from(row.binary, "hex"));
-  const { suite, iv, ciphertext, tag } = envelope;
+function openEnvelope(keyring, envelope, context) {
+  const { suite, iv, tag, ciphertext } = envelope;
   const [key, commitment] = derive(dataKey(keyring, envelope), suite, iv, context);
-  require(timingSafeEqual(commitment, envelope.commitment), "context_mismatch");
-  const plaintext = decrypt(suite, key, iv, join(), ciphertext, tag, "payload_altered");
-  return { plaintext: plaintext.toString("hex") };
+  refuseIf(!equal(commitment, envelope.commitment), 'context_mismatch');
+  const decipher = createDecipheriv(suite.cipher, key, iv, { authTagLength: 16 }).setAuthTag(tag);
+  const plaintext = decipher.update(ciphertext);
+  try {
+    return Buffer.concat([plaintext, decipher.final()]);       // final compares the tag
+  } catch {
+    throw new Refused('payload_altered');
+  }
 }
 
-answerLines(open);
+await serve((request) => {
+  const keyring = parseKeyring(request.keyring);
+  const context = encodeContext(request.context);
+  const envelope = request.text !== undefined ? parseText(request.text) : parseBinary(decodeHex(request.binary));
+  return { plaintext: openEnvelope(keyring, envelope, context).toString('hex') };
+});

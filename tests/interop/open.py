@@ -1,93 +1,132 @@
-"""A reader of the sealwax envelope format, version 1, made from the format page alone.
+"""The sealwax envelope format, version 1: the reader. Made from the format page and its known answers alone.
 
-It answers each line {"text": … or "binary": hex, "keyring": …, "context": [[name, value], …]} of
-stdin with {"plaintext": hex} or {"error": class}.
+stdin, one a line:  {"text": … or "binary": hex, "keyring": …, "context": [[name, value], …]}
+stdout, one a line: {"plaintext": hex} or {"error": class}
 """
-
-import hmac
 import io
 import re
+from collections import namedtuple
 
 from cryptography.exceptions import InvalidTag
 
-from page import AEADS, KEY_ID, MAX_PLAINTEXT, SUITES, Refused, answer_lines, bind, check_value
-from page import decode64, derive, encode_context, head_of, mac_of, parse_keyring, require
-from page import wrap_cipher
+from page import (MAX_PLAINTEXT, OPENING_STATES, REFUSED_STATES, Refused, check_wraps, decode_base64url, decode_hex,
+                  derive, encode_context, envelope_mac, equal, find_suite, head, is_weak, local_check, local_pad,
+                  local_salt, parse_keyring, refuse_if, serve, xor)
+
+Envelope = namedtuple("Envelope", "suite wraps commitment mac iv tag ciphertext")
 
 
-def parse_text(text):
-    version = re.match("sw([0-9]+):", text)
-    require(not version or version[1] == "1", "newer_version")
-    fields = text.split(":")
-    require(len(fields) == 7 and fields[0] == "sw1" and fields[1] in SUITES, "format")
-    wraps = [wrap.split("=") for wrap in fields[2].split(",")]
-    require(all(len(wrap) == 2 for wrap in wraps), "format")
-    wraps = [(key_id.encode(errors="replace"), decode64(body, "format")) for key_id, body in wraps]
-    proof, iv, tag, ciphertext = (decode64(field, "format") for field in fields[3:])
-    return checked(SUITES[fields[1]], wraps, proof[:32], proof[32:], iv, tag, ciphertext)
+def checked(envelope):
+    check_wraps(envelope.wraps)
+    refuse_if(len(envelope.ciphertext) > MAX_PLAINTEXT, "format")
+    return envelope
 
+
+# Binary form [8]
 
 def parse_binary(data):
-    take = io.BytesIO(data).read  # gives less at the end; the lengths that follow are then wrong
-    def number(size): return int.from_bytes(take(size), "big")
-    require(take(2) == b"SW", "format")
-    require(take(1) in (b"\1", b""), "newer_version")
-    suite, count = number(1), number(1)
-    wraps = [(take(number(1)), take(number(2))) for _ in range(count)]
-    return checked(suite, wraps, take(32), take(16), take(12), take(16), take())
+    refuse_if(data[:2] == b"SW" and data[2:3] > b"\x01", "newer_version")
+    stream = io.BytesIO(data)
+
+    def take(n):
+        part = stream.read(n)
+        refuse_if(len(part) != n, "format")
+        return part
+
+    def take_number(n):
+        return int.from_bytes(take(n), "big")
+
+    def take_wrap():
+        key_id = take(take_number(1)).decode("latin-1")  # one character a byte; check_wraps looks at them
+        return key_id, take(take_number(2))
+
+    refuse_if(take(3) != b"SW\x01", "format")
+    suite_id = take_number(1)
+    suite = find_suite(lambda suite: suite.id == suite_id)
+    wraps = [take_wrap() for _ in range(take_number(1))]
+    return checked(Envelope(suite, wraps, take(32), take(16), take(12), take(16), stream.read()))
 
 
-def checked(suite, wraps, commitment, mac, iv, tag, ciphertext):
-    """The parts of an envelope of either form, if they keep all limits."""
-    require(suite in AEADS and 1 <= len(wraps) <= 8, "format")
-    require(all(KEY_ID.fullmatch(key_id) for key_id, _ in wraps), "format")
-    require(len(dict(wraps)) == len(wraps), "format")
-    require(all(2 <= len(body) <= 65535 and body[0] != 0 for _, body in wraps), "format")
-    require([len(commitment), len(mac), len(iv), len(tag)] == [32, 16, 12, 16], "format")
-    require(len(ciphertext) <= MAX_PLAINTEXT, "format")
-    return suite, dict(wraps), commitment, mac, iv, tag, ciphertext
+# Text form [9]
+
+def parse_text(text):
+    version = re.match("sw([1-9][0-9]{0,2}):", text)
+    refuse_if(version and 2 <= int(version[1]) <= 255, "newer_version")
+    fields = text.split(":", 7)
+    refuse_if(len(fields) != 7 or fields[0] != "sw1", "format")
+    suite = find_suite(lambda suite: suite.text == fields[1])
+    wraps = [parse_wrap(wrap) for wrap in fields[2].split(",", 8)]
+    proof, iv, tag = decode_field(fields[3], 48), decode_field(fields[4], 12), decode_field(fields[5], 16)
+    return checked(Envelope(suite, wraps, proof[:32], proof[32:], iv, tag, decode_field(fields[6])))
 
 
-def decrypt(cipher, iv, data, bound, error):
-    try:
-        return cipher.decrypt(iv, data, bound)
-    except InvalidTag:
-        raise Refused(error) from None
+def parse_wrap(text):
+    key_id, _, wrapped = text.partition("=")
+    return key_id, decode_field(wrapped)
 
 
-def unwrap(master, suite, key_id, commitment, body):
-    require(len(body) == 77 and body[0] == 1, "wrap_altered")
-    check, salt, sealed = body[1:5], body[5:29], body[29:]
-    require(hmac.compare_digest(check, check_value(master)), "wrong_key_material")
-    cipher, bound = wrap_cipher(master, suite, salt), bind(suite, key_id, commitment)
-    return decrypt(cipher, salt[12:], sealed, bound, "wrap_altered")
+def decode_field(text, length=None):
+    data = decode_base64url(text)
+    refuse_if(data is None or length not in (None, len(data)), "format")
+    return data
 
 
-def data_key(keys, suite, wraps, commitment, mac, iv, tag):
-    keys = [key for key in keys if key[1] in wraps]
-    refused = []
-    for _, key_id, *master in (key for key in keys if key[0] not in ("disabled", "destroyed")):
+# The procedures [11]
+
+def unwrap_local(master, key_id, suite, commitment, wrapped):
+    refuse_if(wrapped[0] != 1, "wrong_wrap_kind")
+    refuse_if(len(wrapped) != 61, "wrap_altered")
+    refuse_if(not equal(wrapped[1:5], local_check(master)), "wrong_key_material")
+    salt = wrapped[5:29]
+    dek = xor(wrapped[29:], local_pad(master, salt))
+    refuse_if(not equal(salt, local_salt(master, key_id, suite, commitment, dek)), "wrap_altered")
+    refuse_if(is_weak(dek), "wrap_altered")
+    return dek
+
+
+def data_key_under(entry, wrapped, envelope):
+    dek = unwrap_local(entry.key, entry.id, envelope.suite, envelope.commitment, wrapped)
+    envelope_head = head(envelope.suite, envelope.wraps, envelope.commitment)
+    mac = envelope_mac(dek, envelope_head, envelope.iv, envelope.tag, envelope.ciphertext)
+    refuse_if(not equal(mac, envelope.mac), "envelope_altered")
+    return dek
+
+
+def data_key(keyring, envelope):
+    wraps = dict(envelope.wraps)
+    entries = [entry for entry in keyring if entry.id in wraps]
+    states = {entry.state for entry in entries}
+    candidates = [entry for entry in entries if entry.state in OPENING_STATES]
+    if not candidates:
+        for state in REFUSED_STATES:
+            refuse_if(state in states, "key_" + state)
+        raise Refused("unknown_key")
+    refuse_if("leaked" in states, "key_leaked")
+    failures = []
+    for entry in candidates:
         try:
-            dek = unwrap(*master, suite, key_id, commitment, wraps[key_id])
-            found = mac_of(dek, head_of(suite, wraps, commitment), iv, tag)
-            require(hmac.compare_digest(found, mac), "envelope_altered")
-            return dek
-        except Refused as error:
-            refused.append(error)
-    if refused:
-        raise refused[0]
-    for state in ("destroyed", "disabled"):
-        require(all(key[0] != state for key in keys), "key_" + state)
-    raise Refused("unknown_key")
+            return data_key_under(entry, wraps[entry.id], envelope)
+        except Refused as failure:
+            failures.append(failure)
+    raise failures[0]
 
 
-def open_envelope(row):
-    keys, context = parse_keyring(row["keyring"]), encode_context(row["context"])
-    parts = parse_text(row["text"]) if "text" in row else parse_binary(bytes.fromhex(row["binary"]))
-    suite, _, committed, _, iv, tag, ciphertext = parts
-    cipher, commitment = derive(data_key(keys, *parts[:6]), suite, iv, context)
-    require(hmac.compare_digest(commitment, committed), "context_mismatch")
-    return {"plaintext": decrypt(cipher, iv, ciphertext + tag, b"", "payload_altered").hex()}
+def open_envelope(keyring, envelope, context):
+    dek = data_key(keyring, envelope)
+    key, commitment = derive(dek, envelope.suite, envelope.iv, context)
+    refuse_if(not equal(commitment, envelope.commitment), "context_mismatch")
+    try:
+        return envelope.suite.aead(key).decrypt(envelope.iv, envelope.ciphertext + envelope.tag, b"")
+    except InvalidTag:
+        raise Refused("payload_altered") from None
 
 
-answer_lines(open_envelope)
+def answer(request):
+    keyring = parse_keyring(request["keyring"])
+    context = encode_context(request.get("context"))
+    envelope = parse_text(request["text"]) if "text" in request else parse_binary(decode_hex(request["binary"]))
+    return {"plaintext": open_envelope(keyring, envelope, context).hex()}
+
+
+if __name__ == "__main__":
+    serve(answer)

@@ -1,109 +1,204 @@
-"""What a reader and a writer of the sealwax envelope format, version 1, share: the notation, the
-derivations, contexts and keyrings. Made from the format page alone; open.py reads, seal.py writes.
-"""
+"""The sealwax envelope format, version 1: what the reader (open.py) and the writer (seal.py) share.
 
-import base64
-import hashlib
-import hmac
-import json
-import re
-import sys
+Made from the format page and its known answers alone; numbers in brackets are sections of that page. The page asks
+for secrets to be wiped after use: Python cannot promise that, and this code does not try.
+"""
+import base64, binascii, hashlib, hmac, json, re, sys
+from collections import namedtuple
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 
-SUITES = {"a256gcm": 1, "c20p": 2}
-AEADS = {1: AESGCM, 2: ChaCha20Poly1305}
-KEY_ID = re.compile(b"[A-Za-z0-9][A-Za-z0-9._/@-]{0,127}")
-MAX_PLAINTEXT = 16777216
+MAX_PLAINTEXT = 16_777_216
 
 
 class Refused(Exception):
-    """With the class of the error."""
+    """Its one argument is the class of the error."""
 
 
-def require(holds, error):
-    if not holds:
-        raise Refused(error)
+def refuse_if(condition, error_class):
+    if condition:
+        raise Refused(error_class)
 
+
+# Notation [1]
 
 def u8(n): return n.to_bytes(1, "big")
 def u16(n): return n.to_bytes(2, "big")
-def hmac256(key, data): return hmac.digest(key, data, "sha256")
-def expand(prk, info, n):
-    first = hmac256(prk, info + b"\1")
-    return (first + hmac256(prk, first + info + b"\2"))[:n]
+def u32(n): return n.to_bytes(4, "big")
+def len8(x): return u8(len(x)) + x
+def sha256(data): return hashlib.sha256(data).digest()
+def hmac_sha256(key, data): return hmac.digest(key, data, "sha256")
+def expand(prk, info, n): return hmac_sha256(prk, info + b"\x01")[:n]
+def equal(a, b): return hmac.compare_digest(a, b)  # in constant time
+def xor(a, b): return bytes(x ^ y for x, y in zip(a, b))
 
 
-def encode64(data): return base64.urlsafe_b64encode(data).decode().rstrip("=")
-def decode64(text, error):
-    require(re.fullmatch("[A-Za-z0-9_-]*", text) and len(text) % 4 != 1, error)
-    data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    require(encode64(data) == text, error)  # the unused bits are zero
-    return data
+def encode_base64url(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+
+
+def decode_base64url(text):
+    """The bytes, or None. Python's decoder skips what it does not know: only what encodes back is canonical."""
+    try:
+        data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except ValueError:
+        return None
+    return data if encode_base64url(data) == text else None
+
+
+def decode_hex(text):
+    try:
+        return binascii.unhexlify(text)  # bytes.fromhex would skip whitespace
+    except ValueError:
+        raise Refused("format") from None
+
+
+# Suites [2] and key ids [3]
+
+Suite = namedtuple("Suite", "id text aead")
+SUITES = [Suite(1, "a256gcm", AESGCM), Suite(2, "c20p", ChaCha20Poly1305)]
+
+
+def find_suite(matches):
+    for suite in SUITES:
+        if matches(suite):
+            return suite
+    raise Refused("format")
+
+
+def is_key_id(text):
+    looks_like_a_key = re.search("[Ss][Ww][A-Za-z]{1,2}1_", text)
+    return bool(re.fullmatch("[A-Za-z0-9][A-Za-z0-9._/@-]{0,127}", text)) and not looks_like_a_key
+
+
+# Context [4]
+
+def is_pair(pair):
+    return isinstance(pair, list) and len(pair) == 2 and all(isinstance(text, str) for text in pair)
 
 
 def encode_context(pairs):
+    refuse_if(not isinstance(pairs, list) or len(pairs) > 32 or not all(map(is_pair, pairs)), "context")
     try:
-        pairs = sorted((name.encode(), value.encode()) for name, value in pairs)
-    except UnicodeEncodeError:
+        encoded = [(name.encode("utf-8"), value.encode("utf-8")) for name, value in pairs]
+    except UnicodeEncodeError:  # a lone surrogate
         raise Refused("context") from None
-    require(len(pairs) <= 32 and len(dict(pairs)) == len(pairs), "context")
-    require(all(1 <= len(name) <= 64 and len(value) <= 1024 for name, value in pairs), "context")
-    return u16(len(pairs)) + b"".join(u16(len(x)) + x for pair in pairs for x in pair)
+    refuse_if(len({name for name, _ in encoded}) != len(encoded), "context")
+    out = u16(len(encoded))
+    for name, value in sorted(encoded):  # bytes compare as unsigned bytes
+        refuse_if(not 1 <= len(name) <= 64 or len(value) > 1024, "context")
+        out += u16(len(name)) + name + u16(len(value)) + value
+    return out
 
 
-def parse_keyring(text):
-    """(state, key id, master key if there is one) of each entry, the primary first."""
-    lines = (line.removesuffix("\r").strip(" \t") for line in text.split("\n"))
-    entries = (part.strip(" \t") for line in lines if line[:1] != "#" for part in line.split(";"))
-    keys = [parse_entry(*re.split("[ \t]+", entry)) for entry in entries if entry]
-    states, ids = [key[0] for key in keys], {key[1].lower() for key in keys}
-    require(states.count("primary") == 1 and states.count("escrow") <= 7, "keyring")
-    require(len(ids) == len(keys) <= 1024, "keyring")
-    return sorted(keys, key=lambda key: key[0] != "primary")  # the others stay in their order
+# Payload [5]: the key and the commitment
 
-
-def parse_entry(state, *fields):
-    gone = state in ("disabled", "destroyed")
-    require(gone or state in ("primary", "retired", "escrow"), "keyring")
-    require(len(fields) == 2 or (gone and len(fields) == 1), "keyring")
-    key_id = fields[0].encode(errors="replace")
-    require(KEY_ID.fullmatch(key_id) and b"swk1_" not in key_id, "keyring")
-    return state, key_id, *map(parse_master_key, fields[1:])
-
-
-def parse_master_key(text):
-    require(text.startswith("swk1_") and len(text) == 53, "keyring")
-    data = decode64(text[5:], "keyring")
-    key, checksum = data[:32], data[32:]
-    require(hashlib.sha256(b"sw1/key" + key).digest()[:4] == checksum, "keyring")
-    require(key != key[:1] * 32, "keyring")
-    return key
+def is_weak(key):
+    return len(set(key)) == 1  # one byte 32 times
 
 
 def derive(dek, suite, iv, context):
-    """The cipher of the payload, and the commitment."""
-    okm = expand(dek, b"sw1/data" + u8(suite) + iv + hashlib.sha256(context).digest(), 64)
-    return AEADS[suite](okm[:32]), okm[32:]
+    bound = u8(suite.id) + iv + sha256(context)
+    return expand(dek, b"sw1/data" + bound, 32), expand(dek, b"sw1/comm" + bound, 32)
 
 
-def check_value(master): return expand(master, b"sw1/check", 4)
-def bind(suite, key_id, commitment):
-    return b"\1" + u8(suite) + u8(len(key_id)) + key_id + commitment
-def wrap_cipher(master, suite, salt):
-    return AEADS[suite](expand(master, b"sw1/wrap" + u8(suite) + salt, 32))
+# Wrapped keys [6]: the parts of a local wrap
+
+def local_salt(master, key_id, suite, commitment, dek):
+    bind = b"\x01" + u8(suite.id) + len8(key_id.encode("ascii")) + commitment
+    return expand(master, b"sw1/salt" + bind + dek, 24)
 
 
-def head_of(suite, wraps, commitment):
-    parts = (u8(len(key_id)) + key_id + u16(len(body)) + body for key_id, body in wraps.items())
-    return b"SW\1" + u8(suite) + u8(len(wraps)) + b"".join(parts) + commitment
-def mac_of(dek, head, iv, tag): return hmac256(dek, b"sw1/mac" + head + iv + tag)[:16]
+def local_pad(master, salt):
+    return expand(master, b"sw1/wrap" + salt, 32)
 
 
-def answer_lines(answer):
-    """One answer on stdout for each line of stdin, both JSON."""
+def local_check(master):
+    return expand(master, b"sw1/check", 4)
+
+
+# Envelope [8]: wraps are (key id, wrapped) in their order
+
+def check_wraps(wraps):
+    refuse_if(not 1 <= len(wraps) <= 8, "format")
+    refuse_if(len({key_id for key_id, _ in wraps}) != len(wraps), "format")
+    for key_id, wrapped in wraps:
+        refuse_if(not is_key_id(key_id) or not 2 <= len(wrapped) <= 65535 or wrapped[0] == 0, "format")
+
+
+def head(suite, wraps, commitment):
+    out = b"SW\x01" + u8(suite.id) + u8(len(wraps))
+    for key_id, wrapped in wraps:
+        out += len8(key_id.encode("ascii")) + u16(len(wrapped)) + wrapped
+    return out + commitment
+
+
+def envelope_mac(dek, head, iv, tag, ciphertext):
+    return hmac_sha256(dek, b"sw1/mac" + head + iv + tag + u32(len(ciphertext)))[:16]
+
+
+# Master keys and keyrings as text [12]
+
+Entry = namedtuple("Entry", "state id key")
+OPENING_STATES = ("primary", "retired", "escrow")
+REFUSED_STATES = ("destroyed", "leaked", "disabled")  # in the order in which they are reported [11]
+
+
+def has_checksum(label, data):
+    return sha256(label + data[:-4])[:4] == data[-4:]
+
+
+def parse_master_key(text):
+    data = decode_base64url(text[5:]) if text.startswith("swk1_") else None
+    refuse_if(data is None or len(data) != 36 or not has_checksum(b"sw1/key", data), "keyring")
+    refuse_if(is_weak(data[:32]), "keyring")
+    return data[:32]
+
+
+def is_key_without_prefix(key_id):
+    data = decode_base64url(key_id) or b""
+    if len(data) == 36:  # 48 characters
+        return has_checksum(b"sw1/key", data) or has_checksum(b"swkt1/key", data)
+    return len(data) == 68 and has_checksum(b"sw1/key", data)  # 91 characters
+
+
+def parse_entry(fields):
+    state = fields[0]
+    refuse_if(state not in OPENING_STATES + REFUSED_STATES, "keyring")
+    refuse_if(len(fields) != 3 and not (len(fields) == 2 and state in REFUSED_STATES), "keyring")
+    refuse_if(not is_key_id(fields[1]) or is_key_without_prefix(fields[1]), "keyring")
+    return Entry(state, fields[1], parse_master_key(fields[2]) if len(fields) == 3 else None)
+
+
+def parse_keyring(text):
+    """The entries, the primary first, the others in keyring order."""
+    entries = []
+    for line in text.split("\n"):
+        line = line[:-1] if line.endswith("\r") else line
+        refuse_if("\r" in line, "keyring")
+        if line.lstrip(" \t").startswith("#"):
+            continue
+        for piece in line.split(";"):
+            # Splitting at spaces and tabs alone leaves other whitespace, a byte-order mark and "#" inside a field,
+            # and no field may hold them.
+            fields = [field for field in re.split("[ \t]+", piece) if field]
+            if fields:
+                entries.append(parse_entry(fields))
+    states = [entry.state for entry in entries]
+    refuse_if(len(entries) > 1024 or states.count("primary") != 1 or states.count("escrow") > 7, "keyring")
+    refuse_if(len({entry.id.lower() for entry in entries}) != len(entries), "keyring")
+    keys = [entry.key for entry in entries if entry.key]
+    refuse_if(len(set(keys)) != len(keys), "keyring")
+    kept = [entry if entry.state in OPENING_STATES else entry._replace(key=None) for entry in entries]
+    return sorted(kept, key=lambda entry: entry.state != "primary")
+
+
+# Not of the page: one JSON object a line in, one a line out
+
+def serve(answer):
     for line in sys.stdin.buffer:
         try:
-            print(json.dumps(answer(json.loads(line))))
-        except Refused as error:
-            print(json.dumps({"error": str(error)}))
+            reply = answer(json.loads(line.decode("utf-8")))
+        except Refused as refused:
+            reply = {"error": refused.args[0]}
+        print(json.dumps(reply), flush=True)

@@ -1,54 +1,50 @@
-// A writer of the sealwax envelope format, version 1, made from the format page alone.
+// The sealwax envelope format, version 1: the writer. Made from the format page and its known answers alone.
 //
-// It answers each line {"suite": …, "keyring": …, "context": [[name, value], …], "plaintext": hex}
-// of stdin with {"text": …, "binary": hex, "context": hex of the encoded context} or
-// {"error": class}. For known answers also "random", data key || iv, and "opaque",
-// {"id": …, "body": …} of wraps by a provider: hex.
+// stdin, one a line:  {"suite": text, "keyring": …, "context": [[name, value], …], "plaintext": hex,
+//                      optional "random": hex of data key || iv,
+//                      optional "opaque": [{"id": …, "body": hex}, …], provider wraps that stand last}
+// stdout, one a line: {"text": …, "binary": hex, "context": hex of the encoded context} or {"error": class}
+import { createCipheriv, randomBytes } from 'node:crypto';
+import { MAX_PLAINTEXT, checkWraps, decodeHex, derive, encodeBase64url, encodeContext, envelopeMac, findSuite, head,
+  isWeak, join, localCheck, localPad, localSalt, parseKeyring, refuseIf, serve, u8, xor } from './page.mjs';
 
-import { createCipheriv, randomBytes } from "node:crypto";
-import { AEADS, MAX_PLAINTEXT, SUITES, require, join, encode64, expand } from "./page.mjs";
-import { answerLines, encodeContext, parseKeyring } from "./page.mjs";
-import { bind, checkValue, derive, headOf, macOf, wrapKey } from "./page.mjs";
-
-const unhex = (hex) => Buffer.from(hex, "hex");
-
-function encrypt(suite, key, iv, bound, plaintext) {
-  const cipher = createCipheriv(AEADS[suite], key, iv, { authTagLength: 16 }).setAAD(bound);
-  const ciphertext = cipher.update(plaintext);
-  cipher.final();
-  return [ciphertext, cipher.getAuthTag()];
+function wrapLocal(master, keyId, suite, commitment, dek) {
+  const salt = localSalt(master, keyId, suite, commitment, dek);
+  return join(u8(1), localCheck(master), salt, xor(dek, localPad(master, salt)));
 }
 
-function wrap(master, suite, id, commitment, dek) {
-  const bound = bind(suite, id, commitment);
-  const salt = expand(master, join("sw1/salt", bound, dek), 24);
-  const sealed = encrypt(suite, wrapKey(master, suite, salt), salt.subarray(12), bound, dek);
-  return join([1], checkValue(master), salt, ...sealed);
-}
+const wrapOpaque = (body) => join(u8(2), body);
 
-function seal(row) {
-  const [keyring, context] = [parseKeyring(row.keyring), encodeContext(row.context)];
-  const [suite, plaintext] = [SUITES[row.suite], unhex(row.plaintext)];
-  require(plaintext.length <= MAX_PLAINTEXT, "too_long");
-  const random = row.random === undefined ? randomBytes(44) : unhex(row.random);
+// Both forms of the envelope.
+function seal(keyring, suite, context, plaintext, random, opaque) {
   const [dek, iv] = [random.subarray(0, 32), random.subarray(32)];
+  refuseIf(random.length !== 44 || isWeak(dek), 'format');
   const [key, commitment] = derive(dek, suite, iv, context);
-  const [ciphertext, tag] = encrypt(suite, key, iv, join(), plaintext);
-
-  const sealers = keyring.filter((key) => key.state === "primary" || key.state === "escrow");
-  const local = sealers.map(({ id, master }) => [id, wrap(master, suite, id, commitment, dek)]);
-  const opaque = (row.opaque ?? []).map(({ id, body }) => [id, join([2], unhex(body))]);
-  const wraps = new Map([...local, ...opaque]);
-  const head = headOf({ suite, wraps, commitment });
-  const mac = macOf(dek, head, iv, tag);
-
-  const named = [...wraps].map(([id, body]) => `${id}=${encode64(body)}`).join();
-  const fields = [join(commitment, mac), iv, tag, ciphertext].map(encode64);
-  return {
-    text: ["sw1", row.suite, named, ...fields].join(":"),
-    binary: join(head, mac, iv, tag, ciphertext).toString("hex"),
-    context: context.toString("hex"),
-  };
+  const sealingKeys = keyring.filter((entry) => ['primary', 'escrow'].includes(entry.state));
+  const wraps = [
+    ...sealingKeys.map((entry) => [entry.id, wrapLocal(entry.key, entry.id, suite, commitment, dek)]),
+    ...opaque.map(([keyId, body]) => [keyId, wrapOpaque(body)]),
+  ];
+  checkWraps(wraps);
+  refuseIf(plaintext.length > MAX_PLAINTEXT, 'too_long');
+  const cipher = createCipheriv(suite.cipher, key, iv, { authTagLength: 16 });
+  const ciphertext = Buffer.concat([cipher.update(plaintext), cipher.final()]);
+  const tag = cipher.getAuthTag();
+  const envelopeHead = head(suite, wraps, commitment);
+  const mac = envelopeMac(dek, envelopeHead, iv, tag, ciphertext);
+  const wrapsText = wraps.map(([keyId, wrapped]) => keyId + '=' + encodeBase64url(wrapped)).join(',');
+  const fields = [join(commitment, mac), iv, tag, ciphertext].map(encodeBase64url);
+  const text = ['sw1', suite.text, wrapsText, ...fields].join(':');
+  return { text, binary: join(envelopeHead, mac, iv, tag, ciphertext) };
 }
 
-answerLines(seal);
+await serve((request) => {
+  const keyring = parseKeyring(request.keyring);
+  const context = encodeContext(request.context);
+  refuseIf(request.context.some(([name]) => name.startsWith('sw1/')), 'context');
+  const suite = findSuite((suite) => suite.text === request.suite);
+  const random = request.random !== undefined ? decodeHex(request.random) : randomBytes(44);
+  const opaque = (request.opaque ?? []).map((wrap) => [wrap.id, decodeHex(wrap.body)]);
+  const { text, binary } = seal(keyring, suite, context, decodeHex(request.plaintext), random, opaque);
+  return { text, binary: binary.toString('hex'), context: context.toString('hex') };
+});

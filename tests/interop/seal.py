@@ -1,48 +1,55 @@
-"""A writer of the sealwax envelope format, version 1, made from the format page alone.
+"""The sealwax envelope format, version 1: the writer. Made from the format page and its known answers alone.
 
-It answers each line {"suite": …, "keyring": …, "context": [[name, value], …], "plaintext": hex} of
-stdin with {"text": …, "binary": hex, "context": hex of the encoded context} or {"error": class}. For
-known answers also "random", data key || iv, and "opaque", {"id": …, "body": …} of wraps by a
-provider: hex.
+stdin, one a line:  {"suite": text, "keyring": …, "context": [[name, value], …], "plaintext": hex,
+                     optional "random": hex of data key || iv,
+                     optional "opaque": [{"id": …, "body": hex}, …], provider wraps that stand last}
+stdout, one a line: {"text": …, "binary": hex, "context": hex of the encoded context} or {"error": class}
 """
+import secrets
 
-import os
-
-from page import MAX_PLAINTEXT, SUITES, answer_lines, bind, check_value, derive, encode64
-from page import encode_context, expand, head_of, mac_of, parse_keyring, require, wrap_cipher
-
-
-def wrap(master, suite, key_id, commitment, dek):
-    bound = bind(suite, key_id, commitment)
-    salt = expand(master, b"sw1/salt" + bound + dek, 24)
-    sealed = wrap_cipher(master, suite, salt).encrypt(salt[12:], dek, bound)
-    return b"\1" + check_value(master) + salt + sealed
+from page import (MAX_PLAINTEXT, check_wraps, decode_hex, derive, encode_base64url, encode_context, envelope_mac,
+                  find_suite, head, is_weak, local_check, local_pad, local_salt, parse_keyring, refuse_if, serve, xor)
 
 
-def seal(row):
-    keys, context = parse_keyring(row["keyring"]), encode_context(row["context"])
-    suite, plaintext = SUITES[row["suite"]], bytes.fromhex(row["plaintext"])
-    require(len(plaintext) <= MAX_PLAINTEXT, "too_long")
-    random = bytes.fromhex(row["random"]) if "random" in row else os.urandom(44)
+def wrap_local(master, key_id, suite, commitment, dek):
+    salt = local_salt(master, key_id, suite, commitment, dek)
+    return b"\x01" + local_check(master) + salt + xor(dek, local_pad(master, salt))
+
+
+def wrap_opaque(body):
+    return b"\x02" + body
+
+
+def seal(keyring, suite, context, plaintext, random, opaque):
+    """Both forms of the envelope."""
     dek, iv = random[:32], random[32:]
-    cipher, commitment = derive(dek, suite, iv, context)
-    sealed = cipher.encrypt(iv, plaintext, b"")
+    refuse_if(len(random) != 44 or is_weak(dek), "format")
+    key, commitment = derive(dek, suite, iv, context)
+    wraps = [(entry.id, wrap_local(entry.key, entry.id, suite, commitment, dek))
+             for entry in keyring if entry.state in ("primary", "escrow")]
+    wraps += [(key_id, wrap_opaque(body)) for key_id, body in opaque]
+    check_wraps(wraps)
+    refuse_if(len(plaintext) > MAX_PLAINTEXT, "too_long")
+    sealed = suite.aead(key).encrypt(iv, plaintext, b"")
     ciphertext, tag = sealed[:-16], sealed[-16:]
-
-    wraps = {key_id: wrap(*master, suite, key_id, commitment, dek)
-             for state, key_id, *master in keys if state in ("primary", "escrow")}
-    for opaque in row.get("opaque", []):
-        wraps[opaque["id"].encode()] = b"\2" + bytes.fromhex(opaque["body"])
-    head = head_of(suite, wraps, commitment)
-    mac = mac_of(dek, head, iv, tag)
-
-    named = ",".join(key_id.decode() + "=" + encode64(body) for key_id, body in wraps.items())
-    fields = [encode64(field) for field in (commitment + mac, iv, tag, ciphertext)]
-    return {
-        "text": ":".join(["sw1", row["suite"], named, *fields]),
-        "binary": (head + mac + iv + tag + ciphertext).hex(),
-        "context": context.hex(),
-    }
+    envelope_head = head(suite, wraps, commitment)
+    mac = envelope_mac(dek, envelope_head, iv, tag, ciphertext)
+    fields = [commitment + mac, iv, tag, ciphertext]
+    wraps_text = ",".join(key_id + "=" + encode_base64url(wrapped) for key_id, wrapped in wraps)
+    text = ":".join(["sw1", suite.text, wraps_text] + [encode_base64url(field) for field in fields])
+    return text, envelope_head + mac + iv + tag + ciphertext
 
 
-answer_lines(seal)
+def answer(request):
+    keyring = parse_keyring(request["keyring"])
+    context = encode_context(request.get("context"))
+    refuse_if(any(name.startswith("sw1/") for name, _ in request["context"]), "context")
+    suite = find_suite(lambda suite: suite.text == request["suite"])
+    random = decode_hex(request["random"]) if "random" in request else secrets.token_bytes(44)
+    opaque = [(wrap["id"], decode_hex(wrap["body"])) for wrap in request.get("opaque", [])]
+    text, binary = seal(keyring, suite, context, decode_hex(request["plaintext"]), random, opaque)
+    return {"text": text, "binary": binary.hex(), "context": context.hex()}
+
+
+if __name__ == "__main__":
+    serve(answer)

@@ -61,6 +61,14 @@ impl UsableKey {
         Self { key_id, kind, holder }
     }
 
+    /// Whether both are the same master key in memory.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        match (&self.holder, &other.holder) {
+            (Holder::Memory(one), Holder::Memory(other)) => one.is_same(other),
+            _ => false,
+        }
+    }
+
     pub(crate) fn is_local(&self) -> bool {
         self.kind == WrapKind::Local
     }
@@ -93,7 +101,7 @@ impl UsableKey {
         match &self.holder {
             Holder::Memory(key) => {
                 let binding = Binding::new(&self.key_id, suite, commitment);
-                Some(key.wrap(&binding, data_key).map(Body::Local))
+                Some(Ok(Body::Local(key.wrap(&binding, data_key))))
             }
             Holder::Provider(_) => {
                 let data_key = DataKey::copy_of(data_key);
