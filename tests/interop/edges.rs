@@ -1,15 +1,17 @@
 //! The limits of the format page, each from both sides, and what stands close to them.
 
-use sealwax::{EncryptionContext, Keyring, Secret};
+use base64ct::{Base64UrlUnpadded, Encoding};
+use sealwax::{EncryptionContext, Envelope, Keyring, Secret};
+use sha2::{Digest, Sha256};
 
 use crate::outcome::Question;
-use crate::rows::{Form, Key};
+use crate::rows::{Form, Key, context};
 
 type Pairs = Vec<(String, String)>;
 
-fn key(number: u8) -> String {
-    let mut bytes = [number; 32];
-    bytes[31] = !number;
+fn key(number: u16) -> String {
+    let mut bytes = [0x5e; 32];
+    bytes[..2].copy_from_slice(&number.to_be_bytes());
     Key::of("any", &bytes).text
 }
 
@@ -26,10 +28,6 @@ fn acme() -> Pairs {
     pairs(&[("tenant", "acme")])
 }
 
-fn context(pairs: &Pairs) -> Option<EncryptionContext> {
-    EncryptionContext::new(pairs.iter().map(|(name, value)| (name, value))).ok()
-}
-
 fn sealed(plaintext: &[u8], context: &EncryptionContext) -> String {
     let ring: Keyring = keyring().parse().unwrap();
     ring.seal(&Secret::from(plaintext), context).unwrap().to_string()
@@ -41,7 +39,8 @@ fn of_acme() -> String {
 
 pub(crate) fn all() -> Vec<Question> {
     let envelope = |envelope| Question { envelope, keyring: keyring(), pairs: acme() };
-    let envelopes = versions().into_iter().chain(wraps()).chain(sizes()).map(envelope);
+    let envelopes =
+        versions().into_iter().chain(kinds()).chain(wraps()).chain(sizes()).map(envelope);
     let text = of_acme();
     let keyrings = keyrings().into_iter().map(|keyring| Question {
         envelope: Form::Text(text.clone()),
@@ -50,11 +49,13 @@ pub(crate) fn all() -> Vec<Question> {
     });
     // Sealed for the context itself, if there is such a one.
     let contexts = contexts().into_iter().map(|pairs| Question {
-        envelope: Form::Text(context(&pairs).map_or(text.clone(), |it| sealed(b"sk-1", &it))),
+        envelope: Form::Text(
+            context(&pairs).map_or_else(|_| text.clone(), |it| sealed(b"sk-1", &it)),
+        ),
         keyring: keyring(),
         pairs,
     });
-    envelopes.chain(keyrings).chain(contexts).collect()
+    envelopes.chain(ids()).chain(states()).chain(keyrings).chain(contexts).collect()
 }
 
 fn versions() -> Vec<Form> {
@@ -63,15 +64,150 @@ fn versions() -> Vec<Form> {
     let long = format!("sw{}:", "9".repeat(40));
     #[rustfmt::skip]
     let prefixes = [
-        "sw1:", "sw2:", "sw0:", "sw01:", "sw10:", "sw4294967296:", &long, "sw:", "sw1",
-        "sw\u{ff11}:", "sw\u{ff12}:", "sw\u{b2}:", "sw-1:", "sw+2:", "sw2.0:", "sw2a:", "SW1:",
-        "SW2:", " sw1:", " sw2:", "sw1 :", "sw 2:", "\u{feff}sw1:", "\u{feff}sw2:", "\nsw2:", "",
+        "sw1:", "sw2:", "sw0:", "sw01:", "sw02:", "sw002:", "sw10:", "sw19:", "sw99:", "sw100:", "sw254:",
+        "sw255:", "sw256:", "sw260:", "sw300:", "sw999:", "sw1000:", "sw0255:", "sw258:", "sw4294967296:",
+        "sw4294967298:", "sw18446744073709551618:", &long, "sw:", "sw1", "sw2", "sw2=", "sw2,", "sw1:2:",
+        "sw2:1:", "sw::", "sw\u{ff11}:", "sw\u{ff12}:", "sw\u{b2}:", "sw\u{662}:", "sw-1:", "sw+2:", "sw2.0:",
+        "sw2a:", "sw 2:", "sw2 :", "sw1 :", "sw1_:", "sw1_2:", "SW1:", "SW2:", "Sw2:", "sW2:", " sw1:", " sw2:",
+        "\u{feff}sw1:", "\u{feff}sw2:", "\nsw2:", "sw2\n:", "",
     ];
     let whole = prefixes.iter().map(|prefix| format!("{prefix}{rest}"));
-    let cut = ["", "s", "sw", "sw1", "sw2", "sw1:", "sw2:", "sw3:::::", "sw1::::::"];
+    let cut =
+        ["", "s", "sw", "sw1", "sw2", "sw1:", "sw2:", "sw255:", "sw256:", "sw3:::::", "sw1::::::"];
     let texts = whole.chain(cut.map(str::to_owned)).map(Form::Text);
-    let bytes = ["", "S", "SW", "SW\u{1}", "SW\u{2}", "SW\0", "SW\u{1}\u{1}", "SW1", "sw\u{2}"];
-    texts.chain(bytes.map(|bytes| Form::Binary(bytes.into()))).collect()
+    #[rustfmt::skip]
+    let bytes: [&[u8]; 13] = [
+        b"", b"S", b"SW", b"SW\x00", b"SW\x01", b"SW\x02", b"SW\xff", b"SW\x01\x01", b"SW\x02\x01", b"SW1", b"SW2",
+        b"sw\x02", b"\xef\xbb\xbfSW\x02",
+    ];
+    // The whole envelope with another version.
+    let binary = binary_of_acme();
+    let versions = [0, 1, 2, 0x31, 0xff].map(|version| changed(&binary, 2, version));
+    texts.chain(bytes.map(|bytes| Form::Binary(bytes.to_vec()))).chain(versions).collect()
+}
+
+fn binary_of_acme() -> Vec<u8> {
+    of_acme().parse::<Envelope>().unwrap().as_bytes().to_vec()
+}
+
+fn changed(binary: &[u8], at: usize, byte: u8) -> Form {
+    let mut binary = binary.to_vec();
+    binary[at] = byte;
+    Form::Binary(binary)
+}
+
+/// The envelope's own wrap as another kind, also where its body is of no kind's shape; and a local wrap
+/// of another shape, also where its check value is another one.
+fn kinds() -> Vec<Form> {
+    const LEN_AT: usize = 8;
+    const KIND_AT: usize = 10;
+    const CHECK_AT: usize = 11;
+    let binary = binary_of_acme();
+    assert_eq!(binary[LEN_AT..CHECK_AT], [0, 61, 1], "the wrap of k1");
+    let shaped = |len: u8| {
+        let (front, rest) = binary.split_at(CHECK_AT);
+        let (body, rest) = rest.split_at(60);
+        let body: Vec<u8> = body.iter().copied().cycle().take(usize::from(len) - 1).collect();
+        let mut binary = [front, body.as_slice(), rest].concat();
+        binary[LEN_AT + 1] = len;
+        binary
+    };
+    let kinds = [0, 1, 2, 3, 4, 5, 6, 0x7f, 0x80, 0xff];
+    let own = kinds.iter().map(|kind| changed(&binary, KIND_AT, *kind));
+    let short = kinds.iter().map(|kind| changed(&shaped(2), KIND_AT, *kind));
+    let shapes = [2, 5, 6, 29, 30, 60, 61, 62, 77, 93, 121].map(|len| Form::Binary(shaped(len)));
+    let other_check = [60, 61, 62].map(|len| changed(&shaped(len), CHECK_AT, !binary[CHECK_AT]));
+    own.chain(short).chain(shapes).chain(other_check).collect()
+}
+
+/// Ids that look like keys, and such as almost do, as those of a wrap and in a keyring.
+fn ids() -> Vec<Question> {
+    let bare = |label: &str, len: usize| {
+        let key = [0x5e_u8; 64][..len].iter().zip(1_u8..).map(|(byte, place)| byte ^ place);
+        let key: Vec<u8> = key.collect();
+        let sum = Sha256::new_with_prefix(label).chain_update(&key).finalize();
+        Base64UrlUnpadded::encode(&[&key, &sum[..4]].concat(), &mut [0; 91]).unwrap().to_owned()
+    };
+    let master = bare("sw1/key", 32);
+    assert_eq!((master.len(), bare("sw1/key", 64).len()), (48, 91));
+    let mistyped = |id: &str| {
+        let (front, last) = id.split_at(id.len() - 1);
+        format!("{front}{}", if last == "A" { "Q" } else { "A" })
+    };
+    #[rustfmt::skip]
+    let plain = [
+        "swk1_", "swo1_", "sws1_", "swkt1_", "swz1_", "swzz1_", "SWK1_", "sWk1_", "x-SWO1_y", "a/swkt1_b", "swk1_swk1_",
+        "swsw1_", "swswk1_x", "swk1", "swk1-", "swk_1_", "swk11_", "swk2_", "sw1_", "sw11_", "sw-1_", "sw.1_", "sw_1_",
+        "swk-1_", "swkt-1_", "swkty1_", "swk.1_", "sxk1_", "s-wk1_", "swk0_", "swkl_", "swk", "sw", "s",
+    ];
+    let ends = |count: usize| format!("{}swk1_", "x".repeat(count));
+    let mut ids: Vec<String> = plain.iter().map(|id| (*id).to_owned()).collect();
+    ids.extend([ends(122), ends(123), ends(124), "x".repeat(128), "x".repeat(129)]);
+    for (label, len) in [
+        ("sw1/key", 32),
+        ("swkt1/key", 32),
+        ("sw1/key", 64),
+        ("swkt1/key", 64),
+        ("sws1/key", 32),
+        ("swo1/key", 64),
+        ("sw1/key", 31),
+        ("sw1/key", 33),
+        ("sw1/key", 16),
+    ] {
+        let id = bare(label, len);
+        ids.extend([mistyped(&id), format!("{id}x"), format!("x{id}"), id[1..].to_owned(), id]);
+    }
+    let text = of_acme();
+    let mut questions = Vec::new();
+    for id in &ids {
+        let envelope = text.replacen("a256gcm:", &format!("a256gcm:{id}=AgA,"), 1);
+        questions.push(Question {
+            envelope: Form::Text(envelope),
+            keyring: keyring(),
+            pairs: acme(),
+        });
+        for entry in
+            [format!("disabled {id}"), format!("leaked {id}"), format!("retired {id} {}", key(2))]
+        {
+            let keyring = format!("{};{entry}", keyring());
+            questions.push(Question { envelope: Form::Text(text.clone()), keyring, pairs: acme() });
+        }
+    }
+    questions
+}
+
+/// An envelope of two wraps, and each pair of things that a keyring may say of their keys.
+fn states() -> Vec<Question> {
+    let [a, b, own] = [1, 2, 3].map(key);
+    let ring: Keyring = format!("primary k1 {a};escrow k2 {b}").parse().unwrap();
+    let sealed = ring.seal(&Secret::from(b"sk-1"), &context(&acme()).unwrap()).unwrap();
+    let entries = |id: &str, key: &str, other: &str| {
+        [
+            String::new(),
+            format!("retired {id} {key}"),
+            format!("escrow {id} {key}"),
+            format!("retired {id} {other}"),
+            format!("disabled {id}"),
+            format!("leaked {id}"),
+            format!("leaked {id} {key}"),
+            format!("destroyed {id}"),
+        ]
+    };
+    let [x, y] = [4, 5].map(key);
+    let mut questions = Vec::new();
+    // The second as it was sealed, and with kind 05, which no entry expects.
+    for is_local in [true, false] {
+        let text = sealed.to_string();
+        let text = if is_local { text } else { text.replacen(",k2=A", ",k2=B", 1) };
+        for one in entries("k1", &a, &x) {
+            for other in entries("k2", &b, &y) {
+                let keyring = format!("primary k0 {own};{one};{other}");
+                let envelope = Form::Text(text.clone());
+                questions.push(Question { envelope, keyring, pairs: acme() });
+            }
+        }
+    }
+    questions
 }
 
 /// The envelope with one more wrap, or several, before its own.
@@ -88,7 +224,7 @@ fn wraps() -> Vec<Form> {
         "x=AgB".into(), "x=AgA=AgA".into(), "x=A".into(), "x=AgAAA".into(), "x=Ag A".into(),
         "x=Ag+A".into(), "x=Ag/A".into(), "x=Agé".into(), "-x=AgA".into(), "x:=AgA".into(),
         "é=AgA".into(), "x\n=AgA".into(), "k1=AgA".into(), "K1=AgA".into(), "x=AwA".into(),
-        "x=BAA".into(), "x=fwA".into(), "x=gAA".into(), "x=_wA".into(), "swk1_=AgA".into(),
+        "x=BAA".into(), "x=BQA".into(), "x=BgA".into(), "x=fwA".into(), "x=gAA".into(), "x=_wA".into(), "swk1_=AgA".into(),
         String::new(),
     ];
     let with = |more| text.replacen("a256gcm:", &format!("a256gcm:{more},"), 1);
@@ -124,8 +260,8 @@ fn keyrings() -> Vec<String> {
     let cut = &a[..52];
     let mistyped = format!("{cut}{}", if a.ends_with('A') { 'B' } else { 'A' });
     let later = a.replacen("swk1_", "swk2_", 1);
-    let many = |state: &str, count: usize| {
-        (0..count).map(|n| format!("{state} x{n} {b}\n")).collect::<String>()
+    let many = |state: &str, count: u16| {
+        (0..count).map(|n| format!("{state} x{n} {}\n", key(10 + n))).collect::<String>()
     };
     let gone = |count: usize| (0..count).map(|n| format!("disabled x{n};")).collect::<String>();
     vec![
@@ -135,7 +271,20 @@ fn keyrings() -> Vec<String> {
         format!("primary k1 {a}\r"),
         format!("primary k1 {a} \r\n"),
         format!("\n\n# c\n#\r\n \t# c; primary k1 {b}\nprimary k1 {a}\n\n"),
-        format!("# \u{a0}\u{feff}\r#\u{2028}\nprimary k1 {a}"),
+        format!("# \u{a0}\u{feff}#\u{2028}\u{b}\u{85}\nprimary k1 {a}"),
+        format!("# c\rprimary k1 {a}"),
+        format!("# c\r\nprimary k1 {a}"),
+        format!("# c\r\r\nprimary k1 {a}"),
+        format!("# c\r \nprimary k1 {a}"),
+        format!("# c\rc\r\nprimary k1 {a}"),
+        format!("#\r#\nprimary k1 {a}"),
+        format!("\r# c\nprimary k1 {a}"),
+        format!("\r\r\nprimary k1 {a}"),
+        format!(" \r\nprimary k1 {a}\n\r\n\r"),
+        format!("primary k1 {a}\n# c\r"),
+        format!("primary k1 {a}\n# c\rretired k2 {b}"),
+        format!("primary k1 {a};\r\n;\r"),
+        format!("primary k1 {a};\r;\n"),
         format!(";; \t;primary k1 {a};;"),
         format!("primary k1 {a};retired k2 {b} ; escrow k3 {c}"),
         format!("retired k2 {b}\nprimary k1 {a}"),
@@ -145,7 +294,31 @@ fn keyrings() -> Vec<String> {
         format!("disabled k1 {a};primary k2 {b}"),
         format!("destroyed k1; primary k2 {b}"),
         format!("destroyed k1 {a}; primary k2 {b}"),
+        format!("leaked k1;primary k2 {b}"),
+        format!("leaked k1 {a};primary k2 {b}"),
+        format!("leaked k1 {b};primary k2 {b}"),
+        format!("primary k1 {a};leaked k2"),
+        format!("primary k1 {a};leaked k2 {b}"),
+        format!("primary k1 {a};leaked k1"),
+        format!("primary k1 {a};leaked K1"),
+        format!("primary k1 {a};leaked"),
+        format!("primary k1 {a};leaked k2 k3"),
+        format!("primary k1 {a};leaked k2 {b} {c}"),
+        format!("primary k1 {a};leaked k2 {mistyped}"),
+        format!("primary k1 {a};leaked k2 {weak}"),
+        format!("primary k1 {a};Leaked k2"),
         format!("primary k1 {a};retired k2 {a}"),
+        format!("primary k1 {a};escrow k2 {a}"),
+        format!("primary k1 {a};disabled k2 {a}"),
+        format!("primary k1 {a};leaked k2 {a}"),
+        format!("primary k1 {a};destroyed k2 {a}"),
+        format!("disabled k2 {a};primary k1 {a}"),
+        format!("leaked k2 {a};primary k1 {a}"),
+        format!("destroyed k2 {a};primary k1 {a}"),
+        format!("primary k1 {a};disabled k2 {b};destroyed k3 {b}"),
+        format!("primary k1 {a};leaked k2 {b};retired k3 {b}"),
+        format!("primary k1 {a};disabled k2;disabled k3"),
+        format!("primary k1 {a};retired k2 {b};retired k3 {c};escrow k4 {b}"),
         format!("primary k1 {b}"),
         format!("primary K1 {a}"),
         format!("primary k2 {b}"),
@@ -209,6 +382,14 @@ fn keyrings() -> Vec<String> {
         format!("primary k1 {}é", &a[..51]),
         format!("primary k1 {weak}"),
         format!("primary k1 {}", &a[5..]),
+        format!("primary {} {b}", &a[5..]),
+        format!("primary {} {a}", &a[5..]),
+        format!("primary k1 {a};retired {} {b}", &c[5..]),
+        format!("primary k1 {a};disabled {}", &a[5..]),
+        format!("primary k1 {a};leaked {}", &b[5..]),
+        format!("primary k1 {a};destroyed {}", &b[5..]),
+        format!("primary k1 {a};disabled {}", &b[5..].to_lowercase()),
+        format!("primary k1 {a};disabled {}", &cut[5..]),
         format!("primary k1 {a},"),
     ]
 }
@@ -240,5 +421,12 @@ fn contexts() -> Vec<Pairs> {
         pairs(&[("\u{ff21}", "1"), ("\u{1f511}", "2"), ("\u{e000}", "3"), ("\u{10ffff}", "4")]),
         pairs(&[("e\u{301}", ""), ("é", ""), ("E\u{301}", "")]),
         pairs(&[("\u{feff}", ""), ("\u{200b}", "")]),
+        // The format's own, and names that are close to them.
+        one("sw1/holds", "swk1"),
+        one("sw1/holds", "swo1"),
+        one("sw1/holds", "ring"),
+        one("sw1/hosts", "api.openai.com"),
+        pairs(&[("z", ""), ("sw1/hosts", "a b-1.c_2 x.y"), ("sw1/holds", "ring"), ("sw", "")]),
+        pairs(&[("sw1", ""), ("sw1:", ""), ("sw2/holds", ""), ("SW1/holds", ""), (" sw1/", "")]),
     ]
 }

@@ -74,23 +74,27 @@ fn damage<T>(random: &mut Seeded, items: &mut Vec<T>, at: usize, other: T) {
 /// computes a new mac.
 fn rewoven(random: &mut Seeded, row: &Row, envelope: &Envelope, data_key: &[u8]) -> Form {
     let mut wraps = wraps_of(envelope);
+    let mut ciphertext = envelope.ciphertext().to_vec();
     let at = random.below(wraps.len());
     let other = random.below(wraps.len());
-    match random.below(9) {
+    match random.below(11) {
         0 => drop(wraps.remove(at)),
         1 => wraps.push(wraps[at].clone()),
         2 => wraps.swap(at, other),
-        3 => wraps[at].0 = Key::draw(random).id,
-        4 => wraps[at].1[0] = random.pick(&[0, 1, 2, 3, 4, 0x7f, 0x80, 0xff]),
+        3 => wraps[at].0 = other_id(random),
+        4 => wraps[at].1[0] = random.pick(&[0, 1, 2, 3, 4, 5, 6, 0x7f, 0x80, 0xff]),
         5 => {
-            let len = random.pick(&[0, 1, 2, 5, 29, 76]);
+            let len = random.pick(&[0, 1, 2, 5, 29, 60]);
             wraps[at].1.truncate(len);
         }
         6 => wraps[at].1.push(0),
         // Of another row, under the same keys.
         7 => wraps[at] = wraps_of(&row.sealed(random)).remove(at),
+        // As a column does that is too short, and one that fills up.
+        8 => ciphertext.truncate(random.below(ciphertext.len().max(1))),
+        9 => ciphertext.push(0),
         _ => {
-            let byte = random.pick(&[1, 4, 5, 28, 29, 60, 61, 76]);
+            let byte = random.pick(&[1, 4, 5, 28, 29, 60]);
             wraps[at].1[byte] ^= 0x10;
         }
     }
@@ -106,18 +110,36 @@ fn rewoven(random: &mut Seeded, row: &Row, envelope: &Envelope, data_key: &[u8])
         *envelope.mac()
     } else {
         let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(data_key).unwrap();
-        for part in [b"sw1/mac", bytes.as_slice(), envelope.iv(), envelope.tag()] {
+        let len = u32::try_from(ciphertext.len()).unwrap().to_be_bytes();
+        for part in [b"sw1/mac", bytes.as_slice(), envelope.iv(), envelope.tag(), &len] {
             mac.update(part);
         }
         *mac.finalize().into_bytes().first_chunk().unwrap()
     };
-    for part in [&mac, envelope.iv().as_slice(), envelope.tag(), envelope.ciphertext()] {
+    for part in [&mac, envelope.iv().as_slice(), envelope.tag(), &ciphertext] {
         bytes.extend_from_slice(part);
     }
     match Envelope::from_bytes(&bytes) {
         Ok(envelope) => form_of(random, &envelope),
         Err(_) => Form::Binary(bytes),
     }
+}
+
+/// Of no key of the row; now and then one that looks like a key, and so is none.
+fn other_id(random: &mut Seeded) -> String {
+    let drawn = Key::draw(random).id;
+    if random.once_in(2) {
+        return drawn;
+    }
+    let letter = |random: &mut Seeded| random.pick(&['a', 'k', 'O', 't', 'Z', '1', '_', '.']);
+    let mut prefix = random.pick(&["sw", "sW", "Sw", "SW"]).to_owned();
+    for _ in 0..random.below(4) {
+        prefix.push(letter(random));
+    }
+    prefix += random.pick(&["1_", "1_", "1_", "1-", "2_", "_1", "1"]);
+    let at = random.below(drawn.len() + 1);
+    let (before, after) = drawn.split_at(at);
+    format!("{before}{prefix}{after}")
 }
 
 fn wraps_of(envelope: &Envelope) -> Vec<(String, Vec<u8>)> {
@@ -130,7 +152,7 @@ fn wraps_of(envelope: &Envelope) -> Vec<(String, Vec<u8>)> {
 /// A keyring that knows the row's keys in part, otherwise or not at all, or that was mistyped.
 fn of_somebody_else(random: &mut Seeded, row: &Row) -> String {
     let stranger = Key::of("stranger", &random.bytes(32));
-    match random.below(5) {
+    match random.below(6) {
         0 => row.keyring.replace(&row.keys[random.below(row.keys.len())].text, &stranger.text),
         1 => format!("primary {} {}", stranger.id, stranger.text),
         2 => {
@@ -140,15 +162,27 @@ fn of_somebody_else(random: &mut Seeded, row: &Row) -> String {
             damage(random, &mut chars, at, other);
             chars.into_iter().collect()
         }
+        3 => {
+            let state = random.pick(&["disabled", "leaked", "destroyed"]);
+            let id = random.pick(&[stranger.id.as_str(), &stranger.text, &stranger.text[5..]]);
+            format!("{}\n{state} {id}", row.keyring)
+        }
         _ => {
             let mut text = format!("primary {} {}", stranger.id, stranger.text);
             for key in &row.keys {
-                let material = if random.once_in(4) { &stranger.text } else { &key.text };
-                match random.below(8) {
+                let material = match random.below(12) {
+                    // One key under two ids.
+                    0 => stranger.text.clone(),
+                    1..4 => Key::of("any", &random.bytes(32)).text,
+                    _ => key.text.clone(),
+                };
+                match random.below(10) {
                     0 | 1 => text += &format!("\ndisabled {}", key.id),
                     2 | 3 => text += &format!("\ndestroyed {}", key.id),
-                    4 | 5 => text += &format!("\nretired {} {material}", key.id),
-                    6 => text += &format!("\nescrow {} {material}", key.id),
+                    4 => text += &format!("\nleaked {}", key.id),
+                    5 => text += &format!("\nleaked {} {material}", key.id),
+                    6 | 7 => text += &format!("\nretired {} {material}", key.id),
+                    8 => text += &format!("\nescrow {} {material}", key.id),
                     _ => (),
                 }
             }

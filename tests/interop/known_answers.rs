@@ -66,7 +66,7 @@ pub(crate) fn met(language: &Language) -> usize {
 
 /// Each refused text, with its class; how many.
 pub(crate) fn refused(language: &Language) -> usize {
-    let refused = list(REFUSED, "refused", 140);
+    let refused = list(REFUSED, "refused", 188);
     let questions: Vec<_> = refused
         .iter()
         .map(|vector| {

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use sealwax::{EncryptionContext, Envelope, FormatError, Keyring, OpenError};
+use sealwax::{Envelope, FormatError, Keyring, OpenError};
 use serde_json::{Value, json};
 
-use crate::rows::{Form, hex};
+use crate::rows::{Form, context, hex};
 
 pub(crate) struct Question {
     pub(crate) envelope: Form,
@@ -33,8 +33,7 @@ impl Question {
 
     fn open(&self) -> Result<String, &'static str> {
         let keyring: Keyring = self.keyring.parse().map_err(|_| "keyring")?;
-        let pairs = self.pairs.iter().map(|(name, value)| (name, value));
-        let context = EncryptionContext::new(pairs).map_err(|_| "context")?;
+        let context = context(&self.pairs).map_err(|_| "context")?;
         let parsed = match &self.envelope {
             Form::Text(text) => text.parse(),
             Form::Binary(bytes) => Envelope::from_bytes(bytes),
@@ -52,8 +51,10 @@ fn class(error: &OpenError) -> &'static str {
     match error {
         OpenError::UnknownKey { .. } => "unknown_key",
         OpenError::KeyDisabled { .. } => "key_disabled",
+        OpenError::KeyLeaked { .. } => "key_leaked",
         OpenError::KeyDestroyed { .. } => "key_destroyed",
         OpenError::WrongKeyMaterial { .. } => "wrong_key_material",
+        OpenError::WrongWrapKind { .. } => "wrong_wrap_kind",
         OpenError::WrapAltered { .. } => "wrap_altered",
         OpenError::EnvelopeAltered => "envelope_altered",
         OpenError::ContextMismatch => "context_mismatch",

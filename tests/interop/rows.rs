@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 
 use rand_core::{TryCryptoRng, TryRng};
-use sealwax::{EncryptionContext, Envelope, Keyring, MasterKey, Secret, Suite};
+use sealwax::{
+    ContextError, EncryptionContext, Envelope, Held, KeyId, Keyring, MasterKey, Secret, Suite,
+};
 use serde_json::json;
 
 /// SplitMix64: the same rows for the same seed. Nothing that is sealed from it is secret.
@@ -109,12 +111,19 @@ impl Key {
 fn random_id(random: &mut Seeded, len: usize) -> String {
     const FIRST: usize = 62;
     const ALLOWED: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-/@";
-    (0..len)
-        .map(|place| char::from(random.pick(&ALLOWED[..if place == 0 { FIRST } else { 67 }])))
-        .collect()
+    loop {
+        let id: String = (0..len)
+            .map(|place| char::from(random.pick(&ALLOWED[..if place == 0 { FIRST } else { 67 }])))
+            .collect();
+        // Once in some ten thousand it looks like a key.
+        if id.parse::<KeyId>().is_ok() {
+            return id;
+        }
+    }
 }
 
 /// What is sealed, for which context, under which keys.
+#[derive(Clone)]
 pub(crate) struct Row {
     pub(crate) suite: Suite,
     /// The primary, then the escrows: what an envelope is wrapped for.
@@ -155,9 +164,10 @@ impl Row {
         let mut more = draw_keys(random, 0, 3);
         more.retain(|key| !taken.contains(&key.id.to_lowercase()));
         for key in &more {
-            let entry = match random.below(3) {
+            let entry = match random.below(4) {
                 0 => ["retired", &key.id, &key.text],
                 1 => ["disabled", &key.id, &key.text],
+                2 => ["leaked", &key.id, &key.text],
                 _ => ["destroyed", &key.id, ""],
             };
             entries.insert(random.below(entries.len() + 1), entry);
@@ -176,7 +186,7 @@ impl Row {
     }
 
     pub(crate) fn context(&self) -> EncryptionContext {
-        EncryptionContext::new(self.pairs.iter().map(|(name, value)| (name, value))).unwrap()
+        context(&self.pairs).unwrap()
     }
 
     pub(crate) fn ring(&self) -> Keyring {
@@ -213,6 +223,20 @@ impl Row {
         let own = Key::of("-", &random.bytes(32)).text;
         format!("primary another/primary@ {own}\n{state} {} {}", known.id, known.text)
     }
+}
+
+/// The context of these pairs. Those that belong to the format are put in by what sets them.
+pub(crate) fn context(pairs: &[(String, String)]) -> Result<EncryptionContext, ContextError> {
+    let is_own = |name: &String| ["sw1/holds", "sw1/hosts"].contains(&name.as_str());
+    let (own, given): (Vec<_>, Vec<_>) = pairs.iter().partition(|(name, _)| is_own(name));
+    let given = EncryptionContext::new(given.iter().map(|(name, value)| (name, value)))?;
+    own.iter().try_fold(given, |context, (name, value)| match (name.as_str(), value.as_str()) {
+        ("sw1/holds", "swk1") => context.holding(Held::MasterKey),
+        ("sw1/holds", "swo1") => context.holding(Held::OpeningKey),
+        ("sw1/holds", "ring") => context.holding(Held::Keyring),
+        ("sw1/hosts", hosts) => context.with_hosts(&hosts.split(' ').collect::<Vec<_>>()),
+        _ => panic!("no test asks for this: {value}"),
+    })
 }
 
 fn draw_keys(random: &mut Seeded, least: usize, most: usize) -> Vec<Key> {
