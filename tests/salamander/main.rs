@@ -4,8 +4,8 @@
 //! "Partitioning oracle attacks", 2021.)
 //!
 //! Here such ciphertexts are made, opened where nothing stands against them, and put into envelopes
-//! in every arrangement: an envelope reads one way at most. Next to it, what a leaked data key is
-//! good for.
+//! in every arrangement: an envelope reads one way at most. Next to it, what a wrap is good for in
+//! another row, and a data key that leaked.
 
 #![expect(
     clippy::unwrap_used,
@@ -23,3 +23,4 @@ mod prime_field;
 mod committed;
 mod leaked;
 mod naive;
+mod wraps;

@@ -30,15 +30,9 @@ fn hmac(key: &[u8], data: &[u8]) -> [u8; 32] {
     sha256(&[&pad(0x5c), &sha256(&[&pad(0x36), data])])
 }
 
-/// T1 ‖ T2
-fn expand(prk: &[u8; 32], info: &[&[u8]]) -> [u8; 64] {
-    let info = info.concat();
-    let first = hmac(prk, &[&info, [1].as_slice()].concat());
-    let second = hmac(prk, &[&first, info.as_slice(), &[2]].concat());
-    let mut okm = [0; 64];
-    okm[..32].copy_from_slice(&first);
-    okm[32..].copy_from_slice(&second);
-    okm
+/// The first block of HKDF-Expand, and no other.
+fn expand(prk: &[u8; 32], info: &[&[u8]]) -> [u8; 32] {
+    hmac(prk, &[&info.concat(), [1].as_slice()].concat())
 }
 
 /// The payload's key, and the commitment.
@@ -49,15 +43,42 @@ pub(crate) fn derive(
     context: &EncryptionContext,
 ) -> ([u8; 32], [u8; 32]) {
     let context = sha256(&[context.encoded()]);
-    let okm = expand(data_key, &[b"sw1/data", &[suite.id()], iv, &context]);
-    (*okm.first_chunk().unwrap(), *okm.last_chunk().unwrap())
+    let derived = |label: &[u8]| expand(data_key, &[label, &[suite.id()], iv, &context]);
+    (derived(b"sw1/data"), derived(b"sw1/comm"))
 }
 
-pub(crate) fn bind(suite: Suite, id: &str, commitment: &[u8; 32]) -> Vec<u8> {
+fn bind(suite: Suite, id: &str, commitment: &[u8; 32]) -> Vec<u8> {
     [&[1, suite.id(), len8(id)], id.as_bytes(), commitment].concat()
 }
 
-/// 01 ‖ check(4) ‖ salt(24) ‖ encrypted data key(32) ‖ tag(16)
+pub(crate) fn salt(
+    master: &[u8; 32],
+    id: &str,
+    suite: Suite,
+    commitment: &[u8; 32],
+    data_key: &[u8; 32],
+) -> [u8; 24] {
+    let bind = bind(suite, id, commitment);
+    *expand(master, &[b"sw1/salt", &bind, data_key]).first_chunk().unwrap()
+}
+
+pub(crate) fn pad(master: &[u8; 32], salt: &[u8; 24]) -> [u8; 32] {
+    expand(master, &[b"sw1/wrap", salt])
+}
+
+pub(crate) fn check_value(master: &[u8; 32]) -> [u8; 4] {
+    *expand(master, &[b"sw1/check"]).first_chunk().unwrap()
+}
+
+pub(crate) fn xor(one: &[u8; 32], other: &[u8; 32]) -> [u8; 32] {
+    core::array::from_fn(|place| one[place] ^ other[place])
+}
+
+/// 01 ‖ check(4) ‖ salt(24) ‖ data key xor pad(32)
+pub(crate) fn wrapped(check: &[u8; 4], salt: &[u8; 24], padded: &[u8; 32]) -> Vec<u8> {
+    [&[1], check.as_slice(), salt, padded].concat()
+}
+
 pub(crate) fn wrap(
     master: &[u8; 32],
     id: &str,
@@ -65,19 +86,14 @@ pub(crate) fn wrap(
     commitment: &[u8; 32],
     data_key: &[u8; 32],
 ) -> Vec<u8> {
-    let bind = bind(suite, id, commitment);
-    let salt = &expand(master, &[b"sw1/salt", &bind, data_key])[..24];
-    let key = wrap_key(master, suite, salt);
-    let (sealed, tag) = cipher(suite).encrypt(&key, &salt[12..], &bind, data_key);
-    [&[1], check_value(master).as_slice(), salt, &sealed, &tag].concat()
+    let salt = salt(master, id, suite, commitment, data_key);
+    wrapped(&check_value(master), &salt, &xor(data_key, &pad(master, &salt)))
 }
 
-pub(crate) fn check_value(master: &[u8; 32]) -> [u8; 4] {
-    *expand(master, &[b"sw1/check"]).first_chunk().unwrap()
-}
-
-pub(crate) fn wrap_key(master: &[u8; 32], suite: Suite, salt: &[u8]) -> [u8; 32] {
-    *expand(master, &[b"sw1/wrap", &[suite.id()], salt]).first_chunk().unwrap()
+/// The salt, and the data key xor pad, of a wrap.
+pub(crate) fn salt_and_padded(wrapped: &[u8]) -> ([u8; 24], [u8; 32]) {
+    assert_eq!((wrapped.len(), wrapped[0]), (61, 1), "a local wrap");
+    (*wrapped[5..].first_chunk().unwrap(), *wrapped.last_chunk().unwrap())
 }
 
 fn len8(id: &str) -> u8 {
@@ -130,9 +146,37 @@ impl Parts {
 
     /// The mac as somebody computes it who has this data key.
     pub(crate) fn with_mac_under(mut self, data_key: &[u8; 32]) -> Self {
-        let covered = [b"sw1/mac", self.head().as_slice(), &self.iv, &self.tag].concat();
-        self.mac = *hmac(data_key, &covered).first_chunk().unwrap();
+        self.mac = self.mac_under(data_key);
         self
+    }
+
+    fn mac_under(&self, data_key: &[u8; 32]) -> [u8; 16] {
+        let len = u32::try_from(self.ciphertext.len()).unwrap().to_be_bytes();
+        let covered = [b"sw1/mac", self.head().as_slice(), &self.iv, &self.tag, &len].concat();
+        *hmac(data_key, &covered).first_chunk().unwrap()
+    }
+
+    /// What a reader opens that has one master key: the reader of the format, who recomputes the salt, or
+    /// one who takes it as it stands.
+    pub(crate) fn opened(
+        &self,
+        id: &str,
+        master: &[u8; 32],
+        context: &EncryptionContext,
+        recomputes: bool,
+    ) -> Option<Vec<u8>> {
+        let (_, wrapped) = self.wraps.iter().find(|(found, _)| *found == id)?;
+        let (found, padded) = salt_and_padded(wrapped);
+        let data_key = xor(&padded, &pad(master, &found));
+        let is_right = salt(master, id, self.suite, &self.commitment, &data_key) == found;
+        let (key, commitment) = derive(&data_key, self.suite, &self.iv, context);
+        if (recomputes && !is_right)
+            || self.mac != self.mac_under(&data_key)
+            || self.commitment != commitment
+        {
+            return None;
+        }
+        cipher(self.suite).decrypt(&key, &self.iv, &[], &self.ciphertext, &self.tag)
     }
 
     pub(crate) fn envelope(&self) -> Envelope {

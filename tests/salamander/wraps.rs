@@ -1,0 +1,129 @@
+//! A wrap is a salt and a data key under a pad, and the pad follows from the salt alone. Whoever knows one
+//! data key knows the pad of its wrap, and can put any other data key under it. What stands against that is
+//! that an opener computes the salt once more, from what it unwrapped and from the row it is in.
+
+use sealwax::{EncryptionContext, OpenError};
+
+use crate::page::{
+    Parts, SUITES, check_value, drawn, pad, ring, salt, salt_and_padded, sha256, wrapped, xor,
+};
+
+const WRITTEN: &[u8] = b"whatever somebody writes who knows the data keys";
+
+fn context(tenant: &str) -> EncryptionContext {
+    EncryptionContext::new([("tenant", tenant)]).unwrap()
+}
+
+/// What came of a row whose wrap is put together.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Count {
+    envelopes: usize,
+    opened: usize,
+    /// By a reader who takes the salt as it stands.
+    opened_without_the_salt: usize,
+}
+
+/// Two rows, whose data keys are known, and a third data key. Everything in an envelope but its wrap is as
+/// the format says, under either of the three, in either suite, iv and context. In the wrap stand the salt of
+/// either row, and under the pad of either any of the three.
+#[test]
+fn a_wrap_of_one_row_is_good_for_no_other() {
+    let mut count = Count::default();
+    for suites in [[SUITES[0]; 2], [SUITES[1]; 2], SUITES] {
+        one_pair_of_rows(suites, &mut count);
+    }
+    println!("wraps of two rows: {count:?}");
+    // Of each pair: the two rows as they were. Taken as they stand, the salt and the pad of one row hold
+    // any data key in any row, where the data key is that of the rest.
+    let rests = 2 * 2 * 2 * 3;
+    assert_eq!(
+        count,
+        Count {
+            envelopes: 3 * rests * (2 * 2 * 3),
+            opened: 3 * 2,
+            opened_without_the_salt: 3 * rests * 2,
+        }
+    );
+}
+
+fn one_pair_of_rows(suites: [sealwax::Suite; 2], count: &mut Count) {
+    let prod = ("prod", drawn("prod"));
+    let ring = ring(&[(prod.0, &prod.1)]);
+    let data_keys = ["data key of acme", "data key of initech", "any data key"].map(drawn::<32>);
+    let ivs = ["iv of acme", "iv of initech"].map(drawn::<12>);
+    let contexts = ["acme", "initech"].map(context);
+    let rows = [0, 1].map(|of| {
+        let (data_key, context) = (&data_keys[of], &contexts[of]);
+        Parts::sealed(suites[of], data_key, ivs[of], context, WRITTEN, &[prod])
+    });
+    let halves = rows.each_ref().map(|row| salt_and_padded(&row.wraps[0].1));
+    let pads = [0, 1].map(|of| xor(&halves[of].1, &data_keys[of]));
+    let check = check_value(&prod.1);
+
+    for (suite, iv, of, data_key) in SUITES.iter().flat_map(|suite| {
+        let places = ivs.iter().flat_map(|iv| [(iv, 0), (iv, 1)]);
+        places.flat_map(|(iv, of)| data_keys.each_ref().map(|data_key| (*suite, *iv, of, data_key)))
+    }) {
+        let context = &contexts[of];
+        let rest = Parts::sealed(suite, data_key, iv, context, WRITTEN, &[]);
+        for (salt, _) in &halves {
+            for padded in pads.iter().flat_map(|pad| data_keys.each_ref().map(|key| xor(key, pad)))
+            {
+                let wraps = vec![(prod.0, wrapped(&check, salt, &padded))];
+                let parts = Parts { wraps, ..rest.clone() }.with_mac_under(data_key);
+                count.envelopes += 1;
+                let opened = ring.open(&parts.envelope(), context);
+                let read = |recomputes| parts.opened(prod.0, &prod.1, context, recomputes);
+                assert_eq!(opened.is_ok(), read(true).is_some(), "the crate and the page");
+                count.opened_without_the_salt += usize::from(read(false).is_some());
+                match opened {
+                    Ok(secret) => {
+                        assert!(secret.expose_secret() == WRITTEN && rows.contains(&parts));
+                        count.opened += 1;
+                    }
+                    Err(error) => {
+                        assert!(matches!(error, OpenError::WrapAltered { .. }), "{error}")
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The other place for two readings: one wrap that holds two data keys, for two services that know its id by
+/// master keys with one check value. By its pads alone any wrap does. By its salt it holds one at most:
+/// each service computes its own.
+#[test]
+fn a_wrap_holds_one_data_key_at_most() {
+    // The first two numbers of which the check values are equal.
+    let masters = [15_906, 61_477].map(|n| sha256(&[format!("master key {n}").as_bytes()]));
+    let check = check_value(&masters[0]);
+    assert_eq!(check, check_value(&masters[1]));
+    let rings = masters.each_ref().map(|master| ring(&[("a", master)]));
+    let (context, iv, data_key) = (context("acme"), drawn("iv"), drawn("data key"));
+    let (mut verified, mut attempts) = ([0, 0], 0);
+    for suite in SUITES {
+        let row = Parts::sealed(suite, &data_key, iv, &context, WRITTEN, &[]);
+        let salts =
+            masters.each_ref().map(|master| salt(master, "a", suite, &row.commitment, &data_key));
+        for salt in [salts[0], salts[1], drawn("any salt")] {
+            for under in &masters {
+                let padded = xor(&data_key, &pad(under, &salt));
+                // What each service finds under its own pad.
+                let held = masters.each_ref().map(|master| xor(&padded, &pad(master, &salt)));
+                assert_ne!(held[0], held[1]);
+                for held in &held {
+                    let wraps = vec![("a", wrapped(&check, &salt, &padded))];
+                    let envelope = Parts { wraps, ..row.clone() }.with_mac_under(held).envelope();
+                    let found = rings.each_ref().map(|ring| ring.verify(&envelope).is_ok());
+                    attempts += found.len();
+                    assert_ne!(found, [true, true], "{suite}: one wrap, two data keys");
+                    verified[0] += usize::from(found[0]);
+                    verified[1] += usize::from(found[1]);
+                }
+            }
+        }
+    }
+    // Of each suite, the service whose salt and pad it is, where the mac is by the data key in it.
+    assert_eq!((attempts, verified), (2 * 3 * 2 * 2 * 2, [2, 2]));
+}
