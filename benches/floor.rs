@@ -9,25 +9,23 @@ use std::hint::black_box;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hkdf::Hkdf;
-use hmac::{Hmac, KeyInit, Mac};
 use sealwax::Suite;
+use sha2::block_api::compress256;
 use sha2::{Digest, Sha256};
 
 use crate::turns::Contender;
 
 /// What is known of a master key before the first row.
 pub(crate) struct Master {
-    prf: Hkdf<Sha256>,
+    prf: Prf,
     check: [u8; 4],
     key_id: &'static str,
 }
 
 impl Master {
     pub(crate) fn new(key: &[u8; 32], key_id: &'static str) -> Self {
-        let prf = Hkdf::from_prk(key).unwrap();
-        let mut check = [0; 4];
-        prf.expand(b"sw1/check", &mut check).unwrap();
+        let prf = Prf::new(key);
+        let check = expand(&prf, &[b"sw1/check"])[..4].try_into().unwrap();
         Self { prf, check, key_id }
     }
 }
@@ -46,7 +44,7 @@ struct At {
 impl At {
     fn new(key_id: &str) -> Self {
         let body = 5 + 1 + key_id.len() + 2 + 1;
-        let commitment = body + 76;
+        let commitment = body + 60;
         let mac = commitment + 32;
         Self { body, commitment, mac, iv: mac + 16, tag: mac + 28, ciphertext: mac + 44 }
     }
@@ -61,16 +59,16 @@ pub(crate) fn seal(master: &Master, suite: Suite, secret: &[u8], context: &[u8])
     let at = At::new(master.key_id);
     let mut envelope = vec![0; at.ciphertext + secret.len()];
     let (front, ciphertext) = envelope.split_at_mut(at.ciphertext);
-    let okm = payload_keys(data_key, suite, iv, context);
-    let key = okm[..32].try_into().unwrap();
-    let tag = encrypt(suite, key, iv, &[], secret, ciphertext);
-    front[at.commitment..at.mac].copy_from_slice(&okm[32..]);
+    let prf = Prf::new(data_key);
+    let (key, commitment) = payload_keys(&prf, suite, iv, context);
+    let tag = encrypt(suite, &key, iv, &[], secret, ciphertext);
+    front[at.commitment..at.mac].copy_from_slice(&commitment);
     front[at.iv..at.tag].copy_from_slice(iv);
     front[at.tag..].copy_from_slice(&tag);
 
     write_head(front, master, suite);
     wrap(front, at, master, suite, data_key);
-    let mac = mac(data_key, front, at);
+    let mac = mac(&prf, front, at, secret.len());
     front[at.mac..at.iv].copy_from_slice(&mac);
     envelope
 }
@@ -78,46 +76,40 @@ pub(crate) fn seal(master: &Master, suite: Suite, secret: &[u8], context: &[u8])
 pub(crate) fn open(master: &Master, suite: Suite, envelope: &[u8], context: &[u8]) -> Vec<u8> {
     let at = At::new(master.key_id);
     let (front, ciphertext) = envelope.split_at(at.ciphertext);
-    let data_key = unwrap(front, at, master, suite);
-    assert!(front[at.mac..at.iv] == mac(&data_key, front, at));
+    let prf = Prf::new(&unwrap(front, at, master, suite));
+    assert!(front[at.mac..at.iv] == mac(&prf, front, at, ciphertext.len()));
     let iv = front[at.iv..at.tag].try_into().unwrap();
-    let okm = payload_keys(&data_key, suite, iv, context);
-    assert!(front[at.commitment..at.mac] == okm[32..]);
+    let (key, commitment) = payload_keys(&prf, suite, iv, context);
+    assert!(front[at.commitment..at.mac] == commitment);
     let mut plaintext = vec![0; ciphertext.len()];
-    let (key, tag) = (okm[..32].try_into().unwrap(), front[at.tag..].try_into().unwrap());
-    decrypt(suite, key, iv, &[], ciphertext, tag, &mut plaintext);
+    let tag = front[at.tag..].try_into().unwrap();
+    decrypt(suite, &key, iv, &[], ciphertext, tag, &mut plaintext);
     plaintext
 }
 
 pub(crate) fn verify(master: &Master, suite: Suite, envelope: &[u8]) {
     let at = At::new(master.key_id);
-    let front = &envelope[..at.ciphertext];
-    let data_key = unwrap(front, at, master, suite);
-    assert!(front[at.mac..at.iv] == mac(&data_key, front, at));
+    let (front, ciphertext) = envelope.split_at(at.ciphertext);
+    let prf = Prf::new(&unwrap(front, at, master, suite));
+    assert!(front[at.mac..at.iv] == mac(&prf, front, at, ciphertext.len()));
 }
 
 /// From one master key to the next; unwraps what it has wrapped, as `Keyring::rewrap` does.
 pub(crate) fn rewrap(from: &Master, to: &Master, suite: Suite, envelope: &[u8]) -> Vec<u8> {
     let (old, at) = (At::new(from.key_id), At::new(to.key_id));
     let data_key = unwrap(envelope, old, from, suite);
-    let hmac = <Hmac<Sha256> as KeyInit>::new_from_slice(&data_key).unwrap();
-    let mac_of = |front: &[u8], at: At| {
-        let mut hmac = hmac.clone();
-        hmac.update(b"sw1/mac");
-        hmac.update(&front[..at.mac]);
-        hmac.update(&front[at.iv..at.ciphertext]);
-        <[u8; 32]>::from(hmac.finalize().into_bytes())
-    };
-    assert!(envelope[old.mac..old.iv] == mac_of(envelope, old)[..16]);
+    let prf = Prf::new(&data_key);
+    let len = envelope.len() - old.ciphertext;
+    assert!(envelope[old.mac..old.iv] == mac(&prf, envelope, old, len));
 
-    let mut fresh = vec![0; at.ciphertext + envelope.len() - old.ciphertext];
+    let mut fresh = vec![0; at.ciphertext + len];
     fresh[at.iv..].copy_from_slice(&envelope[old.iv..]);
     fresh[at.commitment..at.mac].copy_from_slice(&envelope[old.commitment..old.mac]);
     write_head(&mut fresh, to, suite);
     wrap(&mut fresh, at, to, suite, &data_key);
     assert!(unwrap(&fresh, at, to, suite) == data_key);
-    let mac = mac_of(&fresh, at);
-    fresh[at.mac..at.iv].copy_from_slice(&mac[..16]);
+    let mac = mac(&prf, &fresh, at, len);
+    fresh[at.mac..at.iv].copy_from_slice(&mac);
     fresh
 }
 
@@ -132,7 +124,7 @@ pub(crate) fn encode_text(suite: Suite, key_id: &str, envelope: &[u8]) -> String
     ];
     let encoded = |len: usize| (len * 4).div_ceil(3);
     let len = fields.iter().map(|field| 1 + encoded(field.len())).sum::<usize>();
-    let len = len + 4 + suite.as_str().len() + 1 + key_id.len() + 1 + encoded(77);
+    let len = len + 4 + suite.as_str().len() + 1 + key_id.len() + 1 + encoded(61);
     let mut text = vec![0; len];
     let mut written = 0;
     let mut put = |bytes: &[u8]| {
@@ -179,7 +171,7 @@ pub(crate) fn parse_text(suite: Suite, key_id: &str, text: &str) -> Vec<u8> {
     envelope[..5].copy_from_slice(&[b'S', b'W', 1, suite.id(), 1]);
     envelope[5] = key_id.len() as u8;
     envelope[6..head - 2].copy_from_slice(key_id.as_bytes());
-    envelope[head - 2..head].copy_from_slice(&77_u16.to_be_bytes());
+    envelope[head - 2..head].copy_from_slice(&61_u16.to_be_bytes());
     envelope
 }
 
@@ -224,48 +216,34 @@ pub(crate) fn parts<'a>(
     let (front, at) = (sealed.clone(), At::new(master.key_id));
     let (data_key, iv) = ([7; 32], [9; 12]);
     let mut ciphertext = vec![0; secret.len()];
-    let (mut wrapped, mut salt) = ([0; 32], [0; 24]);
+    let prf = Prf::new(&data_key);
+    let len = secret.len();
     vec![
         Contender::new("randomness: 44 bytes in one call", || {
             let mut drawn = [0_u8; 44];
             getrandom::fill(&mut drawn).unwrap();
             black_box(drawn);
         }),
-        Contender::new("payload key and commitment: context hashed, 64 bytes derived", move || {
-            black_box(payload_keys(black_box(&data_key), suite, &iv, context));
+        Contender::new("data key set up for HMAC", move || {
+            black_box(Prf::new(black_box(&data_key)));
+        }),
+        Contender::new("payload key and commitment: context hashed, two HMACs", {
+            let prf = prf.clone();
+            move || {
+                black_box(payload_keys(black_box(&prf), suite, &iv, context));
+            }
         }),
         Contender::new("payload encrypted under its fresh key", move || {
             black_box(encrypt(suite, black_box(&data_key), &iv, &[], secret, &mut ciphertext));
         }),
-        Contender::new("synthetic salt: 24 bytes derived", {
-            let front = front.clone();
+        Contender::new("wrap: salt and pad, two HMACs", {
+            let mut front = front.clone();
             move || {
-                let (binding, len) = binding(&front, at, master, suite);
-                let info: [&[u8]; 3] = [b"sw1/salt", &binding[..len], black_box(&data_key)];
-                master.prf.expand_multi_info(&info, &mut salt).unwrap();
-                black_box(salt);
+                wrap(black_box(&mut front), at, master, suite, black_box(&data_key));
             }
         }),
-        Contender::new("wrapping key: 32 bytes derived", move || {
-            black_box(wrapping_key(master, suite, black_box(&salt)));
-        }),
-        Contender::new("data key encrypted under the wrapping key", {
-            let front = front.clone();
-            move || {
-                let (binding, len) = binding(&front, at, master, suite);
-                let bound = &binding[..len];
-                black_box(encrypt(
-                    suite,
-                    black_box(&data_key),
-                    &iv,
-                    bound,
-                    &data_key,
-                    &mut wrapped,
-                ));
-            }
-        }),
-        Contender::new("mac", move || {
-            black_box(mac(black_box(&data_key), &front, at));
+        Contender::new("MAC", move || {
+            black_box(mac(black_box(&prf), &front, at, len));
         }),
         Contender::new("envelope allocated and freed", move || {
             black_box(vec![0_u8; black_box(sealed.len())]);
@@ -279,15 +257,13 @@ fn write_head(front: &mut [u8], master: &Master, suite: Suite) {
     front[..5].copy_from_slice(&[b'S', b'W', 1, suite.id(), 1]);
     front[5] = key_id.len() as u8;
     front[6..6 + key_id.len()].copy_from_slice(key_id);
-    front[6 + key_id.len()..9 + key_id.len()].copy_from_slice(&[0, 77, 1]);
+    front[6 + key_id.len()..9 + key_id.len()].copy_from_slice(&[0, 61, 1]);
 }
 
-fn payload_keys(data_key: &[u8; 32], suite: Suite, iv: &[u8; 12], context: &[u8]) -> [u8; 64] {
+fn payload_keys(prf: &Prf, suite: Suite, iv: &[u8; 12], context: &[u8]) -> ([u8; 32], [u8; 32]) {
     let context: [u8; 32] = Sha256::digest(context).into();
-    let mut okm = [0; 64];
-    let prf = Hkdf::<Sha256>::from_prk(data_key).unwrap();
-    prf.expand_multi_info(&[b"sw1/data", &[suite.id()], iv, &context], &mut okm).unwrap();
-    okm
+    let expand = |label| expand(prf, &[label, &[suite.id()], iv, &context]);
+    (expand(b"sw1/data"), expand(b"sw1/comm"))
 }
 
 /// The parts of what a wrap is bound to: version, suite, key id, commitment.
@@ -301,44 +277,104 @@ fn binding(front: &[u8], at: At, master: &Master, suite: Suite) -> ([u8; 256], u
 }
 
 fn wrap(front: &mut [u8], at: At, master: &Master, suite: Suite, data_key: &[u8; 32]) {
-    let (binding, len) = binding(front, at, master, suite);
-    let mut salt = [0; 24];
-    let info: [&[u8]; 3] = [b"sw1/salt", &binding[..len], data_key];
-    master.prf.expand_multi_info(&info, &mut salt).unwrap();
-    let key = wrapping_key(master, suite, &salt);
-    let iv = salt[12..].try_into().unwrap();
+    let salt = salt(front, at, master, suite, data_key);
+    let pad = expand(&master.prf, &[b"sw1/wrap", &salt]);
     let body = &mut front[at.body..at.commitment];
     body[..4].copy_from_slice(&master.check);
     body[4..28].copy_from_slice(&salt);
-    let tag = encrypt(suite, &key, iv, &binding[..len], data_key, &mut body[28..60]);
-    body[60..].copy_from_slice(&tag);
+    body[28..].copy_from_slice(&xor(data_key, &pad));
 }
 
 fn unwrap(front: &[u8], at: At, master: &Master, suite: Suite) -> [u8; 32] {
-    let (binding, len) = binding(front, at, master, suite);
     let body = &front[at.body..at.commitment];
     assert!(body[..4] == master.check);
-    let salt = body[4..28].try_into().unwrap();
-    let key = wrapping_key(master, suite, salt);
-    let (iv, tag) = (salt[12..].try_into().unwrap(), body[60..].try_into().unwrap());
-    let mut data_key = [0; 32];
-    decrypt(suite, &key, iv, &binding[..len], &body[28..60], tag, &mut data_key);
+    let pad = expand(&master.prf, &[b"sw1/wrap", &body[4..28]]);
+    let data_key = xor(body[28..].try_into().unwrap(), &pad);
+    assert!(body[4..28] == salt(front, at, master, suite, &data_key));
     data_key
 }
 
-fn wrapping_key(master: &Master, suite: Suite, salt: &[u8; 24]) -> [u8; 32] {
-    let mut key = [0; 32];
-    master.prf.expand_multi_info(&[b"sw1/wrap", &[suite.id()], salt], &mut key).unwrap();
-    key
+fn salt(front: &[u8], at: At, master: &Master, suite: Suite, data_key: &[u8; 32]) -> [u8; 24] {
+    let (binding, len) = binding(front, at, master, suite);
+    let full = expand(&master.prf, &[b"sw1/salt", &binding[..len], data_key]);
+    full[..24].try_into().unwrap()
 }
 
-fn mac(data_key: &[u8; 32], front: &[u8], at: At) -> [u8; 16] {
-    let mut hmac = <Hmac<Sha256> as KeyInit>::new_from_slice(data_key).unwrap();
-    hmac.update(b"sw1/mac");
-    hmac.update(&front[..at.mac]);
-    hmac.update(&front[at.iv..at.ciphertext]);
-    let full: [u8; 32] = hmac.finalize().into_bytes().into();
-    full[..16].try_into().unwrap()
+fn xor(one: &[u8; 32], other: &[u8; 32]) -> [u8; 32] {
+    std::array::from_fn(|i| one[i] ^ other[i])
+}
+
+fn mac(prf: &Prf, front: &[u8], at: At, len: usize) -> [u8; 16] {
+    let len = (len as u32).to_be_bytes();
+    let parts: [&[u8]; 4] = [b"sw1/mac", &front[..at.mac], &front[at.iv..at.ciphertext], &len];
+    hmac(prf, &parts)[..16].try_into().unwrap()
+}
+
+/// HMAC-SHA-256 under one key, whose two blocks are hashed already.
+#[derive(Clone)]
+struct Prf {
+    inner: [u32; 8],
+    outer: [u32; 8],
+}
+
+impl Prf {
+    fn new(key: &[u8; 32]) -> Self {
+        let keyed = |pad: u8| {
+            let mut block = [pad; 64];
+            for (place, byte) in block.iter_mut().zip(key) {
+                *place ^= byte;
+            }
+            compressed(INITIAL, &[block])
+        };
+        Self { inner: keyed(0x36), outer: keyed(0x5c) }
+    }
+}
+
+#[rustfmt::skip]
+const INITIAL: [u32; 8] = [
+    0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
+];
+
+fn compressed(mut state: [u32; 8], blocks: &[[u8; 64]]) -> [u32; 8] {
+    compress256(&mut state, blocks);
+    state
+}
+
+fn expand(prf: &Prf, info: &[&[u8]]) -> [u8; 32] {
+    match info {
+        [one, two] => hmac(prf, &[one, two, &[1]]),
+        [one, two, three] => hmac(prf, &[one, two, three, &[1]]),
+        [one, two, three, four] => hmac(prf, &[one, two, three, four, &[1]]),
+        other => hmac(prf, &[&other.concat(), &[1]]),
+    }
+}
+
+/// HMAC over the parts, which are less than eight blocks: all of them are compressed in one call.
+fn hmac(prf: &Prf, parts: &[&[u8]]) -> [u8; 32] {
+    let mut blocks = [[0; 64]; 8];
+    let message = blocks.as_flattened_mut();
+    let mut len = 0;
+    for part in parts {
+        message[len..len + part.len()].copy_from_slice(part);
+        len += part.len();
+    }
+    message[len] = 0x80;
+    let count = (len + 9).div_ceil(64);
+    message[64 * count - 8..64 * count]
+        .copy_from_slice(&(64 + len as u64).wrapping_mul(8).to_be_bytes());
+    let inner = compressed(prf.inner, &blocks[..count]);
+
+    let mut block = [0; 64];
+    for (place, word) in block.chunks_exact_mut(4).zip(inner) {
+        place.copy_from_slice(&word.to_be_bytes());
+    }
+    block[32] = 0x80;
+    block[56..].copy_from_slice(&(96_u64 * 8).to_be_bytes());
+    let mut hash = [0; 32];
+    for (place, word) in hash.chunks_exact_mut(4).zip(compressed(prf.outer, &[block])) {
+        place.copy_from_slice(&word.to_be_bytes());
+    }
+    hash
 }
 
 #[cfg(not(feature = "aws-lc"))]

@@ -7,6 +7,8 @@ use subtle::{Choice, ConstantTimeEq};
 
 #[cfg(feature = "aws-lc")]
 mod aws_lc;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod hashing;
 mod rust_crypto;
 

@@ -79,7 +79,8 @@ impl EncryptionContext {
             given.push(pair);
         }
         // Once: what is measured is what is encoded, whatever the caller's type answers next.
-        let given: Vec<_> = given.iter().map(|(name, value)| (name.as_ref(), value.as_ref())).collect();
+        let given: Vec<_> =
+            given.iter().map(|(name, value)| (name.as_ref(), value.as_ref())).collect();
         if let Some(pair) = given.iter().position(|(name, _)| name.starts_with(RESERVED)) {
             return Err(ContextError::ReservedName { pair });
         }
@@ -195,7 +196,7 @@ impl EncryptionContext {
 
     /// The pairs, in ascending order of name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        let mut rest = self.encoded.get(2..).unwrap_or_default();
+        let (_, mut rest) = self.encoded.split_at(2);
         core::iter::from_fn(move || Some((take_text(&mut rest)?, take_text(&mut rest)?)))
     }
 }
@@ -266,7 +267,9 @@ pub enum ContextError {
     #[error("expected at least one host")]
     NoHosts,
     /// Not a host, or not written as hosts are bound.
-    #[error("host {host} of the list: expected 1 to 253 characters out of a-z 0-9 - _ . without an empty label")]
+    #[error(
+        "host {host} of the list: expected 1 to 253 characters out of a-z 0-9 - _ . without an empty label"
+    )]
     #[non_exhaustive]
     Host {
         /// The host, counted from 0.

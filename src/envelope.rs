@@ -60,7 +60,7 @@ struct Tail<'a> {
 const WRAPS_AT: usize = 5;
 /// Bytes from the commitment to the ciphertext.
 const TAIL_LEN: usize = COMMITMENT_LEN + MAC_LEN + IV_LEN + TAG_LEN;
-const _: () = assert!(MAX_PLAINTEXT_LEN <= u32::MAX as usize, "a u32 counts a ciphertext");
+const _: () = assert!(MAX_PLAINTEXT_LEN < 1 << 31, "a u32 counts a ciphertext");
 
 impl Envelope {
     /// Parses the binary form.
@@ -206,7 +206,10 @@ impl Envelope {
     }
 
     /// Where the head ends and the MAC starts.
-    #[expect(clippy::arithmetic_side_effects, reason = "a place in the buffer, whose layout was checked")]
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "a place in the buffer, whose layout was checked"
+    )]
     fn mac_at(&self) -> usize {
         self.commitment_at + COMMITMENT_LEN
     }

@@ -47,6 +47,9 @@ pub mod legacy;
 // The book: the format, the threat model, the reasons, and how to run and extend it.
 pub mod docs;
 
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub use cipher::fuzzing;
 pub use context::{ContextError, EncryptionContext, Held};
 pub use envelope::Envelope;
 pub use format_error::{Field, FormatError};

@@ -9,9 +9,7 @@ use crate::key_bytes::Wiped;
 use crate::keys::answer::Answer;
 use crate::keys::data_key::DataKey;
 use crate::keys::keyring::Keyring;
-use crate::secret::{
-    Secret, wipe_stack_after, wipe_stack_after_hashing, wipe_stack_after_polls,
-};
+use crate::secret::{Secret, wipe_stack_after, wipe_stack_after_hashing, wipe_stack_after_polls};
 
 mod draft;
 mod errors;
@@ -65,9 +63,7 @@ impl Keyring {
             let sealed = Sealed::encrypt(&prf, iv, secret, context, suite, room)?;
             let mut wraps = Wraps::default();
             self.wrap_now(suite, &sealed.commitment, &data_key, &mut wraps)?;
-            sealed
-                .finish(&prf, wraps.iter())
-                .map_err(|error| SealError::impossible(self, error))
+            sealed.finish(&prf, wraps.iter()).map_err(|error| SealError::impossible(self, error))
         })
     }
 

@@ -59,9 +59,7 @@ impl Prf {
     pub(crate) fn hmac(&self, parts: &[&[u8]]) -> Wiped<HASH_LEN> {
         let mut inner = Message::after_key(&self.inner);
         parts.iter().for_each(|part| inner.update(part));
-        let mut outer = Message::after_key(&self.outer);
-        outer.update(inner.hash().as_slice());
-        outer.hash()
+        self.outer(inner)
     }
 
     /// HKDF-Expand (RFC 5869 §2.3) to one block: the first N bytes of HMAC(info ‖ 01).
@@ -72,11 +70,18 @@ impl Prf {
         let mut inner = Message::after_key(&self.inner);
         info.iter().for_each(|part| inner.update(part));
         inner.update(&[0x01]);
-        let mut outer = Message::after_key(&self.outer);
-        outer.update(inner.hash().as_slice());
         let mut okm = Wiped::zeroed();
-        okm.copy_from_slice(outer.hash().split_at(N).0);
+        okm.copy_from_slice(self.outer(inner).split_at(N).0);
         okm
+    }
+
+    fn outer(&self, inner: Message) -> Wiped<HASH_LEN> {
+        let mut hash = Wiped::zeroed();
+        inner.finish(&mut hash);
+        let mut outer = Message::after_key(&self.outer);
+        outer.update(hash.as_slice());
+        outer.finish(&mut hash);
+        hash
     }
 }
 
@@ -91,7 +96,7 @@ impl Drop for Prf {
 /// A message on its way through SHA-256. It lies on the stack of a verb, which is wiped as a whole.
 struct Message {
     state: [u32; 8],
-    /// The block that is not full yet.
+    /// The block that is not full yet: zeros from `filled` on.
     block: [u8; BLOCK_LEN],
     filled: usize,
     len: usize,
@@ -99,6 +104,7 @@ struct Message {
 
 impl Message {
     /// A message that starts with the block of a key.
+    #[inline]
     fn after_key(state: &[u32; 8]) -> Self {
         Self { state: *state, block: [0; BLOCK_LEN], filled: 0, len: BLOCK_LEN }
     }
@@ -121,29 +127,27 @@ impl Message {
         }
     }
 
+    #[inline]
     fn compress(&mut self) {
         compress256(&mut self.state, slice::from_ref(&self.block));
+        self.block = [0; BLOCK_LEN];
         self.filled = 0;
     }
 
     /// SHA-256 (FIPS 180-4 §5.1.1): a one bit, zeros, and the number of bits at the end of a block.
+    #[inline]
     #[expect(clippy::expect_used, reason = "2^61 bytes do not lie in memory")]
-    fn hash(mut self) -> Wiped<HASH_LEN> {
+    fn finish(mut self, hash: &mut [u8; HASH_LEN]) {
         let bits = u64::try_from(self.len).ok().and_then(|len| len.checked_mul(8));
         let count = bits.expect("a message of less than 2^61 bytes").to_be_bytes();
         self.update(&[0x80]);
-        let (_, free) = self.block.split_at_mut(self.filled);
-        free.fill(0);
-        if free.len() < COUNT_LEN {
+        if self.filled > const { BLOCK_LEN - COUNT_LEN } {
             self.compress();
-            self.block.fill(0);
         }
         self.block.split_at_mut(const { BLOCK_LEN - COUNT_LEN }).1.copy_from_slice(&count);
-        self.compress();
-        let mut hash = Wiped::zeroed();
+        compress256(&mut self.state, slice::from_ref(&self.block));
         let (words, _) = hash.as_chunks_mut();
         words.iter_mut().zip(self.state).for_each(|(place, word)| *place = word.to_be_bytes());
-        hash
     }
 }
 

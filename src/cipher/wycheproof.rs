@@ -191,7 +191,12 @@ fn hkdf_sha_256() {
     tally.check(
         "HKDF-SHA-256",
         86,
-        [("whole", 0), ("first 32 bytes", 0), ("left out: more than 8160 bytes", 3)],
+        [
+            ("whole", 29),
+            ("first 32 bytes", 52),
+            ("left out: a salt of more than a block", 2),
+            ("left out: more than 8160 bytes", 3),
+        ],
     );
 }
 
@@ -216,10 +221,6 @@ fn hmac_sha_256() {
     tally.check(
         "HMAC-SHA-256",
         174,
-        [
-            ("valid", 54),
-            ("invalid", 108),
-            ("left out: a key of more than a block", 12),
-        ],
+        [("valid", 60), ("invalid", 108), ("left out: a key of more than a block", 6)],
     );
 }

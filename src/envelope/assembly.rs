@@ -104,7 +104,10 @@ impl Envelope {
 
 /// Refuses what could not be parsed again: no wraps, more than eight, or one id under two of them.
 /// Answers how many there are, and the bytes before the ciphertext.
-#[expect(clippy::arithmetic_side_effects, reason = "there are at most eight, and a front has a tail")]
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "there are at most eight, and a front has a tail"
+)]
 fn check_wraps<'w>(
     wraps: impl Iterator<Item = Wrap<'w>> + Clone,
 ) -> Result<(u8, usize), FormatError> {

@@ -24,7 +24,10 @@ impl FromStr for Envelope {
     type Err = FormatError;
 
     /// Parses the text form. Strict: no white space, no padding, one encoding per envelope.
-    #[expect(clippy::arithmetic_side_effects, reason = "at most eight wraps, and lengths of a text in memory")]
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "at most eight wraps, and lengths of a text in memory"
+    )]
     fn from_str(text: &str) -> Result<Self, FormatError> {
         let fields = after_version(text)?;
         let [suite, wraps, proof, iv, tag, ciphertext] = split_fields(text, fields)?;

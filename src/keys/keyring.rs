@@ -232,6 +232,11 @@ impl Keyring {
         core::iter::once((&self.primary.key_id, KeyState::Primary)).chain(others)
     }
 
+    /// The keys in a state in which they do not open.
+    pub(crate) fn refused_keys(&self, state: KeyState) -> impl Iterator<Item = &KeyId> {
+        self.others.iter().filter(move |entry| entry.state() == state).map(Entry::key_id)
+    }
+
     /// The id of the key that seals.
     #[must_use]
     pub fn primary(&self) -> &KeyId {
@@ -319,7 +324,9 @@ pub enum KeyringError {
 #[non_exhaustive]
 pub enum LineProblem {
     /// White space other than spaces and tabs, a byte order mark, or a `#` after the start.
-    #[error("a stray character: only spaces and tabs separate, # only starts a line, and a carriage return only ends one")]
+    #[error(
+        "a stray character: only spaces and tabs separate, # only starts a line, and a carriage return only ends one"
+    )]
     StrayCharacter,
     /// The first word is not a state.
     #[error("expected primary, retired, escrow, disabled, leaked or destroyed at its start")]

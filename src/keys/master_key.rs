@@ -14,8 +14,7 @@ use zeroize::{Zeroize, Zeroizing};
 use super::answer::Answer;
 use super::data_key::DataKey;
 use super::provider::{
-    Binding, MasterKeyProvider, ProviderError, ProviderErrorKind, UnwrapRequest,
-    WrapRequest,
+    Binding, MasterKeyProvider, ProviderError, ProviderErrorKind, UnwrapRequest, WrapRequest,
 };
 use crate::cipher::{self, Prf};
 use crate::key_bytes::{KeyBytes, KeyError, Wiped, is_weak, take_key_bytes};
@@ -124,6 +123,7 @@ impl MasterKey {
     /// swk1_ base64url( key(32) ‖ first 4 bytes of SHA-256("sw1/key" ‖ key) )
     #[must_use]
     #[expect(clippy::expect_used, reason = "a key that is not written is a key lost")]
+    #[expect(clippy::missing_panics_doc, reason = "the place has the encoded length")]
     pub fn to_text(&self) -> Secret {
         wipe_stack_after(|| {
             let mut bytes = Zeroizing::new([0; CHECKED_LEN]);
@@ -259,8 +259,7 @@ impl FromStr for MasterKey {
             let mut bytes = Zeroizing::new([0; CHECKED_LEN]);
             let decoded =
                 Base64UrlUnpadded::decode(encoded, &mut *bytes).map_err(|_| KeyError::Malformed)?;
-            let (key, found) =
-                decoded.split_first_chunk::<KEY_LEN>().ok_or(KeyError::Malformed)?;
+            let (key, found) = decoded.split_first_chunk::<KEY_LEN>().ok_or(KeyError::Malformed)?;
             if found.len() != CHECK_LEN {
                 return Err(KeyError::Malformed);
             }
@@ -279,9 +278,7 @@ impl MasterKeyProvider for MasterKey {
         request: WrapRequest<'a>,
     ) -> Answer<'a, Result<Vec<u8>, ProviderError>> {
         let data_key = request.data_key().expose_secret();
-        Answer::now(wipe_stack_after(|| {
-            Ok(self.wrap(&request.binding(), data_key).to_vec())
-        }))
+        Answer::now(wipe_stack_after(|| Ok(self.wrap(&request.binding(), data_key).to_vec())))
     }
 
     fn unwrap_key<'a>(

@@ -83,7 +83,8 @@ pub fn decrypt(
     if found != label.as_bytes() {
         return Err(TripletError::malformed(Field::Label, THIS_LABEL_EXPECTED, 2));
     }
-    let at = row.len().saturating_sub(rest.len());
+    #[expect(clippy::arithmetic_side_effects, reason = "the rest of the row")]
+    let at = row.len() - rest.len();
     let short = || TripletError::malformed(Field::Row, "iv and tag after the label", at);
     let (iv, rest) = rest.split_at_checked(iv_len.bytes()).ok_or_else(short)?;
     let (tag, ciphertext) = rest.split_at_checked(TAG_LEN).ok_or_else(short)?;

@@ -2,7 +2,6 @@
 //! opens.
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 use core::error::Error;
 
 use zeroize::Zeroize;
@@ -172,14 +171,10 @@ impl Keyring {
     }
 
     /// The first key of the envelope that is in this state.
-    fn named(&self, envelope: &Envelope, wanted: KeyState) -> Option<KeyId> {
-        // Most keyrings have none, and then no wrap has to be looked at.
-        let mut keys = self.keys().filter(|(_, state)| *state == wanted).peekable();
-        keys.peek()?;
-        let keys: Vec<&KeyId> = keys.map(|(key_id, _)| key_id).collect();
-        envelope.wraps().find_map(|wrap| {
-            keys.iter().find(|key_id| key_id.as_ref() == wrap.key_id).map(|key_id| (*key_id).clone())
-        })
+    fn named(&self, envelope: &Envelope, state: KeyState) -> Option<KeyId> {
+        let named =
+            |wrap: Wrap<'_>| self.refused_keys(state).find(|key_id| key_id.as_ref() == wrap.key_id);
+        envelope.wraps().find_map(named).cloned()
     }
 
     /// Why no key of the keyring may open the envelope: what is final is named before what can be

@@ -48,6 +48,7 @@ impl Encoding {
     }
 
     /// Appends to `text`, without another buffer of its size.
+    #[expect(clippy::expect_used, reason = "what is left out of a row is a credential lost")]
     pub(super) fn push_encoded(self, text: &mut String, bytes: &[u8]) {
         let mut buffer = [0; 384];
         // Whole groups of three bytes, so that padding stands at the end alone.
@@ -60,16 +61,16 @@ impl Encoding {
                 Self::Base64Url => Base64UrlUnpadded::encode(chunk, &mut buffer).ok(),
                 Self::Base64UrlPadded => Base64Url::encode(chunk, &mut buffer).ok(),
             };
-            // Never none: twice the chunk is room enough for each of them.
-            text.push_str(encoded.unwrap_or_default());
+            text.push_str(encoded.expect("twice the chunk is room enough for each of them"));
         }
     }
 
+    #[expect(clippy::arithmetic_side_effects, reason = "of parts of 16 MiB at the most")]
     pub(super) const fn encoded_len(self, len: usize) -> usize {
         match self {
-            Self::HexLower | Self::HexAnyCase => len.saturating_mul(2),
-            Self::Base64 | Self::Base64UrlPadded => len.div_ceil(3).saturating_mul(4),
-            Self::Base64Url => len.saturating_mul(4).div_ceil(3),
+            Self::HexLower | Self::HexAnyCase => len * 2,
+            Self::Base64 | Self::Base64UrlPadded => len.div_ceil(3) * 4,
+            Self::Base64Url => (len * 4).div_ceil(3),
         }
     }
 

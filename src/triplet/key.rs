@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::{Iv, IvLen, Triplet, TripletError};
 use crate::cipher;
+use crate::format_error::Field;
 use crate::key_bytes::{KeyBytes, KeyError};
 use crate::secret::{Secret, wipe_stack_after_row};
 use crate::suite::{KEY_LEN, MAX_PLAINTEXT_LEN, Suite};
@@ -241,9 +242,14 @@ impl TripletKey {
     ///
     /// # Errors
     ///
-    /// [`TripletError::NotAuthentic`] where the tag does not verify, [`TripletError::Key`] where
-    /// what is in it is not a key.
+    /// [`TripletError::Malformed`] where the ciphertext is not 32 bytes long, and so is no wrapped key:
+    /// told before a key is used. [`TripletError::NotAuthentic`] where the tag does not verify,
+    /// [`TripletError::Key`] where what is in it is one repeated byte.
     pub fn unwrap_key(&self, triplet: &Triplet) -> Result<Self, TripletError> {
+        if triplet.ciphertext.len() != KEY_LEN {
+            let expected = "32 bytes, a wrapped key";
+            return Err(TripletError::malformed(Field::Ciphertext, expected, 0));
+        }
         wipe_stack_after_row(|| {
             let mut unwrapped = Zeroizing::new(self.decrypt(triplet)?.expose_secret().to_vec());
             KeyBytes::take(&mut unwrapped).map(Self).map_err(|source| TripletError::Key { source })

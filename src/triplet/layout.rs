@@ -162,7 +162,7 @@ impl Triplet {
                 Part::Tag => (&mut tag, TAG_LEN),
                 Part::Ciphertext => (&mut ciphertext, ciphertext_len),
             };
-            (*place, rest) = rest.split_at_checked(len).unwrap_or_default();
+            (*place, rest) = rest.split_at(len);
         }
         Self::from_parts(iv, tag, ciphertext)
     }
@@ -188,11 +188,9 @@ impl Triplet {
             return Ok(layout.encoding.encode(&joined));
         };
         let parts = layout.parts.map(part);
-        let separators = separator.len_utf8().saturating_mul(2);
-        let len = parts.iter().fold(separators, |len, part| {
-            len.saturating_add(layout.encoding.encoded_len(part.len()))
-        });
-        let mut text = String::with_capacity(len);
+        let lens = parts.map(|part| layout.encoding.encoded_len(part.len()));
+        let separators = [separator.len_utf8(); 2];
+        let mut text = String::with_capacity(lens.iter().chain(&separators).sum());
         for (part, number) in parts.into_iter().zip(0..) {
             if number > 0 {
                 text.push(separator);
