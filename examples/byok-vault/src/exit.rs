@@ -48,7 +48,7 @@ Exit codes:
     6  the credential cannot be used (empty, too long, a NUL, not UTF-8)
     7  a file, the terminal or a pipe failed
    10  a key provider failed for now: try again
-   11  a key is unknown, disabled, destroyed or has other material
+   11  a key is unknown, disabled, leaked, destroyed or has other material
    12  a row is damaged, altered or in another row's place
    13  the database failed or is not a vault
    14  partly done: some rows could not be rewrapped, or are in quarantine

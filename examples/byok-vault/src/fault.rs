@@ -39,6 +39,8 @@ pub enum FaultKind {
     UnknownKey,
     /// The keyring refuses the row's key.
     DisabledKey,
+    /// Others have one of the row's keys.
+    LeakedKey,
     /// The row's key is gone.
     DestroyedKey,
     /// A key provider refused.
@@ -56,6 +58,7 @@ impl FaultKind {
             Self::WrongMaterial
             | Self::UnknownKey
             | Self::DisabledKey
+            | Self::LeakedKey
             | Self::DestroyedKey
             | Self::Provider => Exit::Key,
             Self::Transient => Exit::Transient,
@@ -73,6 +76,7 @@ impl Kind for FaultKind {
             Self::WrongMaterial => "other material under the key's id",
             Self::UnknownKey => "key not in the keyring",
             Self::DisabledKey => "key disabled",
+            Self::LeakedKey => "key leaked",
             Self::DestroyedKey => "key destroyed",
             Self::Provider => "refused by a key provider",
             Self::Transient => "a key provider failed for now",
@@ -82,8 +86,10 @@ impl Kind for FaultKind {
     fn advice(self) -> &'static str {
         match self {
             Self::Altered => {
-                "the row was changed outside of byok-vault: treat it as a security incident, \
-                 restore the row from a backup, and find out who can write to the database"
+                "the row was changed outside of byok-vault. Does it end early? Then a column or a \
+                 tool cut it: restore it from a backup, or store the credential again with \
+                 `put --replace`. Otherwise treat it as a security incident, restore the row from \
+                 a backup, and find out who can write to the database"
             }
             Self::Misplaced => {
                 "the envelope was sealed for another tenant, provider, row or variable name: rows \
@@ -105,8 +111,12 @@ impl Kind for FaultKind {
                  belongs to this database"
             }
             Self::DisabledKey => {
-                "the keyring refuses this key on purpose: if it leaked, revoke the credential at \
-                 its provider and store a new one with `put --replace`"
+                "the keyring refuses this key on purpose: find out why, and make it `retired` if \
+                 its rows are still needed"
+            }
+            Self::LeakedKey => {
+                "others have a key of this row: revoke the credential at its provider and store a \
+                 new one with `put --replace`"
             }
             Self::DestroyedKey => {
                 "the credential is gone for good: store a new one with `put --replace`"
@@ -139,8 +149,11 @@ impl From<OpenError> for Fault {
         let kind = match &error {
             OpenError::UnknownKey { .. } => FaultKind::UnknownKey,
             OpenError::KeyDisabled { .. } => FaultKind::DisabledKey,
+            OpenError::KeyLeaked { .. } => FaultKind::LeakedKey,
             OpenError::KeyDestroyed { .. } => FaultKind::DestroyedKey,
-            OpenError::WrongKeyMaterial { .. } => FaultKind::WrongMaterial,
+            OpenError::WrongKeyMaterial { .. } | OpenError::WrongWrapKind { .. } => {
+                FaultKind::WrongMaterial
+            }
             OpenError::ContextMismatch => FaultKind::Misplaced,
             OpenError::WrapAltered { .. }
             | OpenError::EnvelopeAltered
@@ -156,8 +169,11 @@ impl From<RewrapError> for Fault {
         let kind = match &error {
             RewrapError::UnknownKey { .. } => FaultKind::UnknownKey,
             RewrapError::KeyDisabled { .. } => FaultKind::DisabledKey,
+            RewrapError::KeyLeaked { .. } => FaultKind::LeakedKey,
             RewrapError::KeyDestroyed { .. } => FaultKind::DestroyedKey,
-            RewrapError::WrongKeyMaterial { .. } => FaultKind::WrongMaterial,
+            RewrapError::WrongKeyMaterial { .. } | RewrapError::WrongWrapKind { .. } => {
+                FaultKind::WrongMaterial
+            }
             RewrapError::WrapAltered { .. } | RewrapError::EnvelopeAltered => FaultKind::Altered,
             _ => provider_kind(error.is_transient()),
         };

@@ -17,7 +17,7 @@ pub const VARIABLE: &str = "SEALWAX_KEYS";
 pub struct Keys {
     /// Seals, opens, rewraps.
     pub keyring: Keyring,
-    text: Secret,
+    pub(crate) text: Secret,
     origin: String,
 }
 

@@ -6,9 +6,14 @@ use std::process::ExitCode;
 use byok_vault::cli::Cli;
 use byok_vault::commands;
 use clap::Parser;
+use clap::error::ContextKind;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|mut error| {
+        // A key in the place of an id: what was refused is not shown.
+        error.remove(ContextKind::InvalidValue);
+        error.exit()
+    });
     let mut stdout = io::stdout().lock();
     let outcome = commands::dispatch(&cli, &mut stdout);
     match outcome.and_then(|exit| stdout.flush().map(|()| exit).map_err(Into::into)) {

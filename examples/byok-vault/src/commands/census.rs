@@ -81,6 +81,7 @@ fn state_word(state: KeyState) -> &'static str {
         KeyState::Retired => "retired",
         KeyState::Escrow => "escrow",
         KeyState::Disabled => "disabled",
+        KeyState::Leaked => "leaked",
         KeyState::Destroyed => "destroyed",
         _ => "other",
     }

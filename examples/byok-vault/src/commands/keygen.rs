@@ -9,6 +9,7 @@ use sealwax::{KeyId, MasterKey, Secret};
 use crate::cli::Keygen;
 use crate::error::VaultError;
 use crate::exit::Exit;
+use crate::keys::Keys;
 
 /// Makes a key and writes its line to a new file or to `out`.
 ///
@@ -16,9 +17,12 @@ use crate::exit::Exit;
 /// There is no randomness, or the line cannot be written.
 pub fn keygen(args: &Keygen, out: &mut impl Write) -> Result<Exit, VaultError> {
     let key = MasterKey::generate().map_err(|source| VaultError::NewKey { source })?.to_text();
+    let line = line(&args.id, &key);
+    // An id that is the text of a key is refused before anything is sealed under it.
+    let Keys { text: line, .. } = Keys::parse(line, "the new key's line".to_owned())?;
     match &args.out {
         Some(path) => {
-            write_file(path, &args.id, &key)?;
+            write_file(path, &line)?;
             writeln!(out, "wrote key {} to {}", args.id, path.display())?;
             writeln!(
                 out,
@@ -34,13 +38,13 @@ pub fn keygen(args: &Keygen, out: &mut impl Write) -> Result<Exit, VaultError> {
                      Better: keygen --out FILE"
                 );
             }
-            write_line(out, &args.id, &key)?;
+            out.write_all(line.expose_secret())?;
         }
     }
     Ok(Exit::Done)
 }
 
-fn write_file(path: &Path, id: &KeyId, key: &Secret) -> Result<(), VaultError> {
+fn write_file(path: &Path, line: &Secret) -> Result<(), VaultError> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -50,15 +54,15 @@ fn write_file(path: &Path, id: &KeyId, key: &Secret) -> Result<(), VaultError> {
         _ => VaultError::InputOutput { doing: format!("creating {}", path.display()), source },
     })?;
     // A key that sealed something must survive a power cut.
-    write_line(&mut file, id, key).and_then(|()| file.sync_all()).map_err(|source| {
+    file.write_all(line.expose_secret()).and_then(|()| file.sync_all()).map_err(|source| {
         // Half of a key is none, and would stand in the way of the next attempt.
         let _ = fs::remove_file(path);
         VaultError::InputOutput { doing: format!("writing {}", path.display()), source }
     })
 }
 
-fn write_line(out: &mut impl Write, id: &KeyId, key: &Secret) -> io::Result<()> {
-    write!(out, "primary {id} ")?;
-    out.write_all(key.expose_secret())?;
-    out.write_all(b"\n")
+fn line(id: &KeyId, key: &Secret) -> Secret {
+    // Of exactly the right size: what grows leaves a copy of the key behind.
+    let parts = [b"primary ", id.as_ref().as_bytes(), b" ", key.expose_secret(), b"\n"];
+    Secret::from(parts.concat())
 }

@@ -6,7 +6,7 @@ use std::fs;
 use byok_vault::exit::Exit;
 use byok_vault::row::Place;
 use rusqlite::Connection;
-use sealwax::Secret;
+use sealwax::{Envelope, MasterKey, Secret};
 
 use crate::sandbox::{Change, Key, Keys, Sandbox, owner};
 
@@ -152,8 +152,48 @@ fn keys_are_11() {
     };
     says(&stranger, "add the key to the keyring");
     says(&stranger.and("disabled", "old"), "refuses this key on purpose");
+    says(&stranger.and("leaked", "old"), "others have a key of this row");
     says(&stranger.and("destroyed", "old"), "gone for good");
     says(&Keys::primary("old"), "other material under this id");
+}
+
+/// A column of 255 characters, under a program that does not refuse longer texts.
+#[test]
+fn a_row_that_a_column_cut_is_12_for_whoever_reads_the_table() {
+    let (sandbox, keys) = filled();
+    let text = sandbox.envelope(0);
+    // What is left is an envelope where the cut falls between two groups of four characters.
+    let cuts = (1..8).filter_map(|more| text.get(..text.len() - more));
+    let cut = cuts.filter(|cut| cut.parse::<Envelope>().is_ok()).last().unwrap();
+    sandbox.overwrite(0, cut);
+    let altered = "1 row faulty: altered";
+    sandbox.vault(&keys.both, &["census", "--verify"]).expect_code(12).expect_in_stdout(altered);
+    sandbox.vault(&keys.both, &["rotate"]).expect_code(12).expect_in_stdout(altered);
+    assert_eq!(sandbox.envelope(0), cut, "left as it is");
+    let retire = ["census", "--retire", "old", "--verify"];
+    sandbox.vault(&keys.both, &retire).expect_code(1).expect_in_stdout("no, 1 row");
+    sandbox.vault(&keys.both, &RUN).expect_code(12).expect_in_stderr("a column that is too short");
+}
+
+/// Two variables of a deployment exchanged.
+#[test]
+fn a_key_in_the_place_of_an_id_is_refused_and_not_shown() {
+    let sandbox = Sandbox::new();
+    let text = MasterKey::generate().unwrap().to_text();
+    let text = text.expose_str().unwrap();
+    let bare = text.strip_prefix("swk1_").unwrap();
+    let mut refused = 0;
+    for id in [text, &text.to_uppercase(), bare] {
+        let file = sandbox.path("keys.txt");
+        let ran = sandbox.without_keys(&["keygen", id, "--out", file.to_str().unwrap()]);
+        assert_ne!(ran.code, 0);
+        assert!(!file.exists());
+        // Of a bare key nobody can tell that it is one before it was read.
+        let shown = format!("{}{}", ran.stdout, ran.stderr);
+        assert!(!shown.contains(&id[..20]), "{shown}");
+        refused += 1;
+    }
+    assert_eq!(refused, 3);
 }
 
 #[test]

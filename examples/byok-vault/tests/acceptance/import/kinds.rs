@@ -223,11 +223,11 @@ fn what_is_wrapped_is_told_apart_from_the_row() {
     let bad = [
         (
             wrap(b"sk-canary of 31 bytes, no key.."),
-            "no-key",
-            "in wrapped_key: what was unwrapped is not a key: a key of 31 bytes",
+            "not-of-the-layout",
+            "in wrapped_key: ciphertext at byte 0: expected 32 bytes, a wrapped key",
         ),
         (wrap(&[7; 32]), "no-key", "in wrapped_key"),
-        (wrap(&[9; 33]), "no-key", "in wrapped_key"),
+        (wrap(&[9; 33]), "not-of-the-layout", "in wrapped_key: ciphertext at byte 0"),
         (change("wrapped_key_iv", "QEFC"), "not-of-the-layout", "in wrapped_key: iv at byte 0"),
         (
             change("wrapped_key_iv", "QEFCQ0RFRkdISUpL"),
