@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[(&[&str], &[&str])] = &[
     (WORDS, WORDS),
     (PUBLIC_BYTES, WORDS),
-    (SECRETS, WORDS),
+    (WIPED, WORDS),
+    (&["cipher"], &["words", "wiped"]),
     (&["keys"], &["words", "secrets"]),
     (&["sealing"], &["words", "public bytes", "secrets", "keys"]),
     (&["rewrapping"], &["words", "public bytes", "secrets", "keys", "sealing"]),
@@ -25,6 +26,7 @@ const FLOORS: &[(&[&str], &[&str])] = &[
 ];
 const WORDS: &[&str] = &["context", "format_error", "key_id", "suite", "wrapped_key"];
 const PUBLIC_BYTES: &[&str] = &["envelope"];
+const WIPED: &[&str] = &["key_bytes", "secret"];
 const SECRETS: &[&str] = &["cipher", "key_bytes", "secret"];
 
 const PRIMITIVES: &[&str] = &[
@@ -53,6 +55,7 @@ fn allowed(room: &str) -> Option<Vec<&str>> {
         match *floor {
             "words" => allowed.extend(WORDS),
             "public bytes" => allowed.extend(PUBLIC_BYTES),
+            "wiped" => allowed.extend(WIPED),
             "secrets" => allowed.extend(SECRETS),
             other => allowed.push(other),
         }

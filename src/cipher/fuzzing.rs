@@ -7,15 +7,15 @@ use crate::suite::KEY_LEN;
 /// HMAC under a key of at most one block.
 #[must_use]
 pub fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
-    *Prf::keyed(key).hmac(parts)
+    *Prf::keyed(key).mac(parts)
 }
 
 /// HMAC under a key of the format. The second answer of one `Prf` is the first.
 #[must_use]
 pub fn hmac_under(key: &[u8; KEY_LEN], parts: &[&[u8]]) -> [u8; 32] {
     let prf = Prf::new(key);
-    assert_eq!(*prf.hmac(parts), *prf.hmac(parts), "a Prf is used more than once");
-    *prf.hmac(parts)
+    assert_eq!(*prf.mac(parts), *prf.mac(parts), "a Prf is used more than once");
+    *prf.mac(parts)
 }
 
 /// HKDF-Expand to one block.
@@ -27,7 +27,7 @@ pub fn expand<const N: usize>(key: &[u8; KEY_LEN], info: &[&[u8]]) -> [u8; N] {
 /// HKDF-Extract, and HMAC under what it extracted.
 #[must_use]
 pub fn extract_and_hmac(salt: &[u8], key_material: &[u8], parts: &[&[u8]]) -> [u8; 32] {
-    *Prf::extract(salt, key_material).hmac(parts)
+    *Prf::extract(salt, key_material).mac(parts)
 }
 
 /// HKDF.

@@ -52,11 +52,11 @@ impl Prf {
 
     /// HKDF-Extract (RFC 5869 §2.2). No salt is the empty one.
     pub(crate) fn extract(salt: &[u8], key_material: &[u8]) -> Self {
-        Self::new(&Self::keyed(salt).hmac(&[key_material]))
+        Self::new(&Self::keyed(salt).mac(&[key_material]))
     }
 
     /// HMAC over the parts in a row.
-    pub(crate) fn hmac(&self, parts: &[&[u8]]) -> Wiped<HASH_LEN> {
+    pub(crate) fn mac(&self, parts: &[&[u8]]) -> Wiped<HASH_LEN> {
         let mut inner = Message::after_key(&self.inner);
         parts.iter().for_each(|part| inner.update(part));
         self.outer(inner)

@@ -142,7 +142,7 @@ fn hmac_is_that_of_rfc_4231() {
         (&four, &[0xcd; 50], 0x8255_8a38_9a44_3c0e),
     ];
     for (key, data, begins) in cases {
-        let hmac = Prf::keyed(key).hmac(&[data]);
+        let hmac = Prf::keyed(key).mac(&[data]);
         assert_eq!(hmac.first_chunk(), Some(&begins.to_be_bytes()));
     }
 }
@@ -164,7 +164,7 @@ fn hmac_and_expand_are_those_of_other_crates() {
             let expected: [u8; 32] = hmac.finalize().into_bytes().into();
             for at in [0, 1, len / 2, 63, 64, 65, len] {
                 let (front, back) = message.split_at(at.min(len));
-                assert_eq!(*prf.hmac(&[front, &[], back]), expected, "{key_len} {len} {at}");
+                assert_eq!(*prf.mac(&[front, &[], back]), expected, "{key_len} {len} {at}");
                 compared += 1;
             }
             if let Ok::<&[u8; 32], _>(key) = key.try_into() {

@@ -47,7 +47,10 @@ impl FromStr for Keyring {
             for entry in line.split(';').map(strip).filter(|entry| !entry.is_empty()) {
                 let Line { state, key_id, key } = parse_entry(entry).map_err(on_line)?;
                 if let Some(key) = &key {
-                    if let Some((other, _)) = keys.iter().find(|(_, other)| other.is_same(key)) {
+                    let mut same = keys.iter().filter(|(_, other)| other.is_same(key));
+                    // Under one id it is the id that stands twice, which is found below.
+                    let is_other = |(id, _): &&(KeyId, _)| !is_one_id(id, &key_id);
+                    if let Some((other, _)) = same.find(is_other) {
                         return Err(KeyringError::DuplicateKey { key_id, other: other.clone() });
                     }
                     keys.push((key_id.clone(), Arc::clone(key)));
@@ -86,6 +89,10 @@ struct Line {
     key_id: KeyId,
     /// Parsed also where it is not kept: a mistyped one is a mistake in any line.
     key: Option<Arc<MasterKey>>,
+}
+
+fn is_one_id(one: &KeyId, other: &KeyId) -> bool {
+    one.as_ref().eq_ignore_ascii_case(other.as_ref())
 }
 
 fn strip(text: &str) -> &str {
