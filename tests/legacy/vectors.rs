@@ -155,7 +155,10 @@ fn an_envelope_whose_data_key_is_none_is_refused() {
     let envelope = kind("envelope");
     let key = (envelope.new_key)(&mut rng).key();
     let good = (envelope.write)(&key, &Secret::from("sk-test-1"), IvLen::Twelve, &mut rng);
-    for unwrapped in [vec![], vec![7; 31], vec![7; 33], vec![7; 64], vec![0; 32], vec![7; 32]] {
+    let malformed =
+        [vec![], vec![7; 31], vec![7; 33], vec![7; 64]].map(|it| (it, Refusal::Malformed));
+    let weak = [vec![0; 32], vec![7; 32]].map(|it| (it, Refusal::Key));
+    for (unwrapped, refusal) in malformed.into_iter().chain(weak) {
         let wrapped = key
             .triplet
             .encrypt_with_rng(&Secret::from(unwrapped), IvLen::Twelve, &mut rng)
@@ -163,6 +166,6 @@ fn an_envelope_whose_data_key_is_none_is_refused() {
             .to_joined(Encoding::Base64);
         let [key_iv, wrapped] = wrapped.map(String::into_bytes);
         let row = vec![good[0].clone(), good[1].clone(), wrapped, key_iv];
-        assert_eq!((envelope.read)(&key, &row).unwrap_err(), Refusal::Key);
+        assert_eq!((envelope.read)(&key, &row).unwrap_err(), refusal);
     }
 }
