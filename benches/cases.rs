@@ -14,11 +14,13 @@ pub(crate) const SUITES: [Suite; 2] = [Suite::Aes256Gcm, Suite::ChaCha20Poly1305
 /// An API key, a service-account file, and two sizes at which only the cipher counts.
 pub(crate) const SIZES: [usize; 4] = [51, 2048, 64 * 1024, 1024 * 1024];
 /// The verbs, and the suites that make a difference to each.
-pub(crate) const VERBS: [(&str, &[Suite]); 11] = [
+pub(crate) const VERBS: [(&str, &[Suite]); 13] = [
     ("seal", &SUITES),
     ("open", &SUITES),
     ("verify", &SUITES),
     ("rewrap", &SUITES),
+    ("seal to text", &[Suite::Aes256Gcm]),
+    ("open from text", &[Suite::Aes256Gcm]),
     ("parse binary", &[Suite::Aes256Gcm]),
     ("parse text", &[Suite::Aes256Gcm]),
     ("encode binary", &[Suite::Aes256Gcm]),
@@ -30,6 +32,7 @@ pub(crate) const VERBS: [(&str, &[Suite]); 11] = [
 
 const KEY_ID: &str = "prod-2025";
 const NEXT_KEY_ID: &str = "prod-2026";
+const PAIRS: [(&str, &str); 3] = [("tenant", "acme"), ("provider", "openai"), ("row", "4711")];
 
 /// Everything that stands before the first row does.
 pub(crate) struct Case {
@@ -56,9 +59,7 @@ impl Case {
         let next = Keyring::new(NEXT_KEY_ID.parse().unwrap(), key(new))
             .with_retired(KEY_ID.parse().unwrap(), key(old))
             .unwrap();
-        let context =
-            EncryptionContext::new([("tenant", "acme"), ("provider", "openai"), ("row", "4711")])
-                .unwrap();
+        let context = EncryptionContext::new(PAIRS).unwrap();
         let secret = Secret::from(vec![b'k'; size]);
         let envelope = keyring.seal(&secret, &context).unwrap();
         let triplet_key = TripletKey::from_bytes(&mut old.clone()).unwrap();
@@ -84,6 +85,7 @@ impl Case {
     /// The floor does the same work: what it writes is what the library reads and writes.
     fn check_floor(&self) {
         let context = self.context.encoded();
+        assert_eq!(floor::context(PAIRS), context);
         let sealed = floor::seal(&self.master, self.suite, self.secret.expose_secret(), context);
         let sealed = Envelope::try_from(sealed).unwrap();
         assert_eq!(self.keyring.open(&sealed, &self.context).unwrap(), self.secret);
@@ -141,6 +143,35 @@ impl Case {
                     let fresh =
                         floor::rewrap(black_box(master), next_master, suite, black_box(bytes));
                     assert_eq!(fresh.len(), bytes.len());
+                }),
+            ],
+            // The paved path of the README: the context is built, and the envelope is a text.
+            "seal to text" => [
+                sealwax(move || {
+                    let context = EncryptionContext::new(black_box(PAIRS)).unwrap();
+                    let sealed = black_box(&self.keyring).seal(black_box(secret), &context);
+                    assert_eq!(sealed.unwrap().to_string().len(), self.text.len());
+                }),
+                floor(move || {
+                    let context = floor::context(black_box(PAIRS));
+                    let sealed =
+                        floor::seal(black_box(master), suite, black_box(plaintext), &context);
+                    let text = floor::encode_text(suite, KEY_ID, &sealed);
+                    assert_eq!(text.len(), self.text.len());
+                }),
+            ],
+            "open from text" => [
+                sealwax(move || {
+                    let context = EncryptionContext::new(black_box(PAIRS)).unwrap();
+                    let envelope: Envelope = black_box(&self.text).parse().unwrap();
+                    let opened = black_box(&self.keyring).open(&envelope, &context);
+                    assert_eq!(opened.unwrap().len(), len);
+                }),
+                floor(move || {
+                    let context = floor::context(black_box(PAIRS));
+                    let envelope = floor::parse_text(suite, KEY_ID, black_box(&self.text));
+                    let opened = floor::open(black_box(master), suite, &envelope, &context);
+                    assert_eq!(opened.len(), len);
                 }),
             ],
             "parse binary" => [

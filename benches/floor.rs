@@ -113,6 +113,19 @@ pub(crate) fn rewrap(from: &Master, to: &Master, suite: Suite, envelope: &[u8]) 
     fresh
 }
 
+/// A context of pairs that are few and short.
+pub(crate) fn context<const N: usize>(mut pairs: [(&str, &str); N]) -> Vec<u8> {
+    pairs.sort_unstable();
+    let len = pairs.iter().map(|(name, value)| 4 + name.len() + value.len()).sum::<usize>();
+    let mut encoded = Vec::with_capacity(2 + len);
+    encoded.extend_from_slice(&(N as u16).to_be_bytes());
+    for part in pairs.iter().flat_map(|(name, value)| [name, value]) {
+        encoded.extend_from_slice(&(part.len() as u16).to_be_bytes());
+        encoded.extend_from_slice(part.as_bytes());
+    }
+    encoded
+}
+
 /// The text form of an envelope of one wrap.
 pub(crate) fn encode_text(suite: Suite, key_id: &str, envelope: &[u8]) -> String {
     let at = At::new(key_id);

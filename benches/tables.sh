@@ -8,11 +8,13 @@ cd "$(dirname "$0")/.."
 
 quick=()
 peers="age"
+against=
 for argument in "$@"; do
   case "$argument" in
     --test) quick=(--test) ;;
     --esdk) peers+=",esdk" ;;
-    *) echo "$0 [--esdk] [--test]" >&2; exit 2 ;;
+    --against=*) against=${argument#--against=} ;;
+    *) echo "$0 [--esdk] [--against=COMMIT] [--test]" >&2; exit 2 ;;
   esac
 done
 if [ "$(uname -sm)" != "Linux x86_64" ]; then
@@ -35,6 +37,12 @@ echo "By \`benches/tables.sh${*:+ $*}\` on $(date -u +%F), with $(rustc --versio
   "$(sed -n 's/^model name\s*: //p' /proc/cpuinfo | head -1), $(nproc) cores, $(uname -s) $(uname -r | cut -d. -f1,2)." \
   "Each figure is the fastest of many short batches, in which the contenders of a table took turns."
 echo
+if [ -n "$against" ]; then
+  echo "### Each verb beside commit $against"
+  echo
+  benches/against.sh "$against" ${quick:+1}
+  echo
+fi
 summary -- "${quick[@]}"
 echo
 summary --features aws-lc -- "${quick[@]}"
