@@ -40,14 +40,15 @@ impl Prf {
     /// Under a key, or HKDF's salt, of at most one block: a longer one would have to be hashed first.
     pub(super) fn keyed(key: &[u8]) -> Self {
         assert!(key.len() <= BLOCK_LEN, "a key of at most one block");
-        let keyed = |pad| {
-            let mut block = [pad; BLOCK_LEN];
+        // In place: what is moved leaves a copy behind.
+        let mut prf = Self { inner: INITIAL, outer: INITIAL };
+        let mut block = Wiped::<BLOCK_LEN>::zeroed();
+        for (state, pad) in [(&mut prf.inner, 0x36), (&mut prf.outer, 0x5c)] {
+            block.fill(pad);
             block.iter_mut().zip(key).for_each(|(place, byte)| *place ^= byte);
-            let mut state = INITIAL;
-            compress256(&mut state, &[block]);
-            state
-        };
-        Self { inner: keyed(0x36), outer: keyed(0x5c) }
+            compress256(state, slice::from_ref(&*block));
+        }
+        prf
     }
 
     /// HKDF-Extract (RFC 5869 §2.2). No salt is the empty one.
@@ -59,7 +60,7 @@ impl Prf {
     pub(crate) fn mac(&self, parts: &[&[u8]]) -> Wiped<HASH_LEN> {
         let mut inner = Message::after_key(&self.inner);
         parts.iter().for_each(|part| inner.update(part));
-        self.outer(inner)
+        self.outer(&mut inner)
     }
 
     /// HKDF-Expand (RFC 5869 §2.3) to one block: the first N bytes of HMAC(info ‖ 01).
@@ -71,11 +72,11 @@ impl Prf {
         info.iter().for_each(|part| inner.update(part));
         inner.update(&[0x01]);
         let mut okm = Wiped::zeroed();
-        okm.copy_from_slice(self.outer(inner).split_at(N).0);
+        okm.copy_from_slice(self.outer(&mut inner).split_at(N).0);
         okm
     }
 
-    fn outer(&self, inner: Message) -> Wiped<HASH_LEN> {
+    fn outer(&self, inner: &mut Message) -> Wiped<HASH_LEN> {
         let mut hash = Wiped::zeroed();
         inner.finish(&mut hash);
         let mut outer = Message::after_key(&self.outer);
@@ -93,7 +94,8 @@ impl Drop for Prf {
     }
 }
 
-/// A message on its way through SHA-256. It lies on the stack of a verb, which is wiped as a whole.
+/// A message on its way through SHA-256, wiped when dropped: it lies on the stack of a verb, which is wiped
+/// as a whole, but what the verb answers is made there as well, and takes along what lies in its gaps.
 struct Message {
     state: [u32; 8],
     /// The block that is not full yet: zeros from `filled` on.
@@ -137,7 +139,7 @@ impl Message {
     /// SHA-256 (FIPS 180-4 §5.1.1): a one bit, zeros, and the number of bits at the end of a block.
     #[inline]
     #[expect(clippy::expect_used, reason = "2^61 bytes do not lie in memory")]
-    fn finish(mut self, hash: &mut [u8; HASH_LEN]) {
+    fn finish(&mut self, hash: &mut [u8; HASH_LEN]) {
         let bits = u64::try_from(self.len).ok().and_then(|len| len.checked_mul(8));
         let count = bits.expect("a message of less than 2^61 bytes").to_be_bytes();
         self.update(&[0x80]);
@@ -148,6 +150,13 @@ impl Message {
         compress256(&mut self.state, slice::from_ref(&self.block));
         let (words, _) = hash.as_chunks_mut();
         words.iter_mut().zip(self.state).for_each(|(place, word)| *place = word.to_be_bytes());
+    }
+}
+
+impl Drop for Message {
+    fn drop(&mut self) {
+        self.state.as_mut_slice().zeroize();
+        self.block.as_mut_slice().zeroize();
     }
 }
 

@@ -13,6 +13,7 @@ use crate::key_id::KeyId;
 use crate::keys::data_key::DataKey;
 use crate::keys::keyring::{Body, KeyState, Keyring, UsableKey};
 use crate::keys::provider::{ProviderError, ProviderErrorKind};
+use crate::secret::wipe_stack_after_hashing;
 use crate::suite::{COMMITMENT_LEN, KEY_LEN, Suite};
 use crate::wrapped_key::{LOCAL_BODY_LEN, MAX_WRAPS, Wrap, WrapKind, check_body_len};
 
@@ -144,10 +145,16 @@ impl Keyring {
                 continue;
             }
             match key.unwrap_later(suite, commitment, wrap.body).await {
-                Ok(data_key) if envelope.is_proven_by(&Prf::new(data_key.expose_secret())) => {
-                    return Ok(data_key);
+                Ok(data_key) => {
+                    // At once: what the same poll moves into the future next takes along what lies here.
+                    let is_proven = wipe_stack_after_hashing(|| {
+                        envelope.is_proven_by(&Prf::new(data_key.expose_secret()))
+                    });
+                    if is_proven {
+                        return Ok(data_key);
+                    }
+                    failures.add(OpenError::EnvelopeAltered);
                 }
-                Ok(_) => failures.add(OpenError::EnvelopeAltered),
                 Err(source) => failures.add(OpenError::from_provider(key.key_id.clone(), source)),
             }
         }
