@@ -1,6 +1,7 @@
 //! What the search hands over, and what is made of it.
 
 use std::ops::Deref;
+use std::panic::resume_unwind;
 
 use rand_core::{TryCryptoRng, TryRng};
 use residue::pipe::{self, role};
@@ -60,6 +61,7 @@ impl Drop for Lent {
 pub enum Rng {
     Of(u8, u8),
     Fails,
+    Panics,
     RepeatsAByte,
 }
 
@@ -98,10 +100,13 @@ impl TryRng for Rng {
                 Ok(())
             }
             // A source that fails half-way leaves what it has written.
-            Self::Fails => {
+            Self::Fails | Self::Panics => {
                 let (half, _) = buffer.split_at_mut(buffer.len() / 2);
                 assert_eq!(ask(role::DATA_KEY, 0, half.len()), half.len());
                 pipe::read(half);
+                if matches!(self, Self::Panics) {
+                    resume_unwind(Box::new(()));
+                }
                 Err(Failed)
             }
             Self::RepeatsAByte => {

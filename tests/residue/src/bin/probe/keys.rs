@@ -1,6 +1,7 @@
 //! Keys: made, read, written, refused; and a keyring's text.
 
 use std::hint::black_box;
+use std::panic::catch_unwind;
 
 use residue::pipe::role;
 use sealwax::{
@@ -42,6 +43,10 @@ fn master_keys(suite: sealwax::Suite) {
         assert_eq!(error, KeyError::Random);
         let error = MasterKey::generate_with_rng(&mut Rng::RepeatsAByte).expect_err("weak");
         assert_eq!(error, KeyError::Random);
+    });
+    step(refused, suite, 0, &mut || {
+        let panicked = catch_unwind(|| drop(MasterKey::generate_with_rng(&mut Rng::Panics)));
+        assert!(panicked.is_err());
     });
     step(refused, suite, 0, &mut || {
         assert_eq!(MasterKey::from_bytes(&mut REPEATED.clone()).expect_err("weak"), KeyError::Weak);
@@ -90,6 +95,10 @@ fn data_keys(suite: sealwax::Suite) {
         assert_eq!(error, KeyError::Random);
     });
     step("data key refused", suite, 0, &mut || {
+        let panicked = catch_unwind(|| drop(DataKey::generate_with_rng(&mut Rng::Panics)));
+        assert!(panicked.is_err());
+    });
+    step("data key refused", suite, 0, &mut || {
         assert_eq!(DataKey::from_bytes(&mut REPEATED.clone()).expect_err("weak"), KeyError::Weak);
         let mut long = bytes(role::DRAWN, 0, 44);
         black_box(DataKey::from_bytes(&mut long).expect_err("44 bytes").to_string());
@@ -121,7 +130,7 @@ fn wraps(suite: sealwax::Suite) {
         };
         assert_eq!(kind(&master_key(1), &body), ProviderErrorKind::WrongKeyMaterial);
         assert_eq!(kind(&master, &body[1..]), ProviderErrorKind::Rejected);
-        body[70] ^= 1;
+        body[59] ^= 1;
         assert_eq!(kind(&master, &body), ProviderErrorKind::Rejected);
     });
 }
@@ -130,17 +139,20 @@ fn keyrings(suite: sealwax::Suite) {
     step("keyring from text", suite, 0, &mut || {
         let lent = Lent::new(role::KEYRING_TEXT, 0, 0);
         let ring: Keyring = lent.text().parse().expect("a keyring");
-        assert_eq!(ring.keys().count(), 5);
+        assert_eq!(ring.keys().count(), 6);
         let clone = black_box(ring.clone());
         black_box(format!("{ring:?}"));
         drop((ring, clone));
     });
     let refusals = [
         |error: &KeyringError| matches!(error, KeyringError::Line { line: 4, .. }),
-        |error: &KeyringError| matches!(error, KeyringError::Line { line: 5, .. }),
+        |error: &KeyringError| matches!(error, KeyringError::Line { line: 6, .. }),
         |error: &KeyringError| *error == KeyringError::DuplicateKeyId,
         |error: &KeyringError| *error == KeyringError::TwoPrimaries,
         |error: &KeyringError| *error == KeyringError::NoPrimary,
+        |error: &KeyringError| matches!(error, KeyringError::DuplicateKey { .. }),
+        |error: &KeyringError| matches!(error, KeyringError::Line { line: 6, .. }),
+        |error: &KeyringError| matches!(error, KeyringError::DuplicateKey { .. }),
     ];
     for (number, is_expected) in (1..).zip(refusals) {
         step("keyring's text refused", suite, 0, &mut || {
@@ -154,7 +166,11 @@ fn keyrings(suite: sealwax::Suite) {
         let ring = Keyring::new(id("prod"), master_key(0));
         let error = ring.with_escrow(id("PROD"), master_key(1)).expect_err("twice");
         assert_eq!(error, KeyringError::DuplicateKeyId);
+        let ring = Keyring::new(id("prod"), master_key(0));
+        let error = ring.with_retired(id("again"), master_key(0)).expect_err("one key, two ids");
+        assert!(matches!(error, KeyringError::DuplicateKey { .. }));
         let ring = Keyring::new(id("prod"), master_key(0)).with_disabled(id("gone")).expect("ids");
+        let ring = ring.with_leaked(id("stolen")).expect("ids");
         drop(black_box(ring.with_destroyed(id("lost")).expect("ids")));
     });
 }

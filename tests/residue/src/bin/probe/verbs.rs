@@ -2,6 +2,7 @@
 
 use std::hint::black_box;
 use std::ops::RangeInclusive;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use residue::pipe::role;
 use sealwax::{
@@ -20,7 +21,7 @@ pub fn sealed(suite: Suite, size: usize) -> Envelope {
 }
 
 /// The same envelope with one byte changed, counted from its end.
-fn altered(envelope: &Envelope, from_end: usize) -> Envelope {
+pub fn altered(envelope: &Envelope, from_end: usize) -> Envelope {
     let mut bytes = Vec::from(envelope.clone());
     let at = bytes.len() - from_end;
     bytes[at] ^= 1;
@@ -90,7 +91,7 @@ fn wrapped(draft: &sealing::Draft) -> Vec<WrappedKey> {
         let master = master_key(number);
         let answer = sealwax::MasterKeyProvider::wrap_key(&master, request).into_now();
         let body = answer.expect("now").expect("a wrap");
-        WrappedKey::new(id.clone(), WrapKind::Local, &body).expect("76 bytes")
+        WrappedKey::new(id.clone(), WrapKind::Local, &body).expect("60 bytes")
     };
     vec![wrap(0, &prod), wrap(1, &dr)]
 }
@@ -164,6 +165,17 @@ fn seal_refused(suite: Suite) {
             says(&answer.into_now().expect("now").expect_err("random"));
         });
     }
+    for number in 0..3 {
+        step(name, suite, SOME, &mut || {
+            let (ring, secret, context) = (keyring(suite), secret(SOME), context());
+            let panicked = catch_unwind(AssertUnwindSafe(|| match number {
+                0 => drop(ring.seal_with_rng(&secret, &context, &mut Rng::Panics)),
+                1 => drop(ring.seal_async_with_rng(&secret, &context, &mut Rng::Panics)),
+                _ => drop(sealing::prepare_with_rng(&secret, &context, suite, &mut Rng::Panics)),
+            }));
+            assert!(panicked.is_err());
+        });
+    }
     step(name, suite, SOME, &mut || {
         let (data_key, rng) = (data_key(0), &mut Rng::Fails);
         let secret = secret(SOME);
@@ -208,7 +220,7 @@ fn open_refused(suite: Suite, size: usize) {
             says(&ring.verify(&envelope).expect_err("refused"));
         });
     };
-    // tag 16, iv 12, mac 16, commitment 32; before it the escrow's wrap, which ends in its tag.
+    // tag 16, iv 12, mac 16, commitment 32; before it the escrow's wrap, which ends in the data key xor pad.
     step(keyring, 16, |error| matches!(error, OpenError::EnvelopeAltered));
     step(keyring, 16 + 12 + 16, |error| matches!(error, OpenError::EnvelopeAltered));
     let escrow_alone = |suite| Keyring::new(id("dr"), master_key(1)).with_suite(suite);
@@ -221,13 +233,20 @@ fn open_refused(suite: Suite, size: usize) {
     step(unknown, 0, |error| matches!(error, OpenError::UnknownKey { .. }));
     let disabled = |_| unknown_with(|ring| ring.with_disabled(id("prod")));
     step(disabled, 0, |error| matches!(error, OpenError::KeyDisabled { .. }));
+    let leaked = |suite| keyring(suite).with_leaked(id("old")).expect("ids");
+    step(leaked, 16, |error| matches!(error, OpenError::EnvelopeAltered));
+    let leaked = |_| {
+        let ring = Keyring::new(id("prod"), master_key(0));
+        ring.with_leaked(id("dr")).expect("two ids")
+    };
+    step(leaked, 0, |error| matches!(error, OpenError::KeyLeaked { .. }));
     let destroyed = |_| unknown_with(|ring| ring.with_destroyed(id("dr")));
     step(destroyed, 0, |error| matches!(error, OpenError::KeyDestroyed { .. }));
     let failing = |_| Keyring::new(id("prod"), Failing(master_key(0)));
     step(failing, 0, |error| matches!(error, OpenError::Provider { .. }));
     // A remote key, where the envelope has a wrap of one in memory.
     let remote = |_| Keyring::new(id("prod"), Remote::new(master_key(0), 1, Manner::Well));
-    step(remote, 0, |error| matches!(error, OpenError::WrapAltered { .. }));
+    step(remote, 0, |error| matches!(error, OpenError::WrongWrapKind { .. }));
 }
 
 fn unknown_with(with: impl FnOnce(Keyring) -> Result<Keyring, sealwax::KeyringError>) -> Keyring {

@@ -8,12 +8,12 @@ use std::task::{Context, Poll, Waker};
 
 use residue::pipe::role;
 use sealwax::{
-    Answer, DataKey, Keyring, MasterKey, MasterKeyProvider, ProviderError, ProviderErrorKind,
-    Suite, UnwrapRequest, WrapRequest,
+    Answer, DataKey, EncryptionContext, Keyring, MasterKey, MasterKeyProvider, ProviderError,
+    ProviderErrorKind, Suite, UnwrapRequest, WrapRequest,
 };
 
 use crate::given::{DRAWN, bytes, context, data_key, id, master_key, secret};
-use crate::verbs::sealed;
+use crate::verbs::{altered, sealed};
 use crate::{SOME, SUITES, step};
 
 /// A master key behind a network: each trip takes some polls.
@@ -157,7 +157,7 @@ fn ring(suite: Suite, way: Way, next: Option<MasterKey>) -> Keyring {
 
 fn verbs(suite: Suite, way: Way) {
     type Verb = fn(Suite, Way, &sealwax::Envelope, usize) -> bool;
-    let all: [(&'static str, Verb); 4] = [
+    let all: [(&'static str, Verb); 8] = [
         ("seal, waiting", |suite, way, _, polls| {
             let ring = ring(suite, way, None);
             // The future holds neither secret nor context: they are gone before it is polled.
@@ -166,6 +166,11 @@ fn verbs(suite: Suite, way: Way) {
                 ring.seal_async_with_rng(&secret, &context, &mut { DRAWN })
             };
             polled(sealing, polls)
+        }),
+        // The system's randomness: the search knows the master keys and the credential.
+        ("seal, waiting", |suite, way, _, polls| {
+            let ring = ring(suite, way, None);
+            polled(ring.seal_async(&secret(SOME), &context()), polls)
         }),
         ("open, waiting", |suite, way, envelope, polls| {
             let (ring, context) = (ring(suite, way, None), context());
@@ -176,6 +181,27 @@ fn verbs(suite: Suite, way: Way) {
         }),
         ("rewrap, waiting", |suite, way, envelope, polls| {
             polled(ring(suite, way, Some(master_key(2))).rewrap_async(envelope), polls)
+        }),
+        ("open refused, waiting", |suite, way, envelope, polls| {
+            let (ring, elsewhere) = (ring(suite, way, None), EncryptionContext::empty());
+            polled(ring.open_async(envelope, &elsewhere), polls)
+        }),
+        ("verify refused, waiting", |suite, way, envelope, polls| {
+            // The mac's last byte, before iv, tag and ciphertext; and the last of the only wrap, or of an
+            // escrow's, before commitment and mac.
+            let ring = ring(suite, way, None);
+            let mac = altered(envelope, SOME + 16 + 12 + 1);
+            let wrap = altered(envelope, SOME + 16 + 12 + 16 + 32 + 1);
+            let both = async {
+                drop(ring.verify_async(&mac).await);
+                drop(ring.verify_async(&wrap).await);
+            };
+            polled(both, polls)
+        }),
+        ("rewrap refused, waiting", |suite, way, envelope, polls| {
+            let ring = ring(suite, way, Some(master_key(2)));
+            let altered = altered(envelope, SOME + 16 + 12 + 1);
+            polled(ring.rewrap_async(&altered), polls)
         }),
     ];
     for (name, verb) in all {

@@ -28,14 +28,19 @@ const PADDED: &str = "hmac's padded key";
 const STATE: &str = "hmac's state";
 /// Within a message: after each of its blocks.
 const INNER: &str = "hmac's inner state";
+/// Words of SHA-256's schedule: any 16 in a row give back the block. Not among the kinds below, because
+/// the SHA instructions keep them in registers.
+const SCHEDULE: &str = "hash's schedule";
 const DERIVED: &str = "derived key";
+/// What a data key is xored with in a wrap.
+const PAD: &str = "pad of a wrap";
 const ROUND_KEYS: &str = "aes round keys";
 const GHASH: &str = "ghash key";
 const KEYSTREAM: &str = "keystream";
 const POLY: &str = "poly1305 key";
 
 /// A kind for each form: the control asks for all of them.
-pub const KINDS: [&str; 13] = [
+pub const KINDS: [&str; 14] = [
     "plaintext",
     KEY,
     TEXT,
@@ -44,6 +49,7 @@ pub const KINDS: [&str; 13] = [
     STATE,
     INNER,
     DERIVED,
+    PAD,
     ROUND_KEYS,
     GHASH,
     KEYSTREAM,
@@ -160,15 +166,30 @@ pub fn hmac_key(key: &[u8], windows: &mut Windows) {
         block.iter_mut().zip(key).for_each(|(place, byte)| *place ^= byte);
         windows.add(PADDED, &block[..key.len()]);
         windows.add(PADDED, &swapped(&block[..key.len()]));
+        schedule(&block, windows);
         let mut after = START;
         compress256(&mut after, &[block]);
         state(STATE, after, windows);
     }
 }
 
-/// The states of HMAC's inner hash after each block of a message. From the last of them and the key's
-/// outer state follows the output.
-fn inner_states(key: &[u8], message: &[u8], windows: &mut Windows) {
+/// The words that SHA-256 makes of a block behind its own 16 (FIPS 180-4 §6.2.2), as they lie in memory.
+fn schedule(block: &[u8; 64], windows: &mut Windows) {
+    let mut words: Vec<u32> =
+        block.as_chunks().0.iter().map(|word| u32::from_be_bytes(*word)).collect();
+    for t in 16..64 {
+        let (a, b) = (words[t - 15], words[t - 2]);
+        let a = a.rotate_right(7) ^ a.rotate_right(18) ^ (a >> 3);
+        let b = b.rotate_right(17) ^ b.rotate_right(19) ^ (b >> 10);
+        words.push(a.wrapping_add(b).wrapping_add(words[t - 16]).wrapping_add(words[t - 7]));
+    }
+    windows
+        .add(SCHEDULE, &words[16..].iter().flat_map(|word| word.to_ne_bytes()).collect::<Vec<_>>());
+}
+
+/// The states of HMAC's inner hash after each block of a message, and the schedules of the blocks that hold
+/// a part of a secret. From the last of the states and the key's outer state follows the output.
+fn inner_states(key: &[u8], message: &[u8], secret: &[u8], windows: &mut Windows) {
     let mut blocks = vec![0x36; 64];
     blocks.iter_mut().zip(key).for_each(|(place, byte)| *place ^= byte);
     blocks.extend_from_slice(message);
@@ -176,21 +197,45 @@ fn inner_states(key: &[u8], message: &[u8], windows: &mut Windows) {
     blocks.push(0x80);
     blocks.resize((blocks.len() + 8).next_multiple_of(64) - 8, 0);
     blocks.extend_from_slice(&bits.to_be_bytes());
+    let holds =
+        |block: &[u8]| secret.windows(8).any(|part| block.windows(8).any(|eight| eight == part));
     let mut after = START;
     for (i, block) in blocks.as_chunks().0.iter().enumerate() {
         compress256(&mut after, &[*block]);
         if i > 0 {
             state(INNER, after, windows);
+            if holds(block) {
+                schedule(block, windows);
+            }
         }
     }
 }
 
+/// The outer hash's block: what the inner one comes to, and its padding.
+fn outer_block(key: &[u8], message: &[u8], windows: &mut Windows) {
+    let mut padded = [0x36; 64];
+    padded.iter_mut().zip(key).for_each(|(place, byte)| *place ^= byte);
+    let mut block = [0; 64];
+    block[..32].copy_from_slice(&sha256(&[&padded, message]));
+    (block[32], block[62]) = (0x80, 3);
+    schedule(&block, windows);
+}
+
 /// HKDF-Expand, and what HMAC comes through on the way to each block of it.
-fn expanded(prk: &[u8], info: &[&[u8]], len: usize, windows: &mut Windows) -> Vec<u8> {
+fn expanded(
+    prk: &[u8],
+    info: &[&[u8]],
+    secret: &[u8],
+    len: usize,
+    windows: &mut Windows,
+) -> Vec<u8> {
     let okm = expand(prk, info, len);
     let mut before: &[u8] = &[];
     for (number, block) in (1..).zip(okm.chunks(32)) {
-        inner_states(prk, &[before, &info.concat(), &[number]].concat(), windows);
+        let message = [before, &info.concat(), &[number]].concat();
+        let secret = if before.is_empty() { secret } else { before };
+        inner_states(prk, &message, secret, windows);
+        outer_block(prk, &message, windows);
         before = block;
     }
     okm
@@ -210,11 +255,14 @@ fn expand(prk: &[u8], info: &[&[u8]], len: usize) -> Vec<u8> {
 /// HKDF-Extract, which is HMAC under the salt, over the key material.
 fn extract(salt: &[u8], key_material: &[u8], windows: &mut Windows) -> Vec<u8> {
     let (prk, _) = Hkdf::<Sha256>::extract(Some(salt), key_material);
+    inner_states(salt, key_material, key_material, windows);
+    outer_block(salt, key_material, windows);
     key(&prk, windows);
     hmac_key(&prk, windows);
     prk.to_vec()
 }
 
+/// The payload's key, and the commitment, which is public.
 pub fn payload_keys(
     data_key: &[u8],
     suite: u8,
@@ -222,32 +270,35 @@ pub fn payload_keys(
     context: &[u8],
     windows: &mut Windows,
 ) -> (Vec<u8>, Vec<u8>) {
-    let info: [&[u8]; 4] = [b"sw1/data", &[suite], iv, &sha256(&[context])];
-    let okm = expanded(data_key, &info, 64, windows);
-    (okm[..32].to_vec(), okm[32..].to_vec())
+    let context = sha256(&[context]);
+    let mut derived =
+        |label: &[u8]| expanded(data_key, &[label, &[suite], iv, &context], &[], 32, windows);
+    (derived(b"sw1/data"), derived(b"sw1/comm"))
 }
 
-pub fn bind(suite: u8, id: &str, commitment: &[u8]) -> Vec<u8> {
-    let len = id.len().try_into().unwrap_or_default();
-    [&[1, suite, len], id.as_bytes(), commitment].concat()
-}
-
-/// The key of a wrap, and its nonce.
-pub fn wrapping_key(
+/// A wrap: the blocks that the data key is in on the way to the salt, which is public, and the pad.
+pub fn wrap(
     master: &[u8],
     suite: u8,
-    bind: &[u8],
+    id: &str,
+    commitment: &[u8],
     data_key: &[u8],
     windows: &mut Windows,
-) -> (Vec<u8>, Vec<u8>) {
-    let salt = expanded(master, &[b"sw1/salt", bind, data_key], 24, windows);
-    (expanded(master, &[b"sw1/wrap", &[suite], &salt], 32, windows), salt[12..].to_vec())
+) {
+    let len = id.len().try_into().unwrap_or_default();
+    let bind = [&[1, suite, len], id.as_bytes(), commitment].concat();
+    let salt = expanded(master, &[b"sw1/salt", &bind, data_key], data_key, 24, windows);
+    let pad = expanded(master, &[b"sw1/wrap", &salt], &[], 32, windows);
+    windows.add(PAD, &pad);
+    for offset in 0..4 {
+        windows.add(PAD, &swapped(&pad[offset..]));
+    }
 }
 
 /// The key and the iv of n8n's rows under a data key.
 pub fn n8n_key(data_key: &[u8], salt: &[u8], windows: &mut Windows) -> (Vec<u8>, Vec<u8>) {
     let prk = extract(salt, data_key, windows);
-    let okm = expanded(&prk, &[b"n8n-encryption-v1"], 44, windows);
+    let okm = expanded(&prk, &[b"n8n-encryption-v1"], &[], 44, windows);
     (okm[..32].to_vec(), okm[32..].to_vec())
 }
 

@@ -11,6 +11,8 @@ use super::windows::Windows;
 const IDS: [&str; 4] = ["prod", "dr", "next", "old"];
 const CONTEXT: &[u8] = b"\x00\x02\x00\x03row\x00\x011\x00\x06tenant\x00\x04acme";
 const ELSEWHERE: &[u8] = b"\x00\x00";
+/// What a master key is asked to bind to by hand.
+const COMMITMENT: [u8; 32] = [7; 32];
 
 pub struct Secrets {
     step: u64,
@@ -86,15 +88,21 @@ impl Secrets {
     }
 
     fn keyring_text(&mut self, shape: u8) -> Vec<u8> {
+        let mut text =
+            |number, mistyped| String::from_utf8(self.master_text(number, mistyped)).expect("text");
+        // In the place of an id.
+        let bare = text(5, false)[5..].to_owned();
         let mut line = |state: &str, id: &str, number, mistyped| {
-            let key = String::from_utf8(self.master_text(number, mistyped)).expect("text");
-            format!("{state} {id} {key}\n")
+            format!("{state} {id} {}\n", text(number, mistyped))
         };
         let first = if shape == 5 { "retired" } else { "primary" };
         let last = match shape {
             2 => line("retried", "old", 3, false),
             3 => line("retired", "PROD", 3, false),
             4 => line("primary", "old", 3, false),
+            6 => line("retired", "old", 0, false),
+            7 => line("disabled", &bare, 3, false),
+            8 => line("leaked", "old", 2, false),
             _ => line("retired", "old", 3, false),
         };
         let lines = [
@@ -102,6 +110,7 @@ impl Secrets {
             line("escrow", "dr", 1, false),
             "destroyed lost\n".to_owned(),
             line("disabled", "gone", 2, shape == 1),
+            line("leaked", "stolen", 4, false),
             last,
         ];
         lines.concat().into_bytes()
@@ -158,26 +167,28 @@ impl Secrets {
         self.row_windows(windows);
     }
 
-    /// What an envelope's keys are expanded to.
+    /// What an envelope's keys are expanded to, and its wraps.
     fn envelope_windows(&self, suite: u8, windows: &mut Windows) {
-        let given = |role, number| self.given.get(&(role, number));
+        let given = |role, number| self.given.get(&(role, number)).map(Vec::as_slice);
         let drawn = given(role::DRAWN, 0).map(|drawn| drawn.split_at(32));
         let by_hand = given(role::DATA_KEY, 0).zip(given(role::IV, 0));
-        let by_hand = by_hand.map(|(key, iv)| (key.as_slice(), iv.as_slice()));
-        let Some((data_key, iv)) = drawn.or(by_hand).filter(|(key, _)| key.len() == 32) else {
-            return;
-        };
-        let size = given(role::PLAINTEXT, 0).map_or(0, Vec::len);
-        for context in [ELSEWHERE, CONTEXT] {
-            let (key, commitment) = derived::payload_keys(data_key, suite, iv, context, windows);
-            derived::aead_key(suite, &key, iv, size, windows);
-            for (number, id) in (0..).zip(IDS) {
-                if let Some(master) = given(role::MASTER_KEY, number) {
-                    let bind = derived::bind(suite, id, &commitment);
-                    let (key, nonce) =
-                        derived::wrapping_key(master, suite, &bind, data_key, windows);
-                    derived::aead_key(suite, &key, &nonce, 32, windows);
-                }
+        if let Some((data_key, iv)) = drawn.or(by_hand).filter(|(key, _)| key.len() == 32) {
+            let size = given(role::PLAINTEXT, 0).map_or(0, <[u8]>::len);
+            for context in [ELSEWHERE, CONTEXT] {
+                let (key, commitment) =
+                    derived::payload_keys(data_key, suite, iv, context, windows);
+                derived::aead_key(suite, &key, iv, size, windows);
+                self.wrap_windows(suite, &commitment, data_key, windows);
+            }
+        } else if let Some(data_key) = given(role::DATA_KEY, 0).filter(|key| key.len() == 32) {
+            self.wrap_windows(suite, &COMMITMENT, data_key, windows);
+        }
+    }
+
+    fn wrap_windows(&self, suite: u8, commitment: &[u8], data_key: &[u8], windows: &mut Windows) {
+        for (number, id) in (0..).zip(IDS) {
+            if let Some(master) = self.given.get(&(role::MASTER_KEY, number)) {
+                derived::wrap(master, suite, id, commitment, data_key, windows);
             }
         }
     }
