@@ -165,11 +165,16 @@ fn each_field_is_bound() {
         (
             "shorter ciphertext",
             |p| p.ciphertext.truncate(50),
-            "payload_altered",
+            "envelope_altered",
             Some("payload_altered"),
         ),
-        ("longer ciphertext", |p| p.ciphertext.push(0), "payload_altered", Some("payload_altered")),
-        ("kind", |p| p.wraps[0].1[0] = 2, "wrap_altered(prod)", Some("wrap_altered(prod)")),
+        (
+            "longer ciphertext",
+            |p| p.ciphertext.push(0),
+            "envelope_altered",
+            Some("payload_altered"),
+        ),
+        ("kind", |p| p.wraps[0].1[0] = 2, "wrong_wrap_kind(prod)", Some("wrong_wrap_kind(prod)")),
         (
             "check value",
             |p| p.wraps[0].1[1] ^= 1,
@@ -280,7 +285,7 @@ fn a_local_wrap_is_bound_to_key_id_suite_commitment_and_key() {
             ("id's case", unwrapped(&key, "Prod", suite, &commitment, made.body())),
             ("suite", unwrapped(&key, "prod", other(suite), &commitment, made.body())),
             ("commitment", unwrapped(&key, "prod", suite, &other_commitment, made.body())),
-            ("length", unwrapped(&key, "prod", suite, &commitment, &made.body()[..75])),
+            ("length", unwrapped(&key, "prod", suite, &commitment, &made.body()[..59])),
         ] {
             assert!(found == rejected, "{suite}: bound to no {what}");
             tried += 1;
@@ -304,15 +309,16 @@ fn a_local_wrap_is_bound_to_key_id_suite_commitment_and_key() {
         let found = unwrapped(&master_key(2), "prod", suite, &commitment, &body);
         assert!(found == rejected, "{suite}: another key under the same check value");
     }
-    assert_eq!(tried, 2 * (5 + 8 * 76));
+    assert_eq!(tried, 2 * (5 + 8 * 60));
 }
 
-/// A wrap of the same data key that this keyring could use, under another of its ids.
+/// A wrap of the same data key, by the same master key, under another id than it was made for. One
+/// keyring has a key under one id only; two keyrings may name it differently.
 #[test]
 fn a_wrap_moved_under_another_id_of_the_same_key_is_refused() {
     for suite in SUITES {
         let envelope = sealed(suite, 1);
-        let ring = keyring(suite).with_retired(key_id("twin"), master_key(1)).unwrap();
+        let ring = escrow(Keyring::new(key_id("twin"), master_key(1)), "dr", 2);
         let mut parts = Parts::of(&envelope);
         parts.wraps.truncate(1);
         parts.wraps[0].0 = b"twin".to_vec();
@@ -609,8 +615,8 @@ fn gcm_decrypt(key: &[u8; 32], iv: &[u8; 12], ciphertext: &[u8], tag: &[u8; 16])
 /// The payload's key and the commitment, as the format page says.
 fn payload_keys(data_key: &DataKey, iv: &[u8; 12], context: &EncryptionContext) -> [[u8; 32]; 2] {
     let digest = sha256(context.encoded());
-    let okm = expand(data_key.expose_secret(), &[b"sw1/data", &[1], iv, &digest]);
-    [okm[..32].try_into().unwrap(), okm[32..].try_into().unwrap()]
+    let labels: [&[u8]; 2] = [b"sw1/data", b"sw1/comm"];
+    labels.map(|label| expand(data_key.expose_secret(), &[label, &[1], iv, &digest]))
 }
 
 /// GCM does not commit to its key. A sealer who means it can make one ciphertext that is authentic
@@ -786,7 +792,7 @@ fn without_a_usable_wrap_destroyed_is_named_before_disabled_before_unknown() {
 }
 
 #[test]
-fn the_next_wrap_is_tried_and_the_first_failure_told() {
+fn the_next_wrap_is_tried_and_one_failure_told() {
     // Wrapped for `prod` and `dr` in memory, and for `kms` by a service.
     let turns = || Service::Turns(0x5a, WrapKind::Provider);
     let ring = keyring(Suite::default()).with_escrow(key_id("kms"), turns()).unwrap();
@@ -808,8 +814,9 @@ fn the_next_wrap_is_tried_and_the_first_failure_told() {
         ("disabled, good", retired(by_kms(Fails(Disabled)), "prod", 1), "opened"),
         ("rejected, good", retired(by_kms(Fails(Rejected)), "prod", 1), "opened"),
         ("two bad, good", kms(retired(primary(7), "dr", 8), turns()), "opened"),
-        // All fail: the first is told. The primary first, then local keys, then services; for
-        // others than the primary, by the order of the keyring and not of the wraps.
+        // All fail: what was not asked is told, then what may pass, then the first. The primary
+        // first, then local keys, then services; for others than the primary, by the order of the
+        // keyring and not of the wraps.
         ("wrong twice", retired(primary(7), "dr", 8), "wrong_key_material(prod)"),
         ("wrong, lies", kms(primary(7), Lies), "wrong_key_material(prod)"),
         ("lies, wrong", retired(by_kms(Lies), "prod", 7), "envelope_altered"),
@@ -828,8 +835,13 @@ fn the_next_wrap_is_tried_and_the_first_failure_told() {
         ),
         (
             "a service listed before a local key",
-            retired(kms(Keyring::new(key_id("mine"), master_key(9)), Fails(Unavailable)), "dr", 8),
+            retired(kms(Keyring::new(key_id("mine"), master_key(9)), Fails(Denied)), "dr", 8),
             "wrong_key_material(dr)",
+        ),
+        (
+            "a service that is down, after a local key",
+            retired(kms(Keyring::new(key_id("mine"), master_key(9)), Fails(Unavailable)), "dr", 8),
+            "provider(kms) Unavailable",
         ),
         (
             "the order of the keyring",
@@ -842,7 +854,7 @@ fn the_next_wrap_is_tried_and_the_first_failure_told() {
             "wrong_key_material(prod)",
         ),
     ];
-    assert_eq!(rows.len(), 20);
+    assert_eq!(rows.len(), 21);
     for (name, ring, expected) in rows {
         assert_eq!(opening(&ring, &envelope, &acme()), expected, "{name}");
         let verified = open_outcome(&ring.verify(&envelope)).replace("done", "opened");
@@ -886,7 +898,7 @@ fn current_is_the_exact_negation_of_rewrapped() {
         (
             "the same material under another id",
             "twin1 dr2",
-            retired(escrow(Keyring::new(key_id("twin"), master_key(1)), "dr", 2), "prod", 1),
+            escrow(Keyring::new(key_id("twin"), master_key(1)), "dr", 2),
         ),
         ("another kind", "prodK dr2", escrow(by_kind(WrapKind::Provider), "dr", 2)),
         ("a private kind", "prodP dr2", escrow(by_kind(private), "dr", 2)),
@@ -935,7 +947,7 @@ fn current_is_the_exact_negation_of_rewrapped() {
     // Four of one label, three of another, eleven alone.
     assert_eq!(current, 4 * 4 + 3 * 3 + 11);
     assert_eq!(current + rewrapped + refused, 18 * 18);
-    assert_eq!((rewrapped, refused), (222, 66));
+    assert_eq!((rewrapped, refused), (218, 70));
 }
 
 /// Current is told from public bytes: it is no statement about the mac.
@@ -959,7 +971,7 @@ fn a_wrap_that_this_key_did_not_make_is_not_current() {
         let rows: [(&str, Change); 5] = [
             ("check value of the primary", |p| p.wraps[0].1[1] ^= 1),
             ("check value of the escrow", |p| p.wraps[1].1[4] ^= 0x80),
-            ("a shorter body", |p| p.wraps[0].1.truncate(76)),
+            ("a shorter body", |p| p.wraps[0].1.truncate(60)),
             ("a longer body", |p| p.wraps[1].1.push(0)),
             ("kind", |p| p.wraps[1].1[0] = 2),
         ];
@@ -1016,8 +1028,12 @@ fn a_rewrap_leaves_the_payload_as_it_is_and_is_repeatable_to_the_byte() {
 fn a_rewrap_to_the_same_material_under_another_id_opens_under_that_id_only() {
     for suite in SUITES {
         let envelope = sealed(suite, 1);
-        let renamed = retired(Keyring::new(key_id("prod-b"), master_key(1)), "prod", 1);
-        let fresh = renamed.rewrap(&envelope).unwrap().unwrap();
+        // No keyring makes it: a key is not renamed. By hand, with the data key, it can be made.
+        let renamed = Keyring::new(key_id("prod-b"), master_key(1));
+        assert!(renamed.clone().with_retired(key_id("prod"), master_key(1)).is_err());
+        let data_key = counted_data_key(1);
+        let by_twin = wrap(&master_key(1), "prod-b", suite, envelope.commitment(), &data_key);
+        let fresh = envelope.rewrapped(&data_key, vec![by_twin]).unwrap();
         let ids: Vec<KeyId> = fresh.key_ids().collect();
         assert_eq!(ids, [key_id("prod-b")], "{suite}");
         assert_ne!(wraps_of(&fresh)[0].body(), wraps_of(&envelope)[0].body(), "{suite}");

@@ -100,7 +100,7 @@ fn an_error_says_which_pair_and_what_is_allowed_and_nothing_of_the_pair() {
     let rows = [
         (owned(&[("ok", ""), (&long, "")]), "the name of pair 1 has 1025 bytes: expected 1 to 64"),
         (owned(&[("a", &long)]), "the value of pair 0 has 1025 bytes: expected 0 to 1024"),
-        (owned(&[("~~", ""), ("~~", "~~")]), "the name of pair 1 stands before it already"),
+        (owned(&[("~~", ""), ("~~", "~~")]), "pair 1 repeats the name of an earlier pair"),
         (
             vec![("~~".to_owned(), "~~".to_owned()); 33],
             "an encryption context has at most 32 pairs",

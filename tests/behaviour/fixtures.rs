@@ -301,12 +301,18 @@ impl Parts {
     /// The mac as somebody computes it who has this data key.
     ///
     /// mac = HMAC-SHA-256(DEK, "sw1/mac" ‖ head ‖ iv ‖ tag ‖ u32(length of ciphertext))[0..16]
-    pub(crate) fn with_mac_under(mut self, data_key: &DataKey) -> Self {
+    pub(crate) fn with_mac_under(self, data_key: &DataKey) -> Self {
+        self.with_mac_under_bytes(data_key.expose_secret())
+    }
+
+    /// The mac under what a data key may not be, 32 zeros: what a wiped buffer holds.
+    pub(crate) fn with_mac_of_zeros(self) -> Self {
+        self.with_mac_under_bytes(&[0; 32])
+    }
+
+    fn with_mac_under_bytes(mut self, data_key: &[u8; 32]) -> Self {
         let len = u32::try_from(self.ciphertext.len()).unwrap().to_be_bytes();
-        let mac = hmac(
-            data_key.expose_secret(),
-            &[b"sw1/mac", self.head().as_slice(), &self.iv, &self.tag, &len],
-        );
+        let mac = hmac(data_key, &[b"sw1/mac", self.head().as_slice(), &self.iv, &self.tag, &len]);
         self.mac = mac[..16].to_vec();
         self
     }
@@ -397,4 +403,23 @@ pub(crate) fn rewrap_outcome(result: &Result<Option<Envelope>, RewrapError>) -> 
         Err(other) => panic!("a variant without a name: {other}"),
     };
     format!("{class}({key_id})")
+}
+
+/// What all three verbs came to, in both of their forms; `done` where they went through.
+///
+/// Opened, verified and rewrapped; then the same again, waiting.
+pub(crate) fn verdicts(
+    ring: &Keyring,
+    envelope: &Envelope,
+    context: &EncryptionContext,
+) -> [String; 6] {
+    use pollster::block_on;
+    [
+        open_outcome(&ring.open(envelope, context)),
+        open_outcome(&ring.verify(envelope)),
+        rewrap_outcome(&ring.rewrap(envelope)),
+        open_outcome(&block_on(ring.open_async(envelope, context))),
+        open_outcome(&block_on(ring.verify_async(envelope))),
+        rewrap_outcome(&block_on(ring.rewrap_async(envelope))),
+    ]
 }

@@ -199,5 +199,5 @@ fn no_refused_text_is_rewrapped_unless_only_its_context_or_payload_is_wrong() {
         }
         tried += 1;
     }
-    assert_eq!(tried, 60);
+    assert_eq!(tried, 72);
 }

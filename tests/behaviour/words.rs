@@ -30,6 +30,8 @@ fn a_kind_of_wrap_is_named_by_its_byte() {
             1 => matches!(kind, WrapKind::Local),
             2 => matches!(kind, WrapKind::Provider),
             3 => matches!(kind, WrapKind::Hpke),
+            4 => matches!(kind, WrapKind::Branch),
+            5 => matches!(kind, WrapKind::Rebound),
             0x80.. => matches!(kind, WrapKind::Private { .. }),
             _ => matches!(kind, WrapKind::Unassigned { .. }),
         };
@@ -38,10 +40,13 @@ fn a_kind_of_wrap_is_named_by_its_byte() {
             1 => "local".to_owned(),
             2 => "provider".to_owned(),
             3 => "hpke".to_owned(),
+            4 => "branch".to_owned(),
+            5 => "rebound".to_owned(),
             0x80.. => format!("private-{byte:#04x}"),
             _ => format!("unassigned-{byte:#04x}"),
         };
         assert_eq!(kind.to_string(), shown);
+        assert_eq!(shown.parse::<WrapKind>(), Ok(kind));
     }
 }
 

@@ -1,0 +1,418 @@
+//! What a local wrap promises as deterministic authenticated encryption: its salt is a function of
+//! all that it is bound to, and where the salt is not that, nothing of what was unwrapped is used.
+
+use std::collections::HashSet;
+use std::env;
+
+use sealwax::{DataKey, Envelope, Keyring, MasterKey, MasterKeyProvider, ProviderErrorKind};
+use sealwax::{Secret, Suite, UnwrapRequest, WrapKind, WrapRequest, WrappedKey, sealing};
+
+use crate::fixtures::{CREDENTIAL, Counting, Parts, SUITES, acme, context, counted_data_key};
+use crate::fixtures::{expand, key_id, keyring, master_key, opening, sealed, verdicts, wrap};
+
+/// check ‖ salt ‖ wrapped data key
+const SALT: core::ops::Range<usize> = 4..28;
+const WRAPPED: core::ops::RangeFrom<usize> = 28..;
+
+fn data_key(bytes: &[u8; 32]) -> DataKey {
+    DataKey::from_bytes(&mut bytes.clone()).unwrap()
+}
+
+fn body_of(key: &MasterKey, id: &str, suite: Suite, commitment: &[u8; 32], dek: &[u8; 32]) -> Body {
+    Body(wrap(key, id, suite, commitment, &data_key(dek)).body().to_vec())
+}
+
+#[derive(Clone, PartialEq, Eq)]
+struct Body(Vec<u8>);
+
+impl Body {
+    fn salt(&self) -> &[u8] {
+        &self.0[SALT]
+    }
+
+    /// What somebody learns who knows the data key.
+    fn pad(&self, dek: &[u8; 32]) -> [u8; 32] {
+        let pad: Vec<u8> = self.0[WRAPPED].iter().zip(dek).map(|(a, b)| a ^ b).collect();
+        pad.try_into().unwrap()
+    }
+}
+
+fn unwrapped(
+    key: &MasterKey,
+    id: &str,
+    suite: Suite,
+    commitment: &[u8; 32],
+    body: &[u8],
+) -> Result<[u8; 32], ProviderErrorKind> {
+    let id = key_id(id);
+    let answer = key.unwrap_key(UnwrapRequest::new(&id, suite, commitment, body));
+    let answer = answer.into_now().unwrap();
+    answer.map_err(|error| error.kind()).map(|found| *found.expose_secret())
+}
+
+/// A data key that differs with the number, and never one byte repeated.
+fn numbered(number: u32) -> [u8; 32] {
+    let mut dek = [0x5e; 32];
+    dek[..4].copy_from_slice(&number.to_be_bytes());
+    dek[31] = 1;
+    dek
+}
+
+fn flipped(bytes: &[u8; 32], bit: usize) -> [u8; 32] {
+    let mut bytes = *bytes;
+    bytes[bit / 8] ^= 1 << (bit % 8);
+    bytes
+}
+
+#[test]
+fn two_wraps_of_one_data_key_for_one_row_are_equal_to_the_byte_and_as_the_page_says() {
+    let mut tried = 0;
+    for suite in SUITES {
+        for number in 0..200_u8 {
+            let dek = numbered(number.into());
+            let (commitment, id) = ([number; 32], format!("k{number}"));
+            // Of two keys in memory that are the same key.
+            let [one, other] = [0, 1].map(|_| {
+                let key = master_key(number);
+                body_of(&key, &id, suite, &commitment, &dek)
+            });
+            assert!(one == other, "{suite}, {number}");
+
+            let mut master = [number; 32];
+            master[31] = !number;
+            let len = u8::try_from(id.len()).unwrap();
+            let bind = [&[1, suite.id(), len], id.as_bytes(), &commitment].concat();
+            let salt = &expand(&master, &[b"sw1/salt", &bind, &dek])[..24];
+            let pad = expand(&master, &[b"sw1/wrap", salt]);
+            let check = &expand(&master, &[b"sw1/check"])[..4];
+            let wrapped: Vec<u8> = dek.iter().zip(pad).map(|(a, b)| a ^ b).collect();
+            assert!(
+                one.0 == [check, salt, &wrapped].concat(),
+                "{suite}, {number}: not as the page"
+            );
+            assert_eq!(one.0.len(), 60);
+            tried += 1;
+        }
+        // Sealed twice, and in both forms of the verb.
+        let ring = keyring(suite);
+        let secret = Secret::from(CREDENTIAL);
+        let waited = ring.seal_async_with_rng(&secret, &acme(), &mut Counting(1));
+        let waited = pollster::block_on(waited).unwrap();
+        assert_eq!([sealed(suite, 1), waited], [sealed(suite, 1), sealed(suite, 1)], "{suite}");
+    }
+    assert_eq!(tried, 2 * 200);
+}
+
+/// One salt twice is one pad twice: the two data keys under it are known up to their difference.
+#[test]
+fn any_change_of_key_id_suite_commitment_data_key_or_master_key_changes_salt_and_pad() {
+    let (dek, commitment) = (numbered(7), [0xc0; 32]);
+    let key = master_key(1);
+    let mut bodies: Vec<(String, Body, [u8; 32])> = Vec::new();
+    for suite in SUITES {
+        let mut add = |what: String, body: Body, dek: [u8; 32]| bodies.push((what, body, dek));
+        add(format!("{suite}"), body_of(&key, "prod", suite, &commitment, &dek), dek);
+        for bit in 0..256 {
+            let commitment = flipped(&commitment, bit);
+            let body = body_of(&key, "prod", suite, &commitment, &dek);
+            add(format!("{suite}, bit {bit} of the commitment"), body, dek);
+        }
+        for bit in 0..256 {
+            let dek = flipped(&dek, bit);
+            let body = body_of(&key, "prod", suite, &commitment, &dek);
+            add(format!("{suite}, bit {bit} of the data key"), body, dek);
+        }
+        for len in 1..=128 {
+            let body = body_of(&key, &"p".repeat(len), suite, &commitment, &dek);
+            add(format!("{suite}, an id of {len}"), body, dek);
+        }
+        for id in ["Prod", "PROD", "prod1", "xprod", "pro", "prod/", "prod.", "prod-", "dorp"] {
+            let body = body_of(&key, id, suite, &commitment, &dek);
+            add(format!("{suite}, id {id}"), body, dek);
+        }
+        for number in 2..=255 {
+            let body = body_of(&master_key(number), "prod", suite, &commitment, &dek);
+            add(format!("{suite}, master key {number}"), body, dek);
+        }
+    }
+    assert_eq!(bodies.len(), 2 * (1 + 256 + 256 + 128 + 9 + 254));
+    let (mut salts, mut pads) = (HashSet::new(), HashSet::new());
+    for (what, body, dek) in &bodies {
+        assert!(salts.insert(body.salt().to_vec()), "{what}: a salt that was there");
+        assert!(pads.insert(body.pad(dek)), "{what}: a pad that was there");
+    }
+    assert_eq!((salts.len(), pads.len()), (bodies.len(), bodies.len()));
+    // No part of a salt is constant, or belongs to less than all of this.
+    for at in 0..24 {
+        let seen: HashSet<u8> = bodies.iter().map(|(_, body, _)| body.salt()[at]).collect();
+        assert!(seen.len() > 200, "byte {at} of the salt has {} values", seen.len());
+    }
+}
+
+/// Wraps of one row under one master key, but for the data key. `SEALWAX_SALTS` asks for more.
+#[test]
+fn a_million_wraps_under_one_master_key_have_a_million_salts() {
+    let asked = env::var("SEALWAX_SALTS").ok().and_then(|count| count.parse().ok());
+    let count: u32 = asked.unwrap_or(1_000_000);
+    let (key, id) = (master_key(1), key_id("prod"));
+    let mut salts = HashSet::with_capacity(usize::try_from(count).unwrap());
+    for number in 0..count {
+        let dek = data_key(&numbered(number));
+        let request = WrapRequest::new(&id, Suite::Aes256Gcm, &[7; 32], &dek);
+        let body = key.wrap_key(request).into_now().unwrap().unwrap();
+        let salt: [u8; 24] = body[SALT].try_into().unwrap();
+        assert!(salts.insert(salt), "a salt twice within {number} wraps");
+    }
+    assert_eq!(salts.len(), usize::try_from(count).unwrap());
+}
+
+/// Whoever knows a row's data key knows its pad, and can put any other data key under it. Only the
+/// salt, which is made of the data key, tells.
+#[test]
+fn another_data_key_under_a_known_pad_and_its_salt_is_refused() {
+    let mut tried = 0;
+    for suite in SUITES {
+        let prod = || Keyring::new(key_id("prod"), master_key(1)).with_suite(suite);
+        let own = prod().seal_with_rng(&Secret::from(CREDENTIAL), &acme(), &mut Counting(1));
+        let own = own.unwrap();
+        let known = *counted_data_key(1).expose_secret();
+        let honest = Body(own.wrapped_keys().next().unwrap().body().to_vec());
+        let pad = honest.pad(&known);
+        let under_pad = |chosen: &[u8; 32]| {
+            let mut body = honest.0.clone();
+            body[WRAPPED].iter_mut().zip(chosen).zip(pad).for_each(|((to, a), b)| *to = a ^ b);
+            body
+        };
+        assert!(under_pad(&known) == honest.0, "{suite}: the attack is what it is meant to be");
+
+        let chosen = (0..256).map(|bit| flipped(&known, bit)).chain((0..64).map(numbered));
+        for chosen in chosen {
+            let body = under_pad(&chosen);
+            // As it is, for the row that the pad is of.
+            let found = unwrapped(&master_key(1), "prod", suite, own.commitment(), &body);
+            assert!(found == Err(ProviderErrorKind::Rejected), "{suite}: the wrap alone");
+            // As a row, sealed under the chosen data key for its victim: in its own context and
+            // another one.
+            for context in [acme(), context(&[("tenant", "globex")])] {
+                let forge = |body: Option<&[u8]>| {
+                    let draft = sealing::prepare_with_data_key_and_rng(
+                        data_key(&chosen),
+                        &Secret::from("forged"),
+                        &context,
+                        suite,
+                        &mut Counting(9),
+                    );
+                    let draft = draft.unwrap();
+                    let commitment = draft.commitment();
+                    let wrapped = match body {
+                        Some(body) => WrappedKey::new(key_id("prod"), WrapKind::Local, body),
+                        None => {
+                            Ok(wrap(&master_key(1), "prod", suite, commitment, draft.data_key()))
+                        }
+                    };
+                    draft.finish(vec![wrapped.unwrap()]).unwrap()
+                };
+                let forged = forge(Some(&body));
+                forged.verify_with(&data_key(&chosen)).unwrap();
+                let found = opening(&prod(), &forged, &context);
+                assert_eq!(found, "wrap_altered(prod)", "{suite}, {context:?}");
+                assert_eq!(
+                    prod().verify(&forged).map_err(|error| error.to_string()),
+                    Err("the wrapped key of prod was altered or belongs to another row".to_owned()),
+                );
+                // A control: it is the wrap that refuses.
+                assert_eq!(opening(&prod(), &forge(None), &context), "opened", "{suite}");
+                tried += 1;
+            }
+        }
+    }
+    assert_eq!(tried, 2 * (256 + 64) * 2);
+}
+
+/// `prod` and `dr` under another primary, so that nothing is current.
+fn next(suite: Suite) -> Keyring {
+    Keyring::new(key_id("next"), master_key(3))
+        .with_suite(suite)
+        .with_retired(key_id("prod"), master_key(1))
+        .and_then(|ring| ring.with_retired(key_id("dr"), master_key(2)))
+        .unwrap()
+}
+
+/// The only key of its keyring that opens, beside a primary that has no wrap.
+fn alone(id: &str, number: u8) -> Keyring {
+    let next = Keyring::new(key_id("next"), master_key(3));
+    next.with_retired(key_id(id), master_key(number)).unwrap()
+}
+
+#[test]
+fn each_flipped_bit_of_a_wrap_is_refused_with_the_error_of_its_part() {
+    let mut tried = 0;
+    for suite in SUITES {
+        let envelope = sealed(suite, 1);
+        let known = counted_data_key(1);
+        let untouched = ["done"; 6].map(str::to_owned);
+        assert_eq!(verdicts(&next(suite), &envelope, &acme()), untouched, "{suite}");
+        for (place, id, number) in [(0, "prod", 1), (1, "dr", 2)] {
+            for bit in 0..8 * 60 {
+                let mut parts = Parts::of(&envelope);
+                parts.wraps[place].1[1 + bit / 8] ^= 1 << (bit % 8);
+                let told = match bit / 8 {
+                    ..4 => format!("wrong_key_material({id})"),
+                    _ => format!("wrap_altered({id})"),
+                };
+                let what = format!("{suite}, bit {bit} of the wrap of {id}");
+                let all = |told: &str| [0; 6].map(|_| told.to_owned());
+                // As somebody leaves it who has no data key. The wrap that is tried first tells.
+                let left = parts.envelope();
+                assert_eq!(verdicts(&alone(id, number), &left, &acme()), all(&told), "{what}");
+                let of_both = if place == 0 { told.as_str() } else { "envelope_altered" };
+                assert_eq!(verdicts(&next(suite), &left, &acme()), all(of_both), "{what}, both");
+                // As somebody leaves it who has it: the other wrap still opens, and this one never.
+                let left = parts.with_mac_under(&known).envelope();
+                assert_eq!(verdicts(&alone(id, number), &left, &acme()), all(&told), "{what}, mac");
+                assert_eq!(verdicts(&next(suite), &left, &acme()), untouched, "{what}, mac, both");
+                tried += 1;
+            }
+        }
+    }
+    assert_eq!(tried, 2 * 2 * 480);
+}
+
+#[test]
+fn a_wrap_mixed_from_two_rows_or_moved_to_another_is_refused() {
+    let key = master_key(1);
+    let rows: Vec<([u8; 32], [u8; 32])> =
+        (0..12_u8).map(|n| (numbered(n.into()), [n ^ 0xa5; 32])).collect();
+    let mut refused = 0;
+    for suite in SUITES {
+        let bodies: Vec<Body> =
+            rows.iter().map(|(dek, c)| body_of(&key, "prod", suite, c, dek)).collect();
+        let refuse = |id: &str, suite: Suite, commitment: &[u8; 32], body: &[u8], what: &str| {
+            let found = unwrapped(&key, id, suite, commitment, body);
+            assert!(found == Err(ProviderErrorKind::Rejected), "{suite}: {what}");
+            1
+        };
+        for (i, (dek, commitment)) in rows.iter().enumerate() {
+            let body = &bodies[i].0;
+            assert!(unwrapped(&key, "prod", suite, commitment, body) == Ok(*dek), "{suite}, {i}");
+            for (j, (other_dek, other_commitment)) in rows.iter().enumerate() {
+                if i == j {
+                    continue;
+                }
+                let other = &bodies[j];
+                refused += refuse("prod", suite, other_commitment, body, "moved to another row");
+                // The salt of one and the ciphertext of the other, in either's place.
+                let mixed = [&body[..28], &other.0[WRAPPED]].concat();
+                refused += refuse("prod", suite, commitment, &mixed, "another ciphertext");
+                refused += refuse("prod", suite, other_commitment, &mixed, "another salt");
+                // The salt of this row, over the data key of the other under that salt's pad.
+                let pad = bodies[i].pad(dek);
+                let again: Vec<u8> = other_dek.iter().zip(pad).map(|(a, b)| a ^ b).collect();
+                let again = [&body[..28], &again].concat();
+                refused += refuse("prod", suite, commitment, &again, "the other's data key");
+                refused += refuse("prod", suite, other_commitment, &again, "the same, there");
+                // The data key of one, wrapped for it as if for the other, and the reverse.
+                let salt = body_of(&key, "prod", suite, commitment, other_dek);
+                let mixed = [&salt.0[..28], &body[WRAPPED]].concat();
+                refused += refuse("prod", suite, commitment, &mixed, "a salt of its own making");
+            }
+            let other_suite = SUITES[usize::from(suite == SUITES[0])];
+            refused += refuse("prod", other_suite, commitment, body, "moved to the other suite");
+            for id in ["dr", "Prod", "prod2", "pro", "p"] {
+                refused += refuse(id, suite, commitment, body, "moved to another id");
+            }
+        }
+    }
+    assert_eq!(refused, 2 * 12 * (11 * 6 + 6));
+}
+
+/// Its own key wrapped it, rightly: the data key itself is refused.
+#[test]
+fn a_data_key_of_one_repeated_byte_is_refused_where_it_is_unwrapped() {
+    let mut tried = 0;
+    for suite in SUITES {
+        let row = sealed(suite, 1);
+        let mut master = [1; 32];
+        master[31] = !1;
+        let hand_made = |dek: &[u8; 32]| {
+            let bind = [&[1, suite.id(), 4], b"prod".as_slice(), row.commitment()].concat();
+            let salt = &expand(&master, &[b"sw1/salt", &bind, dek])[..24];
+            let pad = expand(&master, &[b"sw1/wrap", salt]);
+            let wrapped: Vec<u8> = dek.iter().zip(pad).map(|(a, b)| a ^ b).collect();
+            [&expand(&master, &[b"sw1/check"])[..4], salt, &wrapped].concat()
+        };
+        let key = master_key(1);
+        let found =
+            |dek: &[u8; 32]| unwrapped(&key, "prod", suite, row.commitment(), &hand_made(dek));
+        for byte in 0..=u8::MAX {
+            assert!(found(&[byte; 32]) == Err(ProviderErrorKind::Rejected), "{suite}, {byte:#04x}");
+            let mut nearly = [byte; 32];
+            nearly[31] ^= 1;
+            assert!(found(&nearly) == Ok(nearly), "{suite}, {byte:#04x}, but for a bit");
+            tried += 1;
+        }
+    }
+    assert_eq!(tried, 2 * 256);
+}
+
+/// Of a body of another shape nothing is known, not even whose check value it has.
+#[test]
+fn the_shape_of_a_wrap_is_looked_at_before_its_check_value() {
+    let (own, stranger) = (master_key(1), master_key(2));
+    let mut tried = 0;
+    for suite in SUITES {
+        let row = sealed(suite, 1);
+        let body = row.wrapped_keys().next().unwrap().body().to_vec();
+        for len in (1..60).chain(61..130) {
+            let mut shaped = body.clone();
+            shaped.resize(len, 0);
+            for key in [&own, &stranger] {
+                let found = unwrapped(key, "prod", suite, row.commitment(), &shaped);
+                assert!(found == Err(ProviderErrorKind::Rejected), "{suite}, {len} bytes");
+                assert!(!key.is_current(&shaped), "{suite}, {len} bytes");
+                tried += 1;
+            }
+        }
+        let found = unwrapped(&stranger, "prod", suite, row.commitment(), &body);
+        assert!(found == Err(ProviderErrorKind::WrongKeyMaterial), "{suite}");
+    }
+    assert_eq!(tried, 2 * (59 + 69) * 2);
+}
+
+/// Where a wrap fails, what came out of it is not what the next step is done with: neither the
+/// altered data key nor a buffer of zeros opens, verifies or rewraps what was sealed under it.
+#[test]
+fn nothing_of_an_altered_wrap_is_used() {
+    let mut tried = 0;
+    for suite in SUITES {
+        let own = sealed(suite, 1);
+        let known = *counted_data_key(1).expose_secret();
+        for bit in 0..256 {
+            // The row as it would be if the flipped bit made the data key.
+            let altered = flipped(&known, bit);
+            let draft = sealing::prepare_with_data_key_and_rng(
+                data_key(&altered),
+                &Secret::from("forged"),
+                &acme(),
+                suite,
+                &mut Counting(33),
+            );
+            let mut wraps: Vec<WrappedKey> = own.wrapped_keys().collect();
+            let mut body = wraps[0].body().to_vec();
+            body[28 + bit / 8] ^= 1 << (bit % 8);
+            wraps[0] = WrappedKey::new(key_id("prod"), WrapKind::Local, &body).unwrap();
+            let forged: Envelope = draft.unwrap().finish(wraps.clone()).unwrap();
+            // Rightly sealed under it, were it taken.
+            forged.verify_with(&data_key(&altered)).unwrap();
+            let told = ["wrap_altered(prod)"; 6].map(str::to_owned);
+            assert_eq!(verdicts(&next(suite), &forged, &acme()), told, "{suite}, bit {bit}");
+            // With the mac that zeros give, which is what is left of the data key.
+            let mut by_zeros = Parts::of(&own).with_wraps(&wraps);
+            by_zeros = by_zeros.with_mac_of_zeros();
+            let found = verdicts(&next(suite), &by_zeros.envelope(), &acme());
+            assert_eq!(found, told, "{suite}, bit {bit}, zeros");
+            tried += 2;
+        }
+    }
+    assert_eq!(tried, 2 * 256 * 2);
+}

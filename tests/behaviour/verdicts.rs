@@ -1,0 +1,255 @@
+//! Of several wraps that fail, which one is told: what was not asked may open the row, what may pass
+//! may open it later, and the others are final.
+
+use sealwax::{Answer, DataKey, Envelope, KeyError, Keyring, MasterKeyProvider, OpenError};
+use sealwax::{ProviderError, ProviderErrorKind, RewrapError, Secret, UnwrapRequest, WrapKind};
+use sealwax::{WrapRequest, triplet};
+
+use crate::fixtures::{CREDENTIAL, acme, counted_data_key, key_id, master_key, open_outcome};
+use crate::fixtures::{rewrap_outcome, verdicts};
+use crate::providers::{KINDS, is_transient};
+
+/// What comes of asking a key to unwrap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Comes {
+    /// An error of this kind, now.
+    Fails(ProviderErrorKind),
+    /// The same, later: a verb that does not wait cannot ask.
+    FailsLater(ProviderErrorKind),
+    /// Another data key.
+    Lies,
+    /// Nothing: its kind is another than the wrap's.
+    OtherKind,
+}
+
+/// Wraps by a body that says nothing, and fails to unwrap.
+struct Key(Comes);
+
+impl MasterKeyProvider for Key {
+    fn wrap_key<'a>(&'a self, _: WrapRequest<'a>) -> Answer<'a, Result<Vec<u8>, ProviderError>> {
+        Answer::now(Ok(b"body".to_vec()))
+    }
+
+    fn unwrap_key<'a>(
+        &'a self,
+        _: UnwrapRequest<'a>,
+    ) -> Answer<'a, Result<DataKey, ProviderError>> {
+        match self.0 {
+            Comes::Fails(kind) => Answer::now(Err(kind.into())),
+            Comes::FailsLater(kind) => Answer::later(async move { Err(kind.into()) }),
+            Comes::Lies => Answer::now(Ok(counted_data_key(200))),
+            Comes::OtherKind => panic!("asked about a wrap of another kind"),
+        }
+    }
+
+    fn kind(&self) -> WrapKind {
+        match self.0 {
+            Comes::OtherKind => WrapKind::from_byte(0x80).unwrap(),
+            _ => WrapKind::Provider,
+        }
+    }
+}
+
+fn every_way() -> Vec<Comes> {
+    let now = KINDS.map(Comes::Fails);
+    let later = [ProviderErrorKind::Denied, ProviderErrorKind::Throttled].map(Comes::FailsLater);
+    [now.as_slice(), &later, &[Comes::Lies, Comes::OtherKind]].concat()
+}
+
+/// How one failure is told, and its rank: 0 not asked, 1 may pass, 2 final.
+fn alone(comes: Comes, id: &str, waits: bool) -> (u8, String) {
+    match comes {
+        Comes::FailsLater(_) if !waits => (0, format!("would_block({id})")),
+        Comes::Fails(kind) | Comes::FailsLater(kind) => {
+            let told = match kind {
+                ProviderErrorKind::WrongKeyMaterial => format!("wrong_key_material({id})"),
+                ProviderErrorKind::Rejected => format!("wrap_altered({id})"),
+                ProviderErrorKind::Disabled => format!("key_disabled({id})"),
+                _ => format!("provider({id}) {kind:?}"),
+            };
+            (if is_transient(kind) { 1 } else { 2 }, told)
+        }
+        Comes::Lies => (2, "envelope_altered".to_owned()),
+        Comes::OtherKind => (2, format!("wrong_wrap_kind({id})")),
+    }
+}
+
+/// The first of those that rank first.
+fn expected(ways: &[Comes], waits: bool) -> (u8, String) {
+    let all = ways.iter().zip(["a", "b", "c"]).map(|(way, id)| alone(*way, id, waits));
+    // The first of several that are least, which is not what `max_by` would give.
+    all.min_by_key(|(rank, _)| *rank).unwrap()
+}
+
+fn row() -> Envelope {
+    let key = || Key(Comes::Lies);
+    Keyring::new(key_id("a"), key())
+        .with_escrow(key_id("b"), key())
+        .and_then(|ring| ring.with_escrow(key_id("c"), key()))
+        .unwrap()
+        .seal(&Secret::from(CREDENTIAL), &acme())
+        .unwrap()
+}
+
+/// Each way for each of three keys, in every order: by all three verbs, in both of their forms.
+#[test]
+fn what_was_not_asked_is_told_before_what_may_pass_before_what_is_final() {
+    let row = row();
+    let ways = every_way();
+    assert_eq!(ways.len(), 12);
+    let (mut ranks, mut behind_final, mut tried) = ([0; 3], 0, 0);
+    for a in &ways {
+        for b in &ways {
+            for c in &ways {
+                // Three retired keys of one keyring are tried in its order.
+                let ring = Keyring::new(key_id("mine"), master_key(9))
+                    .with_retired(key_id("a"), Key(*a))
+                    .and_then(|ring| ring.with_retired(key_id("b"), Key(*b)))
+                    .and_then(|ring| ring.with_retired(key_id("c"), Key(*c)))
+                    .unwrap();
+                let found = verdicts(&ring, &row, &acme());
+                let now = expected(&[*a, *b, *c], false);
+                let later = expected(&[*a, *b, *c], true);
+                for (place, found) in found.iter().enumerate() {
+                    let (rank, told) = if place < 3 { &now } else { &later };
+                    assert_eq!(found, told, "{a:?}, {b:?}, {c:?}, verb {place}");
+                    ranks[usize::from(*rank)] += 1;
+                    tried += 1;
+                }
+                behind_final += usize::from(now.0 < 2 && alone(*a, "a", false).0 == 2);
+            }
+        }
+    }
+    assert_eq!(tried, 12 * 12 * 12 * 6);
+    // Two of twelve would block; waiting, one of them fails in passing and one for good.
+    let not_asked = 12_usize.pow(3) - 10_usize.pow(3);
+    let passing = [10_usize.pow(3) - 8_usize.pow(3), 12_usize.pow(3) - 9_usize.pow(3)];
+    let fatal = [8_usize.pow(3), 9_usize.pow(3)];
+    assert_eq!(ranks, [not_asked, passing[0] + passing[1], fatal[0] + fatal[1]].map(|n| 3 * n));
+    assert_eq!(behind_final, 8 * (12 * 12 - 8 * 8));
+}
+
+/// A caller who tries again where it is worth it, asks the error.
+#[test]
+fn an_error_says_that_it_may_pass_exactly_where_one_of_the_failures_may() {
+    let row = row();
+    let mut passing = 0;
+    for first in KINDS {
+        for second in KINDS {
+            let ring = Keyring::new(key_id("a"), Key(Comes::Fails(first)))
+                .with_retired(key_id("b"), Key(Comes::Fails(second)))
+                .unwrap();
+            let expected = is_transient(first) || is_transient(second);
+            let at = format!("{first:?}, {second:?}");
+            let errors: [OpenError; 4] = [
+                ring.open(&row, &acme()).map(drop).unwrap_err(),
+                ring.verify(&row).unwrap_err(),
+                pollster::block_on(ring.open_async(&row, &acme())).map(drop).unwrap_err(),
+                pollster::block_on(ring.verify_async(&row)).unwrap_err(),
+            ];
+            for error in errors {
+                assert_eq!(error.is_transient(), expected, "{at}: {error}");
+            }
+            let errors: [RewrapError; 2] = [
+                ring.rewrap(&row).unwrap_err(),
+                pollster::block_on(ring.rewrap_async(&row)).unwrap_err(),
+            ];
+            for error in errors {
+                assert_eq!(error.is_transient(), expected, "{at}: {error}");
+            }
+            passing += usize::from(expected);
+        }
+    }
+    assert_eq!(passing, 64 - 36);
+}
+
+/// One that opens makes up for every failure, before it or behind it.
+#[test]
+fn a_wrap_that_opens_is_found_among_failures_of_every_kind() {
+    let seal = |ring: &Keyring| ring.seal(&Secret::from(CREDENTIAL), &acme()).unwrap();
+    let ring = Keyring::new(key_id("a"), Key(Comes::Lies))
+        .with_escrow(key_id("b"), Key(Comes::Lies))
+        .and_then(|ring| ring.with_escrow(key_id("good"), master_key(1)))
+        .unwrap();
+    let row = seal(&ring);
+    let mut tried = 0;
+    for a in every_way() {
+        for b in every_way() {
+            // A primary that fails is tried first, a retired service last.
+            let ring = Keyring::new(key_id("a"), Key(a))
+                .with_retired(key_id("b"), Key(b))
+                .and_then(|ring| ring.with_retired(key_id("good"), master_key(1)))
+                .unwrap();
+            for opened in
+                [ring.open(&row, &acme()), pollster::block_on(ring.open_async(&row, &acme()))]
+            {
+                assert_eq!(open_outcome(&opened), "done", "{a:?}, {b:?}");
+                assert!(opened.unwrap().expose_secret() == CREDENTIAL.as_bytes());
+            }
+            let last = Keyring::new(key_id("good"), master_key(7))
+                .with_retired(key_id("a"), Key(a))
+                .unwrap();
+            let rewrapped = rewrap_outcome(&last.rewrap(&row));
+            // The local key has other material, which is final: what may pass is told before it.
+            let (rank, told) = alone(a, "a", false);
+            let told = if rank < 2 { told } else { "wrong_key_material(good)".to_owned() };
+            assert_eq!(rewrapped, told, "{a:?}");
+            tried += 1;
+        }
+    }
+    assert_eq!(tried, 144);
+}
+
+/// What a service answered is no data key; a generator that failed says nothing of the answer.
+#[test]
+fn a_key_error_becomes_a_provider_s_error_by_what_it_says_of_the_answer() {
+    let short = DataKey::from_bytes(&mut [1; 31]).unwrap_err();
+    let weak = DataKey::from_bytes(&mut [1; 32]).unwrap_err();
+    let malformed = "swk1_".parse::<sealwax::MasterKey>().unwrap_err();
+    let text = master_key(1).to_text();
+    let typo = text.expose_str().unwrap().replacen("swk1_", "swk1_A", 1);
+    let checksum = typo[..53].parse::<sealwax::MasterKey>().unwrap_err();
+    let encoding = triplet::TripletKey::from_hex("x").unwrap_err();
+    let random = DataKey::generate_with_rng(&mut crate::fixtures::Scripted(vec![])).unwrap_err();
+    let rows = [
+        (short, ProviderErrorKind::Rejected),
+        (weak, ProviderErrorKind::Rejected),
+        (malformed, ProviderErrorKind::Rejected),
+        (checksum, ProviderErrorKind::Rejected),
+        (encoding, ProviderErrorKind::Rejected),
+        (random, ProviderErrorKind::Other),
+    ];
+    assert!(matches!(rows[0].0, KeyError::Length { expected: 32, found: 31, .. }));
+    assert!(matches!(rows[4].0, KeyError::Encoding { .. }), "{:?}", rows[4].0);
+    let variants = [rows[1].0, rows[2].0, rows[3].0, rows[5].0];
+    let expected = [KeyError::Weak, KeyError::Malformed, KeyError::Checksum, KeyError::Random];
+    assert_eq!(variants, expected);
+    for (error, kind) in rows {
+        let became = ProviderError::from(error);
+        assert_eq!(became.kind(), kind, "{error}");
+        assert!(!became.is_transient(), "{error}");
+        let source = core::error::Error::source(&became).unwrap().to_string();
+        assert_eq!(source, error.to_string());
+    }
+    // So a service that answers half a key, or zeros, answered an altered wrap.
+    let told = |key: &'static [u8]| {
+        struct Half(&'static [u8]);
+        impl MasterKeyProvider for Half {
+            fn wrap_key<'a>(
+                &'a self,
+                _: WrapRequest<'a>,
+            ) -> Answer<'a, Result<Vec<u8>, ProviderError>> {
+                Answer::now(Ok(vec![1]))
+            }
+
+            fn unwrap_key<'a>(
+                &'a self,
+                _: UnwrapRequest<'a>,
+            ) -> Answer<'a, Result<DataKey, ProviderError>> {
+                Answer::now(DataKey::from_bytes(&mut self.0.to_vec()).map_err(Into::into))
+            }
+        }
+        verdicts(&Keyring::new(key_id("a"), Half(key)), &row(), &acme())[0].clone()
+    };
+    assert_eq!([told(&[7; 16]), told(&[0; 32])], ["wrap_altered(a)", "wrap_altered(a)"]);
+}
