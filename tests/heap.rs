@@ -25,8 +25,8 @@ use rand_core::{TryCryptoRng, TryRng};
 use sealwax::triplet::{Encoding, IvLen, Triplet, TripletError, TripletKey};
 use sealwax::{
     Answer, DataKey, EncryptionContext, Envelope, KeyError, Keyring, KeyringError, MasterKey,
-    MasterKeyProvider, OpenError, ProviderError, Secret, Suite, UnwrapRequest, WrapRequest,
-    sealing,
+    MasterKeyProvider, OpenError, ProviderError, RewrapError, Secret, Suite, UnwrapRequest,
+    WrapRequest, sealing,
 };
 
 /// The shortest fragment that counts as left behind.
@@ -348,6 +348,36 @@ fn no_verb_frees_a_block_that_holds_a_secret() {
             assert!(matches!(error, OpenError::PayloadAltered));
         };
         assert_eq!(freed_secrets(refuse), 0, "open what was altered");
+        // All of the data key but its last bit comes out of a wrap that differs in that bit.
+        let wrap = envelope.wrapped_keys().next().unwrap();
+        let wrap_at = envelope.as_bytes().windows(60).position(|part| part == wrap.body());
+        let mut altered = Vec::from(envelope.clone());
+        altered[wrap_at.unwrap() + 59] ^= 1;
+        let altered = Envelope::try_from(altered).unwrap();
+        let is_told = |error: &OpenError| matches!(error, OpenError::WrapAltered { .. });
+        for waits in [false, true] {
+            let refuse = || {
+                let (ring, next) = (keyring(suite), next());
+                let rewrapped = if waits {
+                    let opened = pollster::block_on(ring.open_async(&altered, &context));
+                    assert!(is_told(&opened.unwrap_err()));
+                    pollster::block_on(next.rewrap_async(&altered))
+                } else {
+                    assert!(is_told(&ring.open(&altered, &context).unwrap_err()));
+                    assert!(is_told(&ring.verify(&altered).unwrap_err()));
+                    next.rewrap(&altered)
+                };
+                assert!(matches!(rewrapped, Err(RewrapError::WrapAltered { .. })));
+            };
+            assert_eq!(freed_secrets(refuse), 0, "use a wrap that was altered, waits: {waits}");
+        }
+        let refuse = || {
+            let wrap = altered.wrapped_keys().next().unwrap();
+            let commitment = altered.commitment();
+            let request = UnwrapRequest::new(wrap.key_id(), suite, commitment, wrap.body());
+            master_key(MASTER_KEY).unwrap_key(request).into_now().unwrap().unwrap_err()
+        };
+        assert_eq!(freed_secrets(refuse), 0, "unwrap what was altered");
         assert_eq!(freed_secrets(|| next().rewrap(&envelope).unwrap().unwrap()), 0, "rewrap");
         let draft = || sealing::prepare_with_rng(&secret, &context, suite, &mut Drawn).unwrap();
         assert_eq!(freed_secrets(draft), 0, "prepare");
@@ -426,9 +456,12 @@ fn no_verb_of_a_triplet_key_frees_a_block_that_holds_a_secret() {
         check("unwrap by another key", false, &|| hashed().unwrap_key(&wrapped).is_ok());
         for no_key in [&bytes[..31], &bytes[..16], &bytes.repeat(2), &[DATA_KEY; 32]] {
             let wrapped = wrap(no_key);
-            check("unwrap what is no key", false, &|| match key().unwrap_key(&wrapped) {
-                Err(TripletError::Key { .. }) => false,
-                _ => panic!("a key"),
+            let told = |error: &TripletError| match no_key.len() {
+                32 => matches!(error, TripletError::Key { .. }),
+                _ => matches!(error, TripletError::Malformed { .. }),
+            };
+            check("unwrap what is no key", true, &|| {
+                key().unwrap_key(&wrapped).is_err_and(|error| told(&error))
             });
         }
     }

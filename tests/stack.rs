@@ -83,10 +83,25 @@ fn context() -> EncryptionContext {
 fn payload_keys(suite: Suite) -> Vec<u8> {
     let iv: Vec<u8> = (32..44).map(|i| DRAWN.wrapping_add(i)).collect();
     let context = Sha256::digest(context().encoded());
-    let info = [b"sw1/data", [suite.id()].as_slice(), &iv, &context].concat();
-    let mut okm = vec![0; 64];
-    Hkdf::<Sha256>::from_prk(&counting(DRAWN)).unwrap().expand(&info, &mut okm).unwrap();
+    let bound = [[suite.id()].as_slice(), &iv, &context].concat();
+    let derived = |label: &[u8; 8]| expand(DRAWN, &[label, bound.as_slice()].concat());
+    [derived(b"sw1/data"), derived(b"sw1/comm")].concat()
+}
+
+/// 32 bytes of HKDF-Expand under a key that counts up.
+fn expand(first: u8, info: &[u8]) -> Vec<u8> {
+    let mut okm = vec![0; 32];
+    Hkdf::<Sha256>::from_prk(&counting(first)).unwrap().expand(info, &mut okm).unwrap();
     okm
+}
+
+/// What the data key of [`Drawn`] is added to under `prod` (format, section 6): as secret as it is,
+/// for the sum stands in the row.
+fn pad(suite: Suite) -> Vec<u8> {
+    let commitment = &payload_keys(suite)[32..];
+    let bind = [&[1, suite.id(), 4], b"prod".as_slice(), commitment].concat();
+    let salt = expand(MASTER_KEY, &[b"sw1/salt", bind.as_slice(), &counting(DRAWN)].concat());
+    expand(MASTER_KEY, &[b"sw1/wrap", &salt[..24]].concat())
 }
 
 /// What HMAC keeps of a key that counts up: SHA-256's state after one block of key and padding.
@@ -144,6 +159,8 @@ fn left_in(below: &[u8]) -> usize {
         HASH.to_vec(),
         payload_keys(Suite::Aes256Gcm)[..32].to_vec(),
         payload_keys(Suite::ChaCha20Poly1305)[..32].to_vec(),
+        pad(Suite::Aes256Gcm),
+        pad(Suite::ChaCha20Poly1305),
         padded_state(DRAWN, 0x36),
         padded_state(DRAWN, 0x5c),
         padded_state(MASTER_KEY, 0x36),
@@ -187,6 +204,17 @@ fn no_verb_leaves_a_fragment_of_a_secret_on_the_stack() {
             *last ^= 1;
         }
         let altered = Envelope::try_from(altered).unwrap();
+        let body = envelope.wrapped_keys().next().unwrap().body().to_vec();
+        let sum: Vec<u8> = body[28..].iter().zip(pad(suite)).map(|(a, b)| a ^ b).collect();
+        assert_eq!(sum, counting(DRAWN), "another pad is sought");
+        // All of the data key but its last bit comes out of it.
+        let altered_wrap = {
+            let mut bytes: Vec<u8> = envelope.clone().into();
+            let at = bytes.windows(60).position(|part| part == body).unwrap();
+            bytes[at + 59] ^= 1;
+            Envelope::try_from(bytes).unwrap()
+        };
+        let altered_body = altered_wrap.wrapped_keys().next().unwrap().body().to_vec();
         let data_key = DataKey::generate_with_rng(&mut Drawn).unwrap();
         let foreign = {
             let draft = sealing::prepare(&secret, &context, suite).unwrap();
@@ -194,7 +222,10 @@ fn no_verb_leaves_a_fragment_of_a_secret_on_the_stack() {
         };
         let master = key();
         let prod = id("prod");
+        let bare = id(text.expose_str().unwrap().strip_prefix("swk1_").unwrap());
         let request = WrapRequest::new(&prod, suite, envelope.commitment(), &data_key);
+        let to_unwrap = |body| UnwrapRequest::new(&prod, suite, envelope.commitment(), body);
+        let (whole, flipped) = (to_unwrap(&body), to_unwrap(&altered_body));
         let triplet_key = TripletKey::from_hex(KEY_HEX).unwrap();
         let other_key = TripletKey::insecure_repeated_byte(1);
         let triplet = triplet_key.encrypt(&secret, iv_len).unwrap();
@@ -204,7 +235,7 @@ fn no_verb_leaves_a_fragment_of_a_secret_on_the_stack() {
             Triplet::from_parts(triplet.iv(), &tag, triplet.ciphertext()).unwrap()
         };
         let wrap = |bytes: Vec<u8>| triplet_key.encrypt(&Secret::from(bytes), iv_len).unwrap();
-        let (wrapped, no_key) = (wrap(counting(DRAWN)), wrap(counting(DRAWN).repeat(2)));
+        let (wrapped, no_key) = (wrap(counting(DRAWN)), wrap(vec![DRAWN; 32]));
         let faulty_hex = KEY_HEX.replace("ef", "e!");
         let faulty_base64 = KEY_BASE64.replace("u8=", "u8!");
         let prepare = || sealing::prepare_with_rng(&secret, &context, suite, &mut Drawn);
@@ -228,6 +259,19 @@ fn no_verb_leaves_a_fragment_of_a_secret_on_the_stack() {
             ("open", Box::new(|| drop(black_box(ring.open(&envelope, &context))))),
             ("open elsewhere", Box::new(|| drop(black_box(ring.open(&envelope, &elsewhere))))),
             ("open altered", Box::new(|| drop(black_box(ring.open(&altered, &context))))),
+            (
+                "open, altered wrap",
+                Box::new(|| drop(black_box(ring.open(&altered_wrap, &context)))),
+            ),
+            ("verify, altered wrap", Box::new(|| drop(black_box(ring.verify(&altered_wrap))))),
+            ("rewrap, altered wrap", Box::new(|| drop(black_box(next.rewrap(&altered_wrap))))),
+            (
+                "open, altered wrap, async",
+                Box::new(|| {
+                    let opened = ring.open_async(&altered_wrap, &context);
+                    drop(black_box(pollster::block_on(opened)));
+                }),
+            ),
             ("open foreign", Box::new(|| drop(black_box(ring.open(&foreign, &context))))),
             (
                 "open, async",
@@ -263,6 +307,15 @@ fn no_verb_leaves_a_fragment_of_a_secret_on_the_stack() {
                 }),
             ),
             ("wrap_key", Box::new(|| drop(black_box(master.wrap_key(request).into_now())))),
+            ("unwrap_key", Box::new(|| drop(black_box(master.unwrap_key(whole).into_now())))),
+            (
+                "unwrap_key, altered",
+                Box::new(|| drop(black_box(master.unwrap_key(flipped).into_now()))),
+            ),
+            (
+                "a key as an id",
+                Box::new(|| drop(black_box(ring.clone().with_leaked(bare.clone())))),
+            ),
             ("key of bytes", Box::new(|| drop(black_box(TripletKey::from_bytes(&mut bytes()))))),
             ("key of hex", Box::new(|| drop(black_box(TripletKey::from_hex(KEY_HEX))))),
             ("faulty hex", Box::new(|| drop(black_box(TripletKey::from_hex(&faulty_hex))))),
@@ -291,7 +344,7 @@ fn no_verb_leaves_a_fragment_of_a_secret_on_the_stack() {
             tried += 1;
         }
     }
-    assert_eq!(tried, 2 * 34);
+    assert_eq!(tried, 2 * 41);
 }
 
 /// A master key behind a provider that looks for secrets below its own frame, where a future that it

@@ -87,7 +87,7 @@ impl Rings {
             front(damaged) == front(original)
                 && damaged.ciphertext().len() == original.ciphertext().len()
         };
-        let only_payload = originals.iter().any(|original| is_its(original));
+        let only_payload = originals.iter().any(is_its);
         let rewrapped = self.next.rewrap(damaged);
         if !only_payload {
             return match rewrapped {

@@ -10,14 +10,11 @@ use crate::providers::{Log, When, remote};
 
 /// Wrapped for `a`, `b` and `c`, in this order.
 fn row() -> Envelope {
-    Keyring::new(key_id("a"), master_key(1))
+    let ring = Keyring::new(key_id("a"), master_key(1))
         .with_escrow(key_id("b"), master_key(2))
         .and_then(|ring| ring.with_escrow(key_id("c"), master_key(3)))
-        .and_then(|ring| {
-            let sealed = ring.seal_with_rng(&Secret::from(CREDENTIAL), &acme(), &mut Counting(1));
-            Ok(sealed.unwrap())
-        })
-        .unwrap()
+        .unwrap();
+    ring.seal_with_rng(&Secret::from(CREDENTIAL), &acme(), &mut Counting(1)).unwrap()
 }
 
 /// What a keyring has of one key of the row.

@@ -573,7 +573,7 @@ fn a_key_of_another_row_is_unwrapped_where_it_is_one() {
         for len in [0, 2, 16, 31, 33, 64] {
             let bytes: Vec<u8> = (1..=len).collect();
             let row = parsed(&wrap(&bytes), layout);
-            for asked in [&key(), &data_key] {
+            for asked in [key(), &data_key] {
                 let error = asked.unwrap_key(&row).unwrap_err().to_string();
                 let expected = "ciphertext at byte 0: expected 32 bytes, a wrapped key";
                 assert_eq!(error, expected, "{form:?}, {len}");
