@@ -307,3 +307,42 @@ impl fmt::Debug for MasterKey {
         f.write_str("MasterKey([REDACTED])")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Binding, CHECK_LEN, LOCAL_BODY_LEN, MasterKey, ProviderErrorKind};
+    use crate::suite::{KEY_LEN, Suite};
+
+    /// What lies in the caller's buffer is what a verb would go on with.
+    #[test]
+    fn a_wrap_that_fails_leaves_nothing_of_what_it_held() {
+        let counting =
+            |first: u8| core::array::from_fn(|i| first.wrapping_add(i.try_into().unwrap()));
+        let key = MasterKey::from_bytes(&mut counting(1)).unwrap();
+        let (key_id, data_key) = ("prod".parse().unwrap(), counting(0x80));
+        let binding = Binding::new(&key_id, Suite::Aes256Gcm, &[7; 32]);
+        let unwrap = |body: &[u8]| {
+            let mut buffer = [0xee; KEY_LEN];
+            let unwrapped = key.unwrap(&binding, body, &mut buffer);
+            (unwrapped.map_err(|error| error.kind()), buffer)
+        };
+        let whole = key.wrap(&binding, &data_key);
+        assert_eq!(unwrap(&whole), (Ok(()), data_key));
+        for bit in 0..8 * LOCAL_BODY_LEN {
+            let mut altered = whole;
+            let byte = altered.get_mut(bit / 8).unwrap();
+            *byte ^= 1 << (bit % 8);
+            let expected = if bit < 8 * CHECK_LEN {
+                (Err(ProviderErrorKind::WrongKeyMaterial), [0xee; KEY_LEN])
+            } else {
+                (Err(ProviderErrorKind::Rejected), [0; KEY_LEN])
+            };
+            assert_eq!(unwrap(&altered), expected, "bit {bit}");
+        }
+        let short = whole.split_last().unwrap().1;
+        assert_eq!(unwrap(short), (Err(ProviderErrorKind::Rejected), [0xee; KEY_LEN]));
+        // Rightly wrapped, and refused for what it is.
+        let weak = key.wrap(&binding, &[0xa5; KEY_LEN]);
+        assert_eq!(unwrap(&weak), (Err(ProviderErrorKind::Rejected), [0; KEY_LEN]));
+    }
+}
