@@ -85,7 +85,8 @@ fn envelope(suite: Suite) -> Vec<u8> {
 const COMMITMENT: usize = 32;
 const MAC: usize = 16;
 const IV_AND_TAG: usize = 12 + 16;
-const TAIL: usize = COMMITMENT + MAC + IV_AND_TAG + 6;
+const CIPHERTEXT: usize = 6;
+const TAIL: usize = COMMITMENT + MAC + IV_AND_TAG + CIPHERTEXT;
 
 /// An envelope with another mac.
 fn other_mac(suite: Suite, at: usize) -> Envelope {
@@ -102,8 +103,10 @@ fn other_commitment(suite: Suite, at: usize) -> Envelope {
     bytes[commitment + at] ^= 1;
     let mac = commitment + COMMITMENT;
     let (head, tail) = (&bytes[..mac], &bytes[mac + MAC..][..IV_AND_TAG]);
+    let len = u32::try_from(CIPHERTEXT).expect("a short one").to_be_bytes();
     let hmac = Hmac::<Sha256>::new_from_slice(data_key().expose_secret()).expect("any length");
-    let full = [b"sw1/mac", head, tail].iter().fold(hmac, |hmac, part| hmac.chain_update(part));
+    let full =
+        [b"sw1/mac", head, tail, &len].iter().fold(hmac, |hmac, part| hmac.chain_update(part));
     bytes.splice(mac..mac + MAC, full.finalize().into_bytes()[..MAC].iter().copied());
     bytes.try_into().expect("the layout is as it was")
 }

@@ -15,7 +15,7 @@ use std::cell::Cell;
 use std::hint::black_box;
 use std::process::ExitCode;
 
-use sealwax::Suite;
+use sealwax::{MasterKeyProvider, Suite, UnwrapRequest, WrapRequest};
 
 pub const SUITES: [Suite; 2] = [Suite::Aes256Gcm, Suite::ChaCha20Poly1305];
 /// Lengths below, at and above what the ciphers do at once.
@@ -128,7 +128,32 @@ fn what_a_secret_enters_is_secret(suite: Suite) -> bool {
     let encodes = control("a key as text", true, || {
         black_box(ends_early(&given::master_key(1).to_text().expose_secret()[5..], &zeros));
     });
-    encrypts && decrypts && encodes
+    encrypts && decrypts && encodes && hashes(suite)
+}
+
+/// The same of HMAC: a salt that is compared byte by byte, and a branch on a data key that came out of a wrap.
+fn hashes(suite: Suite) -> bool {
+    let (prod, commitment) = (given::id("prod"), [7; 32]);
+    let (master, data_key) = (given::master_key(1), given::data_key(99));
+    let wrapped = || {
+        let request = WrapRequest::new(&prod, suite, &commitment, &data_key);
+        master.wrap_key(request).into_now().expect("now").expect("a wrap")
+    };
+    let salt = control(
+        &format!("the salt of a wrap in {suite}, compared to the first difference"),
+        true,
+        || {
+            black_box(ends_early(&wrapped()[4..28], &[0; 24]));
+        },
+    );
+    let unwrapped = control(&format!("a branch on a data key unwrapped in {suite}"), true, || {
+        let body = wrapped();
+        memcheck::public(&body);
+        let request = UnwrapRequest::new(&prod, suite, &commitment, &body);
+        let unwrapped = master.unwrap_key(request).into_now().expect("now").expect("a data key");
+        black_box(ends_early(&unwrapped.expose_secret()[31..], &[0]));
+    });
+    salt && unwrapped
 }
 
 /// What the ciphers and the hash choose their backends by.
@@ -145,7 +170,7 @@ fn processor() -> String {
 
 /// What `run.sh` is to see; figures of the documentation.
 const ALL_OPERATIONS: [(&str, usize, fn()); 4] = [
-    ("verbs in both suites", 72, verbs::operations),
+    ("verbs in both suites", 108, verbs::operations),
     ("comparisons", 5, verbs::compared),
     ("keys", 13, keys::operations),
     ("rows", 37, rows::operations),

@@ -1,10 +1,14 @@
 //! Seal, verify, open, rewrap, in one call and in two phases; and what they refuse.
 
+use std::future::poll_fn;
 use std::hint::black_box;
+use std::mem::replace;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 
 use sealwax::{
-    EncryptionContext, MasterKeyProvider, OpenError, Suite, UnwrapRequest, WrapKind, WrapRequest,
-    WrappedKey, sealing,
+    Answer, DataKey, EncryptionContext, Keyring, MasterKey, MasterKeyProvider, OpenError,
+    ProviderError, Suite, UnwrapRequest, WrapKind, WrapRequest, WrappedKey, sealing,
 };
 
 use crate::given::{
@@ -22,6 +26,9 @@ pub fn operations() {
         }
         refused(suite);
         wraps(suite);
+        for remote in [false, true] {
+            waiting(suite, remote);
+        }
     }
 }
 
@@ -63,12 +70,25 @@ fn two_phases(suite: Suite, len: usize) {
     });
 }
 
+/// From the end of an envelope: behind the escrow's wrap stand commitment 32, mac 16, iv 12 and tag 16, and
+/// a ciphertext of 51.
+const FIELDS: [(&str, usize); 4] = [
+    ("mac", 51 + 16 + 12 + 1),
+    ("commitment", 51 + 16 + 12 + 16 + 1),
+    ("wrapped key", 51 + 16 + 12 + 16 + 32 + 1),
+    ("salt", 51 + 16 + 12 + 16 + 32 + 32 + 1),
+];
+
+/// Has to open by that wrap.
+fn escrow_alone(suite: Suite) -> Keyring {
+    Keyring::new(id("dr"), master_key(2)).with_suite(suite)
+}
+
 fn refused(suite: Suite) {
-    // tag 16, iv 12, mac 16, commitment 32 before a ciphertext of 51.
-    for (what, from_end) in [("mac", 51 + 16 + 12 + 1), ("commitment", 51 + 16 + 12 + 16 + 1)] {
+    for (what, from_end) in FIELDS {
         operation(&format!("verify {suite}, {what} altered"), || {
             let envelope = altered(&sealed(suite, 51), from_end);
-            let error = published(keyring(suite).verify(&envelope)).expect_err("altered");
+            let error = published(escrow_alone(suite).verify(&envelope)).expect_err("altered");
             black_box(error);
         });
     }
@@ -102,10 +122,104 @@ fn wraps(suite: Suite) {
             master.unwrap_key(request).into_now().expect("now").is_ok()
         };
         assert!(master.is_current(&body) && unwrapped(&body));
-        let mut altered = body.clone();
-        altered[75] ^= 1;
-        assert!(!unwrapped(&altered));
+        // The first and the last byte of the salt, and of the data key under its pad.
+        for at in [4, 27, 28, 59] {
+            let mut altered = body.clone();
+            altered[at] ^= 1;
+            assert!(!unwrapped(&altered));
+        }
         drop(black_box(WrappedKey::new(prod.clone(), WrapKind::Local, &body)));
+    });
+}
+
+/// A master key behind a network: the answer is there at the second poll.
+struct Remote(MasterKey);
+
+async fn network_trip() {
+    let mut is_back = false;
+    poll_fn(|_| if replace(&mut is_back, true) { Poll::Ready(()) } else { Poll::Pending }).await;
+}
+
+impl MasterKeyProvider for Remote {
+    fn wrap_key<'a>(
+        &'a self,
+        request: WrapRequest<'a>,
+    ) -> Answer<'a, Result<Vec<u8>, ProviderError>> {
+        Answer::later(async move {
+            network_trip().await;
+            self.0.wrap_key(request).await
+        })
+    }
+
+    fn unwrap_key<'a>(
+        &'a self,
+        request: UnwrapRequest<'a>,
+    ) -> Answer<'a, Result<DataKey, ProviderError>> {
+        Answer::later(async move {
+            network_trip().await;
+            self.0.unwrap_key(request).await
+        })
+    }
+
+    fn kind(&self) -> WrapKind {
+        WrapKind::Local
+    }
+
+    fn is_current(&self, body: &[u8]) -> bool {
+        self.0.is_current(body)
+    }
+}
+
+/// The executor.
+fn waited<T>(future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    let mut context = Context::from_waker(Waker::noop());
+    loop {
+        if let Poll::Ready(answer) = future.as_mut().poll(&mut context) {
+            return answer;
+        }
+    }
+}
+
+/// The verbs that wait: over keys in memory, and over remote ones.
+fn waiting(suite: Suite, remote: bool) {
+    let key = |ring_id: &str, first| match remote {
+        false => Keyring::new(id(ring_id), master_key(first)),
+        true => Keyring::new(id(ring_id), Remote(master_key(first))),
+    };
+    let ring = || key("prod", 1).with_suite(suite);
+    let keys = if remote { "remote keys" } else { "keys in memory" };
+    let sealed = || {
+        let ring = ring();
+        let sealed = ring.seal_async_with_rng(&credential(51), &context(), &mut Drawn);
+        public_envelope(waited(sealed).expect("sealed"))
+    };
+    operation(&format!("seal, waiting, {suite}, {keys}"), || drop(black_box(sealed())));
+    operation(&format!("open, waiting, {suite}, {keys}"), || {
+        let opened = waited(ring().open_async(&sealed(), &context())).expect("opened");
+        assert!(public_verdict(opened == credential(51)));
+        let elsewhere = EncryptionContext::empty();
+        let error = waited(ring().open_async(&sealed(), &elsewhere)).expect_err("moved");
+        assert!(matches!(error, OpenError::ContextMismatch));
+    });
+    operation(&format!("verify, waiting, {suite}, {keys}"), || {
+        waited(ring().verify_async(&sealed())).expect("verified");
+    });
+    for (what, from_end) in FIELDS {
+        operation(&format!("verify, waiting, {suite}, {keys}, {what} altered"), || {
+            let envelope = altered(&sealed(), from_end);
+            black_box(published(waited(ring().verify_async(&envelope))).expect_err("altered"));
+        });
+    }
+    operation(&format!("rewrap, waiting, {suite}, {keys}"), || {
+        let next = if remote {
+            key("next", 3).with_retired(id("prod"), Remote(master_key(1)))
+        } else {
+            key("next", 3).with_retired(id("prod"), master_key(1))
+        };
+        let envelope = sealed();
+        let rewrapped = waited(next.expect("two ids").rewrap_async(&envelope)).expect("rewrapped");
+        public_envelope(rewrapped.expect("another primary"));
     });
 }
 
