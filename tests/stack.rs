@@ -239,6 +239,8 @@ fn no_verb_leaves_a_fragment_of_a_secret_on_the_stack() {
         let faulty_hex = KEY_HEX.replace("ef", "e!");
         let faulty_base64 = KEY_BASE64.replace("u8=", "u8!");
         let prepare = || sealing::prepare_with_rng(&secret, &context, suite, &mut Drawn);
+        let mut drafts = vec![prepare().unwrap()];
+        let mut drafts_refused = vec![prepare().unwrap()];
         let mut verbs: Vec<Verb<'_>> = vec![
             (
                 "seal",
@@ -263,6 +265,14 @@ fn no_verb_leaves_a_fragment_of_a_secret_on_the_stack() {
                 "open, altered wrap",
                 Box::new(|| drop(black_box(ring.open(&altered_wrap, &context)))),
             ),
+            (
+                "verify, async",
+                Box::new(|| {
+                    drop(black_box(pollster::block_on(ring.verify_async(&envelope))));
+                }),
+            ),
+            ("verify foreign", Box::new(|| drop(black_box(ring.verify(&foreign))))),
+            ("rewrap foreign", Box::new(|| drop(black_box(next.rewrap(&foreign))))),
             ("verify, altered wrap", Box::new(|| drop(black_box(ring.verify(&altered_wrap))))),
             ("rewrap, altered wrap", Box::new(|| drop(black_box(next.rewrap(&altered_wrap))))),
             (
@@ -294,7 +304,37 @@ fn no_verb_leaves_a_fragment_of_a_secret_on_the_stack() {
                     drop(black_box(prepare().unwrap().finish(envelope.wrapped_keys().collect())));
                 }),
             ),
+            (
+                "finish alone",
+                Box::new(|| {
+                    let draft = drafts.pop().unwrap();
+                    drop(black_box(draft.finish(envelope.wrapped_keys().collect())));
+                }),
+            ),
+            (
+                "finish without wraps",
+                Box::new(|| {
+                    let draft = drafts_refused.pop().unwrap();
+                    drop(black_box(draft.finish(Vec::new())));
+                }),
+            ),
             ("open_with", Box::new(|| drop(black_box(envelope.open_with(&data_key, &context))))),
+            ("verify_with", Box::new(|| drop(black_box(envelope.verify_with(&data_key))))),
+            ("verify_with another", Box::new(|| drop(black_box(foreign.verify_with(&data_key))))),
+            (
+                "rewrapped",
+                Box::new(|| {
+                    let wraps = envelope.wrapped_keys().collect();
+                    drop(black_box(envelope.rewrapped(&data_key, wraps)));
+                }),
+            ),
+            (
+                "rewrapped by another",
+                Box::new(|| {
+                    let wraps = foreign.wrapped_keys().collect();
+                    drop(black_box(foreign.rewrapped(&data_key, wraps)));
+                }),
+            ),
             ("data key", Box::new(|| drop(black_box(DataKey::generate_with_rng(&mut Drawn))))),
             ("duplicate", Box::new(|| drop(black_box(data_key.duplicate())))),
             ("master key", Box::new(|| drop(black_box(MasterKey::generate_with_rng(&mut Drawn))))),
@@ -344,7 +384,7 @@ fn no_verb_leaves_a_fragment_of_a_secret_on_the_stack() {
             tried += 1;
         }
     }
-    assert_eq!(tried, 2 * 41);
+    assert_eq!(tried, 2 * 50);
 }
 
 /// A master key behind a provider that looks for secrets below its own frame, where a future that it
