@@ -355,6 +355,34 @@ fn a_data_key_of_one_repeated_byte_is_refused_where_it_is_unwrapped() {
     assert_eq!(tried, 2 * 256);
 }
 
+/// A flipped bit of the salt is another pad, another data key and so another salt altogether: a
+/// comparison of a few of its bytes would find it as well. Here the data key that comes out is the
+/// right one, and the salt differs in the one bit alone; only the holder of the master key makes it.
+#[test]
+fn every_bit_of_the_salt_is_compared() {
+    let mut master = [1; 32];
+    master[31] = !1;
+    let (key, dek, commitment) = (master_key(1), numbered(5), [0x3c; 32]);
+    let mut refused = 0;
+    for suite in SUITES {
+        let honest = body_of(&key, "prod", suite, &commitment, &dek);
+        let under = |salt: &[u8]| {
+            let pad = expand(&master, &[b"sw1/wrap", salt]);
+            let wrapped: Vec<u8> = dek.iter().zip(pad).map(|(a, b)| a ^ b).collect();
+            [&honest.0[..4], salt, &wrapped].concat()
+        };
+        assert!(under(honest.salt()) == honest.0, "{suite}: made as the crate makes it");
+        for bit in 0..8 * 24 {
+            let mut salt = honest.salt().to_vec();
+            salt[bit / 8] ^= 1 << (bit % 8);
+            let found = unwrapped(&key, "prod", suite, &commitment, &under(&salt));
+            assert!(found == Err(ProviderErrorKind::Rejected), "{suite}, bit {bit}");
+            refused += 1;
+        }
+    }
+    assert_eq!(refused, 2 * 192);
+}
+
 /// Of a body of another shape nothing is known, not even whose check value it has.
 #[test]
 fn the_shape_of_a_wrap_is_looked_at_before_its_check_value() {
