@@ -23,6 +23,10 @@ mod key_id;
 mod suite;
 mod wrapped_key;
 
+// Below what serde reads, secret or not: the one place that decides which of its errors are shown.
+#[cfg(feature = "serde")]
+mod serde;
+
 // Public bytes: layout, parse, encode. May be logged, stored, fuzzed.
 mod envelope;
 

@@ -24,7 +24,7 @@ const FLOORS: &[(&[&str], &[&str])] = &[
     (&["legacy"], &["words", "secrets", "triplet"]),
     (&["docs"], &[]),
 ];
-const WORDS: &[&str] = &["context", "format_error", "key_id", "suite", "wrapped_key"];
+const WORDS: &[&str] = &["context", "format_error", "key_id", "serde", "suite", "wrapped_key"];
 const PUBLIC_BYTES: &[&str] = &["envelope"];
 const WIPED: &[&str] = &["key_bytes", "secret"];
 const SECRETS: &[&str] = &["cipher", "key_bytes", "secret"];

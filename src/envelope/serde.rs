@@ -1,4 +1,4 @@
-//! Feature `serde`: the text form in human-readable formats, the binary form otherwise.
+//! Feature `serde`: the text form is written in every format, either form is read.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -8,32 +8,22 @@ use serde_core::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Envelope;
 use crate::format_error::FormatError;
+use crate::serde::read;
 
 impl Serialize for Envelope {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() {
-            serializer.serialize_str(&self.to_text())
-        } else {
-            serializer.serialize_bytes(self.as_bytes())
-        }
+        serializer.serialize_str(&self.to_text())
     }
 }
 
 impl<'de> Deserialize<'de> for Envelope {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // The deserializer's own errors may quote the input, and a row that is not an envelope may
-        // well be a credential: they are replaced. A FormatError quotes nothing.
-        let parsed = if deserializer.is_human_readable() {
-            deserializer.deserialize_string(EnvelopeVisitor)
-        } else {
-            deserializer.deserialize_byte_buf(EnvelopeVisitor)
-        };
-        parsed
-            .map_err(|_| D::Error::custom("expected a sealed envelope"))?
-            .map_err(D::Error::custom)
+        // Told outside of `read`, which might replace it: a FormatError quotes nothing.
+        read(deserializer, EnvelopeVisitor)?.map_err(D::Error::custom)
     }
 }
 
+#[derive(Clone, Copy)]
 struct EnvelopeVisitor;
 
 impl Visitor<'_> for EnvelopeVisitor {

@@ -4,24 +4,19 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use serde_core::de::{Error as _, Visitor};
+use serde_core::de::Visitor;
 use serde_core::{Deserialize, Deserializer};
 
 use super::Secret;
+use crate::serde::read;
 
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let secret = if deserializer.is_human_readable() {
-            deserializer.deserialize_string(SecretVisitor)
-        } else {
-            deserializer.deserialize_byte_buf(SecretVisitor)
-        };
-        // Replaced, whatever it is: formats quote what they found where something else was
-        // expected (`invalid type: integer `4111…`, expected a string`).
-        secret.map_err(|_| D::Error::custom("expected a secret"))
+        read(deserializer, SecretVisitor)
     }
 }
 
+#[derive(Clone, Copy)]
 struct SecretVisitor;
 
 impl Visitor<'_> for SecretVisitor {

@@ -465,7 +465,12 @@ fn no_error_over_keys_and_contexts_shows_a_secret() {
     shown.variant("KeyError", "a generated key", &error);
 
     let (one, two, cut) = (key_text(PRIMARY), key_text(RETIRED), &key_text(OTHER)[..40]);
-    let escrows: String = (0..8).map(|i| format!("escrow e{i} {two}\n")).collect();
+    let another = |i: u8| {
+        let mut key = *RETIRED;
+        key[0] ^= i;
+        key_text(&key)
+    };
+    let escrows: String = (1..9).map(|i| format!("escrow e{i} {}\n", another(i))).collect();
     let rings = [
         one.clone(),
         format!("prod {one}"),
@@ -482,6 +487,8 @@ fn no_error_over_keys_and_contexts_shows_a_secret() {
         format!("retired prod {one}"),
         format!("primary prod {one}; primary old {two}"),
         format!("primary prod {one}; retired prod {two}"),
+        format!("primary prod {one}; retired old {one}"),
+        format!("primary {} {two}", &one[5..]),
         format!("primary prod {one}\n{escrows}"),
         format!("{PLAINTEXT} {PLAINTEXT}"),
         format!("primary {PLAINTEXT} {one}"),
@@ -495,15 +502,41 @@ fn no_error_over_keys_and_contexts_shows_a_secret() {
         }
         shown.variant("KeyringError", "a keyring", &error);
     }
+    let built = Keyring::new(key_id("prod"), key(PRIMARY)).with_disabled(key_id(&two[5..]));
+    shown.variant("KeyringError", "a key in the place of an id", &built.unwrap_err());
+
+    let reserved = [(format!("sw1/{PLAINTEXT}"), PLAINTEXT)];
+    shown.variant("ContextError", "a name", &EncryptionContext::new(reserved).unwrap_err());
+    for hosts in [&[][..], &[PLAINTEXT], &["a.example", "a.example"]] {
+        let error = EncryptionContext::empty().with_hosts(hosts).unwrap_err();
+        shown.variant("ContextError", "hosts", &error);
+    }
 
     shown.assert_variants(
         "ContextError",
-        &["DuplicateName", "NameLength", "TooManyPairs", "ValueLength"],
+        &[
+            "DuplicateHost",
+            "DuplicateName",
+            "Host",
+            "NameLength",
+            "NoHosts",
+            "ReservedName",
+            "TooManyPairs",
+            "ValueLength",
+        ],
     );
     shown.assert_variants("KeyError", &["Checksum", "Length", "Malformed", "Random", "Weak"]);
     shown.assert_variants(
         "KeyringError",
-        &["DuplicateKeyId", "Line", "NoPrimary", "TooManyEscrows", "TwoPrimaries"],
+        &[
+            "DuplicateKey",
+            "DuplicateKeyId",
+            "KeyAsKeyId",
+            "Line",
+            "NoPrimary",
+            "TooManyEscrows",
+            "TwoPrimaries",
+        ],
     );
     shown.assert_variants(
         "LineProblem",
@@ -582,9 +615,14 @@ fn no_error_over_rows_that_others_wrote_shows_a_secret() {
         for wrapped in [&PRIMARY[..31], &[PRIMARY.as_slice(), b"q"].concat(), b"", &[b'q'; 32]] {
             let wrapped = triplet_key().encrypt(&Secret::from(wrapped), iv_len).unwrap();
             let error = triplet_key().unwrap_key(&wrapped).unwrap_err();
-            let TripletError::Key { source, .. } = error else { panic!("{error}") };
-            shown.variant("KeyError", "what was unwrapped", &source);
             shown.variant("TripletError", "what was unwrapped", &error);
+            match &error {
+                TripletError::Key { source, .. } => {
+                    shown.variant("KeyError", "what was unwrapped", source);
+                }
+                // Of another length, and told before it is.
+                other => assert!(matches!(other, TripletError::Malformed { .. }), "{other}"),
+            }
         }
         let encrypted = triplet_key().encrypt_with_rng(&secret(), iv_len, &mut Scripted(vec![]));
         shown.variant("TripletError", "randomness that fails", &encrypted.unwrap_err());
@@ -706,13 +744,14 @@ fn no_error_of_a_verb_shows_a_secret() {
         ("a mac that was altered", altered(&row, len + 16 + 12 + 1)),
         ("a tag that was altered", altered(&row, len + 1)),
         ("a wrap that was altered", altered(&row, len + 16 + 12 + 16 + 32 + 1)),
-        ("a check value that was altered", altered(&row, len + 16 + 12 + 16 + 32 + 76)),
+        ("a check value that was altered", altered(&row, len + 16 + 12 + 16 + 32 + 60)),
         ("a ciphertext that was altered", altered(&row, 1)),
     ];
     let other_context = context(&[("tenant", "other")]);
     let mut rings = vec![
         ("a ring without the key", other()),
         ("a disabled key", other().with_disabled(key_id("prod")).unwrap()),
+        ("a leaked key", other().with_leaked(key_id("prod")).unwrap()),
         ("a destroyed key", other().with_destroyed(key_id("prod")).unwrap()),
         ("other material", other().with_retired(key_id("prod"), key(RETIRED)).unwrap()),
         (
@@ -779,12 +818,14 @@ fn no_error_of_a_verb_shows_a_secret() {
             "EnvelopeAltered",
             "KeyDestroyed",
             "KeyDisabled",
+            "KeyLeaked",
             "PayloadAltered",
             "Provider",
             "UnknownKey",
             "WouldBlock",
             "WrapAltered",
             "WrongKeyMaterial",
+            "WrongWrapKind",
         ],
     );
     shown.assert_variants(
@@ -794,12 +835,14 @@ fn no_error_of_a_verb_shows_a_secret() {
             "InvalidWraps",
             "KeyDestroyed",
             "KeyDisabled",
+            "KeyLeaked",
             "Provider",
             "UnknownKey",
             "Unverified",
             "WouldBlock",
             "WrapAltered",
             "WrongKeyMaterial",
+            "WrongWrapKind",
         ],
     );
     shown.assert_clean(&scanner(), 1000);
