@@ -9,6 +9,7 @@ use std::fs;
 use std::path::Path;
 
 use sealwax_fuzz::material::{DEK, IV, RING, TRIPLET_KEY, context};
+use sealwax_fuzz::open_altered::EXCHANGES;
 use sealwax_fuzz::parse_triplet::{INSTANCE_KEY, LABEL, NAMED, SALT_KEY, kind};
 use sealwax_fuzz::reference::encoding::{BASE64, hex};
 use sealwax_fuzz::reference::envelope::Envelope;
@@ -16,6 +17,7 @@ use sealwax_fuzz::reference::keyring::key_text;
 use sealwax_fuzz::reference::legacy::{cloak, litellm, n8n};
 use sealwax_fuzz::reference::procedures::seal;
 use sealwax_fuzz::reference::triplet::Row;
+use sealwax_fuzz::stateful::ALTERATIONS;
 use serde_json::Value;
 
 /// What is longer is no seed: the vectors have one of 4 KiB, and a fuzzer learns nothing from it.
@@ -23,8 +25,9 @@ const MAX_LEN: usize = 1200;
 
 fn main() {
     let dir = std::env::args().nth(1).expect("a directory");
-    let seeds: [(&str, Vec<Vec<u8>>); 8] = [
+    let seeds: [(&str, Vec<Vec<u8>>); 9] = [
         ("context", contexts()),
+        ("hmac", hmacs()),
         ("import", imports()),
         ("open_altered", altered()),
         ("parse_binary", envelopes().iter().map(Envelope::binary).chain(broken_binary()).collect()),
@@ -64,9 +67,17 @@ fn envelopes() -> Vec<Envelope> {
         envelopes.push(seal(ring, suite, there.encoded(), b"a credential", &DEK, &IV));
         envelopes.push(seal(ring, suite, here.encoded(), b"", &DEK, &IV));
         envelopes.push(seal(ring, suite, here.encoded(), &[b'x'; 400], &DEK, &IV));
-        // A weak data key; keys that are disabled, destroyed, retired, and of other material.
+        // A weak data key; keys that are disabled, leaked, destroyed, retired, and of other material.
         envelopes.push(seal(ring, suite, here.encoded(), b"x", &[7; 32], &IV));
-        for ids in [&["off"][..], &["off", "gone"], &["prod-2026", "unknown"], &["dr"]] {
+        for ids in [
+            &["off"][..],
+            &["off", "gone"],
+            &["out", "off"],
+            &["gone", "out"],
+            &["prod", "out"],
+            &["prod-2026", "unknown"],
+            &["dr"],
+        ] {
             let ids = ids.iter().map(|id| (*id).to_owned());
             let wraps = ids.zip(sealed.wraps.iter().map(|wrap| wrap.1.clone())).collect();
             envelopes.push(Envelope { wraps, ..sealed.clone() });
@@ -74,7 +85,20 @@ fn envelopes() -> Vec<Envelope> {
         // Eight wraps, of kinds that nothing here implements.
         let wraps = (1..=8).map(|kind| (format!("k{kind}"), vec![kind, 0])).collect();
         envelopes.push(Envelope { wraps, ..sealed.clone() });
+        // A local key's id over wraps of other kinds, and over one that is too short and too long.
+        for kind in [2, 3, 4, 5, 6, 0x80] {
+            let mut wraps = sealed.wraps.clone();
+            wraps[0].1[0] = kind;
+            envelopes.push(Envelope { wraps, ..sealed.clone() });
+        }
+        for len in [60, 62, 77] {
+            let mut wraps = sealed.wraps.clone();
+            wraps[0].1.resize(len, 0);
+            envelopes.push(Envelope { wraps, ..sealed.clone() });
+        }
         envelopes.push(Envelope { ciphertext: b"b credential".to_vec(), ..sealed.clone() });
+        // Cut off by a column.
+        envelopes.push(Envelope { ciphertext: b"a cred".to_vec(), ..sealed.clone() });
         envelopes.push(sealed);
     }
     envelopes
@@ -83,7 +107,7 @@ fn envelopes() -> Vec<Envelope> {
 /// Other versions, what was cut off, and no wrap or one too many.
 fn broken_binary() -> Vec<Vec<u8>> {
     let mut broken: Vec<Vec<u8>> =
-        [b"SW\x02\x01".as_slice(), b"SW\0", b"SW", b""].map(Vec::from).into();
+        [b"SW\x02\x01".as_slice(), b"SW\xff", b"SW\0", b"SW", b""].map(Vec::from).into();
     for count in [0_u8, 9] {
         let wraps = (0..count).flat_map(|number| [1, b'a' + number, 0, 2, 2, 0]);
         broken.push([b"SW\x01\x01", &[count][..], &wraps.collect::<Vec<_>>(), &[0; 80]].concat());
@@ -96,7 +120,8 @@ fn texts() -> Vec<String> {
     let refused = refused.iter().map(|vector| vector["text"].as_str().unwrap().to_owned());
     let mut texts: Vec<String> = refused.filter(|text| text.len() <= MAX_LEN).collect();
     texts.extend(envelopes().iter().map(Envelope::text));
-    texts.extend(["sw2:", "sw99999999999:x", "sw1:"].map(str::to_owned));
+    let fronts = ["sw2:", "sw255:x", "sw256:x", "sw02:", "sw0:", "sw2", "sw99999999999:x", "sw1:"];
+    texts.extend(fronts.map(str::to_owned));
     // A wrap that is as long as one can be, and one that is longer: a mark is 4,096 `A`s.
     let text = envelopes()[0].text();
     let (front, rest) = text.split_once('=').unwrap();
@@ -117,7 +142,7 @@ fn keyrings() -> Vec<String> {
     let mut texts = vec![
         format!(
             "# a comment\nprimary   prod-2026  {}\r\nretired prod-2025 {}\n\tescrow eu-dr {}\n\
-             disabled prod-2023\ndestroyed prod-2022 {}\n",
+             disabled prod-2023\nleaked prod-2024\ndestroyed prod-2022 {}\n",
             key(1),
             key(2),
             key(3),
@@ -142,6 +167,22 @@ fn keyrings() -> Vec<String> {
         String::new(),
         // A mark is a key.
         "primary a \u{1}\nretired b \u{2};escrow c \u{3};disabled d;destroyed e \u{4}".to_owned(),
+        "primary a \u{1}\nleaked b \u{2}\nleaked c".to_owned(),
+        // One key under two ids, and under one id twice.
+        "primary a \u{1}\nretired b \u{1}".to_owned(),
+        "primary a \u{1}\nleaked b \u{1}".to_owned(),
+        "primary a \u{1}\ndisabled b \u{2};destroyed c \u{2}".to_owned(),
+        "primary a \u{1}\nretired a \u{1}".to_owned(),
+        // Keys in the place of ids: without their prefixes, with them, and in another case.
+        "primary a \u{1}\nretired \u{5} \u{2}".to_owned(),
+        "primary a \u{1}\ndisabled \u{6}".to_owned(),
+        "primary \u{7} \u{1}".to_owned(),
+        "primary a \u{1}\ndisabled a-SWKT1_b".to_owned(),
+        "primary a \u{1}\ndisabled sw1_".to_owned(),
+        // A carriage return: at an end, twice there, and inside of a comment.
+        "primary a \u{1}\r\n# a comment\r\nretired b \u{2} \r\n".to_owned(),
+        "primary a \u{1}\r\r\n".to_owned(),
+        "# a comment\rretired b\nprimary a \u{1}".to_owned(),
     ];
     for escrows in [7, 8] {
         let mut text = format!("primary a {}", key(1));
@@ -237,13 +278,17 @@ fn text(encoding: u8, bytes: &[u8]) -> String {
 fn altered() -> Vec<Vec<u8>> {
     let mut seeds = Vec::new();
     for row in 0..4 {
-        for ring in 0..6 {
+        for ring in 0..9 {
             seeds.push(vec![row, 3 - row, ring, row, ring % 2]);
         }
         // Each exchange, with and without a mac of the editor's own.
-        for exchange in 0..13 {
+        for exchange in 0..EXCHANGES {
             seeds.push(vec![row, (row + 1) % 4, 1, row, 0, 0, exchange, 1]);
             seeds.push(vec![row, (row + 1) % 4, 1, row, 1, 0, exchange, 1, 64]);
+        }
+        // A wrap with one more bit or less: in its check, its salt and its padded key.
+        for place in [14, 30, 60] {
+            seeds.push(vec![row, row, 0, row, 0, 255, 0, 0, place, 1]);
         }
         for edit in 0..5 {
             seeds.push(vec![row, (row + 1) % 4, 0, row, row % 2, 255, edit, 0, 200, 0, 200]);
@@ -254,17 +299,56 @@ fn altered() -> Vec<Vec<u8>> {
 
 fn contexts() -> Vec<Vec<u8>> {
     let pairs = b"\x03\x06tenant\x04acme\x08provider\x06openai\x03row\x017";
-    let mut seeds: Vec<Vec<u8>> =
-        (0..6).map(|change| [pairs.as_slice(), &[change, 1]].concat()).collect();
-    // 32 pairs and 33, and the limits of a name and a value.
-    for count in [32, 33] {
+    // What is held, hosts or none, a change, and where.
+    let [nothing, key, hosts] = [b"\0\0".as_slice(), b"\x01\0", b"\0\x03\0\x01"];
+    let mut seeds: Vec<Vec<u8>> = Vec::new();
+    for set in [nothing, key, hosts, b"\x03\x03\x04\x02"] {
+        seeds.extend((0..10).map(|change| [pairs.as_slice(), set, &[change, 1, 1]].concat()));
+    }
+    // No host, one twice, and what are none; one that is too long, and five that are.
+    seeds.push([pairs.as_slice(), b"\0\x01\x01"].concat());
+    seeds.push([pairs.as_slice(), b"\0\x03\0\0"].concat());
+    seeds.extend((5..12).map(|host| [pairs.as_slice(), &[0, 2, host]].concat()));
+    seeds.extend([252, 253, 254].map(|len| [pairs.as_slice(), &[0, 2, 192, 0, len]].concat()));
+    let long = (0..5).flat_map(|number| [192, 0, 248 + number]).collect::<Vec<u8>>();
+    seeds.push([pairs.as_slice(), &[0, 6], &long].concat());
+    // Names that are reserved, and some that are not.
+    seeds.extend((0..6).map(|name| vec![1, 192, name, 1, b'x', 0, 0, 1]));
+    // 32 pairs and 33, and as many with what is set; and the limits of a name and a value.
+    for (count, set) in
+        [(32, nothing), (33, nothing), (31, key), (32, key), (30, hosts), (32, hosts)]
+    {
         let pairs = (0..count).flat_map(|number| [1, b'0' + number, 0]);
-        seeds.push([count].into_iter().chain(pairs).chain([1, 0]).collect());
+        seeds
+            .push([count].into_iter().chain(pairs).chain(set.iter().copied()).chain([1]).collect());
     }
     for (name, value) in [(63_u16, 1023_u16), (64, 1023), (63, 1024)] {
         let [name, value] = [name, value].map(u16::to_be_bytes);
-        seeds.push(vec![1, 192, 0, name[0], name[1], 192, 1, value[0], value[1], 2, 0]);
+        seeds.push(vec![1, 200, 0, name[0], name[1], 200, 1, value[0], value[1], 0, 0, 2, 0]);
     }
+    seeds
+}
+
+/// A key, cuts, and messages of each length about the end of a block.
+fn hmacs() -> Vec<Vec<u8>> {
+    let seed = |key: &[u8], cuts: &[u16], len: u16| {
+        let cuts: Vec<u8> = cuts.iter().flat_map(|cut| cut.to_be_bytes()).collect();
+        let counts = [u8::try_from(cuts.len() / 2).unwrap()];
+        let front = [&[u8::try_from(key.len()).unwrap()], key, &counts, &cuts].concat();
+        [front, len.to_be_bytes().into(), vec![7], b"message".to_vec()].concat()
+    };
+    let mut seeds = Vec::new();
+    for len in [0, 1, 54, 55, 56, 57, 63, 64, 65, 118, 119, 120, 127, 128, 129, 400] {
+        seeds.push(seed(&DEK, &[], len));
+        seeds.push(seed(&DEK, &[len / 2, len / 2, 64, 1], len));
+    }
+    for len in [0, 1, 31, 32, 33, 63, 64] {
+        let key: Vec<u8> = DEK.iter().copied().cycle().take(len).collect();
+        seeds.push(seed(&key, &[1], 43));
+    }
+    // A weak key, which is none of the crate's; and no message.
+    seeds.push(seed(&[7; 32], &[3], 20));
+    seeds.push(Vec::new());
     seeds
 }
 
@@ -285,21 +369,52 @@ fn imports() -> Vec<Vec<u8>> {
 
 /// Nine states, of which the first is a primary's; then steps.
 fn histories() -> Vec<Vec<u8>> {
-    let states = [0, 1, 2, 2, 3, 4, 5, 5, 5];
-    let seal = [0, 0, 0, 5, 5, b'h', b'e', b'l', b'l', b'o'];
+    // A retired key, two escrows, one disabled, one leaked, one destroyed, and two that come later.
+    let states = [0, 1, 2, 2, 3, 4, 5, 6, 6];
+    let seal = [0, 0, 0, 5, 5, b'h', b'e', b'l', b'l', b'o', 0];
     let rotate = [9, 1, 0];
     let rewrap = [2, 0];
+    // Key 0 or another one gets a state.
+    let into = |key: u8, state: u8| [9, key, 5, state];
     let mut seeds = vec![
         [&states[..], &seal].concat(),
         [&states[..], &seal, &rotate, &rewrap].concat(),
         // The key that sealed is destroyed, or gets other material.
-        [&states[..], &seal, &rotate, &[9, 0, 4, 4]].concat(),
-        [&states[..], &seal, &[9, 0, 1, 2]].concat(),
+        [&states[..], &seal, &rotate, &into(0, 5)].concat(),
+        [&states[..], &seal, &[9, 0, 1, 11]].concat(),
+        // An escrow leaks, and the key that sealed; the row is refused, and a rewrap does not heal it.
+        [&states[..], &seal, &into(2, 4), &rewrap, &into(2, 1), &rewrap].concat(),
+        [&states[..], &seal, &rotate, &into(0, 4), &rewrap].concat(),
+        [&states[..], &seal, &rotate, &rewrap, &into(0, 4)].concat(),
+        // A leaked key's text is kept; and its key comes back under another id.
+        [&states[..], &seal, &[9, 5, 4], &[9, 1, 1, 5], &[9, 5, 4], &[9, 1, 1, 5]].concat(),
         // A backup is made, the row rewrapped, and its old wraps put back.
         [&states[..], &seal, &[5, 0], &rotate, &rewrap, &[4, 0, 1, 0, 12]].concat(),
     ];
-    for alteration in 0..15 {
+    for alteration in 0..ALTERATIONS {
         seeds.push([&states[..], &seal, &seal, &[4, 0, 1, 1, alteration, 3, 1]].concat());
+    }
+    // Two remote keys have it too, and the local ones go; each answers in each way.
+    let seal_for_two = [&seal[..10], &[2, 0, 1, 1, 1]].concat();
+    let local_alone = [&[0, 6, 6, 6, 6, 6, 6, 6, 6], &seal_for_two[..]].concat();
+    for one in 0..5 {
+        for other in 0..5 {
+            let remote = [9, 0, 8, one, 9, 1, 9, other];
+            let altered = [4, 0, 0, 0, 6, 7, 1];
+            seeds.push([&local_alone[..], &remote, &[9, 7, 0, 9, 0, 5, 3], &rewrap].concat());
+            seeds.push([&local_alone[..], &remote, &altered, &rewrap].concat());
+        }
+    }
+    // In each context; and with a wrap of another kind, under an id that a local key gets then.
+    for context in 0..7 {
+        let seal = [&[0, context], &seal[2..]].concat();
+        seeds.push([&states[..], &seal, &rotate, &rewrap].concat());
+    }
+    for (id, kind) in [(0, 0), (1, 1), (2, 1), (2, 2), (3, 3), (4, 6)] {
+        let seal = [&seal[..10], &[1, id, 0, kind, 0, 9]].concat();
+        let new = into(8, 1);
+        seeds.push([&states[..], &seal, &new, &rewrap].concat());
+        seeds.push([&states[..], &seal, &into(8, 0), &[9, 8, 0], &rewrap].concat());
     }
     seeds
 }

@@ -80,13 +80,19 @@ pub fn failure(error: &OpenError) -> Failure {
             Failure::UnknownKey(ids(key_ids).map(str::to_owned).collect())
         }
         OpenError::KeyDisabled { key_id, .. } => Failure::KeyDisabled(key_id.to_string()),
+        OpenError::KeyLeaked { key_id, .. } => Failure::KeyLeaked(key_id.to_string()),
         OpenError::KeyDestroyed { key_id, .. } => Failure::KeyDestroyed(key_id.to_string()),
+        OpenError::WrongWrapKind { key_id, .. } => Failure::WrongWrapKind(key_id.to_string()),
         OpenError::WrongKeyMaterial { key_id, .. } => Failure::WrongKeyMaterial(key_id.to_string()),
         OpenError::WrapAltered { key_id, .. } => Failure::WrapAltered(key_id.to_string()),
         OpenError::EnvelopeAltered => Failure::EnvelopeAltered,
         OpenError::ContextMismatch => Failure::ContextMismatch,
         OpenError::PayloadAltered => Failure::PayloadAltered,
-        other => panic!("over local keys: {other}"),
+        OpenError::WouldBlock { key_id, .. } => Failure::WouldBlock(key_id.to_string()),
+        OpenError::Provider { key_id, source, .. } => {
+            Failure::Provider { key_id: key_id.to_string(), may_pass: source.is_transient() }
+        }
+        other => panic!("an error that the reference lacks: {other}"),
     }
 }
 
@@ -96,12 +102,18 @@ pub fn rewrap_failure(error: &RewrapError) -> Failure {
             Failure::UnknownKey(ids(key_ids).map(str::to_owned).collect())
         }
         RewrapError::KeyDisabled { key_id, .. } => Failure::KeyDisabled(key_id.to_string()),
+        RewrapError::KeyLeaked { key_id, .. } => Failure::KeyLeaked(key_id.to_string()),
         RewrapError::KeyDestroyed { key_id, .. } => Failure::KeyDestroyed(key_id.to_string()),
+        RewrapError::WrongWrapKind { key_id, .. } => Failure::WrongWrapKind(key_id.to_string()),
         RewrapError::WrongKeyMaterial { key_id, .. } => {
             Failure::WrongKeyMaterial(key_id.to_string())
         }
         RewrapError::WrapAltered { key_id, .. } => Failure::WrapAltered(key_id.to_string()),
         RewrapError::EnvelopeAltered => Failure::EnvelopeAltered,
-        other => panic!("over local keys: {other}"),
+        RewrapError::WouldBlock { key_id, .. } => Failure::WouldBlock(key_id.to_string()),
+        RewrapError::Provider { key_id, source, .. } => {
+            Failure::Provider { key_id: key_id.to_string(), may_pass: source.is_transient() }
+        }
+        other => panic!("an error that the reference lacks: {other}"),
     }
 }

@@ -11,8 +11,10 @@ mod heap;
 mod input;
 pub mod material;
 pub mod reference;
+pub mod remote;
 
 pub mod context;
+pub mod hmac;
 pub mod import;
 pub mod open_altered;
 pub mod parse_binary;
@@ -25,8 +27,9 @@ pub mod stateful;
 pub type Property = fn(&[u8]) -> bool;
 
 /// Every target, by its name.
-pub const TARGETS: [(&str, Property); 8] = [
+pub const TARGETS: [(&str, Property); 9] = [
     ("context", context::check),
+    ("hmac", hmac::check),
     ("import", import::check),
     ("open_altered", open_altered::check),
     ("parse_binary", parse_binary::check),

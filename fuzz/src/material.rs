@@ -55,6 +55,7 @@ pub static RING: LazyLock<Ring> = LazyLock::new(|| {
         (State::Retired, "prod-2026", 2),
         (State::Escrow, "dr", 3),
         (State::Disabled, "off", 0),
+        (State::Leaked, "out", 0),
         (State::Destroyed, "gone", 0),
     ])
 });

@@ -24,8 +24,8 @@ struct Row {
     parts: Parts,
 }
 
-static RINGS: LazyLock<[Ring; 6]> = LazyLock::new(|| {
-    use State::{Destroyed, Disabled, Escrow, Primary, Retired};
+static RINGS: LazyLock<[Ring; 9]> = LazyLock::new(|| {
+    use State::{Destroyed, Disabled, Escrow, Leaked, Primary, Retired};
     [
         // As it was sealed: current.
         Ring::new(&[(Primary, "prod", 1), (Escrow, "dr", 2)]),
@@ -33,10 +33,14 @@ static RINGS: LazyLock<[Ring; 6]> = LazyLock::new(|| {
         Ring::new(&[(Primary, "next", 3), (Retired, "prod", 1), (Retired, "dr", 2)]),
         // One wrap left that opens.
         Ring::new(&[(Primary, "next", 3), (Disabled, "prod", 0), (Retired, "dr", 2)]),
-        // Other material under an id; and what was made for `dr` under `prod`.
-        Ring::new(&[(Primary, "prod", 2), (Escrow, "dr", 2)]),
+        // The same two keys, each under the other's id.
+        Ring::new(&[(Primary, "prod", 2), (Escrow, "dr", 1)]),
         Ring::new(&[(Primary, "next", 3), (Disabled, "prod", 0), (Destroyed, "dr", 0)]),
         Ring::new(&[(Primary, "next", 3), (Disabled, "prod", 0)]),
+        // A key that leaked: beside one that opens, beside one that does not, and alone.
+        Ring::new(&[(Primary, "next", 3), (Retired, "prod", 1), (Leaked, "dr", 0)]),
+        Ring::new(&[(Primary, "next", 3), (Leaked, "prod", 0), (Disabled, "dr", 0)]),
+        Ring::new(&[(Primary, "next", 3), (Leaked, "prod", 0), (Destroyed, "dr", 0)]),
     ]
 });
 
@@ -118,11 +122,14 @@ pub fn check(input: &[u8]) -> bool {
     true
 }
 
+/// How many ways there are to exchange a part.
+pub const EXCHANGES: u8 = 16;
+
 /// One field as in another envelope, or the wraps in another order, number or kind.
 fn exchange(mut parts: Parts, other: &Parts, input: &mut Input<'_>) -> Parts {
     let other = other.clone();
     let len = parts.wraps.len();
-    match input.below(13) {
+    match input.below(EXCHANGES.into()) {
         0 => parts.suite = 3 - parts.suite,
         1 => parts.commitment = other.commitment,
         2 => parts.mac = other.mac,
@@ -137,6 +144,13 @@ fn exchange(mut parts: Parts, other: &Parts, input: &mut Input<'_>) -> Parts {
         10 => parts.wraps[input.below(len)].1[0] = input.byte().max(1),
         11 => parts.wraps[input.below(len)].1.push(0),
         12 => parts.wraps[input.below(len)].1.truncate(usize::from(input.byte()).max(2)),
+        // What a column that is too short does, or one that pads.
+        13 => parts.ciphertext.truncate(input.byte().into()),
+        14 => parts.ciphertext.push(input.byte()),
+        // One more wrap, of a kind that needs something else than a local key.
+        15 if len < 8 => {
+            parts.wraps.push(("kms".to_owned(), vec![input.byte().max(2), input.byte()]));
+        }
         _ => (),
     }
     parts

@@ -20,6 +20,20 @@ pub fn check(bytes: &[u8]) -> bool {
                 _ = parse(&bytes);
             }
         }
+        // An id is as long as it was, and looks like a key in front or at its end.
+        let id = 6..6 + usize::from(bytes[5]);
+        for key in [b"swk1_".as_slice(), b"SWKT1_", b"sW1_", b"swkty1_"] {
+            if let Some(more) = id.len().checked_sub(key.len()) {
+                for start in [id.start, id.start + more] {
+                    let mut bytes = bytes.to_vec();
+                    bytes[start..start + key.len()].copy_from_slice(key);
+                    _ = parse(&bytes);
+                }
+            }
+        }
+        // A byte less and a byte more of ciphertext is an envelope that does not verify.
+        _ = check_bytes(&bytes[..bytes.len() - 1]);
+        _ = check_bytes(&[bytes, &[0]].concat());
     }
     is_envelope
 }

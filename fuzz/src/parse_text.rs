@@ -25,12 +25,49 @@ pub fn check(input: &[u8]) -> bool {
     let is_envelope = check_text(&text);
     if is_envelope && text.len() < LONG {
         neighbours(&text).iter().for_each(|text| _ = check_text(text));
-        for front in ["sw:", "sw0:", "sw01:", "sw2:", "sw4294967296:", "SW1:", "sw\u{661}:", "sw1"]
-        {
+        for front in FRONTS {
             _ = check_text(&text.replacen("sw1:", front, 1));
+        }
+        // What looks like a key, in the place of an id, and at some place in one.
+        for id in ["swk1_", "SWO1_x", "a-swkt1_b", "sw1_", "swk_1", "swabc1_", "xswsws1_", "sw11_"]
+        {
+            _ = check_text(&with_id(&text, id));
         }
     }
     is_envelope
+}
+
+/// Versions that are newer, and what only looks like one.
+const FRONTS: [&str; 20] = [
+    "sw2:",
+    "sw9:",
+    "sw10:",
+    "sw99:",
+    "sw100:",
+    "sw255:",
+    "sw:",
+    "sw0:",
+    "sw00:",
+    "sw01:",
+    "sw02:",
+    "sw256:",
+    "sw258:",
+    "sw999:",
+    "sw1000:",
+    "sw4294967298:",
+    "sw+2:",
+    "SW1:",
+    "sw\u{661}:",
+    "sw1",
+];
+
+/// With another first id.
+fn with_id(text: &str, id: &str) -> String {
+    let front: String = text.split_inclusive(':').take(2).collect();
+    match text.split_once('=') {
+        Some((_, rest)) => format!("{front}{id}={rest}"),
+        None => text.to_owned(),
+    }
 }
 
 fn check_text(text: &str) -> bool {

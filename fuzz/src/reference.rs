@@ -47,6 +47,10 @@ fn u16_of(n: usize) -> [u8; 2] {
     u16::try_from(n).unwrap().to_be_bytes()
 }
 
+fn u32_of(n: usize) -> [u8; 4] {
+    u32::try_from(n).unwrap().to_be_bytes()
+}
+
 fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     Sha256::digest(parts.concat()).into()
 }
@@ -57,12 +61,9 @@ fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     hmac.finalize().into_bytes().into()
 }
 
-/// HKDF-Expand, for at most 64 bytes: T1 ‖ T2.
+/// HKDF-Expand to at most one block, which is all that the format has: one HMAC.
 fn expand(prk: &[u8], info: &[&[u8]], len: usize) -> Vec<u8> {
-    let info = info.concat();
-    let first = hmac(prk, &[&info, &[1]]);
-    let second = hmac(prk, &[&first, &info, &[2]]);
-    [first, second].concat()[..len].to_vec()
+    hmac(prk, &[&info.concat(), &[1]])[..len].to_vec()
 }
 
 /// The ciphers that anything here is encrypted with.

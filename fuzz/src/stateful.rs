@@ -1,28 +1,67 @@
 //! A history of a service: keys come, go and change, rows are sealed, rewrapped, copied and altered.
 //! After each step every row answers what a ledger says that remembers what was written, and knows
 //! nothing of ciphers: a row opens exactly where a key that may open finds its wrap, its front and its
-//! payload as somebody once wrote them, in the context they were written for.
+//! payload as somebody once wrote them, in the context they were written for, and no key leaked that it
+//! is wrapped for. Some rows have wraps more, of other kinds, as another service would add them; a remote
+//! key opens them, fails for now, for good, or would have to be waited for.
 
 use std::sync::LazyLock;
 
-use sealwax::{EncryptionContext, Envelope, Keyring, KeyringError, Secret};
+use sealwax::{EncryptionContext, Envelope, Held, Keyring, Secret};
 
 use super::agree::{failure, fields, rewrap_failure};
 use super::input::Input;
 use super::material::{self, Scripted};
+use super::parse_keyring::has_fault;
+use super::reference::Key;
+use super::reference::context::{Pairs, encode, whole};
 use super::reference::envelope::Envelope as Parts;
-use super::reference::keyring::{self, Entry, State};
+use super::reference::keyring::{self, Entry, Fault, State};
 use super::reference::procedures::{self, Failure};
+use super::remote::{self, Mode, Remote};
 
 const IDS: [&str; 9] = ["a", "a.b", "b", "c", "d-1", "e_2", "f/3", "g@4", "h"];
-/// Fewer than ids: two ids can have one material.
-const MATERIALS: u8 = 4;
+/// The ids of remote keys, which only ever retire.
+const REMOTE: [&str; 2] = ["hsm", "kms"];
+/// More than ids, so that each can have its own; but two can have one, which no keyring has.
+const MATERIALS: u8 = 12;
 const MAX_STEPS: usize = 24;
 const MAX_ROWS: usize = 4;
 const MAX_LEN: usize = 300;
 
-static CONTEXTS: LazyLock<[EncryptionContext; 3]> =
-    LazyLock::new(|| [material::context("1"), material::context("2"), EncryptionContext::empty()]);
+static CONTEXTS: LazyLock<[EncryptionContext; 7]> = LazyLock::new(|| {
+    let context = |held: Option<Held>, hosts: &[&str]| {
+        let mut context = material::context("1");
+        if let Some(held) = held {
+            context = context.holding(held).unwrap();
+        }
+        if !hosts.is_empty() {
+            context = context.with_hosts(hosts).unwrap();
+        }
+        // What the crate sets is what the page says.
+        let pairs: Pairs = [("tenant", "acme"), ("row", "1")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into();
+        let held = held.map(|held| match held {
+            Held::MasterKey => "swk1",
+            Held::OpeningKey => "swo1",
+            _ => "ring",
+        });
+        let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
+        let whole = whole(&pairs, held, Some(hosts.as_slice()).filter(|hosts| !hosts.is_empty()));
+        assert_eq!(Some(context.encoded().to_vec()), encode(&whole.unwrap()));
+        context
+    };
+    [
+        context(None, &[]),
+        material::context("2"),
+        EncryptionContext::empty(),
+        context(Some(Held::MasterKey), &[]),
+        context(Some(Held::Keyring), &[]),
+        context(None, &["b.example", "a.example"]),
+        context(Some(Held::OpeningKey), &["a.example"]),
+    ]
+});
 static CHECKS: LazyLock<Vec<[u8; 4]>> =
     LazyLock::new(|| (0..MATERIALS).map(|n| material::master_key(n).check_value()).collect());
 
@@ -31,6 +70,14 @@ struct Slot {
     id: &'static str,
     state: Option<State>,
     material: u8,
+    /// Whether its key stands in the text although its state has none.
+    keeps_key: bool,
+}
+
+impl Slot {
+    fn has_key(&self) -> bool {
+        self.state.is_some_and(|state| state.has_material() || self.keeps_key)
+    }
 }
 
 /// The keys of the service, in the order of its keyring text.
@@ -38,13 +85,16 @@ struct Slot {
 struct Keys {
     slots: Vec<Slot>,
     suite: u8,
+    /// How each of the remote keys answers; none where it is not in the keyring.
+    remote: [Option<Mode>; 2],
 }
 
 impl Keys {
+    /// As they stand in the text.
     fn entries(&self) -> keyring::Keyring {
         let entries = self.slots.iter().filter_map(|slot| {
             let state = slot.state?;
-            let key = state.has_material().then(|| material::key(slot.material));
+            let key = slot.has_key().then(|| material::key(slot.material));
             Some(Entry { state, id: slot.id.to_owned(), key })
         });
         entries.collect()
@@ -54,14 +104,25 @@ impl Keys {
         self.slots.iter().filter(move |slot| slot.state == Some(state))
     }
 
-    /// Why the text is none of a keyring.
-    fn fault(&self) -> Option<KeyringError> {
-        match (self.with(State::Primary).count(), self.with(State::Escrow).count()) {
-            (0, _) => Some(KeyringError::NoPrimary),
-            (1, 0..=7) => None,
-            (1, _) => Some(KeyringError::TooManyEscrows),
-            _ => Some(KeyringError::TwoPrimaries),
+    /// Why the text is none of a keyring; nothing, where it is one.
+    fn faults(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        match self.with(State::Primary).count() {
+            0 => faults.push(Fault::NoPrimary),
+            1 => (),
+            _ => faults.push(Fault::TwoPrimaries),
         }
+        if self.with(State::Escrow).count() > 7 {
+            faults.push(Fault::TooManyEscrows);
+        }
+        for slot in self.slots.iter().filter(|slot| slot.has_key()) {
+            let is_same = |other: &&Slot| {
+                other.has_key() && other.material == slot.material && other.id != slot.id
+            };
+            let same = self.slots.iter().filter(is_same);
+            faults.extend(same.map(|o| Fault::TwiceTheKey(slot.id.to_owned(), o.id.to_owned())));
+        }
+        faults
     }
 
     fn sealing(&self) -> impl Iterator<Item = &Slot> {
@@ -97,20 +158,34 @@ impl Ledger {
         })
     }
 
-    /// All of it but the ciphertext.
+    /// All of it but the ciphertext, of which only the length counts.
     fn knows_front(&self, row: &Parts) -> bool {
-        let front =
-            |parts: &Parts| [parts.head(), parts.mac.clone(), parts.iv.clone(), parts.tag.clone()];
+        let front = |Parts { suite, wraps, commitment, iv, tag, ciphertext, .. }: &Parts| {
+            let (wraps, commitment) = (wraps.clone(), commitment.clone());
+            (*suite, wraps, commitment, iv.clone(), tag.clone(), ciphertext.len())
+        };
         let wanted = front(row);
         self.written.iter().any(|written| written.mac == row.mac && front(written) == wanted)
     }
 
     fn verify(&self, keys: &Keys, row: &Parts) -> Result<(), Failure> {
-        let mut first_failure = None;
+        let ids = || row.wraps.iter().map(|(id, _)| id.clone());
+        let first = |state| ids().find(|id| keys.with(state).any(|slot| slot.id == id));
+        let wrap_of = |slot: &Slot| row.wraps.iter().find(|(id, _)| id == slot.id);
+        let remote: Vec<(&str, Mode)> =
+            REMOTE.iter().zip(keys.remote).filter_map(|(id, mode)| Some((*id, mode?))).collect();
+        let has_remote = remote.iter().any(|(id, _)| ids().any(|other| other == *id));
+        let is_candidate = has_remote || keys.opening().any(|slot| wrap_of(slot).is_some());
+        if let (Some(id), true) = (first(State::Leaked), is_candidate) {
+            return Err(Failure::KeyLeaked(id));
+        }
+        let mut failures = Vec::new();
         for slot in keys.opening() {
-            let Some(wrap) = row.wraps.iter().find(|(id, _)| id == slot.id) else { continue };
+            let Some(wrap) = wrap_of(slot) else { continue };
             let (id, wrapped) = wrap.clone();
-            let failure = if wrapped.len() != 77 || wrapped[0] != 1 {
+            let failure = if wrapped[0] != 1 {
+                Failure::WrongWrapKind(id)
+            } else if wrapped.len() != 61 {
                 Failure::WrapAltered(id)
             } else if wrapped[1..5] != CHECKS[usize::from(slot.material)] {
                 Failure::WrongKeyMaterial(id)
@@ -121,17 +196,42 @@ impl Ledger {
             } else {
                 return Ok(());
             };
-            first_failure.get_or_insert(failure);
+            failures.push(failure);
         }
-        Err(first_failure.unwrap_or_else(|| {
-            let ids = || row.wraps.iter().map(|(id, _)| id.clone());
-            let first = |state| ids().find(|id| keys.with(state).any(|slot| slot.id == id));
-            match (first(State::Destroyed), first(State::Disabled)) {
-                (Some(id), _) => Failure::KeyDestroyed(id),
-                (None, Some(id)) => Failure::KeyDisabled(id),
-                (None, None) => Failure::UnknownKey(ids().collect()),
+        // After all local keys.
+        for (id, mode) in remote {
+            let Some((_, wrapped)) = row.wraps.iter().find(|(other, _)| other == id) else {
+                continue;
+            };
+            if wrapped[0] != 2 {
+                failures.push(Failure::WrongWrapKind(id.to_owned()));
+                continue;
+            }
+            match remote::answer(mode, id, &wrapped[1..]) {
+                Ok(dek) if self.knows_front(row) && self.has_dek(row, &dek) => return Ok(()),
+                Ok(_) => failures.push(Failure::EnvelopeAltered),
+                Err(failure) => failures.push(failure),
+            }
+        }
+        // What was not tried, then what may pass, then the first of all.
+        let blocks = |failure: &&Failure| matches!(failure, Failure::WouldBlock(_));
+        let passes =
+            |failure: &&Failure| matches!(failure, Failure::Provider { may_pass: true, .. });
+        let told = failures.iter().find(blocks).or(failures.iter().find(passes));
+        Err(told.or(failures.first()).cloned().unwrap_or_else(|| {
+            match [State::Destroyed, State::Leaked, State::Disabled].map(first) {
+                [Some(id), _, _] => Failure::KeyDestroyed(id),
+                [_, Some(id), _] => Failure::KeyLeaked(id),
+                [_, _, Some(id)] => Failure::KeyDisabled(id),
+                [None, None, None] => Failure::UnknownKey(ids().collect()),
             }
         }))
+    }
+
+    /// Whether it is the data key that the row was sealed with.
+    fn has_dek(&self, row: &Parts, dek: &Key) -> bool {
+        let sealed = self.sealed.iter().position(|(parts, ..)| parts.commitment == row.commitment);
+        sealed.is_some_and(|number| data_key(number) == *dek)
     }
 
     fn open(&self, keys: &Keys, row: &Parts, context: usize) -> Result<&[u8], Failure> {
@@ -152,7 +252,7 @@ impl Ledger {
 fn is_current(keys: &Keys, row: &Parts) -> bool {
     let is_wrapped_by = |slot: &Slot, (id, wrapped): &(String, Vec<u8>)| {
         let check = &CHECKS[usize::from(slot.material)];
-        slot.id == id && wrapped.len() == 77 && wrapped[0] == 1 && wrapped[1..5] == *check
+        slot.id == id && wrapped.len() == 61 && wrapped[0] == 1 && wrapped[1..5] == *check
     };
     row.wraps.len() == keys.sealing().count()
         && keys.sealing().zip(&row.wraps).all(|(slot, wrap)| is_wrapped_by(slot, wrap))
@@ -165,16 +265,19 @@ struct Service {
     ledger: Ledger,
 }
 
-/// Nine states and materials; then steps.
+/// Nine states; then steps.
 pub fn check(input: &[u8]) -> bool {
     let mut input = Input::new(input);
-    let slots = IDS.map(|id| Slot { id, state: state(&mut input), material: 0 });
-    let mut keys = Keys { slots: slots.to_vec(), suite: 1 };
+    let slots = (0..).zip(IDS).map(|(material, id)| {
+        let state = state(&mut input);
+        Slot { id, state, material, keeps_key: false }
+    });
+    let mut keys = Keys { slots: slots.collect(), suite: 1, remote: [None; 2] };
     keys.slots[0] = Slot { state: Some(State::Primary), ..keys.slots[0] };
     for slot in &mut keys.slots[1..] {
         slot.state = slot.state.filter(|state| *state != State::Primary);
     }
-    let Ok(keyring) = keyring_of(&keys) else { return false };
+    let Some(keyring) = keyring_of(&keys) else { return false };
     let (rows, ledger) = (Vec::new(), Ledger::default());
     let mut service = Service { keys, keyring, rows, ledger };
     for _ in 0..MAX_STEPS {
@@ -192,11 +295,25 @@ fn state(input: &mut Input<'_>) -> Option<State> {
     State::ALL.get(input.below(State::ALL.len() + 1)).copied()
 }
 
-/// The keyring as the service reads it; or that it does not start, for the right reason.
-fn keyring_of(keys: &Keys) -> Result<Keyring, KeyringError> {
-    let parsed = keyring::text(&keys.entries()).parse::<Keyring>();
-    assert_eq!(parsed.as_ref().err(), keys.fault().as_ref());
-    Ok(parsed?.with_suite(material::suite(keys.suite)))
+/// The keyring as the service reads it; none where it does not start, for the right reason.
+fn keyring_of(keys: &Keys) -> Option<Keyring> {
+    let (parsed, faults) = (keyring::text(&keys.entries()).parse::<Keyring>(), keys.faults());
+    match parsed {
+        Ok(parsed) => {
+            assert!(faults.is_empty(), "{faults:?}");
+            let mut keyring = parsed.with_suite(material::suite(keys.suite));
+            for (id, mode) in REMOTE.iter().zip(keys.remote) {
+                if let Some(mode) = mode {
+                    keyring = keyring.with_retired(id.parse().unwrap(), Remote(mode)).unwrap();
+                }
+            }
+            Some(keyring)
+        }
+        Err(error) => {
+            assert!(has_fault(&error, &faults), "{error}: none of {faults:?}");
+            None
+        }
+    }
 }
 
 impl Service {
@@ -232,7 +349,7 @@ impl Service {
     fn change_keys(&mut self, input: &mut Input<'_>) {
         let mut keys = self.keys.clone();
         let at = input.below(keys.slots.len());
-        match input.below(6) {
+        match input.below(10) {
             // The usual way: a new primary, and the old one retired.
             0 => {
                 for slot in &mut keys.slots {
@@ -249,9 +366,11 @@ impl Service {
                 keys.slots.insert(0, slot);
             }
             3 => keys.suite = 3 - keys.suite,
+            4 => keys.slots[at].keeps_key ^= true,
+            8 | 9 => keys.remote[at % 2] = Mode::ALL.get(input.below(Mode::ALL.len() + 1)).copied(),
             _ => keys.slots[at].state = state(input),
         }
-        if let Ok(keyring) = keyring_of(&keys) {
+        if let Some(keyring) = keyring_of(&keys) {
             (self.keys, self.keyring) = (keys, keyring);
         }
     }
@@ -259,17 +378,28 @@ impl Service {
     fn seal(&mut self, input: &mut Input<'_>) {
         let context = input.below(CONTEXTS.len());
         let plaintext = input.long(MAX_LEN);
-        // Fresh for each row.
-        let number = u8::try_from(self.ledger.sealed.len()).unwrap() + 1;
-        let (dek, iv) = (material::key(number + 0x80), [number; 12]);
+        let number = self.ledger.sealed.len();
+        let (dek, iv) = (data_key(number), [u8::try_from(number).unwrap() + 1; 12]);
         let rng = [dek.as_slice(), &iv].concat();
         let secret = Secret::from(plaintext.as_slice());
         let sealed = self.keyring.seal_with_rng(&secret, &CONTEXTS[context], &mut Scripted(&rng));
-        let parts = fields(&sealed.unwrap());
+        let mut parts = fields(&sealed.unwrap());
         let (reference, encoded) = (ordered(&self.keys), CONTEXTS[context].encoded());
         let suite = self.keys.suite;
         let expected = procedures::seal(&reference, suite, encoded, &plaintext, &dek, &iv);
         assert_eq!(parts, expected);
+        // Another service has the data key too, and wraps of its own; or a local key's id.
+        for _ in 0..input.below(4) {
+            let id = *input.choose(&["kms", "hsm", "h", "b", "g@4"]);
+            let wrapped = match input.below(3) {
+                0 => wrap_of_another_kind(input),
+                _ => [vec![2], remote::body(&dek)].concat(),
+            };
+            if parts.wraps.len() < 8 && parts.wraps.iter().all(|(other, _)| other != id) {
+                parts.wraps.push((id.to_owned(), wrapped));
+                parts = procedures::with_mac(parts, &dek);
+            }
+        }
         self.ledger.written.push(parts.clone());
         self.ledger.sealed.push((parts.clone(), context, plaintext));
         self.put(Row { parts, context });
@@ -280,8 +410,11 @@ impl Service {
         let envelope = Envelope::try_from(parts.binary()).unwrap();
         let Ok(Some(fresh)) = self.keyring.rewrap(&envelope) else { return };
         let fresh = fields(&fresh);
-        let expected = procedures::rewrap(&ordered(&self.keys), parts).unwrap();
-        assert_eq!(Some(&fresh), expected.as_ref());
+        // The reference has no remote keys; what they open it is not asked about.
+        match procedures::rewrap(&ordered(&self.keys), parts) {
+            Ok(expected) => assert_eq!(Some(&fresh), expected.as_ref()),
+            Err(_) => assert!(self.keys.remote.contains(&Some(Mode::Opens))),
+        }
         let (wraps, mac) = (parts.wraps.clone(), parts.mac.clone());
         assert_eq!(Parts { wraps, mac, ..fresh.clone() }, *parts, "a rewrap changed more");
         self.ledger.written.push(fresh.clone());
@@ -317,12 +450,31 @@ impl Service {
     }
 }
 
-/// The primary first, as the reference has them.
+/// Of a provider, the kinds that no reader implements yet, or a private one; now and then as long as a
+/// local one is.
+fn wrap_of_another_kind(input: &mut Input<'_>) -> Vec<u8> {
+    let kind = *input.choose(&[2, 3, 4, 5, 6, 0x7f, 0x80, 0xff]);
+    let len = *input.choose(&[60, 1, 2, 300]);
+    [vec![kind], vec![input.byte(); len]].concat()
+}
+
+/// Fresh for each row.
+fn data_key(row: usize) -> Key {
+    material::key(u8::try_from(row).unwrap() + 0x81)
+}
+
+/// The primary first, and only keys that are in use, as the reference has them.
 fn ordered(keys: &Keys) -> keyring::Keyring {
     let mut entries = keys.entries();
+    for entry in &mut entries {
+        entry.key = entry.key.filter(|_| entry.state.has_material());
+    }
     entries.sort_by_key(|entry| entry.state != State::Primary);
     entries
 }
+
+/// How many ways there are to alter a row.
+pub const ALTERATIONS: u8 = 19;
 
 /// One field changed, or exchanged with another row's, or the wraps moved; but an envelope still.
 fn alter(mut parts: Parts, other: &Parts, input: &mut Input<'_>) -> Parts {
@@ -331,7 +483,7 @@ fn alter(mut parts: Parts, other: &Parts, input: &mut Input<'_>) -> Parts {
     let at = input.below(count);
     let ids: Vec<String> = parts.wraps.iter().map(|(id, _)| id.clone()).collect();
     let (id, wrapped) = &mut parts.wraps[at];
-    let field = match input.below(14) {
+    let field = match input.below(ALTERATIONS.into()) {
         0 => &mut parts.commitment,
         1 => &mut parts.mac,
         2 => &mut parts.iv,
@@ -339,7 +491,7 @@ fn alter(mut parts: Parts, other: &Parts, input: &mut Input<'_>) -> Parts {
         4 => &mut parts.ciphertext,
         5 | 6 => wrapped,
         7 => {
-            wrapped.resize(76 + input.below(3), 0);
+            wrapped.resize(60 + input.below(3), 0);
             return parts;
         }
         8 => {
@@ -347,7 +499,7 @@ fn alter(mut parts: Parts, other: &Parts, input: &mut Input<'_>) -> Parts {
             return parts;
         }
         9 => {
-            let name = *input.choose(&IDS);
+            let name = *input.choose(&[IDS.as_slice(), &REMOTE].concat());
             if !ids.iter().any(|id| id == name) {
                 name.clone_into(id);
             }
@@ -363,6 +515,24 @@ fn alter(mut parts: Parts, other: &Parts, input: &mut Input<'_>) -> Parts {
         }
         12 => return Parts { wraps: other.wraps, ..parts },
         13 => return Parts { iv: other.iv, tag: other.tag, ciphertext: other.ciphertext, ..parts },
+        14 => {
+            *wrapped = wrap_of_another_kind(input);
+            return parts;
+        }
+        // The same body as it was, in another kind.
+        15 => {
+            wrapped[0] = *input.choose(&[2, 3, 4, 5, 6, 0x80]);
+            return parts;
+        }
+        // What a column that is too short does, or one that pads.
+        16 => {
+            parts.ciphertext.truncate(input.byte().into());
+            return parts;
+        }
+        17 => {
+            parts.ciphertext.push(input.byte());
+            return parts;
+        }
         _ => return Parts { suite: 3 - parts.suite, ..parts },
     };
     let place = usize::from(input.byte()) % field.len().max(1);

@@ -259,59 +259,6 @@ fn the_commitment_binds_suite_and_iv_also_where_wraps_and_mac_are_made_anew() {
     }
 }
 
-/// The local wrap on its own: no mac, no envelope.
-#[test]
-fn a_local_wrap_is_bound_to_key_id_suite_commitment_and_key() {
-    let data_key = counted_data_key(1);
-    let commitment = [7; 32];
-    let mut other_commitment = commitment;
-    other_commitment[31] ^= 1;
-    let mut tried = 0;
-    for suite in SUITES {
-        let made = wrap(&master_key(1), "prod", suite, &commitment, &data_key);
-        let unwrapped = |key: &MasterKey, id: &str, suite, commitment: &[u8; 32], body: &[u8]| {
-            let id = key_id(id);
-            let request = UnwrapRequest::new(&id, suite, commitment, body);
-            let answer = key.unwrap_key(request).into_now().unwrap();
-            answer.map_err(|error| error.kind()).map(|found| *found.expose_secret())
-        };
-        let key = master_key(1);
-        let found = unwrapped(&key, "prod", suite, &commitment, made.body());
-        assert!(found == Ok(*data_key.expose_secret()), "{suite}: not unwrapped");
-
-        let rejected = Err(ProviderErrorKind::Rejected);
-        for (what, found) in [
-            ("id", unwrapped(&key, "prod2", suite, &commitment, made.body())),
-            ("id's case", unwrapped(&key, "Prod", suite, &commitment, made.body())),
-            ("suite", unwrapped(&key, "prod", other(suite), &commitment, made.body())),
-            ("commitment", unwrapped(&key, "prod", suite, &other_commitment, made.body())),
-            ("length", unwrapped(&key, "prod", suite, &commitment, &made.body()[..59])),
-        ] {
-            assert!(found == rejected, "{suite}: bound to no {what}");
-            tried += 1;
-        }
-        let found = unwrapped(&master_key(2), "prod", suite, &commitment, made.body());
-        assert!(found == Err(ProviderErrorKind::WrongKeyMaterial), "{suite}: another key");
-        for bit in 0..8 * made.body().len() {
-            let mut body = made.body().to_vec();
-            body[bit / 8] ^= 1 << (bit % 8);
-            let expected = match bit / 8 {
-                ..4 => ProviderErrorKind::WrongKeyMaterial,
-                _ => ProviderErrorKind::Rejected,
-            };
-            let found = unwrapped(&key, "prod", suite, &commitment, &body);
-            assert!(found == Err(expected), "{suite}, bit {bit} of the body");
-            tried += 1;
-        }
-        // Another key with the check value of this one: the wrap itself tells.
-        let mut body = made.body().to_vec();
-        body[..4].copy_from_slice(&master_key(2).check_value());
-        let found = unwrapped(&master_key(2), "prod", suite, &commitment, &body);
-        assert!(found == rejected, "{suite}: another key under the same check value");
-    }
-    assert_eq!(tried, 2 * (5 + 8 * 60));
-}
-
 /// A wrap of the same data key, by the same master key, under another id than it was made for. One
 /// keyring has a key under one id only; two keyrings may name it differently.
 #[test]

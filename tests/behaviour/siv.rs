@@ -278,6 +278,54 @@ fn each_flipped_bit_of_a_wrap_is_refused_with_the_error_of_its_part() {
     assert_eq!(tried, 2 * 2 * 480);
 }
 
+/// The local wrap on its own: no mac, no envelope.
+#[test]
+fn a_local_wrap_is_bound_to_key_id_suite_commitment_and_key() {
+    let data_key = counted_data_key(1);
+    let commitment = [7; 32];
+    let mut other_commitment = commitment;
+    other_commitment[31] ^= 1;
+    let mut tried = 0;
+    for suite in SUITES {
+        let made = wrap(&master_key(1), "prod", suite, &commitment, &data_key);
+        let other = SUITES[usize::from(suite == SUITES[0])];
+        let key = master_key(1);
+        let found = unwrapped(&key, "prod", suite, &commitment, made.body());
+        assert!(found == Ok(*data_key.expose_secret()), "{suite}: not unwrapped");
+
+        let rejected = Err(ProviderErrorKind::Rejected);
+        for (what, found) in [
+            ("id", unwrapped(&key, "prod2", suite, &commitment, made.body())),
+            ("id's case", unwrapped(&key, "Prod", suite, &commitment, made.body())),
+            ("suite", unwrapped(&key, "prod", other, &commitment, made.body())),
+            ("commitment", unwrapped(&key, "prod", suite, &other_commitment, made.body())),
+            ("length", unwrapped(&key, "prod", suite, &commitment, &made.body()[..59])),
+        ] {
+            assert!(found == rejected, "{suite}: bound to no {what}");
+            tried += 1;
+        }
+        let found = unwrapped(&master_key(2), "prod", suite, &commitment, made.body());
+        assert!(found == Err(ProviderErrorKind::WrongKeyMaterial), "{suite}: another key");
+        for bit in 0..8 * made.body().len() {
+            let mut body = made.body().to_vec();
+            body[bit / 8] ^= 1 << (bit % 8);
+            let expected = match bit / 8 {
+                ..4 => ProviderErrorKind::WrongKeyMaterial,
+                _ => ProviderErrorKind::Rejected,
+            };
+            let found = unwrapped(&key, "prod", suite, &commitment, &body);
+            assert!(found == Err(expected), "{suite}, bit {bit} of the body");
+            tried += 1;
+        }
+        // Another key with the check value of this one: the wrap itself tells.
+        let mut body = made.body().to_vec();
+        body[..4].copy_from_slice(&master_key(2).check_value());
+        let found = unwrapped(&master_key(2), "prod", suite, &commitment, &body);
+        assert!(found == rejected, "{suite}: another key under the same check value");
+    }
+    assert_eq!(tried, 2 * (5 + 8 * 60));
+}
+
 #[test]
 fn a_wrap_mixed_from_two_rows_or_moved_to_another_is_refused() {
     let key = master_key(1);

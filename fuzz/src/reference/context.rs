@@ -2,7 +2,10 @@
 
 use super::{take, take_u16, u16_of};
 
-type Pairs = Vec<(String, String)>;
+pub type Pairs = Vec<(String, String)>;
+
+/// What an envelope may hold in place of a credential.
+pub const HELD: [&str; 3] = ["swk1", "swo1", "ring"];
 
 /// Whether these pairs, in this order, are a context's.
 fn is_allowed(pairs: &Pairs) -> bool {
@@ -13,6 +16,43 @@ fn is_allowed(pairs: &Pairs) -> bool {
         && pairs.len() <= 32
         && pairs.iter().all(|(name, _)| (1..=64).contains(&name.len()))
         && pairs.iter().all(|(_, value)| value.len() <= 1024)
+}
+
+/// A name that a caller may not give, because it is set for him.
+pub fn is_reserved(name: &str) -> bool {
+    name.starts_with("sw1/")
+}
+
+pub fn is_host(host: &str) -> bool {
+    let is_allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c);
+    (1..=253).contains(&host.len())
+        && host.chars().all(is_allowed)
+        && host.split('.').all(|label| !label.is_empty())
+}
+
+/// The hosts as the value of `sw1/hosts`; none where they are not hosts, or one is given twice.
+fn joined(hosts: &[String]) -> Option<String> {
+    let mut sorted = hosts.to_vec();
+    sorted.sort_by(|one, other| one.as_bytes().cmp(other.as_bytes()));
+    sorted.dedup();
+    let joined = sorted.join(" ");
+    let allowed = sorted.len() == hosts.len()
+        && hosts.iter().all(|host| is_host(host))
+        && (1..=1024).contains(&joined.len());
+    allowed.then_some(joined)
+}
+
+/// All pairs of a context: what a caller gives, and what is set for him.
+pub fn whole(pairs: &Pairs, held: Option<&str>, hosts: Option<&[String]>) -> Option<Pairs> {
+    if pairs.iter().any(|(name, _)| is_reserved(name)) {
+        return None;
+    }
+    let mut pairs = pairs.clone();
+    pairs.extend(held.map(|held| ("sw1/holds".to_owned(), held.to_owned())));
+    if let Some(hosts) = hosts {
+        pairs.push(("sw1/hosts".to_owned(), joined(hosts)?));
+    }
+    is_allowed(&pairs).then_some(pairs)
 }
 
 /// The pairs in ascending order of name, as bytes; none where they are no context.

@@ -1,4 +1,4 @@
-//! Sections 3, 6, 7 and 8: key ids, wraps, and an envelope in both of its forms.
+//! Sections 3, 6, 8 and 9: key ids, wraps, and an envelope in both of its forms.
 
 use super::encoding::BASE64URL;
 use super::{MAX_LEN, take, take_u8, take_u16, u8_of, u16_of};
@@ -20,14 +20,31 @@ pub struct Envelope {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
     Malformed,
-    /// Of another version; `u32::MAX` stands for what is larger.
-    Version(u32),
+    /// Of a newer version, 2 to 255.
+    Version(u8),
 }
 
 pub fn is_key_id(id: &[u8]) -> bool {
     let is_allowed =
         |byte: &u8| byte.is_ascii_alphanumeric() || [b'.', b'_', b'-', b'/', b'@'].contains(byte);
-    (1..=128).contains(&id.len()) && id[0].is_ascii_alphanumeric() && id.iter().all(is_allowed)
+    (1..=128).contains(&id.len())
+        && id[0].is_ascii_alphanumeric()
+        && id.iter().all(is_allowed)
+        && !looks_like_a_key(id)
+}
+
+/// Whether `sw`, one or two letters and `1_` stand in it, in any case.
+fn looks_like_a_key(id: &[u8]) -> bool {
+    let id = id.to_ascii_lowercase();
+    (0..id.len()).any(|at| {
+        let mut rest = &id[at..];
+        let Some(b"sw") = take(&mut rest, 2) else { return false };
+        [1, 2].into_iter().any(|len| {
+            let mut rest = rest;
+            take(&mut rest, len).is_some_and(|letters| letters.iter().all(u8::is_ascii_alphabetic))
+                && rest.starts_with(b"1_")
+        })
+    })
 }
 
 impl Envelope {
@@ -71,8 +88,8 @@ impl Envelope {
         }
         match take_u8(&mut rest) {
             Some(1) => Self::after_version(rest).ok_or(Refused::Malformed),
-            Some(version) => Err(Refused::Version(version.try_into().unwrap())),
-            None => Err(Refused::Malformed),
+            Some(version @ 2..) => Err(Refused::Version(version.try_into().unwrap())),
+            _ => Err(Refused::Malformed),
         }
     }
 
@@ -110,16 +127,12 @@ impl Envelope {
         if fields[0] == "sw1" && fields.len() > 1 {
             return Self::from_fields(&fields).ok_or(Refused::Malformed);
         }
-        match fields[0].strip_prefix("sw") {
-            Some(digits)
-                if fields.len() > 1
-                    && !digits.is_empty()
-                    && digits.chars().all(|digit| digit.is_ascii_digit()) =>
-            {
-                Err(Refused::Version(digits.parse().unwrap_or(u32::MAX)))
-            }
-            _ => Err(Refused::Malformed),
-        }
+        // Written out once more, so that a number has one way to stand there.
+        let newer = (2..=255).find(|version| fields[0] == format!("sw{version}"));
+        Err(match newer {
+            Some(version) if fields.len() > 1 => Refused::Version(version),
+            _ => Refused::Malformed,
+        })
     }
 
     fn from_fields(fields: &[&str]) -> Option<Self> {

@@ -95,7 +95,7 @@ pub mod litellm {
 }
 
 pub mod n8n {
-    use super::{BASE64, Failure, Key, Row, expand, hmac, open, sha256, take, take_u8, unhex};
+    use super::{BASE64, Failure, Key, Row, hmac, open, sha256, take, take_u8, unhex};
 
     pub fn key_id(row: &str) -> Option<&str> {
         split(row).map(|(key_id, _)| key_id)
@@ -108,10 +108,12 @@ pub mod n8n {
         allowed.then_some((key_id, blob))
     }
 
-    /// key ‖ iv of a row.
+    /// key ‖ iv of a row: two blocks of HKDF-Expand, of which the second starts with the first.
     fn derive(key: &Key, salt: &[u8]) -> (Key, Vec<u8>) {
-        let okm = expand(&hmac(salt, &[key]), &[b"n8n-encryption-v1"], 44);
-        (okm[..32].try_into().unwrap(), okm[32..].to_vec())
+        let (prk, info) = (hmac(salt, &[key]), b"n8n-encryption-v1");
+        let first = hmac(&prk, &[info, &[1]]);
+        let second = hmac(&prk, &[&first, info, &[2]]);
+        (first, second[..12].to_vec())
     }
 
     /// The row of a blob, and its key.

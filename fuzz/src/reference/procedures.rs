@@ -1,20 +1,29 @@
-//! Section 10: the procedures, over local keys.
+//! Section 11: the procedures, over local keys. What remote ones fail with is named only.
 
 use super::envelope::Envelope;
-use super::keyring::{Keyring, State, is_weak};
-use super::{Cipher, Key, decrypt, encrypt, expand, hmac, sha256, u8_of};
+use super::keyring::{Entry, Keyring, State, is_weak};
+use super::{Cipher, Key, decrypt, encrypt, expand, hmac, sha256, u8_of, u32_of};
 
 /// Why an envelope does not open, verify or rewrap; with the ids that the error has to name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
     UnknownKey(Vec<String>),
     KeyDisabled(String),
+    KeyLeaked(String),
     KeyDestroyed(String),
+    WrongWrapKind(String),
     WrongKeyMaterial(String),
     WrapAltered(String),
     EnvelopeAltered,
     ContextMismatch,
     PayloadAltered,
+    /// A remote key that would have to be waited for.
+    WouldBlock(String),
+    /// A remote key that did not unwrap.
+    Provider {
+        key_id: String,
+        may_pass: bool,
+    },
 }
 
 fn cipher(suite: u8) -> Cipher {
@@ -23,24 +32,29 @@ fn cipher(suite: u8) -> Cipher {
 
 /// The payload's key, and the commitment.
 fn derive(dek: &[u8], suite: u8, iv: &[u8], context: &[u8]) -> (Vec<u8>, Vec<u8>) {
-    let okm = expand(dek, &[b"sw1/data", &[suite], iv, &sha256(&[context])], 64);
-    (okm[..32].to_vec(), okm[32..].to_vec())
+    let bound = [&[suite], iv, &sha256(&[context])].concat();
+    (expand(dek, &[b"sw1/data", &bound], 32), expand(dek, &[b"sw1/comm", &bound], 32))
 }
 
 pub fn check_value(master: &Key) -> Vec<u8> {
     expand(master, &[b"sw1/check"], 4)
 }
 
-fn bind(key_id: &str, suite: u8, commitment: &[u8]) -> Vec<u8> {
-    [&[1, suite], u8_of(key_id.len()).as_slice(), key_id.as_bytes(), commitment].concat()
+fn salt(master: &Key, key_id: &str, suite: u8, commitment: &[u8], dek: &[u8]) -> Vec<u8> {
+    let len8 = u8_of(key_id.len());
+    let bind = [&[1, suite], len8.as_slice(), key_id.as_bytes(), commitment].concat();
+    expand(master, &[b"sw1/salt", &bind, dek], 24)
+}
+
+/// The data key with the pad over it, and the reverse.
+fn padded(master: &Key, salt: &[u8], dek: &[u8]) -> Vec<u8> {
+    let pad = expand(master, &[b"sw1/wrap", salt], 32);
+    dek.iter().zip(pad).map(|(byte, pad)| byte ^ pad).collect()
 }
 
 fn wrap_local(master: &Key, key_id: &str, suite: u8, commitment: &[u8], dek: &[u8]) -> Vec<u8> {
-    let bind = bind(key_id, suite, commitment);
-    let salt = expand(master, &[b"sw1/salt", &bind, dek], 24);
-    let key = expand(master, &[b"sw1/wrap", &[suite], &salt], 32);
-    let encrypted = encrypt(cipher(suite), &key, &salt[12..24], &bind, dek);
-    [&[1], check_value(master).as_slice(), &salt, &encrypted].concat()
+    let salt = salt(master, key_id, suite, commitment, dek);
+    [&[1], check_value(master).as_slice(), &salt, &padded(master, &salt, dek)].concat()
 }
 
 fn unwrap_local(
@@ -50,24 +64,28 @@ fn unwrap_local(
     commitment: &[u8],
     wrapped: &[u8],
 ) -> Result<Vec<u8>, Failure> {
+    if wrapped[0] != 1 {
+        return Err(Failure::WrongWrapKind(key_id.to_owned()));
+    }
     let altered = || Failure::WrapAltered(key_id.to_owned());
-    if wrapped.len() != 77 || wrapped[0] != 1 {
+    if wrapped.len() != 61 {
         return Err(altered());
     }
     if wrapped[1..5] != check_value(master) {
         return Err(Failure::WrongKeyMaterial(key_id.to_owned()));
     }
-    let salt = &wrapped[5..29];
-    let key = expand(master, &[b"sw1/wrap", &[suite], salt], 32);
-    let bind = bind(key_id, suite, commitment);
-    let dek = decrypt(cipher(suite), &key, &salt[12..24], &bind, &wrapped[29..77]);
-    // A reader may refuse a weak data key; the crate does, as a wrap that it did not make.
-    dek.filter(|dek| !is_weak(dek)).ok_or_else(altered)
+    let found = &wrapped[5..29];
+    let dek = padded(master, found, &wrapped[29..61]);
+    if found != salt(master, key_id, suite, commitment, &dek) || is_weak(&dek) {
+        return Err(altered());
+    }
+    Ok(dek)
 }
 
 fn mac(dek: &[u8], envelope: &Envelope) -> Vec<u8> {
-    let Envelope { iv, tag, .. } = envelope;
-    hmac(dek, &[b"sw1/mac", &envelope.head(), iv, tag])[..16].to_vec()
+    let Envelope { iv, tag, ciphertext, .. } = envelope;
+    let len = u32_of(ciphertext.len());
+    hmac(dek, &[b"sw1/mac", &envelope.head(), iv, tag, &len])[..16].to_vec()
 }
 
 /// The same envelope with the mac that whoever has the data key gives it.
@@ -75,15 +93,18 @@ pub fn with_mac(envelope: Envelope, dek: &[u8]) -> Envelope {
     Envelope { mac: mac(dek, &envelope), ..envelope }
 }
 
-/// The wraps that a keyring makes: the primary's, then the escrows'.
+/// The keys that a seal wraps for: the primary, then the escrows.
+fn sealing(keyring: &Keyring) -> impl Iterator<Item = &Entry> {
+    let primary = keyring.iter().filter(|entry| entry.state == State::Primary);
+    primary.chain(keyring.iter().filter(|entry| entry.state == State::Escrow))
+}
+
 fn wraps(keyring: &Keyring, suite: u8, commitment: &[u8], dek: &[u8]) -> Vec<(String, Vec<u8>)> {
-    let sealing = |state: &State| [State::Primary, State::Escrow].contains(state);
-    let keys = keyring.iter().filter(|entry| sealing(&entry.state));
-    keys.map(|entry| {
-        let master = entry.key.as_ref().unwrap();
-        (entry.id.clone(), wrap_local(master, &entry.id, suite, commitment, dek))
-    })
-    .collect()
+    sealing(keyring)
+        .map(|Entry { id, key, .. }| {
+            (id.clone(), wrap_local(key.as_ref().unwrap(), id, suite, commitment, dek))
+        })
+        .collect()
 }
 
 pub fn seal(
@@ -103,34 +124,47 @@ pub fn seal(
 }
 
 fn data_key(keyring: &Keyring, envelope: &Envelope) -> Result<Vec<u8>, Failure> {
+    // The first wrap, in the order of the envelope, whose key is in this state.
+    let first = |wanted: State| {
+        let is_wanted =
+            |id: &&String| keyring.iter().any(|entry| entry.id == **id && entry.state == wanted);
+        envelope.wraps.iter().map(|(id, _)| id).find(is_wanted).cloned()
+    };
+    let opening = |state: State| [State::Primary, State::Retired, State::Escrow].contains(&state);
+    let primary = keyring.iter().filter(|entry| entry.state == State::Primary);
+    let others = keyring.iter().filter(|entry| entry.state != State::Primary);
+    let candidates: Vec<(&Entry, &Vec<u8>)> = primary
+        .chain(others)
+        .filter(|entry| opening(entry.state))
+        .filter_map(|entry| {
+            let wrap = envelope.wraps.iter().find(|(id, _)| *id == entry.id)?;
+            Some((entry, &wrap.1))
+        })
+        .collect();
+    if candidates.is_empty() {
+        let ids = || envelope.wraps.iter().map(|(id, _)| id.clone()).collect();
+        return Err(match [State::Destroyed, State::Leaked, State::Disabled].map(first) {
+            [Some(id), _, _] => Failure::KeyDestroyed(id),
+            [_, Some(id), _] => Failure::KeyLeaked(id),
+            [_, _, Some(id)] => Failure::KeyDisabled(id),
+            _ => Failure::UnknownKey(ids()),
+        });
+    }
+    if let Some(id) = first(State::Leaked) {
+        return Err(Failure::KeyLeaked(id));
+    }
     let mut first_failure = None;
-    for entry in keyring {
-        let Some(master) = &entry.key else { continue };
-        let Some((_, wrapped)) = envelope.wraps.iter().find(|(id, _)| *id == entry.id) else {
-            continue;
-        };
-        let (suite, commitment) = (envelope.suite, &envelope.commitment);
-        let failure = match unwrap_local(master, &entry.id, suite, commitment, wrapped) {
+    for (Entry { id, key, .. }, wrapped) in candidates {
+        let (master, suite, commitment) =
+            (key.as_ref().unwrap(), envelope.suite, &envelope.commitment);
+        let failure = match unwrap_local(master, id, suite, commitment, wrapped) {
             Ok(dek) if mac(&dek, envelope) == envelope.mac => return Ok(dek),
             Ok(_) => Failure::EnvelopeAltered,
             Err(failure) => failure,
         };
         first_failure.get_or_insert(failure);
     }
-    if let Some(failure) = first_failure {
-        return Err(failure);
-    }
-    let ids: Vec<String> = envelope.wraps.iter().map(|(id, _)| id.clone()).collect();
-    let first = |wanted: State| {
-        let is_wanted =
-            |id: &&String| keyring.iter().any(|entry| entry.id == **id && entry.state == wanted);
-        ids.iter().find(is_wanted).cloned()
-    };
-    Err(match (first(State::Destroyed), first(State::Disabled)) {
-        (Some(id), _) => Failure::KeyDestroyed(id),
-        (None, Some(id)) => Failure::KeyDisabled(id),
-        (None, None) => Failure::UnknownKey(ids),
-    })
+    Err(first_failure.unwrap())
 }
 
 pub fn verify(keyring: &Keyring, envelope: &Envelope) -> Result<(), Failure> {
@@ -149,13 +183,10 @@ pub fn open(keyring: &Keyring, envelope: &Envelope, context: &[u8]) -> Result<Ve
 }
 
 pub fn is_current(keyring: &Keyring, envelope: &Envelope) -> bool {
-    let sealing = |state: &State| [State::Primary, State::Escrow].contains(state);
-    let keys: Vec<_> = keyring.iter().filter(|entry| sealing(&entry.state)).collect();
-    let is_current = |(entry, (id, wrapped)): (&&super::keyring::Entry, &(String, Vec<u8>))| {
-        entry.id == *id
-            && wrapped.len() == 77
-            && wrapped[0] == 1
-            && wrapped[1..5] == check_value(entry.key.as_ref().unwrap())
+    let keys: Vec<_> = sealing(keyring).collect();
+    let is_current = |(entry, (id, wrapped)): (&&Entry, &(String, Vec<u8>))| {
+        let check = check_value(entry.key.as_ref().unwrap());
+        entry.id == *id && wrapped.len() == 61 && wrapped[0] == 1 && wrapped[1..5] == check
     };
     keys.len() == envelope.wraps.len() && keys.iter().zip(&envelope.wraps).all(is_current)
 }

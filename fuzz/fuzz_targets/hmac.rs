@@ -1,0 +1,6 @@
+//! The target; its property stands in `src/hmac.rs`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| {
+    sealwax_fuzz::hmac::check(input);
+});

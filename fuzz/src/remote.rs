@@ -1,0 +1,80 @@
+//! Keys at a service that keeps a data key as it is but for a mask, and answers as it is told to.
+
+use std::future;
+
+use sealwax::{
+    Answer, DataKey, MasterKeyProvider, ProviderError, ProviderErrorKind, UnwrapRequest, WrapKind,
+    WrapRequest,
+};
+
+use super::reference::Key;
+use super::reference::keyring::is_weak;
+use super::reference::procedures::Failure;
+
+/// What the service does about a wrapped key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    Opens,
+    /// It has to be waited for.
+    Blocks,
+    Throttled,
+    /// Not, and it will not.
+    Denied,
+}
+
+impl Mode {
+    pub const ALL: [Self; 4] = [Self::Opens, Self::Blocks, Self::Throttled, Self::Denied];
+}
+
+const MASK: u8 = 0x55;
+
+/// The body of a wrap.
+pub fn body(dek: &Key) -> Vec<u8> {
+    dek.iter().map(|byte| byte ^ MASK).collect()
+}
+
+/// The data key that is in a body, if one is.
+fn data_key(body: &[u8]) -> Option<Key> {
+    let key: Key = self::body(body.try_into().ok()?).try_into().ok()?;
+    (!is_weak(&key)).then_some(key)
+}
+
+/// What a keyring makes of the answer.
+pub fn answer(mode: Mode, key_id: &str, body: &[u8]) -> Result<Key, Failure> {
+    let key_id = key_id.to_owned();
+    match mode {
+        Mode::Opens => data_key(body).ok_or(Failure::WrapAltered(key_id)),
+        Mode::Blocks => Err(Failure::WouldBlock(key_id)),
+        Mode::Throttled => Err(Failure::Provider { key_id, may_pass: true }),
+        Mode::Denied => Err(Failure::Provider { key_id, may_pass: false }),
+    }
+}
+
+#[derive(Debug)]
+pub struct Remote(pub Mode);
+
+impl MasterKeyProvider for Remote {
+    fn wrap_key<'a>(&'a self, _: WrapRequest<'a>) -> Answer<'a, Result<Vec<u8>, ProviderError>> {
+        panic!("a retired key wraps nothing")
+    }
+
+    fn unwrap_key<'a>(
+        &'a self,
+        request: UnwrapRequest<'a>,
+    ) -> Answer<'a, Result<DataKey, ProviderError>> {
+        let error = |kind: ProviderErrorKind| Answer::now(Err(kind.into()));
+        match self.0 {
+            Mode::Opens => match data_key(request.body()) {
+                Some(mut key) => Answer::now(Ok(DataKey::from_bytes(&mut key).unwrap())),
+                None => error(ProviderErrorKind::Rejected),
+            },
+            Mode::Blocks => Answer::later(future::pending()),
+            Mode::Throttled => error(ProviderErrorKind::Throttled),
+            Mode::Denied => error(ProviderErrorKind::Denied),
+        }
+    }
+
+    fn kind(&self) -> WrapKind {
+        WrapKind::Provider
+    }
+}
