@@ -3,7 +3,7 @@
 //! `cargo run --example seal_and_open` prints:
 //!
 //! ```text
-//! a column of 269 characters that starts with sw1:a256gcm:prod-2026=
+//! a column of 248 characters that starts with sw1:a256gcm:prod-2026=
 //! opened 28 bytes for acme: Secret([REDACTED])
 //! for another tenant: sealed for another context
 //! one character changed: the payload was altered
