@@ -4,7 +4,7 @@
 //! `cargo run --example two_phase` prints:
 //!
 //! ```text
-//! sealed for kms/eu, whose wrap is 76 bytes
+//! sealed for kms/eu, whose wrap is 60 bytes
 //! opened 28 bytes: Secret([REDACTED])
 //! sealed over a data key that the service made
 //! opened 28 bytes: Secret([REDACTED])
