@@ -26,7 +26,7 @@ for bench in ends_early_in_64 ends_early_in_16; do
   echo "$bench: |t| = $t, a control"
   above "$t" || { echo "WRONG: $bench is not told apart"; failed=1; }
 done
-for bench in secrets mac commitment; do
+for bench in secrets mac commitment salt; do
   tries=""
   count=0
   for try in 1 2 3 4 5; do

@@ -10,7 +10,8 @@ use dudect_bencher::rand::RngExt;
 use dudect_bencher::{BenchRng, Class, CtRunner, ctbench_main};
 use hmac::{Hmac, KeyInit, Mac};
 use sealwax::{
-    DataKey, EncryptionContext, Envelope, OpenError, Secret, Suite, WrapKind, WrappedKey, sealing,
+    DataKey, EncryptionContext, Envelope, MasterKey, MasterKeyProvider, OpenError,
+    ProviderErrorKind, Secret, Suite, UnwrapRequest, WrapKind, WrappedKey, sealing,
 };
 use sha2::Sha256;
 
@@ -140,6 +141,52 @@ fn commitment(runner: &mut CtRunner, rng: &mut BenchRng) {
     });
 }
 
+/// A wrap with another salt. The pad follows from the salt, so the data key goes under the pad of the other
+/// one: what is computed from it is the salt as it was, which differs from the other where that was changed.
+fn other_salt(suite: Suite, at: Option<usize>) -> (Suite, Vec<u8>) {
+    let hmac = |label: &[u8], parts: &[&[u8]]| {
+        let hmac = Hmac::<Sha256>::new_from_slice(&MASTER).expect("any length");
+        let hmac =
+            parts.iter().fold(hmac.chain_update(label), |hmac, part| hmac.chain_update(part));
+        hmac.chain_update([1]).finalize().into_bytes()
+    };
+    let (data_key, head) = (data_key(), [1, suite.id(), 4]);
+    let bound: [&[u8]; 4] = [&head, b"prod", &[7; COMMITMENT], data_key.expose_secret()];
+    let mut salt = hmac(b"sw1/salt", &bound)[..SALT].to_vec();
+    if let Some(at) = at {
+        salt[at] ^= 1;
+    }
+    let pad = hmac(b"sw1/wrap", &[&salt]);
+    let padded = data_key.expose_secret().iter().zip(pad).map(|(byte, pad)| byte ^ pad);
+    (suite, [&hmac(b"sw1/check", &[])[..4], &salt, &padded.collect::<Vec<_>>()].concat())
+}
+
+const SALT: usize = 24;
+const MASTER: [u8; 32] = *b"a master key of no other use: 32";
+
+/// The salt of a wrap, through a master key that is asked by hand.
+fn salt(runner: &mut CtRunner, rng: &mut BenchRng) {
+    let (prod, mut suite) = ("prod".parse().expect("an id"), suites());
+    let master = MasterKey::from_bytes(&mut MASTER.clone()).expect("no weak key");
+    let refused = |(suite, body): &(Suite, Vec<u8>)| {
+        let request = UnwrapRequest::new(&prod, *suite, &[7; COMMITMENT], body);
+        master.unwrap_key(request).into_now().expect("now").err()
+    };
+    assert!(refused(&other_salt(suite(), None)).is_none(), "with the salt as it was it unwraps");
+    let inputs = inputs(rng, SALT - 1, |at| other_salt(suite(), Some(at)));
+    assert_of_both_classes(&inputs, |input| {
+        refused(input).is_some_and(|error| error.kind() == ProviderErrorKind::Rejected)
+    });
+    // All from one place: how some of 256 lie to the key that is allocated in between shows, and is no class.
+    let mut place = inputs[0].1.clone();
+    for _ in 0..4_000_000 {
+        let (class, (suite, body)) = &inputs[rng.random_range(0..inputs.len())];
+        place.0 = *suite;
+        place.1.copy_from_slice(body);
+        runner.run_one(*class, || refused(black_box(&place)).is_some());
+    }
+}
+
 /// Ends at the first difference.
 #[inline(never)]
 fn ends_early(one: &[u8], other: &[u8]) -> bool {
@@ -169,4 +216,4 @@ fn ends_early_in_16(runner: &mut CtRunner, rng: &mut BenchRng) {
     });
 }
 
-ctbench_main!(secrets, mac, commitment, ends_early_in_64, ends_early_in_16);
+ctbench_main!(secrets, mac, commitment, salt, ends_early_in_64, ends_early_in_16);
