@@ -76,7 +76,7 @@ const TAKEN_IN: [(&str, usize); 9] = [
     ("context", 13),
     ("hmac", 20),
     ("open_altered", 35),
-    ("stateful", 9),
+    ("stateful", 10),
     ("import", 16),
 ];
 
