@@ -34,8 +34,8 @@ pub(super) fn peers() -> Vec<Peer> {
 
 fn about(form: Form, rng: Rng) -> About {
     let stored = match form {
-        Form::Binary => 221,
-        Form::Text => 299,
+        Form::Binary => 205,
+        Form::Text => 278,
     };
     About {
         name: NAME,
