@@ -67,7 +67,7 @@ pub enum Field {
     Proof,
     /// The commitment to data key, suite, iv and context.
     Commitment,
-    /// The mac over everything before the ciphertext.
+    /// The MAC over everything but the bytes of the ciphertext.
     Mac,
     /// The iv of the payload.
     Iv,

@@ -130,8 +130,8 @@ impl Envelope {
     /// # Errors
     ///
     /// [`RewrapError::EnvelopeAltered`] when it is not the data key of this envelope, or something
-    /// before the ciphertext was altered; [`RewrapError::InvalidWraps`] when there are no wraps,
-    /// more than eight, or two under one key id.
+    /// before the ciphertext was altered, or the ciphertext has another length;
+    /// [`RewrapError::InvalidWraps`] when there are no wraps, more than eight, or two under one key id.
     pub fn rewrapped(
         &self,
         data_key: &DataKey,

@@ -15,7 +15,7 @@ pub(crate) const IV_LEN: usize = 12;
 pub(crate) const TAG_LEN: usize = 16;
 /// Bytes of the commitment to data key, suite, iv and context.
 pub(crate) const COMMITMENT_LEN: usize = 32;
-/// Bytes of the mac over everything before the ciphertext.
+/// Bytes of the MAC over everything but the bytes of the ciphertext.
 pub(crate) const MAC_LEN: usize = 16;
 /// The longest plaintext, and so the longest ciphertext: 16 MiB.
 pub(crate) const MAX_PLAINTEXT_LEN: usize = 16 * 1024 * 1024;
