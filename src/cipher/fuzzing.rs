@@ -14,8 +14,9 @@ pub fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
 #[must_use]
 pub fn hmac_under(key: &[u8; KEY_LEN], parts: &[&[u8]]) -> [u8; 32] {
     let prf = Prf::new(key);
-    assert_eq!(*prf.mac(parts), *prf.mac(parts), "a Prf is used more than once");
-    *prf.mac(parts)
+    let [first, second] = [*prf.mac(parts), *prf.mac(parts)];
+    assert_eq!(first, second, "a Prf is used more than once");
+    second
 }
 
 /// HKDF-Expand to one block.

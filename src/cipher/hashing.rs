@@ -18,6 +18,8 @@ const HASH_LEN: usize = 32;
 const BLOCK_LEN: usize = 64;
 /// What ends the last block: the number of bits of the message.
 const COUNT_LEN: usize = 8;
+/// Blocks that are gathered: a MAC over an envelope's front takes no more.
+const GATHERED: usize = 4;
 
 /// The initial hash value of SHA-256 (FIPS 180-4 §5.3.3).
 #[rustfmt::skip]
@@ -66,8 +68,9 @@ impl Prf {
         Self::new(&Self::keyed(salt).mac(&[key_material]))
     }
 
-    /// HMAC over the parts in a row.
-    pub(crate) fn mac(&self, parts: &[&[u8]]) -> Wiped<HASH_LEN> {
+    /// The first N bytes of HMAC over the parts in a row.
+    #[inline]
+    pub(crate) fn mac<const N: usize>(&self, parts: &[&[u8]]) -> Wiped<N> {
         let mut inner = Message::after_key(&self.inner);
         parts.iter().for_each(|part| inner.update(part));
         self.outer(&mut inner)
@@ -76,28 +79,34 @@ impl Prf {
     /// HKDF-Expand (RFC 5869 §2.3) to one block: the first N bytes of HMAC(info ‖ 01).
     ///
     /// Needs no HKDF-Extract before it where the key is 32 uniform bytes (RFC 5869 §3.3).
+    #[inline]
     pub(crate) fn expand<const N: usize>(&self, info: &[&[u8]]) -> Wiped<N> {
-        const { assert!(N <= HASH_LEN, "more would be a second block") };
         let mut inner = Message::after_key(&self.inner);
         info.iter().for_each(|part| inner.update(part));
         inner.update(&[0x01]);
-        let mut okm = Wiped::zeroed();
-        okm.copy_from_slice(self.outer(&mut inner).split_at(N).0);
-        okm
+        self.outer(&mut inner)
     }
 
-    /// The hash of the outer key's block and of the inner hash, all in the place of the inner message.
-    fn outer(&self, message: &mut Message) -> Wiped<HASH_LEN> {
+    /// The hash of the outer key's block and of the inner hash, in the place of the inner message's state.
+    fn outer<const N: usize>(&self, message: &mut Message) -> Wiped<N> {
+        const { assert!(N <= HASH_LEN && N.is_multiple_of(4), "whole words of one hash") };
         message.finish();
-        message.block = OUTER_BLOCK;
-        message.state_into_block();
+        let mut block = Wiped::<BLOCK_LEN>::zeroed();
+        block.copy_from_slice(&OUTER_BLOCK);
+        write_words(&message.state, block.as_mut_slice());
         message.state = self.outer;
-        compress256(&mut message.state, slice::from_ref(&message.block));
-        message.state_into_block();
+        compress256(&mut message.state, slice::from_ref(&*block));
         let mut hash = Wiped::zeroed();
-        hash.copy_from_slice(message.block.split_at(HASH_LEN).0);
+        write_words(&message.state, hash.as_mut_slice());
         hash
     }
+}
+
+/// Writes as many words as there is place for.
+#[inline]
+fn write_words(state: &[u32; 8], bytes: &mut [u8]) {
+    let (words, _) = bytes.as_chunks_mut();
+    words.iter_mut().zip(state).for_each(|(place, word)| *place = word.to_be_bytes());
 }
 
 impl Drop for Prf {
@@ -110,10 +119,13 @@ impl Drop for Prf {
 
 /// A message on its way through SHA-256, wiped when dropped: it lies on the stack of a verb, which is wiped
 /// as a whole, but what the verb answers is made there as well, and takes along what lies in its gaps.
+///
+/// Several blocks are gathered before they are compressed: a block is loaded faster that was not just put
+/// together from bytes.
 struct Message {
     state: [u32; 8],
-    /// The block that is not full yet: zeros from `filled` on.
-    block: [u8; BLOCK_LEN],
+    /// What was not compressed yet: zeros from `filled` on, which is less than all of it.
+    blocks: [[u8; BLOCK_LEN]; GATHERED],
     filled: usize,
     len: usize,
 }
@@ -122,7 +134,7 @@ impl Message {
     /// A message that starts with the block of a key.
     #[inline]
     fn after_key(state: &[u32; 8]) -> Self {
-        Self { state: *state, block: [0; BLOCK_LEN], filled: 0, len: BLOCK_LEN }
+        Self { state: *state, blocks: [[0; BLOCK_LEN]; GATHERED], filled: 0, len: BLOCK_LEN }
     }
 
     #[inline]
@@ -130,7 +142,7 @@ impl Message {
     fn update(&mut self, mut bytes: &[u8]) {
         self.len += bytes.len();
         loop {
-            let (_, free) = self.block.split_at_mut(self.filled);
+            let (_, free) = self.blocks.as_flattened_mut().split_at_mut(self.filled);
             if bytes.len() < free.len() {
                 free.split_at_mut(bytes.len()).0.copy_from_slice(bytes);
                 self.filled += bytes.len();
@@ -138,43 +150,41 @@ impl Message {
             }
             let (fitting, rest) = bytes.split_at(free.len());
             free.copy_from_slice(fitting);
-            self.compress();
+            self.compress_all();
             bytes = rest;
         }
     }
 
-    #[inline]
-    fn compress(&mut self) {
-        compress256(&mut self.state, slice::from_ref(&self.block));
-        self.block = [0; BLOCK_LEN];
+    #[cold]
+    fn compress_all(&mut self) {
+        compress256(&mut self.state, &self.blocks);
+        self.blocks = [[0; BLOCK_LEN]; GATHERED];
         self.filled = 0;
     }
 
     /// SHA-256 (FIPS 180-4 §5.1.1): a one bit, zeros, and the number of bits at the end of a block.
     #[inline]
+    #[expect(clippy::arithmetic_side_effects, reason = "what is gathered ends in a block")]
     #[expect(clippy::expect_used, reason = "2^61 bytes do not lie in memory")]
     fn finish(&mut self) {
         let bits = u64::try_from(self.len).ok().and_then(|len| len.checked_mul(8));
         let count = bits.expect("a message of less than 2^61 bytes").to_be_bytes();
         self.update(&[0x80]);
-        if self.filled > const { BLOCK_LEN - COUNT_LEN } {
-            self.compress();
+        if self.filled > const { GATHERED * BLOCK_LEN - COUNT_LEN } {
+            self.compress_all();
         }
-        self.block.split_at_mut(const { BLOCK_LEN - COUNT_LEN }).1.copy_from_slice(&count);
-        compress256(&mut self.state, slice::from_ref(&self.block));
-    }
-
-    #[inline]
-    fn state_into_block(&mut self) {
-        let (words, _) = self.block.as_chunks_mut();
-        words.iter_mut().zip(self.state).for_each(|(place, word)| *place = word.to_be_bytes());
+        let blocks = self.blocks.split_at_mut((self.filled + COUNT_LEN).div_ceil(BLOCK_LEN)).0;
+        if let Some(last) = blocks.last_mut() {
+            last.split_at_mut(const { BLOCK_LEN - COUNT_LEN }).1.copy_from_slice(&count);
+        }
+        compress256(&mut self.state, blocks);
     }
 }
 
 impl Drop for Message {
     fn drop(&mut self) {
         self.state.as_mut_slice().zeroize();
-        self.block.as_mut_slice().zeroize();
+        self.blocks.as_flattened_mut().zeroize();
     }
 }
 

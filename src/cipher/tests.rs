@@ -142,17 +142,17 @@ fn hmac_is_that_of_rfc_4231() {
         (&four, &[0xcd; 50], 0x8255_8a38_9a44_3c0e),
     ];
     for (key, data, begins) in cases {
-        let hmac = Prf::keyed(key).mac(&[data]);
+        let hmac = Prf::keyed(key).mac::<32>(&[data]);
         assert_eq!(hmac.first_chunk(), Some(&begins.to_be_bytes()));
     }
 }
 
-/// Against the crates `hmac` and `hkdf`: every length around the ends of blocks, however the message is
-/// cut into parts.
+/// Against the crates `hmac` and `hkdf`: every length around the ends of blocks, and of the blocks that are
+/// gathered, however the message is cut into parts.
 #[test]
 fn hmac_and_expand_are_those_of_other_crates() {
     use hmac::{Hmac, KeyInit, Mac};
-    let message: Vec<u8> = (0..=255).collect();
+    let message: Vec<u8> = (0..=255).cycle().take(600).collect();
     let mut compared = 0;
     for key_len in [0, 1, 31, 32, 33, 63, 64] {
         let key = message.get(..key_len).unwrap();
@@ -162,9 +162,9 @@ fn hmac_and_expand_are_those_of_other_crates() {
             let mut hmac = <Hmac<sha2::Sha256> as KeyInit>::new_from_slice(key).unwrap();
             hmac.update(message);
             let expected: [u8; 32] = hmac.finalize().into_bytes().into();
-            for at in [0, 1, len / 2, 63, 64, 65, len] {
+            for at in [0, 1, len / 2, 63, 64, 65, 255, 256, 257, len] {
                 let (front, back) = message.split_at(at.min(len));
-                assert_eq!(*prf.mac(&[front, &[], back]), expected, "{key_len} {len} {at}");
+                assert_eq!(*prf.mac::<32>(&[front, &[], back]), expected, "{key_len} {len} {at}");
                 compared += 1;
             }
             if let Ok::<&[u8; 32], _>(key) = key.try_into() {
@@ -176,7 +176,7 @@ fn hmac_and_expand_are_those_of_other_crates() {
             }
         }
     }
-    assert_eq!(compared, 257 * (7 * 7 + 1));
+    assert_eq!(compared, 601 * (7 * 10 + 1));
 }
 
 /// FIPS 180-4, the example of one block.

@@ -138,9 +138,7 @@ fn derive(data_key: &TripletKey, salt: &[u8; SALT_LEN]) -> (TripletKey, [u8; IV_
     let (prf, info) = (Prf::extract(salt, data_key.expose()), b"n8n-encryption-v1");
     // T1 is the key, and T2 = HMAC(T1 ‖ info ‖ 02) starts with the iv (RFC 5869 §2.3).
     let key = prf.expand(&[info]);
-    let second = prf.mac(&[key.as_slice(), info, &[0x02]]);
-    let mut iv = [0; IV_LEN];
-    iv.copy_from_slice(second.split_at(IV_LEN).0);
+    let iv = *prf.mac(&[key.as_slice(), info, &[0x02]]);
     (TripletKey::derived(&key), iv)
 }
 

@@ -47,10 +47,7 @@ impl<'a> Bound<'a> {
 /// mac = HMAC-SHA-256(DEK, "sw1/mac" ‖ head ‖ iv ‖ tag ‖ u32(length of ciphertext))[0..16]
 fn mac(data_key: &Prf, envelope: &Envelope) -> [u8; MAC_LEN] {
     let len = envelope.ciphertext_len().to_be_bytes();
-    let full = data_key.mac(&[b"sw1/mac", envelope.head(), envelope.iv(), envelope.tag(), &len]);
-    let mut mac = [0; MAC_LEN];
-    mac.copy_from_slice(full.split_at(MAC_LEN).0);
-    mac
+    *data_key.mac(&[b"sw1/mac", envelope.head(), envelope.iv(), envelope.tag(), &len])
 }
 
 /// An envelope but for its wrapped keys and its MAC. Everything in it is public.
