@@ -303,6 +303,7 @@ fn a_text_without_exactly_one_primary_is_no_keyring() {
             "two primaries",
         ),
         ("three primaries", "primary a <1>; primary b <2>; primary c <3>", "two primaries"),
+        ("a second without its key", "primary a <1>\nprimary b", "line 2: no key"),
         ("one", "primary a <1>", "accepted"),
     ];
     for (row, text, expected) in rows {

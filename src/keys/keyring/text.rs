@@ -60,11 +60,10 @@ impl FromStr for Keyring {
                     Ok(UsableKey::new(key_id.clone(), key))
                 };
                 let entry = match state {
-                    KeyState::Primary if primary.is_some() => {
-                        return Err(KeyringError::TwoPrimaries);
-                    }
                     KeyState::Primary => {
-                        primary = Some(usable()?);
+                        if primary.replace(usable()?).is_some() {
+                            return Err(KeyringError::TwoPrimaries);
+                        }
                         continue;
                     }
                     KeyState::Retired => Entry::Retired(usable()?),

@@ -26,8 +26,7 @@ const TEXT: &str = "key's text";
 const WORDS: &str = "key as words";
 const PADDED: &str = "hmac's padded key";
 const STATE: &str = "hmac's state";
-/// Within a message: after each of its blocks. Searched for, and not among the kinds below: the outer hash is
-/// made in its place, so that it is overwritten also where nothing is wiped.
+/// Within a message: after each of its blocks.
 const INNER: &str = "hmac's inner state";
 /// Words of SHA-256's schedule: any 16 in a row give back the block. Not among the kinds below, because
 /// the SHA instructions keep them in registers.
@@ -41,13 +40,14 @@ const KEYSTREAM: &str = "keystream";
 const POLY: &str = "poly1305 key";
 
 /// A kind for each form: the control asks for all of them.
-pub const KINDS: [&str; 13] = [
+pub const KINDS: [&str; 14] = [
     "plaintext",
     KEY,
     TEXT,
     WORDS,
     PADDED,
     STATE,
+    INNER,
     DERIVED,
     PAD,
     ROUND_KEYS,

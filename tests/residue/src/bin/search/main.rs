@@ -31,6 +31,8 @@ struct Search {
     secrets: Secrets,
     windows: Windows,
     figures: Figures,
+    /// Whether the probe has asked for something.
+    has_begun: bool,
 }
 
 impl Search {
@@ -40,6 +42,7 @@ impl Search {
             secrets: Secrets::new(),
             windows: Windows::new(),
             figures: Figures::default(),
+            has_begun: false,
         })
     }
 
@@ -50,6 +53,9 @@ impl Search {
             let mut message = [0; 8];
             if !self.probe.hear(&mut message) {
                 return Ok(None);
+            }
+            if !std::mem::replace(&mut self.has_begun, true) {
+                self.ignore_what_is_there()?;
             }
             let [kind, first, second, _, len @ ..] = message;
             let size = usize::try_from(u32::from_le_bytes(len))?;
@@ -63,6 +69,16 @@ impl Search {
                 return Ok(Some(Ended { name: String::from_utf8(name)?, suite: first, size }));
             }
         }
+    }
+
+    /// What can be written to and is there before the probe has asked for its first secret.
+    fn ignore_what_is_there(&mut self) -> Result<()> {
+        let mut memory = Vec::new();
+        for mapping in self.probe.mappings()?.into_iter().filter(|mapping| mapping.writable) {
+            self.probe.read(&mapping, &mut memory)?;
+            self.windows.ignore(&memory);
+        }
+        Ok(())
     }
 
     /// Looks for the secrets of the step that has ended.

@@ -1,5 +1,7 @@
 //! Eight bytes of a secret, wherever they are.
 
+use std::collections::HashSet;
+
 /// The shortest fragment that counts as left behind.
 pub const FRAGMENT: usize = 8;
 
@@ -11,6 +13,8 @@ pub struct Windows {
     seen: Vec<u64>,
     count: usize,
     kinds: Vec<&'static str>,
+    /// What was there before there was a secret.
+    before: HashSet<u64>,
 }
 
 /// Bytes in a row that are of a secret.
@@ -22,11 +26,25 @@ pub struct Found {
 
 impl Windows {
     pub fn new() -> Self {
-        Self { slots: vec![(0, 0); 1 << 12], seen: vec![0; 1 << 10], count: 0, kinds: Vec::new() }
+        Self {
+            slots: vec![(0, 0); 1 << 12],
+            seen: vec![0; 1 << 10],
+            count: 0,
+            kinds: Vec::new(),
+            before: HashSet::new(),
+        }
     }
 
+    /// Forgets the secrets.
     pub fn clear(&mut self) {
-        *self = Self::new();
+        *self = Self { before: std::mem::take(&mut self.before), ..Self::new() };
+    }
+
+    /// Takes in memory from before there was a secret: what it holds says nothing about one. Eight
+    /// characters of hex are no more than four bytes, and the C library reads the addresses of
+    /// `/proc/self/maps`, which are drawn anew in each run, into a buffer that it leaves as it is.
+    pub fn ignore(&mut self, memory: &[u8]) {
+        self.before.extend(memory.windows(FRAGMENT).map(word));
     }
 
     fn hash(window: u64, bits: u32) -> usize {
@@ -70,7 +88,7 @@ impl Windows {
         });
         for window in secret.windows(FRAGMENT) {
             let repeats = window.iter().filter(|byte| **byte == window[0]).count() > FRAGMENT / 2;
-            if !repeats {
+            if !repeats && !self.before.contains(&word(window)) {
                 self.add_window(word(window), kind.try_into().unwrap_or_default());
             }
         }
