@@ -63,7 +63,7 @@ pub enum Field {
     KeyId,
     /// A wrapped key: its kind and its body.
     WrappedKey,
-    /// The commitment and the mac, one field in the text form.
+    /// The commitment and the MAC, one field in the text form.
     Proof,
     /// The commitment to data key, suite, iv and context.
     Commitment,

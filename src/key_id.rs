@@ -43,6 +43,11 @@ impl KeyId {
         core::str::from_utf8(id).map_err(|error| fault(error.valid_up_to()))
     }
 
+    /// Whether both are one id to a keyring: case does not tell two apart.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+
     /// An id that is no id for another reason than its characters: a key in the wrong place.
     pub(crate) fn is_a_key() -> FormatError {
         FormatError::malformed(Field::KeyId, NO_KEY_EXPECTED, 0)
@@ -51,7 +56,7 @@ impl KeyId {
 
 /// The length of a key id, as one byte counts it.
 #[expect(clippy::expect_used, reason = "a key id is at most 128 bytes")]
-pub(crate) fn len8(key_id: &str) -> u8 {
+pub(crate) fn len_byte(key_id: &str) -> u8 {
     key_id.len().try_into().expect("one byte counts a key id")
 }
 

@@ -22,7 +22,7 @@ impl Keyring {
     /// [is current](Self::is_current) already, which is told from public bytes and checks nothing:
     /// a rotation is no audit, [`verify`](Self::verify) is.
     ///
-    /// Checks the mac before it touches anything, and unwraps what it has wrapped before it
+    /// Checks the MAC before it touches anything, and unwraps what it has wrapped before it
     /// returns it. Needs no context, draws no randomness, and leaves commitment, iv, tag and
     /// ciphertext as they are. Over local keys the same envelope always becomes the same bytes, so
     /// two workers that race write the same row. Store the result where the old envelope still is
@@ -89,8 +89,7 @@ impl Keyring {
 
     /// Whether the envelope is wrapped as this keyring would wrap it: for exactly the primary and
     /// the escrow keys, in this order, by the material they have here. Told from public bytes
-    /// alone. Exactly where it is false, [`rewrap`](Self::rewrap) returns another envelope or an
-    /// error.
+    /// alone. Exactly where it is false, [`rewrap`](Self::rewrap) returns an envelope or an error.
     #[must_use]
     pub fn is_current(&self, envelope: &Envelope) -> bool {
         let mut wraps = envelope.wraps();
@@ -100,10 +99,7 @@ impl Keyring {
 }
 
 fn is_current_wrap(key: &UsableKey, wrap: &Wrap<'_>) -> bool {
-    wrap.key_id == key.key_id.as_ref()
-        && wrap.kind == key.kind
-        && wrap.kind.is_usable()
-        && key.is_current(wrap.body)
+    wrap.key_id == key.key_id.as_ref() && key.accepts(wrap) && key.is_current(wrap.body)
 }
 
 /// Whether what a key has just wrapped is, unwrapped by the same key, the same data key.
@@ -124,8 +120,8 @@ fn is_verdict(error: &ProviderError) -> bool {
 }
 
 impl Envelope {
-    /// [`Keyring::rewrap`] for a caller who has the data key unwrapped and wrapped in a way of his
-    /// own. The wraps replace those of the envelope.
+    /// [`Keyring::rewrap`] for a caller who has the data key unwrapped and wrapped by other means.
+    /// The wraps replace those of the envelope.
     ///
     /// # Errors
     ///
@@ -203,8 +199,10 @@ pub enum RewrapError {
         /// The key.
         key_id: KeyId,
     },
-    /// A wrap of another kind than this keyring has for the id.
-    #[error("the wrapped key of {key_id} is of another kind than the keyring's entry for it")]
+    /// A wrap of another kind than this keyring has for the id; or the row was altered.
+    #[error(
+        "the wrapped key of {key_id} is of another kind than the keyring's entry for it, or the row was altered"
+    )]
     #[non_exhaustive]
     WrongWrapKind {
         /// The key.

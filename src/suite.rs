@@ -7,7 +7,7 @@ use crate::format_error::{Field, FormatError};
 
 /// The version of the format: in the prefix of an envelope, and the first byte each wrap binds.
 pub(crate) const FORMAT_VERSION: u8 = 0x01;
-/// Bytes of a key: payload key, wrapping key, data key, master key.
+/// Bytes of a key: payload key, data key, master key.
 pub(crate) const KEY_LEN: usize = 32;
 /// Bytes of an iv (nonce).
 pub(crate) const IV_LEN: usize = 12;
@@ -20,10 +20,10 @@ pub(crate) const MAC_LEN: usize = 16;
 /// The longest plaintext, and so the longest ciphertext: 16 MiB.
 pub(crate) const MAX_PLAINTEXT_LEN: usize = 16 * 1024 * 1024;
 
-/// The cipher of an envelope: it seals the payload, and each local wrap of the data key.
+/// The cipher of an envelope's payload. A local wrap uses none, and is made in the same way in both.
 ///
-/// Both suites have a key of 32 bytes, an iv of 12 and a tag of 16. The suite goes into every
-/// derivation, so an envelope relabelled with the other suite does not open.
+/// Both suites have a key of 32 bytes, an iv of 12 and a tag of 16. Payload key, commitment, the salt of each local wrap
+/// and the MAC are bound to the suite, so an envelope relabelled with the other one does not open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Suite {

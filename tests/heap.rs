@@ -234,6 +234,24 @@ fn each_verb_allocates_what_it_returns_and_little_more() {
     }
 }
 
+/// From a row's values to the text in its column, and back to the credential.
+#[test]
+fn the_paved_path_allocates_little_more_than_it_returns() {
+    let (ring, secret) = (keyring(Suite::Aes256Gcm), Secret::from(CREDENTIAL));
+    let context =
+        || EncryptionContext::new([("tenant", "acme"), ("provider", "openai"), ("row", "4711")]);
+    let (_, of_context) = allocations(|| context().unwrap());
+    assert_eq!(of_context, 4, "the pairs, their texts, these in order, and their encoding");
+    let (column, count) =
+        allocations(|| ring.seal(&secret, &context().unwrap()).unwrap().to_string());
+    assert_eq!(count, of_context + 3, "seal: the envelope, its text, and what `to_string` copies");
+    let (_, count) = allocations(|| {
+        let envelope: Envelope = column.parse().unwrap();
+        ring.open(&envelope, &context().unwrap()).unwrap()
+    });
+    assert_eq!(count, of_context + 2, "open: the envelope and the plaintext");
+}
+
 #[test]
 fn a_row_is_encoded_into_one_allocation_of_its_length() {
     let encodings = [

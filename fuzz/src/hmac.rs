@@ -18,8 +18,8 @@ use super::reference::triplet::Row;
 use super::reference::{Key, keyring};
 
 const MAX_KEY: usize = 64;
-/// Six blocks and a little.
-const MAX_LEN: usize = 400;
+/// Twice what the crate gathers before it compresses, and a little.
+const MAX_LEN: usize = 600;
 const MAX_CUTS: usize = 8;
 
 /// A key, a salt, where to cut, and a message.

@@ -18,7 +18,7 @@ const HASH_LEN: usize = 32;
 const BLOCK_LEN: usize = 64;
 /// What ends the last block: the number of bits of the message.
 const COUNT_LEN: usize = 8;
-/// Blocks that are gathered: a MAC over an envelope's front takes no more.
+/// Blocks that are gathered: a MAC over an envelope of one or two local wraps takes no more.
 const GATHERED: usize = 4;
 
 /// The initial hash value of SHA-256 (FIPS 180-4 §5.3.3).
@@ -29,7 +29,7 @@ const INITIAL: [u32; 8] = [
 ];
 
 /// The second of the two blocks that HMAC hashes last, but for the hash at its start: a one bit, zeros, and the
-/// number of bits of both. Written whole: a block is loaded faster that was not put together from bytes.
+/// number of bits of both.
 const OUTER_BLOCK: [u8; BLOCK_LEN] = {
     let mut block = [0; BLOCK_LEN];
     block[HASH_LEN] = 0x80;
@@ -120,8 +120,8 @@ impl Drop for Prf {
 /// A message on its way through SHA-256, wiped when dropped: it lies on the stack of a verb, which is wiped
 /// as a whole, but what the verb answers is made there as well, and takes along what lies in its gaps.
 ///
-/// Several blocks are gathered before they are compressed: a block is loaded faster that was not just put
-/// together from bytes.
+/// Several blocks are gathered and compressed in one call: the processor has to wait where it loads many bytes at
+/// once that were stored in pieces just before.
 struct Message {
     state: [u32; 8],
     /// What was not compressed yet: zeros from `filled` on, which is less than all of it.

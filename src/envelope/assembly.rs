@@ -64,7 +64,7 @@ impl Unproven {
         front.put(&MAGIC);
         front.put(&[FORMAT_VERSION, suite.id(), count]);
         for wrap in wraps {
-            front.put(&[key_id::len8(wrap.key_id)]);
+            front.put(&[key_id::len_byte(wrap.key_id)]);
             front.put(wrap.key_id.as_bytes());
             front.put(&wrap.wrapped_len().to_be_bytes());
             front.put(&[wrap.kind.byte()]);

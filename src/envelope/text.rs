@@ -64,7 +64,7 @@ impl FromStr for Envelope {
         bytes.extend_from_slice(&MAGIC);
         bytes.extend_from_slice(&[FORMAT_VERSION, suite.id(), count]);
         for (key_id, wrapped, wrapped_len) in parsed {
-            bytes.push(key_id::len8(key_id));
+            bytes.push(key_id::len_byte(key_id));
             bytes.extend_from_slice(key_id.as_bytes());
             bytes.extend_from_slice(&wrapped_len.to_be_bytes());
             let start = bytes.len();

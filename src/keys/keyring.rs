@@ -117,6 +117,8 @@ impl Entry {
 
 impl Keyring {
     /// A keyring of one key, which seals and opens.
+    ///
+    /// Whether the id is a key without its prefix is looked at in a text only.
     #[must_use]
     pub fn new(key_id: KeyId, key: impl MasterKeyProvider + 'static) -> Self {
         Self::of_primary(UsableKey::new(key_id, key))
@@ -199,7 +201,7 @@ impl Keyring {
             let key_id = entry.key_id();
             let mut ids =
                 core::iter::once(&self.primary.key_id).chain(others.iter().map(Entry::key_id));
-            if ids.any(|other| other.as_ref().eq_ignore_ascii_case(key_id.as_ref())) {
+            if ids.any(|other| other.is_same(key_id)) {
                 return Err(KeyringError::DuplicateKeyId);
             }
             if master_key::is_bare_key(key_id.as_ref()) {

@@ -44,7 +44,7 @@ use crate::wrapped_key::WrapKind;
 /// }
 /// ```
 ///
-/// A provider that answers a wrong data key cannot make a row open wrongly: the envelope's mac is
+/// A provider that answers a wrong data key cannot make a row open wrongly: the envelope's MAC is
 /// checked under whatever it answers.
 pub trait MasterKeyProvider: Send + Sync {
     /// Wraps the data key of a request; answers the body of the wrapped key, 1 to 65,534 bytes.
@@ -70,8 +70,8 @@ pub trait MasterKeyProvider: Send + Sync {
     ///
     /// A master key in memory compares the check value; a provider whose service versions the key
     /// behind one id can compare the version. The default is true, but for the kind
-    /// [`WrapKind::Local`]: a type around a master key must pass the question on to it, or every
-    /// rewrap renews the wrap.
+    /// [`WrapKind::Local`]: a type around a master key must pass the question on to it, or an
+    /// envelope is never current and every rewrap writes the same wrap again.
     fn is_current(&self, body: &[u8]) -> bool {
         let _ = body;
         self.kind() != WrapKind::Local
@@ -122,7 +122,7 @@ impl<'a> Binding<'a> {
         commitment: &'a [u8; COMMITMENT_LEN],
     ) -> Self {
         let key_id = key_id.as_ref();
-        let head = [FORMAT_VERSION, suite.id(), key_id::len8(key_id)];
+        let head = [FORMAT_VERSION, suite.id(), key_id::len_byte(key_id)];
         Self { head, key_id: key_id.as_bytes(), commitment }
     }
 

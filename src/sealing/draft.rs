@@ -17,7 +17,7 @@ use crate::secret::{Secret, wipe_stack_after, wipe_stack_after_hashing};
 use crate::suite::{COMMITMENT_LEN, IV_LEN, Suite};
 use crate::wrapped_key::WrappedKey;
 
-/// An envelope but for its wrapped keys, for a caller who has them wrapped in a way of his own.
+/// An envelope but for its wrapped keys, for a caller who has them wrapped by other means.
 ///
 /// [`prepare`] makes it, [`finish`](Self::finish) turns it into an [`Envelope`]; the data key is
 /// wiped when it is dropped.

@@ -110,7 +110,9 @@ pub enum OpenError {
     },
     /// A wrap of another kind than this keyring has for the id: whoever sealed it held the key in
     /// another way, or a provider of your own does not tell its kind.
-    #[error("the wrapped key of {key_id} is of another kind than the keyring's entry for it")]
+    #[error(
+        "the wrapped key of {key_id} is of another kind than the keyring's entry for it, or the row was altered"
+    )]
     #[non_exhaustive]
     WrongWrapKind {
         /// The key.

@@ -112,7 +112,7 @@ impl Keyring {
         let mut failures = Failures::default();
         for (key, wrap) in self.candidates(envelope)? {
             let (suite, commitment) = (envelope.suite(), envelope.commitment());
-            if !is_accepted(key, &wrap) {
+            if !key.accepts(&wrap) {
                 failures.add(OpenError::WrongWrapKind { key_id: key.key_id.clone() });
                 continue;
             }
@@ -140,7 +140,7 @@ impl Keyring {
         let mut failures = Failures::default();
         for (key, wrap) in self.candidates(envelope)? {
             let (suite, commitment) = (envelope.suite(), envelope.commitment());
-            if !is_accepted(key, &wrap) {
+            if !key.accepts(&wrap) {
                 failures.add(OpenError::WrongWrapKind { key_id: key.key_id.clone() });
                 continue;
             }
@@ -161,8 +161,9 @@ impl Keyring {
         Err(failures.verdict(self, envelope))
     }
 
-    /// The keys that may open the envelope, each with its wrap, in the order they are tried. None where
-    /// one of its wraps is under a leaked key: whatever the others would do, its data key is known.
+    /// The keys that may open the envelope, each with its wrap, in the order they are tried. An
+    /// error where one of its wraps is under a leaked key: whatever the others would do, its data key is
+    /// known.
     fn candidates<'a>(
         &'a self,
         envelope: &'a Envelope,
@@ -213,9 +214,4 @@ impl Failures {
     fn verdict(self, keyring: &Keyring, envelope: &Envelope) -> OpenError {
         self.0.unwrap_or_else(|| keyring.no_usable_wrap(envelope))
     }
-}
-
-/// A key's entry in the keyring fixes the kind of wrap it is asked to unwrap.
-fn is_accepted(key: &UsableKey, wrap: &Wrap<'_>) -> bool {
-    wrap.kind == key.kind && wrap.kind.is_usable()
 }

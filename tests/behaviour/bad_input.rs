@@ -8,7 +8,9 @@ use sealwax::{Keyring, MasterKey, MasterKeyProvider, ProviderError, SealError, S
 use sealwax::{UnwrapRequest, WrapKind, WrapRequest, WrappedKey, sealing};
 
 use crate::fixtures::{BASE64URL, CREDENTIAL, Counting, Parts, SUITES, acme, base64url, expand};
-use crate::fixtures::{counted_data_key, key_id, keyring, master_key, opening, sealed, sha256};
+use crate::fixtures::{
+    counted_data_key, key_id, keyring, master_bytes, master_key, opening, sealed, sha256,
+};
 
 /// A fault as it is told: which field, and at which byte.
 type Fault = (Field, usize);
@@ -781,8 +783,7 @@ fn a_local_wrap_of_another_length_is_refused() {
         let envelope = one_wrap(suite, CREDENTIAL);
         let keyring = Keyring::new(key_id("prod"), master_key(1));
         let data_key = counted_data_key(9);
-        let mut master = [1; 32];
-        master[31] = !1;
+        let master = master_bytes(1);
         let with_body = |body: &[u8]| {
             let wrapped = WrappedKey::new(key_id("prod"), WrapKind::Local, body).unwrap();
             let parts = Parts::of(&envelope).with_wraps(&[wrapped]).with_mac_under(&data_key);

@@ -23,9 +23,13 @@ pub(crate) fn key_id(id: &str) -> KeyId {
 
 /// A master key that is the same for the same number, and never a weak one.
 pub(crate) fn master_key(number: u8) -> MasterKey {
+    MasterKey::from_bytes(&mut master_bytes(number)).unwrap()
+}
+
+pub(crate) fn master_bytes(number: u8) -> [u8; 32] {
     let mut bytes = [number; 32];
     bytes[31] = !number;
-    MasterKey::from_bytes(&mut bytes).unwrap()
+    bytes
 }
 
 /// `prod` as primary (material 1) and `dr` as escrow (material 2).

@@ -173,7 +173,7 @@ fn an_id_that_only_looks_near_a_key_is_one() {
         "swk91_",
         "prod-2026",
         "tenant/42@3",
-        "sw",
+        "sw1",
         "swk1swk1",
         "swabc1_swabc1_",
     ];
@@ -200,7 +200,7 @@ fn keys(len: usize) -> impl Iterator<Item = Vec<u8>> {
     })
 }
 
-/// How each way into a keyring takes an id.
+/// How each way of adding to a keyring takes an id.
 fn told(result: Result<Keyring, KeyringError>) -> &'static str {
     match result {
         Ok(_) => "accepted",

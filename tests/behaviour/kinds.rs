@@ -25,7 +25,7 @@ fn bodies(kind: u8) -> Vec<Vec<u8>> {
     vec![whole, shorter, longer, vec![7], vec![7; 60], vec![7; 65_534]]
 }
 
-/// Sealed by hand: wrapped for `sealing` in this kind, and for `prod` beside it or alone.
+/// Sealed by hand, under the wraps that `wraps` makes of the draft.
 fn row(suite: Suite, wraps: impl FnOnce(&sealing::Draft) -> Vec<WrappedKey>) -> Envelope {
     let secret = Secret::from(CREDENTIAL);
     let draft = sealing::prepare_with_rng(&secret, &acme(), suite, &mut Counting(1)).unwrap();

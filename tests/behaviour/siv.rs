@@ -8,7 +8,9 @@ use sealwax::{DataKey, Envelope, Keyring, MasterKey, MasterKeyProvider, Provider
 use sealwax::{Secret, Suite, UnwrapRequest, WrapKind, WrapRequest, WrappedKey, sealing};
 
 use crate::fixtures::{CREDENTIAL, Counting, Parts, SUITES, acme, context, counted_data_key};
-use crate::fixtures::{expand, key_id, keyring, master_key, opening, sealed, verdicts, wrap};
+use crate::fixtures::{
+    expand, key_id, keyring, master_bytes, master_key, opening, sealed, verdicts, wrap,
+};
 
 /// check ‖ salt ‖ wrapped data key
 const SALT: core::ops::Range<usize> = 4..28;
@@ -78,8 +80,7 @@ fn two_wraps_of_one_data_key_for_one_row_are_equal_to_the_byte_and_as_the_page_s
             });
             assert!(one == other, "{suite}, {number}");
 
-            let mut master = [number; 32];
-            master[31] = !number;
+            let master = master_bytes(number);
             let len = u8::try_from(id.len()).unwrap();
             let bind = [&[1, suite.id(), len], id.as_bytes(), &commitment].concat();
             let salt = &expand(&master, &[b"sw1/salt", &bind, &dek])[..24];
@@ -152,8 +153,7 @@ fn any_change_of_key_id_suite_commitment_data_key_or_master_key_changes_salt_and
 /// Wraps of one row under one master key, but for the data key. `SEALWAX_SALTS` asks for more.
 #[test]
 fn a_million_wraps_under_one_master_key_have_a_million_salts() {
-    let asked = env::var("SEALWAX_SALTS").ok().and_then(|count| count.parse().ok());
-    let count: u32 = asked.unwrap_or(1_000_000);
+    let count: u32 = env::var("SEALWAX_SALTS").map_or(1_000_000, |count| count.parse().unwrap());
     let (key, id) = (master_key(1), key_id("prod"));
     let mut salts = HashSet::with_capacity(usize::try_from(count).unwrap());
     for number in 0..count {
@@ -380,8 +380,7 @@ fn a_data_key_of_one_repeated_byte_is_refused_where_it_is_unwrapped() {
     let mut tried = 0;
     for suite in SUITES {
         let row = sealed(suite, 1);
-        let mut master = [1; 32];
-        master[31] = !1;
+        let master = master_bytes(1);
         let hand_made = |dek: &[u8; 32]| {
             let bind = [&[1, suite.id(), 4], b"prod".as_slice(), row.commitment()].concat();
             let salt = &expand(&master, &[b"sw1/salt", &bind, dek])[..24];
@@ -408,8 +407,7 @@ fn a_data_key_of_one_repeated_byte_is_refused_where_it_is_unwrapped() {
 /// right one, and the salt differs in the one bit alone; only the holder of the master key makes it.
 #[test]
 fn every_bit_of_the_salt_is_compared() {
-    let mut master = [1; 32];
-    master[31] = !1;
+    let master = master_bytes(1);
     let (key, dek, commitment) = (master_key(1), numbered(5), [0x3c; 32]);
     let mut refused = 0;
     for suite in SUITES {

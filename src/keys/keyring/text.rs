@@ -45,11 +45,11 @@ impl FromStr for Keyring {
                 continue;
             }
             for entry in line.split(';').map(strip).filter(|entry| !entry.is_empty()) {
-                let Line { state, key_id, key } = parse_entry(entry).map_err(on_line)?;
+                let ParsedEntry { state, key_id, key } = parse_entry(entry).map_err(on_line)?;
                 if let Some(key) = &key {
                     let mut same = keys.iter().filter(|(_, other)| other.is_same(key));
                     // Under one id it is the id that stands twice, which is found below.
-                    let is_other = |(id, _): &&(KeyId, _)| !is_one_id(id, &key_id);
+                    let is_other = |(id, _): &&(KeyId, _)| !id.is_same(&key_id);
                     if let Some((other, _)) = same.find(is_other) {
                         return Err(KeyringError::DuplicateKey { key_id, other: other.clone() });
                     }
@@ -83,22 +83,18 @@ impl FromStr for Keyring {
 }
 
 /// One entry of a text.
-struct Line {
+struct ParsedEntry {
     state: KeyState,
     key_id: KeyId,
     /// Parsed also where it is not kept: a mistyped one is a mistake in any line.
     key: Option<Arc<MasterKey>>,
 }
 
-fn is_one_id(one: &KeyId, other: &KeyId) -> bool {
-    one.as_ref().eq_ignore_ascii_case(other.as_ref())
-}
-
 fn strip(text: &str) -> &str {
     text.trim_matches([' ', '\t'])
 }
 
-fn parse_entry(entry: &str) -> Result<Line, LineProblem> {
+fn parse_entry(entry: &str) -> Result<ParsedEntry, LineProblem> {
     let stray =
         |c: char| (c.is_whitespace() && c != ' ' && c != '\t') || c == '#' || c == '\u{feff}';
     if entry.contains(stray) {
@@ -116,7 +112,7 @@ fn parse_entry(entry: &str) -> Result<Line, LineProblem> {
     let key = key
         .map(|text| text.parse().map(Arc::new).map_err(|source| LineProblem::Key { source }))
         .transpose()?;
-    Ok(Line { state, key_id, key })
+    Ok(ParsedEntry { state, key_id, key })
 }
 
 fn parse_state(word: &str) -> Option<KeyState> {

@@ -11,9 +11,9 @@ use crate::keys::master_key::MasterKey;
 use crate::keys::provider::{
     Binding, MasterKeyProvider, ProviderError, UnwrapRequest, WrapRequest,
 };
-use crate::secret::wipe_stack;
+use crate::secret::{wipe_stack, wipe_stack_after};
 use crate::suite::{COMMITMENT_LEN, KEY_LEN, Suite};
-use crate::wrapped_key::{LOCAL_BODY_LEN, WrapKind};
+use crate::wrapped_key::{LOCAL_BODY_LEN, Wrap, WrapKind};
 
 /// A key that opens.
 #[derive(Clone)]
@@ -73,6 +73,11 @@ impl UsableKey {
         self.kind == WrapKind::Local
     }
 
+    /// A key's entry in the keyring fixes the kind of wrap it is asked to unwrap.
+    pub(crate) fn accepts(&self, wrap: &Wrap<'_>) -> bool {
+        wrap.kind == self.kind && wrap.kind.is_usable()
+    }
+
     pub(crate) fn is_current(&self, body: &[u8]) -> bool {
         match &self.holder {
             Holder::Memory(key) => key.is_current(body),
@@ -105,7 +110,9 @@ impl UsableKey {
             }
             Holder::Provider(_) => {
                 let data_key = DataKey::copy_of(data_key);
-                let answer = self.wrap_later(suite, commitment, &data_key).into_now()?;
+                // What others wrote may use more of the stack than a verb does that has no cipher.
+                let answer =
+                    wipe_stack_after(|| self.wrap_later(suite, commitment, &data_key).into_now())?;
                 Some(answer.map(Body::Answered))
             }
         }
@@ -125,7 +132,8 @@ impl UsableKey {
                 Some(key.unwrap(&Binding::new(&self.key_id, suite, commitment), body, data_key))
             }
             Holder::Provider(_) => {
-                let answer = self.unwrap_later(suite, commitment, body).into_now()?;
+                let answer =
+                    wipe_stack_after(|| self.unwrap_later(suite, commitment, body).into_now())?;
                 Some(answer.map(|unwrapped| data_key.copy_from_slice(unwrapped.expose_secret())))
             }
         }

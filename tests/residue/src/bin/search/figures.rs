@@ -34,6 +34,8 @@ pub struct Figures {
     /// Fragments of the step that is looked at.
     of_step: usize,
     pub searched: usize,
+    /// Windows of secrets that were not looked for.
+    pub ignored: usize,
 }
 
 /// What the probe does: a figure of the page assurance.
@@ -66,6 +68,8 @@ const CANARIES: [(&str, usize); 6] = [
 ];
 /// What others leave, in bytes: a format's own buffer holds the credential of 51 bytes once.
 const KNOWN: [(&str, usize); 1] = [("known: serde_json unescapes", 51)];
+/// The most windows of secrets that may be there before there is a secret: some of a run's ten million are, by chance.
+const IGNORED: usize = 8;
 /// Lines of what was found that are shown.
 const SHOWN: usize = 24;
 
@@ -168,6 +172,13 @@ impl Figures {
             }
         }
         println!("canaries: {canaries} of {} as they were left", CANARIES.len());
+        println!(
+            "not looked for: {} fragments, which were there before there was a secret",
+            self.ignored
+        );
+        if self.ignored > IGNORED {
+            wrong.push(format!("{} fragments were there before", self.ignored));
+        }
         if fragments > 0 {
             wrong.push(format!("{fragments} fragments are left, {}", self.of_kinds()));
             wrong.extend(self.places());

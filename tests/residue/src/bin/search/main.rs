@@ -122,6 +122,7 @@ fn steps(program: &str, mode: &str, folder: &Path) -> Result<Figures> {
         search.probe.tell(&[1])?;
         last = Some(ended);
     }
+    search.figures.ignored = search.windows.ignored;
     let status = search.probe.wait()?;
     if status.success() {
         Ok(search.figures)

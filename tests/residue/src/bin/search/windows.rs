@@ -15,6 +15,8 @@ pub struct Windows {
     kinds: Vec<&'static str>,
     /// What was there before there was a secret.
     before: HashSet<u64>,
+    /// Windows of secrets that are not looked for, because they were there before.
+    pub ignored: usize,
 }
 
 /// Bytes in a row that are of a secret.
@@ -32,12 +34,14 @@ impl Windows {
             count: 0,
             kinds: Vec::new(),
             before: HashSet::new(),
+            ignored: 0,
         }
     }
 
     /// Forgets the secrets.
     pub fn clear(&mut self) {
-        *self = Self { before: std::mem::take(&mut self.before), ..Self::new() };
+        let (before, ignored) = (std::mem::take(&mut self.before), self.ignored);
+        *self = Self { before, ignored, ..Self::new() };
     }
 
     /// Takes in memory from before there was a secret: what it holds says nothing about one. Eight
@@ -88,7 +92,12 @@ impl Windows {
         });
         for window in secret.windows(FRAGMENT) {
             let repeats = window.iter().filter(|byte| **byte == window[0]).count() > FRAGMENT / 2;
-            if !repeats && !self.before.contains(&word(window)) {
+            if repeats {
+                continue;
+            }
+            if self.before.contains(&word(window)) {
+                self.ignored += 1;
+            } else {
                 self.add_window(word(window), kind.try_into().unwrap_or_default());
             }
         }
