@@ -124,7 +124,7 @@ impl Drop for Prf {
 /// once that were stored in pieces just before.
 struct Message {
     state: [u32; 8],
-    /// What was not compressed yet: zeros from `filled` on, which is less than all of it.
+    /// What was not compressed yet: zeros from `filled` on.
     blocks: [[u8; BLOCK_LEN]; GATHERED],
     filled: usize,
     len: usize,
@@ -143,8 +143,8 @@ impl Message {
         self.len += bytes.len();
         loop {
             let (_, free) = self.blocks.as_flattened_mut().split_at_mut(self.filled);
-            if bytes.len() < free.len() {
-                free.split_at_mut(bytes.len()).0.copy_from_slice(bytes);
+            if let Some(place) = free.get_mut(..bytes.len()) {
+                place.copy_from_slice(bytes);
                 self.filled += bytes.len();
                 return;
             }
