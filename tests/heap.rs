@@ -217,6 +217,8 @@ fn each_verb_allocates_what_it_returns_and_little_more() {
         let text = envelope.to_string();
         let (_, count) = allocations(|| text.parse::<Envelope>().unwrap());
         assert_eq!(count, 1, "parse the text form");
+        let parsed = Vec::from(text.parse::<Envelope>().unwrap());
+        assert_eq!(parsed.capacity(), parsed.len(), "of its length");
         let (_, count) = allocations(|| String::from(envelope.clone()));
         assert_eq!(count, 2, "clone and encode as text");
         let next = Keyring::new("next".parse().unwrap(), master_key(1))

@@ -5,12 +5,20 @@ use super::Prf;
 use crate::suite::KEY_LEN;
 
 /// HMAC under a key of at most one block.
+///
+/// # Panics
+///
+/// Where the key is longer.
 #[must_use]
 pub fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     *Prf::keyed(key).mac(parts)
 }
 
 /// HMAC under a key of the format. The second answer of one `Prf` is the first.
+///
+/// # Panics
+///
+/// Where it is not.
 #[must_use]
 pub fn hmac_under(key: &[u8; KEY_LEN], parts: &[&[u8]]) -> [u8; 32] {
     let prf = Prf::new(key);
