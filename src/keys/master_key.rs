@@ -35,7 +35,9 @@ const KEY_LABEL: &[u8] = b"sw1/key";
 const TEST_KEY_LABEL: &[u8] = b"swkt1/key";
 /// Bytes of an opening key, the longest of the keys whose text has no more than an id's characters.
 const OPENING_KEY_LEN: usize = 64;
-const LONGEST_CHECKED_LEN: usize = OPENING_KEY_LEN + CHECK_LEN;
+/// With its checksum.
+const LONGEST_CHECKED_LEN: usize = 68;
+const _: () = assert!(OPENING_KEY_LEN + CHECK_LEN == LONGEST_CHECKED_LEN, "a key and its checksum");
 /// Bytes of the salt of a wrap.
 const SALT_LEN: usize = 24;
 
