@@ -17,5 +17,6 @@ mod seeded;
 mod damage;
 mod interop;
 mod node_accepts;
+mod offsets;
 mod vectors;
 mod written;
