@@ -165,7 +165,10 @@ impl Message {
     /// SHA-256 (FIPS 180-4 §5.1.1): a one bit, zeros, and the number of bits at the end of a block.
     #[inline]
     #[expect(clippy::arithmetic_side_effects, reason = "what is gathered ends in a block")]
-    #[expect(clippy::expect_used, reason = "2^61 bytes do not lie in memory")]
+    #[expect(
+        clippy::expect_used,
+        reason = "2^61 bytes do not lie in memory, and the count has a block"
+    )]
     fn finish(&mut self) {
         let bits = u64::try_from(self.len).ok().and_then(|len| len.checked_mul(8));
         let count = bits.expect("a message of less than 2^61 bytes").to_be_bytes();
@@ -174,9 +177,8 @@ impl Message {
             self.compress_all();
         }
         let blocks = self.blocks.split_at_mut((self.filled + COUNT_LEN).div_ceil(BLOCK_LEN)).0;
-        if let Some(last) = blocks.last_mut() {
-            last.split_at_mut(const { BLOCK_LEN - COUNT_LEN }).1.copy_from_slice(&count);
-        }
+        let last = blocks.last_mut().expect("the block that ends in the count");
+        last.split_at_mut(const { BLOCK_LEN - COUNT_LEN }).1.copy_from_slice(&count);
         compress256(&mut self.state, blocks);
     }
 }

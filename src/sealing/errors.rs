@@ -109,7 +109,7 @@ pub enum OpenError {
         key_id: KeyId,
     },
     /// A wrap of another kind than this keyring has for the id: whoever sealed it held the key in
-    /// another way, or a provider of your own does not tell its kind.
+    /// another way, or a provider of your own does not tell its kind; or the row was altered.
     #[error(
         "the wrapped key of {key_id} is of another kind than the keyring's entry for it, or the row was altered"
     )]
