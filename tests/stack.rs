@@ -140,12 +140,12 @@ fn stack_after(verb: &mut dyn FnMut()) -> Vec<u8> {
     below
 }
 
-/// Whether the deepest that was touched was wiped: deeper than the zeros is only where the wipe
-/// itself returned to.
+/// Whether the deepest that was touched was wiped: deeper than the zeros are only the addresses that the
+/// wipe itself returned to. More zeros than a verb leaves by itself, in a buffer that it did not fill.
 fn is_wiped_to_the_ground(below: &[u8]) -> bool {
     let touched = below.iter().position(|byte| *byte != PAINT).unwrap();
-    let zeros = below[touched..].windows(64).take(64);
-    zeros.into_iter().any(|window| window.iter().all(|byte| *byte == 0))
+    let mut lowest = below[touched..].windows(512).take(256);
+    lowest.any(|window| window.iter().all(|byte| *byte == 0))
 }
 
 /// How many fragments of a secret are left.
