@@ -5,3 +5,4 @@ pub(crate) mod data_key;
 pub(crate) mod keyring;
 pub(crate) mod master_key;
 pub(crate) mod provider;
+pub(crate) mod usable_key;

@@ -16,33 +16,19 @@
 
 extern crate alloc;
 
-// Words: public names and sizes; nothing that runs.
-mod context;
-mod format_error;
-mod key_id;
-mod suite;
-mod wrapped_key;
+// The floors: what stands lower knows nothing of what stands higher.
 
-// Below what serde reads, secret or not: the one place that decides which of its errors are shown.
-#[cfg(feature = "serde")]
-mod serde;
+mod format;
 
-// Public bytes: layout, parse, encode. May be logged, stored, fuzzed.
-mod envelope;
-
-// Secrets: wiped, redacted, used.
-mod cipher;
-mod key_bytes;
 mod secret;
 
-// Keys: what a key is; wrap and unwrap.
+mod cipher;
+
 mod keys;
 
-// Verbs: prepare, seal, verify, open; then what happens over a lifetime.
-mod rewrapping;
-pub mod sealing;
+mod verbs;
 
-// Side rooms, apart from the envelope: iv:tag:ciphertext, the rows that exist ...
+// The side: `iv:tag:ciphertext`, the rows that exist ...
 pub mod triplet;
 
 // ... and on top of it the rows of services that take more than a layout.
@@ -54,11 +40,12 @@ pub mod docs;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub use cipher::fuzzing;
-pub use context::{ContextError, EncryptionContext, Held};
-pub use envelope::Envelope;
-pub use format_error::{Field, FormatError};
-pub use key_bytes::KeyError;
-pub use key_id::KeyId;
+pub use format::context::{ContextError, EncryptionContext, Held};
+pub use format::envelope::Envelope;
+pub use format::error::{Field, FormatError};
+pub use format::key_id::KeyId;
+pub use format::suite::Suite;
+pub use format::wrapped_key::{WrapKind, WrappedKey};
 pub use keys::answer::Answer;
 pub use keys::data_key::DataKey;
 pub use keys::keyring::{KeyState, Keyring, KeyringError, LineProblem};
@@ -66,8 +53,14 @@ pub use keys::master_key::MasterKey;
 pub use keys::provider::{
     MasterKeyProvider, ProviderError, ProviderErrorKind, UnwrapRequest, WrapRequest,
 };
-pub use rewrapping::RewrapError;
-pub use sealing::{OpenError, SealError};
 pub use secret::Secret;
-pub use suite::Suite;
-pub use wrapped_key::{WrapKind, WrappedKey};
+pub use secret::key_bytes::KeyError;
+pub use verbs::errors::{OpenError, RewrapError, SealError};
+
+/// Sealing in two phases, for callers with a transport of their own.
+pub mod sealing {
+    pub use crate::verbs::errors::{OpenError, SealError};
+    pub use crate::verbs::two_phase::{Draft, prepare_with_data_key_and_rng, prepare_with_rng};
+    #[cfg(feature = "getrandom")]
+    pub use crate::verbs::two_phase::{prepare, prepare_with_data_key};
+}

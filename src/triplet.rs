@@ -33,9 +33,9 @@ use core::fmt;
 use thiserror::Error;
 
 use crate::cipher::LONG_IV_LEN;
-use crate::format_error::Field;
-use crate::key_bytes::KeyError;
-use crate::suite::{IV_LEN, MAX_PLAINTEXT_LEN, TAG_LEN};
+use crate::format::error::Field;
+use crate::format::sizes::{IV_LEN, MAX_PLAINTEXT_LEN, TAG_LEN};
+use crate::secret::key_bytes::KeyError;
 
 mod encoding;
 mod key;

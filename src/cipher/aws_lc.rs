@@ -9,7 +9,8 @@ use aws_lc_rs::aead::{
 use zeroize::Zeroize;
 
 use super::{BadLength, NotAuthentic};
-use crate::suite::{IV_LEN, KEY_LEN, Suite, TAG_LEN};
+use crate::format::sizes::{IV_LEN, KEY_LEN, TAG_LEN};
+use crate::format::suite::Suite;
 
 /// Encrypts `plaintext` into `ciphertext`, which is as long, and answers the tag.
 pub(crate) fn encrypt(

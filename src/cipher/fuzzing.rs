@@ -2,7 +2,7 @@
 //! cargo-fuzz sets, and no part of the interface.
 
 use super::Prf;
-use crate::suite::KEY_LEN;
+use crate::format::sizes::KEY_LEN;
 
 /// HMAC under a key of at most one block.
 ///

@@ -10,8 +10,8 @@ use sha2::block_api::compress256;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroize;
 
-use crate::key_bytes::Wiped;
-use crate::suite::KEY_LEN;
+use crate::format::sizes::KEY_LEN;
+use crate::secret::wiping::Wiped;
 
 /// Bytes of SHA-256's output, and of a block of its input.
 const HASH_LEN: usize = 32;

@@ -10,7 +10,8 @@ use chacha20poly1305::ChaCha20Poly1305;
 use zeroize::Zeroize;
 
 use super::{BadLength, LONG_IV_LEN, NotAuthentic};
-use crate::suite::{IV_LEN, KEY_LEN, Suite, TAG_LEN};
+use crate::format::sizes::{IV_LEN, KEY_LEN, TAG_LEN};
+use crate::format::suite::Suite;
 
 /// AES-256-GCM with an iv of 16 bytes, which goes through GHASH to J0 (SP 800-38D §7.1) where one of
 /// 12 bytes is J0 but for its counter.

@@ -4,7 +4,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::{BadLength, NotAuthentic, Prf, is_equal, rust_crypto, sha256};
-use crate::suite::{IV_LEN, KEY_LEN, Suite, TAG_LEN};
+use crate::format::sizes::{IV_LEN, KEY_LEN, TAG_LEN};
+use crate::format::suite::Suite;
 
 const SUITES: [Suite; 2] = [Suite::Aes256Gcm, Suite::ChaCha20Poly1305];
 const KEY: [u8; 32] = [7; 32];

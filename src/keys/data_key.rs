@@ -4,8 +4,8 @@ use core::fmt;
 
 use rand_core::TryCryptoRng;
 
-use crate::key_bytes::{KeyBytes, KeyError};
-use crate::suite::KEY_LEN;
+use crate::format::sizes::KEY_LEN;
+use crate::secret::key_bytes::{KeyBytes, KeyError};
 
 /// The key of one credential: 32 bytes, wiped when dropped.
 ///

@@ -5,18 +5,16 @@ use core::fmt;
 
 use thiserror::Error;
 
-use super::master_key;
-use super::provider::MasterKeyProvider;
-use crate::format_error::FormatError;
-use crate::key_bytes::KeyError;
-use crate::key_id::KeyId;
-use crate::suite::Suite;
-use crate::wrapped_key::MAX_WRAPS;
+use crate::format::error::FormatError;
+use crate::format::key_id::KeyId;
+use crate::format::sizes::MAX_WRAPS;
+use crate::format::suite::Suite;
+use crate::keys::master_key;
+use crate::keys::provider::MasterKeyProvider;
+use crate::keys::usable_key::UsableKey;
+use crate::secret::key_bytes::KeyError;
 
 mod text;
-mod usable_key;
-
-pub(crate) use usable_key::{Body, UsableKey};
 
 /// The most keys beside the primary. Far more than a service has; it bounds what a text costs.
 const MAX_OTHERS: usize = 1023;

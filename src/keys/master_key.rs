@@ -11,16 +11,18 @@ use rand_core::TryCryptoRng;
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::answer::Answer;
-use super::data_key::DataKey;
-use super::provider::{
+use crate::cipher::{self, Prf};
+use crate::format::sizes::{KEY_LEN, LOCAL_BODY_LEN};
+use crate::format::wrapped_key::WrapKind;
+use crate::keys::answer::Answer;
+use crate::keys::data_key::DataKey;
+use crate::keys::provider::{
     Binding, MasterKeyProvider, ProviderError, ProviderErrorKind, UnwrapRequest, WrapRequest,
 };
-use crate::cipher::{self, Prf};
-use crate::key_bytes::{KeyBytes, KeyError, Wiped, is_weak, take_key_bytes};
-use crate::secret::{Secret, wipe_stack_after};
-use crate::suite::KEY_LEN;
-use crate::wrapped_key::{LOCAL_BODY_LEN, WrapKind};
+use crate::secret::Secret;
+use crate::secret::key_bytes::{KeyBytes, KeyError, is_weak, take_key_bytes};
+use crate::secret::wiping::Wiped;
+use crate::secret::wiping::wipe_stack_after;
 
 /// What a master key's text starts with, so that secret scanners find a leaked one:
 /// `swk1_[A-Za-z0-9_-]{48}`.
@@ -313,7 +315,8 @@ impl fmt::Debug for MasterKey {
 #[cfg(test)]
 mod tests {
     use super::{Binding, CHECK_LEN, LOCAL_BODY_LEN, MasterKey, ProviderErrorKind};
-    use crate::suite::{KEY_LEN, Suite};
+    use crate::format::sizes::KEY_LEN;
+    use crate::format::suite::Suite;
 
     /// What lies in the caller's buffer is what a verb would go on with.
     #[test]

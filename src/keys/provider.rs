@@ -7,12 +7,13 @@ use core::error::Error;
 use core::fmt;
 use core::time::Duration;
 
-use super::answer::Answer;
-use super::data_key::DataKey;
-use crate::key_bytes::KeyError;
-use crate::key_id::{self, KeyId};
-use crate::suite::{COMMITMENT_LEN, FORMAT_VERSION, Suite};
-use crate::wrapped_key::WrapKind;
+use crate::format::key_id::{self, KeyId};
+use crate::format::sizes::{COMMITMENT_LEN, FORMAT_VERSION};
+use crate::format::suite::Suite;
+use crate::format::wrapped_key::WrapKind;
+use crate::keys::answer::Answer;
+use crate::keys::data_key::DataKey;
+use crate::secret::key_bytes::KeyError;
 
 /// Wraps data keys under a master key and unwraps them: in memory, in an HSM, in a cloud KMS.
 ///

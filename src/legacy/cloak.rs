@@ -25,9 +25,9 @@ use alloc::vec::Vec;
 
 use rand_core::TryCryptoRng;
 
-use crate::format_error::Field;
+use crate::format::error::Field;
+use crate::format::sizes::TAG_LEN;
 use crate::secret::Secret;
-use crate::suite::TAG_LEN;
 use crate::triplet::{IvLen, Triplet, TripletError, TripletKey};
 
 /// The type of a field, to Cloak; it has but this one.

@@ -25,8 +25,9 @@ use alloc::string::String;
 use rand_core::TryCryptoRng;
 
 use crate::cipher::Prf;
-use crate::format_error::Field;
-use crate::secret::{Secret, wipe_stack_after_row};
+use crate::format::error::Field;
+use crate::secret::Secret;
+use crate::secret::wiping::wipe_stack_after_row;
 use crate::triplet::{Encoding, IvLen, Layout, Part, Triplet, TripletError, TripletKey};
 
 const LAYOUT: Layout = Layout::joined(

@@ -32,9 +32,10 @@ use alloc::vec::Vec;
 use rand_core::TryCryptoRng;
 
 use crate::cipher::Prf;
-use crate::format_error::Field;
-use crate::secret::{Secret, wipe_stack_after_row};
-use crate::suite::{IV_LEN, TAG_LEN};
+use crate::format::error::Field;
+use crate::format::sizes::{IV_LEN, TAG_LEN};
+use crate::secret::Secret;
+use crate::secret::wiping::wipe_stack_after_row;
 use crate::triplet::{Encoding, Iv, Triplet, TripletError, TripletKey, draw};
 
 const VERSION: u8 = 0x01;

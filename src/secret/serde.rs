@@ -8,7 +8,7 @@ use serde_core::de::Visitor;
 use serde_core::{Deserialize, Deserializer};
 
 use super::Secret;
-use crate::serde::read;
+use crate::format::reading::read;
 
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

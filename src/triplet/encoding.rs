@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 use base64ct::{Base64, Base64Url, Base64UrlUnpadded, Encoding as _};
 
 use super::{IV_EXPECTED, TAG_EXPECTED, TripletError};
-use crate::format_error::Field;
-use crate::suite::{IV_LEN, MAX_PLAINTEXT_LEN, TAG_LEN};
+use crate::format::error::Field;
+use crate::format::sizes::{IV_LEN, MAX_PLAINTEXT_LEN, TAG_LEN};
 
 /// How the bytes of a row are written as text. Each is strict: no white space, no prefix, and but
 /// for [`HexAnyCase`](Self::HexAnyCase) one text for the same bytes.

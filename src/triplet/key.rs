@@ -9,10 +9,12 @@ use zeroize::Zeroizing;
 
 use super::{Iv, IvLen, Triplet, TripletError};
 use crate::cipher;
-use crate::format_error::Field;
-use crate::key_bytes::{KeyBytes, KeyError};
-use crate::secret::{Secret, wipe_stack_after_row};
-use crate::suite::{KEY_LEN, MAX_PLAINTEXT_LEN, Suite};
+use crate::format::error::Field;
+use crate::format::sizes::{KEY_LEN, MAX_PLAINTEXT_LEN};
+use crate::format::suite::Suite;
+use crate::secret::Secret;
+use crate::secret::key_bytes::{KeyBytes, KeyError};
+use crate::secret::wiping::wipe_stack_after_row;
 
 /// Characters of a key in hex, and in base64 with padding.
 const HEX_KEY_LEN: usize = 64;

@@ -4,8 +4,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{Encoding, IvLen, Triplet, TripletError};
-use crate::format_error::{Field, offset_in};
-use crate::suite::TAG_LEN;
+use crate::format::error::{Field, offset_in};
+use crate::format::sizes::TAG_LEN;
 
 /// One of the three parts of a row, where a [`Layout`] names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -4,10 +4,11 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::str::FromStr;
 
-use super::{Entry, KeyState, Keyring, KeyringError, LineProblem, MAX_OTHERS, UsableKey};
-use crate::format_error::FormatError;
-use crate::key_id::KeyId;
+use super::{Entry, KeyState, Keyring, KeyringError, LineProblem, MAX_OTHERS};
+use crate::format::error::FormatError;
+use crate::format::key_id::KeyId;
 use crate::keys::master_key::{MasterKey, is_bare_key};
+use crate::keys::usable_key::UsableKey;
 
 impl FromStr for Keyring {
     type Err = KeyringError;

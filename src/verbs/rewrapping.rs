@@ -2,20 +2,20 @@
 
 use alloc::vec::Vec;
 
-use thiserror::Error;
-
 use crate::cipher::{Prf, is_equal};
-use crate::envelope::{Envelope, Frame, Unproven};
-use crate::format_error::FormatError;
-use crate::key_bytes::Wiped;
-use crate::key_id::KeyId;
+use crate::format::binary::{self, Frame};
+use crate::format::envelope::{Envelope, Unproven};
+use crate::format::wrapped_key::{Wrap, WrappedKey};
 use crate::keys::answer::Answer;
 use crate::keys::data_key::DataKey;
-use crate::keys::keyring::{Keyring, UsableKey};
+use crate::keys::keyring::Keyring;
 use crate::keys::provider::{ProviderError, ProviderErrorKind};
-use crate::sealing::{List, OpenError, WrapFailure, Wraps, prove};
-use crate::secret::{wipe_stack_after_hashing, wipe_stack_after_polls};
-use crate::wrapped_key::{Wrap, WrappedKey};
+use crate::keys::usable_key::UsableKey;
+use crate::secret::wiping::Wiped;
+use crate::secret::wiping::{wipe_stack_after_hashing, wipe_stack_after_polls};
+use crate::verbs::errors::RewrapError;
+use crate::verbs::payload::prove;
+use crate::verbs::wrapping::Wraps;
 
 impl Keyring {
     /// Wraps an envelope's data key anew, for the primary and every escrow key; none if it
@@ -148,142 +148,11 @@ impl Envelope {
         data_key: &Prf,
         wraps: impl Iterator<Item = Wrap<'w>> + Clone,
     ) -> Result<Self, RewrapError> {
-        let room = Self::front_len(wraps.clone().map(|w| (w.key_id.len(), w.body.len())));
+        let room = binary::front_len(wraps.clone().map(|w| (w.key_id.len(), w.body.len())));
         let frame = Frame::of(room, self.ciphertext());
         let (commitment, iv, tag) = (self.commitment(), self.iv(), self.tag());
         Unproven::assemble(self.suite(), wraps, commitment, iv, tag, frame)
             .map(|unproven| prove(unproven, data_key))
             .map_err(|source| RewrapError::InvalidWraps { source })
-    }
-}
-
-/// Why an envelope was not rewrapped. It is as it was.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum RewrapError {
-    /// None of the envelope's keys is in the keyring.
-    #[error("none of its keys is in the keyring: {}", List(key_ids))]
-    #[non_exhaustive]
-    UnknownKey {
-        /// The keys that the envelope names.
-        key_ids: Vec<KeyId>,
-    },
-    /// The only keys that could unwrap it are disabled in the keyring, or at the service.
-    #[error("key {key_id} is disabled")]
-    #[non_exhaustive]
-    KeyDisabled {
-        /// The first of them.
-        key_id: KeyId,
-    },
-    /// A key leaked that the envelope is wrapped for: its data key is known, and a rewrap is no remedy.
-    /// Open it where that key is retired, seal it again, replace the credential.
-    #[error("key {key_id} leaked: what is wrapped for it is refused")]
-    #[non_exhaustive]
-    KeyLeaked {
-        /// The key.
-        key_id: KeyId,
-    },
-    /// A key that could unwrap it is destroyed, and no other is left: it is gone for good.
-    #[error("key {key_id} was destroyed: what only it could open is gone for good")]
-    #[non_exhaustive]
-    KeyDestroyed {
-        /// The key.
-        key_id: KeyId,
-    },
-    /// The keyring has other material under this id than what wrapped; or the row was altered.
-    #[error(
-        "key {key_id} has other material here than where this was sealed, or the row was altered"
-    )]
-    #[non_exhaustive]
-    WrongKeyMaterial {
-        /// The key.
-        key_id: KeyId,
-    },
-    /// A wrap of another kind than this keyring has for the id; or the row was altered.
-    #[error(
-        "the wrapped key of {key_id} is of another kind than the keyring's entry for it, or the row was altered"
-    )]
-    #[non_exhaustive]
-    WrongWrapKind {
-        /// The key.
-        key_id: KeyId,
-    },
-    /// The wrapped key was altered, or belongs to another row.
-    #[error("the wrapped key of {key_id} was altered or belongs to another row")]
-    #[non_exhaustive]
-    WrapAltered {
-        /// The key.
-        key_id: KeyId,
-    },
-    /// Something was altered, or the ciphertext cut off by a column that is too short. Rewrapping would
-    /// re-authenticate that.
-    #[error("the envelope was altered, or cut off by a column that is too short")]
-    EnvelopeAltered,
-    /// A key did not unwrap or did not wrap the data key.
-    #[error("key {key_id} did not unwrap or did not wrap")]
-    #[non_exhaustive]
-    Provider {
-        /// The key.
-        key_id: KeyId,
-        /// What its provider said.
-        source: ProviderError,
-    },
-    /// A remote key, asked by a verb that does not wait.
-    #[error("key {key_id} is remote: use rewrap_async")]
-    #[non_exhaustive]
-    WouldBlock {
-        /// The key.
-        key_id: KeyId,
-    },
-    /// A key did not unwrap to the same data key what it had just wrapped.
-    #[error("key {key_id} does not unwrap what it has just wrapped")]
-    #[non_exhaustive]
-    Unverified {
-        /// The key.
-        key_id: KeyId,
-    },
-    /// Wraps that do not make an envelope: none, more than eight, or two under one key id.
-    #[error("the wrapped keys do not make an envelope")]
-    #[non_exhaustive]
-    InvalidWraps {
-        /// What is wrong with them.
-        source: FormatError,
-    },
-}
-
-impl RewrapError {
-    /// Whether the same call may go through later.
-    #[must_use]
-    pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Provider { source, .. } if source.is_transient())
-    }
-}
-
-impl From<WrapFailure> for RewrapError {
-    fn from(WrapFailure { key_id, source }: WrapFailure) -> Self {
-        match source {
-            Some(source) => Self::Provider { key_id, source },
-            None => Self::WouldBlock { key_id },
-        }
-    }
-}
-
-impl From<OpenError> for RewrapError {
-    fn from(error: OpenError) -> Self {
-        match error {
-            OpenError::UnknownKey { key_ids } => Self::UnknownKey { key_ids },
-            OpenError::KeyDisabled { key_id } => Self::KeyDisabled { key_id },
-            OpenError::KeyLeaked { key_id } => Self::KeyLeaked { key_id },
-            OpenError::KeyDestroyed { key_id } => Self::KeyDestroyed { key_id },
-            OpenError::WrongKeyMaterial { key_id } => Self::WrongKeyMaterial { key_id },
-            OpenError::WrongWrapKind { key_id } => Self::WrongWrapKind { key_id },
-            OpenError::WrapAltered { key_id } => Self::WrapAltered { key_id },
-            OpenError::Provider { key_id, source } => Self::Provider { key_id, source },
-            OpenError::WouldBlock { key_id } => Self::WouldBlock { key_id },
-            // The last two tell of a payload, which a rewrap does not look at.
-            OpenError::EnvelopeAltered | OpenError::ContextMismatch | OpenError::PayloadAltered => {
-                Self::EnvelopeAltered
-            }
-        }
     }
 }

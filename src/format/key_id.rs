@@ -5,7 +5,7 @@ use core::borrow::Borrow;
 use core::fmt;
 use core::str::FromStr;
 
-use crate::format_error::{Field, FormatError};
+use crate::format::error::{Field, FormatError};
 
 /// Bytes of the longest key id. One byte counts them.
 pub(crate) const MAX_LEN: usize = 128;

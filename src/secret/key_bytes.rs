@@ -1,13 +1,12 @@
 //! The 32 bytes of a key: where they come from, where they lie, and what is refused.
 
+use crate::format::sizes::KEY_LEN;
+use crate::secret::wiping::Wiped;
 use alloc::boxed::Box;
-use core::ops::{Deref, DerefMut};
 
 use rand_core::TryCryptoRng;
 use thiserror::Error;
 use zeroize::Zeroize;
-
-use crate::suite::KEY_LEN;
 
 /// Why bytes or text are not a key, or why none could be generated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -41,39 +40,6 @@ pub enum KeyError {
     /// The randomness source failed, or answered one repeated byte.
     #[error("the randomness source failed")]
     Random,
-}
-
-/// Bytes that are wiped when dropped.
-///
-/// A move leaves a copy behind. So it stays where it was made: in a box, or on the frame of a verb
-/// whose stack is wiped.
-// `Zeroizing` wipes an array byte by byte, and a slice at once.
-pub(crate) struct Wiped<const N: usize>([u8; N]);
-
-impl<const N: usize> Wiped<N> {
-    pub(crate) const fn zeroed() -> Self {
-        Self([0; N])
-    }
-}
-
-impl<const N: usize> Deref for Wiped<N> {
-    type Target = [u8; N];
-
-    fn deref(&self) -> &[u8; N] {
-        &self.0
-    }
-}
-
-impl<const N: usize> DerefMut for Wiped<N> {
-    fn deref_mut(&mut self) -> &mut [u8; N] {
-        &mut self.0
-    }
-}
-
-impl<const N: usize> Drop for Wiped<N> {
-    fn drop(&mut self) {
-        self.0.as_mut_slice().zeroize();
-    }
 }
 
 /// The bytes of a key that is handed around, wiped when dropped.

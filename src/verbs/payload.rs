@@ -6,15 +6,18 @@ use alloc::vec;
 
 use rand_core::TryCryptoRng;
 
-use super::{OpenError, SealError};
 use crate::cipher::{self, Prf, is_equal};
-use crate::context::EncryptionContext;
-use crate::envelope::{Envelope, Frame, Unproven};
-use crate::format_error::FormatError;
-use crate::key_bytes::{Wiped, is_weak};
+use crate::format::binary::Frame;
+use crate::format::context::EncryptionContext;
+use crate::format::envelope::{Envelope, Unproven};
+use crate::format::error::FormatError;
+use crate::format::sizes::{COMMITMENT_LEN, IV_LEN, KEY_LEN, MAC_LEN, MAX_PLAINTEXT_LEN, TAG_LEN};
+use crate::format::suite::Suite;
+use crate::format::wrapped_key::Wrap;
 use crate::secret::Secret;
-use crate::suite::{COMMITMENT_LEN, IV_LEN, KEY_LEN, MAC_LEN, MAX_PLAINTEXT_LEN, Suite, TAG_LEN};
-use crate::wrapped_key::Wrap;
+use crate::secret::key_bytes::is_weak;
+use crate::secret::wiping::Wiped;
+use crate::verbs::errors::{OpenError, SealError};
 
 /// The context is in the payload's key, which commits to it; associated data would not.
 const NO_ASSOCIATED_DATA: &[u8] = &[];

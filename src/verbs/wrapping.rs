@@ -6,16 +6,19 @@ use core::error::Error;
 
 use zeroize::Zeroize;
 
-use super::OpenError;
 use crate::cipher::Prf;
-use crate::envelope::Envelope;
-use crate::key_id::KeyId;
+use crate::format::binary;
+use crate::format::envelope::Envelope;
+use crate::format::key_id::KeyId;
+use crate::format::sizes::{COMMITMENT_LEN, KEY_LEN, LOCAL_BODY_LEN, MAX_WRAPS};
+use crate::format::suite::Suite;
+use crate::format::wrapped_key::{Wrap, WrapKind, check_body_len};
 use crate::keys::data_key::DataKey;
-use crate::keys::keyring::{Body, KeyState, Keyring, UsableKey};
+use crate::keys::keyring::{KeyState, Keyring};
 use crate::keys::provider::{ProviderError, ProviderErrorKind};
-use crate::secret::wipe_stack_after_hashing;
-use crate::suite::{COMMITMENT_LEN, KEY_LEN, Suite};
-use crate::wrapped_key::{LOCAL_BODY_LEN, MAX_WRAPS, Wrap, WrapKind, check_body_len};
+use crate::keys::usable_key::{Body, UsableKey};
+use crate::secret::wiping::wipe_stack_after_hashing;
+use crate::verbs::errors::{OpenError, WrapFailure};
 
 /// The wraps of a new envelope, in its order.
 #[derive(Default)]
@@ -58,17 +61,11 @@ impl<'k> Wraps<'k> {
     }
 }
 
-/// A key that did not wrap; without a source, one that would have had to be waited for.
-pub(crate) struct WrapFailure {
-    pub(crate) key_id: KeyId,
-    pub(crate) source: Option<ProviderError>,
-}
-
 impl Keyring {
     /// Bytes before the ciphertext of an envelope that this keyring seals, if all its keys are
     /// local; otherwise nobody knows.
     pub(crate) fn front_len(&self) -> usize {
-        Envelope::front_len(self.sealing_keys().map(|key| {
+        binary::front_len(self.sealing_keys().map(|key| {
             (key.key_id.as_ref().len(), if key.is_local() { LOCAL_BODY_LEN } else { 0 })
         }))
     }

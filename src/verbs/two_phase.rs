@@ -5,17 +5,19 @@ use core::fmt;
 
 use rand_core::TryCryptoRng;
 
-use super::SealError;
-use super::payload::{Sealed, draw, drawn_iv};
 use crate::cipher::Prf;
-use crate::context::EncryptionContext;
-use crate::envelope::Envelope;
-use crate::format_error::FormatError;
-use crate::key_bytes::KeyBytes;
+use crate::format::context::EncryptionContext;
+use crate::format::envelope::Envelope;
+use crate::format::error::FormatError;
+use crate::format::sizes::{COMMITMENT_LEN, IV_LEN};
+use crate::format::suite::Suite;
+use crate::format::wrapped_key::WrappedKey;
 use crate::keys::data_key::DataKey;
-use crate::secret::{Secret, wipe_stack_after, wipe_stack_after_hashing};
-use crate::suite::{COMMITMENT_LEN, IV_LEN, Suite};
-use crate::wrapped_key::WrappedKey;
+use crate::secret::Secret;
+use crate::secret::key_bytes::KeyBytes;
+use crate::secret::wiping::{wipe_stack_after, wipe_stack_after_hashing};
+use crate::verbs::errors::SealError;
+use crate::verbs::payload::{Sealed, draw, drawn_iv};
 
 /// An envelope but for its wrapped keys, for a caller who has them wrapped by other means.
 ///

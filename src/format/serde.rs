@@ -6,13 +6,13 @@ use core::fmt;
 use serde_core::de::{Error as _, Visitor};
 use serde_core::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::Envelope;
-use crate::format_error::FormatError;
-use crate::serde::read;
+use crate::format::envelope::Envelope;
+use crate::format::error::FormatError;
+use crate::format::reading::read;
 
 impl Serialize for Envelope {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.to_text())
+        serializer.collect_str(self)
     }
 }
 

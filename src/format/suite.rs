@@ -3,22 +3,7 @@
 use core::fmt;
 use core::str::FromStr;
 
-use crate::format_error::{Field, FormatError};
-
-/// The version of the format: in the prefix of an envelope, and the first byte each wrap binds.
-pub(crate) const FORMAT_VERSION: u8 = 0x01;
-/// Bytes of a key: payload key, data key, master key.
-pub(crate) const KEY_LEN: usize = 32;
-/// Bytes of an iv (nonce).
-pub(crate) const IV_LEN: usize = 12;
-/// Bytes of an AEAD tag.
-pub(crate) const TAG_LEN: usize = 16;
-/// Bytes of the commitment to data key, suite, iv and context.
-pub(crate) const COMMITMENT_LEN: usize = 32;
-/// Bytes of the MAC over everything but the bytes of the ciphertext.
-pub(crate) const MAC_LEN: usize = 16;
-/// The longest plaintext, and so the longest ciphertext: 16 MiB.
-pub(crate) const MAX_PLAINTEXT_LEN: usize = 16 * 1024 * 1024;
+use crate::format::error::{Field, FormatError};
 
 /// The cipher of an envelope's payload. A local wrap uses none, and is made in the same way in both.
 ///

@@ -1,29 +1,20 @@
-//! Seal, verify, open; and [`prepare_with_rng`]: sealing in two phases.
+//! Seal, verify, open.
 
 use rand_core::TryCryptoRng;
 
 use crate::cipher::Prf;
-use crate::context::EncryptionContext;
-use crate::envelope::Envelope;
-use crate::key_bytes::Wiped;
+use crate::format::context::EncryptionContext;
+use crate::format::envelope::Envelope;
 use crate::keys::answer::Answer;
 use crate::keys::data_key::DataKey;
 use crate::keys::keyring::Keyring;
-use crate::secret::{Secret, wipe_stack_after, wipe_stack_after_hashing, wipe_stack_after_polls};
-
-mod draft;
-mod errors;
-mod payload;
-mod wrapping;
-
-pub use draft::{Draft, prepare_with_data_key_and_rng, prepare_with_rng};
-#[cfg(feature = "getrandom")]
-pub use draft::{prepare, prepare_with_data_key};
-pub(crate) use errors::List;
-pub use errors::{OpenError, SealError};
-pub(crate) use payload::prove;
-use payload::{Sealed, draw};
-pub(crate) use wrapping::{WrapFailure, Wraps};
+use crate::secret::Secret;
+use crate::secret::wiping::Wiped;
+use crate::secret::wiping::{wipe_stack_after, wipe_stack_after_hashing, wipe_stack_after_polls};
+use crate::verbs::errors::{OpenError, SealError};
+use crate::verbs::payload::{Sealed, draw};
+use crate::verbs::two_phase::Draft;
+use crate::verbs::wrapping::Wraps;
 
 impl Keyring {
     /// Seals a credential for a context: encrypts it under a fresh data key, and the data key

@@ -1,13 +1,12 @@
-//! Why a credential was not sealed or not opened.
+//! Why a credential was not sealed, not opened, or not rewrapped.
 
 use alloc::vec::Vec;
 use core::fmt;
 
 use thiserror::Error;
 
-use super::WrapFailure;
-use crate::format_error::FormatError;
-use crate::key_id::KeyId;
+use crate::format::error::FormatError;
+use crate::format::key_id::KeyId;
 use crate::keys::keyring::Keyring;
 use crate::keys::provider::{ProviderError, ProviderErrorKind};
 
@@ -181,8 +180,145 @@ impl OpenError {
     }
 }
 
+/// Why an envelope was not rewrapped. It is as it was.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RewrapError {
+    /// None of the envelope's keys is in the keyring.
+    #[error("none of its keys is in the keyring: {}", List(key_ids))]
+    #[non_exhaustive]
+    UnknownKey {
+        /// The keys that the envelope names.
+        key_ids: Vec<KeyId>,
+    },
+    /// The only keys that could unwrap it are disabled in the keyring, or at the service.
+    #[error("key {key_id} is disabled")]
+    #[non_exhaustive]
+    KeyDisabled {
+        /// The first of them.
+        key_id: KeyId,
+    },
+    /// A key leaked that the envelope is wrapped for: its data key is known, and a rewrap is no remedy.
+    /// Open it where that key is retired, seal it again, replace the credential.
+    #[error("key {key_id} leaked: what is wrapped for it is refused")]
+    #[non_exhaustive]
+    KeyLeaked {
+        /// The key.
+        key_id: KeyId,
+    },
+    /// A key that could unwrap it is destroyed, and no other is left: it is gone for good.
+    #[error("key {key_id} was destroyed: what only it could open is gone for good")]
+    #[non_exhaustive]
+    KeyDestroyed {
+        /// The key.
+        key_id: KeyId,
+    },
+    /// The keyring has other material under this id than what wrapped; or the row was altered.
+    #[error(
+        "key {key_id} has other material here than where this was sealed, or the row was altered"
+    )]
+    #[non_exhaustive]
+    WrongKeyMaterial {
+        /// The key.
+        key_id: KeyId,
+    },
+    /// A wrap of another kind than this keyring has for the id; or the row was altered.
+    #[error(
+        "the wrapped key of {key_id} is of another kind than the keyring's entry for it, or the row was altered"
+    )]
+    #[non_exhaustive]
+    WrongWrapKind {
+        /// The key.
+        key_id: KeyId,
+    },
+    /// The wrapped key was altered, or belongs to another row.
+    #[error("the wrapped key of {key_id} was altered or belongs to another row")]
+    #[non_exhaustive]
+    WrapAltered {
+        /// The key.
+        key_id: KeyId,
+    },
+    /// Something was altered, or the ciphertext cut off by a column that is too short. Rewrapping would
+    /// re-authenticate that.
+    #[error("the envelope was altered, or cut off by a column that is too short")]
+    EnvelopeAltered,
+    /// A key did not unwrap or did not wrap the data key.
+    #[error("key {key_id} did not unwrap or did not wrap")]
+    #[non_exhaustive]
+    Provider {
+        /// The key.
+        key_id: KeyId,
+        /// What its provider said.
+        source: ProviderError,
+    },
+    /// A remote key, asked by a verb that does not wait.
+    #[error("key {key_id} is remote: use rewrap_async")]
+    #[non_exhaustive]
+    WouldBlock {
+        /// The key.
+        key_id: KeyId,
+    },
+    /// A key did not unwrap to the same data key what it had just wrapped.
+    #[error("key {key_id} does not unwrap what it has just wrapped")]
+    #[non_exhaustive]
+    Unverified {
+        /// The key.
+        key_id: KeyId,
+    },
+    /// Wraps that do not make an envelope: none, more than eight, or two under one key id.
+    #[error("the wrapped keys do not make an envelope")]
+    #[non_exhaustive]
+    InvalidWraps {
+        /// What is wrong with them.
+        source: FormatError,
+    },
+}
+
+impl RewrapError {
+    /// Whether the same call may go through later.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Provider { source, .. } if source.is_transient())
+    }
+}
+
+impl From<WrapFailure> for RewrapError {
+    fn from(WrapFailure { key_id, source }: WrapFailure) -> Self {
+        match source {
+            Some(source) => Self::Provider { key_id, source },
+            None => Self::WouldBlock { key_id },
+        }
+    }
+}
+
+impl From<OpenError> for RewrapError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::UnknownKey { key_ids } => Self::UnknownKey { key_ids },
+            OpenError::KeyDisabled { key_id } => Self::KeyDisabled { key_id },
+            OpenError::KeyLeaked { key_id } => Self::KeyLeaked { key_id },
+            OpenError::KeyDestroyed { key_id } => Self::KeyDestroyed { key_id },
+            OpenError::WrongKeyMaterial { key_id } => Self::WrongKeyMaterial { key_id },
+            OpenError::WrongWrapKind { key_id } => Self::WrongWrapKind { key_id },
+            OpenError::WrapAltered { key_id } => Self::WrapAltered { key_id },
+            OpenError::Provider { key_id, source } => Self::Provider { key_id, source },
+            OpenError::WouldBlock { key_id } => Self::WouldBlock { key_id },
+            // The last two tell of a payload, which a rewrap does not look at.
+            OpenError::EnvelopeAltered | OpenError::ContextMismatch | OpenError::PayloadAltered => {
+                Self::EnvelopeAltered
+            }
+        }
+    }
+}
+
+/// A key that did not wrap; without a source, one that would have had to be waited for.
+pub(crate) struct WrapFailure {
+    pub(crate) key_id: KeyId,
+    pub(crate) source: Option<ProviderError>,
+}
+
 /// Key ids, separated by commas.
-pub(crate) struct List<'a>(pub(crate) &'a [KeyId]);
+struct List<'a>(&'a [KeyId]);
 
 impl fmt::Display for List<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -5,15 +5,9 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::str::FromStr;
 
-use crate::format_error::{Field, FormatError};
-use crate::key_id::KeyId;
-
-/// The most wrapped keys an envelope holds: one primary and seven escrows.
-pub(crate) const MAX_WRAPS: usize = 8;
-/// The longest body: a u16 counts the kind byte and the body.
-const MAX_BODY_LEN: usize = 65_534;
-/// Bytes of a local wrap's body: check(4) ‖ salt(24) ‖ wrapped data key(32).
-pub(crate) const LOCAL_BODY_LEN: usize = 60;
+use crate::format::error::{Field, FormatError};
+use crate::format::key_id::KeyId;
+use crate::format::sizes::MAX_BODY_LEN;
 
 /// How a data key was wrapped, and so which body stands in the [`WrappedKey`].
 ///

@@ -4,16 +4,17 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::Any;
 
-use crate::key_id::KeyId;
+use crate::format::key_id::KeyId;
+use crate::format::sizes::{COMMITMENT_LEN, KEY_LEN, LOCAL_BODY_LEN};
+use crate::format::suite::Suite;
+use crate::format::wrapped_key::{Wrap, WrapKind};
 use crate::keys::answer::Answer;
 use crate::keys::data_key::DataKey;
 use crate::keys::master_key::MasterKey;
 use crate::keys::provider::{
     Binding, MasterKeyProvider, ProviderError, UnwrapRequest, WrapRequest,
 };
-use crate::secret::{wipe_stack, wipe_stack_after};
-use crate::suite::{COMMITMENT_LEN, KEY_LEN, Suite};
-use crate::wrapped_key::{LOCAL_BODY_LEN, Wrap, WrapKind};
+use crate::secret::wiping::{wipe_stack, wipe_stack_after};
 
 /// A key that opens.
 #[derive(Clone)]

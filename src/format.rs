@@ -1,0 +1,16 @@
+//! What the bytes are: sizes, words, both forms of an envelope. Nothing here holds a key, runs a cipher or is secret;
+//! all of it may be logged, stored and fuzzed.
+
+pub(crate) mod binary;
+pub(crate) mod context;
+pub(crate) mod envelope;
+pub(crate) mod error;
+pub(crate) mod key_id;
+#[cfg(feature = "serde")]
+pub(crate) mod reading;
+#[cfg(feature = "serde")]
+mod serde;
+pub(crate) mod sizes;
+pub(crate) mod suite;
+mod text;
+pub(crate) mod wrapped_key;

@@ -1,0 +1,8 @@
+//! What is done with a credential: sealed, verified, opened; and over time rewrapped.
+
+pub(crate) mod errors;
+mod payload;
+pub(crate) mod rewrapping;
+pub(crate) mod sealing;
+pub(crate) mod two_phase;
+mod wrapping;
