@@ -223,7 +223,7 @@ pub(crate) fn parts<'a>(
     secret: &'a [u8],
     context: &'a [u8],
 ) -> Vec<Contender<'a>> {
-    /// As in `src/secret.rs`.
+    /// As in `src/secret/wiping.rs`.
     const STACK_LEN: usize = if cfg!(feature = "aws-lc") { 6 * 1024 } else { 14 * 1024 };
     let sealed = seal(master, suite, secret, context);
     let (front, at) = (sealed.clone(), At::new(master.key_id));

@@ -50,9 +50,8 @@ pub use keys::answer::Answer;
 pub use keys::data_key::DataKey;
 pub use keys::keyring::{KeyState, Keyring, KeyringError, LineProblem};
 pub use keys::master_key::MasterKey;
-pub use keys::provider::{
-    MasterKeyProvider, ProviderError, ProviderErrorKind, UnwrapRequest, WrapRequest,
-};
+pub use keys::provider::{MasterKeyProvider, UnwrapRequest, WrapRequest};
+pub use keys::provider_error::{ProviderError, ProviderErrorKind};
 pub use secret::Secret;
 pub use secret::key_bytes::KeyError;
 pub use verbs::errors::{OpenError, RewrapError, SealError};

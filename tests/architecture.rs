@@ -56,7 +56,17 @@ const FLOORS: &[Floor] = &[
     },
     Floor {
         name: "keys",
-        modules: &["answer", "data_key", "provider", "master_key", "usable_key", "keyring", ""],
+        modules: &[
+            "answer",
+            "data_key",
+            "binding",
+            "provider_error",
+            "master_key",
+            "provider",
+            "usable_key",
+            "keyring",
+            "",
+        ],
         below: &["format", "secret", "cipher"],
         of_format: &[],
     },

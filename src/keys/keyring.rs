@@ -1,4 +1,7 @@
 //! Who holds which master key, and what each may do.
+//!
+//! What a keyring does is written in `verbs/`: `sealing.rs` has seal, verify and open, `rewrapping.rs` rewrap and
+//! `is_current`. Its text is read in `keyring/text.rs`.
 
 use alloc::sync::Arc;
 use core::fmt;

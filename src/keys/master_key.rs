@@ -2,7 +2,6 @@
 
 use alloc::boxed::Box;
 use alloc::string::String;
-use alloc::vec::Vec;
 use core::fmt;
 use core::str::FromStr;
 
@@ -13,14 +12,10 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::cipher::{self, Prf};
 use crate::format::sizes::{KEY_LEN, LOCAL_BODY_LEN};
-use crate::format::wrapped_key::WrapKind;
-use crate::keys::answer::Answer;
-use crate::keys::data_key::DataKey;
-use crate::keys::provider::{
-    Binding, MasterKeyProvider, ProviderError, ProviderErrorKind, UnwrapRequest, WrapRequest,
-};
+use crate::keys::binding::Binding;
+use crate::keys::provider_error::{ProviderError, ProviderErrorKind};
 use crate::secret::Secret;
-use crate::secret::key_bytes::{KeyBytes, KeyError, is_weak, take_key_bytes};
+use crate::secret::key_bytes::{KeyError, is_weak, take_key_bytes};
 use crate::secret::wiping::Wiped;
 use crate::secret::wiping::wipe_stack_after;
 
@@ -203,6 +198,11 @@ impl MasterKey {
         Ok(())
     }
 
+    /// Whether it made this body, by the check value in it.
+    pub(super) fn made(&self, body: &[u8]) -> bool {
+        LocalBody::split(body).is_some_and(|body| body.check == &self.0.check)
+    }
+
     fn salt(&self, binding: &Binding<'_>, data_key: &[u8; KEY_LEN]) -> Wiped<SALT_LEN> {
         let [head, key_id, commitment] = binding.parts();
         self.0.prf.expand(&[b"sw1/salt", head, key_id, commitment, data_key])
@@ -273,35 +273,6 @@ impl FromStr for MasterKey {
             let mut key = Zeroizing::new(*key);
             Self::take(key.as_mut_slice())
         })
-    }
-}
-
-impl MasterKeyProvider for MasterKey {
-    fn wrap_key<'a>(
-        &'a self,
-        request: WrapRequest<'a>,
-    ) -> Answer<'a, Result<Vec<u8>, ProviderError>> {
-        let data_key = request.data_key().expose_secret();
-        Answer::now(wipe_stack_after(|| Ok(self.wrap(&request.binding(), data_key).to_vec())))
-    }
-
-    fn unwrap_key<'a>(
-        &'a self,
-        request: UnwrapRequest<'a>,
-    ) -> Answer<'a, Result<DataKey, ProviderError>> {
-        Answer::now(wipe_stack_after(|| {
-            let mut data_key = KeyBytes::zeroed();
-            self.unwrap(&request.binding(), request.body(), data_key.expose_mut())?;
-            Ok(DataKey::from_key_bytes(data_key))
-        }))
-    }
-
-    fn kind(&self) -> WrapKind {
-        WrapKind::Local
-    }
-
-    fn is_current(&self, body: &[u8]) -> bool {
-        LocalBody::split(body).is_some_and(|body| body.check == &self.0.check)
     }
 }
 

@@ -3,17 +3,18 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::error::Error;
-use core::fmt;
-use core::time::Duration;
 
-use crate::format::key_id::{self, KeyId};
-use crate::format::sizes::{COMMITMENT_LEN, FORMAT_VERSION};
+use crate::format::key_id::KeyId;
+use crate::format::sizes::COMMITMENT_LEN;
 use crate::format::suite::Suite;
 use crate::format::wrapped_key::WrapKind;
 use crate::keys::answer::Answer;
+use crate::keys::binding::Binding;
 use crate::keys::data_key::DataKey;
-use crate::secret::key_bytes::KeyError;
+use crate::keys::master_key::MasterKey;
+use crate::keys::provider_error::ProviderError;
+use crate::secret::key_bytes::KeyBytes;
+use crate::secret::wiping::wipe_stack_after;
 
 /// Wraps data keys under a master key and unwraps them: in memory, in an HSM, in a cloud KMS.
 ///
@@ -77,6 +78,13 @@ pub trait MasterKeyProvider: Send + Sync {
         let _ = body;
         self.kind() != WrapKind::Local
     }
+
+    /// The master key in memory that it is, behind whatever pointer. A keyring asks such a key directly, into a
+    /// buffer that the verb wipes anyway, and tells by it whether one key stands under two ids.
+    #[doc(hidden)]
+    fn as_master_key(&self) -> Option<&MasterKey> {
+        None
+    }
 }
 
 macro_rules! forward {
@@ -103,33 +111,46 @@ macro_rules! forward {
             fn is_current(&self, body: &[u8]) -> bool {
                 (**self).is_current(body)
             }
+
+            fn as_master_key(&self) -> Option<&MasterKey> {
+                (**self).as_master_key()
+            }
         }
     )*};
 }
 
 forward!(&P, Arc<P>, Box<P>);
 
-/// What a wrap is bound to: 0x01 (format version) ‖ suite ‖ len8(key_id) ‖ commitment.
-pub(super) struct Binding<'a> {
-    head: [u8; 3],
-    key_id: &'a [u8],
-    commitment: &'a [u8; COMMITMENT_LEN],
-}
-
-impl<'a> Binding<'a> {
-    pub(super) fn new(
-        key_id: &'a KeyId,
-        suite: Suite,
-        commitment: &'a [u8; COMMITMENT_LEN],
-    ) -> Self {
-        let key_id = key_id.as_ref();
-        let head = [FORMAT_VERSION, suite.id(), key_id::len_byte(key_id)];
-        Self { head, key_id: key_id.as_bytes(), commitment }
+impl MasterKeyProvider for MasterKey {
+    fn wrap_key<'a>(
+        &'a self,
+        request: WrapRequest<'a>,
+    ) -> Answer<'a, Result<Vec<u8>, ProviderError>> {
+        let data_key = request.data_key().expose_secret();
+        Answer::now(wipe_stack_after(|| Ok(self.wrap(&request.binding(), data_key).to_vec())))
     }
 
-    pub(super) fn parts(&self) -> [&[u8]; 3] {
-        let Self { head, key_id, commitment } = self;
-        [head, key_id, commitment.as_slice()]
+    fn unwrap_key<'a>(
+        &'a self,
+        request: UnwrapRequest<'a>,
+    ) -> Answer<'a, Result<DataKey, ProviderError>> {
+        Answer::now(wipe_stack_after(|| {
+            let mut data_key = KeyBytes::zeroed();
+            self.unwrap(&request.binding(), request.body(), data_key.expose_mut())?;
+            Ok(DataKey::from_key_bytes(data_key))
+        }))
+    }
+
+    fn kind(&self) -> WrapKind {
+        WrapKind::Local
+    }
+
+    fn is_current(&self, body: &[u8]) -> bool {
+        self.made(body)
+    }
+
+    fn as_master_key(&self) -> Option<&MasterKey> {
+        Some(self)
     }
 }
 
@@ -244,127 +265,5 @@ impl<'a> UnwrapRequest<'a> {
 
     pub(super) fn binding(&self) -> Binding<'a> {
         Binding::new(self.key_id, self.suite, self.commitment)
-    }
-}
-
-/// Why a provider did not wrap or unwrap.
-///
-/// Its message and its source are shown to operators: neither may hold a secret.
-pub struct ProviderError {
-    kind: ProviderErrorKind,
-    retry_after: Option<Duration>,
-    source: Option<Box<dyn Error + Send + Sync>>,
-}
-
-/// What an operator can do about a [`ProviderError`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ProviderErrorKind {
-    /// The service does not know the key.
-    NotFound,
-    /// The service knows the key and refuses us.
-    Denied,
-    /// The key is disabled or pending deletion at the service.
-    Disabled,
-    /// Too many requests. Transient.
-    Throttled,
-    /// The service did not answer, or answered that it cannot now. Transient.
-    Unavailable,
-    /// Other key material under this id than the one that wrapped.
-    WrongKeyMaterial,
-    /// The wrapped key is not one this key made, for this row: altered, or moved here.
-    Rejected,
-    /// Anything else.
-    Other,
-}
-
-impl ProviderErrorKind {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::NotFound => "the service does not know the key",
-            Self::Denied => "the service denied access to the key",
-            Self::Disabled => "the key is disabled at the service",
-            Self::Throttled => "too many requests",
-            Self::Unavailable => "the service is unavailable",
-            Self::WrongKeyMaterial => "other key material under this id",
-            Self::Rejected => "the wrapped key was rejected",
-            Self::Other => "the provider failed",
-        }
-    }
-}
-
-impl ProviderError {
-    /// An error of a kind, and what caused it.
-    #[must_use]
-    pub fn new(kind: ProviderErrorKind, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { kind, retry_after: None, source: Some(source.into()) }
-    }
-
-    /// The same error, with the wait that the service asked for.
-    #[must_use]
-    pub fn with_retry_after(self, wait: Duration) -> Self {
-        Self { retry_after: Some(wait), ..self }
-    }
-
-    /// What kind of error it is.
-    #[must_use]
-    pub fn kind(&self) -> ProviderErrorKind {
-        self.kind
-    }
-
-    /// How long the service asked to wait, if it did.
-    #[must_use]
-    pub fn retry_after(&self) -> Option<Duration> {
-        self.retry_after
-    }
-
-    /// Whether the same call may go through later: [`Throttled`](ProviderErrorKind::Throttled) or
-    /// [`Unavailable`](ProviderErrorKind::Unavailable).
-    #[must_use]
-    pub fn is_transient(&self) -> bool {
-        matches!(self.kind, ProviderErrorKind::Throttled | ProviderErrorKind::Unavailable)
-    }
-}
-
-impl From<ProviderErrorKind> for ProviderError {
-    fn from(kind: ProviderErrorKind) -> Self {
-        Self { kind, retry_after: None, source: None }
-    }
-}
-
-impl From<KeyError> for ProviderError {
-    /// What a service answered is not a data key; a generator that failed says nothing of it.
-    fn from(error: KeyError) -> Self {
-        let kind = match error {
-            KeyError::Random => ProviderErrorKind::Other,
-            _ => ProviderErrorKind::Rejected,
-        };
-        Self::new(kind, error)
-    }
-}
-
-impl fmt::Display for ProviderError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.kind.as_str())
-    }
-}
-
-impl fmt::Debug for ProviderError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kind, retry_after, source } = self;
-        f.debug_struct("ProviderError")
-            .field("kind", kind)
-            .field("retry_after", retry_after)
-            .field("source", source)
-            .finish()
-    }
-}
-
-impl Error for ProviderError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source.as_ref().map(|source| {
-            let source: &(dyn Error + 'static) = &**source;
-            source
-        })
     }
 }

@@ -2,35 +2,25 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::any::Any;
 
 use crate::format::key_id::KeyId;
 use crate::format::sizes::{COMMITMENT_LEN, KEY_LEN, LOCAL_BODY_LEN};
 use crate::format::suite::Suite;
 use crate::format::wrapped_key::{Wrap, WrapKind};
 use crate::keys::answer::Answer;
+use crate::keys::binding::Binding;
 use crate::keys::data_key::DataKey;
-use crate::keys::master_key::MasterKey;
-use crate::keys::provider::{
-    Binding, MasterKeyProvider, ProviderError, UnwrapRequest, WrapRequest,
-};
+use crate::keys::provider::{MasterKeyProvider, UnwrapRequest, WrapRequest};
+use crate::keys::provider_error::ProviderError;
 use crate::secret::wiping::{wipe_stack, wipe_stack_after};
 
 /// A key that opens.
 #[derive(Clone)]
 pub(crate) struct UsableKey {
     pub(crate) key_id: KeyId,
-    /// Asked once: in the middle of a verb it would be others' code, over a stack that is not wiped.
+    /// Asked once: later it would run others' code while key material is on the stack.
     pub(crate) kind: WrapKind,
-    holder: Holder,
-}
-
-/// A master key in memory is known as what it is: a verb that wipes its stack asks it there, without
-/// a box for the data key, an allocation for the body, and another wipe.
-#[derive(Clone)]
-enum Holder {
-    Memory(Arc<MasterKey>),
-    Provider(Arc<dyn MasterKeyProvider>),
+    key: Arc<dyn MasterKeyProvider>,
 }
 
 /// The body of a wrap that was just made.
@@ -50,22 +40,13 @@ impl Body {
 
 impl UsableKey {
     pub(super) fn new(key_id: KeyId, key: impl MasterKeyProvider + 'static) -> Self {
-        let (kind, key) = (key.kind(), Arc::new(key));
-        let any: Arc<dyn Any + Send + Sync> = key.clone();
-        let holder = match any.downcast::<MasterKey>() {
-            Ok(key) => Holder::Memory(key),
-            Err(any) => match any.downcast::<Arc<MasterKey>>() {
-                Ok(key) => Holder::Memory(Arc::clone(&key)),
-                Err(_) => Holder::Provider(key),
-            },
-        };
-        Self { key_id, kind, holder }
+        Self { key_id, kind: key.kind(), key: Arc::new(key) }
     }
 
     /// Whether both are the same master key in memory.
     pub(super) fn is_same(&self, other: &Self) -> bool {
-        match (&self.holder, &other.holder) {
-            (Holder::Memory(one), Holder::Memory(other)) => one.is_same(other),
+        match (self.key.as_master_key(), other.key.as_master_key()) {
+            (Some(one), Some(other)) => one.is_same(other),
             _ => false,
         }
     }
@@ -80,21 +61,15 @@ impl UsableKey {
     }
 
     pub(crate) fn is_current(&self, body: &[u8]) -> bool {
-        match &self.holder {
-            Holder::Memory(key) => key.is_current(body),
-            Holder::Provider(provider) => provider.is_current(body),
-        }
+        self.key.is_current(body)
     }
 
-    /// The key as any other provider, and the stack as it may see it. A key in memory wipes for itself.
-    fn provider(&self) -> &dyn MasterKeyProvider {
-        match &self.holder {
-            Holder::Memory(key) => key,
-            Holder::Provider(provider) => {
-                wipe_stack();
-                provider
-            }
+    /// The key as any other provider, over a stack that it may see. A key in memory wipes for itself.
+    fn over_wiped_stack(&self) -> &dyn MasterKeyProvider {
+        if self.key.as_master_key().is_none() {
+            wipe_stack();
         }
+        &*self.key
     }
 
     /// Wraps a data key; none where the answer would come later. The stack is the caller's to wipe.
@@ -104,12 +79,12 @@ impl UsableKey {
         commitment: &[u8; COMMITMENT_LEN],
         data_key: &[u8; KEY_LEN],
     ) -> Option<Result<Body, ProviderError>> {
-        match &self.holder {
-            Holder::Memory(key) => {
+        match self.key.as_master_key() {
+            Some(key) => {
                 let binding = Binding::new(&self.key_id, suite, commitment);
                 Some(Ok(Body::Local(key.wrap(&binding, data_key))))
             }
-            Holder::Provider(_) => {
+            None => {
                 let data_key = DataKey::copy_of(data_key);
                 // What others wrote may use more of the stack than a verb does that has no cipher.
                 let answer =
@@ -128,11 +103,11 @@ impl UsableKey {
         body: &[u8],
         data_key: &mut [u8; KEY_LEN],
     ) -> Option<Result<(), ProviderError>> {
-        match &self.holder {
-            Holder::Memory(key) => {
+        match self.key.as_master_key() {
+            Some(key) => {
                 Some(key.unwrap(&Binding::new(&self.key_id, suite, commitment), body, data_key))
             }
-            Holder::Provider(_) => {
+            None => {
                 let answer =
                     wipe_stack_after(|| self.unwrap_later(suite, commitment, body).into_now())?;
                 Some(answer.map(|unwrapped| data_key.copy_from_slice(unwrapped.expose_secret())))
@@ -147,7 +122,12 @@ impl UsableKey {
         commitment: &'a [u8; COMMITMENT_LEN],
         data_key: &'a DataKey,
     ) -> Answer<'a, Result<Vec<u8>, ProviderError>> {
-        self.provider().wrap_key(WrapRequest::new(&self.key_id, suite, commitment, data_key))
+        self.over_wiped_stack().wrap_key(WrapRequest::new(
+            &self.key_id,
+            suite,
+            commitment,
+            data_key,
+        ))
     }
 
     /// Unwraps a data key, now or later.
@@ -157,6 +137,11 @@ impl UsableKey {
         commitment: &'a [u8; COMMITMENT_LEN],
         body: &'a [u8],
     ) -> Answer<'a, Result<DataKey, ProviderError>> {
-        self.provider().unwrap_key(UnwrapRequest::new(&self.key_id, suite, commitment, body))
+        self.over_wiped_stack().unwrap_key(UnwrapRequest::new(
+            &self.key_id,
+            suite,
+            commitment,
+            body,
+        ))
     }
 }

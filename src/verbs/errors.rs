@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::format::error::FormatError;
 use crate::format::key_id::KeyId;
 use crate::keys::keyring::Keyring;
-use crate::keys::provider::{ProviderError, ProviderErrorKind};
+use crate::keys::provider_error::{ProviderError, ProviderErrorKind};
 
 /// Why a credential was not sealed. Nothing was stored or lost.
 #[derive(Debug, Error)]

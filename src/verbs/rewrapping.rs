@@ -9,7 +9,7 @@ use crate::format::wrapped_key::{Wrap, WrappedKey};
 use crate::keys::answer::Answer;
 use crate::keys::data_key::DataKey;
 use crate::keys::keyring::Keyring;
-use crate::keys::provider::{ProviderError, ProviderErrorKind};
+use crate::keys::provider_error::{ProviderError, ProviderErrorKind};
 use crate::keys::usable_key::UsableKey;
 use crate::secret::wiping::Wiped;
 use crate::secret::wiping::{wipe_stack_after_hashing, wipe_stack_after_polls};

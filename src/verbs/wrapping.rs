@@ -15,7 +15,7 @@ use crate::format::suite::Suite;
 use crate::format::wrapped_key::{Wrap, WrapKind, check_body_len};
 use crate::keys::data_key::DataKey;
 use crate::keys::keyring::{KeyState, Keyring};
-use crate::keys::provider::{ProviderError, ProviderErrorKind};
+use crate::keys::provider_error::{ProviderError, ProviderErrorKind};
 use crate::keys::usable_key::{Body, UsableKey};
 use crate::secret::wiping::wipe_stack_after_hashing;
 use crate::verbs::errors::{OpenError, WrapFailure};
