@@ -5,12 +5,14 @@ pub(crate) mod binary;
 pub(crate) mod context;
 pub(crate) mod envelope;
 pub(crate) mod error;
+pub(crate) mod error_class;
 pub(crate) mod key_id;
 #[cfg(feature = "serde")]
 pub(crate) mod reading;
 #[cfg(feature = "serde")]
-mod serde;
+pub(crate) mod serde;
 pub(crate) mod sizes;
 pub(crate) mod suite;
+pub(crate) mod surrounding;
 mod text;
 pub(crate) mod wrapped_key;

@@ -1,10 +1,11 @@
 //! What a key is: the data key of one row, the master keys that wrap data keys, and who holds them.
 
-pub(crate) mod answer;
 mod binding;
 pub(crate) mod data_key;
 pub(crate) mod keyring;
 pub(crate) mod master_key;
 pub(crate) mod provider;
 pub(crate) mod provider_error;
+pub(crate) mod provider_future;
+pub(crate) mod requests;
 pub(crate) mod usable_key;

@@ -43,23 +43,22 @@ pub use cipher::fuzzing;
 pub use format::context::{ContextError, EncryptionContext, Held};
 pub use format::envelope::Envelope;
 pub use format::error::{Field, FormatError};
+pub use format::error_class::ErrorClass;
 pub use format::key_id::KeyId;
 pub use format::suite::Suite;
+pub use format::surrounding::Surrounding;
 pub use format::wrapped_key::{WrapKind, WrappedKey};
-pub use keys::answer::Answer;
 pub use keys::data_key::DataKey;
-pub use keys::keyring::{KeyState, Keyring, KeyringError, LineProblem};
+pub use keys::keyring::errors::{KeyringError, LineProblem};
+pub use keys::keyring::replacing::ReloadProblem;
+pub use keys::keyring::{KeyState, Keyring};
 pub use keys::master_key::MasterKey;
-pub use keys::provider::{MasterKeyProvider, UnwrapRequest, WrapRequest};
+pub use keys::provider::{KeyWrapper, MasterKeyProvider};
 pub use keys::provider_error::{ProviderError, ProviderErrorKind};
+pub use keys::provider_future::ProviderFuture;
+pub use keys::requests::{UnwrapRequest, WrapRequest};
 pub use secret::Secret;
 pub use secret::key_bytes::KeyError;
-pub use verbs::errors::{OpenError, RewrapError, SealError};
-
-/// Sealing in two phases, for callers with a transport of their own.
-pub mod sealing {
-    pub use crate::verbs::errors::{OpenError, SealError};
-    pub use crate::verbs::two_phase::{Draft, prepare_with_data_key_and_rng, prepare_with_rng};
-    #[cfg(feature = "getrandom")]
-    pub use crate::verbs::two_phase::{prepare, prepare_with_data_key};
-}
+pub use verbs::batch::{Batch, Change};
+pub use verbs::errors::{OpenError, RewrapError, RowError, SealError, UnwrapError};
+pub use verbs::two_phase::Draft;

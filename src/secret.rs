@@ -91,6 +91,20 @@ impl Secret {
     pub fn is_empty(&self) -> bool {
         self.expose_secret().is_empty()
     }
+
+    /// A new secret of a prefix and this one, as `Bearer ` and an API key are the value of a header.
+    ///
+    /// ```
+    /// use sealwax::Secret;
+    ///
+    /// let header = Secret::from("sk-1").with_prefix("Bearer ");
+    /// assert_eq!(header.expose_str(), Ok("Bearer sk-1"));
+    /// ```
+    #[must_use]
+    pub fn with_prefix(&self, prefix: &str) -> Self {
+        // Both lengths are known: the bytes are written once, where they stay.
+        Self([prefix.as_bytes(), self.expose_secret()].concat().into())
+    }
 }
 
 impl From<Vec<u8>> for Secret {

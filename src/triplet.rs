@@ -1,7 +1,7 @@
 //! iv:tag:ciphertext: the rows that exist, read and written.
 //!
 //! What most services that keep their customers' keys write today: AES-256-GCM under one key, an iv,
-//! a tag and a ciphertext, in one text column or in several. This room reads such rows, strictly, and
+//! a tag and a ciphertext, in one text column or in several. This module reads such rows, strictly, and
 //! writes them for readers that still need them. It is a way over, not a place to stay: a triplet has
 //! no context, so that a row moved to another tenant opens there, no key id and no commitment.
 //!
@@ -15,7 +15,7 @@
 //! let triplet = Triplet::parse(row, Layout::HEX_IV12_TAG_CIPHERTEXT)?;
 //!
 //! // Over to an envelope. The plaintext is a `Secret` all the way.
-//! let keyring = Keyring::new("prod-2026".parse()?, MasterKey::generate()?);
+//! let keyring = Keyring::new("prod-2026".parse()?, MasterKey::generate()?)?;
 //! let context = EncryptionContext::new([("tenant", "acme"), ("provider", "openai")])?;
 //! let envelope = keyring.seal(&key.decrypt(&triplet)?, &context)?;
 //! # assert_eq!(keyring.open(&envelope, &context)?.expose_str()?, "sk-1");
@@ -34,7 +34,9 @@ use thiserror::Error;
 
 use crate::cipher::LONG_IV_LEN;
 use crate::format::error::Field;
+use crate::format::error_class::{ErrorClass, error_as_data};
 use crate::format::sizes::{IV_LEN, MAX_PLAINTEXT_LEN, TAG_LEN};
+use crate::format::surrounding::{Hint, Surrounding};
 use crate::secret::key_bytes::KeyError;
 
 mod encoding;
@@ -198,7 +200,7 @@ impl fmt::Debug for Triplet {
 #[non_exhaustive]
 pub enum TripletError {
     /// A part is missing, of the wrong length, or out of its alphabet.
-    #[error("{field} at byte {offset}: expected {expected}")]
+    #[error("{field} at byte {offset}: expected {expected}{}", Hint(*surrounding))]
     #[non_exhaustive]
     Malformed {
         /// The part.
@@ -207,6 +209,8 @@ pub enum TripletError {
         expected: &'static str,
         /// Bytes from the start of the text, or of the column, to the start of the part.
         offset: usize,
+        /// What stands around it, where something does that may be taken away.
+        surrounding: Option<Surrounding>,
     },
     /// A layout that no row can have: a part named twice, or a separator out of the encoding's
     /// alphabet. A mistake in the program, not in the row.
@@ -236,14 +240,40 @@ pub enum TripletError {
 
 impl TripletError {
     pub(crate) const fn malformed(field: Field, expected: &'static str, offset: usize) -> Self {
-        Self::Malformed { field, expected, offset }
+        Self::Malformed { field, expected, offset, surrounding: None }
+    }
+
+    /// The same fault of a text around which something may stand.
+    pub(crate) fn of_text(self, text: &str) -> Self {
+        match self {
+            Self::Malformed { field, expected, offset, surrounding: None } => {
+                let surrounding = Surrounding::of(text, &[]);
+                Self::Malformed { field, expected, offset, surrounding }
+            }
+            told => told,
+        }
+    }
+
+    const fn as_data(&self) -> (&'static str, ErrorClass) {
+        match self {
+            Self::Malformed { .. } => ("malformed", ErrorClass::Altered),
+            Self::Layout { .. } => ("layout", ErrorClass::Bug),
+            Self::NotAuthentic => ("not_authentic", ErrorClass::Altered),
+            Self::Key { .. } => ("key", ErrorClass::Altered),
+            Self::TooLong => ("too_long", ErrorClass::Refused),
+            Self::Random => ("random", ErrorClass::Failed),
+        }
     }
 
     /// The same fault, seen from a text in which the part starts at `offset`.
     pub(crate) fn moved_to(self, offset: usize) -> Self {
         match self {
-            Self::Malformed { field, expected, .. } => Self::Malformed { field, expected, offset },
+            Self::Malformed { field, expected, surrounding, .. } => {
+                Self::Malformed { field, expected, offset, surrounding }
+            }
             other => other,
         }
     }
 }
+
+error_as_data!(TripletError);

@@ -1,5 +1,6 @@
 //! What is done with a credential: sealed, verified, opened; and over time rewrapped.
 
+pub(crate) mod batch;
 pub(crate) mod errors;
 mod payload;
 pub(crate) mod rewrapping;

@@ -5,6 +5,8 @@ use core::fmt;
 
 use thiserror::Error;
 
+use crate::format::error_class::{ErrorClass, error_as_data};
+
 const MAX_PAIRS: usize = 32;
 const MAX_NAME_LEN: u16 = 64;
 const MAX_VALUE_LEN: u16 = 1024;
@@ -283,3 +285,21 @@ pub enum ContextError {
         host: usize,
     },
 }
+
+impl ContextError {
+    const fn as_data(&self) -> (&'static str, ErrorClass) {
+        let name = match self {
+            Self::TooManyPairs => "too_many_pairs",
+            Self::NameLength { .. } => "name_length",
+            Self::ValueLength { .. } => "value_length",
+            Self::DuplicateName { .. } => "duplicate_name",
+            Self::ReservedName { .. } => "reserved_name",
+            Self::NoHosts => "no_hosts",
+            Self::Host { .. } => "host",
+            Self::DuplicateHost { .. } => "duplicate_host",
+        };
+        (name, ErrorClass::Bug)
+    }
+}
+
+error_as_data!(ContextError);

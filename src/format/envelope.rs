@@ -165,8 +165,9 @@ impl FromStr for Envelope {
 
     /// Parses the text form. Strict: no white space, no padding, one encoding per envelope.
     fn from_str(text: &str) -> Result<Self, FormatError> {
+        let bytes = text::decode(text).map_err(|fault| fault.of_text(text, &[text::PREFIX]))?;
         // Finds nothing any more; but one check says for both forms what an envelope is.
-        Self::from_vec(text::decode(text)?)
+        Self::from_vec(bytes)
     }
 }
 

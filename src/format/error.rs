@@ -1,8 +1,12 @@
 //! What is wrong with bytes that should have been an envelope or a part of one.
 
+use core::convert::Infallible;
 use core::fmt;
 
 use thiserror::Error;
+
+use crate::format::error_class::{ErrorClass, error_as_data};
+use crate::format::surrounding::{Hint, Surrounding};
 
 /// Why bytes or text are not an envelope, or not a part of one.
 ///
@@ -13,7 +17,7 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum FormatError {
     /// A field is missing, of the wrong length, out of its alphabet or out of its range.
-    #[error("{field} at byte {offset}: expected {expected}")]
+    #[error("{field} at byte {offset}: expected {expected}{}", Hint(*surrounding))]
     #[non_exhaustive]
     Malformed {
         /// The field.
@@ -22,6 +26,8 @@ pub enum FormatError {
         expected: &'static str,
         /// Bytes from the start of the input to the start of the field, or to the fault in it.
         offset: usize,
+        /// What stands around the whole input, where something does that may be taken away.
+        surrounding: Option<Surrounding>,
     },
     /// Written in version 2 to 255 of the format, by a newer release.
     #[error("written in version {version} of the format, and this release reads version 1")]
@@ -34,15 +40,44 @@ pub enum FormatError {
 
 impl FormatError {
     pub(crate) const fn malformed(field: Field, expected: &'static str, offset: usize) -> Self {
-        Self::Malformed { field, expected, offset }
+        Self::Malformed { field, expected, offset, surrounding: None }
+    }
+
+    /// The same fault of a text around which something may stand. Of an envelope, `starts` is its prefix.
+    pub(crate) fn of_text(self, text: &str, starts: &[&str]) -> Self {
+        match self {
+            Self::Malformed { field, expected, offset, surrounding: None } => {
+                let surrounding = Surrounding::of(text, starts);
+                Self::Malformed { field, expected, offset, surrounding }
+            }
+            told => told,
+        }
+    }
+
+    const fn as_data(&self) -> (&'static str, ErrorClass) {
+        match self {
+            Self::Malformed { .. } => ("malformed", ErrorClass::Altered),
+            Self::NewerVersion { .. } => ("newer_version", ErrorClass::Misconfigured),
+        }
     }
 
     /// The same fault, seen from an input in which the field starts at `offset`.
     pub(crate) fn moved_to(self, offset: usize) -> Self {
         match self {
-            Self::Malformed { field, expected, .. } => Self::Malformed { field, expected, offset },
+            Self::Malformed { field, expected, surrounding, .. } => {
+                Self::Malformed { field, expected, offset, surrounding }
+            }
             newer @ Self::NewerVersion { .. } => newer,
         }
+    }
+}
+
+error_as_data!(FormatError);
+
+impl From<Infallible> for FormatError {
+    /// So that what is an envelope already is taken where something may have to be parsed.
+    fn from(never: Infallible) -> Self {
+        match never {}
     }
 }
 
@@ -63,6 +98,10 @@ pub enum Field {
     KeyId,
     /// A wrapped key: its kind and its body.
     WrappedKey,
+    /// The kind of a wrapped key, by name.
+    WrapKind,
+    /// The state of a master key, by name.
+    KeyState,
     /// The commitment and the MAC, one field in the text form.
     Proof,
     /// The commitment to data key, suite, iv and context.
@@ -92,6 +131,8 @@ impl fmt::Display for Field {
             Self::WrapCount => "number of wrapped keys",
             Self::KeyId => "key id",
             Self::WrappedKey => "wrapped key",
+            Self::WrapKind => "kind of wrap",
+            Self::KeyState => "state of a key",
             Self::Proof => "proof",
             Self::Commitment => "commitment",
             Self::Mac => "mac",

@@ -1,5 +1,6 @@
 //! The label of a master key.
 
+use alloc::string::String;
 use alloc::sync::Arc;
 use core::borrow::Borrow;
 use core::fmt;
@@ -77,6 +78,20 @@ impl TryFrom<&str> for KeyId {
 
     fn try_from(id: &str) -> Result<Self, FormatError> {
         Self::check(id.as_bytes()).map(|id| Self(Arc::from(id)))
+    }
+}
+
+impl TryFrom<String> for KeyId {
+    type Error = FormatError;
+
+    fn try_from(id: String) -> Result<Self, FormatError> {
+        Self::try_from(id.as_str())
+    }
+}
+
+impl From<KeyId> for String {
+    fn from(key_id: KeyId) -> Self {
+        Self::from(key_id.as_ref())
     }
 }
 

@@ -1,14 +1,19 @@
-//! Feature `serde`: the text form is written in every format, either form is read.
+//! Feature `serde`: the text form of an envelope is written in every format, either form is read. Words are their text.
 
 use alloc::vec::Vec;
 use core::fmt;
+use core::marker::PhantomData;
+use core::str::FromStr;
 
 use serde_core::de::{Error as _, Visitor};
 use serde_core::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::format::envelope::Envelope;
 use crate::format::error::FormatError;
+use crate::format::key_id::KeyId;
 use crate::format::reading::read;
+use crate::format::suite::Suite;
+use crate::format::wrapped_key::WrapKind;
 
 impl Serialize for Envelope {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -45,3 +50,58 @@ impl Visitor<'_> for EnvelopeVisitor {
         Ok(Envelope::try_from(bytes))
     }
 }
+
+/// Reads a word from its text.
+pub(crate) struct WordVisitor<T> {
+    expected: &'static str,
+    word: PhantomData<fn() -> T>,
+}
+
+impl<T> WordVisitor<T> {
+    pub(crate) const fn new(expected: &'static str) -> Self {
+        Self { expected, word: PhantomData }
+    }
+}
+
+impl<T> Clone for WordVisitor<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for WordVisitor<T> {}
+
+impl<T: FromStr<Err = FormatError>> Visitor<'_> for WordVisitor<T> {
+    type Value = Result<T, FormatError>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.expected)
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(text.parse())
+    }
+}
+
+macro_rules! serde_as_text {
+    ($($word:ty: $expected:literal),+) => {$(
+        impl serde_core::Serialize for $word {
+            fn serialize<S: serde_core::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> serde_core::Deserialize<'de> for $word {
+            fn deserialize<D: serde_core::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                // Where a word is expected may stand a key, so that nothing is quoted here either.
+                let visitor = $crate::format::serde::WordVisitor::<$word>::new($expected);
+                $crate::format::reading::read(deserializer, visitor)?
+                    .map_err(serde_core::de::Error::custom)
+            }
+        }
+    )+};
+}
+
+pub(crate) use serde_as_text;
+
+serde_as_text!(KeyId: "a key id", Suite: "the name of a suite", WrapKind: "the name of a kind of wrap");

@@ -19,7 +19,7 @@ use crate::format::sizes::{
 use crate::format::suite::Suite;
 use crate::format::wrapped_key::WrapKind;
 
-const PREFIX: &str = "sw1:";
+pub(super) const PREFIX: &str = "sw1:";
 const PROOF_LEN: usize = COMMITMENT_LEN + MAC_LEN;
 
 /// Reads the text form into the binary one. Strict: no white space, no padding, one encoding per envelope.

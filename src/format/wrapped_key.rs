@@ -26,7 +26,7 @@ pub enum WrapKind {
     /// 0x05: under a fresh key that a service wrapped, which binds nothing itself. Parsed, refused
     /// when used.
     Rebound,
-    /// 0x80 to 0xff: private use, for providers of your own. Made by [`WrapKind::from_byte`].
+    /// 0x80 to 0xff: private use, for providers of your own. Made by [`WrapKind::private`].
     #[non_exhaustive]
     Private(u8),
     /// 0x06 to 0x7f: not assigned. Parsed, refused when used.
@@ -48,6 +48,27 @@ impl WrapKind {
             0x80.. => Some(Self::Private(byte)),
             _ => Some(Self::Unassigned(byte)),
         }
+    }
+
+    /// The kind 0x80 + `N`, for a provider of your own.
+    ///
+    /// ```
+    /// use sealwax::WrapKind;
+    ///
+    /// const OURS: WrapKind = WrapKind::private::<0x01>();
+    /// assert_eq!(OURS.byte(), 0x81);
+    /// ```
+    ///
+    /// There are 128 of them:
+    ///
+    /// ```compile_fail,E0080
+    /// sealwax::WrapKind::private::<0x80>();
+    /// ```
+    #[must_use]
+    pub const fn private<const N: u8>() -> Self {
+        const { assert!(N <= 0x7f, "private kinds are 0x80 + 0x00 to 0x7f") };
+        #[expect(clippy::arithmetic_side_effects, reason = "at most 0xff, as was asserted")]
+        Self::Private(0x80 + N)
     }
 
     /// The byte that names the kind in an envelope.
@@ -90,7 +111,7 @@ impl FromStr for WrapKind {
     fn from_str(name: &str) -> Result<Self, FormatError> {
         let named = |kind: &Self| kind.to_string() == name;
         (1..=u8::MAX).filter_map(Self::from_byte).find(named).ok_or(FormatError::malformed(
-            Field::WrappedKey,
+            Field::WrapKind,
             "local, provider, hpke, branch, rebound, private-0x80 to -0xff or unassigned-0x06 to -0x7f",
             0,
         ))

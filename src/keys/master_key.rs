@@ -12,6 +12,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::cipher::{self, Prf};
 use crate::format::sizes::{KEY_LEN, LOCAL_BODY_LEN};
+use crate::format::surrounding::Surrounding;
 use crate::keys::binding::Binding;
 use crate::keys::provider_error::{ProviderError, ProviderErrorKind};
 use crate::secret::Secret;
@@ -22,7 +23,7 @@ use crate::secret::wiping::wipe_stack_after;
 /// What a master key's text starts with, so that secret scanners find a leaked one:
 /// `swk1_[A-Za-z0-9_-]{48}`.
 pub(super) const TEXT_PREFIX: &str = "swk1_";
-const CHECK_LEN: usize = 4;
+pub(super) const CHECK_LEN: usize = 4;
 /// Key and checksum: whole groups of three bytes.
 const CHECKED_LEN: usize = KEY_LEN + CHECK_LEN;
 /// Their characters, which stand after the prefix.
@@ -259,7 +260,16 @@ impl FromStr for MasterKey {
     /// Reads `swk1_` and 48 characters of base64url.
     fn from_str(text: &str) -> Result<Self, KeyError> {
         wipe_stack_after(|| {
-            let encoded = text.strip_prefix(TEXT_PREFIX).ok_or(KeyError::Malformed)?;
+            let surrounded = |by| KeyError::Surrounded { by };
+            let Some(encoded) = text.strip_prefix(TEXT_PREFIX) else {
+                let before = Surrounding::before(text, &[TEXT_PREFIX]);
+                return Err(before.map_or(KeyError::Malformed, surrounded));
+            };
+            // Of a key, nothing but its characters' number is looked at here.
+            let after = encoded.get(ENCODED_LEN..).and_then(Surrounding::after);
+            if let Some(by) = after {
+                return Err(surrounded(by));
+            }
             let mut bytes = Zeroizing::new([0; CHECKED_LEN]);
             let decoded =
                 Base64UrlUnpadded::decode(encoded, &mut *bytes).map_err(|_| KeyError::Malformed)?;

@@ -1,19 +1,23 @@
 //! Why a provider did not wrap or unwrap, and what an operator can do about it.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use core::error::Error;
 use core::fmt;
 use core::time::Duration;
 
+use crate::format::error_class::{ErrorClass, error_as_data};
+use crate::format::key_id::KeyId;
 use crate::secret::key_bytes::KeyError;
 
 /// Why a provider did not wrap or unwrap.
 ///
-/// Its message and its source are shown to operators: neither may hold a secret.
+/// Its message and its source are shown to operators: neither may hold a secret. A clone shares the source.
+#[derive(Clone)]
 pub struct ProviderError {
     kind: ProviderErrorKind,
     retry_after: Option<Duration>,
-    source: Option<Box<dyn Error + Send + Sync>>,
+    source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
 /// What an operator can do about a [`ProviderError`].
@@ -24,6 +28,8 @@ pub enum ProviderErrorKind {
     NotFound,
     /// The service knows the key and refuses us.
     Denied,
+    /// The service does not know who asks: credentials that are missing, wrong or expired.
+    Unauthenticated,
     /// The key is disabled or pending deletion at the service.
     Disabled,
     /// Too many requests. Transient.
@@ -43,6 +49,7 @@ impl ProviderErrorKind {
         match self {
             Self::NotFound => "the service does not know the key",
             Self::Denied => "the service denied access to the key",
+            Self::Unauthenticated => "the service does not accept our credentials",
             Self::Disabled => "the key is disabled at the service",
             Self::Throttled => "too many requests",
             Self::Unavailable => "the service is unavailable",
@@ -51,13 +58,27 @@ impl ProviderErrorKind {
             Self::Other => "the provider failed",
         }
     }
+
+    const fn as_data(self) -> (&'static str, ErrorClass) {
+        match self {
+            Self::NotFound => ("not_found", ErrorClass::Misconfigured),
+            Self::Denied => ("denied", ErrorClass::Misconfigured),
+            Self::Unauthenticated => ("unauthenticated", ErrorClass::Misconfigured),
+            Self::Disabled => ("disabled", ErrorClass::Refused),
+            Self::Throttled => ("throttled", ErrorClass::Transient),
+            Self::Unavailable => ("unavailable", ErrorClass::Transient),
+            Self::WrongKeyMaterial => ("wrong_key_material", ErrorClass::Misconfigured),
+            Self::Rejected => ("rejected", ErrorClass::Altered),
+            Self::Other => ("other", ErrorClass::Misconfigured),
+        }
+    }
 }
 
 impl ProviderError {
     /// An error of a kind, and what caused it.
     #[must_use]
     pub fn new(kind: ProviderErrorKind, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { kind, retry_after: None, source: Some(source.into()) }
+        Self { kind, retry_after: None, source: Some(source.into().into()) }
     }
 
     /// The same error, with the wait that the service asked for.
@@ -84,7 +105,19 @@ impl ProviderError {
     pub fn is_transient(&self) -> bool {
         matches!(self.kind, ProviderErrorKind::Throttled | ProviderErrorKind::Unavailable)
     }
+
+    /// None: a provider knows no key by its id. The error that holds this one names the key.
+    #[must_use]
+    pub fn key_id(&self) -> Option<&KeyId> {
+        None
+    }
+
+    const fn as_data(&self) -> (&'static str, ErrorClass) {
+        self.kind.as_data()
+    }
 }
+
+error_as_data!(ProviderError);
 
 impl From<ProviderErrorKind> for ProviderError {
     fn from(kind: ProviderErrorKind) -> Self {

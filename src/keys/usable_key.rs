@@ -7,11 +7,13 @@ use crate::format::key_id::KeyId;
 use crate::format::sizes::{COMMITMENT_LEN, KEY_LEN, LOCAL_BODY_LEN};
 use crate::format::suite::Suite;
 use crate::format::wrapped_key::{Wrap, WrapKind};
-use crate::keys::answer::Answer;
 use crate::keys::binding::Binding;
 use crate::keys::data_key::DataKey;
-use crate::keys::provider::{MasterKeyProvider, UnwrapRequest, WrapRequest};
+use crate::keys::master_key::{CHECK_LEN, MasterKey};
+use crate::keys::provider::MasterKeyProvider;
 use crate::keys::provider_error::ProviderError;
+use crate::keys::provider_future::ProviderFuture;
+use crate::keys::requests::{UnwrapRequest, WrapRequest};
 use crate::secret::wiping::{wipe_stack, wipe_stack_after};
 
 /// A key that opens.
@@ -26,14 +28,14 @@ pub(crate) struct UsableKey {
 /// The body of a wrap that was just made.
 pub(crate) enum Body {
     Local([u8; LOCAL_BODY_LEN]),
-    Answered(Vec<u8>),
+    Returned(Vec<u8>),
 }
 
 impl Body {
     pub(crate) fn as_slice(&self) -> &[u8] {
         match self {
             Self::Local(body) => body,
-            Self::Answered(body) => body,
+            Self::Returned(body) => body,
         }
     }
 }
@@ -45,10 +47,19 @@ impl UsableKey {
 
     /// Whether both are the same master key in memory.
     pub(super) fn is_same(&self, other: &Self) -> bool {
-        match (self.key.as_master_key(), other.key.as_master_key()) {
-            (Some(one), Some(other)) => one.is_same(other),
-            _ => false,
-        }
+        let both = self.key.as_master_key().zip(other.key.as_master_key());
+        both.is_some_and(|(one, other)| one.is_same(other))
+    }
+
+    /// Whether they cannot be one key: another kind, or another master key in memory.
+    pub(super) fn is_other(&self, other: &Self) -> bool {
+        let both = self.key.as_master_key().zip(other.key.as_master_key());
+        self.kind != other.kind || both.is_some_and(|(one, other)| !one.is_same(other))
+    }
+
+    /// The check value of a master key in memory.
+    pub(super) fn check_value(&self) -> Option<[u8; CHECK_LEN]> {
+        self.key.as_master_key().map(MasterKey::check_value)
     }
 
     pub(crate) fn is_local(&self) -> bool {
@@ -87,9 +98,10 @@ impl UsableKey {
             None => {
                 let data_key = DataKey::copy_of(data_key);
                 // What others wrote may use more of the stack than a verb does that has no cipher.
-                let answer =
-                    wipe_stack_after(|| self.wrap_later(suite, commitment, &data_key).into_now())?;
-                Some(answer.map(Body::Answered))
+                let answer = wipe_stack_after(|| {
+                    self.wrap_later(suite, commitment, &data_key).into_ready().ok()
+                })?;
+                Some(answer.map(Body::Returned))
             }
         }
     }
@@ -108,8 +120,9 @@ impl UsableKey {
                 Some(key.unwrap(&Binding::new(&self.key_id, suite, commitment), body, data_key))
             }
             None => {
-                let answer =
-                    wipe_stack_after(|| self.unwrap_later(suite, commitment, body).into_now())?;
+                let answer = wipe_stack_after(|| {
+                    self.unwrap_later(suite, commitment, body).into_ready().ok()
+                })?;
                 Some(answer.map(|unwrapped| data_key.copy_from_slice(unwrapped.expose_secret())))
             }
         }
@@ -121,7 +134,7 @@ impl UsableKey {
         suite: Suite,
         commitment: &'a [u8; COMMITMENT_LEN],
         data_key: &'a DataKey,
-    ) -> Answer<'a, Result<Vec<u8>, ProviderError>> {
+    ) -> ProviderFuture<'a, Result<Vec<u8>, ProviderError>> {
         self.over_wiped_stack().wrap_key(WrapRequest::new(
             &self.key_id,
             suite,
@@ -136,7 +149,7 @@ impl UsableKey {
         suite: Suite,
         commitment: &'a [u8; COMMITMENT_LEN],
         body: &'a [u8],
-    ) -> Answer<'a, Result<DataKey, ProviderError>> {
+    ) -> ProviderFuture<'a, Result<DataKey, ProviderError>> {
         self.over_wiped_stack().unwrap_key(UnwrapRequest::new(
             &self.key_id,
             suite,

@@ -78,8 +78,8 @@ pub fn insecure_key(version: Version, salt_key: &str) -> TripletKey {
 /// [`TripletError::NotAuthentic`] where the tag does not verify.
 pub fn decrypt(key: &TripletKey, version: Version, row: &str) -> Result<Secret, TripletError> {
     let prefix = version.prefix();
-    let encoded =
-        row.strip_prefix(prefix).ok_or(TripletError::malformed(Field::Prefix, prefix, 0))?;
+    let fault = || TripletError::malformed(Field::Prefix, prefix, 0).of_text(row);
+    let encoded = row.strip_prefix(prefix).ok_or_else(fault)?;
     let triplet = Triplet::parse(encoded, LAYOUT).map_err(|error| error.moved_to(prefix.len()))?;
     key.decrypt(&triplet)
 }

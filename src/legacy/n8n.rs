@@ -55,9 +55,9 @@ pub fn key_id(row: &str) -> Result<&str, TripletError> {
 }
 
 fn split(row: &str) -> Result<(&str, &str), TripletError> {
-    let fault = TripletError::malformed(Field::KeyId, "a key id and ':'", 0);
-    let (key_id, blob) = row.split_once(':').ok_or(fault)?;
-    check_key_id(key_id)?;
+    let fault = || TripletError::malformed(Field::KeyId, "a key id and ':'", 0);
+    let (key_id, blob) = row.split_once(':').ok_or_else(|| fault().of_text(row))?;
+    check_key_id(key_id).map_err(|fault| fault.of_text(row))?;
     Ok((key_id, blob))
 }
 

@@ -1,12 +1,15 @@
 //! The 32 bytes of a key: where they come from, where they lie, and what is refused.
 
-use crate::format::sizes::KEY_LEN;
-use crate::secret::wiping::Wiped;
 use alloc::boxed::Box;
 
 use rand_core::TryCryptoRng;
 use thiserror::Error;
 use zeroize::Zeroize;
+
+use crate::format::error_class::{ErrorClass, error_as_data};
+use crate::format::sizes::KEY_LEN;
+use crate::format::surrounding::Surrounding;
+use crate::secret::wiping::Wiped;
 
 /// Why bytes or text are not a key, or why none could be generated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -37,10 +40,33 @@ pub enum KeyError {
         /// What the encoding asks for.
         expected: &'static str,
     },
+    /// Text that may be a key, with something around it that is to be taken away.
+    #[error("not a key, but there is something around it: {by}")]
+    #[non_exhaustive]
+    Surrounded {
+        /// What stands around it.
+        by: Surrounding,
+    },
     /// The randomness source failed, or answered one repeated byte.
     #[error("the randomness source failed")]
     Random,
 }
+
+impl KeyError {
+    const fn as_data(&self) -> (&'static str, ErrorClass) {
+        match self {
+            Self::Length { .. } => ("length", ErrorClass::Misconfigured),
+            Self::Weak => ("weak", ErrorClass::Misconfigured),
+            Self::Malformed => ("malformed", ErrorClass::Misconfigured),
+            Self::Checksum => ("checksum", ErrorClass::Misconfigured),
+            Self::Encoding { .. } => ("encoding", ErrorClass::Misconfigured),
+            Self::Surrounded { .. } => ("surrounded", ErrorClass::Misconfigured),
+            Self::Random => ("random", ErrorClass::Failed),
+        }
+    }
+}
+
+error_as_data!(KeyError);
 
 /// The bytes of a key that is handed around, wiped when dropped.
 // In a box, so that moving the key, into an answer, a future or a thread, moves a pointer.

@@ -88,7 +88,7 @@ impl Encoding {
             (Some(_), [TAG_LEN]) => TAG_EXPECTED,
             (Some(_), _) => IV_EXPECTED,
         };
-        Err(TripletError::malformed(field, expected, 0))
+        Err(TripletError::malformed(field, expected, 0).of_text(text))
     }
 
     /// Decodes a text of any length up to that of a ciphertext and `more` bytes.
@@ -103,7 +103,7 @@ impl Encoding {
             Some(len) if len > MAX_PLAINTEXT_LEN.saturating_add(more) => super::CIPHERTEXT_EXPECTED,
             Some(_) => return self.decode_any(field, text),
         };
-        Err(TripletError::malformed(field, expected, 0))
+        Err(TripletError::malformed(field, expected, 0).of_text(text))
     }
 
     fn decode_any(self, field: Field, text: &str) -> Result<Vec<u8>, TripletError> {
@@ -116,7 +116,8 @@ impl Encoding {
             Self::Base64Url => Base64UrlUnpadded::decode(text, &mut bytes).is_ok(),
             Self::Base64UrlPadded => Base64Url::decode(text, &mut bytes).is_ok(),
         };
-        if decoded { Ok(bytes) } else { Err(TripletError::malformed(field, self.expected(), 0)) }
+        let fault = || TripletError::malformed(field, self.expected(), 0).of_text(text);
+        if decoded { Ok(bytes) } else { Err(fault()) }
     }
 
     /// Whether `character` may stand in a text of this encoding.

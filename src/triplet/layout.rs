@@ -117,6 +117,7 @@ impl Triplet {
             Some(separator) => Self::parse_separated(text, separator, &layout),
             None => Self::parse_joined(text, &layout),
         }
+        .map_err(|fault| fault.of_text(text))
     }
 
     fn parse_separated(text: &str, separator: char, layout: &Layout) -> Result<Self, TripletError> {

@@ -17,7 +17,8 @@ use crate::format::wrapped_key::Wrap;
 use crate::secret::Secret;
 use crate::secret::key_bytes::is_weak;
 use crate::secret::wiping::Wiped;
-use crate::verbs::errors::{OpenError, SealError};
+use crate::verbs::errors::{OpenError, SealError, UnwrapError};
+use crate::verbs::wrapping::Wraps;
 
 /// The context is in the payload's key, which commits to it; associated data would not.
 const NO_ASSOCIATED_DATA: &[u8] = &[];
@@ -113,6 +114,13 @@ impl Sealed {
         let unproven = Unproven::assemble(suite, wraps, &commitment, &iv, &tag, frame)?;
         Ok(prove(unproven, data_key))
     }
+
+    /// Puts the envelope together with the wraps of a keyring.
+    #[expect(clippy::expect_used, reason = "an envelope without its wraps is a credential lost")]
+    pub(super) fn finish_with(self, data_key: &Prf, wraps: &Wraps<'_>) -> Envelope {
+        self.finish(data_key, wraps.iter())
+            .expect("a keyring has 1 to 8 keys that seal, each id once")
+    }
 }
 
 /// An RNG that left the end of its buffer unwritten must not seal. Any other iv is as good as the
@@ -132,8 +140,13 @@ pub(crate) fn prove(unproven: Unproven, data_key: &Prf) -> Envelope {
 
 impl Envelope {
     /// Whether whoever sealed the envelope, or rewrapped it, knew this data key.
-    pub(crate) fn is_proven_by(&self, data_key: &Prf) -> bool {
+    pub(super) fn is_proven_by(&self, data_key: &Prf) -> bool {
         is_equal(&mac(data_key, self), self.mac())
+    }
+
+    /// The same as a verdict.
+    pub(super) fn check_proof(&self, data_key: &Prf) -> Result<(), UnwrapError> {
+        if self.is_proven_by(data_key) { Ok(()) } else { Err(UnwrapError::EnvelopeAltered) }
     }
 
     /// Opens the payload of an envelope that is intact under this data key.

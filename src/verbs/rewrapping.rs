@@ -6,7 +6,6 @@ use crate::cipher::{Prf, is_equal};
 use crate::format::binary::{self, Frame};
 use crate::format::envelope::{Envelope, Unproven};
 use crate::format::wrapped_key::{Wrap, WrappedKey};
-use crate::keys::answer::Answer;
 use crate::keys::data_key::DataKey;
 use crate::keys::keyring::Keyring;
 use crate::keys::provider_error::{ProviderError, ProviderErrorKind};
@@ -15,15 +14,15 @@ use crate::secret::wiping::Wiped;
 use crate::secret::wiping::{wipe_stack_after_hashing, wipe_stack_after_polls};
 use crate::verbs::errors::RewrapError;
 use crate::verbs::payload::prove;
-use crate::verbs::wrapping::Wraps;
+use crate::verbs::wrapping::{Wraps, wrap_later, wrap_now};
 
 impl Keyring {
-    /// Wraps an envelope's data key anew, for the primary and every escrow key; none if it
-    /// [is current](Self::is_current) already, which is told from public bytes and checks nothing:
-    /// a rotation is no audit, [`verify`](Self::verify) is.
+    /// Re-wraps the data key under the current keys: the primary and every escrow key. Returns none if the
+    /// envelope [is current](Self::is_current) already; that follows from public bytes and checks nothing, for a
+    /// rotation is no audit. [`verify`](Self::verify) is.
     ///
     /// Checks the MAC before it touches anything, and unwraps what it has wrapped before it
-    /// returns it. Needs no context, draws no randomness, and leaves commitment, iv, tag and
+    /// returns it. Needs no context, draws no randomness, and leaves commitment, IV, tag and
     /// ciphertext as they are. Over local keys the same envelope always becomes the same bytes, so
     /// two workers that race write the same row. Store the result where the old envelope still is
     /// (compare and swap); until then nothing has happened.
@@ -33,9 +32,10 @@ impl Keyring {
     ///
     /// # Errors
     ///
-    /// [`RewrapError`]; the old envelope is still good for what it was good for.
+    /// [`RewrapError`]; `envelope` is unchanged and still opens where it did.
     pub fn rewrap(&self, envelope: &Envelope) -> Result<Option<Envelope>, RewrapError> {
-        if self.is_current(envelope) {
+        let keys = self.sealing_keys().ok_or(RewrapError::NoPrimary)?;
+        if is_wrapped_for(keys.clone(), envelope) {
             return Ok(None);
         }
         wipe_stack_after_hashing(|| {
@@ -43,59 +43,64 @@ impl Keyring {
             let prf = self.unwrap_now(envelope, &mut data_key)?;
             let (suite, commitment) = (envelope.suite(), envelope.commitment());
             let mut wraps = Wraps::default();
-            self.wrap_now(suite, commitment, &data_key, &mut wraps)?;
+            wrap_now(keys, suite, commitment, &data_key, &mut wraps)?;
             for (key, wrap) in wraps.with_keys() {
                 let mut found = Wiped::zeroed();
-                match key.unwrap_now(suite, commitment, wrap.body, &mut found) {
-                    Some(answer) => {
-                        let is_same = |()| is_equal(&found, &data_key);
-                        check_wrap(key, answer.map(is_same))?;
-                    }
-                    None => {
-                        return Err(RewrapError::WouldBlock { key_id: key.key_id.clone() });
-                    }
-                }
+                let unwrapped = key
+                    .unwrap_now(suite, commitment, wrap.body, &mut found)
+                    .ok_or_else(|| RewrapError::WouldBlock { key_id: key.key_id.clone() })?;
+                check_wrap(key, unwrapped.map(|()| is_equal(&found, &data_key)))?;
             }
             envelope.with_wraps(&prf, wraps.iter()).map(Some)
         })
     }
 
     /// [`rewrap`](Self::rewrap) over remote keys. A service that does not wrap deterministically
-    /// answers other bytes each time.
+    /// returns other bytes each time.
+    ///
+    /// In a spawned task, `stream::iter(&rows).map(|row| ring.rewrap_async(row))` does not compile ("`FnOnce` is
+    /// not general enough"); over owned rows
+    /// `let ring = ring.clone(); async move { (id, ring.rewrap_async(&row).await) }` does.
     ///
     /// # Errors
     ///
-    /// As `rewrap`, without [`RewrapError::WouldBlock`].
+    /// As `rewrap`, without the two `WouldBlock`s.
     pub fn rewrap_async<'a>(
         &'a self,
         envelope: &'a Envelope,
-    ) -> Answer<'a, Result<Option<Envelope>, RewrapError>> {
-        if self.is_current(envelope) {
-            return Answer::now(Ok(None));
-        }
-        Answer::later(wipe_stack_after_polls(async move {
+    ) -> impl Future<Output = Result<Option<Envelope>, RewrapError>> + Send + use<'a> {
+        wipe_stack_after_polls(async move {
+            let keys = self.sealing_keys().ok_or(RewrapError::NoPrimary)?;
+            if is_wrapped_for(keys.clone(), envelope) {
+                return Ok(None);
+            }
             let data_key = self.unwrap_later(envelope).await?;
             let (suite, commitment) = (envelope.suite(), envelope.commitment());
-            let wraps = self.wrap_later(suite, commitment, &data_key).await?;
+            let wraps = wrap_later(keys, suite, commitment, &data_key).await?;
             for (key, wrap) in wraps.with_keys() {
-                let answer = key.unwrap_later(suite, commitment, wrap.body).await;
+                let unwrapped = key.unwrap_later(suite, commitment, wrap.body).await;
                 let is_same =
                     |found: DataKey| is_equal(found.expose_secret(), data_key.expose_secret());
-                check_wrap(key, answer.map(is_same))?;
+                check_wrap(key, unwrapped.map(is_same))?;
             }
             envelope.with_wraps(&Prf::new(data_key.expose_secret()), wraps.iter()).map(Some)
-        }))
+        })
     }
 
     /// Whether the envelope is wrapped as this keyring would wrap it: for exactly the primary and
-    /// the escrow keys, in this order, by the material they have here. Told from public bytes
+    /// the escrow keys, in this order, by the material they have here. Follows from public bytes
     /// alone. Exactly where it is false, [`rewrap`](Self::rewrap) returns an envelope or an error.
     #[must_use]
     pub fn is_current(&self, envelope: &Envelope) -> bool {
-        let mut wraps = envelope.wraps();
-        self.sealing_keys().all(|key| wraps.next().is_some_and(|wrap| is_current_wrap(key, &wrap)))
-            && wraps.next().is_none()
+        self.sealing_keys().is_some_and(|keys| is_wrapped_for(keys, envelope))
     }
+}
+
+/// Whether an envelope has exactly the wraps that these keys would make, in their order.
+fn is_wrapped_for<'k>(mut keys: impl Iterator<Item = &'k UsableKey>, envelope: &Envelope) -> bool {
+    let mut wraps = envelope.wraps();
+    keys.all(|key| wraps.next().is_some_and(|wrap| is_current_wrap(key, &wrap)))
+        && wraps.next().is_none()
 }
 
 fn is_current_wrap(key: &UsableKey, wrap: &Wrap<'_>) -> bool {
@@ -107,9 +112,7 @@ fn check_wrap(key: &UsableKey, is_same: Result<bool, ProviderError>) -> Result<(
     let key_id = || key.key_id.clone();
     match is_same {
         Ok(true) => Ok(()),
-        Err(source) if !is_verdict(&source) => {
-            Err(RewrapError::Provider { key_id: key_id(), source })
-        }
+        Err(source) if !is_verdict(&source) => Err(RewrapError::Wrap { key_id: key_id(), source }),
         Ok(false) | Err(_) => Err(RewrapError::Unverified { key_id: key_id() }),
     }
 }
@@ -125,19 +128,17 @@ impl Envelope {
     ///
     /// # Errors
     ///
-    /// [`RewrapError::EnvelopeAltered`] when it is not the data key of this envelope, or something
+    /// [`EnvelopeAltered`](crate::UnwrapError::EnvelopeAltered) when it is not the data key of this envelope, or something
     /// before the ciphertext was altered, or the ciphertext has another length;
     /// [`RewrapError::InvalidWraps`] when there are no wraps, more than eight, or two under one key id.
-    pub fn rewrapped(
+    pub fn rewrap_with(
         &self,
         data_key: &DataKey,
         wraps: Vec<WrappedKey>,
     ) -> Result<Self, RewrapError> {
         wipe_stack_after_hashing(|| {
             let prf = Prf::new(data_key.expose_secret());
-            if !self.is_proven_by(&prf) {
-                return Err(RewrapError::EnvelopeAltered);
-            }
+            self.check_proof(&prf)?;
             self.with_wraps(&prf, wraps.iter().map(WrappedKey::as_wrap))
         })
     }

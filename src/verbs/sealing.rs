@@ -5,16 +5,16 @@ use rand_core::TryCryptoRng;
 use crate::cipher::Prf;
 use crate::format::context::EncryptionContext;
 use crate::format::envelope::Envelope;
-use crate::keys::answer::Answer;
 use crate::keys::data_key::DataKey;
 use crate::keys::keyring::Keyring;
+use crate::keys::provider_future::ProviderFuture;
 use crate::secret::Secret;
 use crate::secret::wiping::Wiped;
 use crate::secret::wiping::{wipe_stack_after, wipe_stack_after_hashing, wipe_stack_after_polls};
-use crate::verbs::errors::{OpenError, SealError};
+use crate::verbs::errors::{OpenError, SealError, UnwrapError};
 use crate::verbs::payload::{Sealed, draw};
 use crate::verbs::two_phase::Draft;
-use crate::verbs::wrapping::Wraps;
+use crate::verbs::wrapping::{Wraps, front_len, wrap_later, wrap_now};
 
 impl Keyring {
     /// Seals a credential for a context: encrypts it under a fresh data key, and the data key
@@ -24,8 +24,8 @@ impl Keyring {
     /// # Errors
     ///
     /// [`SealError::TooLong`] over 16 MiB, [`SealError::Random`] when the randomness source fails,
-    /// [`SealError::Provider`] when a key does not wrap, [`SealError::WouldBlock`] when one is
-    /// remote: that is what [`seal_async`](Self::seal_async) is for.
+    /// [`SealError::NoPrimary`] when the keyring only opens, [`SealError::Wrap`] when a key does not wrap,
+    /// [`SealError::WouldBlock`] when one is remote: that is what [`seal_async`](Self::seal_async) is for.
     #[cfg(feature = "getrandom")]
     pub fn seal(
         &self,
@@ -47,19 +47,22 @@ impl Keyring {
         rng: &mut (impl TryCryptoRng + ?Sized),
     ) -> Result<Envelope, SealError> {
         wipe_stack_after(|| {
+            let keys = self.sealing_keys().ok_or(SealError::NoPrimary)?;
             let mut data_key = Wiped::zeroed();
             let iv = draw(&mut data_key, rng)?;
-            let (suite, room) = (self.suite(), self.front_len());
+            let (suite, room) = (self.suite(), front_len(keys.clone()));
             let prf = Prf::new(&data_key);
             let sealed = Sealed::encrypt(&prf, iv, secret, context, suite, room)?;
             let mut wraps = Wraps::default();
-            self.wrap_now(suite, &sealed.commitment, &data_key, &mut wraps)?;
-            sealed.finish(&prf, wraps.iter()).map_err(|error| SealError::impossible(self, error))
+            wrap_now(keys, suite, &sealed.commitment, &data_key, &mut wraps)?;
+            Ok(sealed.finish_with(&prf, &wraps))
         })
     }
 
-    /// [`seal`](Self::seal) over remote keys. The randomness is drawn and the payload encrypted
-    /// before the future is returned; the keys are asked when it is polled.
+    /// [`seal`](Self::seal) over remote keys.
+    ///
+    /// **The randomness is drawn and the payload encrypted before the future is returned**; the keys are asked
+    /// when it is polled.
     ///
     /// # Errors
     ///
@@ -69,8 +72,8 @@ impl Keyring {
         &'a self,
         secret: &Secret,
         context: &EncryptionContext,
-    ) -> Answer<'a, Result<Envelope, SealError>> {
-        self.seal_async_with_rng(secret, context, &mut getrandom::SysRng)
+    ) -> impl Future<Output = Result<Envelope, SealError>> + Send + use<'a> {
+        self.finish_async(self.draft(secret, context, &mut getrandom::SysRng))
     }
 
     /// [`seal_async`](Self::seal_async) with the caller's randomness: 44 bytes in one call. The
@@ -84,19 +87,31 @@ impl Keyring {
         secret: &Secret,
         context: &EncryptionContext,
         rng: &mut (impl TryCryptoRng + ?Sized),
-    ) -> Answer<'a, Result<Envelope, SealError>> {
-        let (suite, room) = (self.suite(), self.front_len());
-        let draft = match Draft::of(secret, context, suite, room, rng) {
-            Ok(draft) => draft,
-            Err(error) => return Answer::now(Err(error)),
-        };
-        Answer::later(wipe_stack_after_polls(async move {
-            let Draft { data_key, sealed } = draft;
-            let wraps = self.wrap_later(sealed.suite, &sealed.commitment, &data_key).await?;
-            sealed
-                .finish(&Prf::new(data_key.expose_secret()), wraps.iter())
-                .map_err(|error| SealError::impossible(self, error))
-        }))
+    ) -> ProviderFuture<'a, Result<Envelope, SealError>> {
+        // Named, because `impl Future` would be tied to the type of the RNG.
+        ProviderFuture::boxed(self.finish_async(self.draft(secret, context, rng)))
+    }
+
+    fn draft(
+        &self,
+        secret: &Secret,
+        context: &EncryptionContext,
+        rng: &mut (impl TryCryptoRng + ?Sized),
+    ) -> Result<Draft, SealError> {
+        let keys = self.sealing_keys().ok_or(SealError::NoPrimary)?;
+        Draft::of(secret, context, self.suite(), front_len(keys), rng)
+    }
+
+    fn finish_async(
+        &self,
+        draft: Result<Draft, SealError>,
+    ) -> impl Future<Output = Result<Envelope, SealError>> + Send {
+        wipe_stack_after_polls(async move {
+            let Draft { data_key, sealed } = draft?;
+            let keys = self.sealing_keys().ok_or(SealError::NoPrimary)?;
+            let wraps = wrap_later(keys, sealed.suite, &sealed.commitment, &data_key).await?;
+            Ok(sealed.finish_with(&Prf::new(data_key.expose_secret()), &wraps))
+        })
     }
 
     /// Opens a credential in the context it was sealed for.
@@ -119,31 +134,34 @@ impl Keyring {
 
     /// [`open`](Self::open) over remote keys.
     ///
+    /// In a spawned task, `stream::iter(&rows).map(|row| ring.open_async(row, …))` does not compile ("`FnOnce` is
+    /// not general enough"): move what each call needs into it, as in
+    /// `let ring = ring.clone(); async move { ring.open_async(&row, &context).await }`.
+    ///
     /// # Errors
     ///
-    /// As `open`, without [`OpenError::WouldBlock`].
+    /// As `open`, without [`UnwrapError::WouldBlock`].
     pub fn open_async<'a>(
         &'a self,
         envelope: &'a Envelope,
         context: &'a EncryptionContext,
-    ) -> Answer<'a, Result<Secret, OpenError>> {
-        Answer::later(wipe_stack_after_polls(async move {
+    ) -> impl Future<Output = Result<Secret, OpenError>> + Send + use<'a> {
+        wipe_stack_after_polls(async move {
             let data_key = self.unwrap_later(envelope).await?;
             envelope.open_payload(&Prf::new(data_key.expose_secret()), context)
-        }))
+        })
     }
 
     /// Checks that nobody altered the envelope: unwraps the data key and compares the MAC. Needs
     /// no context and decrypts nothing, so it answers an auditor who may see no credential.
     ///
     /// It reads the length of the ciphertext, not its bytes: it finds a row that a column cut, and
-    /// only opening tells [`OpenError::PayloadAltered`].
+    /// only opening finds [`OpenError::PayloadAltered`].
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open), without [`OpenError::ContextMismatch`] and
-    /// [`OpenError::PayloadAltered`].
-    pub fn verify(&self, envelope: &Envelope) -> Result<(), OpenError> {
+    /// [`UnwrapError`].
+    pub fn verify(&self, envelope: &Envelope) -> Result<(), UnwrapError> {
         wipe_stack_after_hashing(|| self.unwrap_now(envelope, &mut Wiped::zeroed()).map(drop))
     }
 
@@ -151,11 +169,12 @@ impl Keyring {
     ///
     /// # Errors
     ///
-    /// As `verify`, without [`OpenError::WouldBlock`].
-    pub fn verify_async<'a>(&'a self, envelope: &'a Envelope) -> Answer<'a, Result<(), OpenError>> {
-        Answer::later(wipe_stack_after_polls(
-            async move { self.unwrap_later(envelope).await.map(drop) },
-        ))
+    /// As `verify`, without [`UnwrapError::WouldBlock`].
+    pub fn verify_async<'a>(
+        &'a self,
+        envelope: &'a Envelope,
+    ) -> impl Future<Output = Result<(), UnwrapError>> + Send + use<'a> {
+        wipe_stack_after_polls(async move { self.unwrap_later(envelope).await.map(drop) })
     }
 }
 
@@ -164,20 +183,17 @@ impl Envelope {
     ///
     /// # Errors
     ///
-    /// [`OpenError::EnvelopeAltered`] when it is not the data key of this envelope, something before
+    /// [`UnwrapError::EnvelopeAltered`] when it is not the data key of this envelope, something before
     /// the ciphertext was altered, or the ciphertext has another length.
-    pub fn verify_with(&self, data_key: &DataKey) -> Result<(), OpenError> {
-        wipe_stack_after_hashing(|| {
-            let is_proven = self.is_proven_by(&Prf::new(data_key.expose_secret()));
-            if is_proven { Ok(()) } else { Err(OpenError::EnvelopeAltered) }
-        })
+    pub fn verify_with(&self, data_key: &DataKey) -> Result<(), UnwrapError> {
+        wipe_stack_after_hashing(|| self.check_proof(&Prf::new(data_key.expose_secret())))
     }
 
     /// [`Keyring::open`] for a caller who has unwrapped the data key.
     ///
     /// # Errors
     ///
-    /// [`OpenError::EnvelopeAltered`], [`OpenError::ContextMismatch`] or
+    /// [`UnwrapError::EnvelopeAltered`], [`OpenError::ContextMismatch`] or
     /// [`OpenError::PayloadAltered`].
     pub fn open_with(
         &self,
@@ -186,9 +202,7 @@ impl Envelope {
     ) -> Result<Secret, OpenError> {
         wipe_stack_after(|| {
             let prf = Prf::new(data_key.expose_secret());
-            if !self.is_proven_by(&prf) {
-                return Err(OpenError::EnvelopeAltered);
-            }
+            self.check_proof(&prf)?;
             self.open_payload(&prf, context)
         })
     }

@@ -9,26 +9,77 @@ use crate::cipher::Prf;
 use crate::format::context::EncryptionContext;
 use crate::format::envelope::Envelope;
 use crate::format::error::FormatError;
-use crate::format::sizes::{COMMITMENT_LEN, IV_LEN};
+use crate::format::key_id::KeyId;
+use crate::format::sizes::COMMITMENT_LEN;
 use crate::format::suite::Suite;
 use crate::format::wrapped_key::WrappedKey;
 use crate::keys::data_key::DataKey;
+use crate::keys::requests::WrapRequest;
 use crate::secret::Secret;
 use crate::secret::key_bytes::KeyBytes;
 use crate::secret::wiping::{wipe_stack_after, wipe_stack_after_hashing};
 use crate::verbs::errors::SealError;
-use crate::verbs::payload::{Sealed, draw, drawn_iv};
+use crate::verbs::payload::{Sealed, draw};
 
-/// An envelope but for its wrapped keys, for a caller who has them wrapped by other means.
+/// An envelope without its wrapped keys, for a caller who has them wrapped by other means: over a transport of
+/// its own, in a request of many.
 ///
-/// [`prepare`] makes it, [`finish`](Self::finish) turns it into an [`Envelope`]; the data key is
-/// wiped when it is dropped.
+/// [`new`](Self::new) draws a data key and encrypts, [`finish`](Self::finish) puts the [`Envelope`] together; the
+/// data key is wiped when the draft is dropped. To open, unwrap the data key by the same means and pass it to
+/// [`Envelope::open_with`].
+///
+/// ```
+/// use sealwax::{Draft, EncryptionContext, Secret, Suite, WrapKind, WrappedKey};
+///
+/// let context = EncryptionContext::new([("tenant", "acme")])?;
+/// let draft = Draft::new(&Secret::from("s3cret"), &context, Suite::default())?;
+/// # fn kms_encrypt(key: &[u8; 32], bound_to: &[u8]) -> Vec<u8> {
+/// #     key.iter().zip(bound_to).map(|(a, b)| a ^ b).collect()
+/// # }
+/// let key_id = "kms/eu".parse()?;
+/// let request = draft.wrap_request(&key_id);
+/// let body = kms_encrypt(request.data_key().expose_secret(), &request.associated_data());
+/// let envelope = draft.finish(vec![WrappedKey::new(key_id, WrapKind::Provider, &body)?])?;
+/// # assert_eq!(envelope.wrapped_keys().count(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Draft {
     pub(super) data_key: DataKey,
     pub(super) sealed: Sealed,
 }
 
+/// A guess at the bytes before the ciphertext: the wraps of others have any size.
+const NO_ROOM: usize = 0;
+
 impl Draft {
+    /// Draws a data key and an IV, 44 bytes of the operating system's randomness in one call, and encrypts.
+    ///
+    /// # Errors
+    ///
+    /// [`SealError::TooLong`] over 16 MiB, [`SealError::Random`] when the randomness source fails.
+    #[cfg(feature = "getrandom")]
+    pub fn new(
+        secret: &Secret,
+        context: &EncryptionContext,
+        suite: Suite,
+    ) -> Result<Self, SealError> {
+        Self::new_with_rng(secret, context, suite, &mut getrandom::SysRng)
+    }
+
+    /// [`new`](Self::new) with the caller's randomness: 44 bytes in one call.
+    ///
+    /// # Errors
+    ///
+    /// As `new`.
+    pub fn new_with_rng(
+        secret: &Secret,
+        context: &EncryptionContext,
+        suite: Suite,
+        rng: &mut (impl TryCryptoRng + ?Sized),
+    ) -> Result<Self, SealError> {
+        Self::of(secret, context, suite, NO_ROOM, rng)
+    }
+
     pub(super) fn of(
         secret: &Secret,
         context: &EncryptionContext,
@@ -63,6 +114,12 @@ impl Draft {
         &self.sealed.commitment
     }
 
+    /// What a provider is asked to wrap it under a key.
+    #[must_use]
+    pub fn wrap_request<'a>(&'a self, key_id: &'a KeyId) -> WrapRequest<'a> {
+        WrapRequest::new(key_id, self.suite(), self.commitment(), self.data_key())
+    }
+
     /// Puts the envelope together. The wraps stand in it in the order given.
     ///
     /// # Errors
@@ -82,89 +139,4 @@ impl fmt::Debug for Draft {
         let Self { data_key: _, sealed } = self;
         f.debug_struct("Draft").field("suite", &sealed.suite).finish_non_exhaustive()
     }
-}
-
-/// A guess at the bytes before the ciphertext: two-phase callers' wraps have any size.
-const NO_ROOM: usize = 0;
-
-/// The first phase: draws a data key and encrypts. The second is [`Draft::finish`].
-///
-/// ```
-/// use sealwax::{EncryptionContext, Secret, Suite, WrapKind, WrappedKey, sealing};
-///
-/// let context = EncryptionContext::new([("tenant", "acme")])?;
-/// let draft = sealing::prepare(&Secret::from("s3cret"), &context, Suite::default())?;
-/// # fn kms_encrypt(key: &[u8; 32], bound_to: &[u8; 32]) -> Vec<u8> {
-/// #     key.iter().zip(bound_to).map(|(a, b)| a ^ b).collect()
-/// # }
-/// let body = kms_encrypt(draft.data_key().expose_secret(), draft.commitment());
-/// let wrapped = WrappedKey::new("kms/eu".parse()?, WrapKind::Provider, &body)?;
-/// let envelope = draft.finish(vec![wrapped])?;
-/// # assert_eq!(envelope.wrapped_keys().count(), 1);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-///
-/// # Errors
-///
-/// [`SealError::TooLong`] over 16 MiB, [`SealError::Random`] when the randomness source fails.
-#[cfg(feature = "getrandom")]
-pub fn prepare(
-    secret: &Secret,
-    context: &EncryptionContext,
-    suite: Suite,
-) -> Result<Draft, SealError> {
-    prepare_with_rng(secret, context, suite, &mut getrandom::SysRng)
-}
-
-/// [`prepare`] with the caller's randomness: 44 bytes in one call.
-///
-/// # Errors
-///
-/// As `prepare`.
-pub fn prepare_with_rng(
-    secret: &Secret,
-    context: &EncryptionContext,
-    suite: Suite,
-    rng: &mut (impl TryCryptoRng + ?Sized),
-) -> Result<Draft, SealError> {
-    Draft::of(secret, context, suite, NO_ROOM, rng)
-}
-
-/// [`prepare`] over a data key that a KMS made, e.g. by a `GenerateDataKey` call.
-///
-/// It must be fresh: used for this one credential and for nothing before or after. Draws 12 bytes
-/// of randomness for the iv.
-///
-/// # Errors
-///
-/// As `prepare`.
-#[cfg(feature = "getrandom")]
-pub fn prepare_with_data_key(
-    data_key: DataKey,
-    secret: &Secret,
-    context: &EncryptionContext,
-    suite: Suite,
-) -> Result<Draft, SealError> {
-    prepare_with_data_key_and_rng(data_key, secret, context, suite, &mut getrandom::SysRng)
-}
-
-/// [`prepare_with_data_key`] with the caller's randomness: 12 bytes in one call.
-///
-/// # Errors
-///
-/// As `prepare`.
-pub fn prepare_with_data_key_and_rng(
-    data_key: DataKey,
-    secret: &Secret,
-    context: &EncryptionContext,
-    suite: Suite,
-    rng: &mut (impl TryCryptoRng + ?Sized),
-) -> Result<Draft, SealError> {
-    wipe_stack_after(|| {
-        let mut iv = [0; IV_LEN];
-        rng.try_fill_bytes(&mut iv).map_err(|_| SealError::Random)?;
-        let (iv, prf) = (drawn_iv(&iv)?, Prf::new(data_key.expose_secret()));
-        let sealed = Sealed::encrypt(&prf, iv, secret, context, suite, NO_ROOM)?;
-        Ok(Draft { data_key, sealed })
-    })
 }

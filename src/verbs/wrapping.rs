@@ -18,7 +18,7 @@ use crate::keys::keyring::{KeyState, Keyring};
 use crate::keys::provider_error::{ProviderError, ProviderErrorKind};
 use crate::keys::usable_key::{Body, UsableKey};
 use crate::secret::wiping::wipe_stack_after_hashing;
-use crate::verbs::errors::{OpenError, WrapFailure};
+use crate::verbs::errors::{UnwrapError, WrapFailure};
 
 /// The wraps of a new envelope, in its order.
 #[derive(Default)]
@@ -36,15 +36,15 @@ impl<'k> Wraps<'k> {
         self.with_keys().map(|(_, wrap)| wrap)
     }
 
-    /// Takes in what a key answered; none where it would have been later.
+    /// Takes in the body that a key returned; none where it has to be waited for.
     #[expect(clippy::expect_used, reason = "a wrap that is left out is an escrow lost")]
     fn add(
         &mut self,
         key: &'k UsableKey,
-        answer: Option<Result<Body, ProviderError>>,
+        body: Option<Result<Body, ProviderError>>,
     ) -> Result<(), WrapFailure> {
         let failed = |source| WrapFailure { key_id: key.key_id.clone(), source };
-        let body = answer.ok_or(failed(None))?.map_err(|error| failed(Some(error)))?;
+        let body = body.ok_or(failed(None))?.map_err(|error| failed(Some(error)))?;
         let other = |error| failed(Some(ProviderError::new(ProviderErrorKind::Other, error)));
         let (kind, len) = (key.kind, body.as_slice().len());
         if !kind.is_usable() {
@@ -61,56 +61,58 @@ impl<'k> Wraps<'k> {
     }
 }
 
-impl Keyring {
-    /// Bytes before the ciphertext of an envelope that this keyring seals, if all its keys are
-    /// local; otherwise nobody knows.
-    pub(crate) fn front_len(&self) -> usize {
-        binary::front_len(self.sealing_keys().map(|key| {
+/// Bytes before the ciphertext of an envelope that these keys seal, if all of them are
+/// local; otherwise nobody knows.
+pub(super) fn front_len<'k>(keys: impl Iterator<Item = &'k UsableKey>) -> usize {
+    binary::front_len(
+        keys.map(|key| {
             (key.key_id.as_ref().len(), if key.is_local() { LOCAL_BODY_LEN } else { 0 })
-        }))
-    }
+        }),
+    )
+}
 
-    /// Wraps a data key for the primary and every escrow key.
-    pub(crate) fn wrap_now<'k>(
-        &'k self,
-        suite: Suite,
-        commitment: &[u8; COMMITMENT_LEN],
-        data_key: &[u8; KEY_LEN],
-        wraps: &mut Wraps<'k>,
-    ) -> Result<(), WrapFailure> {
-        for key in self.sealing_keys() {
-            wraps.add(key, key.wrap_now(suite, commitment, data_key))?;
-        }
-        Ok(())
+/// Wraps a data key for each of these keys.
+pub(super) fn wrap_now<'k>(
+    keys: impl Iterator<Item = &'k UsableKey>,
+    suite: Suite,
+    commitment: &[u8; COMMITMENT_LEN],
+    data_key: &[u8; KEY_LEN],
+    wraps: &mut Wraps<'k>,
+) -> Result<(), WrapFailure> {
+    for key in keys {
+        wraps.add(key, key.wrap_now(suite, commitment, data_key))?;
     }
+    Ok(())
+}
 
-    /// [`wrap_now`](Self::wrap_now) over remote keys, one after the other.
-    pub(crate) async fn wrap_later(
-        &self,
-        suite: Suite,
-        commitment: &[u8; COMMITMENT_LEN],
-        data_key: &DataKey,
-    ) -> Result<Wraps<'_>, WrapFailure> {
-        let mut wraps = Wraps::default();
-        for key in self.sealing_keys() {
-            let answer = key.wrap_later(suite, commitment, data_key).await;
-            wraps.add(key, Some(answer.map(Body::Answered)))?;
-        }
-        Ok(wraps)
+/// [`wrap_now`] over remote keys, one after the other.
+pub(super) async fn wrap_later<'k>(
+    keys: impl Iterator<Item = &'k UsableKey>,
+    suite: Suite,
+    commitment: &[u8; COMMITMENT_LEN],
+    data_key: &DataKey,
+) -> Result<Wraps<'k>, WrapFailure> {
+    let mut wraps = Wraps::default();
+    for key in keys {
+        let body = key.wrap_later(suite, commitment, data_key).await;
+        wraps.add(key, Some(body.map(Body::Returned)))?;
     }
+    Ok(wraps)
+}
 
-    /// Unwraps the data key under which the envelope is intact, into `data_key`, and answers the PRF
+impl Keyring {
+    /// Unwraps the data key under which the envelope is intact, into `data_key`, and returns the PRF
     /// under it. Where a wrap fails, or the MAC under what it held, the next is tried.
     pub(crate) fn unwrap_now(
         &self,
         envelope: &Envelope,
         data_key: &mut [u8; KEY_LEN],
-    ) -> Result<Prf, OpenError> {
+    ) -> Result<Prf, UnwrapError> {
         let mut failures = Failures::default();
         for (key, wrap) in self.candidates(envelope)? {
             let (suite, commitment) = (envelope.suite(), envelope.commitment());
             if !key.accepts(&wrap) {
-                failures.add(OpenError::WrongWrapKind { key_id: key.key_id.clone() });
+                failures.add(UnwrapError::WrongWrapKind { key_id: key.key_id.clone() });
                 continue;
             }
             match key.unwrap_now(suite, commitment, wrap.body, data_key) {
@@ -121,24 +123,24 @@ impl Keyring {
                     }
                     // Not the data key of this envelope.
                     data_key.zeroize();
-                    failures.add(OpenError::EnvelopeAltered);
+                    failures.add(UnwrapError::EnvelopeAltered);
                 }
                 Some(Err(source)) => {
-                    failures.add(OpenError::from_provider(key.key_id.clone(), source));
+                    failures.add(UnwrapError::from_provider(key.key_id.clone(), source));
                 }
-                None => failures.add(OpenError::WouldBlock { key_id: key.key_id.clone() }),
+                None => failures.add(UnwrapError::WouldBlock { key_id: key.key_id.clone() }),
             }
         }
         Err(failures.verdict(self, envelope))
     }
 
     /// [`unwrap_now`](Self::unwrap_now) over remote keys.
-    pub(crate) async fn unwrap_later(&self, envelope: &Envelope) -> Result<DataKey, OpenError> {
+    pub(crate) async fn unwrap_later(&self, envelope: &Envelope) -> Result<DataKey, UnwrapError> {
         let mut failures = Failures::default();
         for (key, wrap) in self.candidates(envelope)? {
             let (suite, commitment) = (envelope.suite(), envelope.commitment());
             if !key.accepts(&wrap) {
-                failures.add(OpenError::WrongWrapKind { key_id: key.key_id.clone() });
+                failures.add(UnwrapError::WrongWrapKind { key_id: key.key_id.clone() });
                 continue;
             }
             match key.unwrap_later(suite, commitment, wrap.body).await {
@@ -150,9 +152,9 @@ impl Keyring {
                     if is_proven {
                         return Ok(data_key);
                     }
-                    failures.add(OpenError::EnvelopeAltered);
+                    failures.add(UnwrapError::EnvelopeAltered);
                 }
-                Err(source) => failures.add(OpenError::from_provider(key.key_id.clone(), source)),
+                Err(source) => failures.add(UnwrapError::from_provider(key.key_id.clone(), source)),
             }
         }
         Err(failures.verdict(self, envelope))
@@ -164,13 +166,13 @@ impl Keyring {
     fn candidates<'a>(
         &'a self,
         envelope: &'a Envelope,
-    ) -> Result<impl Iterator<Item = (&'a UsableKey, Wrap<'a>)>, OpenError> {
+    ) -> Result<impl Iterator<Item = (&'a UsableKey, Wrap<'a>)>, UnwrapError> {
         let mut candidates = self
             .opening_keys()
             .filter_map(|key| envelope.wrap_of(key.key_id.as_ref()).map(|wrap| (key, wrap)))
             .peekable();
         match self.named(envelope, KeyState::Leaked) {
-            Some(key_id) if candidates.peek().is_some() => Err(OpenError::KeyLeaked { key_id }),
+            Some(key_id) if candidates.peek().is_some() => Err(UnwrapError::KeyLeaked { key_id }),
             _ => Ok(candidates),
         }
     }
@@ -184,31 +186,31 @@ impl Keyring {
 
     /// Why no key of the keyring may open the envelope: what is final is named before what can be
     /// mended.
-    fn no_usable_wrap(&self, envelope: &Envelope) -> OpenError {
+    fn no_usable_wrap(&self, envelope: &Envelope) -> UnwrapError {
         if let Some(key_id) = self.named(envelope, KeyState::Destroyed) {
-            OpenError::KeyDestroyed { key_id }
+            UnwrapError::KeyDestroyed { key_id }
         } else if let Some(key_id) = self.named(envelope, KeyState::Leaked) {
-            OpenError::KeyLeaked { key_id }
+            UnwrapError::KeyLeaked { key_id }
         } else if let Some(key_id) = self.named(envelope, KeyState::Disabled) {
-            OpenError::KeyDisabled { key_id }
+            UnwrapError::KeyDisabled { key_id, source: None }
         } else {
-            OpenError::UnknownKey { key_ids: envelope.key_ids().collect() }
+            UnwrapError::UnknownKey { key_ids: envelope.key_ids().collect() }
         }
     }
 }
 
 /// Of several failures, the one to be told: the first of those that rank first.
 #[derive(Default)]
-struct Failures(Option<OpenError>);
+struct Failures(Option<UnwrapError>);
 
 impl Failures {
-    fn add(&mut self, failure: OpenError) {
+    fn add(&mut self, failure: UnwrapError) {
         if self.0.as_ref().is_none_or(|told| failure.rank() < told.rank()) {
             self.0 = Some(failure);
         }
     }
 
-    fn verdict(self, keyring: &Keyring, envelope: &Envelope) -> OpenError {
+    fn verdict(self, keyring: &Keyring, envelope: &Envelope) -> UnwrapError {
         self.0.unwrap_or_else(|| keyring.no_usable_wrap(envelope))
     }
 }

@@ -4,9 +4,11 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::str::FromStr;
 
-use super::{Entry, KeyState, Keyring, KeyringError, LineProblem, MAX_OTHERS};
 use crate::format::error::FormatError;
 use crate::format::key_id::KeyId;
+use crate::format::surrounding::Surrounding;
+use crate::keys::keyring::errors::{KeyringError, LineProblem};
+use crate::keys::keyring::{Entry, KeyState, Keyring, MAX_KEYS};
 use crate::keys::master_key::{MasterKey, is_bare_key};
 use crate::keys::usable_key::UsableKey;
 
@@ -31,10 +33,10 @@ impl FromStr for Keyring {
     /// Split at LF; strip spaces, tabs and one trailing CR; drop empty lines and whole lines that
     /// start with `#`; then split at `;` and strip again.
     fn from_str(text: &str) -> Result<Self, KeyringError> {
-        let mut primary = None;
-        let mut others = Vec::new();
+        let mut entries = Vec::new();
         // The keys of all lines, those that are not kept too, and their ids.
         let mut keys: Vec<(KeyId, Arc<MasterKey>)> = Vec::new();
+        let mut has_primary = false;
         for (number, line) in (1_usize..).zip(text.split('\n')) {
             let on_line = |problem| KeyringError::Line { line: number, problem };
             let line = strip(line.strip_suffix('\r').unwrap_or(line));
@@ -46,40 +48,38 @@ impl FromStr for Keyring {
                 continue;
             }
             for entry in line.split(';').map(strip).filter(|entry| !entry.is_empty()) {
-                let ParsedEntry { state, key_id, key } = parse_entry(entry).map_err(on_line)?;
+                let ParsedEntry { state, key_id, key } =
+                    parse_entry(entry).map_err(|problem| on_line(problem.around(line)))?;
                 if let Some(key) = &key {
                     let mut same = keys.iter().filter(|(_, other)| other.is_same(key));
-                    // Under one id it is the id that stands twice, which is found below.
+                    // Under one id it is the id that is given twice, which is found below.
                     let is_other = |(id, _): &&(KeyId, _)| !id.is_same(&key_id);
                     if let Some((other, _)) = same.find(is_other) {
                         return Err(KeyringError::DuplicateKey { key_id, other: other.clone() });
                     }
                     keys.push((key_id.clone(), Arc::clone(key)));
                 }
-                let usable = || {
-                    let key = key.ok_or(LineProblem::MissingKey).map_err(on_line)?;
-                    Ok(UsableKey::new(key_id.clone(), key))
-                };
-                let entry = match state {
-                    KeyState::Primary => {
-                        if primary.replace(usable()?).is_some() {
-                            return Err(KeyringError::TwoPrimaries);
-                        }
-                        continue;
+                entries.push(match state {
+                    KeyState::Primary | KeyState::Retired | KeyState::Escrow => {
+                        let key = key.ok_or(LineProblem::MissingKey).map_err(on_line)?;
+                        Entry::Usable(state, UsableKey::new(key_id, key))
                     }
-                    KeyState::Retired => Entry::Retired(usable()?),
-                    KeyState::Escrow => Entry::Escrow(usable()?),
-                    KeyState::Disabled => Entry::Disabled(key_id),
-                    KeyState::Leaked => Entry::Leaked(key_id),
-                    KeyState::Destroyed => Entry::Destroyed(key_id),
-                };
-                if others.len() >= MAX_OTHERS {
+                    KeyState::Disabled | KeyState::Leaked | KeyState::Destroyed => {
+                        Entry::Refused(state, key_id)
+                    }
+                });
+                if state == KeyState::Primary && core::mem::replace(&mut has_primary, true) {
+                    return Err(KeyringError::TwoPrimaries);
+                }
+                if entries.len() > MAX_KEYS {
                     return Err(KeyringError::TooManyKeys);
                 }
-                others.push(entry);
             }
         }
-        Self::of_primary(primary.ok_or(KeyringError::NoPrimary)?).with(others)
+        if !has_primary {
+            return Err(KeyringError::NoPrimary);
+        }
+        Self::opening_only().with(entries)
     }
 }
 
@@ -89,6 +89,20 @@ struct ParsedEntry {
     key_id: KeyId,
     /// Parsed also where it is not kept: a mistyped one is a mistake in any line.
     key: Option<Arc<MasterKey>>,
+}
+
+/// What the lines of a keyring start with.
+const STARTS: [&str; 6] = ["primary", "retired", "escrow", "disabled", "leaked", "destroyed"];
+
+impl LineProblem {
+    /// The same problem; or what stands around the line, where that may be all that is wrong.
+    fn around(self, line: &str) -> Self {
+        let escaped = || line.contains("\\n").then_some(Surrounding::EscapedLineFeed);
+        match Surrounding::of(line, &STARTS).or_else(escaped) {
+            Some(by) => Self::Surrounded { by },
+            None => self,
+        }
+    }
 }
 
 fn strip(text: &str) -> &str {
@@ -103,7 +117,7 @@ fn parse_entry(entry: &str) -> Result<ParsedEntry, LineProblem> {
     }
     let mut words = entry.split([' ', '\t']).filter(|word| !word.is_empty());
     let [state, id, key] = core::array::from_fn(|_| words.next());
-    let state = state.and_then(parse_state).ok_or(LineProblem::UnknownState)?;
+    let state = state.and_then(|word| word.parse().ok()).ok_or(LineProblem::UnknownState)?;
     let key_id = id
         .ok_or(LineProblem::KeyId { source: None })
         .and_then(|id| parse_key_id(id).map_err(|e| LineProblem::KeyId { source: Some(e) }))?;
@@ -114,18 +128,6 @@ fn parse_entry(entry: &str) -> Result<ParsedEntry, LineProblem> {
         .map(|text| text.parse().map(Arc::new).map_err(|source| LineProblem::Key { source }))
         .transpose()?;
     Ok(ParsedEntry { state, key_id, key })
-}
-
-fn parse_state(word: &str) -> Option<KeyState> {
-    match word {
-        "primary" => Some(KeyState::Primary),
-        "retired" => Some(KeyState::Retired),
-        "escrow" => Some(KeyState::Escrow),
-        "disabled" => Some(KeyState::Disabled),
-        "leaked" => Some(KeyState::Leaked),
-        "destroyed" => Some(KeyState::Destroyed),
-        _ => None,
-    }
 }
 
 fn parse_key_id(id: &str) -> Result<KeyId, FormatError> {

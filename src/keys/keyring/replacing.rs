@@ -1,0 +1,111 @@
+//! Whether one keyring may take another's place in a service that runs.
+
+use alloc::vec::Vec;
+
+use thiserror::Error;
+
+use crate::format::key_id::KeyId;
+use crate::keys::keyring::{Entry, KeyState, Keyring};
+
+/// Why a keyring should not take another's place in a service that runs.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ReloadProblem {
+    /// The old keyring has a key that the new one does not know: what is wrapped for it alone would be
+    /// refused; or, if it was leaked, what is wrapped for others too would open again.
+    #[error(
+        "key {key_id} is gone from the keyring: keep it, retired, disabled, leaked or destroyed"
+    )]
+    #[non_exhaustive]
+    Dropped {
+        /// The key.
+        key_id: KeyId,
+    },
+    /// The old keyring cannot open what the new primary seals. Processes that still have it would fail on
+    /// new rows: first give all of them the key as retired.
+    #[error("key {key_id} seals before every process can open: first make it retired everywhere")]
+    #[non_exhaustive]
+    PrimaryNotAnnounced {
+        /// The new primary.
+        key_id: KeyId,
+    },
+    /// The old keyring seals, the new one only opens.
+    #[error("the keyring has no primary any more")]
+    NoPrimary,
+    /// New seals are no longer wrapped for an escrow key, and a rewrap takes away its wrap.
+    #[error("escrow key {key_id} is no longer wrapped for")]
+    #[non_exhaustive]
+    EscrowLost {
+        /// The escrow key.
+        key_id: KeyId,
+    },
+    /// A key that was disabled, leaked or destroyed opens again.
+    #[error("key {key_id} was disabled, leaked or destroyed, and opens again")]
+    #[non_exhaustive]
+    Revived {
+        /// The key.
+        key_id: KeyId,
+    },
+    /// The same id stands for another key.
+    #[error("key {key_id} is another key than before: a new key needs a new id")]
+    #[non_exhaustive]
+    OtherMaterial {
+        /// The id.
+        key_id: KeyId,
+    },
+}
+
+impl Keyring {
+    /// Whether this keyring may take the place of `old` in a service that runs: whether everything still opens,
+    /// in processes that have the old one too.
+    ///
+    /// Says nothing of keys whose material is at a service. A job of its own, which opens the rows of a leaked
+    /// key to seal them again, is no service that runs: its keyring has problems on purpose.
+    ///
+    /// ```
+    /// use sealwax::{Keyring, MasterKey, ReloadProblem};
+    ///
+    /// let old = Keyring::new("prod-2025".parse()?, MasterKey::generate()?)?;
+    /// let new = Keyring::new("prod-2026".parse()?, MasterKey::generate()?)?;
+    /// let problems = new.can_replace(&old).unwrap_err();
+    /// assert!(matches!(problems[..], [
+    ///     ReloadProblem::Dropped { .. },
+    ///     ReloadProblem::PrimaryNotAnnounced { .. },
+    /// ]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Every [`ReloadProblem`], in the order of the old keyring's keys; those of the primary at the end.
+    pub fn can_replace(&self, old: &Self) -> Result<(), Vec<ReloadProblem>> {
+        let mut problems: Vec<_> =
+            old.entries.iter().flat_map(|before| self.problems_with(before)).collect();
+        match self.primary() {
+            Some(key_id) if old.entry(key_id.as_ref()).and_then(Entry::usable).is_none() => {
+                problems.push(ReloadProblem::PrimaryNotAnnounced { key_id: key_id.clone() });
+            }
+            None if old.primary.is_some() => problems.push(ReloadProblem::NoPrimary),
+            _ => (),
+        }
+        if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
+
+    fn problems_with(&self, before: &Entry) -> impl Iterator<Item = ReloadProblem> {
+        let key_id = before.key_id();
+        let now = self.entry(key_id.as_ref());
+        let seals = |entry: &Entry| matches!(entry.state(), KeyState::Primary | KeyState::Escrow);
+        let keys = (before.usable(), now.and_then(Entry::usable));
+        let problem = match (now, keys) {
+            (None, _) => Some(ReloadProblem::Dropped { key_id: key_id.clone() }),
+            (_, (None, Some(_))) => Some(ReloadProblem::Revived { key_id: key_id.clone() }),
+            (_, (Some(before), Some(now))) if before.is_other(now) => {
+                Some(ReloadProblem::OtherMaterial { key_id: key_id.clone() })
+            }
+            _ => None,
+        };
+        let is_lost = before.is(KeyState::Escrow) && !now.is_some_and(seals);
+        let lost = is_lost.then(|| ReloadProblem::EscrowLost { key_id: key_id.clone() });
+        problem.into_iter().chain(lost)
+    }
+}

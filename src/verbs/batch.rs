@@ -1,0 +1,97 @@
+//! One batch of a rotation, without I/O.
+
+use alloc::vec::Vec;
+
+use crate::format::envelope::Envelope;
+use crate::format::error::FormatError;
+use crate::format::error_class::ErrorClass;
+use crate::keys::keyring::Keyring;
+use crate::verbs::errors::{RewrapError, RowError};
+
+/// What became of the rows of a batch: see [`Keyring::rewrap_batch`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Batch<Id> {
+    /// The rows to write, each where the old envelope still is (compare and swap).
+    pub changes: Vec<Change<Id>>,
+    /// How many rows were current already.
+    pub current: usize,
+    /// The rows that were not rewrapped, and why. They are unchanged.
+    pub failures: Vec<(Id, RowError)>,
+}
+
+/// A row to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Change<Id> {
+    /// What the caller knows the row by.
+    pub id: Id,
+    /// What was read. Its text and its bytes are those that were stored.
+    pub old: Envelope,
+    /// What to write in its place.
+    pub fresh: Envelope,
+}
+
+impl<Id> Batch<Id> {
+    /// Whether to stop the rotation and look: a key does not unwrap what it wraps, or all rows of the batch
+    /// failed alike, from one misconfiguration that the next batch will meet as well.
+    #[must_use]
+    pub fn must_stop(&self) -> bool {
+        let errors = || self.failures.iter().map(|(_, error)| error);
+        let is_unverified =
+            |error: &RowError| matches!(error, RowError::Rewrap(RewrapError::Unverified { .. }));
+        let Some(first) = errors().next() else { return false };
+        let is_alike =
+            |error: &RowError| (error.name(), error.key_id()) == (first.name(), first.key_id());
+        let is_whole = self.changes.is_empty() && self.current == 0;
+        errors().any(is_unverified)
+            || (is_whole && first.class() == ErrorClass::Misconfigured && errors().all(is_alike))
+    }
+}
+
+impl Keyring {
+    /// [`rewrap`](Self::rewrap)s the rows of one batch. One row's failure is that row's.
+    ///
+    /// A row is an id of any type, and an envelope or what one is parsed from: `String`, `&str`, `Vec<u8>`,
+    /// `&[u8]`, [`Envelope`]. Read a few hundred to a few thousand rows at a time, in the order of their ids;
+    /// write the changes in one statement that compares each old envelope.
+    ///
+    /// ```
+    /// use sealwax::{EncryptionContext, Keyring, MasterKey};
+    ///
+    /// # let old = MasterKey::generate()?.to_text();
+    /// let ring = Keyring::new("prod-2025".parse()?, old.expose_str()?.parse::<MasterKey>()?)?;
+    /// let row = ring.seal(&"s3cret".into(), &EncryptionContext::empty())?.to_string();
+    ///
+    /// let next = Keyring::new("prod-2026".parse()?, MasterKey::generate()?)?
+    ///     .with_retired("prod-2025".parse()?, old.expose_str()?.parse::<MasterKey>()?)?;
+    /// let batch = next.rewrap_batch([(1, row.as_str()), (2, "sk-in-the-clear")]);
+    /// assert_eq!((batch.changes.len(), batch.current, batch.failures.len()), (1, 0, 1));
+    /// assert!(!batch.must_stop());
+    /// for change in batch.changes {
+    ///     // UPDATE … SET envelope = fresh WHERE id = id AND envelope = old
+    ///     assert_eq!(change.old.to_string(), row);
+    ///     assert!(next.is_current(&change.fresh));
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn rewrap_batch<Id, E>(&self, rows: impl IntoIterator<Item = (Id, E)>) -> Batch<Id>
+    where
+        E: TryInto<Envelope>,
+        FormatError: From<E::Error>,
+    {
+        let mut batch = Batch { changes: Vec::new(), current: 0, failures: Vec::new() };
+        for (id, row) in rows {
+            let rewrapped = row
+                .try_into()
+                .map_err(|error| RowError::Format(error.into()))
+                .and_then(|old| Ok(self.rewrap(&old)?.map(|fresh| (old, fresh))));
+            match rewrapped {
+                Ok(Some((old, fresh))) => batch.changes.push(Change { id, old, fresh }),
+                Ok(None) => batch.current = batch.current.saturating_add(1),
+                Err(error) => batch.failures.push((id, error)),
+            }
+        }
+        batch
+    }
+}
