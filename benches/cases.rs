@@ -55,8 +55,9 @@ impl Case {
     pub(crate) fn new(suite: Suite, size: usize) -> Self {
         let (old, new): ([u8; 32], [u8; 32]) = (counting(1), counting(101));
         let key = |bytes: [u8; 32]| MasterKey::from_bytes(&mut bytes.clone()).unwrap();
-        let keyring = Keyring::new(KEY_ID.parse().unwrap(), key(old)).with_suite(suite);
+        let keyring = Keyring::new(KEY_ID.parse().unwrap(), key(old)).unwrap().with_suite(suite);
         let next = Keyring::new(NEXT_KEY_ID.parse().unwrap(), key(new))
+            .unwrap()
             .with_retired(KEY_ID.parse().unwrap(), key(old))
             .unwrap();
         let context = EncryptionContext::new(PAIRS).unwrap();

@@ -22,8 +22,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use sealwax::{
-    Answer, DataKey, EncryptionContext, Keyring, MasterKey, MasterKeyProvider, ProviderError,
-    ProviderErrorKind, SealError, Secret, UnwrapRequest, WrapRequest,
+    DataKey, EncryptionContext, KeyWrapper, Keyring, MasterKey, MasterKeyProvider, ProviderError,
+    ProviderErrorKind, ProviderFuture, Secret, UnwrapRequest, WrapRequest,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 async fn story() -> Result<(), Box<dyn Error>> {
     let kms: &Kms = Box::leak(Box::new(Kms::new()?));
-    let keyring = Keyring::new("kms/prod".parse()?, kms)
+    let keyring = Keyring::new("kms/prod".parse()?, kms)?
         .with_escrow("offline-dr".parse()?, MasterKey::generate()?)?;
     let context = EncryptionContext::new([("tenant", "acme"), ("row", "7")])?;
     let secret = Secret::from("sk-not-a-real-key-0123456789");
@@ -52,11 +52,7 @@ async fn story() -> Result<(), Box<dyn Error>> {
 
     kms.fails_with(Some(Failure::Throttled));
     if let Err(error) = keyring.seal_async(&secret, &context).await {
-        let wait = match &error {
-            SealError::Provider { source, .. } => source.retry_after(),
-            _ => None,
-        };
-        let transient = error.is_transient();
+        let (transient, wait) = (error.is_transient(), error.retry_after());
         println!("the service throttles: {} (transient: {transient})", report(&error));
         println!("and asks to wait for {:?}", wait.unwrap_or_default());
     }
@@ -92,24 +88,26 @@ struct Kms {
     failure: Mutex<Option<Failure>>,
 }
 
-impl MasterKeyProvider for Kms {
+impl KeyWrapper for Kms {
     fn wrap_key<'a>(
         &'a self,
         request: WrapRequest<'a>,
-    ) -> Answer<'a, Result<Vec<u8>, ProviderError>> {
+    ) -> ProviderFuture<'a, Result<Vec<u8>, ProviderError>> {
         // Nothing happens before the answer is polled.
-        Answer::later(async move {
+        ProviderFuture::boxed(async move {
             self.network_trip().await?;
             // Bound to this row: request.associated_data() goes into the service's own context.
             self.service.wrap_key(request).await
         })
     }
+}
 
+impl MasterKeyProvider for Kms {
     fn unwrap_key<'a>(
         &'a self,
         request: UnwrapRequest<'a>,
-    ) -> Answer<'a, Result<DataKey, ProviderError>> {
-        Answer::later(async move {
+    ) -> ProviderFuture<'a, Result<DataKey, ProviderError>> {
+        ProviderFuture::boxed(async move {
             self.network_trip().await?;
             self.service.unwrap_key(request).await
         })

@@ -77,12 +77,19 @@ fn census(keyring: &Keyring, rows: &[Row]) -> Result<(usize, usize), Box<dyn Err
     Ok((open, stale))
 }
 
-/// Needs no context and no plaintext. A database would compare and swap.
+/// Needs no context and no plaintext.
 fn rewrap(keyring: &Keyring, rows: &mut [Row]) -> Result<usize, Box<dyn Error>> {
+    let batch = keyring.rewrap_batch(rows.iter().map(|row| row.column.as_str()).enumerate());
+    if let Some((_, error)) = batch.failures.into_iter().next() {
+        return Err(error.into());
+    }
     let mut rewrapped = 0;
-    for row in rows {
-        if let Some(fresh) = keyring.rewrap(&row.column.parse()?)? {
-            row.column = fresh.to_string();
+    for change in batch.changes {
+        // A database does both in one statement, so that two workers do not overwrite each other.
+        if let Some(row) =
+            rows.get_mut(change.id).filter(|row| row.column == change.old.to_string())
+        {
+            row.column = change.fresh.to_string();
             rewrapped += 1;
         }
     }

@@ -47,7 +47,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     if let Err(error) = keyring.open(&Envelope::try_from(altered)?, &acme) {
         println!("one character changed: {error}");
     }
-    let other = Keyring::new("staging".parse()?, MasterKey::generate()?);
+    let other = Keyring::new("staging".parse()?, MasterKey::generate()?)?;
     if let Err(error) = other.open(&envelope, &acme) {
         println!("with another keyring: {error}");
     }

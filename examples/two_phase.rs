@@ -1,12 +1,10 @@
-//! Seals and opens without a provider, for a caller who talks to a KMS in a way of his own: the
-//! library prepares and finishes, the caller wraps and unwraps in between.
+//! Seals and opens without a provider, for a caller who has a transport of its own to a KMS: the
+//! library drafts and finishes, the caller wraps and unwraps in between.
 //!
 //! `cargo run --example two_phase` prints:
 //!
 //! ```text
 //! sealed for kms/eu, whose wrap is 60 bytes
-//! opened 28 bytes: Secret([REDACTED])
-//! sealed over a data key that the service made
 //! opened 28 bytes: Secret([REDACTED])
 //! moved to kms/us: ["kms/us"]
 //! the same wrap in another row: the service refuses it
@@ -15,8 +13,8 @@
 use std::error::Error;
 
 use sealwax::{
-    DataKey, EncryptionContext, Envelope, KeyId, MasterKey, MasterKeyProvider, Secret, Suite,
-    UnwrapRequest, WrapKind, WrapRequest, WrappedKey, sealing,
+    DataKey, Draft, EncryptionContext, Envelope, KeyId, KeyWrapper, MasterKey, MasterKeyProvider,
+    Secret, Suite, UnwrapRequest, WrapKind, WrapRequest, WrappedKey,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -25,9 +23,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let secret = Secret::from("sk-not-a-real-key-0123456789");
 
     // Prepare; have the data key wrapped, bound to this row; finish.
-    let draft = sealing::prepare(&secret, &context, Suite::default())?;
-    let request = WrapRequest::new(&eu.key_id, draft.suite(), draft.commitment(), draft.data_key());
-    let wrapped = eu.wrap(request)?;
+    let draft = Draft::new(&secret, &context, Suite::default())?;
+    let wrapped = eu.wrap(draft.wrap_request(&eu.key_id))?;
     println!("sealed for kms/eu, whose wrap is {} bytes", wrapped.body().len());
     let envelope = draft.finish(vec![wrapped])?;
 
@@ -36,27 +33,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("opened {} bytes: {opened:?}", opened.len());
     assert_eq!(opened, secret);
 
-    // A service may make the data key itself (GenerateDataKey). It must be fresh.
-    let draft =
-        sealing::prepare_with_data_key(DataKey::generate()?, &secret, &context, Suite::default())?;
-    let request = WrapRequest::new(&eu.key_id, draft.suite(), draft.commitment(), draft.data_key());
-    let wrapped = eu.wrap(request)?;
-    let second = draft.finish(vec![wrapped])?;
-    println!("sealed over a data key that the service made");
-    let opened = second.open_with(&eu.unwrap(&second)?, &context)?;
-    println!("opened {} bytes: {opened:?}", opened.len());
-    assert_eq!(opened, secret);
-
     // Another service: unwrap with the one, wrap with the other; the payload stays.
     let data_key = eu.unwrap(&envelope)?;
     let request = WrapRequest::new(&us.key_id, envelope.suite(), envelope.commitment(), &data_key);
-    let moved = envelope.rewrapped(&data_key, vec![us.wrap(request)?])?;
+    let moved = envelope.rewrap_with(&data_key, vec![us.wrap(request)?])?;
     println!("moved to kms/us: {:?}", moved.key_ids().map(|id| id.to_string()).collect::<Vec<_>>());
     assert_eq!(moved.ciphertext(), envelope.ciphertext());
     assert_eq!(moved.open_with(&us.unwrap(&moved)?, &context)?, secret);
 
     // A wrap that is bound to its row does not unwrap in another one.
-    let draft = sealing::prepare(&secret, &context, Suite::default())?;
+    let draft = Draft::new(&secret, &context, Suite::default())?;
     let forged = draft.finish(envelope.wrapped_keys().collect())?;
     match eu.unwrap(&forged) {
         Ok(_) => println!("the same wrap in another row: the service unwraps it"),
@@ -64,6 +50,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     Ok(())
 }
+
+const NOT_READY: &str = "a key in memory is ready";
 
 /// Stands for a KMS that binds associated data. A real one is a network away.
 struct Service {
@@ -78,7 +66,7 @@ impl Service {
 
     fn wrap(&self, request: WrapRequest<'_>) -> Result<WrappedKey, Box<dyn Error>> {
         // Your call: encrypt request.data_key(), bound to request.associated_data().
-        let body = self.key.wrap_key(request).into_now().ok_or("a key in memory answers now")??;
+        let body = self.key.wrap_key(request).into_ready().map_err(|_| NOT_READY)??;
         Ok(WrappedKey::new(self.key_id.clone(), WrapKind::Provider, &body)?)
     }
 
@@ -88,6 +76,6 @@ impl Service {
         let (suite, commitment) = (envelope.suite(), envelope.commitment());
         let request = UnwrapRequest::new(&self.key_id, suite, commitment, wrapped.body());
         // Your call: decrypt request.body(), bound to request.associated_data().
-        Ok(self.key.unwrap_key(request).into_now().ok_or("a key in memory answers now")??)
+        Ok(self.key.unwrap_key(request).into_ready().map_err(|_| NOT_READY)??)
     }
 }

@@ -24,9 +24,9 @@ use std::task::{Context, Poll, Waker};
 use rand_core::{TryCryptoRng, TryRng};
 use sealwax::triplet::{Encoding, IvLen, Triplet, TripletError, TripletKey};
 use sealwax::{
-    Answer, DataKey, EncryptionContext, Envelope, KeyError, Keyring, KeyringError, MasterKey,
-    MasterKeyProvider, OpenError, ProviderError, RewrapError, Secret, Suite, UnwrapRequest,
-    WrapRequest, sealing,
+    DataKey, Draft, EncryptionContext, Envelope, KeyError, KeyWrapper, Keyring, KeyringError,
+    MasterKey, MasterKeyProvider, OpenError, ProviderError, ProviderFuture, RewrapError, Secret,
+    Suite, UnwrapError, UnwrapRequest, WrapRequest,
 };
 
 /// The shortest fragment that counts as left behind.
@@ -179,7 +179,7 @@ fn master_key(first: u8) -> MasterKey {
 }
 
 fn keyring(suite: Suite) -> Keyring {
-    Keyring::new("prod".parse().unwrap(), master_key(MASTER_KEY)).with_suite(suite)
+    Keyring::new("prod".parse().unwrap(), master_key(MASTER_KEY)).unwrap().with_suite(suite)
 }
 
 fn context() -> EncryptionContext {
@@ -222,6 +222,7 @@ fn each_verb_allocates_what_it_returns_and_little_more() {
         let (_, count) = allocations(|| String::from(envelope.clone()));
         assert_eq!(count, 2, "clone and encode as text");
         let next = Keyring::new("next".parse().unwrap(), master_key(1))
+            .unwrap()
             .with_retired("prod".parse().unwrap(), master_key(MASTER_KEY))
             .unwrap();
         let (rewrapped, count) = allocations(|| next.rewrap(&envelope).unwrap());
@@ -230,7 +231,8 @@ fn each_verb_allocates_what_it_returns_and_little_more() {
         let (_, count) = allocations(|| ring.rewrap(&envelope).unwrap());
         assert_eq!(count, 0, "rewrap of what is current");
         // A master key is known as what it is, also where it is shared.
-        let shared = Keyring::new("prod".parse().unwrap(), Arc::new(master_key(MASTER_KEY)));
+        let shared =
+            Keyring::new("prod".parse().unwrap(), Arc::new(master_key(MASTER_KEY))).unwrap();
         let (_, count) = allocations(|| shared.open(&envelope, &context).unwrap());
         assert_eq!(count, 1, "open by a shared key");
     }
@@ -356,6 +358,7 @@ fn no_verb_frees_a_block_that_holds_a_secret() {
         let altered = Envelope::try_from(altered).unwrap();
         let next = || {
             Keyring::new("next".parse().unwrap(), master_key(1))
+                .unwrap()
                 .with_retired("prod".parse().unwrap(), master_key(MASTER_KEY))
                 .unwrap()
         };
@@ -374,7 +377,8 @@ fn no_verb_frees_a_block_that_holds_a_secret() {
         let mut altered = Vec::from(envelope.clone());
         altered[wrap_at.unwrap() + 59] ^= 1;
         let altered = Envelope::try_from(altered).unwrap();
-        let is_told = |error: &OpenError| matches!(error, OpenError::WrapAltered { .. });
+        let is_told =
+            |error: &OpenError| matches!(error, OpenError::Unwrap(UnwrapError::WrapAltered { .. }));
         for waits in [false, true] {
             let refuse = || {
                 let (ring, next) = (keyring(suite), next());
@@ -384,10 +388,13 @@ fn no_verb_frees_a_block_that_holds_a_secret() {
                     pollster::block_on(next.rewrap_async(&altered))
                 } else {
                     assert!(is_told(&ring.open(&altered, &context).unwrap_err()));
-                    assert!(is_told(&ring.verify(&altered).unwrap_err()));
+                    assert!(is_told(&ring.verify(&altered).unwrap_err().into()));
                     next.rewrap(&altered)
                 };
-                assert!(matches!(rewrapped, Err(RewrapError::WrapAltered { .. })));
+                assert!(matches!(
+                    rewrapped,
+                    Err(RewrapError::Unwrap(UnwrapError::WrapAltered { .. }))
+                ));
             };
             assert_eq!(freed_secrets(refuse), 0, "use a wrap that was altered, waits: {waits}");
         }
@@ -395,11 +402,11 @@ fn no_verb_frees_a_block_that_holds_a_secret() {
             let wrap = altered.wrapped_keys().next().unwrap();
             let commitment = altered.commitment();
             let request = UnwrapRequest::new(wrap.key_id(), suite, commitment, wrap.body());
-            master_key(MASTER_KEY).unwrap_key(request).into_now().unwrap().unwrap_err()
+            master_key(MASTER_KEY).unwrap_key(request).into_ready().ok().unwrap().unwrap_err()
         };
         assert_eq!(freed_secrets(refuse), 0, "unwrap what was altered");
         assert_eq!(freed_secrets(|| next().rewrap(&envelope).unwrap().unwrap()), 0, "rewrap");
-        let draft = || sealing::prepare_with_rng(&secret, &context, suite, &mut Drawn).unwrap();
+        let draft = || Draft::new_with_rng(&secret, &context, suite, &mut Drawn).unwrap();
         assert_eq!(freed_secrets(draft), 0, "prepare");
         let data_key = || DataKey::generate_with_rng(&mut Drawn).unwrap();
         assert_eq!(freed_secrets(|| Box::new(data_key())), 0, "data key");
@@ -515,22 +522,24 @@ impl Remote {
     }
 }
 
-impl MasterKeyProvider for Remote {
+impl KeyWrapper for Remote {
     fn wrap_key<'a>(
         &'a self,
         request: WrapRequest<'a>,
-    ) -> Answer<'a, Result<Vec<u8>, ProviderError>> {
-        Answer::later(async move {
+    ) -> ProviderFuture<'a, Result<Vec<u8>, ProviderError>> {
+        ProviderFuture::boxed(async move {
             self.network_trip().await;
             self.key.wrap_key(request).await
         })
     }
+}
 
+impl MasterKeyProvider for Remote {
     fn unwrap_key<'a>(
         &'a self,
         request: UnwrapRequest<'a>,
-    ) -> Answer<'a, Result<DataKey, ProviderError>> {
-        Answer::later(async move {
+    ) -> ProviderFuture<'a, Result<DataKey, ProviderError>> {
+        ProviderFuture::boxed(async move {
             self.network_trip().await;
             let mut data_key = self.key.unwrap_key(request).await?;
             if self.wrong {
@@ -562,14 +571,14 @@ fn no_async_verb_frees_a_block_that_holds_a_secret() {
                 let prod = |panics| -> Keyring {
                     let (id, key) = ("prod".parse().unwrap(), master_key(MASTER_KEY));
                     let ring = if remote {
-                        Keyring::new(id, Remote { key, polls, wrong, panics })
+                        Keyring::new(id, Remote { key, polls, wrong, panics }).unwrap()
                     } else {
-                        Keyring::new(id, key)
+                        Keyring::new(id, key).unwrap()
                     };
                     ring.with_suite(suite)
                 };
                 let next = |panics| {
-                    let ring = Keyring::new("next".parse().unwrap(), master_key(1));
+                    let ring = Keyring::new("next".parse().unwrap(), master_key(1)).unwrap();
                     let (id, key) = ("prod".parse().unwrap(), master_key(MASTER_KEY));
                     if remote {
                         ring.with_retired(id, Remote { key, polls, wrong, panics }).unwrap()

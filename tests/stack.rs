@@ -22,8 +22,8 @@ use hkdf::Hkdf;
 use rand_core::{TryCryptoRng, TryRng};
 use sealwax::triplet::{IvLen, Triplet, TripletKey};
 use sealwax::{
-    Answer, DataKey, EncryptionContext, Envelope, Keyring, MasterKey, MasterKeyProvider,
-    ProviderError, Secret, Suite, UnwrapRequest, WrapKind, WrapRequest, sealing,
+    DataKey, Draft, EncryptionContext, Envelope, KeyWrapper, Keyring, MasterKey, MasterKeyProvider,
+    ProviderError, ProviderFuture, Secret, Suite, UnwrapRequest, WrapKind, WrapRequest, sealing,
 };
 use sha2::{Digest, Sha256};
 
@@ -187,10 +187,12 @@ fn no_verb_leaves_a_fragment_of_a_secret_on_the_stack() {
         [(Suite::Aes256Gcm, IvLen::Twelve), (Suite::ChaCha20Poly1305, IvLen::Sixteen)]
     {
         let ring = Keyring::new(id("prod"), key())
+            .unwrap()
             .with_escrow(id("dr"), MasterKey::generate().unwrap())
             .unwrap()
             .with_suite(suite);
         let next = Keyring::new(id("next"), MasterKey::generate().unwrap())
+            .unwrap()
             .with_retired(id("prod"), key())
             .unwrap();
         let secret = Secret::from(CREDENTIAL);
@@ -217,7 +219,7 @@ fn no_verb_leaves_a_fragment_of_a_secret_on_the_stack() {
         let altered_body = altered_wrap.wrapped_keys().next().unwrap().body().to_vec();
         let data_key = DataKey::generate_with_rng(&mut Drawn).unwrap();
         let foreign = {
-            let draft = sealing::prepare(&secret, &context, suite).unwrap();
+            let draft = Draft::new(&secret, &context, suite).unwrap();
             draft.finish(envelope.wrapped_keys().collect()).unwrap()
         };
         let master = key();
@@ -238,7 +240,7 @@ fn no_verb_leaves_a_fragment_of_a_secret_on_the_stack() {
         let (wrapped, no_key) = (wrap(counting(DRAWN)), wrap(vec![DRAWN; 32]));
         let faulty_hex = KEY_HEX.replace("ef", "e!");
         let faulty_base64 = KEY_BASE64.replace("u8=", "u8!");
-        let prepare = || sealing::prepare_with_rng(&secret, &context, suite, &mut Drawn);
+        let prepare = || Draft::new_with_rng(&secret, &context, suite, &mut Drawn);
         let mut drafts = vec![prepare().unwrap()];
         let mut drafts_refused = vec![prepare().unwrap()];
         let mut verbs: Vec<Verb<'_>> = vec![
@@ -325,14 +327,14 @@ fn no_verb_leaves_a_fragment_of_a_secret_on_the_stack() {
                 "rewrapped",
                 Box::new(|| {
                     let wraps = envelope.wrapped_keys().collect();
-                    drop(black_box(envelope.rewrapped(&data_key, wraps)));
+                    drop(black_box(envelope.rewrap_with(&data_key, wraps)));
                 }),
             ),
             (
                 "rewrapped by another",
                 Box::new(|| {
                     let wraps = foreign.wrapped_keys().collect();
-                    drop(black_box(foreign.rewrapped(&data_key, wraps)));
+                    drop(black_box(foreign.rewrap_with(&data_key, wraps)));
                 }),
             ),
             ("data key", Box::new(|| drop(black_box(DataKey::generate_with_rng(&mut Drawn))))),
@@ -346,11 +348,14 @@ fn no_verb_leaves_a_fragment_of_a_secret_on_the_stack() {
                     drop(black_box(text.expose_str().unwrap().parse::<MasterKey>()));
                 }),
             ),
-            ("wrap_key", Box::new(|| drop(black_box(master.wrap_key(request).into_now())))),
-            ("unwrap_key", Box::new(|| drop(black_box(master.unwrap_key(whole).into_now())))),
+            ("wrap_key", Box::new(|| drop(black_box(master.wrap_key(request).into_ready().ok())))),
+            (
+                "unwrap_key",
+                Box::new(|| drop(black_box(master.unwrap_key(whole).into_ready().ok()))),
+            ),
             (
                 "unwrap_key, altered",
-                Box::new(|| drop(black_box(master.unwrap_key(flipped).into_now()))),
+                Box::new(|| drop(black_box(master.unwrap_key(flipped).into_ready().ok()))),
             ),
             (
                 "a key as an id",
@@ -411,26 +416,28 @@ impl Looking {
     }
 }
 
-impl MasterKeyProvider for Looking {
+impl KeyWrapper for Looking {
     fn wrap_key<'a>(
         &'a self,
         request: WrapRequest<'a>,
-    ) -> Answer<'a, Result<Vec<u8>, ProviderError>> {
+    ) -> ProviderFuture<'a, Result<Vec<u8>, ProviderError>> {
         self.look();
         self.key.wrap_key(request)
-    }
-
-    fn unwrap_key<'a>(
-        &'a self,
-        request: UnwrapRequest<'a>,
-    ) -> Answer<'a, Result<DataKey, ProviderError>> {
-        self.look();
-        self.key.unwrap_key(request)
     }
 
     fn kind(&self) -> WrapKind {
         self.look();
         WrapKind::Local
+    }
+}
+
+impl MasterKeyProvider for Looking {
+    fn unwrap_key<'a>(
+        &'a self,
+        request: UnwrapRequest<'a>,
+    ) -> ProviderFuture<'a, Result<DataKey, ProviderError>> {
+        self.look();
+        self.key.unwrap_key(request)
     }
 }
 
@@ -444,11 +451,13 @@ fn no_provider_finds_a_secret_below_its_own_frame() {
         let (prod, next) = (Looking::new(key()), Looking::new(MasterKey::generate().unwrap()));
         // After a key in memory, which leaves what it did to the verb's own wipe.
         let ring = Keyring::new(id("local"), MasterKey::generate().unwrap())
+            .unwrap()
             .with_escrow(id("prod"), Arc::clone(&prod))
             .unwrap()
             .with_suite(suite);
-        let alone = Keyring::new(id("prod"), Arc::clone(&prod)).with_suite(suite);
+        let alone = Keyring::new(id("prod"), Arc::clone(&prod)).unwrap().with_suite(suite);
         let rotated = Keyring::new(id("next"), Arc::clone(&next))
+            .unwrap()
             .with_retired(id("prod"), Arc::clone(&prod))
             .unwrap();
         for ring in [&ring, &alone] {

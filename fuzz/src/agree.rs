@@ -1,6 +1,8 @@
 //! Where the crate and the reference have to say the same.
 
-use sealwax::{EncryptionContext, Envelope, FormatError, KeyId, OpenError, RewrapError};
+use sealwax::{
+    EncryptionContext, Envelope, FormatError, KeyId, OpenError, RewrapError, UnwrapError,
+};
 
 use super::material::Ring;
 use super::reference::envelope::{Envelope as Expected, Refused};
@@ -58,7 +60,7 @@ pub fn verdicts(
     let opened = keyring.open(envelope, context);
     let opened = opened.map(|secret| secret.expose_secret().to_vec()).map_err(|e| failure(&e));
     assert_eq!(opened, procedures::open(reference, expected, context.encoded()));
-    let verified = keyring.verify(envelope).map_err(|error| failure(&error));
+    let verified = keyring.verify(envelope).map_err(|error| unwrap_failure(&error));
     assert_eq!(verified, procedures::verify(reference, expected));
     assert_eq!(keyring.is_current(envelope), procedures::is_current(reference, expected));
 
@@ -76,20 +78,29 @@ pub fn verdicts(
 
 pub fn failure(error: &OpenError) -> Failure {
     match error {
-        OpenError::UnknownKey { key_ids, .. } => {
-            Failure::UnknownKey(ids(key_ids).map(str::to_owned).collect())
-        }
-        OpenError::KeyDisabled { key_id, .. } => Failure::KeyDisabled(key_id.to_string()),
-        OpenError::KeyLeaked { key_id, .. } => Failure::KeyLeaked(key_id.to_string()),
-        OpenError::KeyDestroyed { key_id, .. } => Failure::KeyDestroyed(key_id.to_string()),
-        OpenError::WrongWrapKind { key_id, .. } => Failure::WrongWrapKind(key_id.to_string()),
-        OpenError::WrongKeyMaterial { key_id, .. } => Failure::WrongKeyMaterial(key_id.to_string()),
-        OpenError::WrapAltered { key_id, .. } => Failure::WrapAltered(key_id.to_string()),
-        OpenError::EnvelopeAltered => Failure::EnvelopeAltered,
+        OpenError::Unwrap(error) => unwrap_failure(error),
         OpenError::ContextMismatch => Failure::ContextMismatch,
         OpenError::PayloadAltered => Failure::PayloadAltered,
-        OpenError::WouldBlock { key_id, .. } => Failure::WouldBlock(key_id.to_string()),
-        OpenError::Provider { key_id, source, .. } => {
+        other => panic!("an error that the reference lacks: {other}"),
+    }
+}
+
+pub fn unwrap_failure(error: &UnwrapError) -> Failure {
+    match error {
+        UnwrapError::UnknownKey { key_ids, .. } => {
+            Failure::UnknownKey(ids(key_ids).map(str::to_owned).collect())
+        }
+        UnwrapError::KeyDisabled { key_id, .. } => Failure::KeyDisabled(key_id.to_string()),
+        UnwrapError::KeyLeaked { key_id, .. } => Failure::KeyLeaked(key_id.to_string()),
+        UnwrapError::KeyDestroyed { key_id, .. } => Failure::KeyDestroyed(key_id.to_string()),
+        UnwrapError::WrongWrapKind { key_id, .. } => Failure::WrongWrapKind(key_id.to_string()),
+        UnwrapError::WrongKeyMaterial { key_id, .. } => {
+            Failure::WrongKeyMaterial(key_id.to_string())
+        }
+        UnwrapError::WrapAltered { key_id, .. } => Failure::WrapAltered(key_id.to_string()),
+        UnwrapError::EnvelopeAltered => Failure::EnvelopeAltered,
+        UnwrapError::WouldBlock { key_id, .. } => Failure::WouldBlock(key_id.to_string()),
+        UnwrapError::Provider { key_id, source, .. } => {
             Failure::Provider { key_id: key_id.to_string(), may_pass: source.is_transient() }
         }
         other => panic!("an error that the reference lacks: {other}"),
@@ -98,20 +109,9 @@ pub fn failure(error: &OpenError) -> Failure {
 
 pub fn rewrap_failure(error: &RewrapError) -> Failure {
     match error {
-        RewrapError::UnknownKey { key_ids, .. } => {
-            Failure::UnknownKey(ids(key_ids).map(str::to_owned).collect())
-        }
-        RewrapError::KeyDisabled { key_id, .. } => Failure::KeyDisabled(key_id.to_string()),
-        RewrapError::KeyLeaked { key_id, .. } => Failure::KeyLeaked(key_id.to_string()),
-        RewrapError::KeyDestroyed { key_id, .. } => Failure::KeyDestroyed(key_id.to_string()),
-        RewrapError::WrongWrapKind { key_id, .. } => Failure::WrongWrapKind(key_id.to_string()),
-        RewrapError::WrongKeyMaterial { key_id, .. } => {
-            Failure::WrongKeyMaterial(key_id.to_string())
-        }
-        RewrapError::WrapAltered { key_id, .. } => Failure::WrapAltered(key_id.to_string()),
-        RewrapError::EnvelopeAltered => Failure::EnvelopeAltered,
+        RewrapError::Unwrap(error) => unwrap_failure(error),
         RewrapError::WouldBlock { key_id, .. } => Failure::WouldBlock(key_id.to_string()),
-        RewrapError::Provider { key_id, source, .. } => {
+        RewrapError::Wrap { key_id, source, .. } => {
             Failure::Provider { key_id: key_id.to_string(), may_pass: source.is_transient() }
         }
         other => panic!("an error that the reference lacks: {other}"),

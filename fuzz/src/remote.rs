@@ -3,8 +3,8 @@
 use std::future;
 
 use sealwax::{
-    Answer, DataKey, MasterKeyProvider, ProviderError, ProviderErrorKind, UnwrapRequest, WrapKind,
-    WrapRequest,
+    DataKey, KeyWrapper, MasterKeyProvider, ProviderError, ProviderErrorKind, ProviderFuture,
+    UnwrapRequest, WrapKind, WrapRequest,
 };
 
 use super::reference::Key;
@@ -53,28 +53,33 @@ pub fn answer(mode: Mode, key_id: &str, body: &[u8]) -> Result<Key, Failure> {
 #[derive(Debug)]
 pub struct Remote(pub Mode);
 
-impl MasterKeyProvider for Remote {
-    fn wrap_key<'a>(&'a self, _: WrapRequest<'a>) -> Answer<'a, Result<Vec<u8>, ProviderError>> {
-        panic!("a retired key wraps nothing")
-    }
-
-    fn unwrap_key<'a>(
+impl KeyWrapper for Remote {
+    fn wrap_key<'a>(
         &'a self,
-        request: UnwrapRequest<'a>,
-    ) -> Answer<'a, Result<DataKey, ProviderError>> {
-        let error = |kind: ProviderErrorKind| Answer::now(Err(kind.into()));
-        match self.0 {
-            Mode::Opens => match data_key(request.body()) {
-                Some(mut key) => Answer::now(Ok(DataKey::from_bytes(&mut key).unwrap())),
-                None => error(ProviderErrorKind::Rejected),
-            },
-            Mode::Blocks => Answer::later(future::pending()),
-            Mode::Throttled => error(ProviderErrorKind::Throttled),
-            Mode::Denied => error(ProviderErrorKind::Denied),
-        }
+        _: WrapRequest<'a>,
+    ) -> ProviderFuture<'a, Result<Vec<u8>, ProviderError>> {
+        panic!("a retired key wraps nothing")
     }
 
     fn kind(&self) -> WrapKind {
         WrapKind::Provider
+    }
+}
+
+impl MasterKeyProvider for Remote {
+    fn unwrap_key<'a>(
+        &'a self,
+        request: UnwrapRequest<'a>,
+    ) -> ProviderFuture<'a, Result<DataKey, ProviderError>> {
+        let error = |kind: ProviderErrorKind| ProviderFuture::ready(Err(kind.into()));
+        match self.0 {
+            Mode::Opens => match data_key(request.body()) {
+                Some(mut key) => ProviderFuture::ready(Ok(DataKey::from_bytes(&mut key).unwrap())),
+                None => error(ProviderErrorKind::Rejected),
+            },
+            Mode::Blocks => ProviderFuture::boxed(future::pending()),
+            Mode::Throttled => error(ProviderErrorKind::Throttled),
+            Mode::Denied => error(ProviderErrorKind::Denied),
+        }
     }
 }

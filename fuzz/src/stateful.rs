@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 use sealwax::{EncryptionContext, Envelope, Held, Keyring, Secret};
 
-use super::agree::{failure, fields, rewrap_failure};
+use super::agree::{failure, fields, rewrap_failure, unwrap_failure};
 use super::input::Input;
 use super::material::{self, Scripted};
 use super::parse_keyring::has_fault;
@@ -432,7 +432,7 @@ impl Service {
             assert_eq!(opened, ledger.open(keys, parts, context));
         }
         let verified = ledger.verify(keys, parts);
-        assert_eq!(keyring.verify(&envelope).map_err(|error| failure(&error)), verified);
+        assert_eq!(keyring.verify(&envelope).map_err(|error| unwrap_failure(&error)), verified);
 
         let is_current = is_current(keys, parts);
         assert_eq!(keyring.is_current(&envelope), is_current);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sealwax::{Envelope, FormatError, Keyring, OpenError};
+use sealwax::{Envelope, FormatError, Keyring, OpenError, UnwrapError};
 use serde_json::{Value, json};
 
 use crate::rows::{Form, context, hex};
@@ -49,14 +49,14 @@ impl Question {
 
 fn class(error: &OpenError) -> &'static str {
     match error {
-        OpenError::UnknownKey { .. } => "unknown_key",
-        OpenError::KeyDisabled { .. } => "key_disabled",
-        OpenError::KeyLeaked { .. } => "key_leaked",
-        OpenError::KeyDestroyed { .. } => "key_destroyed",
-        OpenError::WrongKeyMaterial { .. } => "wrong_key_material",
-        OpenError::WrongWrapKind { .. } => "wrong_wrap_kind",
-        OpenError::WrapAltered { .. } => "wrap_altered",
-        OpenError::EnvelopeAltered => "envelope_altered",
+        OpenError::Unwrap(UnwrapError::UnknownKey { .. }) => "unknown_key",
+        OpenError::Unwrap(UnwrapError::KeyDisabled { .. }) => "key_disabled",
+        OpenError::Unwrap(UnwrapError::KeyLeaked { .. }) => "key_leaked",
+        OpenError::Unwrap(UnwrapError::KeyDestroyed { .. }) => "key_destroyed",
+        OpenError::Unwrap(UnwrapError::WrongKeyMaterial { .. }) => "wrong_key_material",
+        OpenError::Unwrap(UnwrapError::WrongWrapKind { .. }) => "wrong_wrap_kind",
+        OpenError::Unwrap(UnwrapError::WrapAltered { .. }) => "wrap_altered",
+        OpenError::Unwrap(UnwrapError::EnvelopeAltered) => "envelope_altered",
         OpenError::ContextMismatch => "context_mismatch",
         OpenError::PayloadAltered => "payload_altered",
         other => panic!("not one that a local key gives: {other}"),

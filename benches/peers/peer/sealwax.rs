@@ -16,7 +16,7 @@ struct Fixture {
 
 pub(super) fn peers() -> Vec<Peer> {
     let fixture = Arc::new(Fixture {
-        keyring: Keyring::new(KEY_ID.parse().unwrap(), MasterKey::generate().unwrap()),
+        keyring: Keyring::new(KEY_ID.parse().unwrap(), MasterKey::generate().unwrap()).unwrap(),
         context: EncryptionContext::new(CONTEXT).unwrap(),
         secret: Secret::from(plaintext().to_vec()),
     });
