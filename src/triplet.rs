@@ -212,9 +212,9 @@ pub enum TripletError {
         /// What stands around it, where something does that may be taken away.
         surrounding: Option<Surrounding>,
     },
-    /// A layout that no row can have: a part named twice, or a separator out of the encoding's
-    /// alphabet. A mistake in the program, not in the row.
-    #[error("no row can have this layout: {problem}")]
+    /// A layout that no row can have, or not the one that is to be written: a part named twice, a separator out of
+    /// the encoding's alphabet, an iv of another length. A mistake in the program, not in the row.
+    #[error("the row cannot have this layout: {problem}")]
     #[non_exhaustive]
     Layout {
         /// What is wrong with it.

@@ -27,6 +27,8 @@ const FLOORS: &[Floor] = &[
         name: "format",
         modules: &[
             "sizes",
+            "error_class",
+            "surrounding",
             "error",
             "suite",
             "key_id",
@@ -46,7 +48,7 @@ const FLOORS: &[Floor] = &[
         name: "secret",
         modules: &["wiping", "key_bytes", "", "serde"],
         below: &["format"],
-        of_format: &["sizes", "error", "reading"],
+        of_format: &["sizes", "error", "error_class", "surrounding", "reading"],
     },
     Floor {
         name: "cipher",
@@ -57,10 +59,11 @@ const FLOORS: &[Floor] = &[
     Floor {
         name: "keys",
         modules: &[
-            "answer",
             "data_key",
             "binding",
+            "requests",
             "provider_error",
+            "provider_future",
             "master_key",
             "provider",
             "usable_key",
@@ -72,7 +75,16 @@ const FLOORS: &[Floor] = &[
     },
     Floor {
         name: "verbs",
-        modules: &["errors", "payload", "wrapping", "two_phase", "sealing", "rewrapping", ""],
+        modules: &[
+            "errors",
+            "payload",
+            "wrapping",
+            "two_phase",
+            "sealing",
+            "rewrapping",
+            "batch",
+            "",
+        ],
         below: &["format", "secret", "cipher", "keys"],
         of_format: &[],
     },
@@ -80,13 +92,13 @@ const FLOORS: &[Floor] = &[
         name: "triplet",
         modules: &["", "encoding", "layout", "key"],
         below: &["format", "secret", "cipher"],
-        of_format: &["sizes", "error", "suite"],
+        of_format: &["sizes", "error", "error_class", "surrounding", "suite"],
     },
     Floor {
         name: "legacy",
         modules: &["", "cloak", "litellm", "n8n"],
         below: &["format", "secret", "cipher", "triplet"],
-        of_format: &["sizes", "error", "suite"],
+        of_format: &["sizes", "error", "error_class", "surrounding", "suite"],
     },
     Floor { name: "docs", modules: &[""], below: &[], of_format: &[] },
 ];

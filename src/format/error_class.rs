@@ -51,7 +51,7 @@ macro_rules! error_as_data {
         impl $error {
             /// What the error asks of whoever runs the service.
             #[must_use]
-            pub fn class(&self) -> $crate::ErrorClass {
+            pub fn class(&self) -> ErrorClass {
                 self.as_data().1
             }
 

@@ -11,7 +11,7 @@ use serde_core::de::{Error, Expected, Visitor};
 
 /// Reads a text, or the bytes that a format hands out in its place.
 ///
-/// A text is asked for in every format: those that do not describe themselves (postcard) have to be
+/// A text is asked for: those that do not describe themselves (postcard) have to be
 /// told what follows, and of those that do, some (ciborium) hand out nothing else than what they are
 /// asked for.
 ///
@@ -28,10 +28,38 @@ where
     D: Deserializer<'de>,
     V: Visitor<'de> + Copy,
 {
+    read_with(deserializer, visitor, |deserializer, watched| {
+        deserializer.deserialize_string(watched)
+    })
+}
+
+/// [`read`], but asks for bytes where nobody reads the format: so they are written there.
+pub(crate) fn read_compact<'de, D, V>(deserializer: D, visitor: V) -> Result<V::Value, D::Error>
+where
+    D: Deserializer<'de>,
+    V: Visitor<'de> + Copy,
+{
+    if deserializer.is_human_readable() {
+        return read(deserializer, visitor);
+    }
+    read_with(deserializer, visitor, |deserializer, watched| {
+        deserializer.deserialize_byte_buf(watched)
+    })
+}
+
+fn read_with<'de, D, V>(
+    deserializer: D,
+    visitor: V,
+    ask: impl FnOnce(D, Watched<'_, V>) -> Result<V::Value, D::Error>,
+) -> Result<V::Value, D::Error>
+where
+    D: Deserializer<'de>,
+    V: Visitor<'de> + Copy,
+{
     let asked = Cell::new(false);
     let watched = Watched { visitor, asked: &asked };
     let readable = deserializer.is_human_readable();
-    deserializer.deserialize_string(watched).map_err(|error| {
+    ask(deserializer, watched).map_err(|error| {
         let expected: &dyn Expected = &visitor;
         let unquoted = D::Error::custom(format_args!("expected {expected}"));
         // Errors that are no enums are all of one variant here; std promises nothing of them, and the canary

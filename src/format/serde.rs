@@ -1,4 +1,4 @@
-//! Feature `serde`: the text form of an envelope is written in every format, either form is read. Words are their text.
+//! Feature `serde`: an envelope is its text in a format that people read, its bytes in any other. Words are their text.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -11,20 +11,24 @@ use serde_core::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::format::envelope::Envelope;
 use crate::format::error::FormatError;
 use crate::format::key_id::KeyId;
-use crate::format::reading::read;
+use crate::format::reading::read_compact;
 use crate::format::suite::Suite;
 use crate::format::wrapped_key::WrapKind;
 
 impl Serialize for Envelope {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            serializer.serialize_bytes(self.as_bytes())
+        }
     }
 }
 
 impl<'de> Deserialize<'de> for Envelope {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Told outside of `read`, which might replace it: a FormatError quotes nothing.
-        read(deserializer, EnvelopeVisitor)?.map_err(D::Error::custom)
+        // Told outside, which might replace it: a FormatError quotes nothing.
+        read_compact(deserializer, EnvelopeVisitor)?.map_err(D::Error::custom)
     }
 }
 

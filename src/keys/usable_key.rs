@@ -62,6 +62,11 @@ impl UsableKey {
         self.key.as_master_key().map(MasterKey::check_value)
     }
 
+    /// Whether it is a master key in memory, and not a type around one.
+    pub(crate) fn is_in_memory(&self) -> bool {
+        self.key.as_master_key().is_some()
+    }
+
     pub(crate) fn is_local(&self) -> bool {
         self.kind == WrapKind::Local
     }
@@ -77,7 +82,7 @@ impl UsableKey {
 
     /// The key as any other provider, over a stack that it may see. A key in memory wipes for itself.
     fn over_wiped_stack(&self) -> &dyn MasterKeyProvider {
-        if self.key.as_master_key().is_none() {
+        if !self.is_in_memory() {
             wipe_stack();
         }
         &*self.key

@@ -172,12 +172,13 @@ impl Triplet {
     ///
     /// # Errors
     ///
-    /// [`TripletError::Malformed`] where the iv has another length than the layout says,
-    /// [`TripletError::Layout`] where no row can have it.
+    /// [`TripletError::Layout`] where this row cannot have it, because of the length of its iv, or none can.
     pub fn encode(&self, layout: Layout) -> Result<String, TripletError> {
         layout.check()?;
         if self.iv_len() != layout.iv_len {
-            return Err(TripletError::malformed(Field::Iv, "as many bytes as the layout says", 0));
+            return Err(TripletError::Layout {
+                problem: "its iv has another length than this one",
+            });
         }
         let part = |part: Part| match part {
             Part::Iv => self.iv(),

@@ -13,6 +13,7 @@ use crate::format::error::FormatError;
 use crate::format::error_class::{ErrorClass, error_as_data};
 use crate::format::key_id::KeyId;
 use crate::keys::provider_error::{ProviderError, ProviderErrorKind};
+use crate::keys::usable_key::UsableKey;
 
 /// Why a credential was not sealed. Nothing was stored or lost.
 #[derive(Clone, Debug, Error)]
@@ -93,7 +94,7 @@ pub enum UnwrapError {
     WrongKeyMaterial {
         /// The key.
         key_id: KeyId,
-        /// What the provider said.
+        /// What its provider said; none of a key in memory.
         source: Option<ProviderError>,
     },
     /// A wrap of another kind than this keyring has for the id: whoever sealed it held the key in
@@ -112,7 +113,7 @@ pub enum UnwrapError {
     WrapAltered {
         /// The key.
         key_id: KeyId,
-        /// What the provider said.
+        /// What its provider said; none of a key in memory.
         source: Option<ProviderError>,
     },
     /// Something but the ciphertext's bytes was altered: a wrap added, stripped or exchanged, the IV,
@@ -149,14 +150,17 @@ impl UnwrapError {
         }
     }
 
-    pub(super) fn from_provider(key_id: KeyId, source: ProviderError) -> Self {
-        match source.kind() {
+    /// What a key's failure to unwrap means. A key in memory says no more than the variant.
+    pub(super) fn of_key(key: &UsableKey, error: ProviderError) -> Self {
+        let (key_id, kind) = (key.key_id.clone(), error.kind());
+        let source = |error| Some(error).filter(|_| !key.is_in_memory());
+        match kind {
             ProviderErrorKind::WrongKeyMaterial => {
-                Self::WrongKeyMaterial { key_id, source: Some(source) }
+                Self::WrongKeyMaterial { key_id, source: source(error) }
             }
-            ProviderErrorKind::Rejected => Self::WrapAltered { key_id, source: Some(source) },
-            ProviderErrorKind::Disabled => Self::KeyDisabled { key_id, source: Some(source) },
-            _ => Self::Provider { key_id, source },
+            ProviderErrorKind::Rejected => Self::WrapAltered { key_id, source: source(error) },
+            ProviderErrorKind::Disabled => Self::KeyDisabled { key_id, source: source(error) },
+            _ => Self::Provider { key_id, source: error },
         }
     }
 }

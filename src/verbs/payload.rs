@@ -18,7 +18,6 @@ use crate::secret::Secret;
 use crate::secret::key_bytes::is_weak;
 use crate::secret::wiping::Wiped;
 use crate::verbs::errors::{OpenError, SealError, UnwrapError};
-use crate::verbs::wrapping::Wraps;
 
 /// The context is in the payload's key, which commits to it; associated data would not.
 const NO_ASSOCIATED_DATA: &[u8] = &[];
@@ -116,10 +115,13 @@ impl Sealed {
     }
 
     /// Puts the envelope together with the wraps of a keyring.
-    #[expect(clippy::expect_used, reason = "an envelope without its wraps is a credential lost")]
-    pub(super) fn finish_with(self, data_key: &Prf, wraps: &Wraps<'_>) -> Envelope {
-        self.finish(data_key, wraps.iter())
-            .expect("a keyring has 1 to 8 keys that seal, each id once")
+    #[expect(clippy::expect_used, reason = "an envelope that is not written is a credential lost")]
+    pub(super) fn finish_for_keyring<'w>(
+        self,
+        data_key: &Prf,
+        wraps: impl Iterator<Item = Wrap<'w>> + Clone,
+    ) -> Envelope {
+        self.finish(data_key, wraps).expect("a keyring seals with 1 to 8 keys, each id once")
     }
 }
 

@@ -55,7 +55,7 @@ impl Keyring {
             let sealed = Sealed::encrypt(&prf, iv, secret, context, suite, room)?;
             let mut wraps = Wraps::default();
             wrap_now(keys, suite, &sealed.commitment, &data_key, &mut wraps)?;
-            Ok(sealed.finish_with(&prf, &wraps))
+            Ok(sealed.finish_for_keyring(&prf, wraps.iter()))
         })
     }
 
@@ -110,7 +110,7 @@ impl Keyring {
             let Draft { data_key, sealed } = draft?;
             let keys = self.sealing_keys().ok_or(SealError::NoPrimary)?;
             let wraps = wrap_later(keys, sealed.suite, &sealed.commitment, &data_key).await?;
-            Ok(sealed.finish_with(&Prf::new(data_key.expose_secret()), &wraps))
+            Ok(sealed.finish_for_keyring(&Prf::new(data_key.expose_secret()), wraps.iter()))
         })
     }
 

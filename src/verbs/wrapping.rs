@@ -126,7 +126,7 @@ impl Keyring {
                     failures.add(UnwrapError::EnvelopeAltered);
                 }
                 Some(Err(source)) => {
-                    failures.add(UnwrapError::from_provider(key.key_id.clone(), source));
+                    failures.add(UnwrapError::of_key(key, source));
                 }
                 None => failures.add(UnwrapError::WouldBlock { key_id: key.key_id.clone() }),
             }
@@ -154,7 +154,7 @@ impl Keyring {
                     }
                     failures.add(UnwrapError::EnvelopeAltered);
                 }
-                Err(source) => failures.add(UnwrapError::from_provider(key.key_id.clone(), source)),
+                Err(source) => failures.add(UnwrapError::of_key(key, source)),
             }
         }
         Err(failures.verdict(self, envelope))
