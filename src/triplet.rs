@@ -244,6 +244,7 @@ impl TripletError {
     }
 
     /// The same fault of a text around which something may stand.
+    #[cold]
     pub(crate) fn of_text(self, text: &str) -> Self {
         match self {
             Self::Malformed { field, expected, offset, surrounding: None } => {

@@ -44,6 +44,7 @@ impl FormatError {
     }
 
     /// The same fault of a text around which something may stand. Of an envelope, `starts` is its prefix.
+    #[cold]
     pub(crate) fn of_text(self, text: &str, starts: &[&str]) -> Self {
         match self {
             Self::Malformed { field, expected, offset, surrounding: None } => {

@@ -179,8 +179,10 @@ impl Keyring {
 
     /// The first key of the envelope that is in this state.
     fn named(&self, envelope: &Envelope, state: KeyState) -> Option<KeyId> {
-        let named =
-            |wrap: Wrap<'_>| self.refused_keys(state).find(|key_id| key_id.as_ref() == wrap.key_id);
+        // Most keyrings have none: then the envelope need not be looked at.
+        let refused = || self.refused_keys(state);
+        refused().next()?;
+        let named = |wrap: Wrap<'_>| refused().find(|key_id| key_id.as_ref() == wrap.key_id);
         envelope.wraps().find_map(named).cloned()
     }
 
