@@ -10,6 +10,14 @@
 )]
 
 mod fixtures;
+/// Included by its path, as by all who compare the crate with it.
+#[path = "../reference/format.rs"]
+#[expect(
+    dead_code,
+    unreachable_pub,
+    reason = "others use more of it, and the fuzzers as a library"
+)]
+mod reference;
 
 mod bad_input;
 mod bindings;

@@ -5,9 +5,10 @@ use aes_gcm::aead::{AeadInOut, KeyInit};
 use sealwax::{DataKey, EncryptionContext, Secret, Suite, sealing};
 
 use crate::fixtures::{
-    CREDENTIAL, Counting, Parts, SUITES, acme, context, counted_data_key, expand, key_id, keyring,
-    master_key, opening, rewrapping, sha256, wrap,
+    CREDENTIAL, Counting, Parts, SUITES, acme, context, counted_data_key, key_id, keyring,
+    master_key, opening, rewrapping, wrap,
 };
+use crate::reference::procedures::derive;
 use crate::rings::{dr, next, prod};
 
 /// Of two keys that were given two data keys, the mac knows one.
@@ -107,11 +108,10 @@ fn gcm_decrypt(key: &[u8; 32], iv: &[u8; 12], ciphertext: &[u8], tag: &[u8; 16])
     plaintext
 }
 
-/// The payload's key and the commitment, as the format page says.
+/// The payload's key and the commitment.
 fn payload_keys(data_key: &DataKey, iv: &[u8; 12], context: &EncryptionContext) -> [[u8; 32]; 2] {
-    let digest = sha256(context.encoded());
-    let labels: [&[u8]; 2] = [b"sw1/data", b"sw1/comm"];
-    labels.map(|label| expand(data_key.expose_secret(), &[label, &[1], iv, &digest]))
+    let (key, commitment) = derive(data_key.expose_secret(), 1, iv, context.encoded());
+    [key, commitment].map(|derived| derived.try_into().unwrap())
 }
 
 /// GCM does not commit to its key. A sealer who means it can make one ciphertext that is authentic
@@ -141,7 +141,6 @@ fn a_two_key_ciphertext_opens_to_one_plaintext_only() {
                 wrap(&master_key(2), "dr", Suite::Aes256Gcm, &commitment, &data_keys[1]),
             ];
             let parts = Parts {
-                version: 1,
                 suite: 1,
                 wraps: Vec::new(),
                 commitment: commitment.to_vec(),

@@ -7,20 +7,18 @@ use sealwax::{
 
 use crate::bad_input::{WRAP_AT, binary_fault, one_wrap, text_fault};
 use crate::fixtures::{
-    CREDENTIAL, Counting, Parts, SUITES, acme, counted_data_key, expand, key_id, master_bytes,
-    master_key, opening,
+    CREDENTIAL, Counting, Parts, SUITES, acme, counted_data_key, key_id, master_bytes, master_key,
+    opening,
 };
+use crate::reference::procedures::{check_value, padded, salt};
 
 /// A local wrap made by hand, of a data key of any length; of a long one, the pad begins again.
 ///
 /// check ‖ salt ‖ data key xor pad
 fn hand_made_body(master: &[u8; 32], suite: Suite, commitment: &[u8], data_key: &[u8]) -> Vec<u8> {
-    let bind = [&[1, suite.id(), 4], b"prod".as_slice(), commitment].concat();
-    let salt = &expand(master, &[b"sw1/salt", &bind, data_key])[..24];
-    let pad = expand(master, &[b"sw1/wrap", salt]);
-    let check = &expand(master, &[b"sw1/check"])[..4];
-    let wrapped: Vec<u8> = data_key.iter().zip(pad.iter().cycle()).map(|(a, b)| a ^ b).collect();
-    [check, salt, &wrapped].concat()
+    let salt = salt(master, "prod", suite.id(), commitment, data_key);
+    let wrapped = data_key.chunks(32).flat_map(|dek| padded(master, &salt, dek)).collect();
+    [check_value(master), salt, wrapped].concat()
 }
 
 #[test]
