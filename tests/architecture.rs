@@ -6,7 +6,12 @@
 //! 3. Only `cipher` names a crate that is a primitive, so another backend is one folder's work.
 //! 4. No module is called `util` or the like, no glob import, no `mod.rs`.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic: that is how it fails")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test may panic: that is how it fails"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -5,6 +5,7 @@ use sealwax::{DataKey, Envelope, Keyring, RewrapError, Secret, Suite};
 
 use crate::fixtures::{BASE64URL, CREDENTIAL, Counting, Parts, SUITES, acme, class};
 use crate::fixtures::{counted_data_key, key_id, master_key, verdicts, wrap};
+use crate::reference::hmac;
 
 /// `prod`, under another primary: nothing is current, and everything is rewrapped.
 fn next() -> Keyring {
@@ -142,7 +143,7 @@ fn the_length_in_the_mac_is_u32_big_endian() {
         let mac_over = |len: &[u8]| {
             let mut parts = Parts::of(&whole);
             let covered = [&parts.head(), &parts.iv, &parts.tag].map(Vec::as_slice).concat();
-            let mac = crate::fixtures::hmac(data_key.expose_secret(), &[b"sw1/mac", &covered, len]);
+            let mac = hmac(data_key.expose_secret(), &[b"sw1/mac", &covered, len]);
             parts.mac = mac[..16].to_vec();
             parts.envelope()
         };

@@ -3,14 +3,15 @@
 use std::convert::Infallible;
 use std::error::Error;
 
-use hmac::{Hmac, KeyInit, Mac};
 use rand_core::{TryCryptoRng, TryRng};
 use sealwax::{Answer, DataKey, EncryptionContext, Envelope, KeyId, Keyring, MasterKey, OpenError};
 use sealwax::{
     MasterKeyProvider, ProviderError, RewrapError, SealError, Secret, Suite, UnwrapRequest,
 };
 use sealwax::{WrapRequest, WrappedKey};
-use sha2::{Digest, Sha256};
+
+use crate::reference::procedures::with_mac;
+use crate::reference::{self, encoding};
 
 pub(crate) const SUITES: [Suite; 2] = [Suite::Aes256Gcm, Suite::ChaCha20Poly1305];
 
@@ -160,8 +161,7 @@ pub(crate) fn class(error: &OpenError) -> &'static str {
 }
 
 pub(crate) fn unhex(hex: &str) -> Vec<u8> {
-    assert!(hex.len().is_multiple_of(2) && hex.is_ascii(), "not hex");
-    (0..hex.len()).step_by(2).map(|i| u8::from_str_radix(&hex[i..i + 2], 16).unwrap()).collect()
+    encoding::unhex(hex, true).unwrap()
 }
 
 /// An error's variant and the keys it names: `wrap_altered(prod)`.
@@ -216,74 +216,26 @@ pub(crate) fn wrap(
     WrappedKey::new(id, key.kind(), &body).unwrap()
 }
 
-/// An envelope in parts, each of which a test may fill with anything, put together as the format
-/// page says and not by the crate.
-#[derive(Clone)]
-pub(crate) struct Parts {
-    pub(crate) version: u8,
-    pub(crate) suite: u8,
-    /// Key id, and kind ‖ body.
-    pub(crate) wraps: Vec<(Vec<u8>, Vec<u8>)>,
-    pub(crate) commitment: Vec<u8>,
-    pub(crate) mac: Vec<u8>,
-    pub(crate) iv: Vec<u8>,
-    pub(crate) tag: Vec<u8>,
-    pub(crate) ciphertext: Vec<u8>,
-}
+/// An envelope in parts, each of which a test may fill with anything, put together by the reference: as the
+/// format page says and not by the crate.
+pub(crate) use crate::reference::envelope::Envelope as Parts;
 
 impl Parts {
+    /// Read by the reference; the crate finds the same in it.
     pub(crate) fn of(envelope: &Envelope) -> Self {
-        let wraps = envelope.wrapped_keys().map(|wrapped| {
-            let id = wrapped.key_id().as_ref().as_bytes().to_vec();
-            (id, [&[wrapped.kind().byte()], wrapped.body()].concat())
-        });
-        Self {
-            version: 1,
+        let parts = Self::from_binary(envelope.as_bytes()).unwrap();
+        let wraps: Vec<WrappedKey> = envelope.wrapped_keys().collect();
+        let told = Self {
             suite: envelope.suite().id(),
-            wraps: wraps.collect(),
+            wraps: Vec::new(),
             commitment: envelope.commitment().to_vec(),
             mac: envelope.mac().to_vec(),
             iv: envelope.iv().to_vec(),
             tag: envelope.tag().to_vec(),
             ciphertext: envelope.ciphertext().to_vec(),
-        }
-    }
-
-    /// "SW" 0x01 ‖ suite ‖ u8(n) ‖ n × ( len8(key_id) ‖ u16(len) ‖ wrapped ) ‖ commitment(32)
-    pub(crate) fn head(&self) -> Vec<u8> {
-        let mut head = vec![b'S', b'W', self.version, self.suite];
-        head.push(self.wraps.len().try_into().unwrap());
-        for (id, wrapped) in &self.wraps {
-            head.push(id.len().try_into().unwrap());
-            head.extend_from_slice(id);
-            head.extend_from_slice(&u16::try_from(wrapped.len()).unwrap().to_be_bytes());
-            head.extend_from_slice(wrapped);
-        }
-        head.extend_from_slice(&self.commitment);
-        head
-    }
-
-    /// head ‖ mac(16) ‖ iv(12) ‖ tag(16) ‖ ciphertext(rest)
-    pub(crate) fn binary(&self) -> Vec<u8> {
-        [&self.head(), &self.mac, &self.iv, &self.tag, &self.ciphertext].map(Vec::as_slice).concat()
-    }
-
-    /// `sw1:<suite>:<key_id>=<wrapped>[,…]:<proof>:<iv>:<tag>:<ciphertext>`
-    pub(crate) fn text(&self) -> String {
-        let suite = match self.suite {
-            1 => "a256gcm",
-            2 => "c20p",
-            other => panic!("suite {other} has no name"),
         };
-        let wraps = self
-            .wraps
-            .iter()
-            .map(|(id, wrapped)| format!("{}={}", String::from_utf8_lossy(id), base64url(wrapped)));
-        let wraps = wraps.collect::<Vec<_>>().join(",");
-        let proof = base64url(&[&self.commitment, &self.mac].map(Vec::as_slice).concat());
-        let [iv, tag, ciphertext] =
-            [&self.iv, &self.tag, &self.ciphertext].map(|field| base64url(field));
-        format!("sw{}:{suite}:{wraps}:{proof}:{iv}:{tag}:{ciphertext}", self.version)
+        assert_eq!(parts, told.with_wraps(&wraps), "the reference and the crate");
+        parts
     }
 
     pub(crate) fn envelope(&self) -> Envelope {
@@ -291,69 +243,35 @@ impl Parts {
     }
 
     /// The wraps exchanged for these.
-    pub(crate) fn with_wraps(mut self, wraps: &[WrappedKey]) -> Self {
-        self.wraps = wraps
-            .iter()
-            .map(|wrapped| {
-                let id = wrapped.key_id().as_ref().as_bytes().to_vec();
-                (id, [&[wrapped.kind().byte()], wrapped.body()].concat())
-            })
-            .collect();
-        self
+    pub(crate) fn with_wraps(self, wraps: &[WrappedKey]) -> Self {
+        let wraps = wraps.iter().map(|wrapped| {
+            let id = wrapped.key_id().as_ref().to_owned();
+            (id, [&[wrapped.kind().byte()], wrapped.body()].concat())
+        });
+        Self { wraps: wraps.collect(), ..self }
     }
 
     /// The mac as somebody computes it who has this data key.
-    ///
-    /// mac = HMAC-SHA-256(DEK, "sw1/mac" ‖ head ‖ iv ‖ tag ‖ u32(length of ciphertext))[0..16]
     pub(crate) fn with_mac_under(self, data_key: &DataKey) -> Self {
-        self.with_mac_under_bytes(data_key.expose_secret())
+        with_mac(self, data_key.expose_secret())
     }
 
     /// The mac under what a data key may not be, 32 zeros: what a wiped buffer holds.
     pub(crate) fn with_mac_of_zeros(self) -> Self {
-        self.with_mac_under_bytes(&[0; 32])
-    }
-
-    fn with_mac_under_bytes(mut self, data_key: &[u8; 32]) -> Self {
-        let len = u32::try_from(self.ciphertext.len()).unwrap().to_be_bytes();
-        let mac = hmac(data_key, &[b"sw1/mac", self.head().as_slice(), &self.iv, &self.tag, &len]);
-        self.mac = mac[..16].to_vec();
-        self
+        with_mac(self, &[0; 32])
     }
 }
 
 /// The characters of base64url, in the order of what they stand for.
-pub(crate) const BASE64URL: &[u8; 64] =
-    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+pub(crate) use crate::reference::encoding::URL_SAFE as BASE64URL;
 
 /// base64url without padding (RFC 4648 §5).
 pub(crate) fn base64url(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let group = chunk.iter().fold(0_usize, |group, byte| group << 8 | usize::from(*byte));
-        let group = group << (8 * (3 - chunk.len()));
-        for place in 0..=chunk.len() {
-            text.push(char::from(BASE64URL[group >> (18 - 6 * place) & 63]));
-        }
-    }
-    text
-}
-
-pub(crate) fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
-    let mut hmac = <Hmac<Sha256> as KeyInit>::new_from_slice(key).unwrap();
-    for part in parts {
-        hmac.update(part);
-    }
-    hmac.finalize().into_bytes().into()
+    encoding::BASE64URL.encode(bytes)
 }
 
 pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
-    Sha256::digest(bytes).into()
-}
-
-/// HKDF-Expand as the format page spells it out, all 32 bytes of its one block.
-pub(crate) fn expand(prk: &[u8], info: &[&[u8]]) -> [u8; 32] {
-    hmac(prk, &[&info.concat(), &[1]])
+    reference::sha256(&[bytes])
 }
 
 /// What became of an attempt to open or verify: `done`, or the error as [`told`], with the kind of

@@ -31,7 +31,7 @@ fn fault(id: &str) -> Option<usize> {
 fn fault_in_envelopes(id: &str) -> [Option<usize>; 2] {
     let mut parts = Parts::of(&sealed(Suite::default(), 1));
     parts.wraps.truncate(1);
-    parts.wraps[0].0 = id.as_bytes().to_vec();
+    parts.wraps[0].0 = id.to_owned();
     let told = |parsed: Result<Envelope, FormatError>| match parsed {
         Ok(envelope) => {
             assert_eq!(envelope.key_ids().next().unwrap().as_ref(), id);

@@ -10,6 +10,14 @@
 )]
 
 mod fixtures;
+/// Included by its path, as by all who compare the crate with it.
+#[path = "../reference/format.rs"]
+#[expect(
+    dead_code,
+    unreachable_pub,
+    reason = "others use more of it, and the fuzzers as a library"
+)]
+mod reference;
 
 mod bad_input;
 mod bindings;
@@ -24,15 +32,20 @@ mod key_ids;
 mod keyring;
 mod kinds;
 mod leaked;
+mod leaked_data_key;
 mod properties;
 mod providers;
 mod randomness;
+mod rewrapping;
+mod rings;
 mod same_key;
 #[cfg(feature = "serde")]
 mod serde;
+mod several_wraps;
 mod siv;
 mod triplet;
 mod triplet_damage;
+mod two_data_keys;
 mod vectors;
 mod verdicts;
 mod versions;

@@ -8,9 +8,8 @@ use sealwax::{DataKey, Envelope, Keyring, MasterKey, MasterKeyProvider, Provider
 use sealwax::{Secret, Suite, UnwrapRequest, WrapKind, WrapRequest, WrappedKey, sealing};
 
 use crate::fixtures::{CREDENTIAL, Counting, Parts, SUITES, acme, context, counted_data_key};
-use crate::fixtures::{
-    expand, key_id, keyring, master_bytes, master_key, opening, sealed, verdicts, wrap,
-};
+use crate::fixtures::{key_id, keyring, master_bytes, master_key, opening, sealed, verdicts, wrap};
+use crate::reference::procedures::{padded, wrap_local};
 
 /// check ‖ salt ‖ wrapped data key
 const SALT: core::ops::Range<usize> = 4..28;
@@ -81,16 +80,8 @@ fn two_wraps_of_one_data_key_for_one_row_are_equal_to_the_byte_and_as_the_page_s
             assert!(one == other, "{suite}, {number}");
 
             let master = master_bytes(number);
-            let len = u8::try_from(id.len()).unwrap();
-            let bind = [&[1, suite.id(), len], id.as_bytes(), &commitment].concat();
-            let salt = &expand(&master, &[b"sw1/salt", &bind, &dek])[..24];
-            let pad = expand(&master, &[b"sw1/wrap", salt]);
-            let check = &expand(&master, &[b"sw1/check"])[..4];
-            let wrapped: Vec<u8> = dek.iter().zip(pad).map(|(a, b)| a ^ b).collect();
-            assert!(
-                one.0 == [check, salt, &wrapped].concat(),
-                "{suite}, {number}: not as the page"
-            );
+            let wrapped = wrap_local(&master, &id, suite.id(), &commitment, &dek);
+            assert!(one.0 == wrapped[1..], "{suite}, {number}: not as the page");
             assert_eq!(one.0.len(), 60);
             tried += 1;
         }
@@ -382,11 +373,7 @@ fn a_data_key_of_one_repeated_byte_is_refused_where_it_is_unwrapped() {
         let row = sealed(suite, 1);
         let master = master_bytes(1);
         let hand_made = |dek: &[u8; 32]| {
-            let bind = [&[1, suite.id(), 4], b"prod".as_slice(), row.commitment()].concat();
-            let salt = &expand(&master, &[b"sw1/salt", &bind, dek])[..24];
-            let pad = expand(&master, &[b"sw1/wrap", salt]);
-            let wrapped: Vec<u8> = dek.iter().zip(pad).map(|(a, b)| a ^ b).collect();
-            [&expand(&master, &[b"sw1/check"])[..4], salt, &wrapped].concat()
+            wrap_local(&master, "prod", suite.id(), row.commitment(), dek)[1..].to_vec()
         };
         let key = master_key(1);
         let found =
@@ -412,11 +399,7 @@ fn every_bit_of_the_salt_is_compared() {
     let mut refused = 0;
     for suite in SUITES {
         let honest = body_of(&key, "prod", suite, &commitment, &dek);
-        let under = |salt: &[u8]| {
-            let pad = expand(&master, &[b"sw1/wrap", salt]);
-            let wrapped: Vec<u8> = dek.iter().zip(pad).map(|(a, b)| a ^ b).collect();
-            [&honest.0[..4], salt, &wrapped].concat()
-        };
+        let under = |salt: &[u8]| [&honest.0[..4], salt, &padded(&master, salt, &dek)].concat();
         assert!(under(honest.salt()) == honest.0, "{suite}: made as the crate makes it");
         for bit in 0..8 * 24 {
             let mut salt = honest.salt().to_vec();

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use sealwax::{DataKey, EncryptionContext, Envelope, Keyring, Suite};
 
 use crate::forgery::Pair;
-use crate::page::{Parts, SUITES, cipher, derive, drawn, ring, wrap};
+use crate::page::{Parts, SUITES, cipher, derive, drawn, ring};
+use crate::reference::procedures::wrap_local;
 
 fn context(row: &str) -> EncryptionContext {
     EncryptionContext::new([("tenant", "acme"), ("row", row)]).unwrap()
@@ -68,7 +69,7 @@ fn read_everywhere(
 /// wraps holds either data key and is bound to either commitment, in either order, under either
 /// commitment and with a mac by either data key.
 fn arrange(suite: Suite, readings: &[Reading; 2], count: &mut Count) {
-    let iv = drawn("iv");
+    let iv: [u8; 12] = drawn("iv");
     let derived = [0, 1].map(|of| {
         let Reading { data_key, context } = &readings[of];
         derive(data_key, suite, &iv, context)
@@ -90,16 +91,16 @@ fn arrange(suite: Suite, readings: &[Reading; 2], count: &mut Count) {
             let (id, master) = masters[of];
             let (_, commitment) = &derived[choice(of)];
             let data_key = &readings[choice(2 + of)].data_key;
-            (id, wrap(&master, id, suite, commitment, data_key))
+            (id.to_owned(), wrap_local(&master, id, suite.id(), commitment, data_key))
         };
         let first = choice(4);
         let parts = Parts {
-            suite,
+            suite: suite.id(),
             wraps: vec![wrap_of(first), wrap_of(1 - first)],
-            commitment: derived[choice(5)].1,
-            mac: [0; 16],
-            iv,
-            tag,
+            commitment: derived[choice(5)].1.clone(),
+            mac: Vec::new(),
+            iv: iv.to_vec(),
+            tag: tag.to_vec(),
             ciphertext: ciphertext.clone(),
         };
         let envelope = parts.with_mac_under(&readings[choice(6)].data_key).envelope();

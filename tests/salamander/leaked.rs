@@ -44,7 +44,7 @@ fn the_thief_of_a_data_key_rewrites_its_row_and_nothing_else() {
     let mut count = Count::default();
     for suite in SUITES {
         let seal = |data_key, iv: &str, of: usize| {
-            Parts::sealed(suite, data_key, drawn(iv), &contexts[of], SEALED, &masters)
+            Parts::sealed(suite, data_key, &drawn(iv), &contexts[of], SEALED, &masters)
         };
         let own = seal(&leaked, "iv of acme", 0);
         let other = seal(&drawn("data key of initech"), "iv of initech", 1);
@@ -61,7 +61,7 @@ fn the_thief_of_a_data_key_rewrites_its_row_and_nothing_else() {
                     count.other += 1;
                     continue;
                 }
-                let kept = |row: &Parts| (row.suite, row.iv, row.commitment);
+                let kept = |row: &Parts| (row.suite, row.iv.clone(), row.commitment.clone());
                 assert!(kept(&parts) == kept(&own), "{suite}: more than the payload is new");
                 let written = [SEALED, WRITTEN].iter().position(|it| secret.expose_secret() == *it);
                 count.own[written.unwrap()] += 1;
@@ -96,31 +96,32 @@ fn combined(
     let mut found = Vec::new();
     for first in &bodies {
         for second in bodies.iter().map(Some).chain([None]) {
-            let mut wraps = vec![("prod", first.to_vec())];
-            wraps.extend(second.map(|body| ("dr", body.to_vec())));
+            let mut wraps = vec![("prod".to_owned(), first.to_vec())];
+            wraps.extend(second.map(|body| ("dr".to_owned(), body.to_vec())));
             for (suite, iv) in
-                SUITES.iter().flat_map(|suite| [(*suite, own.iv), (*suite, other.iv)])
+                SUITES.iter().flat_map(|suite| [(*suite, &own.iv), (*suite, &other.iv)])
             {
-                let derived = contexts.each_ref().map(|it| derive(leaked, suite, &iv, it));
+                let derived = contexts.each_ref().map(|it| derive(leaked, suite, iv, it));
                 let written = derived.map(|(key, commitment)| {
-                    let (ciphertext, tag) = cipher(suite).encrypt(&key, &iv, &[], WRITTEN);
-                    (commitment, (tag, ciphertext))
+                    let (ciphertext, tag) = cipher(suite).encrypt(&key, iv, &[], WRITTEN);
+                    (commitment, (tag.to_vec(), ciphertext))
                 });
-                let payloads = [own, other].map(|row| (row.tag, row.ciphertext.clone()));
+                let payloads = [own, other].map(|row| (row.tag.clone(), row.ciphertext.clone()));
                 let payloads = [&payloads[0], &payloads[1], &written[0].1, &written[1].1];
-                let commitments = [own.commitment, other.commitment, written[0].0, written[1].0];
+                let commitments =
+                    [&own.commitment, &other.commitment, &written[0].0, &written[1].0];
                 for commitment in commitments {
                     for (tag, ciphertext) in payloads {
                         let parts = Parts {
-                            suite,
+                            suite: suite.id(),
                             wraps: wraps.clone(),
-                            commitment,
-                            mac: own.mac,
-                            iv,
-                            tag: *tag,
+                            commitment: commitment.clone(),
+                            mac: own.mac.clone(),
+                            iv: iv.clone(),
+                            tag: tag.clone(),
                             ciphertext: ciphertext.clone(),
                         };
-                        found.push(Parts { mac: other.mac, ..parts.clone() });
+                        found.push(Parts { mac: other.mac.clone(), ..parts.clone() });
                         found.push(parts.clone().with_mac_under(leaked));
                         found.push(parts);
                     }
@@ -137,7 +138,7 @@ fn a_leaked_data_key_survives_a_rewrap_and_ends_with_a_new_seal() {
     for suite in SUITES {
         let (leaked, acme) = (drawn("data key of acme"), context("acme"));
         let masters = [("prod", drawn("prod"))];
-        let row = Parts::sealed(suite, &leaked, drawn("iv"), &acme, SEALED, &masters);
+        let row = Parts::sealed(suite, &leaked, &drawn("iv"), &acme, SEALED, &masters);
         let next = Keyring::new("next".parse().unwrap(), master_key(&drawn("next")))
             .with_retired("prod".parse().unwrap(), master_key(&masters[0].1))
             .unwrap();
@@ -147,10 +148,12 @@ fn a_leaked_data_key_survives_a_rewrap_and_ends_with_a_new_seal() {
         let read = rewrapped.open_with(&thief(), &acme).unwrap();
         assert!(read.expose_secret() == SEALED, "{suite}");
 
-        let wraps = rewrapped.wrapped_keys().map(|wrap| ("next", [&[1], wrap.body()].concat()));
+        let wraps =
+            rewrapped.wrapped_keys().map(|wrap| ("next".to_owned(), [&[1], wrap.body()].concat()));
         let (key, commitment) = derive(&leaked, suite, &row.iv, &acme);
         let (ciphertext, tag) = cipher(suite).encrypt(&key, &row.iv, &[], WRITTEN);
-        let written = Parts { wraps: wraps.collect(), commitment, tag, ciphertext, ..row };
+        let (wraps, tag) = (wraps.collect(), tag.to_vec());
+        let written = Parts { wraps, commitment, tag, ciphertext, ..row };
         let written = written.with_mac_under(&leaked).envelope();
         let opened = next.open(&written, &acme).unwrap();
         assert!(opened.expose_secret() == WRITTEN, "{suite}");
@@ -190,10 +193,10 @@ impl MasterKeyProvider for Unbound {
 fn written_elsewhere(
     suite: Suite,
     leaked: &[u8; 32],
-    wraps: Vec<(&'static str, Vec<u8>)>,
+    wraps: Vec<(String, Vec<u8>)>,
     other: &EncryptionContext,
 ) -> Envelope {
-    let written = Parts::sealed(suite, leaked, drawn("any iv"), other, WRITTEN, &[]);
+    let written = Parts::sealed(suite, leaked, &drawn("any iv"), other, WRITTEN, &[]);
     Parts { wraps, ..written }.with_mac_under(leaked).envelope()
 }
 
@@ -206,7 +209,7 @@ fn a_leaked_data_key_and_its_wrap_write_no_other_row() {
     let mut refused = 0;
     for sealed_with in SUITES {
         let acme = context("acme");
-        let row = Parts::sealed(sealed_with, &leaked, drawn("iv"), &acme, SEALED, &masters);
+        let row = Parts::sealed(sealed_with, &leaked, &drawn("iv"), &acme, SEALED, &masters);
         let wraps = [&row.wraps[..1], &row.wraps].map(<[_]>::to_vec);
         for (suite, wraps) in SUITES.iter().flat_map(|suite| wraps.iter().map(|w| (*suite, w))) {
             let written = written_elsewhere(suite, &leaked, wraps.clone(), &other);
@@ -240,7 +243,7 @@ fn under_a_provider_that_binds_nothing_the_thief_writes_rows_of_any_context() {
         let leaked = *Unbound.unwrap_key(request).into_now().unwrap().unwrap().expose_secret();
 
         let other = context("initech");
-        let wraps = vec![("kms", [&[2], wrap.body()].concat())];
+        let wraps = vec![("kms".to_owned(), [&[2], wrap.body()].concat())];
         let written = written_elsewhere(suite, &leaked, wraps, &other);
         let opened = service.open(&written, &other).unwrap();
         assert!(opened.expose_secret() == WRITTEN, "{suite}");

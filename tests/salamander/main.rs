@@ -20,6 +20,15 @@ mod forgery;
 mod page;
 mod prime_field;
 
+/// Included by its path, as by all who compare the crate with it.
+#[path = "../reference/format.rs"]
+#[expect(
+    dead_code,
+    unreachable_pub,
+    reason = "others use more of it, and the fuzzers as a library"
+)]
+mod reference;
+
 mod committed;
 mod leaked;
 mod naive;

@@ -3,8 +3,8 @@
 use sealwax::legacy::litellm::Version;
 
 use super::encoding::{BASE64, BASE64URL_PADDED, unhex};
+use super::format::{Key, expand, hmac, sha256, take, take_u8, u8_of};
 use super::triplet::Row;
-use super::{Key, expand, hmac, sha256, take, take_u8, u8_of};
 
 /// Why a row does not open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use sealwax::triplet::{Encoding, Part};
 
 use super::encoding::{BASE64, BASE64URL, BASE64URL_PADDED, hex, unhex};
-use super::{Cipher, Key, MAX_LEN, decrypt, encrypt};
+use super::format::{Cipher, Key, MAX_LEN, decrypt, encrypt};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {

@@ -1,7 +1,8 @@
 //! Bytes as text. Base64 goes bit by bit, and is canonical where it encodes back to the same text.
 
 const STANDARD: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-const URL_SAFE: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+/// The characters of base64url, in the order of what they stand for.
+pub const URL_SAFE: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /// An alphabet, and whether `=` fills the last group of four.
 #[derive(Clone, Copy, PartialEq, Eq)]

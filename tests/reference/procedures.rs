@@ -31,7 +31,7 @@ fn cipher(suite: u8) -> Cipher {
 }
 
 /// The payload's key, and the commitment.
-fn derive(dek: &[u8], suite: u8, iv: &[u8], context: &[u8]) -> (Vec<u8>, Vec<u8>) {
+pub fn derive(dek: &[u8], suite: u8, iv: &[u8], context: &[u8]) -> (Vec<u8>, Vec<u8>) {
     let bound = [&[suite], iv, &sha256(&[context])].concat();
     (expand(dek, &[b"sw1/data", &bound], 32), expand(dek, &[b"sw1/comm", &bound], 32))
 }
@@ -40,21 +40,31 @@ pub fn check_value(master: &Key) -> Vec<u8> {
     expand(master, &[b"sw1/check"], 4)
 }
 
-fn salt(master: &Key, key_id: &str, suite: u8, commitment: &[u8], dek: &[u8]) -> Vec<u8> {
+pub fn salt(master: &Key, key_id: &str, suite: u8, commitment: &[u8], dek: &[u8]) -> Vec<u8> {
     let len8 = u8_of(key_id.len());
     let bind = [&[1, suite], len8.as_slice(), key_id.as_bytes(), commitment].concat();
     expand(master, &[b"sw1/salt", &bind, dek], 24)
 }
 
 /// The data key with the pad over it, and the reverse.
-fn padded(master: &Key, salt: &[u8], dek: &[u8]) -> Vec<u8> {
+pub fn padded(master: &Key, salt: &[u8], dek: &[u8]) -> Vec<u8> {
     let pad = expand(master, &[b"sw1/wrap", salt], 32);
     dek.iter().zip(pad).map(|(byte, pad)| byte ^ pad).collect()
 }
 
-fn wrap_local(master: &Key, key_id: &str, suite: u8, commitment: &[u8], dek: &[u8]) -> Vec<u8> {
+pub fn wrap_local(master: &Key, key_id: &str, suite: u8, commitment: &[u8], dek: &[u8]) -> Vec<u8> {
     let salt = salt(master, key_id, suite, commitment, dek);
-    [&[1], check_value(master).as_slice(), &salt, &padded(master, &salt, dek)].concat()
+    wrapped(&check_value(master), &salt, &padded(master, &salt, dek))
+}
+
+/// kind ‖ check ‖ salt ‖ padded data key
+pub fn wrapped(check: &[u8], salt: &[u8], padded: &[u8]) -> Vec<u8> {
+    [&[1], check, salt, padded].concat()
+}
+
+/// The salt and the padded data key of a local wrap of the right length.
+pub fn salt_and_padded(wrapped: &[u8]) -> (&[u8], &[u8]) {
+    (&wrapped[5..29], &wrapped[29..61])
 }
 
 fn unwrap_local(
@@ -74,15 +84,15 @@ fn unwrap_local(
     if wrapped[1..5] != check_value(master) {
         return Err(Failure::WrongKeyMaterial(key_id.to_owned()));
     }
-    let found = &wrapped[5..29];
-    let dek = padded(master, found, &wrapped[29..61]);
+    let (found, under_pad) = salt_and_padded(wrapped);
+    let dek = padded(master, found, under_pad);
     if found != salt(master, key_id, suite, commitment, &dek) || is_weak(&dek) {
         return Err(altered());
     }
     Ok(dek)
 }
 
-fn mac(dek: &[u8], envelope: &Envelope) -> Vec<u8> {
+pub fn mac(dek: &[u8], envelope: &Envelope) -> Vec<u8> {
     let Envelope { iv, tag, ciphertext, .. } = envelope;
     let len = u32_of(ciphertext.len());
     hmac(dek, &[b"sw1/mac", &envelope.head(), iv, tag, &len])[..16].to_vec()

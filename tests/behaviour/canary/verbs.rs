@@ -1,0 +1,209 @@
+//! No error of a verb shows a secret, whatever a key, a provider or a row did.
+
+use std::future;
+
+use sealwax::{
+    Answer, DataKey, Envelope, Keyring, MasterKeyProvider, ProviderError, ProviderErrorKind,
+    Secret, Suite, UnwrapRequest, WrapKind, WrapRequest, WrappedKey, sealing,
+};
+
+use crate::canary::{
+    DRAWN, OTHER, PLAINTEXT, PRIMARY, RETIRED, Shown, acme, data_key, drawn, key, row, scanner,
+    secret,
+};
+use crate::fixtures::{Scripted, context, key_id};
+
+/// A remote key that does nothing but fail, or answers later.
+struct Failing(Option<ProviderErrorKind>);
+
+impl MasterKeyProvider for Failing {
+    fn wrap_key<'a>(
+        &'a self,
+        _request: WrapRequest<'a>,
+    ) -> Answer<'a, Result<Vec<u8>, ProviderError>> {
+        match self.0 {
+            Some(kind) => Answer::now(Err(ProviderError::new(kind, "as told"))),
+            None => Answer::later(future::pending()),
+        }
+    }
+
+    fn unwrap_key<'a>(
+        &'a self,
+        _request: UnwrapRequest<'a>,
+    ) -> Answer<'a, Result<DataKey, ProviderError>> {
+        match self.0 {
+            Some(kind) => Answer::now(Err(ProviderError::new(kind, "as told"))),
+            None => Answer::later(future::pending()),
+        }
+    }
+}
+
+/// One that wraps anything and unwraps it to another key.
+struct Forgetful;
+
+impl MasterKeyProvider for Forgetful {
+    fn wrap_key<'a>(
+        &'a self,
+        _request: WrapRequest<'a>,
+    ) -> Answer<'a, Result<Vec<u8>, ProviderError>> {
+        Answer::now(Ok(vec![1]))
+    }
+
+    fn unwrap_key<'a>(
+        &'a self,
+        _request: UnwrapRequest<'a>,
+    ) -> Answer<'a, Result<DataKey, ProviderError>> {
+        Answer::now(Ok(DataKey::from_bytes(&mut OTHER.clone()).unwrap()))
+    }
+}
+
+/// The row as `prod` of another ring would have it: with the bit at `offset` from its end flipped.
+fn altered(row: &Envelope, offset: usize) -> Envelope {
+    let mut bytes = row.as_bytes().to_vec();
+    let at = bytes.len() - offset;
+    bytes[at] ^= 1;
+    Envelope::from_bytes(&bytes).unwrap()
+}
+
+fn provider_kinds() -> [ProviderErrorKind; 8] {
+    [
+        ProviderErrorKind::NotFound,
+        ProviderErrorKind::Denied,
+        ProviderErrorKind::Disabled,
+        ProviderErrorKind::Throttled,
+        ProviderErrorKind::Unavailable,
+        ProviderErrorKind::WrongKeyMaterial,
+        ProviderErrorKind::Rejected,
+        ProviderErrorKind::Other,
+    ]
+}
+
+#[test]
+fn no_error_of_a_verb_shows_a_secret() {
+    let mut shown = Shown::default();
+    let prod = || Keyring::new(key_id("prod"), key(PRIMARY));
+    let other = || Keyring::new(key_id("next"), key(OTHER));
+    let row = row(Suite::default());
+    let len = row.ciphertext().len();
+
+    // Sealing.
+    let sealed = prod().seal_with_rng(&secret(), &acme(), &mut Scripted(vec![]));
+    shown.variant("SealError", "randomness that fails", &sealed.unwrap_err());
+    let zeros = Scripted(vec![[&DRAWN[..32], &[0; 12]].concat()]);
+    let sealed = prod().seal_with_rng(&secret(), &acme(), &mut { zeros });
+    shown.variant("SealError", "an iv of zeros", &sealed.unwrap_err());
+    let long = Secret::from(PLAINTEXT.repeat(16 * 1024 * 1024 / PLAINTEXT.len() + 1));
+    let sealed = prod().seal_with_rng(&long, &acme(), &mut drawn());
+    shown.variant("SealError", "a long plaintext", &sealed.unwrap_err());
+    let remote = Keyring::new(key_id("kms"), Failing(None));
+    let sealed = remote.seal_with_rng(&secret(), &acme(), &mut drawn());
+    shown.variant("SealError", "a remote key", &sealed.unwrap_err());
+
+    // Opening, verifying and rewrapping over rings that each refuse in another way.
+    let damaged = [
+        ("a mac that was altered", altered(&row, len + 16 + 12 + 1)),
+        ("a tag that was altered", altered(&row, len + 1)),
+        ("a wrap that was altered", altered(&row, len + 16 + 12 + 16 + 32 + 1)),
+        ("a check value that was altered", altered(&row, len + 16 + 12 + 16 + 32 + 60)),
+        ("a ciphertext that was altered", altered(&row, 1)),
+    ];
+    let other_context = context(&[("tenant", "other")]);
+    let mut rings = vec![
+        ("a ring without the key", other()),
+        ("a disabled key", other().with_disabled(key_id("prod")).unwrap()),
+        ("a leaked key", other().with_leaked(key_id("prod")).unwrap()),
+        ("a destroyed key", other().with_destroyed(key_id("prod")).unwrap()),
+        ("other material", other().with_retired(key_id("prod"), key(RETIRED)).unwrap()),
+        (
+            "a provider for a local key",
+            other().with_retired(key_id("prod"), Failing(None)).unwrap(),
+        ),
+        ("a provider that cannot unwrap what it wraps", {
+            Keyring::new(key_id("kms"), Forgetful)
+                .with_retired(key_id("prod"), key(PRIMARY))
+                .unwrap()
+        }),
+        ("a remote key to wrap for", {
+            Keyring::new(key_id("kms"), Failing(None))
+                .with_retired(key_id("prod"), key(PRIMARY))
+                .unwrap()
+        }),
+    ];
+    let draft = sealing::prepare_with_rng(&secret(), &acme(), Suite::default(), &mut drawn());
+    let body = WrappedKey::new(key_id("kms"), WrapKind::Provider, b"opaque").unwrap();
+    let remote_row = draft.unwrap().finish(vec![body]).unwrap();
+    for kind in provider_kinds() {
+        rings.push(("a provider that fails", Keyring::new(key_id("kms"), Failing(Some(kind)))));
+        let sealed = Keyring::new(key_id("kms"), Failing(Some(kind)));
+        let sealed = sealed.seal_with_rng(&secret(), &acme(), &mut drawn());
+        shown.variant("SealError", "a provider that fails", &sealed.unwrap_err());
+    }
+    rings.push(("a provider that waits", Keyring::new(key_id("kms"), Failing(None))));
+    rings.push(("a provider that answers another key", Keyring::new(key_id("kms"), Forgetful)));
+    rings.push(("the right ring", prod()));
+    rings.push(("its successor", other().with_retired(key_id("prod"), key(PRIMARY)).unwrap()));
+
+    let intact = [("an intact row", row.clone()), ("a remote row", remote_row)];
+    for (what, envelope) in intact.iter().chain(&damaged) {
+        for (name, ring) in &rings {
+            let what = format!("{what} under {name}");
+            for context in [&acme(), &other_context] {
+                match ring.open(envelope, context) {
+                    Ok(secret) => shown.value(&what, &secret),
+                    Err(error) => shown.variant("OpenError", &what, &error),
+                }
+            }
+            if let Err(error) = ring.verify(envelope) {
+                shown.variant("OpenError", &what, &error);
+            }
+            match ring.rewrap(envelope) {
+                Ok(fresh) => shown.value(&what, &fresh),
+                Err(error) => shown.variant("RewrapError", &what, &error),
+            }
+        }
+    }
+    let none = row.rewrapped(&data_key(), vec![]).unwrap_err();
+    shown.variant("RewrapError", "no wraps", &none);
+    // A provider that fails at wrapping, in a rewrap.
+    let failing = Keyring::new(key_id("kms"), Failing(Some(ProviderErrorKind::Denied)))
+        .with_retired(key_id("prod"), key(PRIMARY))
+        .unwrap();
+    shown.variant("RewrapError", "a wrap that is denied", &failing.rewrap(&row).unwrap_err());
+
+    shown.assert_variants("SealError", &["Provider", "Random", "TooLong", "WouldBlock"]);
+    shown.assert_variants(
+        "OpenError",
+        &[
+            "ContextMismatch",
+            "EnvelopeAltered",
+            "KeyDestroyed",
+            "KeyDisabled",
+            "KeyLeaked",
+            "PayloadAltered",
+            "Provider",
+            "UnknownKey",
+            "WouldBlock",
+            "WrapAltered",
+            "WrongKeyMaterial",
+            "WrongWrapKind",
+        ],
+    );
+    shown.assert_variants(
+        "RewrapError",
+        &[
+            "EnvelopeAltered",
+            "InvalidWraps",
+            "KeyDestroyed",
+            "KeyDisabled",
+            "KeyLeaked",
+            "Provider",
+            "UnknownKey",
+            "Unverified",
+            "WouldBlock",
+            "WrapAltered",
+            "WrongKeyMaterial",
+            "WrongWrapKind",
+        ],
+    );
+    shown.assert_clean(&scanner(), 1000);
+}
