@@ -118,6 +118,7 @@ const TEXT_FIELDS: [Field; 7] = [
 /// ciphertext whose length is no multiple of three leave unused bits in the text form.
 fn one_wrap(suite: Suite, plaintext: &str) -> Envelope {
     Keyring::new(key_id("prod"), master_key(1))
+        .unwrap()
         .with_suite(suite)
         .seal_with_rng(&Secret::from(plaintext), &acme(), &mut Counting(9))
         .unwrap()

@@ -244,7 +244,7 @@ fn the_commitment_binds_suite_and_iv_also_where_wraps_and_mac_are_made_anew() {
 fn a_wrap_moved_under_another_id_of_the_same_key_is_refused() {
     for suite in SUITES {
         let envelope = sealed(suite, 1);
-        let ring = escrow(Keyring::new(key_id("twin"), master_key(1)), "dr", 2);
+        let ring = escrow(Keyring::new(key_id("twin"), master_key(1)).unwrap(), "dr", 2);
         let mut parts = Parts::of(&envelope);
         parts.wraps.truncate(1);
         parts.wraps[0].0 = "twin".to_owned();
@@ -328,6 +328,7 @@ fn the_wraps_of_before_a_rewrap_do_not_fit_the_envelope_of_after_it() {
     for suite in SUITES {
         let before = sealed(suite, 1);
         let ring = Keyring::new(key_id("next"), master_key(3))
+            .unwrap()
             .with_escrow(key_id("dr"), master_key(2))
             .unwrap()
             .with_retired(key_id("prod"), master_key(1))

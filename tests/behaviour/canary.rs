@@ -163,7 +163,7 @@ fn triplet(iv_len: IvLen) -> Triplet {
 
 /// Sealed by the primary alone.
 fn row(suite: Suite) -> Envelope {
-    let ring = Keyring::new(key_id("prod"), key(PRIMARY)).with_suite(suite);
+    let ring = Keyring::new(key_id("prod"), key(PRIMARY)).unwrap().with_suite(suite);
     ring.seal_with_rng(&secret(), &acme(), &mut drawn()).unwrap()
 }
 

@@ -1,7 +1,7 @@
 //! A row that a column cut off, or filled up. The MAC covers the length of the ciphertext, so that
 //! verifying finds it, and a rewrap does not make it good.
 
-use sealwax::{DataKey, Envelope, Keyring, RewrapError, Secret, Suite};
+use sealwax::{DataKey, Envelope, Keyring, RewrapError, Secret, Suite, UnwrapError};
 
 use crate::fixtures::{BASE64URL, CREDENTIAL, Counting, Parts, SUITES, acme, class};
 use crate::fixtures::{counted_data_key, key_id, master_key, verdicts, wrap};
@@ -9,12 +9,13 @@ use crate::reference::hmac;
 
 /// `prod`, under another primary: nothing is current, and everything is rewrapped.
 fn next() -> Keyring {
-    let next = Keyring::new(key_id("next"), master_key(3));
+    let next = Keyring::new(key_id("next"), master_key(3)).unwrap();
     next.with_retired(key_id("prod"), master_key(1)).unwrap()
 }
 
 fn row(suite: Suite, plaintext: &str) -> Envelope {
     Keyring::new(key_id("prod"), master_key(1))
+        .unwrap()
         .with_suite(suite)
         .seal_with_rng(&Secret::from(plaintext), &acme(), &mut Counting(1))
         .unwrap()
@@ -29,8 +30,11 @@ fn refuse(cut: &Envelope, what: &str) {
     let opened = cut.open_with(&data_key, &acme());
     assert_eq!(class(&opened.unwrap_err()), "envelope_altered", "{what}");
     let by_next = wrap(&master_key(3), "next", cut.suite(), cut.commitment(), &data_key);
-    let rewrapped = cut.rewrapped(&data_key, vec![by_next]);
-    assert!(matches!(rewrapped, Err(RewrapError::EnvelopeAltered)), "{what}: {rewrapped:?}");
+    let rewrapped = cut.rewrap_with(&data_key, vec![by_next]);
+    assert!(
+        matches!(rewrapped, Err(RewrapError::Unwrap(UnwrapError::EnvelopeAltered))),
+        "{what}: {rewrapped:?}"
+    );
 }
 
 /// Whether a ciphertext cut here is still base64url: no rest of one character, and the bits that

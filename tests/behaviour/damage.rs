@@ -58,11 +58,12 @@ struct Rings {
 impl Rings {
     fn new(suite: Suite) -> Self {
         let next = Keyring::new(key_id("next"), master_key(3))
+            .unwrap()
             .with_retired(key_id("prod"), master_key(1))
             .unwrap()
             .with_retired(key_id("dr"), master_key(2))
             .unwrap();
-        let escrow = Keyring::new(key_id("dr"), master_key(2));
+        let escrow = Keyring::new(key_id("dr"), master_key(2)).unwrap();
         Self { whole: keyring(suite), escrow, next, context: acme() }
     }
 
@@ -361,9 +362,10 @@ fn anything_after_or_before_a_complete_envelope_is_refused() {
 fn pairs_to_splice(rings: &Rings) -> Vec<(&'static str, Envelope, Envelope)> {
     let first = rings.seal(70, PLAINTEXT);
     let swapped_order = Keyring::new(key_id("dr"), master_key(2))
+        .unwrap()
         .with_escrow(key_id("prod"), master_key(1))
         .unwrap();
-    let one_wrap = Keyring::new(key_id("prod"), master_key(1));
+    let one_wrap = Keyring::new(key_id("prod"), master_key(1)).unwrap();
     vec![
         ("two rows of one length", first.clone(), rings.seal(120, "sk-2")),
         ("two rows of different lengths", first.clone(), rings.seal(170, "sk-longer-3")),
@@ -429,7 +431,7 @@ fn a_changed_wrap_that_no_key_reads_is_refused_by_the_mac() {
     for suite in SUITES {
         let rings = Rings::new(suite);
         let envelope = rings.seal(80, PLAINTEXT);
-        let without_escrow = Keyring::new(key_id("prod"), master_key(1));
+        let without_escrow = Keyring::new(key_id("prod"), master_key(1)).unwrap();
         assert_eq!(opening(&without_escrow, &envelope, &rings.context), "opened");
         let mut tried = 0;
         for bit in 8..8 * 61 {

@@ -50,6 +50,7 @@ fn seal(form: Form, ring: &Keyring, n: u8) -> Result<Envelope, SealError> {
 /// The keyring after the change: without `o`.
 fn after(suite: Suite, when: When, log: &Arc<Log>) -> Keyring {
     Keyring::new(key_id("p"), remote(1, when, log))
+        .unwrap()
         .with_escrow(key_id("e"), remote(2, when, log))
         .unwrap()
         .with_suite(suite)
@@ -70,7 +71,7 @@ fn when(form: Form) -> When {
 /// The table before the change.
 fn table() -> Vec<Envelope> {
     let log = Arc::default();
-    let old = || Keyring::new(key_id("o"), remote(9, When::Now, &log));
+    let old = || Keyring::new(key_id("o"), remote(9, When::Now, &log)).unwrap();
     let row = |n: u8| {
         let ring = match n % 3 {
             0 => old().with_suite(suite(n)),
@@ -505,14 +506,16 @@ fn careless_rewrap(log: &Arc<Log>, row: &Envelope) -> Envelope {
     let old = row.wrapped_keys().next().unwrap();
     let (suite, commitment) = (row.suite(), row.commitment());
     let request = UnwrapRequest::new(old.key_id(), suite, commitment, old.body());
-    let data_key = remote(9, When::Now, log).unwrap_key(request).into_now().unwrap().unwrap();
+    let data_key =
+        remote(9, When::Now, log).unwrap_key(request).into_ready().ok().unwrap().unwrap();
     let wrap = |(id, number)| {
         let id = key_id(id);
         let request = WrapRequest::new(&id, suite, commitment, &data_key);
-        let body = remote(number, When::Now, log).wrap_key(request).into_now().unwrap().unwrap();
+        let body =
+            remote(number, When::Now, log).wrap_key(request).into_ready().ok().unwrap().unwrap();
         WrappedKey::new(id, WrapKind::Provider, &body).unwrap()
     };
-    row.rewrapped(&data_key, [("p", 1), ("e", 2)].map(wrap).into()).unwrap()
+    row.rewrap_with(&data_key, [("p", 1), ("e", 2)].map(wrap).into()).unwrap()
 }
 
 /// Two services that wrap something else than they were given, from a call on.

@@ -4,7 +4,10 @@ use std::convert::Infallible;
 use std::error::Error;
 
 use rand_core::{TryCryptoRng, TryRng};
-use sealwax::{Answer, DataKey, EncryptionContext, Envelope, KeyId, Keyring, MasterKey, OpenError};
+use sealwax::{
+    DataKey, EncryptionContext, Envelope, KeyId, KeyWrapper, Keyring, MasterKey, OpenError,
+    ProviderFuture, UnwrapError,
+};
 use sealwax::{
     MasterKeyProvider, ProviderError, RewrapError, SealError, Secret, Suite, UnwrapRequest,
 };
@@ -36,6 +39,7 @@ pub(crate) fn master_bytes(number: u8) -> [u8; 32] {
 /// `prod` as primary (material 1) and `dr` as escrow (material 2).
 pub(crate) fn keyring(suite: Suite) -> Keyring {
     Keyring::new(key_id("prod"), master_key(1))
+        .unwrap()
         .with_escrow(key_id("dr"), master_key(2))
         .unwrap()
         .with_suite(suite)
@@ -123,39 +127,41 @@ pub(crate) struct Opaque {
     pub(crate) data_key: [u8; 32],
 }
 
-impl MasterKeyProvider for Opaque {
+impl KeyWrapper for Opaque {
     fn wrap_key<'a>(
         &'a self,
         request: WrapRequest<'a>,
-    ) -> Answer<'a, Result<Vec<u8>, ProviderError>> {
+    ) -> ProviderFuture<'a, Result<Vec<u8>, ProviderError>> {
         assert_eq!(request.data_key().expose_secret(), &self.data_key);
-        Answer::now(Ok(self.body.clone()))
+        ProviderFuture::ready(Ok(self.body.clone()))
     }
+}
 
+impl MasterKeyProvider for Opaque {
     fn unwrap_key<'a>(
         &'a self,
         request: UnwrapRequest<'a>,
-    ) -> Answer<'a, Result<DataKey, ProviderError>> {
+    ) -> ProviderFuture<'a, Result<DataKey, ProviderError>> {
         assert_eq!(request.body(), self.body);
-        Answer::now(Ok(DataKey::from_bytes(&mut self.data_key.clone()).unwrap()))
+        ProviderFuture::ready(Ok(DataKey::from_bytes(&mut self.data_key.clone()).unwrap()))
     }
 }
 
 /// The name of an error's variant, as the vectors call it.
 pub(crate) fn class(error: &OpenError) -> &'static str {
     match error {
-        OpenError::UnknownKey { .. } => "unknown_key",
-        OpenError::KeyDisabled { .. } => "key_disabled",
-        OpenError::KeyLeaked { .. } => "key_leaked",
-        OpenError::KeyDestroyed { .. } => "key_destroyed",
-        OpenError::WrongWrapKind { .. } => "wrong_wrap_kind",
-        OpenError::WrongKeyMaterial { .. } => "wrong_key_material",
-        OpenError::WrapAltered { .. } => "wrap_altered",
-        OpenError::EnvelopeAltered => "envelope_altered",
+        OpenError::Unwrap(UnwrapError::UnknownKey { .. }) => "unknown_key",
+        OpenError::Unwrap(UnwrapError::KeyDisabled { .. }) => "key_disabled",
+        OpenError::Unwrap(UnwrapError::KeyLeaked { .. }) => "key_leaked",
+        OpenError::Unwrap(UnwrapError::KeyDestroyed { .. }) => "key_destroyed",
+        OpenError::Unwrap(UnwrapError::WrongWrapKind { .. }) => "wrong_wrap_kind",
+        OpenError::Unwrap(UnwrapError::WrongKeyMaterial { .. }) => "wrong_key_material",
+        OpenError::Unwrap(UnwrapError::WrapAltered { .. }) => "wrap_altered",
+        OpenError::Unwrap(UnwrapError::EnvelopeAltered) => "envelope_altered",
         OpenError::ContextMismatch => "context_mismatch",
         OpenError::PayloadAltered => "payload_altered",
-        OpenError::Provider { .. } => "provider",
-        OpenError::WouldBlock { .. } => "would_block",
+        OpenError::Unwrap(UnwrapError::Provider { .. }) => "provider",
+        OpenError::Unwrap(UnwrapError::WouldBlock { .. }) => "would_block",
         other => panic!("a variant without a name: {other}"),
     }
 }
@@ -167,17 +173,17 @@ pub(crate) fn unhex(hex: &str) -> Vec<u8> {
 /// An error's variant and the keys it names: `wrap_altered(prod)`.
 pub(crate) fn told(error: &OpenError) -> String {
     let keys = match error {
-        OpenError::UnknownKey { key_ids, .. } => {
+        OpenError::Unwrap(UnwrapError::UnknownKey { key_ids, .. }) => {
             key_ids.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(",")
         }
-        OpenError::KeyDisabled { key_id, .. }
-        | OpenError::KeyLeaked { key_id, .. }
-        | OpenError::KeyDestroyed { key_id, .. }
-        | OpenError::WrongWrapKind { key_id, .. }
-        | OpenError::WrongKeyMaterial { key_id, .. }
-        | OpenError::WrapAltered { key_id, .. }
-        | OpenError::Provider { key_id, .. }
-        | OpenError::WouldBlock { key_id, .. } => key_id.to_string(),
+        OpenError::Unwrap(UnwrapError::KeyDisabled { key_id, .. })
+        | OpenError::Unwrap(UnwrapError::KeyLeaked { key_id, .. })
+        | OpenError::Unwrap(UnwrapError::KeyDestroyed { key_id, .. })
+        | OpenError::Unwrap(UnwrapError::WrongWrapKind { key_id, .. })
+        | OpenError::Unwrap(UnwrapError::WrongKeyMaterial { key_id, .. })
+        | OpenError::Unwrap(UnwrapError::WrapAltered { key_id, .. })
+        | OpenError::Unwrap(UnwrapError::Provider { key_id, .. })
+        | OpenError::Unwrap(UnwrapError::WouldBlock { key_id, .. }) => key_id.to_string(),
         _ => return class(error).to_owned(),
     };
     format!("{}({keys})", class(error))
@@ -212,7 +218,7 @@ pub(crate) fn wrap(
 ) -> WrappedKey {
     let id = key_id(id);
     let answer = key.wrap_key(WrapRequest::new(&id, suite, commitment, data_key));
-    let body = answer.into_now().unwrap().unwrap();
+    let body = answer.into_ready().ok().unwrap().unwrap();
     WrappedKey::new(id, key.kind(), &body).unwrap()
 }
 
@@ -279,7 +285,7 @@ pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
 pub(crate) fn open_outcome<T>(result: &Result<T, OpenError>) -> String {
     match result {
         Ok(_) => "done".to_owned(),
-        Err(error @ OpenError::Provider { source, .. }) => {
+        Err(error @ OpenError::Unwrap(UnwrapError::Provider { source, .. })) => {
             format!("{} {:?}", told(error), source.kind())
         }
         Err(error) => told(error),
@@ -305,22 +311,34 @@ pub(crate) fn rewrap_outcome(result: &Result<Option<Envelope>, RewrapError>) -> 
     let (class, key_id) = match result {
         Ok(Some(_)) => return "done".to_owned(),
         Ok(None) => return "current".to_owned(),
-        Err(RewrapError::EnvelopeAltered) => return "envelope_altered".to_owned(),
+        Err(RewrapError::Unwrap(UnwrapError::EnvelopeAltered)) => {
+            return "envelope_altered".to_owned();
+        }
         Err(RewrapError::InvalidWraps { .. }) => return "invalid_wraps".to_owned(),
-        Err(RewrapError::UnknownKey { key_ids, .. }) => {
+        Err(RewrapError::Unwrap(UnwrapError::UnknownKey { key_ids, .. })) => {
             let key_ids: Vec<_> = key_ids.iter().map(AsRef::as_ref).collect();
             return format!("unknown_key({})", key_ids.join(","));
         }
-        Err(RewrapError::Provider { key_id, source, .. }) => {
+        Err(RewrapError::Unwrap(UnwrapError::Provider { key_id, source, .. })) => {
             return format!("provider({key_id}) {:?}", source.kind());
         }
-        Err(RewrapError::KeyDisabled { key_id, .. }) => ("key_disabled", key_id),
-        Err(RewrapError::KeyLeaked { key_id, .. }) => ("key_leaked", key_id),
-        Err(RewrapError::KeyDestroyed { key_id, .. }) => ("key_destroyed", key_id),
-        Err(RewrapError::WrongWrapKind { key_id, .. }) => ("wrong_wrap_kind", key_id),
-        Err(RewrapError::WrongKeyMaterial { key_id, .. }) => ("wrong_key_material", key_id),
-        Err(RewrapError::WrapAltered { key_id, .. }) => ("wrap_altered", key_id),
-        Err(RewrapError::WouldBlock { key_id, .. }) => ("would_block", key_id),
+        Err(RewrapError::Unwrap(UnwrapError::KeyDisabled { key_id, .. })) => {
+            ("key_disabled", key_id)
+        }
+        Err(RewrapError::Unwrap(UnwrapError::KeyLeaked { key_id, .. })) => ("key_leaked", key_id),
+        Err(RewrapError::Unwrap(UnwrapError::KeyDestroyed { key_id, .. })) => {
+            ("key_destroyed", key_id)
+        }
+        Err(RewrapError::Unwrap(UnwrapError::WrongWrapKind { key_id, .. })) => {
+            ("wrong_wrap_kind", key_id)
+        }
+        Err(RewrapError::Unwrap(UnwrapError::WrongKeyMaterial { key_id, .. })) => {
+            ("wrong_key_material", key_id)
+        }
+        Err(RewrapError::Unwrap(UnwrapError::WrapAltered { key_id, .. })) => {
+            ("wrap_altered", key_id)
+        }
+        Err(RewrapError::Unwrap(UnwrapError::WouldBlock { key_id, .. })) => ("would_block", key_id),
         Err(RewrapError::Unverified { key_id, .. }) => ("unverified", key_id),
         Err(other) => panic!("a variant without a name: {other}"),
     };

@@ -210,7 +210,7 @@ fn told(result: Result<Keyring, KeyringError>) -> &'static str {
 }
 
 fn by_hand(id: &str) -> [&'static str; 5] {
-    let ring = || Keyring::new(key_id("main"), master_key(9));
+    let ring = || Keyring::new(key_id("main"), master_key(9)).unwrap();
     let id = || key_id(id);
     [
         told(ring().with_retired(id(), master_key(2))),
@@ -318,7 +318,11 @@ fn no_error_over_an_id_shows_the_key_that_stood_in_its_place() {
         format!("x-{whole}").parse::<KeyId>().unwrap_err().into(),
         format!("primary {whole} {}", key_text(3)).parse::<Keyring>().unwrap_err().into(),
         format!("primary {bare} {}", key_text(3)).parse::<Keyring>().unwrap_err().into(),
-        Keyring::new(key_id("a"), master_key(1)).with_leaked(key_id(bare)).unwrap_err().into(),
+        Keyring::new(key_id("a"), master_key(1))
+            .unwrap()
+            .with_leaked(key_id(bare))
+            .unwrap_err()
+            .into(),
     ];
     for id in [&whole, bare] {
         for line in ["disabled", "leaked", "destroyed", "retired", "escrow", "retired x;disabled"] {

@@ -101,6 +101,7 @@ destroyed prod-2022
 /// [`EVERY_STATE`], without a text.
 fn every_state() -> Keyring {
     Keyring::new(key_id("prod-2026"), master_key(1))
+        .unwrap()
         .with_retired(key_id("prod-2025"), master_key(2))
         .and_then(|ring| ring.with_escrow(key_id("eu-dr"), master_key(3)))
         .and_then(|ring| ring.with_disabled(key_id("prod-2023")))
@@ -374,9 +375,9 @@ fn an_id_stands_once_whatever_its_states_and_its_case() {
                         continue;
                     }
                     let keyring = match first {
-                        KeyState::Primary => Keyring::new(key_id("Key-1"), master_key(1)),
+                        KeyState::Primary => Keyring::new(key_id("Key-1"), master_key(1)).unwrap(),
                         _ => {
-                            let main = Keyring::new(key_id("main"), master_key(3));
+                            let main = Keyring::new(key_id("main"), master_key(3)).unwrap();
                             with(main, first, "Key-1", 1).unwrap()
                         }
                     };
@@ -407,7 +408,7 @@ fn seven_escrows_are_accepted_and_eight_are_not() {
     assert_eq!(envelope.key_ids().count(), 8);
     assert_eq!(opening(&seven, &envelope), "done");
 
-    let by_hand = (1..=7).fold(Keyring::new(key_id("prod"), master_key(9)), |ring, n| {
+    let by_hand = (1..=7).fold(Keyring::new(key_id("prod"), master_key(9)).unwrap(), |ring, n| {
         ring.with_escrow(key_id(&format!("dr-{n}")), master_key(n)).unwrap()
     });
     assert_eq!(seal(&by_hand), envelope);
@@ -420,7 +421,7 @@ fn seven_escrows_are_accepted_and_eight_are_not() {
 /// What each state lets a keyring do with an envelope that is wrapped for `a` (key 2) alone.
 #[test]
 fn a_state_decides_who_opens() {
-    let envelope = seal(&Keyring::new(key_id("a"), master_key(2)));
+    let envelope = seal(&Keyring::new(key_id("a"), master_key(2)).unwrap());
     let rows = [
         ("primary", "primary a <2>", "done"),
         ("retired", "primary p <1>; retired a <2>", "done"),
@@ -454,7 +455,7 @@ fn a_seal_is_wrapped_for_the_primary_and_the_escrows_in_the_order_of_the_keyring
     let envelope = seal(&keyring);
     assert!(envelope.key_ids().map(|id| id.to_string()).eq(["p", "z", "b"]));
     for (id, number) in [("p", 1), ("z", 3), ("b", 6)] {
-        let alone = Keyring::new(key_id(id), master_key(number));
+        let alone = Keyring::new(key_id(id), master_key(number)).unwrap();
         assert_eq!(opening(&alone, &envelope), "done", "{id} alone");
     }
 }
@@ -480,7 +481,7 @@ fn a_keyring_seals_with_its_suite_and_opens_either() {
 #[test]
 fn a_clone_shares_the_keys_and_changes_to_it_leave_the_original_alone() {
     let key = Arc::new(master_key(1));
-    let keyring = Keyring::new(key_id("prod"), Arc::clone(&key));
+    let keyring = Keyring::new(key_id("prod"), Arc::clone(&key)).unwrap();
     assert_eq!(Arc::strong_count(&key), 2);
     let clone = keyring.clone();
     assert_eq!(Arc::strong_count(&key), 3);

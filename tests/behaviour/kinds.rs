@@ -1,6 +1,6 @@
 //! Wraps of the kinds that this release has no provider for: parsed and shown, and refused when used.
 
-use sealwax::{Envelope, Keyring, Secret, Suite, WrapKind, WrappedKey, sealing};
+use sealwax::{Envelope, Keyring, Secret, Suite, WrapKind, WrappedKey};
 
 use crate::fixtures::{CREDENTIAL, Counting, Parts, SUITES, acme, key_id, master_key, verdicts};
 use crate::fixtures::{rewrap_outcome, wrap};
@@ -26,9 +26,9 @@ fn bodies(kind: u8) -> Vec<Vec<u8>> {
 }
 
 /// Sealed by hand, under the wraps that `wraps` makes of the draft.
-fn row(suite: Suite, wraps: impl FnOnce(&sealing::Draft) -> Vec<WrappedKey>) -> Envelope {
+fn row(suite: Suite, wraps: impl FnOnce(&Draft) -> Vec<WrappedKey>) -> Envelope {
     let secret = Secret::from(CREDENTIAL);
-    let draft = sealing::prepare_with_rng(&secret, &acme(), suite, &mut Counting(1)).unwrap();
+    let draft = Draft::new_with_rng(&secret, &acme(), suite, &mut Counting(1)).unwrap();
     let wraps = wraps(&draft);
     draft.finish(wraps).unwrap()
 }
@@ -44,7 +44,7 @@ fn a_reserved_kind_parses_is_shown_and_refused_when_it_is_used() {
             for body in bodies(byte) {
                 let what = format!("{suite}, {shown}, a body of {}", body.len());
                 let reserved = WrappedKey::new(key_id("next"), kind, &body).unwrap();
-                let own = |draft: &sealing::Draft| {
+                let own = |draft: &Draft| {
                     wrap(&master_key(1), "prod", suite, draft.commitment(), draft.data_key())
                 };
                 let alone = row(suite, |_| vec![reserved.clone()]);
@@ -58,8 +58,9 @@ fn a_reserved_kind_parses_is_shown_and_refused_when_it_is_used() {
                 }
 
                 // Under a key in memory: as primary, and as another one.
-                let primary = Keyring::new(key_id("next"), master_key(2));
+                let primary = Keyring::new(key_id("next"), master_key(2)).unwrap();
                 let retired = Keyring::new(key_id("mine"), master_key(9))
+                    .unwrap()
                     .with_retired(key_id("next"), master_key(2))
                     .unwrap();
                 for ring in [&primary, &retired] {
@@ -76,7 +77,7 @@ fn a_reserved_kind_parses_is_shown_and_refused_when_it_is_used() {
                     tried += 1;
                 }
                 // Nobody is asked about an id that is not in the keyring.
-                let stranger = Keyring::new(key_id("mine"), master_key(9));
+                let stranger = Keyring::new(key_id("mine"), master_key(9)).unwrap();
                 let told = ["unknown_key(next)"; 6].map(str::to_owned);
                 assert_eq!(verdicts(&stranger, &alone, &acme()), told, "{what}");
             }
@@ -90,7 +91,7 @@ fn a_reserved_kind_parses_is_shown_and_refused_when_it_is_used() {
 fn a_local_wrap_that_is_called_another_kind_is_refused_for_its_kind() {
     let mut tried = 0;
     for suite in SUITES {
-        let ring = Keyring::new(key_id("prod"), master_key(1)).with_suite(suite);
+        let ring = Keyring::new(key_id("prod"), master_key(1)).unwrap().with_suite(suite);
         let secret = Secret::from(CREDENTIAL);
         let row = ring.seal_with_rng(&secret, &acme(), &mut Counting(1)).unwrap();
         for byte in 2..=u8::MAX {

@@ -11,6 +11,7 @@ use crate::providers::{Log, When, remote};
 /// Wrapped for `a`, `b` and `c`, in this order.
 fn row() -> Envelope {
     let ring = Keyring::new(key_id("a"), master_key(1))
+        .unwrap()
         .with_escrow(key_id("b"), master_key(2))
         .and_then(|ring| ring.with_escrow(key_id("c"), master_key(3)))
         .unwrap();
@@ -85,7 +86,7 @@ fn each_mixture_of_states_is_told_as_the_page_says() {
             for c in HELD {
                 // A primary of its own, so that nothing is current. In both orders of the keyring:
                 // of two in one state, the first of the envelope is named.
-                let new = || Keyring::new(key_id("mine"), master_key(9));
+                let new = || Keyring::new(key_id("mine"), master_key(9)).unwrap();
                 let forth = with(with(with(new(), "a", 1, a), "b", 2, b), "c", 3, c);
                 let back = with(with(with(new(), "c", 3, c), "b", 2, b), "a", 1, a);
                 let expected = expected([a, b, c]);
@@ -121,20 +122,21 @@ fn each_mixture_of_states_is_told_as_the_page_says() {
 fn no_key_is_asked_where_one_of_the_wraps_is_under_a_leaked_key() {
     let log = Arc::new(Log::default());
     let sealing = Keyring::new(key_id("a"), remote(1, When::Now, &log))
+        .unwrap()
         .with_escrow(key_id("b"), remote(2, When::Now, &log))
         .unwrap();
     let row = sealing.seal(&Secret::from(CREDENTIAL), &acme()).unwrap();
     log.take_calls();
     for (usable, number, leaked) in [("a", 1, "b"), ("b", 2, "a")] {
         for when in [When::Now, When::Later(1), When::Never] {
-            let ring = Keyring::new(key_id(usable), remote(number, when, &log));
+            let ring = Keyring::new(key_id(usable), remote(number, when, &log)).unwrap();
             let ring = ring.with_leaked(key_id(leaked)).unwrap();
             let told = [0; 6].map(|_| format!("key_leaked({leaked})"));
             assert_eq!(verdicts(&ring, &row, &acme()), told, "{usable}, {when:?}");
             assert_eq!(log.take_calls(), "", "{usable}, {when:?}");
         }
         // The job that opens and seals again has it as retired.
-        let job = Keyring::new(key_id(usable), remote(number, When::Now, &log));
+        let job = Keyring::new(key_id(usable), remote(number, When::Now, &log)).unwrap();
         let other = if number == 1 { 2 } else { 1 };
         let job = job.with_retired(key_id(leaked), remote(other, When::Now, &log)).unwrap();
         let opened = job.open(&row, &acme()).unwrap();
@@ -147,7 +149,7 @@ fn no_key_is_asked_where_one_of_the_wraps_is_under_a_leaked_key() {
 #[test]
 fn a_leaked_key_refuses_its_own_rows_alone() {
     let row = row();
-    let ring = || Keyring::new(key_id("a"), master_key(1));
+    let ring = || Keyring::new(key_id("a"), master_key(1)).unwrap();
     for other in ["d", "A2", "aa", "b2", "B", "C"] {
         let ring = ring().with_leaked(key_id(other)).unwrap();
         assert_eq!(verdicts(&ring, &row, &acme()), ["done"; 6].map(str::to_owned), "{other}");

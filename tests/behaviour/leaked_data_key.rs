@@ -2,7 +2,7 @@
 
 use sealwax::{
     DataKey, EncryptionContext, Envelope, MasterKey, MasterKeyProvider, RewrapError, Secret,
-    UnwrapRequest, sealing,
+    UnwrapError, UnwrapRequest,
 };
 
 use crate::bindings::{refused, seal};
@@ -17,7 +17,7 @@ fn leaked(envelope: &Envelope, key: &MasterKey) -> DataKey {
     let wrapped = envelope.wrapped_keys().next().unwrap();
     let (suite, commitment) = (envelope.suite(), envelope.commitment());
     let request = UnwrapRequest::new(wrapped.key_id(), suite, commitment, wrapped.body());
-    key.unwrap_key(request).into_now().unwrap().unwrap()
+    key.unwrap_key(request).into_ready().ok().unwrap().unwrap()
 }
 
 #[test]
@@ -35,8 +35,11 @@ fn a_leaked_data_key_forges_no_other_row_and_no_other_context() {
         assert_eq!(class(&error), "envelope_altered", "{suite}, verify_with");
         let error = target.open_with(&data_key, &other_context).unwrap_err();
         assert_eq!(class(&error), "envelope_altered", "{suite}, open_with");
-        let error = target.rewrapped(&data_key, wraps_of(&own)).unwrap_err();
-        assert!(matches!(error, RewrapError::EnvelopeAltered), "{suite}, rewrapped: {error}");
+        let error = target.rewrap_with(&data_key, wraps_of(&own)).unwrap_err();
+        assert!(
+            matches!(error, RewrapError::Unwrap(UnwrapError::EnvelopeAltered)),
+            "{suite}, rewrapped: {error}"
+        );
 
         // 2. Its wraps fit no other row's commitment, whoever computes the mac.
         let own_parts = Parts::of(&own);

@@ -49,7 +49,7 @@ fn text(chars: core::ops::Range<usize>) -> impl Strategy<Value = String> {
 }
 
 fn ring_of(suite: Suite, escrows: usize) -> Keyring {
-    let ring = Keyring::new(key_id("prod"), master_key(0)).with_suite(suite);
+    let ring = Keyring::new(key_id("prod"), master_key(0)).unwrap().with_suite(suite);
     (1..=escrows).fold(ring, |ring, n| {
         let key = master_key(u8::try_from(n).unwrap());
         ring.with_escrow(key_id(&format!("dr/{n}")), key).unwrap()

@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use sealwax::{
-    Answer, DataKey, Envelope, Keyring, MasterKey, MasterKeyProvider, OpenError, ProviderError,
-    ProviderErrorKind, RewrapError, SealError, Secret, UnwrapRequest, WrapKind, WrapRequest,
+    DataKey, Envelope, KeyWrapper, Keyring, MasterKey, MasterKeyProvider, OpenError, ProviderError,
+    ProviderErrorKind, ProviderFuture, RewrapError, SealError, Secret, UnwrapRequest, WrapKind,
+    WrapRequest,
 };
 
 use crate::fixtures::{CREDENTIAL, Counting, acme, key_id, master_key};
@@ -108,12 +109,16 @@ pub(crate) fn remote(number: u8, when: When, log: &Arc<Log>) -> Remote {
 impl Remote {
     fn answer<'a, T: Send + 'a>(
         &'a self,
-        answer: Answer<'a, Result<T, ProviderError>>,
-    ) -> Answer<'a, Result<T, ProviderError>> {
+        answer: ProviderFuture<'a, Result<T, ProviderError>>,
+    ) -> ProviderFuture<'a, Result<T, ProviderError>> {
         match self.when {
             When::Now => answer,
-            When::Later(pending) => Answer::later(Waiting { pending, answer, log: &self.log }),
-            When::Never => Answer::later(Waiting { pending: usize::MAX, answer, log: &self.log }),
+            When::Later(pending) => {
+                ProviderFuture::boxed(Waiting { pending, answer, log: &self.log })
+            }
+            When::Never => {
+                ProviderFuture::boxed(Waiting { pending: usize::MAX, answer, log: &self.log })
+            }
         }
     }
 }
@@ -149,41 +154,23 @@ fn another_key() -> DataKey {
     DataKey::generate_with_rng(&mut Counting(200)).unwrap()
 }
 
-impl MasterKeyProvider for Remote {
+impl KeyWrapper for Remote {
     fn wrap_key<'a>(
         &'a self,
         request: WrapRequest<'a>,
-    ) -> Answer<'a, Result<Vec<u8>, ProviderError>> {
+    ) -> ProviderFuture<'a, Result<Vec<u8>, ProviderError>> {
         let answer = match self.log.record(format!("wrap:{}", request.key_id())) {
             None => self.key.wrap_key(request),
-            Some(Fault::Fail(kind)) => Answer::now(Err(kind.into())),
+            Some(Fault::Fail(kind)) => ProviderFuture::ready(Err(kind.into())),
             Some(Fault::AnotherKey) => {
                 let (id, suite) = (request.key_id(), request.suite());
                 let data_key = another_key();
                 let lie = WrapRequest::new(id, suite, request.commitment(), &data_key);
-                Answer::now(self.key.wrap_key(lie).into_now().unwrap())
+                ProviderFuture::ready(self.key.wrap_key(lie).into_ready().ok().unwrap())
             }
-            Some(Fault::Body(body)) => Answer::now(Ok(body)),
+            Some(Fault::Body(body)) => ProviderFuture::ready(Ok(body)),
             Some(Fault::Panic) => panic!("a provider that panics"),
             Some(fault @ Fault::KeyOf(_)) => panic!("{fault:?} is no fault of a wrap"),
-        };
-        self.answer(answer)
-    }
-
-    fn unwrap_key<'a>(
-        &'a self,
-        request: UnwrapRequest<'a>,
-    ) -> Answer<'a, Result<DataKey, ProviderError>> {
-        let answer = match self.log.record(format!("unwrap:{}", request.key_id())) {
-            None => self.key.unwrap_key(request),
-            Some(Fault::Fail(kind)) => Answer::now(Err(kind.into())),
-            Some(Fault::AnotherKey) => Answer::now(Ok(another_key())),
-            Some(Fault::KeyOf(len)) => {
-                let mut bytes: Vec<u8> = (1..=255).cycle().take(len).collect();
-                Answer::now(DataKey::from_bytes(&mut bytes).map_err(ProviderError::from))
-            }
-            Some(Fault::Panic) => panic!("a provider that panics"),
-            Some(fault @ Fault::Body(_)) => panic!("{fault:?} is no fault of an unwrap"),
         };
         self.answer(answer)
     }
@@ -193,9 +180,30 @@ impl MasterKeyProvider for Remote {
     }
 }
 
+impl MasterKeyProvider for Remote {
+    fn unwrap_key<'a>(
+        &'a self,
+        request: UnwrapRequest<'a>,
+    ) -> ProviderFuture<'a, Result<DataKey, ProviderError>> {
+        let answer = match self.log.record(format!("unwrap:{}", request.key_id())) {
+            None => self.key.unwrap_key(request),
+            Some(Fault::Fail(kind)) => ProviderFuture::ready(Err(kind.into())),
+            Some(Fault::AnotherKey) => ProviderFuture::ready(Ok(another_key())),
+            Some(Fault::KeyOf(len)) => {
+                let mut bytes: Vec<u8> = (1..=255).cycle().take(len).collect();
+                ProviderFuture::ready(DataKey::from_bytes(&mut bytes).map_err(ProviderError::from))
+            }
+            Some(Fault::Panic) => panic!("a provider that panics"),
+            Some(fault @ Fault::Body(_)) => panic!("{fault:?} is no fault of an unwrap"),
+        };
+        self.answer(answer)
+    }
+}
+
 /// `p`, and the escrows `e` and `f`, all remote.
 fn three(when: When, log: &Arc<Log>) -> Keyring {
     Keyring::new(key_id("p"), remote(1, when, log))
+        .unwrap()
         .with_escrow(key_id("e"), remote(2, when, log))
         .and_then(|ring| ring.with_escrow(key_id("f"), remote(3, when, log)))
         .unwrap()
@@ -203,7 +211,7 @@ fn three(when: When, log: &Arc<Log>) -> Keyring {
 
 /// The keyring that [`three`] is the successor of.
 fn old(when: When, log: &Arc<Log>) -> Keyring {
-    Keyring::new(key_id("o"), remote(9, when, log))
+    Keyring::new(key_id("o"), remote(9, when, log)).unwrap()
 }
 
 /// [`three`], and `o` retired.

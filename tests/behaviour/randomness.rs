@@ -7,8 +7,8 @@ use std::thread;
 
 use rand_core::{TryCryptoRng, TryRng};
 use sealwax::{
-    DataKey, Envelope, KeyError, Keyring, MasterKey, MasterKeyProvider, SealError, Secret, Suite,
-    UnwrapRequest, WrapKind, WrappedKey, sealing,
+    DataKey, Draft, Envelope, KeyError, Keyring, MasterKey, MasterKeyProvider, SealError, Secret,
+    Suite, UnwrapRequest, WrapKind, WrappedKey,
 };
 
 use crate::fixtures::{
@@ -103,9 +103,7 @@ const VERBS: [Verb; 6] = [
         let ring = keyring(Suite::default());
         sealing(pollster::block_on(ring.seal_async_with_rng(&secret(), &acme(), rng)))
     }),
-    ("prepare", 44, |rng| {
-        sealing(sealing::prepare_with_rng(&secret(), &acme(), Suite::default(), rng))
-    }),
+    ("prepare", 44, |rng| sealing(Draft::new_with_rng(&secret(), &acme(), Suite::default(), rng))),
     ("prepare_with_data_key", 12, |rng| {
         let (key, suite) = (DataKey::generate().unwrap(), Suite::default());
         sealing(sealing::prepare_with_data_key_and_rng(key, &secret(), &acme(), suite, rng))
@@ -211,6 +209,7 @@ fn what_is_drawn_is_what_is_used() {
 fn a_rewrap_draws_none() {
     let next = || {
         Keyring::new(key_id("next"), master_key(3))
+            .unwrap()
             .with_escrow(key_id("dr"), master_key(2))
             .and_then(|ring| ring.with_retired(key_id("prod"), master_key(1)))
             .unwrap()
@@ -241,7 +240,7 @@ fn data_keys(row: &Envelope) -> Vec<[u8; 32]> {
     let unwrapped = row.wrapped_keys().zip([1, 2]).map(|(wrapped, number)| {
         let (suite, commitment) = (row.suite(), row.commitment());
         let request = UnwrapRequest::new(wrapped.key_id(), suite, commitment, wrapped.body());
-        let answer = master_key(number).unwrap_key(request).into_now().unwrap();
+        let answer = master_key(number).unwrap_key(request).into_ready().ok().unwrap();
         *answer.unwrap().expose_secret()
     });
     unwrapped.collect()
@@ -294,7 +293,7 @@ fn clones_of_a_keyring_and_async_seals_do_not_repeat_themselves() {
                 ivs.insert(*row.iv());
                 commitments.insert(*row.commitment());
             }
-            let draft = sealing::prepare(&secret(), &acme(), Suite::default()).unwrap();
+            let draft = Draft::new(&secret(), &acme(), Suite::default()).unwrap();
             keys.insert(*draft.data_key().expose_secret());
             commitments.insert(*draft.commitment());
             let body = WrappedKey::new(key_id("kms"), WrapKind::Provider, b"opaque").unwrap();

@@ -2,24 +2,25 @@
 //! and of rewrapping.
 
 use sealwax::{
-    Answer, DataKey, Envelope, Keyring, MasterKeyProvider, ProviderError, ProviderErrorKind, Suite,
-    UnwrapRequest, WrapKind, WrapRequest, WrappedKey,
+    DataKey, Envelope, KeyWrapper, Keyring, MasterKeyProvider, ProviderError, ProviderErrorKind,
+    ProviderFuture, Suite, UnwrapRequest, WrapKind, WrapRequest, WrappedKey,
 };
 
 use crate::fixtures::{counted_data_key, key_id, master_key};
 
 /// `prod` alone, and `dr` alone.
 pub(crate) fn prod() -> Keyring {
-    Keyring::new(key_id("prod"), master_key(1))
+    Keyring::new(key_id("prod"), master_key(1)).unwrap()
 }
 
 pub(crate) fn dr() -> Keyring {
-    Keyring::new(key_id("dr"), master_key(2))
+    Keyring::new(key_id("dr"), master_key(2)).unwrap()
 }
 
 /// Another primary, which opens with whatever sealed: under it no envelope is current.
 pub(crate) fn next() -> Keyring {
     Keyring::new(key_id("next"), master_key(3))
+        .unwrap()
         .with_retired(key_id("prod"), master_key(1))
         .unwrap()
         .with_retired(key_id("dr"), master_key(2))
@@ -50,36 +51,21 @@ pub(crate) enum Service {
     Remote,
 }
 
-impl MasterKeyProvider for Service {
+impl KeyWrapper for Service {
     fn wrap_key<'a>(
         &'a self,
         request: WrapRequest<'a>,
-    ) -> Answer<'a, Result<Vec<u8>, ProviderError>> {
+    ) -> ProviderFuture<'a, Result<Vec<u8>, ProviderError>> {
         match *self {
-            Self::Turns(bits, _) => Answer::now(Ok(request
+            Self::Turns(bits, _) => ProviderFuture::ready(Ok(request
                 .data_key()
                 .expose_secret()
                 .iter()
                 .map(|byte| byte ^ bits)
                 .collect())),
-            Self::Fails(kind) => Answer::now(Err(kind.into())),
-            Self::Lies => Answer::now(Ok(b"lies".to_vec())),
-            Self::Remote => Answer::later(async { Ok(b"remote".to_vec()) }),
-        }
-    }
-
-    fn unwrap_key<'a>(
-        &'a self,
-        request: UnwrapRequest<'a>,
-    ) -> Answer<'a, Result<DataKey, ProviderError>> {
-        match *self {
-            Self::Turns(bits, _) => {
-                let mut bytes: Vec<u8> = request.body().iter().map(|byte| byte ^ bits).collect();
-                Answer::now(DataKey::from_bytes(&mut bytes).map_err(Into::into))
-            }
-            Self::Fails(kind) => Answer::now(Err(kind.into())),
-            Self::Lies => Answer::now(Ok(counted_data_key(200))),
-            Self::Remote => Answer::later(async { Ok(counted_data_key(200)) }),
+            Self::Fails(kind) => ProviderFuture::ready(Err(kind.into())),
+            Self::Lies => ProviderFuture::ready(Ok(b"lies".to_vec())),
+            Self::Remote => ProviderFuture::boxed(async { Ok(b"remote".to_vec()) }),
         }
     }
 
@@ -87,6 +73,23 @@ impl MasterKeyProvider for Service {
         match *self {
             Self::Turns(_, kind) => kind,
             _ => WrapKind::Provider,
+        }
+    }
+}
+
+impl MasterKeyProvider for Service {
+    fn unwrap_key<'a>(
+        &'a self,
+        request: UnwrapRequest<'a>,
+    ) -> ProviderFuture<'a, Result<DataKey, ProviderError>> {
+        match *self {
+            Self::Turns(bits, _) => {
+                let mut bytes: Vec<u8> = request.body().iter().map(|byte| byte ^ bits).collect();
+                ProviderFuture::ready(DataKey::from_bytes(&mut bytes).map_err(Into::into))
+            }
+            Self::Fails(kind) => ProviderFuture::ready(Err(kind.into())),
+            Self::Lies => ProviderFuture::ready(Ok(counted_data_key(200))),
+            Self::Remote => ProviderFuture::boxed(async { Ok(counted_data_key(200)) }),
         }
     }
 }

@@ -100,8 +100,8 @@ fn a_keyring_built_by_hand_has_no_key_twice() {
     ];
     let primaries = || {
         [
-            Keyring::new(key_id("one"), master_key(2)),
-            Keyring::new(key_id("one"), Arc::new(master_key(2))),
+            Keyring::new(key_id("one"), master_key(2)).unwrap(),
+            Keyring::new(key_id("one"), Arc::new(master_key(2))).unwrap(),
         ]
     };
     let mut tried = 0;
@@ -113,7 +113,8 @@ fn a_keyring_built_by_hand_has_no_key_twice() {
             tried += 1;
         }
         for (first_name, first) in adds {
-            let ring = first(Keyring::new(key_id("main"), master_key(1)), "one", 2).unwrap();
+            let ring =
+                first(Keyring::new(key_id("main"), master_key(1)).unwrap(), "one", 2).unwrap();
             let what = format!("{first_name}, then {second_name}");
             assert_eq!(told(second(ring.clone(), "two", 2)), "two is one", "{what}");
             assert_eq!(told(second(ring.clone(), "two", 1)), "two is main", "{what}");
@@ -124,7 +125,7 @@ fn a_keyring_built_by_hand_has_no_key_twice() {
     assert_eq!(tried, 4 * 2 + 4 * 4);
     // One and the same key in memory, in two places.
     let shared = Arc::new(master_key(2));
-    let ring = Keyring::new(key_id("one"), Arc::clone(&shared));
+    let ring = Keyring::new(key_id("one"), Arc::clone(&shared)).unwrap();
     assert_eq!(told(ring.with_escrow(key_id("two"), shared)), "two is one");
 }
 
@@ -138,7 +139,7 @@ fn keys_that_differ_in_one_bit_are_two_keys() {
         }
         sealwax::MasterKey::from_bytes(&mut bytes).unwrap()
     };
-    let ring = Keyring::new(key_id("one"), bytes(None));
+    let ring = Keyring::new(key_id("one"), bytes(None)).unwrap();
     for bit in 0..256 {
         let added = ring.clone().with_retired(key_id("two"), bytes(Some(bit)));
         assert_eq!(told(added), "accepted", "bit {bit}");

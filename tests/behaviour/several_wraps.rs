@@ -10,7 +10,7 @@ use crate::rings::{Service, destroyed, disabled, retired};
 
 #[test]
 fn without_a_usable_wrap_destroyed_is_named_before_disabled_before_unknown() {
-    let mine = || Keyring::new(key_id("mine"), master_key(9));
+    let mine = || Keyring::new(key_id("mine"), master_key(9)).unwrap();
     let rows = [
         ("neither", mine(), "unknown_key(prod,dr)"),
         ("another disabled", disabled(mine(), "else"), "unknown_key(prod,dr)"),
@@ -57,9 +57,9 @@ fn the_next_wrap_is_tried_and_one_failure_told() {
     let turns = || Service::Turns(0x5a, WrapKind::Provider);
     let ring = keyring(Suite::default()).with_escrow(key_id("kms"), turns()).unwrap();
     let envelope = ring.seal(&Secret::from(CREDENTIAL), &acme()).unwrap();
-    let primary = |key| Keyring::new(key_id("prod"), master_key(key));
+    let primary = |key| Keyring::new(key_id("prod"), master_key(key)).unwrap();
     let kms = |ring: Keyring, service| ring.with_retired(key_id("kms"), service).unwrap();
-    let by_kms = |service| Keyring::new(key_id("kms"), service);
+    let by_kms = |service| Keyring::new(key_id("kms"), service).unwrap();
     use ProviderErrorKind::{Denied, Disabled, Rejected, Unavailable, WrongKeyMaterial};
     use Service::{Fails, Lies, Remote};
 
@@ -95,22 +95,38 @@ fn the_next_wrap_is_tried_and_one_failure_told() {
         ),
         (
             "a service listed before a local key",
-            retired(kms(Keyring::new(key_id("mine"), master_key(9)), Fails(Denied)), "dr", 8),
+            retired(
+                kms(Keyring::new(key_id("mine"), master_key(9)).unwrap(), Fails(Denied)),
+                "dr",
+                8,
+            ),
             "wrong_key_material(dr)",
         ),
         (
             "a service that is down, after a local key",
-            retired(kms(Keyring::new(key_id("mine"), master_key(9)), Fails(Unavailable)), "dr", 8),
+            retired(
+                kms(Keyring::new(key_id("mine"), master_key(9)).unwrap(), Fails(Unavailable)),
+                "dr",
+                8,
+            ),
             "provider(kms) Unavailable",
         ),
         (
             "the order of the keyring",
-            retired(retired(Keyring::new(key_id("mine"), master_key(9)), "dr", 8), "prod", 7),
+            retired(
+                retired(Keyring::new(key_id("mine"), master_key(9)).unwrap(), "dr", 8),
+                "prod",
+                7,
+            ),
             "wrong_key_material(dr)",
         ),
         (
             "the other order of the keyring",
-            retired(retired(Keyring::new(key_id("mine"), master_key(9)), "prod", 7), "dr", 8),
+            retired(
+                retired(Keyring::new(key_id("mine"), master_key(9)).unwrap(), "prod", 7),
+                "dr",
+                8,
+            ),
             "wrong_key_material(prod)",
         ),
     ];

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::env;
 
 use sealwax::{DataKey, Envelope, Keyring, MasterKey, MasterKeyProvider, ProviderErrorKind};
-use sealwax::{Secret, Suite, UnwrapRequest, WrapKind, WrapRequest, WrappedKey, sealing};
+use sealwax::{Secret, Suite, UnwrapRequest, WrapKind, WrapRequest, WrappedKey};
 
 use crate::fixtures::{CREDENTIAL, Counting, Parts, SUITES, acme, context, counted_data_key};
 use crate::fixtures::{key_id, keyring, master_bytes, master_key, opening, sealed, verdicts, wrap};
@@ -47,7 +47,7 @@ fn unwrapped(
 ) -> Result<[u8; 32], ProviderErrorKind> {
     let id = key_id(id);
     let answer = key.unwrap_key(UnwrapRequest::new(&id, suite, commitment, body));
-    let answer = answer.into_now().unwrap();
+    let answer = answer.into_ready().ok().unwrap();
     answer.map_err(|error| error.kind()).map(|found| *found.expose_secret())
 }
 
@@ -150,7 +150,7 @@ fn a_million_wraps_under_one_master_key_have_a_million_salts() {
     for number in 0..count {
         let dek = data_key(&numbered(number));
         let request = WrapRequest::new(&id, Suite::Aes256Gcm, &[7; 32], &dek);
-        let body = key.wrap_key(request).into_now().unwrap().unwrap();
+        let body = key.wrap_key(request).into_ready().ok().unwrap().unwrap();
         let salt: [u8; 24] = body[SALT].try_into().unwrap();
         assert!(salts.insert(salt), "a salt twice within {number} wraps");
     }
@@ -163,7 +163,7 @@ fn a_million_wraps_under_one_master_key_have_a_million_salts() {
 fn another_data_key_under_a_known_pad_and_its_salt_is_refused() {
     let mut tried = 0;
     for suite in SUITES {
-        let prod = || Keyring::new(key_id("prod"), master_key(1)).with_suite(suite);
+        let prod = || Keyring::new(key_id("prod"), master_key(1)).unwrap().with_suite(suite);
         let own = prod().seal_with_rng(&Secret::from(CREDENTIAL), &acme(), &mut Counting(1));
         let own = own.unwrap();
         let known = *counted_data_key(1).expose_secret();
@@ -223,6 +223,7 @@ fn another_data_key_under_a_known_pad_and_its_salt_is_refused() {
 /// `prod` and `dr` under another primary, so that nothing is current.
 fn next(suite: Suite) -> Keyring {
     Keyring::new(key_id("next"), master_key(3))
+        .unwrap()
         .with_suite(suite)
         .with_retired(key_id("prod"), master_key(1))
         .and_then(|ring| ring.with_retired(key_id("dr"), master_key(2)))
@@ -231,7 +232,7 @@ fn next(suite: Suite) -> Keyring {
 
 /// The only key of its keyring that opens, beside a primary that has no wrap.
 fn alone(id: &str, number: u8) -> Keyring {
-    let next = Keyring::new(key_id("next"), master_key(3));
+    let next = Keyring::new(key_id("next"), master_key(3)).unwrap();
     next.with_retired(key_id(id), master_key(number)).unwrap()
 }
 

@@ -2,7 +2,7 @@
 
 use aes_gcm::Aes256Gcm;
 use aes_gcm::aead::{AeadInOut, KeyInit};
-use sealwax::{DataKey, EncryptionContext, Secret, Suite, sealing};
+use sealwax::{DataKey, Draft, EncryptionContext, Secret, Suite};
 
 use crate::fixtures::{
     CREDENTIAL, Counting, Parts, SUITES, acme, context, counted_data_key, key_id, keyring,
@@ -17,8 +17,7 @@ fn an_envelope_whose_wraps_hold_two_data_keys_opens_under_one_key_only() {
     for suite in SUITES {
         for (kept, lying) in [("prod", "dr"), ("dr", "prod")] {
             let secret = Secret::from(CREDENTIAL);
-            let draft =
-                sealing::prepare_with_rng(&secret, &acme(), suite, &mut Counting(1)).unwrap();
+            let draft = Draft::new_with_rng(&secret, &acme(), suite, &mut Counting(1)).unwrap();
             let other_key = counted_data_key(60);
             let wraps = [("prod", master_key(1)), ("dr", master_key(2))].map(|(id, key)| {
                 let data_key = if id == kept { draft.data_key() } else { &other_key };

@@ -50,7 +50,9 @@ fn keyring_of(keys: &Value) -> Keyring {
         (key_id(text(key, "id")), MasterKey::from_bytes(&mut bytes(key, "key")).unwrap())
     });
     let (id, primary) = keys.next().unwrap();
-    keys.fold(Keyring::new(id, primary), |ring, (id, key)| ring.with_escrow(id, key).unwrap())
+    keys.fold(Keyring::new(id, primary).unwrap(), |ring, (id, key)| {
+        ring.with_escrow(id, key).unwrap()
+    })
 }
 
 fn expect(what: &str, holds: bool) -> Result<(), String> {
@@ -186,6 +188,7 @@ fn no_refused_text_is_rewrapped_unless_only_its_context_or_payload_is_wrong() {
         let material = &vector["keys"][0]["key"];
         let key = MasterKey::from_bytes(&mut unhex(material.as_str().unwrap())).unwrap();
         let next = Keyring::new(key_id("next"), MasterKey::generate().unwrap())
+            .unwrap()
             .with_retired(old.clone(), key)
             .unwrap();
         let rewrapped = next.rewrap(&envelope);

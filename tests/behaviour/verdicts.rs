@@ -1,7 +1,9 @@
 //! Of several wraps that fail, which one is told: what was not asked may open the row, what may pass
 //! may open it later, and the others are final.
 
-use sealwax::{Answer, DataKey, Envelope, KeyError, Keyring, MasterKeyProvider, OpenError};
+use sealwax::{
+    DataKey, Envelope, KeyError, KeyWrapper, Keyring, MasterKeyProvider, OpenError, ProviderFuture,
+};
 use sealwax::{ProviderError, ProviderErrorKind, RewrapError, Secret, UnwrapRequest, WrapKind};
 use sealwax::{WrapRequest, triplet};
 
@@ -25,27 +27,32 @@ enum Comes {
 /// Wraps by a body that says nothing, and fails to unwrap.
 struct Key(Comes);
 
-impl MasterKeyProvider for Key {
-    fn wrap_key<'a>(&'a self, _: WrapRequest<'a>) -> Answer<'a, Result<Vec<u8>, ProviderError>> {
-        Answer::now(Ok(b"body".to_vec()))
-    }
-
-    fn unwrap_key<'a>(
+impl KeyWrapper for Key {
+    fn wrap_key<'a>(
         &'a self,
-        _: UnwrapRequest<'a>,
-    ) -> Answer<'a, Result<DataKey, ProviderError>> {
-        match self.0 {
-            Comes::Fails(kind) => Answer::now(Err(kind.into())),
-            Comes::FailsLater(kind) => Answer::later(async move { Err(kind.into()) }),
-            Comes::Lies => Answer::now(Ok(counted_data_key(200))),
-            Comes::OtherKind => panic!("asked about a wrap of another kind"),
-        }
+        _: WrapRequest<'a>,
+    ) -> ProviderFuture<'a, Result<Vec<u8>, ProviderError>> {
+        ProviderFuture::ready(Ok(b"body".to_vec()))
     }
 
     fn kind(&self) -> WrapKind {
         match self.0 {
             Comes::OtherKind => WrapKind::from_byte(0x80).unwrap(),
             _ => WrapKind::Provider,
+        }
+    }
+}
+
+impl MasterKeyProvider for Key {
+    fn unwrap_key<'a>(
+        &'a self,
+        _: UnwrapRequest<'a>,
+    ) -> ProviderFuture<'a, Result<DataKey, ProviderError>> {
+        match self.0 {
+            Comes::Fails(kind) => ProviderFuture::ready(Err(kind.into())),
+            Comes::FailsLater(kind) => ProviderFuture::boxed(async move { Err(kind.into()) }),
+            Comes::Lies => ProviderFuture::ready(Ok(counted_data_key(200))),
+            Comes::OtherKind => panic!("asked about a wrap of another kind"),
         }
     }
 }
@@ -84,6 +91,7 @@ fn expected(ways: &[Comes], waits: bool) -> (u8, String) {
 fn row() -> Envelope {
     let key = || Key(Comes::Lies);
     Keyring::new(key_id("a"), key())
+        .unwrap()
         .with_escrow(key_id("b"), key())
         .and_then(|ring| ring.with_escrow(key_id("c"), key()))
         .unwrap()
@@ -103,6 +111,7 @@ fn what_was_not_asked_is_told_before_what_may_pass_before_what_is_final() {
             for c in &ways {
                 // Three retired keys of one keyring are tried in its order.
                 let ring = Keyring::new(key_id("mine"), master_key(9))
+                    .unwrap()
                     .with_retired(key_id("a"), Key(*a))
                     .and_then(|ring| ring.with_retired(key_id("b"), Key(*b)))
                     .and_then(|ring| ring.with_retired(key_id("c"), Key(*c)))
@@ -137,6 +146,7 @@ fn an_error_says_that_it_may_pass_exactly_where_one_of_the_failures_may() {
     for first in KINDS {
         for second in KINDS {
             let ring = Keyring::new(key_id("a"), Key(Comes::Fails(first)))
+                .unwrap()
                 .with_retired(key_id("b"), Key(Comes::Fails(second)))
                 .unwrap();
             let expected = is_transient(first) || is_transient(second);
@@ -168,6 +178,7 @@ fn an_error_says_that_it_may_pass_exactly_where_one_of_the_failures_may() {
 fn a_wrap_that_opens_is_found_among_failures_of_every_kind() {
     let seal = |ring: &Keyring| ring.seal(&Secret::from(CREDENTIAL), &acme()).unwrap();
     let ring = Keyring::new(key_id("a"), Key(Comes::Lies))
+        .unwrap()
         .with_escrow(key_id("b"), Key(Comes::Lies))
         .and_then(|ring| ring.with_escrow(key_id("good"), master_key(1)))
         .unwrap();
@@ -177,6 +188,7 @@ fn a_wrap_that_opens_is_found_among_failures_of_every_kind() {
         for b in every_way() {
             // A primary that fails is tried first, a retired service last.
             let ring = Keyring::new(key_id("a"), Key(a))
+                .unwrap()
                 .with_retired(key_id("b"), Key(b))
                 .and_then(|ring| ring.with_retired(key_id("good"), master_key(1)))
                 .unwrap();
@@ -187,6 +199,7 @@ fn a_wrap_that_opens_is_found_among_failures_of_every_kind() {
                 assert!(opened.unwrap().expose_secret() == CREDENTIAL.as_bytes());
             }
             let last = Keyring::new(key_id("good"), master_key(7))
+                .unwrap()
                 .with_retired(key_id("a"), Key(a))
                 .unwrap();
             let rewrapped = rewrap_outcome(&last.rewrap(&row));
@@ -234,22 +247,24 @@ fn a_key_error_becomes_a_provider_s_error_by_what_it_says_of_the_answer() {
     // So a service that answers half a key, or zeros, answered an altered wrap.
     let told = |key: &'static [u8]| {
         struct Half(&'static [u8]);
-        impl MasterKeyProvider for Half {
+        impl KeyWrapper for Half {
             fn wrap_key<'a>(
                 &'a self,
                 _: WrapRequest<'a>,
-            ) -> Answer<'a, Result<Vec<u8>, ProviderError>> {
-                Answer::now(Ok(vec![1]))
+            ) -> ProviderFuture<'a, Result<Vec<u8>, ProviderError>> {
+                ProviderFuture::ready(Ok(vec![1]))
             }
+        }
 
+        impl MasterKeyProvider for Half {
             fn unwrap_key<'a>(
                 &'a self,
                 _: UnwrapRequest<'a>,
-            ) -> Answer<'a, Result<DataKey, ProviderError>> {
-                Answer::now(DataKey::from_bytes(&mut self.0.to_vec()).map_err(Into::into))
+            ) -> ProviderFuture<'a, Result<DataKey, ProviderError>> {
+                ProviderFuture::ready(DataKey::from_bytes(&mut self.0.to_vec()).map_err(Into::into))
             }
         }
-        verdicts(&Keyring::new(key_id("a"), Half(key)), &row(), &acme())[0].clone()
+        verdicts(&Keyring::new(key_id("a"), Half(key)).unwrap(), &row(), &acme())[0].clone()
     };
     assert_eq!([told(&[7; 16]), told(&[0; 32])], ["wrap_altered(a)", "wrap_altered(a)"]);
 }

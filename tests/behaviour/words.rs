@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use sealwax::triplet::{Encoding, Triplet, TripletKey};
 use sealwax::{
-    Answer, KeyId, Keyring, ProviderError, ProviderErrorKind, Secret, Suite, WrapKind, sealing,
+    KeyId, Keyring, ProviderError, ProviderErrorKind, ProviderFuture, Secret, Suite, WrapKind,
 };
 use secrecy::{ExposeSecret, SecretString};
 
@@ -78,9 +78,9 @@ fn an_envelope_shows_suite_key_ids_and_length() {
 
 #[test]
 fn what_holds_a_key_says_so_and_no_more() {
-    let mut answer = Answer::now(());
+    let mut answer = ProviderFuture::ready(());
     let triplet_key = TripletKey::from_bytes(&mut (1..=32).collect::<Vec<u8>>()).unwrap();
-    let draft = sealing::prepare(&Secret::from("s3cret"), &acme(), Suite::Aes256Gcm).unwrap();
+    let draft = Draft::new(&Secret::from("s3cret"), &acme(), Suite::Aes256Gcm).unwrap();
     let triplet = Triplet::from_parts(&[1; 16], &[2; 16], b"ciphertext").unwrap();
     for (shown, expected) in [
         (format!("{:?}", counted_data_key(1)), "DataKey([REDACTED])"),
@@ -88,13 +88,13 @@ fn what_holds_a_key_says_so_and_no_more() {
         (format!("{triplet_key:?}"), "TripletKey([REDACTED])"),
         (format!("{draft:?}"), "Draft { suite: Aes256Gcm, .. }"),
         (format!("{triplet:?}"), "Triplet { iv_len: Sixteen, ciphertext_len: 10, .. }"),
-        (format!("{answer:?}"), "Answer::Now(..)"),
-        (format!("{:?}", Answer::later(async {})), "Answer::Later(..)"),
+        (format!("{answer:?}"), "ProviderFuture::Now(..)"),
+        (format!("{:?}", ProviderFuture::boxed(async {})), "ProviderFuture::Later(..)"),
     ] {
         assert_eq!(shown, expected);
     }
     pollster::block_on(&mut answer);
-    assert_eq!(format!("{answer:?}"), "Answer::Taken");
+    assert_eq!(format!("{answer:?}"), "ProviderFuture::Taken");
     let shown = format!("{:?}", keyring(Suite::Aes256Gcm));
     for word in ["Keyring", "prod", "dr", "Primary", "Escrow"] {
         assert!(shown.contains(word), "{word} is not in {shown}");
@@ -103,7 +103,7 @@ fn what_holds_a_key_says_so_and_no_more() {
 
 #[test]
 fn an_unknown_key_is_told_with_the_keys_that_the_envelope_names() {
-    let stranger = Keyring::new(key_id("other"), master_key(9));
+    let stranger = Keyring::new(key_id("other"), master_key(9)).unwrap();
     let error = stranger.open(&sealed(Suite::default(), 1), &acme()).unwrap_err();
     assert!(error.to_string().ends_with(": prod, dr"), "{error}");
 }

@@ -104,7 +104,8 @@ fn ivs_are_of_the_lengths_that_the_kinds_say() {
 
 #[test]
 fn every_row_moves_over_to_an_envelope() {
-    let keyring = Keyring::new("prod-2026".parse().unwrap(), MasterKey::generate().unwrap());
+    let keyring =
+        Keyring::new("prod-2026".parse().unwrap(), MasterKey::generate().unwrap()).unwrap();
     let mut moved = 0;
     for file in COMMITTED.iter() {
         for (number, row) in file.rows.iter().enumerate() {

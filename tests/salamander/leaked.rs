@@ -8,7 +8,10 @@
 //! All of that is for a wrap that is bound. Where a provider binds nothing, nothing stands between a
 //! known data key with its wrap and another commitment: its thief writes rows of any context.
 
-use sealwax::{Answer, DataKey, EncryptionContext, Envelope, Keyring, OpenError, Secret, Suite};
+use sealwax::{
+    DataKey, EncryptionContext, Envelope, KeyWrapper, Keyring, OpenError, ProviderFuture, Secret,
+    Suite, UnwrapError,
+};
 use sealwax::{MasterKeyProvider, ProviderError, UnwrapRequest, WrapRequest};
 
 use crate::ciphers::Cipher;
@@ -140,6 +143,7 @@ fn a_leaked_data_key_survives_a_rewrap_and_ends_with_a_new_seal() {
         let masters = [("prod", drawn("prod"))];
         let row = Parts::sealed(suite, &leaked, &drawn("iv"), &acme, SEALED, &masters);
         let next = Keyring::new("next".parse().unwrap(), master_key(&drawn("next")))
+            .unwrap()
             .with_retired("prod".parse().unwrap(), master_key(&masters[0].1))
             .unwrap();
         let rewrapped = next.rewrap(&row.envelope()).unwrap().unwrap();
@@ -168,23 +172,25 @@ struct Unbound;
 
 const NO_IV: [u8; 12] = [0; 12];
 
-impl MasterKeyProvider for Unbound {
+impl KeyWrapper for Unbound {
     fn wrap_key<'a>(
         &'a self,
         request: WrapRequest<'a>,
-    ) -> Answer<'a, Result<Vec<u8>, ProviderError>> {
+    ) -> ProviderFuture<'a, Result<Vec<u8>, ProviderError>> {
         let data_key = request.data_key().expose_secret();
         let (body, tag) = Cipher::Gcm.encrypt(&drawn("service"), &NO_IV, &[], data_key);
-        Answer::now(Ok([body.as_slice(), &tag].concat()))
+        ProviderFuture::ready(Ok([body.as_slice(), &tag].concat()))
     }
+}
 
+impl MasterKeyProvider for Unbound {
     fn unwrap_key<'a>(
         &'a self,
         request: UnwrapRequest<'a>,
-    ) -> Answer<'a, Result<DataKey, ProviderError>> {
+    ) -> ProviderFuture<'a, Result<DataKey, ProviderError>> {
         let (body, tag) = request.body().split_last_chunk().unwrap();
         let data_key = Cipher::Gcm.decrypt(&drawn("service"), &NO_IV, &[], body, tag);
-        Answer::now(Ok(DataKey::from_bytes(&mut data_key.unwrap()).unwrap()))
+        ProviderFuture::ready(Ok(DataKey::from_bytes(&mut data_key.unwrap()).unwrap()))
     }
 }
 
@@ -216,10 +222,16 @@ fn a_leaked_data_key_and_its_wrap_write_no_other_row() {
             for ring in &rings {
                 let waited = pollster::block_on(ring.open_async(&written, &other));
                 for opened in [ring.open(&written, &other), waited] {
-                    assert!(matches!(opened, Err(OpenError::WrapAltered { .. })), "{suite}");
+                    assert!(
+                        matches!(opened, Err(OpenError::Unwrap(UnwrapError::WrapAltered { .. }))),
+                        "{suite}"
+                    );
                 }
                 let verified = ring.verify(&written);
-                assert!(matches!(verified, Err(OpenError::WrapAltered { .. })), "{suite}");
+                assert!(
+                    matches!(verified, Err(OpenError::Unwrap(UnwrapError::WrapAltered { .. }))),
+                    "{suite}"
+                );
                 assert!(!matches!(ring.rewrap(&written), Ok(Some(_))), "{suite}");
                 refused += 1;
             }
@@ -236,11 +248,12 @@ fn a_leaked_data_key_and_its_wrap_write_no_other_row() {
 #[test]
 fn under_a_provider_that_binds_nothing_the_thief_writes_rows_of_any_context() {
     for suite in SUITES {
-        let service = Keyring::new("kms".parse().unwrap(), Unbound).with_suite(suite);
+        let service = Keyring::new("kms".parse().unwrap(), Unbound).unwrap().with_suite(suite);
         let sealed = service.seal(&Secret::from(SEALED), &context("acme")).unwrap();
         let wrap = sealed.wrapped_keys().next().unwrap();
         let request = UnwrapRequest::new(wrap.key_id(), suite, sealed.commitment(), wrap.body());
-        let leaked = *Unbound.unwrap_key(request).into_now().unwrap().unwrap().expose_secret();
+        let leaked =
+            *Unbound.unwrap_key(request).into_ready().ok().unwrap().unwrap().expose_secret();
 
         let other = context("initech");
         let wraps = vec![("kms".to_owned(), [&[2], wrap.body()].concat())];

@@ -106,7 +106,7 @@ pub(crate) fn master_key(bytes: &[u8; 32]) -> MasterKey {
 /// A keyring that opens with these keys, tried in this order.
 pub(crate) fn ring(keys: &[(&str, &[u8; 32])]) -> Keyring {
     let (id, primary) = keys[0];
-    let ring = Keyring::new(id.parse().unwrap(), master_key(primary));
+    let ring = Keyring::new(id.parse().unwrap(), master_key(primary)).unwrap();
     keys[1..].iter().fold(ring, |ring, (id, key)| {
         ring.with_retired(id.parse().unwrap(), master_key(key)).unwrap()
     })

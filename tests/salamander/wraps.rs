@@ -2,7 +2,7 @@
 //! data key knows the pad of its wrap, and can put any other data key under it. What stands against that is
 //! that an opener computes the salt once more, from what it unwrapped and from the row it is in.
 
-use sealwax::{EncryptionContext, OpenError};
+use sealwax::{EncryptionContext, OpenError, UnwrapError};
 
 use crate::page::{Parts, SUITES, drawn, pad, ring, xor};
 use crate::reference::procedures::{check_value, salt, salt_and_padded, wrapped};
@@ -83,7 +83,10 @@ fn one_pair_of_rows(suites: [sealwax::Suite; 2], count: &mut Count) {
                         count.opened += 1;
                     }
                     Err(error) => {
-                        assert!(matches!(error, OpenError::WrapAltered { .. }), "{error}")
+                        assert!(
+                            matches!(error, OpenError::Unwrap(UnwrapError::WrapAltered { .. })),
+                            "{error}"
+                        )
                     }
                 }
             }

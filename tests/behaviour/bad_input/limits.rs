@@ -1,6 +1,6 @@
 //! Each field has its limits, the same in both forms; what goes beyond is named with its field and place.
 
-use sealwax::{Envelope, Field, KeyId, Secret, Suite, WrapKind, WrappedKey, sealing};
+use sealwax::{Draft, Envelope, Field, KeyId, Secret, Suite, WrapKind, WrappedKey};
 
 use crate::bad_input::{
     Fault, ID_AT, ID_LEN_AT, WRAP_AT, WRAP_LEN_AT, binary_fault, fault, text_fault,
@@ -229,7 +229,7 @@ fn a_wrap_has_a_body_of_1_to_65534_bytes() {
 fn a_draft_takes_1_to_8_wraps_and_no_id_twice() {
     let draft = || {
         let secret = Secret::from(CREDENTIAL);
-        sealing::prepare_with_rng(&secret, &acme(), Suite::default(), &mut Counting(1)).unwrap()
+        Draft::new_with_rng(&secret, &acme(), Suite::default(), &mut Counting(1)).unwrap()
     };
     let wraps = |count: usize| -> Vec<WrappedKey> {
         let wrapped =

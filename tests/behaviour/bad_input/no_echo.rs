@@ -9,6 +9,7 @@ use crate::fixtures::{CREDENTIAL, Counting, acme, key_id, master_key};
 fn no_error_about_a_faulty_row_holds_four_bytes_of_it() {
     let secret = Secret::from(CREDENTIAL);
     let row = Keyring::new(key_id("QZXJKVWB"), master_key(1))
+        .unwrap()
         .seal_with_rng(&secret, &acme(), &mut Counting(9))
         .unwrap();
     let text = Text::of(&row);

@@ -1,6 +1,6 @@
 //! Any plaintext of up to 16 MiB comes back as it was, an empty one too, and none is opened twice.
 
-use sealwax::{EncryptionContext, Envelope, Field, Keyring, SealError, Secret, Suite, sealing};
+use sealwax::{Draft, EncryptionContext, Envelope, Field, Keyring, SealError, Secret, Suite};
 
 use crate::bad_input::{Text, binary_fault, one_wrap, text_fault};
 use crate::fixtures::{
@@ -93,7 +93,7 @@ fn a_plaintext_that_is_no_text_is_an_error_when_asked_as_text_and_whole_as_bytes
 #[test]
 fn sixteen_mebibytes_are_the_longest_plaintext() {
     const LONGEST: usize = 16 * 1024 * 1024;
-    let keyring = Keyring::new(key_id("prod"), master_key(1));
+    let keyring = Keyring::new(key_id("prod"), master_key(1)).unwrap();
     let context = acme();
     let mut plaintext = vec![b'x'; LONGEST + 1];
     plaintext[LONGEST - 1] = b'y';
@@ -103,7 +103,7 @@ fn sixteen_mebibytes_are_the_longest_plaintext() {
         let keyring = keyring.clone().with_suite(suite);
         let error = keyring.seal_with_rng(&too_long, &context, &mut Counting(1)).unwrap_err();
         assert!(matches!(error, SealError::TooLong), "{suite}: {error}");
-        let error = sealing::prepare(&too_long, &context, suite).unwrap_err();
+        let error = Draft::new(&too_long, &context, suite).unwrap_err();
         assert!(matches!(error, SealError::TooLong), "{suite}: {error}");
     }
     drop(too_long);

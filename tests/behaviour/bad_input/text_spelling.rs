@@ -232,6 +232,6 @@ fn names_are_case_sensitive() {
     }
     // Another id, and not another spelling of the same.
     let renamed: Envelope = text.replacen("prod=", "PROD=", 1).parse().unwrap();
-    let keyring = Keyring::new(key_id("prod"), master_key(1));
+    let keyring = Keyring::new(key_id("prod"), master_key(1)).unwrap();
     assert_eq!(opening(&keyring, &renamed, &acme()), "unknown_key(PROD)");
 }

@@ -1,8 +1,8 @@
 //! A wrap that parses and that its key did not make is refused when it is used.
 
 use sealwax::{
-    Answer, DataKey, Envelope, Field, Keyring, MasterKeyProvider, ProviderError, Secret, Suite,
-    UnwrapRequest, WrapKind, WrapRequest, WrappedKey,
+    DataKey, Envelope, Field, KeyWrapper, Keyring, MasterKeyProvider, ProviderError,
+    ProviderFuture, Secret, Suite, UnwrapRequest, WrapKind, WrapRequest, WrappedKey,
 };
 
 use crate::bad_input::{WRAP_AT, binary_fault, one_wrap, text_fault};
@@ -26,7 +26,7 @@ fn a_local_wrap_of_another_length_is_refused() {
     let mut tried = 0;
     for suite in SUITES {
         let envelope = one_wrap(suite, CREDENTIAL);
-        let keyring = Keyring::new(key_id("prod"), master_key(1));
+        let keyring = Keyring::new(key_id("prod"), master_key(1)).unwrap();
         let data_key = counted_data_key(9);
         let master = master_bytes(1);
         let with_body = |body: &[u8]| {
@@ -62,24 +62,29 @@ fn a_local_wrap_of_another_length_is_refused() {
 /// A service that unwraps whatever it is asked to into these bytes.
 struct Unwraps(Vec<u8>);
 
-impl MasterKeyProvider for Unwraps {
-    fn wrap_key<'a>(&'a self, _: WrapRequest<'a>) -> Answer<'a, Result<Vec<u8>, ProviderError>> {
-        Answer::now(Ok(b"opaque".to_vec()))
+impl KeyWrapper for Unwraps {
+    fn wrap_key<'a>(
+        &'a self,
+        _: WrapRequest<'a>,
+    ) -> ProviderFuture<'a, Result<Vec<u8>, ProviderError>> {
+        ProviderFuture::ready(Ok(b"opaque".to_vec()))
     }
+}
 
+impl MasterKeyProvider for Unwraps {
     fn unwrap_key<'a>(
         &'a self,
         _: UnwrapRequest<'a>,
-    ) -> Answer<'a, Result<DataKey, ProviderError>> {
+    ) -> ProviderFuture<'a, Result<DataKey, ProviderError>> {
         let mut bytes = self.0.clone();
-        Answer::now(DataKey::from_bytes(&mut bytes).map_err(Into::into))
+        ProviderFuture::ready(DataKey::from_bytes(&mut bytes).map_err(Into::into))
     }
 }
 
 #[test]
 fn a_service_that_unwraps_to_another_length_is_refused_before_use() {
     let data_key = counted_data_key(1).expose_secret().to_vec();
-    let ring = |bytes: &[u8]| Keyring::new(key_id("kms"), Unwraps(bytes.to_vec()));
+    let ring = |bytes: &[u8]| Keyring::new(key_id("kms"), Unwraps(bytes.to_vec())).unwrap();
     let envelope = ring(&data_key)
         .seal_with_rng(&Secret::from(CREDENTIAL), &acme(), &mut Counting(1))
         .unwrap();
@@ -100,7 +105,7 @@ fn a_kind_that_the_key_does_not_make_parses_and_is_refused_when_used() {
     let mut tried = 0;
     for suite in SUITES {
         let envelope = one_wrap(suite, CREDENTIAL);
-        let keyring = Keyring::new(key_id("prod"), master_key(1));
+        let keyring = Keyring::new(key_id("prod"), master_key(1)).unwrap();
         assert_eq!(opening(&keyring, &envelope, &acme()), "opened");
         for kind in (0..=u8::MAX).filter(|kind| *kind != 1) {
             let mut parts = Parts::of(&envelope);

@@ -168,7 +168,8 @@ fn no_error_over_keys_and_contexts_shows_a_secret() {
         }
         shown.variant("KeyringError", "a keyring", &error);
     }
-    let built = Keyring::new(key_id("prod"), key(PRIMARY)).with_disabled(key_id(&two[5..]));
+    let built =
+        Keyring::new(key_id("prod"), key(PRIMARY)).unwrap().with_disabled(key_id(&two[5..]));
     shown.variant("KeyringError", "a key in the place of an id", &built.unwrap_err());
 
     let reserved = [(format!("sw1/{PLAINTEXT}"), PLAINTEXT)];

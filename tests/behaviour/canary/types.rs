@@ -5,8 +5,8 @@ use std::panic::catch_unwind;
 
 use sealwax::triplet::{IvLen, Layout, Part, TripletKey};
 use sealwax::{
-    Answer, Keyring, MasterKey, MasterKeyProvider, OpenError, ProviderError, Secret, Suite,
-    UnwrapRequest, WrapKind, WrapRequest, WrappedKey, sealing,
+    Draft, Keyring, MasterKey, MasterKeyProvider, OpenError, ProviderError, ProviderFuture, Secret,
+    Suite, UnwrapRequest, WrapKind, WrapRequest, WrappedKey,
 };
 
 use crate::canary::{
@@ -28,9 +28,12 @@ fn no_public_type_prints_a_secret() {
     shown.value("a master key's text", &key(PRIMARY).to_text());
     shown.value("a data key", &data_key());
     shown.value("a duplicate", &data_key().duplicate());
-    shown.value("an answer that is there", &Answer::now(secret()));
-    shown.value("an answer of a data key", &Answer::now(Ok::<_, ProviderError>(data_key())));
-    shown.value("an answer to come", &Answer::later(future::ready(secret())));
+    shown.value("an answer that is there", &ProviderFuture::ready(secret()));
+    shown.value(
+        "an answer of a data key",
+        &ProviderFuture::ready(Ok::<_, ProviderError>(data_key())),
+    );
+    shown.value("an answer to come", &ProviderFuture::boxed(future::ready(secret())));
     shown.value("what a key answers", &key(PRIMARY).check_value().len());
 
     let text = format!(
@@ -53,12 +56,12 @@ fn no_public_type_prints_a_secret() {
         shown.text("an envelope's text", row.to_string());
         shown.value("an envelope's bytes", &row.as_bytes());
         shown.value("an envelope's wraps", &row.wrapped_keys().collect::<Vec<_>>());
-        let draft = sealing::prepare_with_rng(&secret(), &acme(), suite, &mut drawn()).unwrap();
+        let draft = Draft::new_with_rng(&secret(), &acme(), suite, &mut drawn()).unwrap();
         shown.value("a draft", &draft);
         let wrap = WrapRequest::new(&id, suite, draft.commitment(), draft.data_key());
         shown.value("a request to wrap", &wrap);
         shown.value("what it binds", &wrap.associated_data());
-        let body = key(PRIMARY).wrap_key(wrap).into_now().unwrap().unwrap();
+        let body = key(PRIMARY).wrap_key(wrap).into_ready().ok().unwrap().unwrap();
         shown.value("a wrapped key", &WrappedKey::new(id.clone(), WrapKind::Local, &body).unwrap());
         let unwrap = UnwrapRequest::new(&id, suite, draft.commitment(), &body);
         shown.value("a request to unwrap", &unwrap);
@@ -99,7 +102,7 @@ fn no_public_type_prints_a_secret() {
 }
 
 fn opened() -> Result<Secret, OpenError> {
-    Keyring::new(key_id("prod"), key(PRIMARY)).open(&row(Suite::default()), &acme())
+    Keyring::new(key_id("prod"), key(PRIMARY)).unwrap().open(&row(Suite::default()), &acme())
 }
 
 /// What a failed assertion prints is printed by `Debug`, and ends in a log.

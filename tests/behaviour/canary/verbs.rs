@@ -3,8 +3,9 @@
 use std::future;
 
 use sealwax::{
-    Answer, DataKey, Envelope, Keyring, MasterKeyProvider, ProviderError, ProviderErrorKind,
-    Secret, Suite, UnwrapRequest, WrapKind, WrapRequest, WrappedKey, sealing,
+    DataKey, Draft, Envelope, KeyWrapper, Keyring, MasterKeyProvider, ProviderError,
+    ProviderErrorKind, ProviderFuture, Secret, Suite, UnwrapRequest, WrapKind, WrapRequest,
+    WrappedKey,
 };
 
 use crate::canary::{
@@ -16,24 +17,26 @@ use crate::fixtures::{Scripted, context, key_id};
 /// A remote key that does nothing but fail, or answers later.
 struct Failing(Option<ProviderErrorKind>);
 
-impl MasterKeyProvider for Failing {
+impl KeyWrapper for Failing {
     fn wrap_key<'a>(
         &'a self,
         _request: WrapRequest<'a>,
-    ) -> Answer<'a, Result<Vec<u8>, ProviderError>> {
+    ) -> ProviderFuture<'a, Result<Vec<u8>, ProviderError>> {
         match self.0 {
-            Some(kind) => Answer::now(Err(ProviderError::new(kind, "as told"))),
-            None => Answer::later(future::pending()),
+            Some(kind) => ProviderFuture::ready(Err(ProviderError::new(kind, "as told"))),
+            None => ProviderFuture::boxed(future::pending()),
         }
     }
+}
 
+impl MasterKeyProvider for Failing {
     fn unwrap_key<'a>(
         &'a self,
         _request: UnwrapRequest<'a>,
-    ) -> Answer<'a, Result<DataKey, ProviderError>> {
+    ) -> ProviderFuture<'a, Result<DataKey, ProviderError>> {
         match self.0 {
-            Some(kind) => Answer::now(Err(ProviderError::new(kind, "as told"))),
-            None => Answer::later(future::pending()),
+            Some(kind) => ProviderFuture::ready(Err(ProviderError::new(kind, "as told"))),
+            None => ProviderFuture::boxed(future::pending()),
         }
     }
 }
@@ -41,19 +44,21 @@ impl MasterKeyProvider for Failing {
 /// One that wraps anything and unwraps it to another key.
 struct Forgetful;
 
-impl MasterKeyProvider for Forgetful {
+impl KeyWrapper for Forgetful {
     fn wrap_key<'a>(
         &'a self,
         _request: WrapRequest<'a>,
-    ) -> Answer<'a, Result<Vec<u8>, ProviderError>> {
-        Answer::now(Ok(vec![1]))
+    ) -> ProviderFuture<'a, Result<Vec<u8>, ProviderError>> {
+        ProviderFuture::ready(Ok(vec![1]))
     }
+}
 
+impl MasterKeyProvider for Forgetful {
     fn unwrap_key<'a>(
         &'a self,
         _request: UnwrapRequest<'a>,
-    ) -> Answer<'a, Result<DataKey, ProviderError>> {
-        Answer::now(Ok(DataKey::from_bytes(&mut OTHER.clone()).unwrap()))
+    ) -> ProviderFuture<'a, Result<DataKey, ProviderError>> {
+        ProviderFuture::ready(Ok(DataKey::from_bytes(&mut OTHER.clone()).unwrap()))
     }
 }
 
@@ -81,8 +86,8 @@ fn provider_kinds() -> [ProviderErrorKind; 8] {
 #[test]
 fn no_error_of_a_verb_shows_a_secret() {
     let mut shown = Shown::default();
-    let prod = || Keyring::new(key_id("prod"), key(PRIMARY));
-    let other = || Keyring::new(key_id("next"), key(OTHER));
+    let prod = || Keyring::new(key_id("prod"), key(PRIMARY)).unwrap();
+    let other = || Keyring::new(key_id("next"), key(OTHER)).unwrap();
     let row = row(Suite::default());
     let len = row.ciphertext().len();
 
@@ -95,7 +100,7 @@ fn no_error_of_a_verb_shows_a_secret() {
     let long = Secret::from(PLAINTEXT.repeat(16 * 1024 * 1024 / PLAINTEXT.len() + 1));
     let sealed = prod().seal_with_rng(&long, &acme(), &mut drawn());
     shown.variant("SealError", "a long plaintext", &sealed.unwrap_err());
-    let remote = Keyring::new(key_id("kms"), Failing(None));
+    let remote = Keyring::new(key_id("kms"), Failing(None)).unwrap();
     let sealed = remote.seal_with_rng(&secret(), &acme(), &mut drawn());
     shown.variant("SealError", "a remote key", &sealed.unwrap_err());
 
@@ -120,26 +125,34 @@ fn no_error_of_a_verb_shows_a_secret() {
         ),
         ("a provider that cannot unwrap what it wraps", {
             Keyring::new(key_id("kms"), Forgetful)
+                .unwrap()
                 .with_retired(key_id("prod"), key(PRIMARY))
                 .unwrap()
         }),
         ("a remote key to wrap for", {
             Keyring::new(key_id("kms"), Failing(None))
+                .unwrap()
                 .with_retired(key_id("prod"), key(PRIMARY))
                 .unwrap()
         }),
     ];
-    let draft = sealing::prepare_with_rng(&secret(), &acme(), Suite::default(), &mut drawn());
+    let draft = Draft::new_with_rng(&secret(), &acme(), Suite::default(), &mut drawn());
     let body = WrappedKey::new(key_id("kms"), WrapKind::Provider, b"opaque").unwrap();
     let remote_row = draft.unwrap().finish(vec![body]).unwrap();
     for kind in provider_kinds() {
-        rings.push(("a provider that fails", Keyring::new(key_id("kms"), Failing(Some(kind)))));
-        let sealed = Keyring::new(key_id("kms"), Failing(Some(kind)));
+        rings.push((
+            "a provider that fails",
+            Keyring::new(key_id("kms"), Failing(Some(kind))).unwrap(),
+        ));
+        let sealed = Keyring::new(key_id("kms"), Failing(Some(kind))).unwrap();
         let sealed = sealed.seal_with_rng(&secret(), &acme(), &mut drawn());
         shown.variant("SealError", "a provider that fails", &sealed.unwrap_err());
     }
-    rings.push(("a provider that waits", Keyring::new(key_id("kms"), Failing(None))));
-    rings.push(("a provider that answers another key", Keyring::new(key_id("kms"), Forgetful)));
+    rings.push(("a provider that waits", Keyring::new(key_id("kms"), Failing(None)).unwrap()));
+    rings.push((
+        "a provider that answers another key",
+        Keyring::new(key_id("kms"), Forgetful).unwrap(),
+    ));
     rings.push(("the right ring", prod()));
     rings.push(("its successor", other().with_retired(key_id("prod"), key(PRIMARY)).unwrap()));
 
@@ -162,10 +175,11 @@ fn no_error_of_a_verb_shows_a_secret() {
             }
         }
     }
-    let none = row.rewrapped(&data_key(), vec![]).unwrap_err();
+    let none = row.rewrap_with(&data_key(), vec![]).unwrap_err();
     shown.variant("RewrapError", "no wraps", &none);
     // A provider that fails at wrapping, in a rewrap.
     let failing = Keyring::new(key_id("kms"), Failing(Some(ProviderErrorKind::Denied)))
+        .unwrap()
         .with_retired(key_id("prod"), key(PRIMARY))
         .unwrap();
     shown.variant("RewrapError", "a wrap that is denied", &failing.rewrap(&row).unwrap_err());

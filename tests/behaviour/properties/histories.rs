@@ -11,8 +11,9 @@ use proptest::prelude::{Just, Strategy, any};
 use proptest::sample::{Index, select};
 use proptest::{option, prop_oneof};
 use sealwax::{
-    Answer, DataKey, EncryptionContext, Envelope, KeyState, Keyring, MasterKey, MasterKeyProvider,
-    ProviderError, ProviderErrorKind, Secret, Suite, UnwrapRequest, WrapKind, WrapRequest,
+    DataKey, EncryptionContext, Envelope, KeyState, KeyWrapper, Keyring, MasterKey,
+    MasterKeyProvider, ProviderError, ProviderErrorKind, ProviderFuture, Secret, Suite,
+    UnwrapRequest, WrapKind, WrapRequest,
 };
 
 use crate::fixtures::{context, key_id, master_key, open_outcome, rewrap_outcome, seal_outcome};
@@ -49,29 +50,22 @@ struct Key {
 impl Key {
     fn answer<'a, T: Send + 'a>(
         &self,
-        answer: Answer<'a, Result<T, ProviderError>>,
-    ) -> Answer<'a, Result<T, ProviderError>> {
+        answer: ProviderFuture<'a, Result<T, ProviderError>>,
+    ) -> ProviderFuture<'a, Result<T, ProviderError>> {
         let call = self.calls.made.fetch_add(1, Ordering::SeqCst) + 1;
         if call == self.calls.failing.load(Ordering::SeqCst) {
-            return Answer::now(Err(ProviderErrorKind::Unavailable.into()));
+            return ProviderFuture::ready(Err(ProviderErrorKind::Unavailable.into()));
         }
-        if self.remote { Answer::later(answer) } else { answer }
+        if self.remote { ProviderFuture::boxed(answer) } else { answer }
     }
 }
 
-impl MasterKeyProvider for Key {
+impl KeyWrapper for Key {
     fn wrap_key<'a>(
         &'a self,
         request: WrapRequest<'a>,
-    ) -> Answer<'a, Result<Vec<u8>, ProviderError>> {
+    ) -> ProviderFuture<'a, Result<Vec<u8>, ProviderError>> {
         self.answer(self.material.wrap_key(request))
-    }
-
-    fn unwrap_key<'a>(
-        &'a self,
-        request: UnwrapRequest<'a>,
-    ) -> Answer<'a, Result<DataKey, ProviderError>> {
-        self.answer(self.material.unwrap_key(request))
     }
 
     fn kind(&self) -> WrapKind {
@@ -80,6 +74,15 @@ impl MasterKeyProvider for Key {
 
     fn is_current(&self, body: &[u8]) -> bool {
         self.remote || self.material.is_current(body)
+    }
+}
+
+impl MasterKeyProvider for Key {
+    fn unwrap_key<'a>(
+        &'a self,
+        request: UnwrapRequest<'a>,
+    ) -> ProviderFuture<'a, Result<DataKey, ProviderError>> {
+        self.answer(self.material.unwrap_key(request))
     }
 }
 
@@ -181,7 +184,8 @@ impl History {
             remote: is_remote(number),
             calls: Arc::clone(&self.calls),
         };
-        let ring = Keyring::new(key_id(&name(self.primary)), key(self.primary)).with_suite(suite);
+        let ring =
+            Keyring::new(key_id(&name(self.primary)), key(self.primary)).unwrap().with_suite(suite);
         self.others.iter().fold(ring, |ring, (number, state)| {
             let id = key_id(&name(*number));
             let ring = match state {

@@ -37,7 +37,7 @@ fn what_is_sealed_opens_in_its_context_by_each_of_its_keys_from_either_form() {
         assert!(ring.is_current(&row));
         assert_eq!(ring.rewrap(&row).unwrap(), None);
         for (n, id) in row.key_ids().enumerate() {
-            let alone = Keyring::new(id, master_key(u8::try_from(n).unwrap()));
+            let alone = Keyring::new(id, master_key(u8::try_from(n).unwrap())).unwrap();
             assert_eq!(alone.open(&row, &context).unwrap(), secret);
             assert_eq!(alone.is_current(&row), escrows == 0 && n == 0);
         }
@@ -55,6 +55,7 @@ fn what_is_sealed_opens_in_its_context_by_each_of_its_keys_from_either_form() {
 
         // A new primary, and the old one retired.
         let next = Keyring::new(key_id("next"), master_key(100))
+            .unwrap()
             .with_retired(key_id("prod"), master_key(0))
             .unwrap();
         let fresh = next.rewrap(&row).unwrap().unwrap();

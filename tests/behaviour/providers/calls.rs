@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sealwax::{
-    Answer, DataKey, Keyring, MasterKeyProvider, ProviderError, UnwrapRequest, WrapRequest,
+    DataKey, KeyWrapper, Keyring, MasterKeyProvider, ProviderError, ProviderFuture, UnwrapRequest,
+    WrapRequest,
 };
 
 use crate::fixtures::{SUITES, acme, key_id};
@@ -74,19 +75,12 @@ fn the_same_is_asked_and_answered_when_a_provider_is_called_again() {
 fn a_provider_that_calls_its_wraps_outdated_has_them_renewed() {
     struct Renewing(Remote, AtomicUsize);
 
-    impl MasterKeyProvider for Renewing {
+    impl KeyWrapper for Renewing {
         fn wrap_key<'a>(
             &'a self,
             request: WrapRequest<'a>,
-        ) -> Answer<'a, Result<Vec<u8>, ProviderError>> {
+        ) -> ProviderFuture<'a, Result<Vec<u8>, ProviderError>> {
             self.0.wrap_key(request)
-        }
-
-        fn unwrap_key<'a>(
-            &'a self,
-            request: UnwrapRequest<'a>,
-        ) -> Answer<'a, Result<DataKey, ProviderError>> {
-            self.0.unwrap_key(request)
         }
 
         fn is_current(&self, _body: &[u8]) -> bool {
@@ -94,9 +88,18 @@ fn a_provider_that_calls_its_wraps_outdated_has_them_renewed() {
         }
     }
 
+    impl MasterKeyProvider for Renewing {
+        fn unwrap_key<'a>(
+            &'a self,
+            request: UnwrapRequest<'a>,
+        ) -> ProviderFuture<'a, Result<DataKey, ProviderError>> {
+            self.0.unwrap_key(request)
+        }
+    }
+
     let log = Arc::new(Log::default());
     let provider = Arc::new(Renewing(remote(1, When::Now, &log), AtomicUsize::new(0)));
-    let ring = Keyring::new(key_id("p"), Arc::clone(&provider));
+    let ring = Keyring::new(key_id("p"), Arc::clone(&provider)).unwrap();
     let row = seal(&ring);
     for (outdated, current) in [(0, true), (1, false), (0, true)] {
         provider.1.store(outdated, Ordering::SeqCst);

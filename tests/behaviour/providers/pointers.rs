@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use sealwax::{
-    Answer, DataKey, Keyring, MasterKey, MasterKeyProvider, ProviderError, Suite, UnwrapRequest,
-    WrapKind, WrapRequest,
+    DataKey, KeyWrapper, Keyring, MasterKey, MasterKeyProvider, ProviderError, ProviderFuture,
+    Suite, UnwrapRequest, WrapKind, WrapRequest,
 };
 
 use crate::fixtures::{acme, key_id, master_key};
@@ -13,19 +13,12 @@ use crate::providers::{another_key, seal, secret};
 /// A provider with answers of its own to everything that a pointer could forget to forward.
 struct Peculiar(MasterKey);
 
-impl MasterKeyProvider for Peculiar {
+impl KeyWrapper for Peculiar {
     fn wrap_key<'a>(
         &'a self,
         request: WrapRequest<'a>,
-    ) -> Answer<'a, Result<Vec<u8>, ProviderError>> {
+    ) -> ProviderFuture<'a, Result<Vec<u8>, ProviderError>> {
         self.0.wrap_key(request)
-    }
-
-    fn unwrap_key<'a>(
-        &'a self,
-        request: UnwrapRequest<'a>,
-    ) -> Answer<'a, Result<DataKey, ProviderError>> {
-        self.0.unwrap_key(request)
     }
 
     fn kind(&self) -> WrapKind {
@@ -37,19 +30,28 @@ impl MasterKeyProvider for Peculiar {
     }
 }
 
+impl MasterKeyProvider for Peculiar {
+    fn unwrap_key<'a>(
+        &'a self,
+        request: UnwrapRequest<'a>,
+    ) -> ProviderFuture<'a, Result<DataKey, ProviderError>> {
+        self.0.unwrap_key(request)
+    }
+}
+
 fn forwards(name: &str, provider: impl MasterKeyProvider + 'static) {
     assert_eq!(provider.kind().byte(), 0x80, "{name}");
     assert!(provider.is_current(&[1, 2]) && !provider.is_current(&[2, 1]), "{name}");
 
     let (id, data_key) = (key_id("p"), another_key());
     let request = WrapRequest::new(&id, Suite::Aes256Gcm, &[3; 32], &data_key);
-    let body = provider.wrap_key(request).into_now().unwrap().unwrap();
-    assert_eq!(body, master_key(1).wrap_key(request).into_now().unwrap().unwrap(), "{name}");
+    let body = provider.wrap_key(request).into_ready().ok().unwrap().unwrap();
+    assert_eq!(body, master_key(1).wrap_key(request).into_ready().ok().unwrap().unwrap(), "{name}");
     let request = UnwrapRequest::new(&id, Suite::Aes256Gcm, &[3; 32], &body);
-    let unwrapped = provider.unwrap_key(request).into_now().unwrap().unwrap();
+    let unwrapped = provider.unwrap_key(request).into_ready().ok().unwrap().unwrap();
     assert_eq!(unwrapped.expose_secret(), data_key.expose_secret(), "{name}");
 
-    let ring = Keyring::new(id, provider);
+    let ring = Keyring::new(id, provider).unwrap();
     let row = seal(&ring);
     assert_eq!(row.wrapped_keys().next().unwrap().kind().byte(), 0x80, "{name}");
     assert_eq!(ring.open(&row, &acme()).unwrap(), secret(), "{name}");

@@ -5,12 +5,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use rand_core::{TryCryptoRng, TryRng};
-use sealwax::sealing::Draft;
+use sealwax::Draft;
 use sealwax::{
-    Answer, ContextError, DataKey, EncryptionContext, Envelope, Field, FormatError, KeyError,
-    KeyId, KeyState, Keyring, KeyringError, LineProblem, MasterKey, MasterKeyProvider, OpenError,
-    ProviderError, ProviderErrorKind, RewrapError, SealError, Secret, Suite, UnwrapRequest,
-    WrapKind, WrapRequest, WrappedKey,
+    ContextError, DataKey, EncryptionContext, Envelope, Field, FormatError, KeyError, KeyId,
+    KeyState, Keyring, KeyringError, LineProblem, MasterKey, MasterKeyProvider, OpenError,
+    ProviderError, ProviderErrorKind, ProviderFuture, RewrapError, SealError, Secret, Suite,
+    UnwrapRequest, WrapKind, WrapRequest, WrappedKey,
 };
 
 use crate::fixtures::{Counting, acme, context};
@@ -49,10 +49,10 @@ fn all_types_are_send_and_sync_and_answers_are_send_and_unpin() {
     is_send_and_sync::<WrapRequest<'_>>();
     is_send_and_sync::<WrappedKey>();
 
-    is_send_and_unpin::<Answer<'_, Result<Envelope, SealError>>>();
-    is_send_and_unpin::<Answer<'_, Result<DataKey, ProviderError>>>();
+    is_send_and_unpin::<ProviderFuture<'_, Result<Envelope, SealError>>>();
+    is_send_and_unpin::<ProviderFuture<'_, Result<DataKey, ProviderError>>>();
     // Also where what it answers is pinned to its place.
-    is_send_and_unpin::<Answer<'_, core::marker::PhantomPinned>>();
+    is_send_and_unpin::<ProviderFuture<'_, core::marker::PhantomPinned>>();
 }
 
 /// Randomness that must not leave its thread.

@@ -3,7 +3,7 @@
 use sealwax::sealing::{self, Draft};
 use sealwax::{
     DataKey, Envelope, Field, FormatError, Keyring, MasterKeyProvider, RewrapError, Suite,
-    WrapKind, WrapRequest, WrappedKey,
+    UnwrapError, WrapKind, WrapRequest, WrappedKey,
 };
 
 use crate::fixtures::{
@@ -15,7 +15,7 @@ fn wraps_of(keys: &[(&str, u8)], suite: Suite, draft: &Draft) -> Vec<WrappedKey>
     let wrap = |(id, number): &(&str, u8)| {
         let id = key_id(id);
         let request = WrapRequest::new(&id, suite, draft.commitment(), draft.data_key());
-        let body = master_key(*number).wrap_key(request).into_now().unwrap().unwrap();
+        let body = master_key(*number).wrap_key(request).into_ready().ok().unwrap().unwrap();
         WrappedKey::new(id, WrapKind::Local, &body).unwrap()
     };
     keys.iter().map(wrap).collect()
@@ -25,8 +25,7 @@ fn wraps_of(keys: &[(&str, u8)], suite: Suite, draft: &Draft) -> Vec<WrappedKey>
 fn two_phases_make_the_same_bytes_as_a_keyring() {
     let mut tried = 0;
     for suite in SUITES {
-        let prepare =
-            || sealing::prepare_with_rng(&secret(), &acme(), suite, &mut Counting(1)).unwrap();
+        let prepare = || Draft::new_with_rng(&secret(), &acme(), suite, &mut Counting(1)).unwrap();
         // A data key that a KMS made: the same bytes, drawn in two places.
         let from_data_key = || {
             let mut bytes: Vec<u8> = (1..=32).collect();
@@ -69,7 +68,7 @@ fn two_phases_make_the_same_bytes_as_a_keyring() {
         sealing::prepare_with_data_key(data_key, &secret(), &acme(), Suite::default()).unwrap()
     });
     assert_ne!(drafts[0].commitment(), drafts[1].commitment());
-    let drafts = [(); 2].map(|()| sealing::prepare(&secret(), &acme(), Suite::default()).unwrap());
+    let drafts = [(); 2].map(|()| Draft::new(&secret(), &acme(), Suite::default()).unwrap());
     assert_ne!(drafts[0].commitment(), drafts[1].commitment());
 }
 
@@ -98,33 +97,35 @@ fn field(error: &FormatError) -> Field {
 fn wraps_that_make_no_envelope_are_refused_in_both_phases() {
     let mut tried = 0;
     for suite in SUITES {
-        let prepare =
-            || sealing::prepare_with_rng(&secret(), &acme(), suite, &mut Counting(1)).unwrap();
+        let prepare = || Draft::new_with_rng(&secret(), &acme(), suite, &mut Counting(1)).unwrap();
         let draft = prepare();
         let row = sealed(suite, 1);
         for (name, wraps, expected) in bad_wraps(suite, &draft) {
             let refused = prepare().finish(wraps.clone()).unwrap_err();
             assert_eq!(field(&refused), expected, "{name}");
-            match row.rewrapped(draft.data_key(), wraps.clone()) {
+            match row.rewrap_with(draft.data_key(), wraps.clone()) {
                 Err(RewrapError::InvalidWraps { source, .. }) => {
                     assert_eq!(field(&source), expected, "{name}");
                 }
                 other => panic!("{name}: {other:?}"),
             }
             // The mac is checked first, whatever the wraps are.
-            let result = row.rewrapped(&another_key(), wraps);
-            assert!(matches!(result, Err(RewrapError::EnvelopeAltered)), "{name}");
+            let result = row.rewrap_with(&another_key(), wraps);
+            assert!(
+                matches!(result, Err(RewrapError::Unwrap(UnwrapError::EnvelopeAltered))),
+                "{name}"
+            );
             tried += 1;
         }
         // Eight are accepted, and those that were there are gone.
         let ids = ["a", "b", "c", "d", "e", "f", "g", "h"].map(|id| (id, 4));
-        let fresh = row.rewrapped(draft.data_key(), wraps_of(&ids, suite, &draft)).unwrap();
+        let fresh = row.rewrap_with(draft.data_key(), wraps_of(&ids, suite, &draft)).unwrap();
         assert_eq!(fresh.key_ids().count(), 8);
         for (id, number) in ids {
-            let ring = Keyring::new(key_id(id), master_key(number));
+            let ring = Keyring::new(key_id(id), master_key(number)).unwrap();
             assert_eq!(ring.open(&fresh, &acme()).unwrap(), secret(), "{id}");
         }
-        let before = Keyring::new(key_id("prod"), master_key(1));
+        let before = Keyring::new(key_id("prod"), master_key(1)).unwrap();
         assert_eq!(open_outcome(&before.open(&fresh, &acme())), "unknown_key(a,b,c,d,e,f,g,h)");
     }
     assert_eq!(tried, 2 * 4);
@@ -134,7 +135,7 @@ fn wraps_that_make_no_envelope_are_refused_in_both_phases() {
 #[test]
 fn an_altered_envelope_is_not_rewrapped_by_the_holder_of_its_data_key() {
     let suite = Suite::default();
-    let draft = sealing::prepare_with_rng(&secret(), &acme(), suite, &mut Counting(1)).unwrap();
+    let draft = Draft::new_with_rng(&secret(), &acme(), suite, &mut Counting(1)).unwrap();
     let row = sealed(suite, 1);
     let front = row.as_bytes().len() - row.ciphertext().len();
     let mut refused = 0;
@@ -147,8 +148,11 @@ fn an_altered_envelope_is_not_rewrapped_by_the_holder_of_its_data_key() {
             continue;
         };
         let wraps = wraps_of(&[("next", 3)], suite, &draft);
-        let result = altered.rewrapped(draft.data_key(), wraps);
-        assert!(matches!(result, Err(RewrapError::EnvelopeAltered)), "bit {bit}");
+        let result = altered.rewrap_with(draft.data_key(), wraps);
+        assert!(
+            matches!(result, Err(RewrapError::Unwrap(UnwrapError::EnvelopeAltered))),
+            "bit {bit}"
+        );
         refused += 1;
     }
     assert_eq!(refused + unparsable, front * 8);

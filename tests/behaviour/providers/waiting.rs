@@ -8,8 +8,8 @@ use std::sync::atomic::Ordering;
 
 use rand_core::TryRng;
 use sealwax::{
-    Answer, DataKey, Keyring, MasterKeyProvider, ProviderError, SealError, Secret, Suite,
-    UnwrapRequest, WrapRequest,
+    DataKey, KeyWrapper, Keyring, MasterKeyProvider, ProviderError, ProviderFuture, SealError,
+    Secret, Suite, UnwrapRequest, WrapRequest,
 };
 
 use crate::fixtures::{
@@ -65,6 +65,7 @@ fn sync_verbs_do_not_wait_and_do_not_poll() {
         assert_eq!(rewrap_outcome(&Form::Now.rewrap(&ring, &local)), "would_block(p)", "{when:?}");
         // A remote escrow only.
         let ring = Keyring::new(key_id("prod"), master_key(1))
+            .unwrap()
             .with_escrow(key_id("e"), remote(2, when, &log))
             .unwrap();
         assert_eq!(seal_outcome(&Form::Now.seal(&ring)), "would_block(e)", "{when:?}");
@@ -80,24 +81,27 @@ fn sync_verbs_do_not_wait_and_do_not_poll() {
 fn a_rewrap_whose_check_would_block_is_no_rewrap() {
     struct Mixed(Remote);
 
-    impl MasterKeyProvider for Mixed {
+    impl KeyWrapper for Mixed {
         fn wrap_key<'a>(
             &'a self,
             request: WrapRequest<'a>,
-        ) -> Answer<'a, Result<Vec<u8>, ProviderError>> {
+        ) -> ProviderFuture<'a, Result<Vec<u8>, ProviderError>> {
             self.0.key.wrap_key(request)
         }
+    }
 
+    impl MasterKeyProvider for Mixed {
         fn unwrap_key<'a>(
             &'a self,
             request: UnwrapRequest<'a>,
-        ) -> Answer<'a, Result<DataKey, ProviderError>> {
+        ) -> ProviderFuture<'a, Result<DataKey, ProviderError>> {
             self.0.unwrap_key(request)
         }
     }
 
     let log = Arc::new(Log::default());
     let ring = Keyring::new(key_id("p"), Mixed(remote(1, When::Later(0), &log)))
+        .unwrap()
         .with_retired(key_id("prod"), master_key(1))
         .unwrap();
     let row = sealed(Suite::default(), 1);
@@ -112,12 +116,14 @@ fn a_remote_primary_does_not_keep_a_local_escrow_from_opening() {
     for when in [When::Later(1), When::Never] {
         let log = Arc::new(Log::default());
         let ring = Keyring::new(key_id("p"), remote(1, when, &log))
+            .unwrap()
             .with_escrow(key_id("remote"), remote(2, when, &log))
             .and_then(|ring| ring.with_escrow(key_id("local"), master_key(3)))
             .unwrap();
         let quick = Log::default().into();
         let row = seal(
             &Keyring::new(key_id("p"), remote(1, When::Now, &quick))
+                .unwrap()
                 .with_escrow(key_id("remote"), remote(2, When::Now, &quick))
                 .and_then(|ring| ring.with_escrow(key_id("local"), master_key(3)))
                 .unwrap(),
@@ -141,7 +147,7 @@ fn an_async_verb_starts_when_it_is_polled_and_ends_when_it_is_dropped() {
     let ring = successor(When::Never, &log);
     let mut dropped = 0;
     for polls in 0..3 {
-        let verbs: [(&str, &str, Answer<'_, bool>); 5] = [
+        let verbs: [(&str, &str, ProviderFuture<'_, bool>); 5] = [
             ("seal", "wrap:p", {
                 ring.seal_async_with_rng(&secret, &acme, &mut Counting(1)).map(|r| r.is_ok())
             }),
@@ -200,11 +206,11 @@ fn randomness_is_drawn_before_the_future_is_returned() {
 
     // Where it fails, the answer is there at once and nobody is asked.
     let failed = ring.seal_async_with_rng(&secret(), &acme(), &mut Scripted(vec![]));
-    assert!(matches!(failed.into_now(), Some(Err(SealError::Random))));
+    assert!(matches!(failed.into_ready().ok(), Some(Err(SealError::Random))));
     let _: OffScript = Scripted(vec![]).try_fill_bytes(&mut [0]).unwrap_err();
     log.take_calls();
     let long = Secret::from(vec![0; 16 * 1024 * 1024 + 1]);
     let failed = ring.seal_async_with_rng(&long, &acme(), &mut Counting(1));
-    assert!(matches!(failed.into_now(), Some(Err(SealError::TooLong))));
+    assert!(matches!(failed.into_ready().ok(), Some(Err(SealError::TooLong))));
     assert_eq!(log.take_calls(), "");
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sealwax::{
-    Envelope, Keyring, MasterKeyProvider, Suite, WrapKind, WrapRequest, WrappedKey, sealing,
+    Draft, Envelope, Keyring, MasterKeyProvider, Suite, WrapKind, WrapRequest, WrappedKey,
 };
 
 use crate::fixtures::{
@@ -13,10 +13,10 @@ use crate::providers::{FORMS, Log, Remote, When, remote, seal, secret};
 
 /// An envelope with one wrap, for `p`, of any kind: its body is what the key of [`remote`] makes.
 fn of_kind(kind: WrapKind, suite: Suite) -> Envelope {
-    let draft = sealing::prepare_with_rng(&secret(), &acme(), suite, &mut Counting(1)).unwrap();
+    let draft = Draft::new_with_rng(&secret(), &acme(), suite, &mut Counting(1)).unwrap();
     let id = key_id("p");
     let request = WrapRequest::new(&id, suite, draft.commitment(), draft.data_key());
-    let body = master_key(1).wrap_key(request).into_now().unwrap().unwrap();
+    let body = master_key(1).wrap_key(request).into_ready().ok().unwrap().unwrap();
     let wrapped = WrappedKey::new(id, kind, &body).unwrap();
     draft.finish(vec![wrapped]).unwrap()
 }
@@ -37,7 +37,7 @@ fn a_wrap_of_another_kind_is_refused_unasked_and_a_reserved_kind_always() {
                 kind: WrapKind::from_byte(in_ring).unwrap(),
                 ..remote(1, When::Now, &log)
             };
-            let ring = Keyring::new(key_id("p"), provider);
+            let ring = Keyring::new(key_id("p"), provider).unwrap();
             for form in FORMS {
                 let at = format!("{in_row:#04x} under {in_ring:#04x}, {form:?}");
                 let usable = matches!(in_row, 1 | 2 | 0x80..);
@@ -74,6 +74,7 @@ fn nothing_is_sealed_or_rewrapped_under_a_reserved_kind() {
         let provider =
             Remote { kind: WrapKind::from_byte(byte).unwrap(), ..remote(1, When::Now, &log) };
         let ring = Keyring::new(key_id("p"), provider)
+            .unwrap()
             .with_retired(key_id("prod"), master_key(1))
             .unwrap();
         for form in FORMS {
@@ -95,6 +96,7 @@ fn a_private_kind_goes_through_both_forms_and_a_rewrap() {
             let log = Arc::new(Log::default());
             let kind = WrapKind::from_byte(byte).unwrap();
             let ring = Keyring::new(key_id("p"), Remote { kind, ..remote(1, When::Now, &log) })
+                .unwrap()
                 .with_retired(key_id("prod"), master_key(1))
                 .unwrap()
                 .with_suite(suite);

@@ -4,8 +4,9 @@ use std::error::Error;
 use std::sync::Arc;
 
 use sealwax::{
-    Answer, DataKey, Envelope, Field, FormatError, KeyError, Keyring, MasterKey, MasterKeyProvider,
-    ProviderError, ProviderErrorKind, Suite, UnwrapRequest, WrapKind, WrapRequest,
+    DataKey, Envelope, Field, FormatError, KeyError, KeyWrapper, Keyring, MasterKey,
+    MasterKeyProvider, ProviderError, ProviderErrorKind, ProviderFuture, Suite, UnwrapRequest,
+    WrapKind, WrapRequest,
 };
 
 use crate::fixtures::{
@@ -19,28 +20,30 @@ struct Flips {
     bit: usize,
 }
 
-impl MasterKeyProvider for Flips {
+impl KeyWrapper for Flips {
     fn wrap_key<'a>(
         &'a self,
         request: WrapRequest<'a>,
-    ) -> Answer<'a, Result<Vec<u8>, ProviderError>> {
+    ) -> ProviderFuture<'a, Result<Vec<u8>, ProviderError>> {
         let mut bytes = *request.data_key().expose_secret();
         bytes[self.bit / 8] ^= 1 << (self.bit % 8);
         let data_key = DataKey::from_bytes(&mut bytes).unwrap();
         let (id, suite) = (request.key_id(), request.suite());
         let lie = WrapRequest::new(id, suite, request.commitment(), &data_key);
-        Answer::now(self.key.wrap_key(lie).into_now().unwrap())
-    }
-
-    fn unwrap_key<'a>(
-        &'a self,
-        request: UnwrapRequest<'a>,
-    ) -> Answer<'a, Result<DataKey, ProviderError>> {
-        self.key.unwrap_key(request)
+        ProviderFuture::ready(self.key.wrap_key(lie).into_ready().ok().unwrap())
     }
 
     fn kind(&self) -> WrapKind {
         WrapKind::Provider
+    }
+}
+
+impl MasterKeyProvider for Flips {
+    fn unwrap_key<'a>(
+        &'a self,
+        request: UnwrapRequest<'a>,
+    ) -> ProviderFuture<'a, Result<DataKey, ProviderError>> {
+        self.key.unwrap_key(request)
     }
 }
 
@@ -49,6 +52,7 @@ fn a_data_key_that_differs_in_any_one_bit_is_another() {
     let row = sealed(Suite::default(), 1);
     for bit in 0..256 {
         let ring = Keyring::new(key_id("next"), Flips { key: master_key(3), bit })
+            .unwrap()
             .with_retired(key_id("prod"), master_key(1))
             .unwrap();
         assert_eq!(rewrap_outcome(&ring.rewrap(&row)), "unverified(next)", "bit {bit}");
@@ -103,7 +107,7 @@ fn another_data_key_opens_nothing_and_is_noticed_when_it_is_wrapped() {
         log.take_calls();
         assert_eq!(form.open(&ring, &envelope).unwrap(), secret());
         assert_eq!(log.take_calls(), "unwrap:p unwrap:e");
-        let primary = Keyring::new(key_id("p"), remote(1, When::Now, &log));
+        let primary = Keyring::new(key_id("p"), remote(1, When::Now, &log)).unwrap();
         assert_eq!(open_outcome(&form.open(&primary, &envelope)), "envelope_altered");
         log.take_calls();
     }
