@@ -247,7 +247,7 @@ fn rewritten(triplet: &Triplet, row: &Row) {
                 assert_eq!(text, shape.text(row));
                 assert_eq!(Triplet::parse(&text, layout).as_ref(), Ok(triplet));
             }
-            Err(TripletError::Malformed { .. }) => assert_ne!(shape.iv_len, row.iv.len()),
+            Err(TripletError::Layout { .. }) => assert_ne!(shape.iv_len, row.iv.len()),
             Err(other) => panic!("a layout with a name: {other}"),
         }
     }

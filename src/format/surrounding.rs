@@ -85,8 +85,9 @@ impl Surrounding {
     }
 }
 
-/// `NAME=` and something behind it: padding of base64 has nothing behind it.
+/// `NAME=` and something behind it, also for a shell: padding of base64 has nothing behind it.
 fn is_assignment(text: &str) -> bool {
+    let text = text.strip_prefix("export ").unwrap_or(text);
     let is_letter = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
     let is_name = |name: &str| {
         name.bytes().next().is_some_and(is_letter)
@@ -142,6 +143,7 @@ mod tests {
             ("0x7377313a", HexPrefix),
             ("{\"keys\":1}", Json),
             ("KEY_1=sw1:x", Assignment),
+            ("export KEY=sw1:x", Assignment),
             ("${KEY}", Variable),
             ("/run/secrets/key", Path),
             ("./key", Path),

@@ -113,7 +113,8 @@ impl Shown {
 
     fn variant<E: Error + 'static>(&mut self, kind: &'static str, what: &str, error: &E) {
         let debug = format!("{error:?}");
-        let name = debug.split([' ', '(', '{']).next().unwrap_or_default().to_owned();
+        let debug = debug.strip_prefix("Unwrap(").unwrap_or(&debug);
+        let name = debug.split([' ', '(', '{', ')']).next().unwrap_or_default().to_owned();
         self.variants.entry(kind).or_default().insert(name);
         self.error(what, error);
     }

@@ -10,8 +10,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use sealwax::{
-    EncryptionContext, Envelope, Keyring, MasterKeyProvider, ProviderErrorKind, RewrapError,
-    SealError, Secret, Suite, UnwrapRequest, WrapKind, WrapRequest, WrappedKey,
+    EncryptionContext, Envelope, KeyWrapper, Keyring, MasterKeyProvider, ProviderErrorKind,
+    RewrapError, SealError, Secret, Suite, UnwrapRequest, WrapKind, WrapRequest, WrappedKey,
 };
 
 use crate::fixtures::{Counting, context, key_id, rewrap_outcome, seal_outcome};
@@ -179,12 +179,12 @@ fn outcome_of(call: &Call, fault: &Fault) -> String {
         (0, Fault::Fail(kind)) => opened_as(id, *kind),
         (0, Fault::AnotherKey) => "envelope_altered".to_owned(),
         (0, _) => format!("wrap_altered({id})"),
-        (1 | 2, Fault::Fail(kind)) => format!("provider({id}) {kind:?}"),
-        (1 | 2, Fault::Body(body)) if body.is_empty() => format!("provider({id}) Other"),
+        (1 | 2, Fault::Fail(kind)) => format!("wrap({id}) {kind:?}"),
+        (1 | 2, Fault::Body(body)) if body.is_empty() => format!("wrap({id}) Other"),
         (_, Fault::Fail(ProviderErrorKind::Rejected | ProviderErrorKind::WrongKeyMaterial)) => {
             format!("unverified({id})")
         }
-        (_, Fault::Fail(kind)) => format!("provider({id}) {kind:?}"),
+        (_, Fault::Fail(kind)) => format!("wrap({id}) {kind:?}"),
         _ => format!("unverified({id})"),
     }
 }
@@ -449,7 +449,7 @@ fn a_batch_of_seals_loses_no_row_to_a_fault_at_any_of_its_calls() {
                         let hit = n == first || (n > first && last > call);
                         let id = if n == first && call % 2 == 1 { "e" } else { "p" };
                         let wanted = match hit {
-                            true => format!("provider({id}) {kind:?}"),
+                            true => format!("wrap({id}) {kind:?}"),
                             false => "done".to_owned(),
                         };
                         assert_eq!(seal_outcome(&result), wanted, "row {n}, {at:?}");

@@ -5,7 +5,7 @@ use std::error::Error;
 
 use rand_core::{TryCryptoRng, TryRng};
 use sealwax::{
-    DataKey, EncryptionContext, Envelope, KeyId, KeyWrapper, Keyring, MasterKey, OpenError,
+    DataKey, Draft, EncryptionContext, Envelope, KeyId, KeyWrapper, Keyring, MasterKey, OpenError,
     ProviderFuture, UnwrapError,
 };
 use sealwax::{
@@ -147,21 +147,39 @@ impl MasterKeyProvider for Opaque {
     }
 }
 
+/// What somebody seals who has a data key: a generator that yields it, and the iv.
+pub(crate) fn forge(
+    data_key: &[u8; 32],
+    iv: &[u8; 12],
+    context: &EncryptionContext,
+    suite: Suite,
+) -> Draft {
+    let mut rng = Scripted(vec![[data_key.as_slice(), iv].concat()]);
+    Draft::new_with_rng(&Secret::from("forged"), context, suite, &mut rng).unwrap()
+}
+
 /// The name of an error's variant, as the vectors call it.
-pub(crate) fn class(error: &OpenError) -> &'static str {
-    match error {
-        OpenError::Unwrap(UnwrapError::UnknownKey { .. }) => "unknown_key",
-        OpenError::Unwrap(UnwrapError::KeyDisabled { .. }) => "key_disabled",
-        OpenError::Unwrap(UnwrapError::KeyLeaked { .. }) => "key_leaked",
-        OpenError::Unwrap(UnwrapError::KeyDestroyed { .. }) => "key_destroyed",
-        OpenError::Unwrap(UnwrapError::WrongWrapKind { .. }) => "wrong_wrap_kind",
-        OpenError::Unwrap(UnwrapError::WrongKeyMaterial { .. }) => "wrong_key_material",
-        OpenError::Unwrap(UnwrapError::WrapAltered { .. }) => "wrap_altered",
-        OpenError::Unwrap(UnwrapError::EnvelopeAltered) => "envelope_altered",
+pub(crate) fn class(error: &(impl Into<OpenError> + Clone)) -> &'static str {
+    match error.clone().into() {
+        OpenError::Unwrap(error) => unwrap_class(&error),
         OpenError::ContextMismatch => "context_mismatch",
         OpenError::PayloadAltered => "payload_altered",
-        OpenError::Unwrap(UnwrapError::Provider { .. }) => "provider",
-        OpenError::Unwrap(UnwrapError::WouldBlock { .. }) => "would_block",
+        other => panic!("a variant without a name: {other}"),
+    }
+}
+
+fn unwrap_class(error: &UnwrapError) -> &'static str {
+    match error {
+        UnwrapError::UnknownKey { .. } => "unknown_key",
+        UnwrapError::KeyDisabled { .. } => "key_disabled",
+        UnwrapError::KeyLeaked { .. } => "key_leaked",
+        UnwrapError::KeyDestroyed { .. } => "key_destroyed",
+        UnwrapError::WrongWrapKind { .. } => "wrong_wrap_kind",
+        UnwrapError::WrongKeyMaterial { .. } => "wrong_key_material",
+        UnwrapError::WrapAltered { .. } => "wrap_altered",
+        UnwrapError::EnvelopeAltered => "envelope_altered",
+        UnwrapError::Provider { .. } => "provider",
+        UnwrapError::WouldBlock { .. } => "would_block",
         other => panic!("a variant without a name: {other}"),
     }
 }
@@ -171,22 +189,25 @@ pub(crate) fn unhex(hex: &str) -> Vec<u8> {
 }
 
 /// An error's variant and the keys it names: `wrap_altered(prod)`.
-pub(crate) fn told(error: &OpenError) -> String {
-    let keys = match error {
+pub(crate) fn told(error: &(impl Into<OpenError> + Clone)) -> String {
+    let error = error.clone().into();
+    let keys = match &error {
         OpenError::Unwrap(UnwrapError::UnknownKey { key_ids, .. }) => {
             key_ids.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(",")
         }
-        OpenError::Unwrap(UnwrapError::KeyDisabled { key_id, .. })
-        | OpenError::Unwrap(UnwrapError::KeyLeaked { key_id, .. })
-        | OpenError::Unwrap(UnwrapError::KeyDestroyed { key_id, .. })
-        | OpenError::Unwrap(UnwrapError::WrongWrapKind { key_id, .. })
-        | OpenError::Unwrap(UnwrapError::WrongKeyMaterial { key_id, .. })
-        | OpenError::Unwrap(UnwrapError::WrapAltered { key_id, .. })
-        | OpenError::Unwrap(UnwrapError::Provider { key_id, .. })
-        | OpenError::Unwrap(UnwrapError::WouldBlock { key_id, .. }) => key_id.to_string(),
-        _ => return class(error).to_owned(),
+        OpenError::Unwrap(
+            UnwrapError::KeyDisabled { key_id, .. }
+            | UnwrapError::KeyLeaked { key_id, .. }
+            | UnwrapError::KeyDestroyed { key_id, .. }
+            | UnwrapError::WrongWrapKind { key_id, .. }
+            | UnwrapError::WrongKeyMaterial { key_id, .. }
+            | UnwrapError::WrapAltered { key_id, .. }
+            | UnwrapError::Provider { key_id, .. }
+            | UnwrapError::WouldBlock { key_id, .. },
+        ) => key_id.to_string(),
+        _ => return class(&error).to_owned(),
     };
-    format!("{}({keys})", class(error))
+    format!("{}({keys})", class(&error))
 }
 
 /// What opening came to: `opened`, or the error as in [`open_outcome`].
@@ -282,67 +303,45 @@ pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
 
 /// What became of an attempt to open or verify: `done`, or the error as [`told`], with the kind of
 /// a provider's error: `provider(prod) Throttled`.
-pub(crate) fn open_outcome<T>(result: &Result<T, OpenError>) -> String {
-    match result {
-        Ok(_) => "done".to_owned(),
-        Err(error @ OpenError::Unwrap(UnwrapError::Provider { source, .. })) => {
+pub(crate) fn open_outcome<T, E: Into<OpenError> + Clone>(result: &Result<T, E>) -> String {
+    let Err(error) = result else { return "done".to_owned() };
+    match error.clone().into() {
+        OpenError::Unwrap(UnwrapError::Provider { source, .. }) => {
             format!("{} {:?}", told(error), source.kind())
         }
-        Err(error) => told(error),
+        error => told(&error),
     }
 }
 
-/// What became of a seal, as in [`open_outcome`].
+/// What became of a seal: `wrap(prod) Throttled` where a key did not wrap.
 pub(crate) fn seal_outcome<T>(result: &Result<T, SealError>) -> String {
     match result {
         Ok(_) => "done".to_owned(),
         Err(SealError::Random) => "random".to_owned(),
         Err(SealError::TooLong) => "too_long".to_owned(),
-        Err(SealError::Provider { key_id, source, .. }) => {
-            format!("provider({key_id}) {:?}", source.kind())
+        Err(SealError::Wrap { key_id, source, .. }) => {
+            format!("wrap({key_id}) {:?}", source.kind())
         }
         Err(SealError::WouldBlock { key_id, .. }) => format!("would_block({key_id})"),
         Err(other) => panic!("a variant without a name: {other}"),
     }
 }
 
-/// What became of a rewrap, as in [`open_outcome`]; `current` where there was nothing to do.
+/// What became of a rewrap, as in the two above; `current` where there was nothing to do. A key that would have had
+/// to be waited for is told alike, whether it was to unwrap or to wrap.
 pub(crate) fn rewrap_outcome(result: &Result<Option<Envelope>, RewrapError>) -> String {
-    let (class, key_id) = match result {
-        Ok(Some(_)) => return "done".to_owned(),
-        Ok(None) => return "current".to_owned(),
-        Err(RewrapError::Unwrap(UnwrapError::EnvelopeAltered)) => {
-            return "envelope_altered".to_owned();
+    match result {
+        Ok(Some(_)) => "done".to_owned(),
+        Ok(None) => "current".to_owned(),
+        Err(RewrapError::Unwrap(error)) => open_outcome(&Err::<(), _>(error.clone())),
+        Err(RewrapError::Wrap { key_id, source, .. }) => {
+            format!("wrap({key_id}) {:?}", source.kind())
         }
-        Err(RewrapError::InvalidWraps { .. }) => return "invalid_wraps".to_owned(),
-        Err(RewrapError::Unwrap(UnwrapError::UnknownKey { key_ids, .. })) => {
-            let key_ids: Vec<_> = key_ids.iter().map(AsRef::as_ref).collect();
-            return format!("unknown_key({})", key_ids.join(","));
-        }
-        Err(RewrapError::Unwrap(UnwrapError::Provider { key_id, source, .. })) => {
-            return format!("provider({key_id}) {:?}", source.kind());
-        }
-        Err(RewrapError::Unwrap(UnwrapError::KeyDisabled { key_id, .. })) => {
-            ("key_disabled", key_id)
-        }
-        Err(RewrapError::Unwrap(UnwrapError::KeyLeaked { key_id, .. })) => ("key_leaked", key_id),
-        Err(RewrapError::Unwrap(UnwrapError::KeyDestroyed { key_id, .. })) => {
-            ("key_destroyed", key_id)
-        }
-        Err(RewrapError::Unwrap(UnwrapError::WrongWrapKind { key_id, .. })) => {
-            ("wrong_wrap_kind", key_id)
-        }
-        Err(RewrapError::Unwrap(UnwrapError::WrongKeyMaterial { key_id, .. })) => {
-            ("wrong_key_material", key_id)
-        }
-        Err(RewrapError::Unwrap(UnwrapError::WrapAltered { key_id, .. })) => {
-            ("wrap_altered", key_id)
-        }
-        Err(RewrapError::Unwrap(UnwrapError::WouldBlock { key_id, .. })) => ("would_block", key_id),
-        Err(RewrapError::Unverified { key_id, .. }) => ("unverified", key_id),
+        Err(RewrapError::WouldBlock { key_id, .. }) => format!("would_block({key_id})"),
+        Err(RewrapError::Unverified { key_id, .. }) => format!("unverified({key_id})"),
+        Err(RewrapError::InvalidWraps { .. }) => "invalid_wraps".to_owned(),
         Err(other) => panic!("a variant without a name: {other}"),
-    };
-    format!("{class}({key_id})")
+    }
 }
 
 /// What all three verbs came to, in both of their forms; `done` where they went through.

@@ -1,6 +1,6 @@
 //! Wraps of the kinds that this release has no provider for: parsed and shown, and refused when used.
 
-use sealwax::{Envelope, Keyring, Secret, Suite, WrapKind, WrappedKey};
+use sealwax::{Draft, Envelope, Keyring, Secret, Suite, WrapKind, WrappedKey};
 
 use crate::fixtures::{CREDENTIAL, Counting, Parts, SUITES, acme, key_id, master_key, verdicts};
 use crate::fixtures::{rewrap_outcome, wrap};

@@ -1,13 +1,13 @@
 //! A data key that leaked rewrites its own row, in its own context, and forges no other.
 
 use sealwax::{
-    DataKey, EncryptionContext, Envelope, MasterKey, MasterKeyProvider, RewrapError, Secret,
-    UnwrapError, UnwrapRequest,
+    DataKey, EncryptionContext, Envelope, MasterKey, MasterKeyProvider, RewrapError, UnwrapError,
+    UnwrapRequest,
 };
 
 use crate::bindings::{refused, seal};
 use crate::fixtures::{
-    Parts, SUITES, Scripted, acme, class, context, counted_data_key, keyring, master_key, opening,
+    Parts, SUITES, acme, class, context, counted_data_key, forge, keyring, master_key, opening,
     sealed,
 };
 use crate::rings::wraps_of;
@@ -60,9 +60,7 @@ fn a_leaked_data_key_forges_no_other_row_and_no_other_context() {
         }
         // ... and to seal something for that context means another commitment.
         let draft = |context: &EncryptionContext| {
-            let secret = Secret::from("forged");
-            let duplicate = data_key.duplicate();
-            sealing::prepare_with_data_key(duplicate, &secret, context, suite).unwrap()
+            forge(data_key.expose_secret(), &[0x77; 12], context, suite)
         };
         for context in [&other_context, &acme()] {
             let forged = draft(context).finish(wraps_of(&own)).unwrap();
@@ -90,15 +88,9 @@ fn a_leaked_data_key_rewrites_its_own_row() {
     for suite in SUITES {
         let own = sealed(suite, 1);
         let data_key = leaked(&own, &master_key(1));
-        let mut rng = Scripted(vec![own.iv().to_vec()]);
-        let forged = sealing::prepare_with_data_key_and_rng(
-            data_key,
-            &Secret::from("forged"),
-            &acme(),
-            suite,
-            &mut rng,
-        );
-        let forged = forged.unwrap().finish(wraps_of(&own)).unwrap();
+        let forged = forge(data_key.expose_secret(), own.iv(), &acme(), suite)
+            .finish(wraps_of(&own))
+            .unwrap();
         assert_eq!(forged.commitment(), own.commitment(), "{suite}");
         let opened = keyring(suite).open(&forged, &acme()).unwrap();
         assert!(opened.expose_secret() == b"forged", "{suite}");

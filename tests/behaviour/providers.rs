@@ -10,15 +10,15 @@ use std::sync::{Arc, Mutex};
 
 use sealwax::{
     DataKey, Envelope, KeyWrapper, Keyring, MasterKey, MasterKeyProvider, OpenError, ProviderError,
-    ProviderErrorKind, ProviderFuture, RewrapError, SealError, Secret, UnwrapRequest, WrapKind,
-    WrapRequest,
+    ProviderErrorKind, ProviderFuture, RewrapError, SealError, Secret, UnwrapError, UnwrapRequest,
+    WrapKind, WrapRequest,
 };
 
 use crate::fixtures::{CREDENTIAL, Counting, acme, key_id, master_key};
 
-mod answers;
 mod calls;
 mod failures;
+mod futures;
 mod pointers;
 mod threads;
 mod two_phases;
@@ -255,7 +255,7 @@ impl Form {
         }
     }
 
-    fn verify(self, keyring: &Keyring, envelope: &Envelope) -> Result<(), OpenError> {
+    fn verify(self, keyring: &Keyring, envelope: &Envelope) -> Result<(), UnwrapError> {
         match self {
             Self::Now => keyring.verify(envelope),
             Self::Async => pollster::block_on(keyring.verify_async(envelope)),

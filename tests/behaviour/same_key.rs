@@ -19,7 +19,7 @@ fn told(result: Result<Keyring, KeyringError>) -> String {
     match result {
         Ok(_) => "accepted".to_owned(),
         Err(KeyringError::DuplicateKey { key_id, other, .. }) => format!("{key_id} is {other}"),
-        Err(KeyringError::DuplicateKeyId) => "an id twice".to_owned(),
+        Err(KeyringError::DuplicateKeyId { .. }) => "an id twice".to_owned(),
         Err(KeyringError::TwoPrimaries) => "two primaries".to_owned(),
         Err(other) => panic!("another error: {other}"),
     }

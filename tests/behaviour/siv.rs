@@ -4,10 +4,14 @@
 use std::collections::HashSet;
 use std::env;
 
-use sealwax::{DataKey, Envelope, Keyring, MasterKey, MasterKeyProvider, ProviderErrorKind};
+use sealwax::{
+    DataKey, Envelope, KeyWrapper, Keyring, MasterKey, MasterKeyProvider, ProviderErrorKind,
+};
 use sealwax::{Secret, Suite, UnwrapRequest, WrapKind, WrapRequest, WrappedKey};
 
-use crate::fixtures::{CREDENTIAL, Counting, Parts, SUITES, acme, context, counted_data_key};
+use crate::fixtures::{
+    CREDENTIAL, Counting, Parts, SUITES, acme, context, counted_data_key, forge,
+};
 use crate::fixtures::{key_id, keyring, master_bytes, master_key, opening, sealed, verdicts, wrap};
 use crate::reference::procedures::{padded, wrap_local};
 
@@ -186,14 +190,7 @@ fn another_data_key_under_a_known_pad_and_its_salt_is_refused() {
             // another one.
             for context in [acme(), context(&[("tenant", "globex")])] {
                 let forge = |body: Option<&[u8]>| {
-                    let draft = sealing::prepare_with_data_key_and_rng(
-                        data_key(&chosen),
-                        &Secret::from("forged"),
-                        &context,
-                        suite,
-                        &mut Counting(9),
-                    );
-                    let draft = draft.unwrap();
+                    let draft = forge(&chosen, &[9; 12], &context, suite);
                     let commitment = draft.commitment();
                     let wrapped = match body {
                         Some(body) => WrappedKey::new(key_id("prod"), WrapKind::Local, body),
@@ -448,18 +445,12 @@ fn nothing_of_an_altered_wrap_is_used() {
         for bit in 0..256 {
             // The row as it would be if the flipped bit made the data key.
             let altered = flipped(&known, bit);
-            let draft = sealing::prepare_with_data_key_and_rng(
-                data_key(&altered),
-                &Secret::from("forged"),
-                &acme(),
-                suite,
-                &mut Counting(33),
-            );
+            let draft = forge(&altered, &[33; 12], &acme(), suite);
             let mut wraps: Vec<WrappedKey> = own.wrapped_keys().collect();
             let mut body = wraps[0].body().to_vec();
             body[28 + bit / 8] ^= 1 << (bit % 8);
             wraps[0] = WrappedKey::new(key_id("prod"), WrapKind::Local, &body).unwrap();
-            let forged: Envelope = draft.unwrap().finish(wraps.clone()).unwrap();
+            let forged: Envelope = draft.finish(wraps.clone()).unwrap();
             // Rightly sealed under it, were it taken.
             forged.verify_with(&data_key(&altered)).unwrap();
             let told = ["wrap_altered(prod)"; 6].map(str::to_owned);

@@ -153,9 +153,9 @@ fn an_error_says_that_it_may_pass_exactly_where_one_of_the_failures_may() {
             let at = format!("{first:?}, {second:?}");
             let errors: [OpenError; 4] = [
                 ring.open(&row, &acme()).map(drop).unwrap_err(),
-                ring.verify(&row).unwrap_err(),
+                ring.verify(&row).unwrap_err().into(),
                 pollster::block_on(ring.open_async(&row, &acme())).map(drop).unwrap_err(),
-                pollster::block_on(ring.verify_async(&row)).unwrap_err(),
+                pollster::block_on(ring.verify_async(&row)).unwrap_err().into(),
             ];
             for error in errors {
                 assert_eq!(error.is_transient(), expected, "{at}: {error}");

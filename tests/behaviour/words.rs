@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use sealwax::triplet::{Encoding, Triplet, TripletKey};
 use sealwax::{
-    KeyId, Keyring, ProviderError, ProviderErrorKind, ProviderFuture, Secret, Suite, WrapKind,
+    Draft, KeyId, Keyring, ProviderError, ProviderErrorKind, ProviderFuture, Secret, Suite,
+    WrapKind,
 };
 use secrecy::{ExposeSecret, SecretString};
 
@@ -88,8 +89,8 @@ fn what_holds_a_key_says_so_and_no_more() {
         (format!("{triplet_key:?}"), "TripletKey([REDACTED])"),
         (format!("{draft:?}"), "Draft { suite: Aes256Gcm, .. }"),
         (format!("{triplet:?}"), "Triplet { iv_len: Sixteen, ciphertext_len: 10, .. }"),
-        (format!("{answer:?}"), "ProviderFuture::Now(..)"),
-        (format!("{:?}", ProviderFuture::boxed(async {})), "ProviderFuture::Later(..)"),
+        (format!("{answer:?}"), "ProviderFuture::Ready(..)"),
+        (format!("{:?}", ProviderFuture::boxed(async {})), "ProviderFuture::Boxed(..)"),
     ] {
         assert_eq!(shown, expected);
     }

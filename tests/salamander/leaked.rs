@@ -228,10 +228,7 @@ fn a_leaked_data_key_and_its_wrap_write_no_other_row() {
                     );
                 }
                 let verified = ring.verify(&written);
-                assert!(
-                    matches!(verified, Err(OpenError::Unwrap(UnwrapError::WrapAltered { .. }))),
-                    "{suite}"
-                );
+                assert!(matches!(verified, Err(UnwrapError::WrapAltered { .. })), "{suite}");
                 assert!(!matches!(ring.rewrap(&written), Ok(Some(_))), "{suite}");
                 refused += 1;
             }

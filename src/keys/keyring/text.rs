@@ -95,12 +95,13 @@ struct ParsedEntry {
 const STARTS: [&str; 6] = ["primary", "retired", "escrow", "disabled", "leaked", "destroyed"];
 
 impl LineProblem {
-    /// The same problem; or what stands around the line, where that may be all that is wrong.
+    /// The same problem; or what stands before the line, where that may be all that is wrong. White space there
+    /// is a stray character, as it is elsewhere in the line.
     fn around(self, line: &str) -> Self {
         let escaped = || line.contains("\\n").then_some(Surrounding::EscapedLineFeed);
-        match Surrounding::of(line, &STARTS).or_else(escaped) {
+        match Surrounding::before(line, &STARTS).or_else(escaped) {
+            None | Some(Surrounding::WhiteSpace) => self,
             Some(by) => Self::Surrounded { by },
-            None => self,
         }
     }
 }

@@ -106,9 +106,14 @@ fn a_key_text_with_anything_around_it_is_refused() {
         ("a placeholder", "changeme".to_owned()),
     ];
     assert_eq!(rows.len(), 27);
+    let mut surrounded = 0;
     for (name, text) in rows {
-        assert_eq!(key_fault(&text), KeyError::Malformed, "{name}");
+        match key_fault(&text) {
+            KeyError::Surrounded { .. } => surrounded += 1,
+            fault => assert_eq!(fault, KeyError::Malformed, "{name}"),
+        }
     }
+    assert_eq!(surrounded, 10, "white space, a byte order mark, quotes, a name");
 }
 
 #[test]
@@ -148,8 +153,11 @@ fn every_single_character_of_a_key_text_changed_deleted_or_doubled_is_refused() 
             let in_alphabet = BASE64URL.iter().any(|c| other == char::from(*c));
             let expected =
                 if at >= 5 && in_alphabet { KeyError::Checksum } else { KeyError::Malformed };
-            let found = key_fault(&format!("{front}{other}{back}"));
-            assert_eq!(found, expected, "character {at} as {other:?}");
+            match key_fault(&format!("{front}{other}{back}")) {
+                // In place of its prefix is something that stands in front of texts.
+                KeyError::Surrounded { .. } if at < 5 => (),
+                found => assert_eq!(found, expected, "character {at} as {other:?}"),
+            }
             tried += 1;
         }
         assert_eq!(key_fault(&format!("{front}{back}")), KeyError::Malformed, "{at} deleted");

@@ -124,7 +124,9 @@ fn no_error_over_keys_and_contexts_shows_a_secret() {
     assert_eq!(mistyped.len(), 6 + 48);
     for text in mistyped {
         let error = text.parse::<MasterKey>().unwrap_err();
-        assert!(matches!(error, KeyError::Malformed | KeyError::Checksum));
+        let is_told =
+            matches!(error, KeyError::Malformed | KeyError::Checksum | KeyError::Surrounded { .. });
+        assert!(is_told, "{error}");
         shown.variant("KeyError", "a mistyped key", &error);
     }
     let error = MasterKey::generate_with_rng(&mut Scripted(vec![])).unwrap_err();
@@ -192,7 +194,10 @@ fn no_error_over_keys_and_contexts_shows_a_secret() {
             "ValueLength",
         ],
     );
-    shown.assert_variants("KeyError", &["Checksum", "Length", "Malformed", "Random", "Weak"]);
+    shown.assert_variants(
+        "KeyError",
+        &["Checksum", "Length", "Malformed", "Random", "Surrounded", "Weak"],
+    );
     shown.assert_variants(
         "KeyringError",
         &[
@@ -207,7 +212,15 @@ fn no_error_over_keys_and_contexts_shows_a_secret() {
     );
     shown.assert_variants(
         "LineProblem",
-        &["ExtraWord", "Key", "KeyId", "MissingKey", "StrayCharacter", "UnknownState"],
+        &[
+            "ExtraWord",
+            "Key",
+            "KeyId",
+            "MissingKey",
+            "StrayCharacter",
+            "Surrounded",
+            "UnknownState",
+        ],
     );
     shown.assert_clean(&scanner(), 400);
 }

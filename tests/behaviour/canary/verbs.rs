@@ -103,6 +103,10 @@ fn no_error_of_a_verb_shows_a_secret() {
     let remote = Keyring::new(key_id("kms"), Failing(None)).unwrap();
     let sealed = remote.seal_with_rng(&secret(), &acme(), &mut drawn());
     shown.variant("SealError", "a remote key", &sealed.unwrap_err());
+    let opens = Keyring::opening_only().with_retired(key_id("prod"), key(PRIMARY)).unwrap();
+    let sealed = opens.seal_with_rng(&secret(), &acme(), &mut drawn());
+    shown.variant("SealError", "no primary", &sealed.unwrap_err());
+    shown.variant("RewrapError", "no primary", &opens.rewrap(&row).unwrap_err());
 
     // Opening, verifying and rewrapping over rings that each refuse in another way.
     let damaged = [
@@ -153,6 +157,10 @@ fn no_error_of_a_verb_shows_a_secret() {
         "a provider that answers another key",
         Keyring::new(key_id("kms"), Forgetful).unwrap(),
     ));
+    rings.push((
+        "a retired provider that fails",
+        other().with_retired(key_id("kms"), Failing(Some(ProviderErrorKind::Denied))).unwrap(),
+    ));
     rings.push(("the right ring", prod()));
     rings.push(("its successor", other().with_retired(key_id("prod"), key(PRIMARY)).unwrap()));
 
@@ -184,7 +192,7 @@ fn no_error_of_a_verb_shows_a_secret() {
         .unwrap();
     shown.variant("RewrapError", "a wrap that is denied", &failing.rewrap(&row).unwrap_err());
 
-    shown.assert_variants("SealError", &["Provider", "Random", "TooLong", "WouldBlock"]);
+    shown.assert_variants("SealError", &["NoPrimary", "Random", "TooLong", "WouldBlock", "Wrap"]);
     shown.assert_variants(
         "OpenError",
         &[
@@ -210,10 +218,12 @@ fn no_error_of_a_verb_shows_a_secret() {
             "KeyDestroyed",
             "KeyDisabled",
             "KeyLeaked",
+            "NoPrimary",
             "Provider",
             "UnknownKey",
             "Unverified",
             "WouldBlock",
+            "Wrap",
             "WrapAltered",
             "WrongKeyMaterial",
             "WrongWrapKind",

@@ -293,7 +293,7 @@ impl History {
         for key in self.sealing_keys() {
             calls += 1;
             if let Err(error) = Self::call(calls, key, how) {
-                return (calls, Err(error));
+                return (calls, Err(error.replace("provider(", "wrap(")));
             }
         }
         (calls, Ok(()))
@@ -450,9 +450,10 @@ fn no_history_of_keys_and_faults_loses_a_row_or_opens_it_wrongly() {
         "rewrap: provider",
         "rewrap: unknown_key",
         "rewrap: would_block",
+        "rewrap: wrap",
         "seal: done",
-        "seal: provider",
         "seal: would_block",
+        "seal: wrap",
     ];
     assert!(seen.keys().eq(wanted), "{seen:?}");
     assert!(seen["open: done"] > 1000, "{seen:?}");

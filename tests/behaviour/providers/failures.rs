@@ -24,7 +24,7 @@ fn a_seal_fails_as_the_first_provider_that_fails() {
                 log.set_faults(&[(call, Fault::Fail(kind)), (call + 1, Fault::Panic)]);
                 let result = form.seal(&ring);
                 let row = format!("{kind:?} at call {call}, {form:?}");
-                assert_eq!(seal_outcome(&result), format!("provider({id}) {kind:?}"), "{row}");
+                assert_eq!(seal_outcome(&result), format!("wrap({id}) {kind:?}"), "{row}");
                 assert_eq!(result.unwrap_err().is_transient(), is_transient(kind), "{row}");
                 assert_eq!(log.take_calls().split(' ').count(), call, "{row}");
                 tried += 1;
@@ -85,7 +85,7 @@ fn a_rewrap_fails_at_each_of_its_calls_with_what_that_call_was_for() {
     let mut tried = 0;
     for form in FORMS {
         for kind in KINDS {
-            let failed = |id: &str| format!("provider({id}) {kind:?}");
+            let failed = |id: &str| format!("wrap({id}) {kind:?}");
             let checked = |id: &str| match kind {
                 // The provider says that the wrap it has just made is bad.
                 ProviderErrorKind::Rejected | ProviderErrorKind::WrongKeyMaterial => {
@@ -107,7 +107,8 @@ fn a_rewrap_fails_at_each_of_its_calls_with_what_that_call_was_for() {
                 let result = form.rewrap(&ring, &row);
                 let at = format!("{kind:?} at call {call}, {form:?}");
                 assert_eq!(rewrap_outcome(&result), expected, "{at}");
-                let transient = expected.starts_with("provider") && is_transient(kind);
+                let is_provider = expected.starts_with("provider") || expected.starts_with("wrap(");
+                let transient = is_provider && is_transient(kind);
                 assert_eq!(result.unwrap_err().is_transient(), transient, "{at}");
                 assert_eq!(log.take_calls().split(' ').count(), call, "{at}");
                 tried += 1;

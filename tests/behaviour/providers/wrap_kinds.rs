@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use sealwax::{
-    Draft, Envelope, Keyring, MasterKeyProvider, Suite, WrapKind, WrapRequest, WrappedKey,
-};
+use sealwax::{Draft, Envelope, KeyWrapper, Keyring, Suite, WrapKind, WrapRequest, WrappedKey};
 
 use crate::fixtures::{
     Counting, SUITES, acme, key_id, master_key, open_outcome, rewrap_outcome, seal_outcome, sealed,
@@ -78,7 +76,7 @@ fn nothing_is_sealed_or_rewrapped_under_a_reserved_kind() {
             .with_retired(key_id("prod"), master_key(1))
             .unwrap();
         for form in FORMS {
-            let expected = if usable { "done" } else { "provider(p) Other" };
+            let expected = if usable { "done" } else { "wrap(p) Other" };
             assert_eq!(seal_outcome(&form.seal(&ring)), expected, "{byte:#04x}, {form:?}");
             let rewrapped = form.rewrap(&ring, &row);
             assert_eq!(rewrap_outcome(&rewrapped), expected, "{byte:#04x}, {form:?}");

@@ -163,7 +163,7 @@ fn a_body_that_fits_no_envelope_is_the_fault_of_its_provider() {
                 log.set_faults(&[(call, Fault::Body(vec![1; len]))]);
                 let result = form.seal(&ring);
                 let at = format!("{len} bytes from {id}, {form:?}");
-                assert_eq!(seal_outcome(&result), format!("provider({id}) Other"), "{at}");
+                assert_eq!(seal_outcome(&result), format!("wrap({id}) Other"), "{at}");
                 log.take_calls();
 
                 // What is wrong with it is told by the source.
@@ -177,7 +177,7 @@ fn a_body_that_fits_no_envelope_is_the_fault_of_its_provider() {
 
                 log.set_faults(&[(call + 1, Fault::Body(vec![1; len]))]);
                 let result = form.rewrap(&ring, &row);
-                assert_eq!(rewrap_outcome(&result), format!("provider({id}) Other"), "{at}");
+                assert_eq!(rewrap_outcome(&result), format!("wrap({id}) Other"), "{at}");
                 log.take_calls();
                 tried += 1;
             }

@@ -5,7 +5,7 @@ use core::pin::Pin;
 use core::task::Poll;
 use std::sync::atomic::Ordering;
 
-use sealwax::Answer;
+use sealwax::ProviderFuture;
 
 use crate::providers::{Log, Waiting, poll_once};
 
@@ -66,13 +66,13 @@ fn an_answer_that_is_dropped_or_taken_too_early_starts_nothing() {
 }
 
 #[test]
-fn an_answer_shows_its_state_and_not_what_it_holds() {
+fn a_future_shows_its_state_and_not_what_it_holds() {
     let mut answer = ProviderFuture::ready("canary");
-    assert_eq!(format!("{answer:?}"), "ProviderFuture::Now(..)");
+    assert_eq!(format!("{answer:?}"), "ProviderFuture::Ready(..)");
     let _ = poll_once(Pin::new(&mut answer));
     assert_eq!(format!("{answer:?}"), "ProviderFuture::Taken");
     assert_eq!(
         format!("{:?}", ProviderFuture::boxed(future::ready("canary"))),
-        "ProviderFuture::Later(..)"
+        "ProviderFuture::Boxed(..)"
     );
 }
