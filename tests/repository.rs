@@ -124,8 +124,8 @@ fn every_workspace_builds_the_library_from_the_same_versions() {
         backends += locked.len();
         others.extend(theirs.difference(&ours).map(|other| (workspace.as_path(), other.clone())));
     }
-    // The one that wipes nothing, of which the control of tests/residue is built.
-    let control = (Path::new("tests/residue/without_wiping"), "zeroize v1.9.999".to_owned());
+    // The one that wipes nothing, of which the control of assurance/residue is built.
+    let control = (Path::new("assurance/residue/without_wiping"), "zeroize v1.9.999".to_owned());
     others.retain(|other| *other != control);
     assert_eq!(others, []);
     assert_eq!(backends, 3, "workspaces that build the other backend");
@@ -144,7 +144,7 @@ fn the_build_without_std_has_every_feature() {
     // A library in C, behind a crate that needs std.
     assert!(library.remove("aws-lc"));
     assert!(!library.is_empty());
-    assert_eq!(features("tests/no_std/Cargo.toml", "no-std"), library);
+    assert_eq!(features("assurance/no_std/Cargo.toml", "no-std"), library);
 }
 
 /// The benchmarks time a wipe of the stack by itself, of the length that the library wipes after a seal.
@@ -214,7 +214,7 @@ fn every_cargo_command_keeps_the_lock() {
         let text = fs::read_to_string(Path::new(ROOT).join(&script)).unwrap();
         for words in cargo_commands(&text) {
             // What resolves anew, in a copy or in a program made for the moment, is there for that.
-            let in_a_copy = script.ends_with("minimal_versions.sh") && words[1] == "update";
+            let in_a_copy = script.ends_with("oldest_versions.sh") && words[1] == "update";
             if in_a_copy || words.contains(&"$folder/Cargo.toml".to_owned()) {
                 continue;
             }

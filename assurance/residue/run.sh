@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What is left of secrets in the memory of a process that has dropped everything: `tests/residue/run.sh`.
+# What is left of secrets in the memory of a process that has dropped everything: `assurance/residue/run.sh`.
 # Prints its figures; fails where a fragment is left, and where a control does not find what it must.
 set -euo pipefail
 cd "$(dirname "$0")"

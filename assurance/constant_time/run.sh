@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Whether a branch or an address depends on a secret, by Valgrind: `tests/constant_time/run.sh`.
+# Whether a branch or an address depends on a secret, by Valgrind: `assurance/constant_time/run.sh`.
 # Prints its figures for each set of backends; fails on a report that none of the `verdicts*.supp` names, on a
 # verdict that comes more or less often than it says there, where a control is not caught, and where other
 # code ran than the set is for.
