@@ -76,7 +76,7 @@ fn no_package_has_a_build_script_or_is_a_macro() {
 
 #[test]
 fn ci_knows_every_workspace() {
-    let script = fs::read_to_string(Path::new(ROOT).join(".ci/run")).unwrap();
+    let script = fs::read_to_string(Path::new(ROOT).join("ci/setup.sh")).unwrap();
     let line = script.lines().find_map(|line| line.strip_prefix("alone=\"")).unwrap();
     let named: BTreeSet<PathBuf> =
         [""].into_iter().chain(line.trim_end_matches('"').split(' ')).map(PathBuf::from).collect();
@@ -124,8 +124,8 @@ fn every_workspace_builds_the_library_from_the_same_versions() {
         backends += locked.len();
         others.extend(theirs.difference(&ours).map(|other| (workspace.as_path(), other.clone())));
     }
-    // The one that wipes nothing, of which the control of tests/residue is built.
-    let control = (Path::new("tests/residue/without_wiping"), "zeroize v1.9.999".to_owned());
+    // The one that wipes nothing, of which the control of assurance/residue is built.
+    let control = (Path::new("assurance/residue/without_wiping"), "zeroize v1.9.999".to_owned());
     others.retain(|other| *other != control);
     assert_eq!(others, []);
     assert_eq!(backends, 3, "workspaces that build the other backend");
@@ -144,7 +144,7 @@ fn the_build_without_std_has_every_feature() {
     // A library in C, behind a crate that needs std.
     assert!(library.remove("aws-lc"));
     assert!(!library.is_empty());
-    assert_eq!(features("tests/no_std/Cargo.toml", "no-std"), library);
+    assert_eq!(features("assurance/no_std/Cargo.toml", "no-std"), library);
 }
 
 /// The benchmarks time a wipe of the stack by itself, of the length that the library wipes after a seal.
@@ -178,67 +178,4 @@ fn the_links_of_the_readme_lead_to_files() {
     let pages = readme.lines().filter(|line| line.starts_with("| [") && !line.contains("]("));
     assert_eq!(defined, pages.count(), "pages without a link");
     assert!(defined >= 9, "only {defined}");
-}
-
-/// The commands of a shell script that call cargo, each as its words from `cargo` on.
-fn cargo_commands(script: &str) -> Vec<Vec<String>> {
-    let script = script.replace("\\\n", " ");
-    let lines = script.lines().filter(|line| !line.trim_start().starts_with('#'));
-    let commands = lines.flat_map(|line| line.split(['|', ';', '&', '(', ')', '`']));
-    commands
-        .filter_map(|command| {
-            let words = command.split_whitespace().map(|word| word.trim_matches('"').to_owned());
-            let words: Vec<String> = words.skip_while(|word| word != "cargo").collect();
-            (words.len() > 1).then_some(words)
-        })
-        .collect()
-}
-
-/// Whether a command leaves `Cargo.lock` as it is.
-fn keeps_the_lock(words: &[String]) -> bool {
-    let said = |wanted: &str| words.iter().any(|word| word == wanted);
-    let verb = words.iter().skip(1).find(|word| !word.starts_with('+')).unwrap();
-    // These resolve nothing, or have no such option: what they build has its lock checked by CI's lints.
-    let exempt = ["fmt", "fuzz", "public-api"].contains(&verb.as_str());
-    let only_tells = said("--version") || (verb == "mutants" && said("--list"));
-    exempt || only_tells || said("--locked") || said("--cargo-arg=--locked")
-}
-
-#[test]
-fn every_cargo_command_keeps_the_lock() {
-    let scripts =
-        files(|path| path.ends_with(".ci/run") || path.extension() == Some("sh".as_ref()));
-    assert!(scripts.len() >= 6, "{scripts:?}");
-    let mut seen = 0;
-    for script in scripts {
-        let text = fs::read_to_string(Path::new(ROOT).join(&script)).unwrap();
-        for words in cargo_commands(&text) {
-            // What resolves anew, in a copy or in a program made for the moment, is there for that.
-            let in_a_copy = script.ends_with("minimal_versions.sh") && words[1] == "update";
-            if in_a_copy || words.contains(&"$folder/Cargo.toml".to_owned()) {
-                continue;
-            }
-            assert!(keeps_the_lock(&words), "{}: {}", script.display(), words.join(" "));
-            seen += 1;
-        }
-    }
-    assert!(seen >= 30, "only {seen} commands");
-}
-
-#[test]
-fn a_command_that_may_change_the_lock_is_seen() {
-    for (script, expected) in [
-        ("cargo test --locked", true),
-        ("cargo test \\\n  --locked", true),
-        ("cargo fmt --all --check", true),
-        ("cargo test", false),
-        ("cargo test; cargo build --locked", false),
-        ("cargo build --locked && cargo test -p sealwax", false),
-        ("# --locked\nRUSTFLAGS=\"-D warnings\" nice cargo +nightly doc", false),
-        ("n=$(cargo tree -p sealwax | wc -l) # not --locked", false),
-    ] {
-        let commands = cargo_commands(script);
-        assert!(!commands.is_empty(), "{script}");
-        assert_eq!(commands.iter().all(|words| keeps_the_lock(words)), expected, "{script}");
-    }
 }

@@ -45,7 +45,7 @@ impl<const N: usize> Drop for Wiped<N> {
 /// 11,751 at the most (level `z` with fat LTO): for AES-256-GCM of RustCrypto on a processor with AVX-512, whose
 /// wider code spills more than that for others. Where the AEADs are those of aws-lc it is 4,272. A verb that waits goes
 /// deeper, where a master key in memory wipes for itself. The rest is for compilers to come: `tests/stack.rs` looks
-/// whether what is wiped is the deepest that was touched, and `tests/residue` searches what is left.
+/// whether what is wiped is the deepest that was touched, and `assurance/residue` searches what is left.
 const STACK_LEN: usize = if cfg!(feature = "aws-lc") { 6 * 1024 } else { ROWS_STACK_LEN };
 /// The same for verbs that use no cipher: a rewrap touches 2,984 bytes where the hash is the portable one, and 2,696
 /// where the processor has instructions for it. A provider wipes for itself, or is wiped after.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What is left of secrets in the memory of a process that has dropped everything: `tests/residue/run.sh`.
+# What is left of secrets in the memory of a process that has dropped everything: `assurance/residue/run.sh`.
 # Prints its figures; fails where a fragment is left, and where a control does not find what it must.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -14,5 +14,6 @@ cargo build --quiet --release --locked --manifest-path without_wiping/Cargo.toml
 built="$CARGO_TARGET_DIR/release"
 "$built/search" "$built/probe" "$built/probe_without_wiping"
 echo "with feature aws-lc:"
-cargo build --quiet --release --locked --bin probe --features aws-lc --target-dir "$CARGO_TARGET_DIR/residue-aws-lc"
-"$built/search" "$CARGO_TARGET_DIR/residue-aws-lc/release/probe" "$built/probe_without_wiping"
+# In place of the other probe, so that it stands on the AWS-LC that others have built.
+cargo build --quiet --release --locked --bin probe --features aws-lc
+"$built/search" "$built/probe" "$built/probe_without_wiping"

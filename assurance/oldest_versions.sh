@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# The library's tests with the oldest versions that Cargo.toml allows: tests/minimal_versions.sh
+# The library's tests with the oldest versions that Cargo.toml allows: assurance/oldest_versions.sh
 #
 # Twice: with the oldest of every crate, and with the oldest of those that Cargo.toml names over the newest
 # of those below. Resolves in copies of the tree, in the target directory; takes some minutes each.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-out=${CARGO_TARGET_DIR:-$PWD/target}/minimal_versions
+out=${CARGO_TARGET_DIR:-$PWD/target}/oldest_versions
 tests="--lib --test behaviour --test dependencies --test heap --test legacy --test wycheproof"
 crates() { cargo tree -p sealwax --all-features -e normal --prefix none --no-dedupe --locked | sed 's/ (.*//' | sort -u; }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Whether comparisons take the same time wherever the difference is, by dudect: `tests/constant_time/dudect.sh`.
+# Whether comparisons take the same time wherever the difference is, by dudect: `assurance/constant_time/dudect.sh`.
 # Prints |t| of each try. Above 10 the two classes differ. Noise comes and goes: a comparison that is above is
 # tried four times more, and fails where three or more of the five are above, so that a small leak, which is
 # above most of the time, does not pass for noise. The controls, which end at the first difference, have one try.

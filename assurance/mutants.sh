@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Mutation testing: changes the library in each way that cargo-mutants knows, and counts the changes that no
-# test notices: tests/mutants.sh [JOBS]. Linux; needs `cargo install --locked cargo-mutants`; takes an hour or two.
+# test notices: assurance/mutants.sh [JOBS]. Linux; needs `cargo install --locked cargo-mutants`; takes an hour or two.
 #
 # Those that nothing can notice are left out in .cargo/mutants.toml, each with its reason, and count as missed.
 set -euo pipefail

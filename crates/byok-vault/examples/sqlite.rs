@@ -1,0 +1,135 @@
+//! What the program does, in its shortest form: sealed credentials in a table of SQLite, opened, listed by master key,
+//! and moved to a new one.
+//!
+//! `cargo run -p byok-vault --example sqlite` prints:
+//!
+//! ```text
+//! acme's key for openai opens: 26 bytes
+//! prod-2026: acme/openai acme/anthropic initech/openai
+//! rotated 3 rows, 0 were overtaken
+//! prod-2027: acme/openai acme/anthropic initech/openai
+//! without prod-2026, acme's key for openai opens: 26 bytes
+//! ```
+
+use std::collections::BTreeMap;
+use std::error::Error;
+
+use rusqlite::{Connection, params};
+use sealwax::{EncryptionContext, Envelope, Keyring, MasterKey, Secret};
+
+// AUTOINCREMENT: an id is never used twice, and envelopes are bound to it. TEXT without a limit: an envelope is longer
+// than what is sealed, and grows with each escrow.
+const SCHEMA: &str = "CREATE TABLE credentials (
+    id       INTEGER PRIMARY KEY AUTOINCREMENT,
+    tenant   TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    envelope TEXT NOT NULL,
+    UNIQUE (tenant, provider)
+) STRICT";
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut database = Connection::open_in_memory()?;
+    database.execute_batch(SCHEMA)?;
+
+    // A service reads the keyring's text from its environment.
+    let (old, new) = (MasterKey::generate()?.to_text(), MasterKey::generate()?.to_text());
+    let keyring: Keyring = format!("primary prod-2026 {}", old.expose_str()?).parse()?;
+
+    for (tenant, provider) in [("acme", "openai"), ("acme", "anthropic"), ("initech", "openai")] {
+        let api_key = Secret::from(format!("the key of {tenant} for {provider}"));
+        insert(&mut database, &keyring, tenant, provider, &api_key)?;
+    }
+    let secret = open(&database, &keyring, "acme", "openai")?;
+    assert_eq!(secret.expose_str()?, "the key of acme for openai");
+    println!("acme's key for openai opens: {} bytes", secret.len());
+    list(&database)?;
+
+    // The new key seals, the old one opens until no row needs it. With several processes, each has to know the new key
+    // before one of them seals with it: see the page Operations.
+    let (old, new) = (old.expose_str()?, new.expose_str()?);
+    let both: Keyring = format!("primary prod-2027 {new}; retired prod-2026 {old}").parse()?;
+    let (rotated, overtaken) = rotate(&database, &both)?;
+    println!("rotated {rotated} rows, {overtaken} were overtaken");
+    list(&database)?;
+
+    let keyring: Keyring = format!("primary prod-2027 {new}").parse()?;
+    let secret = open(&database, &keyring, "acme", "openai")?;
+    println!("without prod-2026, acme's key for openai opens: {} bytes", secret.len());
+    Ok(())
+}
+
+/// What a credential belongs to. The row's id is part of it, so that its envelope opens in no other row.
+fn context(id: i64, tenant: &str, provider: &str) -> Result<EncryptionContext, Box<dyn Error>> {
+    let row = id.to_string();
+    Ok(EncryptionContext::new([("tenant", tenant), ("provider", provider), ("row", &row)])?)
+}
+
+/// Adds a row. SQLite chooses its id, and nobody sees the row before it has its envelope.
+fn insert(
+    database: &mut Connection,
+    keyring: &Keyring,
+    tenant: &str,
+    provider: &str,
+    api_key: &Secret,
+) -> Result<(), Box<dyn Error>> {
+    let transaction = database.transaction()?;
+    let sql = "INSERT INTO credentials (tenant, provider, envelope) VALUES (?, ?, '')";
+    transaction.execute(sql, [tenant, provider])?;
+    let id = transaction.last_insert_rowid();
+    let envelope = keyring.seal(api_key, &context(id, tenant, provider)?)?;
+    let sql = "UPDATE credentials SET envelope = ? WHERE id = ?";
+    transaction.execute(sql, params![envelope.to_string(), id])?;
+    Ok(transaction.commit()?)
+}
+
+/// The credential of a tenant for a provider.
+fn open(
+    database: &Connection,
+    keyring: &Keyring,
+    tenant: &str,
+    provider: &str,
+) -> Result<Secret, Box<dyn Error>> {
+    let sql = "SELECT id, envelope FROM credentials WHERE tenant = ? AND provider = ?";
+    let (id, envelope): (i64, String) =
+        database.query_row(sql, [tenant, provider], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(keyring.open(&envelope.parse()?, &context(id, tenant, provider)?)?)
+}
+
+/// Wraps every row for the keyring's primary; no context, no plaintext. A row is written only if it is still the one
+/// that was read: where another process was faster, its envelope stays, and the next run looks at it again.
+fn rotate(database: &Connection, keyring: &Keyring) -> Result<(u32, u32), Box<dyn Error>> {
+    let mut read = database.prepare("SELECT id, envelope FROM credentials ORDER BY id")?;
+    let rows = read.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let rows: Vec<(i64, String)> = rows.collect::<Result<_, _>>()?;
+
+    let mut swap =
+        database.prepare("UPDATE credentials SET envelope = ? WHERE id = ? AND envelope = ?")?;
+    let (mut rotated, mut overtaken) = (0, 0);
+    for (id, envelope) in rows {
+        // `None`: the row is wrapped for this primary already.
+        let Some(fresh) = keyring.rewrap(&envelope.parse()?)? else { continue };
+        match swap.execute(params![fresh.to_string(), id, envelope])? {
+            0 => overtaken += 1,
+            _ => rotated += 1,
+        }
+    }
+    Ok((rotated, overtaken))
+}
+
+/// Prints which rows need which master key. That stands in every envelope in the clear: no key is needed.
+fn list(database: &Connection) -> Result<(), Box<dyn Error>> {
+    let mut read =
+        database.prepare("SELECT tenant, provider, envelope FROM credentials ORDER BY id")?;
+    let mut rows = read.query([])?;
+    let mut users: BTreeMap<String, String> = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let (tenant, provider, envelope): (String, String, String) = row.try_into()?;
+        for key_id in envelope.parse::<Envelope>()?.key_ids() {
+            users.entry(key_id.to_string()).or_default().push_str(&format!(" {tenant}/{provider}"));
+        }
+    }
+    for (key_id, rows) in users {
+        println!("{key_id}:{rows}");
+    }
+    Ok(())
+}
