@@ -104,11 +104,18 @@ fn rotate(database: &Connection, keyring: &Keyring) -> Result<(u32, u32), Box<dy
 
     let mut swap =
         database.prepare("UPDATE credentials SET envelope = ? WHERE id = ? AND envelope = ?")?;
+    // A large table is read in batches. Rows that fail are unchanged, and the others go on.
+    let batch = keyring.rewrap_batch(rows);
+    for (id, error) in &batch.failures {
+        eprintln!("row {id}: {error}");
+    }
+    if batch.must_stop() {
+        return Err("the keyring is not the one that these rows need".into());
+    }
     let (mut rotated, mut overtaken) = (0, 0);
-    for (id, envelope) in rows {
-        // `None`: the row is wrapped for this primary already.
-        let Some(fresh) = keyring.rewrap(&envelope.parse()?)? else { continue };
-        match swap.execute(params![fresh.to_string(), id, envelope])? {
+    for change in &batch.changes {
+        let (fresh, old) = (change.fresh.to_string(), change.old.to_string());
+        match swap.execute(params![fresh, change.id, old])? {
             0 => overtaken += 1,
             _ => rotated += 1,
         }

@@ -1,6 +1,6 @@
 //! What can be wrong with one row.
 
-use sealwax::{ContextError, FormatError, OpenError, RewrapError};
+use sealwax::{ContextError, FormatError, OpenError, RewrapError, UnwrapError};
 
 use crate::exit::Exit;
 
@@ -144,21 +144,19 @@ impl From<ContextError> for Fault {
     }
 }
 
+impl From<UnwrapError> for Fault {
+    fn from(error: UnwrapError) -> Self {
+        Self { kind: unwrap_kind(&error), said: error.to_string() }
+    }
+}
+
 impl From<OpenError> for Fault {
     fn from(error: OpenError) -> Self {
         let kind = match &error {
-            OpenError::UnknownKey { .. } => FaultKind::UnknownKey,
-            OpenError::KeyDisabled { .. } => FaultKind::DisabledKey,
-            OpenError::KeyLeaked { .. } => FaultKind::LeakedKey,
-            OpenError::KeyDestroyed { .. } => FaultKind::DestroyedKey,
-            OpenError::WrongKeyMaterial { .. } | OpenError::WrongWrapKind { .. } => {
-                FaultKind::WrongMaterial
-            }
+            OpenError::Unwrap(error) => unwrap_kind(error),
             OpenError::ContextMismatch => FaultKind::Misplaced,
-            OpenError::WrapAltered { .. }
-            | OpenError::EnvelopeAltered
-            | OpenError::PayloadAltered => FaultKind::Altered,
-            _ => provider_kind(error.is_transient()),
+            OpenError::PayloadAltered => FaultKind::Altered,
+            _ => FaultKind::Provider,
         };
         Self { kind, said: error.to_string() }
     }
@@ -167,17 +165,24 @@ impl From<OpenError> for Fault {
 impl From<RewrapError> for Fault {
     fn from(error: RewrapError) -> Self {
         let kind = match &error {
-            RewrapError::UnknownKey { .. } => FaultKind::UnknownKey,
-            RewrapError::KeyDisabled { .. } => FaultKind::DisabledKey,
-            RewrapError::KeyLeaked { .. } => FaultKind::LeakedKey,
-            RewrapError::KeyDestroyed { .. } => FaultKind::DestroyedKey,
-            RewrapError::WrongKeyMaterial { .. } | RewrapError::WrongWrapKind { .. } => {
-                FaultKind::WrongMaterial
-            }
-            RewrapError::WrapAltered { .. } | RewrapError::EnvelopeAltered => FaultKind::Altered,
+            RewrapError::Unwrap(error) => unwrap_kind(error),
             _ => provider_kind(error.is_transient()),
         };
         Self { kind, said: error.to_string() }
+    }
+}
+
+fn unwrap_kind(error: &UnwrapError) -> FaultKind {
+    match error {
+        UnwrapError::UnknownKey { .. } => FaultKind::UnknownKey,
+        UnwrapError::KeyDisabled { .. } => FaultKind::DisabledKey,
+        UnwrapError::KeyLeaked { .. } => FaultKind::LeakedKey,
+        UnwrapError::KeyDestroyed { .. } => FaultKind::DestroyedKey,
+        UnwrapError::WrongKeyMaterial { .. } | UnwrapError::WrongWrapKind { .. } => {
+            FaultKind::WrongMaterial
+        }
+        UnwrapError::WrapAltered { .. } | UnwrapError::EnvelopeAltered => FaultKind::Altered,
+        _ => provider_kind(error.is_transient()),
     }
 }
 

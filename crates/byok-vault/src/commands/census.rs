@@ -26,7 +26,7 @@ pub fn census(cli: &Cli, args: &cli::Census, out: &mut impl Write) -> Result<Exi
         Keys::load_if_given(cli.keys_file.as_deref())?
     };
     let verify_with = match (&keys, &args.retire) {
-        (Some(keys), Some(id)) if args.verify && keys.keyring.primary() != id => {
+        (Some(keys), Some(id)) if args.verify && keys.keyring.primary() != Some(id) => {
             Some(keys.without(id)?)
         }
         (Some(keys), _) if args.verify => Some(keys.keyring.clone()),

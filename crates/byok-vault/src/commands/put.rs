@@ -55,7 +55,7 @@ pub fn put(cli: &Cli, args: &Put, out: &mut impl Write) -> Result<Exit, VaultErr
         row.place.owner,
         row.place.id,
         row.revision,
-        keys.keyring.primary(),
+        keys.keyring.primary().map_or("", AsRef::as_ref),
         row.place.env_name,
     )?;
     Ok(Exit::Done)

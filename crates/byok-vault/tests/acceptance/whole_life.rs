@@ -155,7 +155,7 @@ fn keygen_makes_a_keyring_line_and_never_overwrites_a_file() {
     let keygen = ["keygen", "prod-1", "--out", file.to_str().unwrap()];
     sandbox.without_keys(&keygen).expect_code(0).expect_in_stdout("wrote key prod-1");
     let text = fs::read_to_string(&file).unwrap();
-    assert_eq!(Keys(text.clone()).keyring().primary().as_ref(), "prod-1");
+    assert_eq!(Keys(text.clone()).keyring().primary().unwrap().as_ref(), "prod-1");
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
