@@ -41,11 +41,19 @@ impl Envelope {
     ///
     /// [`FormatError`]: the first field that is not as the format asks for.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, FormatError> {
-        Ok(Self { layout: binary::check(bytes)?, bytes: bytes.to_vec() })
+        Ok(Self { layout: Self::check(bytes)?, bytes: bytes.to_vec() })
     }
 
     fn from_vec(bytes: Vec<u8>) -> Result<Self, FormatError> {
-        Ok(Self { layout: binary::check(&bytes)?, bytes })
+        Ok(Self { layout: Self::check(&bytes)?, bytes })
+    }
+
+    fn check(bytes: &[u8]) -> Result<Layout, FormatError> {
+        binary::check(bytes).map_err(|fault| match core::str::from_utf8(bytes) {
+            // Bytes that were printed on their way are text.
+            Ok(text) => fault.of_text(text, &[text::PREFIX, "SW\x01"]),
+            Err(_) => fault,
+        })
     }
 
     /// The binary form, as it lies in memory.

@@ -34,7 +34,7 @@ pub struct Change<Id> {
 
 impl<Id> Batch<Id> {
     /// Whether to stop the rotation and look: a key does not unwrap what it wraps, or all rows of the batch
-    /// failed alike, from one misconfiguration that the next batch will meet as well.
+    /// failed alike, from one misconfiguration or mistake that the next batch will meet as well.
     #[must_use]
     pub fn must_stop(&self) -> bool {
         let errors = || self.failures.iter().map(|(_, error)| error);
@@ -43,9 +43,10 @@ impl<Id> Batch<Id> {
         let Some(first) = errors().next() else { return false };
         let is_alike =
             |error: &RowError| (error.name(), error.key_id()) == (first.name(), first.key_id());
+        let is_of_us =
+            |error: &RowError| matches!(error.class(), ErrorClass::Misconfigured | ErrorClass::Bug);
         let is_whole = self.changes.is_empty() && self.current == 0;
-        errors().any(is_unverified)
-            || (is_whole && first.class() == ErrorClass::Misconfigured && errors().all(is_alike))
+        errors().any(is_unverified) || (is_whole && is_of_us(first) && errors().all(is_alike))
     }
 }
 

@@ -100,6 +100,7 @@ pub fn id(id: &str) -> KeyId {
 
 pub fn keyring(suite: Suite) -> Keyring {
     Keyring::new(id("prod"), master_key(1))
+        .unwrap()
         .with_escrow(id("dr"), master_key(2))
         .expect("two ids")
         .with_suite(suite)
@@ -107,6 +108,7 @@ pub fn keyring(suite: Suite) -> Keyring {
 
 pub fn next_keyring(suite: Suite) -> Keyring {
     Keyring::new(id("next"), master_key(3))
+        .unwrap()
         .with_retired(id("prod"), master_key(1))
         .expect("two ids")
         .with_suite(suite)

@@ -7,8 +7,9 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use sealwax::{
-    Answer, DataKey, EncryptionContext, Keyring, MasterKey, MasterKeyProvider, OpenError,
-    ProviderError, Suite, UnwrapRequest, WrapKind, WrapRequest, WrappedKey, sealing,
+    DataKey, Draft, EncryptionContext, KeyWrapper, Keyring, MasterKey, MasterKeyProvider,
+    OpenError, ProviderError, ProviderFuture, Suite, UnwrapRequest, WrapKind, WrapRequest,
+    WrappedKey,
 };
 
 use crate::given::{
@@ -52,7 +53,7 @@ fn of_len(suite: Suite, len: usize) {
 
 fn two_phases(suite: Suite, len: usize) {
     let prepared = || {
-        let draft = sealing::prepare_with_rng(&credential(len), &context(), suite, &mut Drawn);
+        let draft = Draft::new_with_rng(&credential(len), &context(), suite, &mut Drawn);
         draft.expect("prepared")
     };
     operation(&format!("prepare and finish {suite} {len}"), || {
@@ -66,7 +67,7 @@ fn two_phases(suite: Suite, len: usize) {
         published(envelope.verify_with(&data_key)).expect("verified");
         drop(black_box(envelope.open_with(&data_key, &context()).expect("opened")));
         let wraps = envelope.wrapped_keys().collect();
-        drop(black_box(envelope.rewrapped(&data_key, wraps).expect("rewrapped")));
+        drop(black_box(envelope.rewrap_with(&data_key, wraps).expect("rewrapped")));
     });
 }
 
@@ -81,7 +82,7 @@ const FIELDS: [(&str, usize); 4] = [
 
 /// Has to open by that wrap.
 fn escrow_alone(suite: Suite) -> Keyring {
-    Keyring::new(id("dr"), master_key(2)).with_suite(suite)
+    Keyring::new(id("dr"), master_key(2)).unwrap().with_suite(suite)
 }
 
 fn refused(suite: Suite) {
@@ -105,7 +106,7 @@ fn refused(suite: Suite) {
         let (envelope, data_key) = (sealed(suite, 51), data_key(99));
         assert!(published(envelope.verify_with(&data_key)).is_err());
         assert!(published(envelope.open_with(&data_key, &context())).is_err());
-        assert!(envelope.rewrapped(&data_key, envelope.wrapped_keys().collect()).is_err());
+        assert!(envelope.rewrap_with(&data_key, envelope.wrapped_keys().collect()).is_err());
     });
 }
 
@@ -115,11 +116,11 @@ fn wraps(suite: Suite) {
     operation(&format!("wrap and unwrap {suite}"), || {
         let (master, data_key) = (master_key(1), data_key(99));
         let request = WrapRequest::new(&prod, suite, &commitment, &data_key);
-        let body = master.wrap_key(request).into_now().expect("now").expect("a wrap");
+        let body = master.wrap_key(request).into_ready().ok().expect("now").expect("a wrap");
         crate::memcheck::public(&body);
         let unwrapped = |body: &[u8]| {
             let request = UnwrapRequest::new(&prod, suite, &commitment, body);
-            master.unwrap_key(request).into_now().expect("now").is_ok()
+            master.unwrap_key(request).into_ready().ok().expect("now").is_ok()
         };
         assert!(master.is_current(&body) && unwrapped(&body));
         // The first and the last byte of the salt, and of the data key under its pad.
@@ -140,24 +141,14 @@ async fn network_trip() {
     poll_fn(|_| if replace(&mut is_back, true) { Poll::Ready(()) } else { Poll::Pending }).await;
 }
 
-impl MasterKeyProvider for Remote {
+impl KeyWrapper for Remote {
     fn wrap_key<'a>(
         &'a self,
         request: WrapRequest<'a>,
-    ) -> Answer<'a, Result<Vec<u8>, ProviderError>> {
-        Answer::later(async move {
+    ) -> ProviderFuture<'a, Result<Vec<u8>, ProviderError>> {
+        ProviderFuture::boxed(async move {
             network_trip().await;
             self.0.wrap_key(request).await
-        })
-    }
-
-    fn unwrap_key<'a>(
-        &'a self,
-        request: UnwrapRequest<'a>,
-    ) -> Answer<'a, Result<DataKey, ProviderError>> {
-        Answer::later(async move {
-            network_trip().await;
-            self.0.unwrap_key(request).await
         })
     }
 
@@ -167,6 +158,18 @@ impl MasterKeyProvider for Remote {
 
     fn is_current(&self, body: &[u8]) -> bool {
         self.0.is_current(body)
+    }
+}
+
+impl MasterKeyProvider for Remote {
+    fn unwrap_key<'a>(
+        &'a self,
+        request: UnwrapRequest<'a>,
+    ) -> ProviderFuture<'a, Result<DataKey, ProviderError>> {
+        ProviderFuture::boxed(async move {
+            network_trip().await;
+            self.0.unwrap_key(request).await
+        })
     }
 }
 
@@ -184,8 +187,8 @@ fn waited<T>(future: impl Future<Output = T>) -> T {
 /// The verbs that wait: over keys in memory, and over remote ones.
 fn waiting(suite: Suite, remote: bool) {
     let key = |ring_id: &str, first| match remote {
-        false => Keyring::new(id(ring_id), master_key(first)),
-        true => Keyring::new(id(ring_id), Remote(master_key(first))),
+        false => Keyring::new(id(ring_id), master_key(first)).unwrap(),
+        true => Keyring::new(id(ring_id), Remote(master_key(first))).unwrap(),
     };
     let ring = || key("prod", 1).with_suite(suite);
     let keys = if remote { "remote keys" } else { "keys in memory" };

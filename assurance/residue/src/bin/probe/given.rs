@@ -134,6 +134,7 @@ pub fn data_key(number: u8) -> DataKey {
 /// Prod seals, and dr is its escrow.
 pub fn keyring(suite: Suite) -> Keyring {
     Keyring::new(id("prod"), master_key(0))
+        .unwrap()
         .with_escrow(id("dr"), master_key(1))
         .expect("two ids")
         .with_suite(suite)
@@ -142,6 +143,7 @@ pub fn keyring(suite: Suite) -> Keyring {
 /// The one after a rotation.
 pub fn next_keyring(suite: Suite) -> Keyring {
     Keyring::new(id("next"), master_key(2))
+        .unwrap()
         .with_retired(id("prod"), master_key(0))
         .expect("two ids")
         .with_suite(suite)

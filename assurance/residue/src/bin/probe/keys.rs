@@ -5,11 +5,11 @@ use std::panic::catch_unwind;
 
 use residue::pipe::role;
 use sealwax::{
-    DataKey, KeyError, Keyring, KeyringError, MasterKey, MasterKeyProvider, ProviderErrorKind,
-    UnwrapRequest, WrapRequest,
+    DataKey, KeyError, KeyWrapper, Keyring, KeyringError, MasterKey, MasterKeyProvider,
+    ProviderErrorKind, UnwrapRequest, WrapRequest,
 };
 
-use crate::given::{Lent, Rng, bytes, data_key, id, master_key};
+use crate::given::{Lent, Rng, bytes, data_key, id, keyring, master_key, next_keyring};
 use crate::{SUITES, step};
 
 /// Whatever the random bytes of the step were, they are no weak key.
@@ -112,19 +112,20 @@ fn wraps(suite: sealwax::Suite) {
         let (prod, master, data_key) = (id("prod"), master_key(0), data_key(0));
         let request = WrapRequest::new(&prod, suite, &commitment, &data_key);
         black_box(format!("{request:?} {:?}", request.associated_data()));
-        let body = master.wrap_key(request).into_now().expect("now").expect("a wrap");
+        let body = master.wrap_key(request).into_ready().ok().expect("now").expect("a wrap");
         assert!(master.is_current(&body));
         let request = UnwrapRequest::new(&prod, suite, &commitment, &body);
-        let found = master.unwrap_key(request).into_now().expect("now").expect("a data key");
+        let found = master.unwrap_key(request).into_ready().ok().expect("now").expect("a data key");
         assert!(found.expose_secret() == data_key.expose_secret());
     });
     step("unwrap refused", suite, 0, &mut || {
         let (prod, master, data_key) = (id("prod"), master_key(0), data_key(0));
         let request = WrapRequest::new(&prod, suite, &commitment, &data_key);
-        let mut body = master.wrap_key(request).into_now().expect("now").expect("a wrap");
+        let mut body = master.wrap_key(request).into_ready().ok().expect("now").expect("a wrap");
         let kind = |key: &MasterKey, body: &[u8]| {
             let request = UnwrapRequest::new(&prod, suite, &commitment, body);
-            let error = key.unwrap_key(request).into_now().expect("now").expect_err("refused");
+            let error =
+                key.unwrap_key(request).into_ready().ok().expect("now").expect_err("refused");
             black_box(format!("{error} {error:?}"));
             error.kind()
         };
@@ -147,7 +148,7 @@ fn keyrings(suite: sealwax::Suite) {
     let refusals = [
         |error: &KeyringError| matches!(error, KeyringError::Line { line: 4, .. }),
         |error: &KeyringError| matches!(error, KeyringError::Line { line: 6, .. }),
-        |error: &KeyringError| *error == KeyringError::DuplicateKeyId,
+        |error: &KeyringError| matches!(error, KeyringError::DuplicateKeyId { .. }),
         |error: &KeyringError| *error == KeyringError::TwoPrimaries,
         |error: &KeyringError| *error == KeyringError::NoPrimary,
         |error: &KeyringError| matches!(error, KeyringError::DuplicateKey { .. }),
@@ -162,14 +163,24 @@ fn keyrings(suite: sealwax::Suite) {
             black_box(format!("{error} {error:?}"));
         });
     }
+    step("keyrings compared", suite, 0, &mut || {
+        let (old, new) = (keyring(suite), next_keyring(suite));
+        black_box((new.fingerprint(), new.check_value("prod"), new.state("prod")));
+        black_box(format!("{:?}", new.can_replace(&old)));
+        let other = Keyring::opening_only().with_retired(id("prod"), master_key(1));
+        black_box(format!("{:?}", other.expect("a key").can_replace(&old)));
+    });
     step("keyring refused", suite, 0, &mut || {
-        let ring = Keyring::new(id("prod"), master_key(0));
+        let ring = Keyring::new(id("prod"), master_key(0)).unwrap();
         let error = ring.with_escrow(id("PROD"), master_key(1)).expect_err("twice");
-        assert_eq!(error, KeyringError::DuplicateKeyId);
-        let ring = Keyring::new(id("prod"), master_key(0));
+        assert!(matches!(error, KeyringError::DuplicateKeyId { .. }));
+        let ring = Keyring::new(id("prod"), master_key(0)).unwrap();
         let error = ring.with_retired(id("again"), master_key(0)).expect_err("one key, two ids");
         assert!(matches!(error, KeyringError::DuplicateKey { .. }));
-        let ring = Keyring::new(id("prod"), master_key(0)).with_disabled(id("gone")).expect("ids");
+        let ring = Keyring::new(id("prod"), master_key(0))
+            .unwrap()
+            .with_disabled(id("gone"))
+            .expect("ids");
         let ring = ring.with_leaked(id("stolen")).expect("ids");
         drop(black_box(ring.with_destroyed(id("lost")).expect("ids")));
     });

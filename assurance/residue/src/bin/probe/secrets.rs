@@ -44,6 +44,9 @@ pub fn steps(sizes: &[usize]) {
             drop(black_box(SecretString::try_from(secret(size)).expect("text")));
             drop(black_box(SecretString::try_from(&secret(size)).expect("text")));
         });
+        step("secret with a prefix", SUITE, size, &mut || {
+            drop(black_box(secret(size).with_prefix("Bearer ")));
+        });
         step("secrets compared", SUITE, size, &mut || {
             let (one, same) = (secret(size), secret(size));
             let other = Secret::from(bytes(role::PLAINTEXT, 1, size));

@@ -3,15 +3,17 @@
 use std::hint::black_box;
 use std::ops::RangeInclusive;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 
 use residue::pipe::role;
 use sealwax::{
-    DataKey, EncryptionContext, Envelope, Keyring, OpenError, RewrapError, SealError, Secret,
-    Suite, WrapKind, WrappedKey, sealing,
+    DataKey, Draft, EncryptionContext, Envelope, KeyWrapper, Keyring, OpenError, RewrapError,
+    SealError, Secret, Suite, UnwrapError, WrapKind, WrappedKey,
 };
 
 use crate::given::{
-    DRAWN, IV, Rng, bytes, context, data_key, id, keyring, master_key, next_keyring, says, secret,
+    DRAWN, Rng, bytes, context, data_key, id, keyring, master_key, next_keyring, says, secret,
 };
 use crate::waiting::{Failing, Manner, Remote};
 use crate::{SOME, SUITES, step};
@@ -83,41 +85,27 @@ fn of_size(suite: Suite, size: usize) {
 }
 
 /// Two-phase callers wrap in ways of their own: here with a master key, by hand.
-fn wrapped(draft: &sealing::Draft) -> Vec<WrappedKey> {
+fn wrapped(draft: &Draft) -> Vec<WrappedKey> {
     let (prod, dr) = (id("prod"), id("dr"));
     let wrap = |number: u8, id: &sealwax::KeyId| {
-        let request =
-            sealwax::WrapRequest::new(id, draft.suite(), draft.commitment(), draft.data_key());
         let master = master_key(number);
-        let answer = sealwax::MasterKeyProvider::wrap_key(&master, request).into_now();
-        let body = answer.expect("now").expect("a wrap");
+        let body = master.wrap_key(draft.wrap_request(id)).into_ready().expect("ready");
+        let body = body.expect("a wrap");
         WrappedKey::new(id.clone(), WrapKind::Local, &body).expect("60 bytes")
     };
     vec![wrap(0, &prod), wrap(1, &dr)]
 }
 
-fn prepared(suite: Suite, size: usize) -> sealing::Draft {
-    sealing::prepare_with_rng(&secret(size), &context(), suite, &mut { DRAWN }).expect("prepared")
+fn prepared(suite: Suite, size: usize) -> Draft {
+    Draft::new_with_rng(&secret(size), &context(), suite, &mut { DRAWN }).expect("prepared")
 }
 
 fn two_phases(suite: Suite, size: usize) {
-    step("prepare", suite, size, &mut || {
+    step("draft", suite, size, &mut || {
         black_box(format!("{:?}", prepared(suite, size)));
-        drop(black_box(sealing::prepare(&secret(size), &context(), suite).expect("prepared")));
+        drop(black_box(Draft::new(&secret(size), &context(), suite).expect("prepared")));
     });
-    step("prepare with a data key", suite, size, &mut || {
-        let (data_key, secret, iv) = (data_key(0), secret(size), &mut { IV });
-        let draft =
-            sealing::prepare_with_data_key_and_rng(data_key, &secret, &context(), suite, iv)
-                .expect("prepared");
-        let wraps = wrapped(&draft);
-        drop(black_box(draft.finish(wraps).expect("an envelope")));
-    });
-    step("prepare with a data key", suite, size, &mut || {
-        let (data_key, secret) = (data_key(0), secret(size));
-        drop(black_box(sealing::prepare_with_data_key(data_key, &secret, &context(), suite)));
-    });
-    step("prepare and finish", suite, size, &mut || {
+    step("draft and finish", suite, size, &mut || {
         let draft = prepared(suite, size);
         let wraps = wrapped(&draft);
         let envelope = draft.finish(wraps).expect("an envelope");
@@ -128,17 +116,23 @@ fn two_phases(suite: Suite, size: usize) {
         envelope.verify_with(&data_key).expect("verified");
         drop(black_box(envelope.open_with(&data_key, &context()).expect("opened")));
     });
-    step("rewrapped", suite, size, &mut || {
+    step("rewrap_batch", suite, size, &mut || {
+        let rows = [sealed(suite, size).to_string(), "no row".to_owned()];
+        let batch = next_keyring(suite).rewrap_batch(rows.into_iter().enumerate());
+        assert_eq!((batch.changes.len(), batch.current, batch.failures.len()), (1, 0, 1));
+        drop(black_box(batch));
+    });
+    step("rewrap_with", suite, size, &mut || {
         let draft = prepared(suite, size);
         let (envelope, wraps) = (sealed(suite, size), wrapped(&draft));
-        drop(black_box(envelope.rewrapped(draft.data_key(), wraps).expect("rewrapped")));
+        drop(black_box(envelope.rewrap_with(draft.data_key(), wraps).expect("rewrapped")));
     });
     step("two phases refused", suite, size, &mut || {
         let (envelope, wrong) = (sealed(suite, size), data_key(1));
         says(&envelope.verify_with(&wrong).expect_err("another key"));
         says(&envelope.open_with(&wrong, &context()).expect_err("another key"));
-        says(&envelope.rewrapped(&wrong, envelope.wrapped_keys().collect()).expect_err("same"));
-        says(&envelope.rewrapped(&data_key(0), Vec::new()).expect_err("no wraps"));
+        says(&envelope.rewrap_with(&wrong, envelope.wrapped_keys().collect()).expect_err("same"));
+        says(&envelope.rewrap_with(&data_key(0), Vec::new()).expect_err("no wraps"));
         says(&prepared(suite, size).finish(Vec::new()).expect_err("no wraps"));
     });
     step("two phases refused", suite, size, &mut || {
@@ -159,10 +153,12 @@ fn seal_refused(suite: Suite) {
             let error = ring.seal_with_rng(&secret, &context(), &mut rng()).expect_err("random");
             assert!(matches!(error, SealError::Random));
             says(&error);
-            let error = sealing::prepare_with_rng(&secret, &context(), suite, &mut rng());
+            let error = Draft::new_with_rng(&secret, &context(), suite, &mut rng());
             says(&error.expect_err("random"));
-            let answer = ring.seal_async_with_rng(&secret, &context(), &mut rng());
-            says(&answer.into_now().expect("now").expect_err("random"));
+            let sealed = ring.seal_async_with_rng(&secret, &context(), &mut rng());
+            let polled = pin!(sealed).poll(&mut Context::from_waker(Waker::noop()));
+            assert!(matches!(polled, Poll::Ready(Err(SealError::Random))));
+            drop(black_box(polled));
         });
     }
     for number in 0..3 {
@@ -171,26 +167,19 @@ fn seal_refused(suite: Suite) {
             let panicked = catch_unwind(AssertUnwindSafe(|| match number {
                 0 => drop(ring.seal_with_rng(&secret, &context, &mut Rng::Panics)),
                 1 => drop(ring.seal_async_with_rng(&secret, &context, &mut Rng::Panics)),
-                _ => drop(sealing::prepare_with_rng(&secret, &context, suite, &mut Rng::Panics)),
+                _ => drop(Draft::new_with_rng(&secret, &context, suite, &mut Rng::Panics)),
             }));
             assert!(panicked.is_err());
         });
     }
     step(name, suite, SOME, &mut || {
-        let (data_key, rng) = (data_key(0), &mut Rng::Fails);
-        let secret = secret(SOME);
-        let draft =
-            sealing::prepare_with_data_key_and_rng(data_key, &secret, &context(), suite, rng);
-        says(&draft.expect_err("random"));
-    });
-    step(name, suite, SOME, &mut || {
         // A remote escrow, asked by a verb that does not wait; and a provider that fails.
         let remote = Remote::new(master_key(1), 1, Manner::Well);
-        let ring = Keyring::new(id("prod"), master_key(0)).with_suite(suite);
+        let ring = Keyring::new(id("prod"), master_key(0)).unwrap().with_suite(suite);
         let ring = ring.with_escrow(id("dr"), remote).expect("two ids");
         let error = ring.seal_with_rng(&secret(SOME), &context(), &mut { DRAWN });
         assert!(matches!(error, Err(SealError::WouldBlock { .. })));
-        let ring = Keyring::new(id("prod"), Failing(master_key(0))).with_suite(suite);
+        let ring = Keyring::new(id("prod"), Failing(master_key(0))).unwrap().with_suite(suite);
         let error = ring.seal_with_rng(&secret(SOME), &context(), &mut { DRAWN });
         says(&error.expect_err("fails"));
     });
@@ -221,36 +210,42 @@ fn open_refused(suite: Suite, size: usize) {
         });
     };
     // tag 16, iv 12, mac 16, commitment 32; before it the escrow's wrap, which ends in the data key xor pad.
-    step(keyring, 16, |error| matches!(error, OpenError::EnvelopeAltered));
-    step(keyring, 16 + 12 + 16, |error| matches!(error, OpenError::EnvelopeAltered));
-    let escrow_alone = |suite| Keyring::new(id("dr"), master_key(1)).with_suite(suite);
-    step(escrow_alone, 16 + 12 + 16 + 32 + 1, |error| {
-        matches!(error, OpenError::WrapAltered { .. })
+    step(keyring, 16, |error| matches!(error, OpenError::Unwrap(UnwrapError::EnvelopeAltered)));
+    step(keyring, 16 + 12 + 16, |error| {
+        matches!(error, OpenError::Unwrap(UnwrapError::EnvelopeAltered))
     });
-    let other = |_| Keyring::new(id("prod"), master_key(3));
-    step(other, 0, |error| matches!(error, OpenError::WrongKeyMaterial { .. }));
-    let unknown = |_| Keyring::new(id("old"), master_key(3));
-    step(unknown, 0, |error| matches!(error, OpenError::UnknownKey { .. }));
+    let escrow_alone = |suite| Keyring::new(id("dr"), master_key(1)).unwrap().with_suite(suite);
+    step(escrow_alone, 16 + 12 + 16 + 32 + 1, |error| {
+        matches!(error, OpenError::Unwrap(UnwrapError::WrapAltered { .. }))
+    });
+    let other = |_| Keyring::new(id("prod"), master_key(3)).unwrap();
+    step(other, 0, |error| {
+        matches!(error, OpenError::Unwrap(UnwrapError::WrongKeyMaterial { .. }))
+    });
+    let unknown = |_| Keyring::new(id("old"), master_key(3)).unwrap();
+    step(unknown, 0, |error| matches!(error, OpenError::Unwrap(UnwrapError::UnknownKey { .. })));
     let disabled = |_| unknown_with(|ring| ring.with_disabled(id("prod")));
-    step(disabled, 0, |error| matches!(error, OpenError::KeyDisabled { .. }));
+    step(disabled, 0, |error| matches!(error, OpenError::Unwrap(UnwrapError::KeyDisabled { .. })));
     let leaked = |suite| keyring(suite).with_leaked(id("old")).expect("ids");
-    step(leaked, 16, |error| matches!(error, OpenError::EnvelopeAltered));
+    step(leaked, 16, |error| matches!(error, OpenError::Unwrap(UnwrapError::EnvelopeAltered)));
     let leaked = |_| {
-        let ring = Keyring::new(id("prod"), master_key(0));
+        let ring = Keyring::new(id("prod"), master_key(0)).unwrap();
         ring.with_leaked(id("dr")).expect("two ids")
     };
-    step(leaked, 0, |error| matches!(error, OpenError::KeyLeaked { .. }));
+    step(leaked, 0, |error| matches!(error, OpenError::Unwrap(UnwrapError::KeyLeaked { .. })));
     let destroyed = |_| unknown_with(|ring| ring.with_destroyed(id("dr")));
-    step(destroyed, 0, |error| matches!(error, OpenError::KeyDestroyed { .. }));
-    let failing = |_| Keyring::new(id("prod"), Failing(master_key(0)));
-    step(failing, 0, |error| matches!(error, OpenError::Provider { .. }));
+    step(destroyed, 0, |error| {
+        matches!(error, OpenError::Unwrap(UnwrapError::KeyDestroyed { .. }))
+    });
+    let failing = |_| Keyring::new(id("prod"), Failing(master_key(0))).unwrap();
+    step(failing, 0, |error| matches!(error, OpenError::Unwrap(UnwrapError::Provider { .. })));
     // A remote key, where the envelope has a wrap of one in memory.
-    let remote = |_| Keyring::new(id("prod"), Remote::new(master_key(0), 1, Manner::Well));
-    step(remote, 0, |error| matches!(error, OpenError::WrongWrapKind { .. }));
+    let remote = |_| Keyring::new(id("prod"), Remote::new(master_key(0), 1, Manner::Well)).unwrap();
+    step(remote, 0, |error| matches!(error, OpenError::Unwrap(UnwrapError::WrongWrapKind { .. })));
 }
 
 fn unknown_with(with: impl FnOnce(Keyring) -> Result<Keyring, sealwax::KeyringError>) -> Keyring {
-    with(Keyring::new(id("old"), master_key(3))).expect("two ids")
+    with(Keyring::new(id("old"), master_key(3)).unwrap()).expect("two ids")
 }
 
 fn rewrap_refused(suite: Suite, size: usize) {
@@ -258,19 +253,19 @@ fn rewrap_refused(suite: Suite, size: usize) {
     step(name, suite, size, &mut || {
         let envelope = altered(&sealed(suite, size), size + 1);
         let error = next_keyring(suite).rewrap(&envelope).expect_err("altered");
-        assert!(matches!(error, RewrapError::EnvelopeAltered));
+        assert!(matches!(error, RewrapError::Unwrap(UnwrapError::EnvelopeAltered)));
         says(&error);
     });
     step(name, suite, size, &mut || {
-        let ring = Keyring::new(id("next"), Failing(master_key(2))).with_suite(suite);
+        let ring = Keyring::new(id("next"), Failing(master_key(2))).unwrap().with_suite(suite);
         let ring = ring.with_retired(id("prod"), master_key(0)).expect("two ids");
         says(&ring.rewrap(&sealed(suite, size)).expect_err("fails"));
-        let ring = Keyring::new(id("next"), master_key(2)).with_suite(suite);
+        let ring = Keyring::new(id("next"), master_key(2)).unwrap().with_suite(suite);
         says(&ring.rewrap(&sealed(suite, size)).expect_err("unknown"));
     });
     step(name, suite, size, &mut || {
         // A provider that unwraps something else than it wrapped.
-        let ring = Keyring::new(id("next"), Liar(master_key(2))).with_suite(suite);
+        let ring = Keyring::new(id("next"), Liar(master_key(2))).unwrap().with_suite(suite);
         let ring = ring.with_retired(id("prod"), master_key(0)).expect("two ids");
         let error = ring.rewrap(&sealed(suite, size)).expect_err("lies");
         assert!(matches!(error, RewrapError::Unverified { .. }));
@@ -281,20 +276,22 @@ fn rewrap_refused(suite: Suite, size: usize) {
 /// Unwraps another data key than it wrapped.
 struct Liar(sealwax::MasterKey);
 
-impl sealwax::MasterKeyProvider for Liar {
+impl KeyWrapper for Liar {
     fn wrap_key<'a>(
         &'a self,
         request: sealwax::WrapRequest<'a>,
-    ) -> sealwax::Answer<'a, Result<Vec<u8>, sealwax::ProviderError>> {
+    ) -> sealwax::ProviderFuture<'a, Result<Vec<u8>, sealwax::ProviderError>> {
         self.0.wrap_key(request)
     }
+}
 
+impl sealwax::MasterKeyProvider for Liar {
     fn unwrap_key<'a>(
         &'a self,
         _: sealwax::UnwrapRequest<'a>,
-    ) -> sealwax::Answer<'a, Result<DataKey, sealwax::ProviderError>> {
+    ) -> sealwax::ProviderFuture<'a, Result<DataKey, sealwax::ProviderError>> {
         let mut other = bytes(role::DATA_KEY, 1, 32);
-        sealwax::Answer::now(DataKey::from_bytes(&mut other).map_err(Into::into))
+        sealwax::ProviderFuture::ready(DataKey::from_bytes(&mut other).map_err(Into::into))
     }
 }
 

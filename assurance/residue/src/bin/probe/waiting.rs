@@ -8,8 +8,8 @@ use std::task::{Context, Poll, Waker};
 
 use residue::pipe::role;
 use sealwax::{
-    Answer, DataKey, EncryptionContext, Keyring, MasterKey, MasterKeyProvider, ProviderError,
-    ProviderErrorKind, Suite, UnwrapRequest, WrapRequest,
+    DataKey, EncryptionContext, KeyWrapper, Keyring, MasterKey, MasterKeyProvider, ProviderError,
+    ProviderErrorKind, ProviderFuture, Suite, UnwrapRequest, WrapRequest,
 };
 
 use crate::given::{DRAWN, bytes, context, data_key, id, master_key, secret};
@@ -53,12 +53,12 @@ impl Remote {
     }
 }
 
-impl MasterKeyProvider for Remote {
+impl KeyWrapper for Remote {
     fn wrap_key<'a>(
         &'a self,
         request: WrapRequest<'a>,
-    ) -> Answer<'a, Result<Vec<u8>, ProviderError>> {
-        Answer::later(async move {
+    ) -> ProviderFuture<'a, Result<Vec<u8>, ProviderError>> {
+        ProviderFuture::boxed(async move {
             self.network_trip().await;
             let wrapped = self.key.wrap_key(request).await;
             self.panics();
@@ -66,12 +66,14 @@ impl MasterKeyProvider for Remote {
             wrapped
         })
     }
+}
 
+impl MasterKeyProvider for Remote {
     fn unwrap_key<'a>(
         &'a self,
         request: UnwrapRequest<'a>,
-    ) -> Answer<'a, Result<DataKey, ProviderError>> {
-        Answer::later(async move {
+    ) -> ProviderFuture<'a, Result<DataKey, ProviderError>> {
+        ProviderFuture::boxed(async move {
             self.network_trip().await;
             let mut data_key = self.key.unwrap_key(request).await?;
             if self.manner == Manner::WithAnotherDataKey {
@@ -87,21 +89,26 @@ impl MasterKeyProvider for Remote {
 /// A provider that refuses.
 pub struct Failing(pub MasterKey);
 
-impl MasterKeyProvider for Failing {
-    fn wrap_key<'a>(&'a self, _: WrapRequest<'a>) -> Answer<'a, Result<Vec<u8>, ProviderError>> {
-        black_box(&self.0);
-        Answer::now(Err(ProviderErrorKind::Throttled.into()))
-    }
-
-    fn unwrap_key<'a>(
+impl KeyWrapper for Failing {
+    fn wrap_key<'a>(
         &'a self,
-        _: UnwrapRequest<'a>,
-    ) -> Answer<'a, Result<DataKey, ProviderError>> {
-        Answer::now(Err(ProviderErrorKind::Throttled.into()))
+        _: WrapRequest<'a>,
+    ) -> ProviderFuture<'a, Result<Vec<u8>, ProviderError>> {
+        black_box(&self.0);
+        ProviderFuture::ready(Err(ProviderErrorKind::Throttled.into()))
     }
 
     fn kind(&self) -> sealwax::WrapKind {
         sealwax::WrapKind::Local
+    }
+}
+
+impl MasterKeyProvider for Failing {
+    fn unwrap_key<'a>(
+        &'a self,
+        _: UnwrapRequest<'a>,
+    ) -> ProviderFuture<'a, Result<DataKey, ProviderError>> {
+        ProviderFuture::ready(Err(ProviderErrorKind::Throttled.into()))
     }
 }
 
@@ -129,11 +136,11 @@ pub fn steps() {
             verbs(suite, way);
         }
         step("answer dropped", suite, 0, &mut || {
-            drop(black_box(Answer::now(data_key(0))));
-            let mut answer = Answer::now(data_key(0)).map(|key| [key.duplicate(), key]);
+            drop(black_box(ProviderFuture::ready(data_key(0))));
+            let mut answer = ProviderFuture::ready(data_key(0)).map(|key| [key.duplicate(), key]);
             assert!(polled(&mut answer, 1) && !polled(answer, 1));
-            drop(black_box(Answer::later(async { data_key(0) })));
-            assert!(Answer::now(data_key(0)).into_now().is_some());
+            drop(black_box(ProviderFuture::boxed(async { data_key(0) })));
+            assert!(ProviderFuture::ready(data_key(0)).into_ready().ok().is_some());
         });
     }
 }
@@ -145,12 +152,14 @@ type Way = Option<(usize, Manner)>;
 fn ring(suite: Suite, way: Way, next: Option<MasterKey>) -> Keyring {
     let (prod, key) = (id("prod"), master_key(0));
     let ring = match (next, way) {
-        (None, None) => Ok(Keyring::new(prod, key)),
-        (None, Some((trip, manner))) => Ok(Keyring::new(prod, Remote::new(key, trip, manner))),
-        (Some(next), None) => Keyring::new(id("next"), next).with_retired(prod, key),
-        (Some(next), Some((trip, manner))) => {
-            Keyring::new(id("next"), next).with_retired(prod, Remote::new(key, trip, manner))
+        (None, None) => Ok(Keyring::new(prod, key).unwrap()),
+        (None, Some((trip, manner))) => {
+            Ok(Keyring::new(prod, Remote::new(key, trip, manner)).unwrap())
         }
+        (Some(next), None) => Keyring::new(id("next"), next).unwrap().with_retired(prod, key),
+        (Some(next), Some((trip, manner))) => Keyring::new(id("next"), next)
+            .unwrap()
+            .with_retired(prod, Remote::new(key, trip, manner)),
     };
     ring.expect("two ids").with_suite(suite)
 }
