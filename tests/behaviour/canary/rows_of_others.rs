@@ -113,6 +113,6 @@ fn no_error_over_rows_that_others_wrote_shows_a_secret() {
         "TripletError",
         &["Key", "Layout", "Malformed", "NotAuthentic", "Random", "TooLong"],
     );
-    shown.assert_variants("KeyError", &["Encoding", "Length", "Weak"]);
+    shown.assert_variants("KeyError", &["Encoding", "Length", "Surrounded", "Weak"]);
     shown.assert_clean(&scanner_of(&inputs), 10_000);
 }
