@@ -16,7 +16,7 @@ use crate::secret::wiping::wipe_stack_after;
 /// Wraps data keys under a master key: in memory, in an HSM, in a cloud KMS. Who only wraps has no method
 /// that opens.
 ///
-/// [`MasterKey`](crate::MasterKey) does; so do `Arc<P>`, `Box<P>` and `&P` of whatever `P` does.
+/// [`MasterKey`] does; so do `Arc<P>`, `Box<P>` and `&P` of whatever `P` does.
 pub trait KeyWrapper: Send + Sync {
     /// Wraps the data key of a request. Returns the body of the wrapped key: 1 to 65,534 bytes.
     fn wrap_key<'a>(
@@ -48,7 +48,7 @@ pub trait KeyWrapper: Send + Sync {
 
 /// Wraps data keys under a master key, and unwraps them.
 ///
-/// [`MasterKey`](crate::MasterKey) does; so do `Arc<P>`, `Box<P>` and `&P` of whatever `P` does.
+/// [`MasterKey`] does; so do `Arc<P>`, `Box<P>` and `&P` of whatever `P` does.
 /// [`crate::docs::providers`] says how to write one. The template, with its lifetimes spelled out:
 ///
 /// ```
