@@ -10,10 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use sealwax::{Envelope, KeyId, KeyState, Keyring};
 
 use crate::error::VaultError;
-use crate::fault::{Fault, FaultKind};
+use crate::formatting::number;
 use crate::row::Owner;
+use crate::row_fault::{Fault, FaultKind};
 use crate::store::Store;
-use crate::wording::number;
 
 /// The rows of one key.
 #[derive(Clone, Copy, Debug, Default)]

@@ -10,9 +10,9 @@ use sealwax::triplet::TripletError;
 use sealwax::{ContextError, KeyError, KeyringError, SealError};
 
 use crate::exit::Exit;
-use crate::fault::{Fault, Kind};
+use crate::formatting::whole;
 use crate::row::Owner;
-use crate::wording::whole;
+use crate::row_fault::{Fault, Kind};
 
 /// Why a command did not do what it was asked for.
 #[derive(Debug, thiserror::Error)]

@@ -22,9 +22,9 @@ use sealwax::Secret;
 
 use crate::credential;
 use crate::error::{CredentialProblem, VaultError};
+use crate::formatting::number;
 use crate::legacy_key::{Columns, LegacyKey};
 use crate::row::Owner;
-use crate::wording::number;
 
 pub use destination::Destination;
 pub use input::Input;

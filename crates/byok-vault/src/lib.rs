@@ -7,8 +7,8 @@
 // What is said: exit codes, errors, faults of rows, numbers and names as people read them.
 pub mod error;
 pub mod exit;
-pub mod fault;
-pub mod wording;
+pub mod formatting;
+pub mod row_fault;
 
 // What is kept, since when, and under which keys.
 pub mod clock;

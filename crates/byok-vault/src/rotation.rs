@@ -11,10 +11,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use sealwax::Keyring;
 
 use crate::error::VaultError;
-use crate::fault::Fault;
+use crate::formatting::number;
 use crate::row::{Owner, Row};
+use crate::row_fault::Fault;
 use crate::store::Store;
-use crate::wording::number;
 
 /// Whether rows are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,8 +5,8 @@ use std::fmt;
 use sealwax::{EncryptionContext, Envelope, Keyring, Secret};
 
 use crate::error::VaultError;
-use crate::fault::Fault;
-use crate::wording::shown;
+use crate::formatting::shown;
+use crate::row_fault::Fault;
 
 /// Whose credential it is. A tenant has at most one for each provider.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

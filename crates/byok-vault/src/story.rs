@@ -18,11 +18,11 @@ use crate::commands::list::Line;
 use crate::commands::{census as census_command, rotate};
 use crate::error::VaultError;
 use crate::exit::Exit;
+use crate::formatting::{Grouped, number, rows, took};
 use crate::keys::{Keys, VARIABLE};
 use crate::rotation::{self, Mode};
 use crate::row::Row;
 use crate::store::{Access, Store};
-use crate::wording::{Grouped, number, rows, took};
 
 pub use invented::{CREDENTIALS, credential, owner};
 

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use crate::error::VaultError;
-use crate::fault::{Fault, Kind};
+use crate::formatting::{number, rows};
 use crate::row::Owner;
-use crate::wording::{number, rows};
+use crate::row_fault::{Fault, Kind};
 
 /// Counts rows by what is wrong with them, with a line for each row below, and what to do about the
 /// kind.

@@ -10,10 +10,10 @@ use crate::cli::{self, Cli};
 use crate::commands::by_kind;
 use crate::error::VaultError;
 use crate::exit::Exit;
-use crate::fault::Kind;
+use crate::formatting::{Grouped, rows};
 use crate::keys::Keys;
+use crate::row_fault::Kind;
 use crate::store::{Access, Store};
-use crate::wording::{Grouped, rows};
 
 /// Counts, verifies if asked, and answers.
 ///

@@ -6,11 +6,11 @@ use crate::cli::{Cli, Import};
 use crate::commands::by_kind;
 use crate::error::VaultError;
 use crate::exit::Exit;
+use crate::formatting::{number, rows};
 use crate::import::{self, Destination, Input, NO_CONTEXT, Outcome, Placed, Quarantine};
 use crate::keys::Keys;
 use crate::legacy_key::LegacyKey;
 use crate::rotation::{self, Mode};
-use crate::wording::{number, rows};
 
 /// Imports a file and reports what became of every row.
 ///

@@ -10,10 +10,10 @@ use crate::cli::{Cli, List};
 use crate::clock::now;
 use crate::error::VaultError;
 use crate::exit::Exit;
+use crate::formatting::{age, shown};
 use crate::keys::Keys;
 use crate::row::Row;
 use crate::store::{Access, Store};
-use crate::wording::{age, shown};
 
 /// Lists the rows by tenant and provider.
 ///

@@ -6,10 +6,10 @@ use crate::cli::{Cli, Rotate};
 use crate::commands::by_kind;
 use crate::error::VaultError;
 use crate::exit::Exit;
+use crate::formatting::rows;
 use crate::keys::Keys;
 use crate::rotation::{self, Mode, Outcome};
 use crate::store::{Access, Store};
-use crate::wording::rows;
 
 /// Rewraps what is not current and reports what became of every row.
 ///

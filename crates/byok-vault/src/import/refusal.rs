@@ -4,8 +4,8 @@ use std::fmt;
 
 use sealwax::triplet::TripletError;
 
-use crate::fault::Kind;
-use crate::wording::whole;
+use crate::formatting::whole;
+use crate::row_fault::Kind;
 
 /// A reason to count and act on, and what is known besides.
 ///

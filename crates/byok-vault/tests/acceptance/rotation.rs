@@ -56,8 +56,8 @@ fn killed_anywhere_no_row_is_lost_and_the_next_run_finishes() {
         sandbox
             .vault(&keys.both, &["rotate"])
             .expect_code(0)
-            .expect_in_stdout(&byok_vault::wording::rows(left))
-            .expect_in_stdout(&format!("{} already current", byok_vault::wording::rows(done)));
+            .expect_in_stdout(&byok_vault::formatting::rows(left))
+            .expect_in_stdout(&format!("{} already current", byok_vault::formatting::rows(done)));
         assert_eq!(sandbox.current(&keys.after), ROWS);
         assert_eq!(sandbox.assert_rows_open(&keys.after), ROWS, "the old key is not needed");
     }

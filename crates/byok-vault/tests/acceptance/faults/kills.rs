@@ -8,8 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use byok_vault::formatting::rows;
 use byok_vault::store::{Access, Store};
-use byok_vault::wording::rows;
 use rusqlite::Connection;
 use sealwax::Keyring;
 

@@ -81,7 +81,7 @@ fn killed_anywhere_no_row_is_lost_and_the_next_run_finishes() {
         }
 
         let ran = old.import(&sandbox, &keys, &[&file]).expect_code(14);
-        let grouped = byok_vault::wording::rows;
+        let grouped = byok_vault::formatting::rows;
         let first_line =
             format!("{} imported, {} already imported, ", grouped(good - done), grouped(done));
         assert!(ran.stdout.starts_with(&first_line), "no {first_line:?} in {ran:#?}");
