@@ -70,14 +70,14 @@ fn a_key_that_is_missing_or_malformed_is_3_and_not_repeated() {
     for malformed in [
         BASE64_KEY.into(),
         HEX_KEY.get(1..).unwrap().to_owned(),
-        format!("{HEX_KEY}\n"),
-        format!(" {HEX_KEY}"),
-        format!("\"{HEX_KEY}\""),
         format!("0x{}", HEX_KEY.get(2..).unwrap()),
         credential(0),
     ] {
         says(Some(malformed.into()), "expected 64 hex digits");
     }
+    says(Some(format!("{HEX_KEY}\n").into()), "around it: white space");
+    says(Some(format!(" {HEX_KEY}").into()), "around it: white space");
+    says(Some(format!("\"{HEX_KEY}\"").into()), "around it: quotes");
     #[cfg(unix)]
     {
         use std::os::unix::ffi::OsStringExt;
