@@ -59,6 +59,6 @@ pub use keys::provider_future::ProviderFuture;
 pub use keys::requests::{UnwrapRequest, WrapRequest};
 pub use secret::Secret;
 pub use secret::key_bytes::KeyError;
-pub use verbs::batch::{Batch, Change};
-pub use verbs::errors::{OpenError, RewrapError, RowError, SealError, UnwrapError};
+pub use verbs::batch::{Batch, Change, RowError};
+pub use verbs::errors::{OpenError, RewrapError, SealError, UnwrapError};
 pub use verbs::two_phase::Draft;

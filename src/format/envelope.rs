@@ -6,7 +6,7 @@ use core::fmt;
 use core::str::FromStr;
 
 use crate::format::binary::{self, Frame, Layout};
-use crate::format::error::FormatError;
+use crate::format::error::{Field, FormatError};
 use crate::format::key_id::KeyId;
 use crate::format::sizes::{COMMITMENT_LEN, IV_LEN, MAC_LEN, TAG_LEN};
 use crate::format::suite::Suite;
@@ -50,6 +50,9 @@ impl Envelope {
 
     fn check(bytes: &[u8]) -> Result<Layout, FormatError> {
         binary::check(bytes).map_err(|fault| match core::str::from_utf8(bytes) {
+            Ok(text) if text.starts_with(text::PREFIX) => {
+                FormatError::malformed(Field::Prefix, "\"SW\": this is the text form", 0)
+            }
             // Bytes that were printed on their way are text.
             Ok(text) => fault.of_text(text, &[text::PREFIX, "SW\x01"]),
             Err(_) => fault,

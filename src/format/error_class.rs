@@ -4,12 +4,13 @@ use core::fmt;
 
 /// What an error asks of whoever runs the service. [`crate::docs::operations`] has a table from each error
 /// to its class, an HTTP status and an alert.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorClass {
     /// The same call may go through later: a key service throttles, or is away.
     Transient,
-    /// The credential is gone for good: its only key was destroyed.
+    /// The credential is gone for good, as far as this keyring knows: a key that it needs was destroyed. Before
+    /// giving it up, look whether another of its [`key_ids`](crate::Envelope::key_ids) is disabled or missing here.
     Gone,
     /// Somebody or something changed what was stored, or asks for it in the wrong place.
     Altered,
@@ -55,8 +56,8 @@ macro_rules! error_as_data {
                 self.as_data().1
             }
 
-            /// The variant's name in snake case, for metrics and audits; that of the innermost error where one
-            /// of this crate holds another. A name never changes once it was released.
+            /// The variant's name in snake case, for metrics and audits; of `Unwrap`, `Format` and `Rewrap`, which
+            /// only hand on an error, that error's name. A name never changes once it was released.
             #[must_use]
             pub fn name(&self) -> &'static str {
                 self.as_data().0

@@ -85,6 +85,11 @@ impl<T: FromStr<Err = FormatError>> Visitor<'_> for WordVisitor<T> {
     fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
         Ok(text.parse())
     }
+
+    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Self::Value, E> {
+        // What is no text is no word: the empty one is none either.
+        Ok(core::str::from_utf8(bytes).unwrap_or_default().parse())
+    }
 }
 
 macro_rules! serde_as_text {

@@ -8,8 +8,8 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 /// What stands around a text that is refused and might be right without it: a trace of the tool that
 /// carried the text.
 ///
-/// Told from the classes of characters at both ends, so it says nothing of what is between them. It is a
-/// hint: what is left when it is taken away may be wrong as well.
+/// Follows from the classes of characters at both ends, so it says nothing of what is between them. It is a
+/// hint: what is left without it may be wrong as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Surrounding {
@@ -43,17 +43,13 @@ impl Surrounding {
     /// What stands at either end of a text. `starts` is what such a text may start with: of each, base64
     /// is recognised by its first three bytes.
     pub(crate) fn of(text: &str, starts: &[&str]) -> Option<Self> {
-        Self::before(text, starts).or_else(|| Self::after(text))
+        Self::mark_before(text)
+            .or_else(|| Self::after(text))
+            .or_else(|| Self::word_before(text, starts))
     }
 
-    /// What stands at the front. Looks at nothing behind the first name.
-    pub(crate) fn before(text: &str, starts: &[&str]) -> Option<Self> {
-        let is_base64 = |start: &&str| {
-            let mut encoded = [0; 4];
-            let head = start.as_bytes().first_chunk::<3>();
-            head.is_some_and(|head| STANDARD_NO_PAD.encode_slice(head, &mut encoded).is_ok())
-                && text.as_bytes().starts_with(&encoded)
-        };
+    /// A mark at the front that nothing of this crate starts with.
+    pub(crate) fn mark_before(text: &str) -> Option<Self> {
         let mut characters = text.chars();
         match (characters.next()?, characters.next()) {
             ('\u{feff}', _) => Some(Self::ByteOrderMark),
@@ -61,13 +57,30 @@ impl Surrounding {
             ('b', Some('\'' | '"')) => Some(Self::PythonBytes),
             ('"' | '\'' | '`', _) => Some(Self::Quotes),
             ('\\', Some('x')) => Some(Self::HexEscape),
-            ('0', Some('x')) => Some(Self::HexPrefix),
             ('{' | '[', _) => Some(Self::Json),
             ('$', _) => Some(Self::Variable),
-            ('/', _) | ('.' | '~', Some('/')) => Some(Self::Path),
-            _ if starts.iter().any(is_base64) => Some(Self::Base64),
-            _ if is_assignment(text) => Some(Self::Assignment),
             _ => None,
+        }
+    }
+
+    /// What a text starts with that might be the start of a key as well: so asked last.
+    pub(crate) fn word_before(text: &str, starts: &[&str]) -> Option<Self> {
+        let is_base64 = |start: &&str| {
+            let mut encoded = [0; 4];
+            let head = start.as_bytes().first_chunk::<3>();
+            head.is_some_and(|head| STANDARD_NO_PAD.encode_slice(head, &mut encoded).is_ok())
+                && text.as_bytes().starts_with(&encoded)
+        };
+        if text.starts_with("0x") {
+            Some(Self::HexPrefix)
+        } else if text.starts_with('/') || text.starts_with("./") || text.starts_with("~/") {
+            Some(Self::Path)
+        } else if starts.iter().any(is_base64) {
+            Some(Self::Base64)
+        } else if is_assignment(text) {
+            Some(Self::Assignment)
+        } else {
+            None
         }
     }
 
@@ -85,7 +98,7 @@ impl Surrounding {
     }
 }
 
-/// `NAME=` and something behind it, also for a shell: padding of base64 has nothing behind it.
+/// `NAME=` and a value, also for a shell. The padding of base64 has nothing behind it.
 fn is_assignment(text: &str) -> bool {
     let text = text.strip_prefix("export ").unwrap_or(text);
     let is_letter = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
@@ -93,7 +106,7 @@ fn is_assignment(text: &str) -> bool {
         name.bytes().next().is_some_and(is_letter)
             && name.bytes().all(|byte| is_letter(byte) || byte.is_ascii_digit())
     };
-    text.split_once('=').is_some_and(|(name, value)| is_name(name) && !matches!(value, "" | "="))
+    text.split_once('=').is_some_and(|(name, value)| !matches!(value, "" | "=") && is_name(name))
 }
 
 impl fmt::Display for Surrounding {
@@ -120,7 +133,7 @@ pub(crate) struct Hint(pub(crate) Option<Surrounding>);
 
 impl fmt::Display for Hint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.map_or(Ok(()), |surrounding| write!(f, " (around it: {surrounding})"))
+        self.0.map_or(Ok(()), |surrounding| write!(f, " (found: {surrounding})"))
     }
 }
 
@@ -138,6 +151,8 @@ mod tests {
             ("\"sw1:x\"", Quotes),
             ("'sw1:x", Quotes),
             ("sw1:x`", Quotes),
+            ("YWJjZA==\n", WhiteSpace),
+            ("/4==\"", Quotes),
             ("b'sw1:x'", PythonBytes),
             ("\\x7377313a", HexEscape),
             ("0x7377313a", HexPrefix),
@@ -153,7 +168,7 @@ mod tests {
         for (text, surrounding) in known {
             assert_eq!(Surrounding::of(text, &["sw1:"]), Some(surrounding), "{text}");
         }
-        for text in ["", "sw1:a=b", "1A=x", "YWJjZA==", "YWJjZGU=", "b", "0", "c3dr"] {
+        for text in ["", "sw1:a=b", "1A=x", "YWJjZA==", "YWJjZGU=", "b", "0", "c3dr", "export"] {
             assert_eq!(Surrounding::of(text, &["sw1:"]), None, "{text}");
         }
     }

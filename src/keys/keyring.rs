@@ -356,11 +356,12 @@ impl Keyring {
 /// Whether an entry may stand behind these.
 fn check_entry(entries: &[Entry], added: &Entry) -> Result<(), KeyringError> {
     let key_id = added.key_id();
-    if entries.iter().any(|entry| entry.key_id().is_same(key_id)) {
-        return Err(KeyringError::DuplicateKeyId { key_id: key_id.clone() });
-    }
+    // First, because the other errors show the id.
     if master_key::is_bare_key(key_id.as_ref()) {
         return Err(KeyringError::KeyAsKeyId);
+    }
+    if entries.iter().any(|entry| entry.key_id().is_same(key_id)) {
+        return Err(KeyringError::DuplicateKeyId { key_id: key_id.clone() });
     }
     if let Some(key) = added.usable() {
         let mut keys = entries.iter().filter_map(Entry::usable);

@@ -260,9 +260,14 @@ impl FromStr for MasterKey {
     /// Reads `swk1_` and 48 characters of base64url.
     fn from_str(text: &str) -> Result<Self, KeyError> {
         wipe_stack_after(|| {
-            let surrounded = |by| KeyError::Surrounded { by };
+            let surrounded = |surrounding| KeyError::Surrounded { surrounding };
             let Some(encoded) = text.strip_prefix(TEXT_PREFIX) else {
-                let before = Surrounding::before(text, &[TEXT_PREFIX]);
+                // Of what may be a key without its prefix, nothing is looked at.
+                let word = || {
+                    let word = Surrounding::word_before(text, &[TEXT_PREFIX]);
+                    word.filter(|_| text.contains(TEXT_PREFIX) || text.len() < ENCODED_LEN)
+                };
+                let before = Surrounding::mark_before(text).or_else(word);
                 return Err(before.map_or(KeyError::Malformed, surrounded));
             };
             // Of a key, nothing but its characters' number is looked at here.

@@ -89,12 +89,18 @@ pub trait MasterKeyProvider: KeyWrapper {
     ) -> ProviderFuture<'a, Result<DataKey, ProviderError>>;
 
     /// The master key in memory that it is, behind whatever pointer. A keyring asks such a key directly, into a
-    /// buffer that the verb wipes anyway, and sees by it whether one key stands under two ids.
+    /// buffer that the verb wipes anyway, and sees by it whether one key stands under two ids. Nobody outside can
+    /// name the argument, and so neither call it nor answer for another key.
     #[doc(hidden)]
-    fn as_master_key(&self) -> Option<&MasterKey> {
+    fn as_master_key(&self, _: Inside) -> Option<&MasterKey> {
         None
     }
 }
+
+/// Made in this module's crate alone.
+#[derive(Debug)]
+#[expect(unnameable_types, reason = "so that a method of a public trait is not one to implement")]
+pub struct Inside(pub(super) ());
 
 macro_rules! forward {
     ($($pointer:ty),*) => {$(
@@ -123,8 +129,8 @@ macro_rules! forward {
                 (**self).unwrap_key(request)
             }
 
-            fn as_master_key(&self) -> Option<&MasterKey> {
-                (**self).as_master_key()
+            fn as_master_key(&self, inside: Inside) -> Option<&MasterKey> {
+                (**self).as_master_key(inside)
             }
         }
     )*};
@@ -163,7 +169,7 @@ impl MasterKeyProvider for MasterKey {
         }))
     }
 
-    fn as_master_key(&self) -> Option<&MasterKey> {
+    fn as_master_key(&self, _: Inside) -> Option<&MasterKey> {
         Some(self)
     }
 }

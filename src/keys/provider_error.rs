@@ -103,7 +103,7 @@ impl ProviderError {
     /// [`Unavailable`](ProviderErrorKind::Unavailable).
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self.kind, ProviderErrorKind::Throttled | ProviderErrorKind::Unavailable)
+        self.class() == ErrorClass::Transient
     }
 
     /// None: a provider knows no key by its id. The error that holds this one names the key.

@@ -10,7 +10,7 @@ use crate::format::wrapped_key::{Wrap, WrapKind};
 use crate::keys::binding::Binding;
 use crate::keys::data_key::DataKey;
 use crate::keys::master_key::{CHECK_LEN, MasterKey};
-use crate::keys::provider::MasterKeyProvider;
+use crate::keys::provider::{Inside, MasterKeyProvider};
 use crate::keys::provider_error::ProviderError;
 use crate::keys::provider_future::ProviderFuture;
 use crate::keys::requests::{UnwrapRequest, WrapRequest};
@@ -47,24 +47,24 @@ impl UsableKey {
 
     /// Whether both are the same master key in memory.
     pub(super) fn is_same(&self, other: &Self) -> bool {
-        let both = self.key.as_master_key().zip(other.key.as_master_key());
+        let both = self.key.as_master_key(Inside(())).zip(other.key.as_master_key(Inside(())));
         both.is_some_and(|(one, other)| one.is_same(other))
     }
 
     /// Whether they cannot be one key: another kind, or another master key in memory.
     pub(super) fn is_other(&self, other: &Self) -> bool {
-        let both = self.key.as_master_key().zip(other.key.as_master_key());
+        let both = self.key.as_master_key(Inside(())).zip(other.key.as_master_key(Inside(())));
         self.kind != other.kind || both.is_some_and(|(one, other)| !one.is_same(other))
     }
 
     /// The check value of a master key in memory.
     pub(super) fn check_value(&self) -> Option<[u8; CHECK_LEN]> {
-        self.key.as_master_key().map(MasterKey::check_value)
+        self.key.as_master_key(Inside(())).map(MasterKey::check_value)
     }
 
     /// Whether it is a master key in memory, and not a type around one.
     pub(crate) fn is_in_memory(&self) -> bool {
-        self.key.as_master_key().is_some()
+        self.key.as_master_key(Inside(())).is_some()
     }
 
     pub(crate) fn is_local(&self) -> bool {
@@ -95,7 +95,7 @@ impl UsableKey {
         commitment: &[u8; COMMITMENT_LEN],
         data_key: &[u8; KEY_LEN],
     ) -> Option<Result<Body, ProviderError>> {
-        match self.key.as_master_key() {
+        match self.key.as_master_key(Inside(())) {
             Some(key) => {
                 let binding = Binding::new(&self.key_id, suite, commitment);
                 Some(Ok(Body::Local(key.wrap(&binding, data_key))))
@@ -120,7 +120,7 @@ impl UsableKey {
         body: &[u8],
         data_key: &mut [u8; KEY_LEN],
     ) -> Option<Result<(), ProviderError>> {
-        match self.key.as_master_key() {
+        match self.key.as_master_key(Inside(())) {
             Some(key) => {
                 Some(key.unwrap(&Binding::new(&self.key_id, suite, commitment), body, data_key))
             }

@@ -41,11 +41,11 @@ pub enum KeyError {
         expected: &'static str,
     },
     /// Text that may be a key, with something around it that is to be taken away.
-    #[error("not a key, but there is something around it: {by}")]
+    #[error("not a key: found {surrounding}")]
     #[non_exhaustive]
     Surrounded {
         /// What stands around it.
-        by: Surrounding,
+        surrounding: Surrounding,
     },
     /// The randomness source failed, or answered one repeated byte.
     #[error("the randomness source failed")]

@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use core::future::{Future, poll_fn};
 use core::ops::{Deref, DerefMut};
+use core::task::Poll;
 
 use zeroize::Zeroize;
 
@@ -95,8 +96,18 @@ fn wipe_after<const LEN: usize, T>(verb: impl FnOnce() -> T) -> T {
 pub(crate) fn wipe_stack_after_polls<'a, T>(
     verb: impl Future<Output = T> + Send + 'a,
 ) -> impl Future<Output = T> + Send + 'a {
-    let mut verb = Box::pin(verb);
-    poll_fn(move |context| wipe_stack_after(|| verb.as_mut().poll(context)))
+    let mut verb = Some(Box::pin(verb));
+    poll_fn(move |context| {
+        let polled = match verb.as_mut() {
+            Some(verb) => wipe_stack_after(|| verb.as_mut().poll(context)),
+            // It has returned already.
+            None => return Poll::Pending,
+        };
+        if polled.is_ready() {
+            verb = None;
+        }
+        polled
+    })
 }
 
 /// Wipes what a verb has left on the stack by now, before it calls what others wrote: a future that is

@@ -19,11 +19,11 @@ use crate::secret::wiping::wipe_stack_after_row;
 
 /// The same error, or what stands around a text that has more characters than a key. Of one that has as many,
 /// nothing is looked at, for it may be a key.
-fn around(error: KeyError, text: &str, key_len: usize) -> KeyError {
+fn or_surrounding(error: KeyError, text: &str, key_len: usize) -> KeyError {
     if text.len() <= key_len {
         return error;
     }
-    Surrounding::of(text, &[]).map_or(error, |by| KeyError::Surrounded { by })
+    Surrounding::of(text, &[]).map_or(error, |surrounding| KeyError::Surrounded { surrounding })
 }
 
 /// Characters of a key in hex, and in base64 with padding.
@@ -64,7 +64,8 @@ impl TripletKey {
     /// [`KeyError::Encoding`] where the text is anything else, [`KeyError::Surrounded`] where something is around
     /// it, [`KeyError::Weak`] where it is one repeated byte.
     pub fn from_hex(text: &str) -> Result<Self, KeyError> {
-        Self::from_hex_digits(text.as_bytes()).map_err(|error| around(error, text, HEX_KEY_LEN))
+        Self::from_hex_digits(text.as_bytes())
+            .map_err(|error| or_surrounding(error, text, HEX_KEY_LEN))
     }
 
     /// Of bytes, because to ask whether a key is UTF-8 would be to branch on it.
@@ -93,7 +94,7 @@ impl TripletKey {
                 unpadded.is_some_and(|text| Base64Unpadded::decode(text, key.expose_mut()).is_ok());
             Self::decoded(decoded, key, "44 characters of base64, the last one =")
         })
-        .map_err(|error| around(error, text, BASE64_KEY_LEN))
+        .map_err(|error| or_surrounding(error, text, BASE64_KEY_LEN))
     }
 
     fn decoded(decoded: bool, mut key: KeyBytes, expected: &'static str) -> Result<Self, KeyError> {

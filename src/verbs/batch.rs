@@ -1,12 +1,17 @@
 //! One batch of a rotation, without I/O.
 
 use alloc::vec::Vec;
+use core::time::Duration;
+
+use thiserror::Error;
 
 use crate::format::envelope::Envelope;
 use crate::format::error::FormatError;
-use crate::format::error_class::ErrorClass;
+use crate::format::error_class::{ErrorClass, error_as_data};
+use crate::format::key_id::KeyId;
 use crate::keys::keyring::Keyring;
-use crate::verbs::errors::{RewrapError, RowError};
+use crate::keys::provider_error::ProviderError;
+use crate::verbs::errors::{RewrapError, error_about_a_key};
 
 /// What became of the rows of a batch: see [`Keyring::rewrap_batch`].
 #[derive(Clone, Debug)]
@@ -32,6 +37,37 @@ pub struct Change<Id> {
     pub fresh: Envelope,
 }
 
+/// Why one row of a [batch](Keyring::rewrap_batch) was not rewrapped.
+#[derive(Clone, Debug, Error)]
+#[non_exhaustive]
+pub enum RowError {
+    /// It is not an envelope.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// It was not rewrapped.
+    #[error(transparent)]
+    Rewrap(#[from] RewrapError),
+}
+
+impl RowError {
+    fn as_data(&self) -> (&'static str, ErrorClass) {
+        match self {
+            Self::Format(error) => (error.name(), error.class()),
+            Self::Rewrap(error) => error.as_data(),
+        }
+    }
+
+    fn about(&self) -> (Option<&KeyId>, Option<&ProviderError>) {
+        match self {
+            Self::Format(_) => (None, None),
+            Self::Rewrap(error) => error.about(),
+        }
+    }
+}
+
+error_as_data!(RowError);
+error_about_a_key!(RowError);
+
 impl<Id> Batch<Id> {
     /// Whether to stop the rotation and look: a key does not unwrap what it wraps, or all rows of the batch
     /// failed alike, from one misconfiguration or mistake that the next batch will meet as well.
@@ -41,8 +77,8 @@ impl<Id> Batch<Id> {
         let is_unverified =
             |error: &RowError| matches!(error, RowError::Rewrap(RewrapError::Unverified { .. }));
         let Some(first) = errors().next() else { return false };
-        let is_alike =
-            |error: &RowError| (error.name(), error.key_id()) == (first.name(), first.key_id());
+        let of_first = (first.class(), first.name(), first.key_id());
+        let is_alike = |error: &RowError| (error.class(), error.name(), error.key_id()) == of_first;
         let is_of_us =
             |error: &RowError| matches!(error.class(), ErrorClass::Misconfigured | ErrorClass::Bug);
         let is_whole = self.changes.is_empty() && self.current == 0;

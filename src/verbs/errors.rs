@@ -222,20 +222,8 @@ pub enum RewrapError {
     },
 }
 
-/// Why one row of a [batch](crate::Keyring::rewrap_batch) was not rewrapped.
-#[derive(Clone, Debug, Error)]
-#[non_exhaustive]
-pub enum RowError {
-    /// It is not an envelope.
-    #[error(transparent)]
-    Format(#[from] FormatError),
-    /// It was not rewrapped.
-    #[error(transparent)]
-    Rewrap(#[from] RewrapError),
-}
-
 impl SealError {
-    fn as_data(&self) -> (&'static str, ErrorClass) {
+    pub(super) fn as_data(&self) -> (&'static str, ErrorClass) {
         match self {
             Self::Random => ("random", ErrorClass::Failed),
             Self::TooLong => ("too_long", ErrorClass::Refused),
@@ -245,7 +233,7 @@ impl SealError {
         }
     }
 
-    fn about(&self) -> (Option<&KeyId>, Option<&ProviderError>) {
+    pub(super) fn about(&self) -> (Option<&KeyId>, Option<&ProviderError>) {
         match self {
             Self::Random | Self::TooLong | Self::NoPrimary => (None, None),
             Self::Wrap { key_id, source } => (Some(key_id), Some(source)),
@@ -255,7 +243,7 @@ impl SealError {
 }
 
 impl UnwrapError {
-    fn as_data(&self) -> (&'static str, ErrorClass) {
+    pub(super) fn as_data(&self) -> (&'static str, ErrorClass) {
         match self {
             Self::UnknownKey { .. } => ("unknown_key", ErrorClass::Misconfigured),
             Self::KeyDisabled { .. } => ("key_disabled", ErrorClass::Refused),
@@ -270,7 +258,7 @@ impl UnwrapError {
         }
     }
 
-    fn about(&self) -> (Option<&KeyId>, Option<&ProviderError>) {
+    pub(super) fn about(&self) -> (Option<&KeyId>, Option<&ProviderError>) {
         match self {
             Self::UnknownKey { key_ids } => (key_ids.first(), None),
             Self::KeyDisabled { key_id, source }
@@ -287,7 +275,7 @@ impl UnwrapError {
 }
 
 impl OpenError {
-    fn as_data(&self) -> (&'static str, ErrorClass) {
+    pub(super) fn as_data(&self) -> (&'static str, ErrorClass) {
         match self {
             Self::Unwrap(error) => error.as_data(),
             Self::ContextMismatch => ("context_mismatch", ErrorClass::Altered),
@@ -295,7 +283,7 @@ impl OpenError {
         }
     }
 
-    fn about(&self) -> (Option<&KeyId>, Option<&ProviderError>) {
+    pub(super) fn about(&self) -> (Option<&KeyId>, Option<&ProviderError>) {
         match self {
             Self::Unwrap(error) => error.about(),
             Self::ContextMismatch | Self::PayloadAltered => (None, None),
@@ -304,7 +292,7 @@ impl OpenError {
 }
 
 impl RewrapError {
-    fn as_data(&self) -> (&'static str, ErrorClass) {
+    pub(super) fn as_data(&self) -> (&'static str, ErrorClass) {
         match self {
             Self::Unwrap(error) => error.as_data(),
             Self::NoPrimary => ("no_primary", ErrorClass::Misconfigured),
@@ -315,7 +303,7 @@ impl RewrapError {
         }
     }
 
-    fn about(&self) -> (Option<&KeyId>, Option<&ProviderError>) {
+    pub(super) fn about(&self) -> (Option<&KeyId>, Option<&ProviderError>) {
         match self {
             Self::Unwrap(error) => error.about(),
             Self::Wrap { key_id, source } => (Some(key_id), Some(source)),
@@ -325,23 +313,7 @@ impl RewrapError {
     }
 }
 
-impl RowError {
-    fn as_data(&self) -> (&'static str, ErrorClass) {
-        match self {
-            Self::Format(error) => (error.name(), error.class()),
-            Self::Rewrap(error) => error.as_data(),
-        }
-    }
-
-    fn about(&self) -> (Option<&KeyId>, Option<&ProviderError>) {
-        match self {
-            Self::Format(_) => (None, None),
-            Self::Rewrap(error) => error.about(),
-        }
-    }
-}
-
-error_as_data!(SealError, UnwrapError, OpenError, RewrapError, RowError);
+error_as_data!(SealError, UnwrapError, OpenError, RewrapError);
 
 /// Makes the key and the provider's error that a failure is `about` its interface.
 macro_rules! error_about_a_key {
@@ -368,7 +340,9 @@ macro_rules! error_about_a_key {
     )+};
 }
 
-error_about_a_key!(SealError, UnwrapError, OpenError, RewrapError, RowError);
+error_about_a_key!(SealError, UnwrapError, OpenError, RewrapError);
+
+pub(super) use error_about_a_key;
 
 /// A key that did not wrap; without a source, one that would have had to be waited for.
 pub(crate) struct WrapFailure {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use sealwax::{Envelope, FormatError, KeyError, KeyState, Keyring, KeyringError, LineProblem};
+use sealwax::{
+    Envelope, FormatError, KeyError, KeyState, Keyring, KeyringError, LineProblem, ReloadProblem,
+};
 use sealwax::{Secret, Suite};
 use sha2::{Digest, Sha256};
 
@@ -50,11 +52,11 @@ fn describe(error: &KeyringError) -> String {
                 LineProblem::Key { source: KeyError::Malformed, .. } => "key malformed".to_owned(),
                 LineProblem::Key { source: KeyError::Checksum, .. } => "key mistyped".to_owned(),
                 LineProblem::Key { source: KeyError::Weak, .. } => "key weak".to_owned(),
-                LineProblem::Key { source: KeyError::Surrounded { by, .. }, .. } => {
-                    format!("around the key: {by}")
+                LineProblem::Key { source: KeyError::Surrounded { surrounding, .. }, .. } => {
+                    format!("the key: found {surrounding}")
                 }
                 LineProblem::ExtraWord => "extra word".to_owned(),
-                LineProblem::Surrounded { by, .. } => format!("around it: {by}"),
+                LineProblem::Surrounded { surrounding, .. } => format!("found {surrounding}"),
                 other => panic!("a problem without a name: {other}"),
             };
             format!("line {line}: {problem}")
@@ -183,8 +185,8 @@ fn separators_comments_and_line_ends_do_not_matter() {
 fn a_fault_is_told_with_its_line_and_its_kind() {
     // The middle of each text; before it two lines, one of them a comment.
     let rows = [
-        ("a byte order mark", "\u{feff}retired b <2>", "around it: a byte order mark"),
-        ("a byte order mark and a comment", "\u{feff}# comment", "around it: a byte order mark"),
+        ("a byte order mark", "\u{feff}retired b <2>", "found a byte order mark"),
+        ("a byte order mark and a comment", "\u{feff}# comment", "found a byte order mark"),
         ("a byte order mark inside", "retired b\u{feff} <2>", "stray character"),
         ("a no-break space between words", "retired\u{a0}b <2>", "stray character"),
         ("a no-break space at the end", "retired b <2>\u{a0}", "stray character"),
@@ -220,17 +222,17 @@ fn a_fault_is_told_with_its_line_and_its_kind() {
         ("a state with a colon", "retired: b <2>", "unknown state"),
         ("a state with a full-width letter", "\u{ff52}etired b <2>", "unknown state"),
         ("a state with a Cyrillic letter", "r\u{435}tired b <2>", "unknown state"),
-        ("a quoted line", "\"retired b <2>\"", "around it: quotes"),
-        ("a shell's export", "export SEALWAX_KEYS=x", "around it: a variable's name and ="),
-        ("a variable's name", "SEALWAX_KEYS=retired b <2>", "around it: a variable's name and ="),
-        ("a variable", "${SEALWAX_KEYS}", "around it: $, of a variable that was not expanded"),
-        ("a path", "/run/secrets/keys", "around it: the path of a file in place of its contents"),
-        ("JSON", "{\"keys\":\"retired b <2>\"}", "around it: JSON"),
-        ("base64", "cmV0aXJlZCBiIHN3azE", "around it: base64"),
+        ("a quoted line", "\"retired b <2>\"", "found quotes"),
+        ("a shell's export", "export SEALWAX_KEYS=x", "found a variable's name and ="),
+        ("a variable's name", "SEALWAX_KEYS=retired b <2>", "found a variable's name and ="),
+        ("a variable", "${SEALWAX_KEYS}", "found $, of a variable that was not expanded"),
+        ("a path", "/run/secrets/keys", "found the path of a file in place of its contents"),
+        ("JSON", "{\"keys\":\"retired b <2>\"}", "found JSON"),
+        ("base64", "cmV0aXJlZCBiIHN3azE", "found base64"),
         (
             "a line feed as two characters",
             "retired b <2>\\nretired c <3>",
-            "around it: \\n as two characters in place of a line feed",
+            "found \\n as two characters in place of a line feed",
         ),
         ("a key alone", "<2>", "unknown state"),
         ("id and key without a state", "b <2>", "unknown state"),
@@ -252,7 +254,7 @@ fn a_fault_is_told_with_its_line_and_its_kind() {
         ("a mistyped key", "retired b <typo>", "key mistyped"),
         ("a truncated key", "retired b <cut>", "key malformed"),
         ("a key with one character more", "retired b <2>A", "key malformed"),
-        ("a key in quotes", "retired b \"<2>\"", "around the key: quotes"),
+        ("a key in quotes", "retired b \"<2>\"", "the key: found quotes"),
         ("a key without its prefix", "retired b AAAA", "key malformed"),
         ("a key with a prefix in upper case", "retired b SWK1_AAAA", "key malformed"),
         ("a prefix alone", "retired b swk1_", "key malformed"),
@@ -584,4 +586,67 @@ fn a_keyring_has_at_most_1024_keys() {
     assert_eq!(text(1024).parse::<Keyring>().unwrap_err(), KeyringError::TooManyKeys);
     let one_more = full.with_disabled(key_id("one-more"));
     assert_eq!(one_more.unwrap_err(), KeyringError::TooManyKeys);
+}
+
+/// What a reload must say of one key, for each state that it had and has: next to a primary that stays.
+#[test]
+fn a_reload_is_judged_by_what_each_key_was_and_is() {
+    use KeyState::{Destroyed, Disabled, Escrow, Leaked, Retired};
+    let with = |state: Option<KeyState>| {
+        let ring = Keyring::new(key_id("prod"), master_key(1)).unwrap();
+        let id = key_id("k");
+        match state {
+            None => Ok(ring),
+            Some(Retired) => ring.with_retired(id, master_key(2)),
+            Some(Escrow) => ring.with_escrow(id, master_key(2)),
+            Some(Disabled) => ring.with_disabled(id),
+            Some(Leaked) => ring.with_leaked(id),
+            Some(Destroyed) => ring.with_destroyed(id),
+            Some(other) => panic!("a state of a primary: {other}"),
+        }
+        .unwrap()
+    };
+    let states = [None, Some(Retired), Some(Escrow), Some(Disabled), Some(Leaked), Some(Destroyed)];
+    let mut judged = 0;
+    for old in states {
+        for new in states {
+            let expected: &[&str] = match (old, new) {
+                (None, _) => &[],
+                (Some(Escrow), None) => &["dropped", "escrow_lost"],
+                (Some(_), None) => &["dropped"],
+                (Some(Escrow), Some(Retired | Disabled | Destroyed)) => &["escrow_lost"],
+                (Some(Disabled | Destroyed), Some(Retired | Escrow)) => &["revived"],
+                (Some(Leaked), Some(Leaked)) => &[],
+                (Some(Leaked), Some(_)) => &["revived"],
+                _ => &[],
+            };
+            let problems = with(new).can_replace(&with(old)).err().unwrap_or_default();
+            let names: Vec<_> = problems.iter().map(ReloadProblem::name).collect();
+            assert_eq!(names, expected, "{old:?} to {new:?}");
+            judged += 1;
+        }
+    }
+    assert_eq!(judged, 6 * 6);
+    let names = |new: Keyring, old: &Keyring| -> Vec<_> {
+        let problems = new.can_replace(old).err().unwrap_or_default();
+        problems.iter().map(ReloadProblem::name).collect()
+    };
+
+    // The key that seals: refused at once, and leaked, which is the emergency.
+    let old = with(Some(Retired));
+    let next = || Keyring::new(key_id("k"), master_key(2)).unwrap();
+    assert_eq!(names(next().with_retired(key_id("prod"), master_key(1)).unwrap(), &old), [""; 0]);
+    assert_eq!(names(next().with_disabled(key_id("prod")).unwrap(), &old), ["dropped"]);
+    assert_eq!(names(next().with_destroyed(key_id("prod")).unwrap(), &old), ["dropped"]);
+    assert_eq!(names(next().with_leaked(key_id("prod")).unwrap(), &old), [""; 0]);
+
+    // Another key under an id, and a key under another id.
+    let prod = || Keyring::new(key_id("prod"), master_key(1)).unwrap();
+    let other = prod().with_retired(key_id("k"), master_key(3)).unwrap();
+    assert_eq!(names(other, &old), ["other_material"]);
+    let renamed = prod().with_leaked(key_id("k")).unwrap();
+    let renamed = renamed.with_retired(key_id("l"), master_key(2)).unwrap();
+    assert_eq!(names(renamed, &old), ["other_material"]);
+    let opens = Keyring::opening_only().with_retired(key_id("prod"), master_key(1)).unwrap();
+    assert_eq!(names(opens, &prod()), ["no_primary"]);
 }

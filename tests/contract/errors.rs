@@ -61,7 +61,6 @@ data!(SealError, OpenError, UnwrapError, RewrapError, RowError, ProviderError);
 acted!(SealError, OpenError, UnwrapError, RewrapError, RowError, ProviderError);
 
 /// Asserts the class, and that a clone says the same. Answers the name.
-// not said: that `ErrorClass` is `Eq`, `Copy` and `Debug`
 #[track_caller]
 fn is<T: Data>(error: &T, class: ErrorClass) -> &'static str {
     let (found, name) = error.says();
@@ -91,7 +90,6 @@ fn unwrap_error(ring: &Keyring) -> UnwrapError {
 }
 
 fn throttled() -> ProviderError {
-    // not said: how a provider sets what `retry_after` answers
     ProviderError::new(ProviderErrorKind::Throttled, "slow down")
         .with_retry_after(Duration::from_secs(3))
 }
@@ -221,7 +219,6 @@ fn altered() {
 
 #[test]
 fn a_triplets_errors_are_altered_refused_or_a_bug() {
-    // not said: the names of the lengths
     let iv = || IvLen::Twelve;
     let key = TripletKey::insecure_sha256_of("abc");
     let other = TripletKey::insecure_sha256_of("another key");
@@ -235,18 +232,15 @@ fn a_triplets_errors_are_altered_refused_or_a_bug() {
     assert!(matches!(not_authentic, TripletError::NotAuthentic));
     is(&not_authentic, ErrorClass::Altered);
 
-    // not said: when an error is `Key`; here where the key that was unwrapped is weak
     let weak = key.encrypt(&Secret::from([7_u8; 32].as_slice()), iv()).unwrap();
     let weak = key.unwrap_key(&weak).err().unwrap();
     assert!(matches!(weak, TripletError::Key { .. }));
     is(&weak, ErrorClass::Altered);
 
-    // not said: from which length on; here an envelope's
     let too_long = key.encrypt(&Secret::from(vec![0_u8; 16_777_217]), iv()).err().unwrap();
     assert!(matches!(too_long, TripletError::TooLong));
     is(&too_long, ErrorClass::Refused);
 
-    // not said: when an error is `Layout`; here where the iv has another length
     let layout = triplet.encode(Layout::HEX_IV16_TAG_CIPHERTEXT).unwrap_err();
     assert!(matches!(layout, TripletError::Layout { .. }));
     is(&layout, ErrorClass::Bug);
@@ -272,7 +266,6 @@ fn misconfigured_rings_and_rows() {
 
     let lies = Keyring::new(id("kms"), Lies).unwrap();
     let lies = lies.with_retired(id("prod-2026"), key(0)).unwrap();
-    // not said: when a rewrap is `Unverified`
     let unverified = lies.rewrap(&sealed()).unwrap_err();
     assert!(matches!(unverified, RewrapError::Unverified { .. }));
     assert_eq!(unverified.of_key(), Some(&id("kms")));
@@ -451,7 +444,6 @@ fn what_surrounds_an_envelope_is_told_and_nothing_is_echoed() {
         let error = surrounded.parse::<Envelope>().unwrap_err();
         is(&error, ErrorClass::Altered);
 
-        // not said: that the message tells it; `FormatError`'s fields are not named
         assert_ne!(error.to_string(), plain, "{surrounded}");
         let printed = format!("{error} {error:?}");
         for field in text.split(':').chain([hex.as_str()]).filter(|field| field.len() > 12) {
@@ -475,7 +467,6 @@ fn what_surrounds_a_key_is_told_and_nothing_is_echoed() {
         let error = surrounded.parse::<MasterKey>().err().unwrap();
         is(&error, ErrorClass::Misconfigured);
 
-        // not said: that the message tells it
         assert_ne!(error.to_string(), plain, "{surrounded:?}");
         assert!(!format!("{error} {error:?}").contains(encoded));
     }

@@ -26,12 +26,10 @@ const COMMITMENT: [u8; 32] = [5; 32];
 fn is_wrapper<T: KeyWrapper + ?Sized>() {}
 fn is_provider<T: MasterKeyProvider + ?Sized>() {}
 
-// not said: the names and the arguments of the requests' constructors
 fn wrap_request<'a>(key_id: &'a KeyId, data_key: &'a DataKey) -> WrapRequest<'a> {
     WrapRequest::new(key_id, Suite::Aes256Gcm, &COMMITMENT, data_key)
 }
 
-// not said: the same
 fn unwrap_request<'a>(key_id: &'a KeyId, body: &'a [u8]) -> UnwrapRequest<'a> {
     UnwrapRequest::new(key_id, Suite::Aes256Gcm, &COMMITMENT, body)
 }
@@ -382,7 +380,6 @@ fn a_cache_key_covers_what_is_bound_and_the_body() {
     assert_eq!(cache_key, unwrap_request(&kms, b"body").cache_key());
     assert_ne!(cache_key, unwrap_request(&kms, b"other").cache_key());
     assert_ne!(cache_key, unwrap_request(&other, b"body").cache_key());
-    // not said: the constructor
     let other_row = UnwrapRequest::new(&kms, Suite::Aes256Gcm, &[6; 32], b"body");
     assert_ne!(cache_key, other_row.cache_key());
     let other_suite = UnwrapRequest::new(&kms, Suite::ChaCha20Poly1305, &COMMITMENT, b"body");
@@ -394,7 +391,6 @@ fn a_body_fits_its_own_row_only() {
     let key_id = id("kms");
     let data_key = DataKey::generate().unwrap();
     let body = now(key(0).wrap_key(wrap_request(&key_id, &data_key))).unwrap();
-    // not said: the constructor
     let other_row = UnwrapRequest::new(&key_id, Suite::Aes256Gcm, &[6; 32], &body);
     let other_key = key(1);
 
@@ -485,7 +481,6 @@ fn opening_maps_each_kind_and_never_loses_the_request_id() {
         ProviderErrorKind::Unavailable,
         ProviderErrorKind::Other,
     ] {
-        // not said: whether this `source` is an `Option` too
         assert!(matches!(
             &verify(kind),
             UnwrapError::Provider { key_id, source: _, .. } if *key_id == id("kms")
@@ -536,7 +531,6 @@ fn a_failed_provider_leaves_the_next_wrap_to_be_tried() {
 
 #[test]
 fn every_wrap_kind_has_a_byte() {
-    // not said: that `from_byte` is fallible; an `Option` and a `Result` both fit here
     let kind_of = |byte: u8| WrapKind::from_byte(byte).into_iter().next();
 
     for (kind, byte) in [
@@ -658,7 +652,6 @@ fn an_envelope_is_verified_and_opened_with_its_data_key() {
 fn an_envelope_is_rewrapped_with_its_data_key() {
     let (envelope, data_key) = drafted();
     let key_id = id("prod-2026");
-    // not said: the constructor
     let request = WrapRequest::new(&key_id, envelope.suite(), envelope.commitment(), &data_key);
     let body = now(key(0).wrap_key(request)).unwrap();
     let wraps = || vec![WrappedKey::new(key_id.clone(), WrapKind::Local, &body).unwrap()];
@@ -672,7 +665,6 @@ fn an_envelope_is_rewrapped_with_its_data_key() {
         Err(RewrapError::Unwrap(UnwrapError::EnvelopeAltered))
     ));
     let error = envelope.rewrap_with(&data_key, Vec::new()).unwrap_err();
-    // not said: that the source is the `FormatError` of a draft's `finish`
     assert!(matches!(
         &error,
         RewrapError::InvalidWraps { source: FormatError::Malformed { .. }, .. }

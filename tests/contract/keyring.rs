@@ -46,7 +46,6 @@ fn a_ring_is_built_by_value() {
 
     let primary: Option<&KeyId> = ring.primary();
     assert_eq!(primary, Some(&id("primary")));
-    // not said: that `KeyState` is `Eq`, `Copy` and `Debug`
     let states: [Option<KeyState>; 7] =
         ["primary", "retired", "escrow", "disabled", "leaked", "destroyed", "other"]
             .map(|key_id| ring.state(key_id));
@@ -74,7 +73,6 @@ fn a_ring_lists_its_keys() {
         listed.push((key_id.to_string(), state));
     }
 
-    // not said: the order; here the primary, then as added
     assert_eq!(
         listed,
         [
@@ -207,7 +205,6 @@ fn an_id_stands_once() {
 #[test]
 fn a_key_stands_once() {
     for result in [ring().with_retired(id("b"), key(0)), ring().with_escrow(id("b"), key(0))] {
-        // not said: which of the two ids is `other`; here the one that stood there before
         assert!(matches!(
             &result.unwrap_err(),
             KeyringError::DuplicateKey { key_id, other, .. }
@@ -242,7 +239,6 @@ fn a_line_is_named_by_its_number_and_never_echoed() {
     ] {
         let error = format!("primary a {}\n{line}", key_text(0)).parse::<Keyring>().unwrap_err();
 
-        // not said: that lines are counted from 1; what `problem` is
         assert!(matches!(&error, KeyringError::Line { line: 2, problem: _, .. }), "{error}");
         for encoded in [&text, &mistyped] {
             let (_, encoded) = encoded.split_at_checked(5).unwrap();
@@ -277,7 +273,6 @@ fn an_announced_primary_may_take_over() {
 fn a_primary_has_to_be_announced() {
     let problems = rotated().can_replace(&ring()).unwrap_err();
 
-    // not said: that the id of each problem is called `key_id`; so in the tests below
     assert!(problems.iter().any(|problem| matches!(
         problem,
         ReloadProblem::PrimaryNotAnnounced { key_id, .. } if *key_id == id("prod-2027")
@@ -649,7 +644,6 @@ fn a_synchronous_verb_never_waits_for_a_remote_key() {
     ));
     let off_remote = rotated().with_retired(id("kms"), Remote(Service { mask: 1 })).unwrap();
     let error = off_remote.rewrap(&envelope).unwrap_err();
-    // not said: whether this is `WouldBlock` or `Unwrap(WouldBlock)`
     assert_eq!(error.key_id(), Some(&id("kms")));
 }
 
@@ -825,7 +819,6 @@ fn a_batch_counts_and_one_rows_failure_is_that_rows() {
     assert_eq!(count, 1);
     assert!(!batch.must_stop());
 
-    // not said: the types of `old` and `fresh`; here envelopes; and that `Change` has `Id` as parameter
     let changes: &Vec<Change<&str>> = &batch.changes;
     assert_eq!(changes.len(), 1);
     for Change { id, old, fresh, .. } in changes {
@@ -873,7 +866,6 @@ fn a_batch_must_stop_where_a_fresh_wrap_does_not_open() {
     let ring =
         Keyring::new(id("kms"), Lies).unwrap().with_retired(id("prod-2026"), key(0)).unwrap();
 
-    // not said: when a rewrap is `Unverified`; here where the primary's own wrap opens as another key
     assert!(matches!(
         &ring.rewrap(&sealed()).unwrap_err(),
         RewrapError::Unverified { key_id, .. } if *key_id == id("kms")

@@ -1,5 +1,5 @@
-//! The interface contract, asserted by programs that were written from its page alone: one module
-//! for each of the page's sections. Where the page leaves a name or a shape open, the line says so.
+//! What the interface promises to those who build on it, as programs that use it: a module for each part. A change
+//! that makes one of them fail to compile, or to pass, is a change that they would notice.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -102,7 +102,6 @@ fn cut(envelope: &Envelope) -> Envelope {
 
 fn key_ids(envelope: &Envelope) -> Vec<String> {
     let mut ids = Vec::new();
-    // not said: an iterator or a slice, of `&KeyId` or of `&str`
     for key_id in envelope.key_ids() {
         ids.push(key_id.to_string());
     }

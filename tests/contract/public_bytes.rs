@@ -80,7 +80,6 @@ fn the_wraps_are_listed_in_their_order() {
     let ring = ring().with_escrow(id("eu-dr"), key(1)).unwrap();
     let envelope = sealed_by(&ring);
     let mut seen = Vec::new();
-    // not said: an iterator or a slice, and of what; each has the methods of `WrappedKey`
     for wrap in envelope.wrapped_keys() {
         seen.push((wrap.key_id().to_string(), wrap.kind(), wrap.body().len()));
     }
@@ -171,7 +170,6 @@ mod with_serde {
         is_a_string_in_json_and_postcard::<KeyId>(&id("prod-2026"), "prod-2026");
         is_a_string_in_json_and_postcard(&Suite::Aes256Gcm, "a256gcm");
         is_a_string_in_json_and_postcard(&Suite::ChaCha20Poly1305, "c20p");
-        // not said: the states' strings; here the words of a keyring's text
         is_a_string_in_json_and_postcard(&KeyState::Primary, "primary");
         is_a_string_in_json_and_postcard(&KeyState::Retired, "retired");
         is_a_string_in_json_and_postcard(&KeyState::Escrow, "escrow");

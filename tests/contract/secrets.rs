@@ -195,7 +195,6 @@ fn a_data_key_is_duplicated_by_name_only() {
 fn keys_print_nothing() {
     let text = key_text(0);
     let (_, encoded) = text.split_at_checked(5).unwrap();
-    // not said: that keys are `Debug`
     let printed = format!("{:?} {:?}", key(0), DataKey::generate_with_rng(&mut Steps::default()));
 
     assert!(!printed.contains(encoded));

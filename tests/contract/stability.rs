@@ -16,7 +16,6 @@ fn every_type_is_send_and_sync() {
 
     are::<(KeyId, Suite, WrapKind, EncryptionContext, Held, WrappedKey)>();
     are::<(Envelope, Secret, MasterKey, DataKey)>();
-    // not said: that all of these are at the crate's root
     are::<(Keyring, KeyState, ReloadProblem, Batch<u32>, Change<u32>, Draft)>();
     are::<(WrapRequest<'static>, UnwrapRequest<'static>, ProviderErrorKind, ErrorClass)>();
     are::<(ContextError, FormatError, KeyError, KeyringError, RowError, ProviderError)>();

@@ -5,11 +5,8 @@ use sealwax::triplet::{Encoding, IvLen, Layout, Part, Triplet, TripletError, Tri
 
 use crate::{context, ring};
 
-// not said: the names of the two lengths, and that `IvLen` and `Part` are in this module
 const IV_12: IvLen = IvLen::Twelve;
-// not said: the same
 const IV_16: IvLen = IvLen::Sixteen;
-// not said: the names of the parts
 const IV_TAG_CIPHERTEXT: [Part; 3] = [Part::Iv, Part::Tag, Part::Ciphertext];
 
 // AES-256-GCM, test case 15 of the proposal to NIST.
@@ -38,7 +35,6 @@ fn row() -> String {
 
 #[test]
 fn a_known_row_is_parsed_and_decrypted() {
-    // not said: that the constants belong to `Layout`
     let triplet: Result<Triplet, TripletError> =
         Triplet::parse(&row(), Layout::HEX_IV12_TAG_CIPHERTEXT);
     let secret: Result<Secret, TripletError> = triplet_key().decrypt(&triplet.unwrap());
@@ -72,10 +68,8 @@ fn a_key_is_made_from_bytes_hex_base64_or_the_hash_of_a_text() {
     for key in keys {
         assert_eq!(key.decrypt(&triplet).unwrap().expose_secret(), bytes(PLAINTEXT));
     }
-    // not said: that the source is wiped here too
     assert_eq!(source, [0; 32]);
 
-    // not said: that this one cannot fail
     let hashed: TripletKey = TripletKey::insecure_sha256_of("abc");
     let sha256_of_abc =
         TripletKey::from_hex("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
@@ -98,7 +92,6 @@ fn a_secret_is_encrypted_under_both_lengths_of_iv() {
     {
         let triplet: Result<Triplet, TripletError> =
             triplet_key().encrypt(&Secret::from("sk-1"), iv);
-        // not said: that `Layout` is `Copy`
         let text: Result<String, TripletError> = triplet.unwrap().encode(layout);
         let text = text.unwrap();
 
@@ -181,7 +174,6 @@ fn a_layout_of_another_iv_is_refused() {
     let triplet = Triplet::parse(&row(), Layout::HEX_IV12_TAG_CIPHERTEXT).unwrap();
     let text: Result<String, TripletError> = triplet.encode(Layout::HEX_IV16_TAG_CIPHERTEXT);
 
-    // not said: when an error is `Layout`
     assert!(matches!(text, Err(TripletError::Layout { .. })));
     assert!(matches!(
         Triplet::parse(&row(), Layout::HEX_IV16_TAG_CIPHERTEXT),

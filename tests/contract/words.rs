@@ -99,7 +99,6 @@ fn a_suite_has_a_name() {
 
 #[test]
 fn wrap_kinds_are_words() {
-    // not said: which of the suite's traits "likewise" covers; `Display`, `FromStr` are not asked
     is_word::<WrapKind>();
 
     assert_ne!(WrapKind::Local, WrapKind::Provider);
@@ -137,7 +136,6 @@ fn a_context_is_read_by_name_and_in_order() {
     assert_eq!(row, Some(""));
     assert_eq!(context.get("tenant"), Some("acme"));
     assert_eq!(context.get("Tenant"), None);
-    // not said: what `iter` yields, and in which order
     let pairs: Vec<(&str, &str)> = context.iter().collect();
     assert_eq!(pairs, [("row", ""), ("tenant", "acme")]);
 }

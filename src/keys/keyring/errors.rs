@@ -107,11 +107,11 @@ pub enum LineProblem {
     #[error("more words than expected: a line feed or ; separates two keys")]
     ExtraWord,
     /// Something around the line, or around the whole text, that is to be taken away.
-    #[error("there is something around it: {by}")]
+    #[error("found {surrounding}")]
     #[non_exhaustive]
     Surrounded {
         /// What stands around it.
-        by: Surrounding,
+        surrounding: Surrounding,
     },
 }
 

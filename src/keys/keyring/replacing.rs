@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use thiserror::Error;
 
+use crate::format::error_class::{ErrorClass, error_as_data};
 use crate::format::key_id::KeyId;
 use crate::keys::keyring::{Entry, KeyState, Keyring};
 
@@ -32,22 +33,26 @@ pub enum ReloadProblem {
     /// The old keyring seals, the new one only opens.
     #[error("the keyring has no primary any more")]
     NoPrimary,
-    /// New seals are no longer wrapped for an escrow key, and a rewrap takes away its wrap.
+    /// New seals are no longer wrapped for an escrow key, and a rewrap takes away its wrap. Not where it is leaked
+    /// now, which is the reason.
     #[error("escrow key {key_id} is no longer wrapped for")]
     #[non_exhaustive]
     EscrowLost {
         /// The escrow key.
         key_id: KeyId,
     },
-    /// A key that was disabled, leaked or destroyed opens again.
-    #[error("key {key_id} was disabled, leaked or destroyed, and opens again")]
+    /// A key that was disabled, leaked or destroyed opens again; or what was wrapped for a leaked key does, because
+    /// the key is only disabled or destroyed now.
+    #[error("key {key_id} was disabled, leaked or destroyed, and what it wrapped opens again")]
     #[non_exhaustive]
     Revived {
         /// The key.
         key_id: KeyId,
     },
-    /// The same id stands for another key.
-    #[error("key {key_id} is another key than before: a new key needs a new id")]
+    /// The same id stands for another key, or the same key for another id.
+    #[error(
+        "key {key_id} is not the key that had this id, or is one that had another: a new key needs a new id"
+    )]
     #[non_exhaustive]
     OtherMaterial {
         /// The id.
@@ -59,7 +64,8 @@ impl Keyring {
     /// Whether this keyring may take the place of `old` in a service that runs: whether everything still opens,
     /// in processes that have the old one too.
     ///
-    /// Says nothing of keys whose material is at a service. A job of its own, which opens the rows of a leaked
+    /// Says nothing of keys whose material is at a service, and does not know whether rows still need a retired key
+    /// that is refused now. A job of its own, which opens the rows of a leaked
     /// key to seal them again, is no service that runs: its keyring has problems on purpose.
     ///
     /// ```
@@ -94,18 +100,46 @@ impl Keyring {
     fn problems_with(&self, before: &Entry) -> impl Iterator<Item = ReloadProblem> {
         let key_id = before.key_id();
         let now = self.entry(key_id.as_ref());
-        let seals = |entry: &Entry| matches!(entry.state(), KeyState::Primary | KeyState::Escrow);
-        let keys = (before.usable(), now.and_then(Entry::usable));
-        let problem = match (now, keys) {
-            (None, _) => Some(ReloadProblem::Dropped { key_id: key_id.clone() }),
-            (_, (None, Some(_))) => Some(ReloadProblem::Revived { key_id: key_id.clone() }),
-            (_, (Some(before), Some(now))) if before.is_other(now) => {
-                Some(ReloadProblem::OtherMaterial { key_id: key_id.clone() })
-            }
-            _ => None,
+        let is = |state: KeyState| now.is_some_and(|now| now.is(state));
+        let (old_key, key) = (before.usable(), now.and_then(Entry::usable));
+        let is_refused = is(KeyState::Disabled) || is(KeyState::Destroyed);
+        let problem = if now.is_none() || (before.is(KeyState::Primary) && is_refused) {
+            Some(ReloadProblem::Dropped { key_id: key_id.clone() })
+        } else if (old_key.is_none() && key.is_some())
+            || (before.is(KeyState::Leaked) && !is(KeyState::Leaked))
+        {
+            Some(ReloadProblem::Revived { key_id: key_id.clone() })
+        } else if old_key.zip(key).is_some_and(|(old_key, key)| old_key.is_other(key)) {
+            Some(ReloadProblem::OtherMaterial { key_id: key_id.clone() })
+        } else {
+            None
         };
-        let is_lost = before.is(KeyState::Escrow) && !now.is_some_and(seals);
-        let lost = is_lost.then(|| ReloadProblem::EscrowLost { key_id: key_id.clone() });
-        problem.into_iter().chain(lost)
+        // A key that goes on under another id, as one that leaked might.
+        let keys = self.entries.iter().filter_map(Entry::usable);
+        let renamed = keys.filter(move |key| {
+            !key.key_id.is_same(key_id) && old_key.is_some_and(|old_key| old_key.is_same(key))
+        });
+        let renamed =
+            renamed.map(|key| ReloadProblem::OtherMaterial { key_id: key.key_id.clone() });
+        let seals = is(KeyState::Primary) || is(KeyState::Escrow) || is(KeyState::Leaked);
+        let lost = (before.is(KeyState::Escrow) && !seals)
+            .then(|| ReloadProblem::EscrowLost { key_id: key_id.clone() });
+        problem.into_iter().chain(renamed).chain(lost)
     }
 }
+
+impl ReloadProblem {
+    const fn as_data(&self) -> (&'static str, ErrorClass) {
+        let name = match self {
+            Self::Dropped { .. } => "dropped",
+            Self::PrimaryNotAnnounced { .. } => "primary_not_announced",
+            Self::NoPrimary => "no_primary",
+            Self::EscrowLost { .. } => "escrow_lost",
+            Self::Revived { .. } => "revived",
+            Self::OtherMaterial { .. } => "other_material",
+        };
+        (name, ErrorClass::Misconfigured)
+    }
+}
+
+error_as_data!(ReloadProblem);

@@ -49,7 +49,7 @@ impl FromStr for Keyring {
             }
             for entry in line.split(';').map(strip).filter(|entry| !entry.is_empty()) {
                 let ParsedEntry { state, key_id, key } =
-                    parse_entry(entry).map_err(|problem| on_line(problem.around(line)))?;
+                    parse_entry(entry).map_err(|problem| on_line(problem.or_surrounding(line)))?;
                 if let Some(key) = &key {
                     let mut same = keys.iter().filter(|(_, other)| other.is_same(key));
                     // Under one id it is the id that is given twice, which is found below.
@@ -97,11 +97,13 @@ const STARTS: [&str; 6] = ["primary", "retired", "escrow", "disabled", "leaked",
 impl LineProblem {
     /// The same problem; or what stands before the line, where that may be all that is wrong. White space there
     /// is a stray character, as it is elsewhere in the line.
-    fn around(self, line: &str) -> Self {
+    fn or_surrounding(self, line: &str) -> Self {
         let escaped = || line.contains("\\n").then_some(Surrounding::EscapedLineFeed);
-        match Surrounding::before(line, &STARTS).or_else(escaped) {
+        let before =
+            Surrounding::mark_before(line).or_else(|| Surrounding::word_before(line, &STARTS));
+        match before.or_else(escaped) {
             None | Some(Surrounding::WhiteSpace) => self,
-            Some(by) => Self::Surrounded { by },
+            Some(surrounding) => Self::Surrounded { surrounding },
         }
     }
 }

@@ -1,4 +1,4 @@
-//! An `Answer` is there now or later, once, and starts nothing before it is polled.
+//! A `ProviderFuture` is ready or boxed, returns once, and starts nothing before it is polled.
 
 use core::future;
 use core::pin::Pin;

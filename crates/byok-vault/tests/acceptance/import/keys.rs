@@ -75,9 +75,9 @@ fn a_key_that_is_missing_or_malformed_is_3_and_not_repeated() {
     ] {
         says(Some(malformed.into()), "expected 64 hex digits");
     }
-    says(Some(format!("{HEX_KEY}\n").into()), "around it: white space");
-    says(Some(format!(" {HEX_KEY}").into()), "around it: white space");
-    says(Some(format!("\"{HEX_KEY}\"").into()), "around it: quotes");
+    says(Some(format!("{HEX_KEY}\n").into()), "found white space");
+    says(Some(format!(" {HEX_KEY}").into()), "found white space");
+    says(Some(format!("\"{HEX_KEY}\"").into()), "found quotes");
     #[cfg(unix)]
     {
         use std::os::unix::ffi::OsStringExt;
