@@ -7,7 +7,7 @@
 //! opened 28 bytes for acme: Secret([REDACTED])
 //! for another tenant: sealed for another context
 //! one character changed: the payload was altered
-//! with another keyring: none of its keys is in the keyring: prod-2026
+//! with another keyring: no key in this keyring can open the envelope; it is wrapped for: prod-2026
 //! a plaintext where a row is expected: prefix at byte 0: expected sw1:
 //! ```
 
