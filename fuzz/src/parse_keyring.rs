@@ -159,8 +159,7 @@ fn built(found: &Keyring, expected: &keyring::Keyring) {
             assert_eq!([key_id.as_ref(), other.as_ref()], [new.as_str(), &entry.id]);
         }
     }
-    let is_free = |bare: &String| expected.iter().all(|e| !e.id.eq_ignore_ascii_case(bare));
-    for bare in keyring::bare_texts(&ID_KEY).into_iter().filter(is_free) {
+    for bare in keyring::bare_texts(&ID_KEY) {
         let result = faults(found.clone().with_disabled(id(&bare)));
         assert_eq!(result, KeyringError::KeyAsKeyId);
     }

@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 
 #[cfg(feature = "aws-lc")]
 use crate::cipher::aws_lc;
-use crate::cipher::{BadLength, NotAuthentic, Prf, is_equal, rust_crypto, sha256};
+use crate::cipher::rust_crypto;
+use crate::cipher::{BadLength, NotAuthentic, Prf, is_equal, sha256};
 use crate::format::sizes::{IV_LEN, KEY_LEN, TAG_LEN};
 use crate::format::suite::Suite;
 

@@ -262,13 +262,12 @@ impl FromStr for MasterKey {
         wipe_stack_after(|| {
             let surrounded = |surrounding| KeyError::Surrounded { surrounding };
             let Some(encoded) = text.strip_prefix(TEXT_PREFIX) else {
-                // Of what may be a key without its prefix, nothing is looked at.
-                let word = || {
-                    let word = Surrounding::word_before(text, &[TEXT_PREFIX]);
-                    word.filter(|_| text.contains(TEXT_PREFIX) || text.len() < ENCODED_LEN)
-                };
-                let before = Surrounding::mark_before(text).or_else(word);
-                return Err(before.map_or(KeyError::Malformed, surrounded));
+                if text.len() == ENCODED_LEN {
+                    // It may be a key without its prefix: nothing of it is looked at.
+                    return Err(KeyError::Malformed);
+                }
+                let found = Surrounding::of(text, &[TEXT_PREFIX]);
+                return Err(found.map_or(KeyError::Malformed, surrounded));
             };
             // Of a key, nothing but its characters' number is looked at here.
             let after = encoded.get(ENCODED_LEN..).and_then(Surrounding::after);

@@ -97,7 +97,7 @@ pub trait MasterKeyProvider: KeyWrapper {
     }
 }
 
-/// Made in this module's crate alone.
+/// Made in this crate alone: a type around a master key cannot say that it is one.
 #[derive(Debug)]
 #[expect(unnameable_types, reason = "so that a method of a public trait is not one to implement")]
 pub struct Inside(pub(super) ());

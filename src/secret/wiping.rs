@@ -98,15 +98,15 @@ pub(crate) fn wipe_stack_after_polls<'a, T>(
 ) -> impl Future<Output = T> + Send + 'a {
     let mut verb = Some(Box::pin(verb));
     poll_fn(move |context| {
-        let polled = match verb.as_mut() {
-            Some(verb) => wipe_stack_after(|| verb.as_mut().poll(context)),
-            // It has returned already.
-            None => return Poll::Pending,
-        };
-        if polled.is_ready() {
-            verb = None;
-        }
-        polled
+        wipe_stack_after(|| {
+            // None: it has returned already.
+            let Some(running) = verb.as_mut() else { return Poll::Pending };
+            let polled = running.as_mut().poll(context);
+            if polled.is_ready() {
+                verb = None;
+            }
+            polled
+        })
     })
 }
 

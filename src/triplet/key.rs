@@ -18,12 +18,17 @@ use crate::secret::key_bytes::{KeyBytes, KeyError};
 use crate::secret::wiping::wipe_stack_after_row;
 
 /// The same error, or what stands around a text that has more characters than a key. Of one that has as many,
-/// nothing is looked at, for it may be a key.
+/// nothing is looked at, for it may be a key; nor is a hint given that the characters of a key would give.
 fn or_surrounding(error: KeyError, text: &str, key_len: usize) -> KeyError {
     if text.len() <= key_len {
         return error;
     }
-    Surrounding::of(text, &[]).map_or(error, |surrounding| KeyError::Surrounded { surrounding })
+    let has_key_behind = || text.split_once('=').is_some_and(|(_, key)| key.len() >= key_len);
+    match Surrounding::of(text, &[]) {
+        None | Some(Surrounding::Path) => error,
+        Some(Surrounding::Assignment) if !has_key_behind() => error,
+        Some(surrounding) => KeyError::Surrounded { surrounding },
+    }
 }
 
 /// Characters of a key in hex, and in base64 with padding.

@@ -641,12 +641,16 @@ fn a_reload_is_judged_by_what_each_key_was_and_is() {
     assert_eq!(names(next().with_leaked(key_id("prod")).unwrap(), &old), [""; 0]);
 
     // Another key under an id, and a key under another id.
-    let prod = || Keyring::new(key_id("prod"), master_key(1)).unwrap();
+    let prod_with = |key: u8| Keyring::new(key_id("prod"), master_key(key)).unwrap();
+    let prod = || prod_with(1);
     let other = prod().with_retired(key_id("k"), master_key(3)).unwrap();
     assert_eq!(names(other, &old), ["other_material"]);
     let renamed = prod().with_leaked(key_id("k")).unwrap();
     let renamed = renamed.with_retired(key_id("l"), master_key(2)).unwrap();
     assert_eq!(names(renamed, &old), ["other_material"]);
+    let two =
+        |one: u8, other: u8| prod_with(one).with_retired(key_id("k"), master_key(other)).unwrap();
+    assert_eq!(names(two(2, 1), &two(1, 2)), ["other_material"; 2], "two keys that change places");
     let opens = Keyring::opening_only().with_retired(key_id("prod"), master_key(1)).unwrap();
     assert_eq!(names(opens, &prod()), ["no_primary"]);
 }

@@ -463,11 +463,18 @@ fn what_surrounds_a_key_is_told_and_nothing_is_echoed() {
         format!("\"{text}\""),
         format!("b'{text}'"),
         format!("KEY={text}"),
+        "c3drMV9BQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE".to_owned(),
+        "0x".to_owned() + &"5a".repeat(32),
+        "/run/secrets/a-path-that-is-longer-than-a-master-key/sealwax".to_owned(),
     ] {
         let error = surrounded.parse::<MasterKey>().err().unwrap();
         is(&error, ErrorClass::Misconfigured);
 
         assert_ne!(error.to_string(), plain, "{surrounded:?}");
         assert!(!format!("{error} {error:?}").contains(encoded));
+    }
+    // A key without its prefix, whatever it starts with.
+    for bare in [encoded.to_owned(), format!("0x{}", "A".repeat(46))] {
+        assert_eq!(bare.parse::<MasterKey>().err().unwrap().to_string(), plain);
     }
 }

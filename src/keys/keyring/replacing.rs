@@ -13,10 +13,9 @@ use crate::keys::keyring::{Entry, KeyState, Keyring};
 #[non_exhaustive]
 pub enum ReloadProblem {
     /// The old keyring has a key that the new one does not know: what is wrapped for it alone would be
-    /// refused; or, if it was leaked, what is wrapped for others too would open again.
-    #[error(
-        "key {key_id} is gone from the keyring: keep it, retired, disabled, leaked or destroyed"
-    )]
+    /// refused; or, if it was leaked, what is wrapped for others too would open again. Also where the key that
+    /// sealed until now is disabled or destroyed at once.
+    #[error("key {key_id} is gone at once: keep it as it was, and the key that sealed as retired")]
     #[non_exhaustive]
     Dropped {
         /// The key.
@@ -64,8 +63,8 @@ impl Keyring {
     /// Whether this keyring may take the place of `old` in a service that runs: whether everything still opens,
     /// in processes that have the old one too.
     ///
-    /// Says nothing of keys whose material is at a service, and does not know whether rows still need a retired key
-    /// that is refused now. A job of its own, which opens the rows of a leaked
+    /// Says nothing of keys whose material is at a service, or is no longer in the old keyring, as that of a leaked
+    /// key; and does not know whether rows still need a retired key that is refused now. A job of its own, which opens the rows of a leaked
     /// key to seal them again, is no service that runs: its keyring has problems on purpose.
     ///
     /// ```
@@ -86,7 +85,7 @@ impl Keyring {
     /// Every [`ReloadProblem`], in the order of the old keyring's keys; those of the primary at the end.
     pub fn can_replace(&self, old: &Self) -> Result<(), Vec<ReloadProblem>> {
         let mut problems: Vec<_> =
-            old.entries.iter().flat_map(|before| self.problems_with(before)).collect();
+            old.entries.iter().flat_map(|before| self.problems_with(before, old)).collect();
         match self.primary() {
             Some(key_id) if old.entry(key_id.as_ref()).and_then(Entry::usable).is_none() => {
                 problems.push(ReloadProblem::PrimaryNotAnnounced { key_id: key_id.clone() });
@@ -97,7 +96,7 @@ impl Keyring {
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 
-    fn problems_with(&self, before: &Entry) -> impl Iterator<Item = ReloadProblem> {
+    fn problems_with(&self, before: &Entry, old: &Self) -> impl Iterator<Item = ReloadProblem> {
         let key_id = before.key_id();
         let now = self.entry(key_id.as_ref());
         let is = |state: KeyState| now.is_some_and(|now| now.is(state));
@@ -114,8 +113,10 @@ impl Keyring {
         } else {
             None
         };
-        // A key that goes on under another id, as one that leaked might.
+        // A key that goes on under an id that is new, as one that leaked might.
         let keys = self.entries.iter().filter_map(Entry::usable);
+        let keys =
+            keys.filter(|key| old.entry(key.key_id.as_ref()).and_then(Entry::usable).is_none());
         let renamed = keys.filter(move |key| {
             !key.key_id.is_same(key_id) && old_key.is_some_and(|old_key| old_key.is_same(key))
         });

@@ -180,6 +180,27 @@ fn an_async_verb_starts_when_it_is_polled_and_ends_when_it_is_dropped() {
     assert_eq!(dropped, 2 * 5);
 }
 
+#[test]
+fn a_verb_polled_after_it_returned_stays_pending() {
+    let log = Arc::new(Log::default());
+    let ring = three(When::Now, &log);
+    let (row, acme, secret) = (seal(&ring), acme(), secret());
+    let mut rng = Counting(1);
+    let mut seal = pin!(ring.seal_async_with_rng(&secret, &acme, &mut rng));
+    let mut open = pin!(ring.open_async(&row, &acme));
+    let mut verify = pin!(ring.verify_async(&row));
+    let mut rewrap = pin!(ring.rewrap_async(&row));
+    let mut polled = |is_ready: bool| {
+        [
+            poll_once(seal.as_mut()).is_ready(),
+            poll_once(open.as_mut()).is_ready(),
+            poll_once(verify.as_mut()).is_ready(),
+            poll_once(rewrap.as_mut()).is_ready(),
+        ] == [is_ready; 4]
+    };
+    assert!(polled(true) && polled(false) && polled(false));
+}
+
 /// Half-way through a rewrap of which each call takes two polls.
 #[test]
 fn a_rewrap_dropped_at_any_poll_has_done_nothing_and_can_be_repeated() {

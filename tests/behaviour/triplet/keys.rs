@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use sealwax::triplet::{Encoding, IvLen, Layout, TripletError, TripletKey};
-use sealwax::{KeyError, Secret};
+use sealwax::{KeyError, Secret, Surrounding};
 
 use crate::fixtures::{CREDENTIAL, base64url, sha256};
 use crate::triplet::{IV16_ROW, KEY_HEX, Told, encoded, forms, key, parsed, told, written};
@@ -77,6 +77,11 @@ fn refused(found: Result<TripletKey, KeyError>, text: &str, len: usize, what: &s
     let is_marked = at_both.iter().any(|mark| text.starts_with(mark) || text.ends_with(mark))
         || ["\u{feff}", "0x", "\\x"].iter().any(|mark| text.starts_with(mark));
     match error {
+        // What follows is long enough, or no character of a key.
+        KeyError::Surrounded { surrounding: Surrounding::Path, .. } => panic!("{what}: {error}"),
+        KeyError::Surrounded { surrounding: Surrounding::Assignment, .. } => {
+            assert!(text.len() > len + 1, "{what}: {error}");
+        }
         KeyError::Surrounded { .. } => assert!(text.len() > len, "{what}: {error}"),
         KeyError::Encoding { .. } => assert!(text.len() <= len || !is_marked, "{what}: {error}"),
         other => panic!("{what}: {other}"),
