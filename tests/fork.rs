@@ -78,7 +78,7 @@ fn parent_and_children_never_seal_with_the_same_key_or_iv() {
         let wrapped = row.wrapped_keys().next().unwrap();
         let (suite, commitment) = (row.suite(), row.commitment());
         let request = UnwrapRequest::new(wrapped.key_id(), suite, commitment, wrapped.body());
-        *master_key().unwrap_key(request).into_ready().ok().unwrap().unwrap().expose_secret()
+        *master_key().unwrap_key(request).into_ready().unwrap().unwrap().expose_secret()
     };
     assert_eq!(rows.iter().map(data_key).collect::<HashSet<_>>().len(), all);
     assert_eq!(rows.iter().map(Envelope::iv).collect::<HashSet<_>>().len(), all);

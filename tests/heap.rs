@@ -402,7 +402,7 @@ fn no_verb_frees_a_block_that_holds_a_secret() {
             let wrap = altered.wrapped_keys().next().unwrap();
             let commitment = altered.commitment();
             let request = UnwrapRequest::new(wrap.key_id(), suite, commitment, wrap.body());
-            master_key(MASTER_KEY).unwrap_key(request).into_ready().ok().unwrap().unwrap_err()
+            master_key(MASTER_KEY).unwrap_key(request).into_ready().unwrap().unwrap_err()
         };
         assert_eq!(freed_secrets(refuse), 0, "unwrap what was altered");
         assert_eq!(freed_secrets(|| next().rewrap(&envelope).unwrap().unwrap()), 0, "rewrap");

@@ -506,13 +506,11 @@ fn careless_rewrap(log: &Arc<Log>, row: &Envelope) -> Envelope {
     let old = row.wrapped_keys().next().unwrap();
     let (suite, commitment) = (row.suite(), row.commitment());
     let request = UnwrapRequest::new(old.key_id(), suite, commitment, old.body());
-    let data_key =
-        remote(9, When::Now, log).unwrap_key(request).into_ready().ok().unwrap().unwrap();
+    let data_key = remote(9, When::Now, log).unwrap_key(request).into_ready().unwrap().unwrap();
     let wrap = |(id, number)| {
         let id = key_id(id);
         let request = WrapRequest::new(&id, suite, commitment, &data_key);
-        let body =
-            remote(number, When::Now, log).wrap_key(request).into_ready().ok().unwrap().unwrap();
+        let body = remote(number, When::Now, log).wrap_key(request).into_ready().unwrap().unwrap();
         WrappedKey::new(id, WrapKind::Provider, &body).unwrap()
     };
     row.rewrap_with(&data_key, [("p", 1), ("e", 2)].map(wrap).into()).unwrap()

@@ -239,7 +239,7 @@ pub(crate) fn wrap(
 ) -> WrappedKey {
     let id = key_id(id);
     let answer = key.wrap_key(WrapRequest::new(&id, suite, commitment, data_key));
-    let body = answer.into_ready().ok().unwrap().unwrap();
+    let body = answer.into_ready().unwrap().unwrap();
     WrappedKey::new(id, key.kind(), &body).unwrap()
 }
 

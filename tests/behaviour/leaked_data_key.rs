@@ -17,7 +17,7 @@ fn leaked(envelope: &Envelope, key: &MasterKey) -> DataKey {
     let wrapped = envelope.wrapped_keys().next().unwrap();
     let (suite, commitment) = (envelope.suite(), envelope.commitment());
     let request = UnwrapRequest::new(wrapped.key_id(), suite, commitment, wrapped.body());
-    key.unwrap_key(request).into_ready().ok().unwrap().unwrap()
+    key.unwrap_key(request).into_ready().unwrap().unwrap()
 }
 
 #[test]

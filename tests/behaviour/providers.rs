@@ -166,7 +166,7 @@ impl KeyWrapper for Remote {
                 let (id, suite) = (request.key_id(), request.suite());
                 let data_key = another_key();
                 let lie = WrapRequest::new(id, suite, request.commitment(), &data_key);
-                ProviderFuture::ready(self.key.wrap_key(lie).into_ready().ok().unwrap())
+                ProviderFuture::ready(self.key.wrap_key(lie).into_ready().unwrap())
             }
             Some(Fault::Body(body)) => ProviderFuture::ready(Ok(body)),
             Some(Fault::Panic) => panic!("a provider that panics"),

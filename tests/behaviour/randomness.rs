@@ -237,7 +237,7 @@ fn data_keys(row: &Envelope) -> Vec<[u8; 32]> {
     let unwrapped = row.wrapped_keys().zip([1, 2]).map(|(wrapped, number)| {
         let (suite, commitment) = (row.suite(), row.commitment());
         let request = UnwrapRequest::new(wrapped.key_id(), suite, commitment, wrapped.body());
-        let answer = master_key(number).unwrap_key(request).into_ready().ok().unwrap();
+        let answer = master_key(number).unwrap_key(request).into_ready().unwrap();
         *answer.unwrap().expose_secret()
     });
     unwrapped.collect()

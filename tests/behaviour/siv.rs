@@ -51,7 +51,7 @@ fn unwrapped(
 ) -> Result<[u8; 32], ProviderErrorKind> {
     let id = key_id(id);
     let answer = key.unwrap_key(UnwrapRequest::new(&id, suite, commitment, body));
-    let answer = answer.into_ready().ok().unwrap();
+    let answer = answer.into_ready().unwrap();
     answer.map_err(|error| error.kind()).map(|found| *found.expose_secret())
 }
 
@@ -154,7 +154,7 @@ fn a_million_wraps_under_one_master_key_have_a_million_salts() {
     for number in 0..count {
         let dek = data_key(&numbered(number));
         let request = WrapRequest::new(&id, Suite::Aes256Gcm, &[7; 32], &dek);
-        let body = key.wrap_key(request).into_ready().ok().unwrap().unwrap();
+        let body = key.wrap_key(request).into_ready().unwrap().unwrap();
         let salt: [u8; 24] = body[SALT].try_into().unwrap();
         assert!(salts.insert(salt), "a salt twice within {number} wraps");
     }

@@ -36,7 +36,7 @@ fn unwrap_request<'a>(key_id: &'a KeyId, body: &'a [u8]) -> UnwrapRequest<'a> {
 
 /// The answer of a key that does not wait.
 fn now<T>(future: ProviderFuture<'_, T>) -> T {
-    future.into_ready().ok().unwrap()
+    future.into_ready().unwrap()
 }
 
 /// Whether any error of the chain says `text`.
@@ -300,7 +300,7 @@ fn a_boxed_future_comes_back_and_can_still_be_awaited() {
 #[test]
 fn a_future_is_mapped_and_stays_ready_or_boxed() {
     let ready = ProviderFuture::ready(7_u32).map(|n| n.to_string());
-    assert_eq!(ready.into_ready().ok().unwrap(), "7");
+    assert_eq!(ready.into_ready().unwrap(), "7");
 
     let boxed = ProviderFuture::boxed(async { 7_u32 }).map(|n| n.to_string());
     assert_eq!(pollster::block_on(boxed.into_ready().err().unwrap()), "7");

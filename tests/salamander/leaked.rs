@@ -249,8 +249,7 @@ fn under_a_provider_that_binds_nothing_the_thief_writes_rows_of_any_context() {
         let sealed = service.seal(&Secret::from(SEALED), &context("acme")).unwrap();
         let wrap = sealed.wrapped_keys().next().unwrap();
         let request = UnwrapRequest::new(wrap.key_id(), suite, sealed.commitment(), wrap.body());
-        let leaked =
-            *Unbound.unwrap_key(request).into_ready().ok().unwrap().unwrap().expose_secret();
+        let leaked = *Unbound.unwrap_key(request).into_ready().unwrap().unwrap().expose_secret();
 
         let other = context("initech");
         let wraps = vec![("kms".to_owned(), [&[2], wrap.body()].concat())];

@@ -61,7 +61,7 @@ fn no_public_type_prints_a_secret() {
         let wrap = WrapRequest::new(&id, suite, draft.commitment(), draft.data_key());
         shown.value("a request to wrap", &wrap);
         shown.value("what it binds", &wrap.associated_data());
-        let body = key(PRIMARY).wrap_key(wrap).into_ready().ok().unwrap().unwrap();
+        let body = key(PRIMARY).wrap_key(wrap).into_ready().unwrap().unwrap();
         shown.value("a wrapped key", &WrappedKey::new(id.clone(), WrapKind::Local, &body).unwrap());
         let unwrap = UnwrapRequest::new(&id, suite, draft.commitment(), &body);
         shown.value("a request to unwrap", &unwrap);

@@ -45,10 +45,10 @@ fn forwards(name: &str, provider: impl MasterKeyProvider + 'static) {
 
     let (id, data_key) = (key_id("p"), another_key());
     let request = WrapRequest::new(&id, Suite::Aes256Gcm, &[3; 32], &data_key);
-    let body = provider.wrap_key(request).into_ready().ok().unwrap().unwrap();
-    assert_eq!(body, master_key(1).wrap_key(request).into_ready().ok().unwrap().unwrap(), "{name}");
+    let body = provider.wrap_key(request).into_ready().unwrap().unwrap();
+    assert_eq!(body, master_key(1).wrap_key(request).into_ready().unwrap().unwrap(), "{name}");
     let request = UnwrapRequest::new(&id, Suite::Aes256Gcm, &[3; 32], &body);
-    let unwrapped = provider.unwrap_key(request).into_ready().ok().unwrap().unwrap();
+    let unwrapped = provider.unwrap_key(request).into_ready().unwrap().unwrap();
     assert_eq!(unwrapped.expose_secret(), data_key.expose_secret(), "{name}");
 
     let ring = Keyring::new(id, provider).unwrap();

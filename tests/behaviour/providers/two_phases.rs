@@ -13,7 +13,7 @@ fn wraps_of(keys: &[(&str, u8)], suite: Suite, draft: &Draft) -> Vec<WrappedKey>
         let id = key_id(id);
         let request = draft.wrap_request(&id);
         assert_eq!(request.suite(), suite);
-        let body = master_key(*number).wrap_key(request).into_ready().ok().unwrap().unwrap();
+        let body = master_key(*number).wrap_key(request).into_ready().unwrap().unwrap();
         WrappedKey::new(id, WrapKind::Local, &body).unwrap()
     };
     keys.iter().map(wrap).collect()

@@ -14,7 +14,7 @@ fn of_kind(kind: WrapKind, suite: Suite) -> Envelope {
     let draft = Draft::new_with_rng(&secret(), &acme(), suite, &mut Counting(1)).unwrap();
     let id = key_id("p");
     let request = WrapRequest::new(&id, suite, draft.commitment(), draft.data_key());
-    let body = master_key(1).wrap_key(request).into_ready().ok().unwrap().unwrap();
+    let body = master_key(1).wrap_key(request).into_ready().unwrap().unwrap();
     let wrapped = WrappedKey::new(id, kind, &body).unwrap();
     draft.finish(vec![wrapped]).unwrap()
 }

@@ -30,7 +30,7 @@ impl KeyWrapper for Flips {
         let data_key = DataKey::from_bytes(&mut bytes).unwrap();
         let (id, suite) = (request.key_id(), request.suite());
         let lie = WrapRequest::new(id, suite, request.commitment(), &data_key);
-        ProviderFuture::ready(self.key.wrap_key(lie).into_ready().ok().unwrap())
+        ProviderFuture::ready(self.key.wrap_key(lie).into_ready().unwrap())
     }
 
     fn kind(&self) -> WrapKind {

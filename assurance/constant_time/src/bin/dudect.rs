@@ -194,7 +194,7 @@ fn salt(runner: &mut CtRunner, rng: &mut BenchRng) {
     let master = MasterKey::from_bytes(&mut MASTER.clone()).expect("no weak key");
     let refused = |(suite, body): &(Suite, Vec<u8>)| {
         let request = UnwrapRequest::new(&prod, *suite, &[7; COMMITMENT], body);
-        master.unwrap_key(request).into_ready().ok().expect("now").err()
+        master.unwrap_key(request).into_ready().expect("ready").err()
     };
     assert!(refused(&other_salt(suite(), None)).is_none(), "with the salt as it was it unwraps");
     let inputs = inputs(rng, SALT - 1, |at| other_salt(suite(), Some(at)));

@@ -137,7 +137,7 @@ fn hashes(suite: Suite) -> bool {
     let (master, data_key) = (given::master_key(1), given::data_key(99));
     let wrapped = || {
         let request = WrapRequest::new(&prod, suite, &commitment, &data_key);
-        master.wrap_key(request).into_ready().ok().expect("now").expect("a wrap")
+        master.wrap_key(request).into_ready().expect("ready").expect("a wrap")
     };
     let salt = control(
         &format!("the salt of a wrap in {suite}, compared to the first difference"),
@@ -151,7 +151,7 @@ fn hashes(suite: Suite) -> bool {
         memcheck::public(&body);
         let request = UnwrapRequest::new(&prod, suite, &commitment, &body);
         let unwrapped =
-            master.unwrap_key(request).into_ready().ok().expect("now").expect("a data key");
+            master.unwrap_key(request).into_ready().expect("ready").expect("a data key");
         black_box(ends_early(&unwrapped.expose_secret()[31..], &[0]));
     });
     salt && unwrapped

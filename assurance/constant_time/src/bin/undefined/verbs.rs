@@ -116,11 +116,11 @@ fn wraps(suite: Suite) {
     operation(&format!("wrap and unwrap {suite}"), || {
         let (master, data_key) = (master_key(1), data_key(99));
         let request = WrapRequest::new(&prod, suite, &commitment, &data_key);
-        let body = master.wrap_key(request).into_ready().ok().expect("now").expect("a wrap");
+        let body = master.wrap_key(request).into_ready().expect("ready").expect("a wrap");
         crate::memcheck::public(&body);
         let unwrapped = |body: &[u8]| {
             let request = UnwrapRequest::new(&prod, suite, &commitment, body);
-            master.unwrap_key(request).into_ready().ok().expect("now").is_ok()
+            master.unwrap_key(request).into_ready().expect("ready").is_ok()
         };
         assert!(master.is_current(&body) && unwrapped(&body));
         // The first and the last byte of the salt, and of the data key under its pad.

@@ -112,20 +112,19 @@ fn wraps(suite: sealwax::Suite) {
         let (prod, master, data_key) = (id("prod"), master_key(0), data_key(0));
         let request = WrapRequest::new(&prod, suite, &commitment, &data_key);
         black_box(format!("{request:?} {:?}", request.associated_data()));
-        let body = master.wrap_key(request).into_ready().ok().expect("now").expect("a wrap");
+        let body = master.wrap_key(request).into_ready().expect("ready").expect("a wrap");
         assert!(master.is_current(&body));
         let request = UnwrapRequest::new(&prod, suite, &commitment, &body);
-        let found = master.unwrap_key(request).into_ready().ok().expect("now").expect("a data key");
+        let found = master.unwrap_key(request).into_ready().expect("ready").expect("a data key");
         assert!(found.expose_secret() == data_key.expose_secret());
     });
     step("unwrap refused", suite, 0, &mut || {
         let (prod, master, data_key) = (id("prod"), master_key(0), data_key(0));
         let request = WrapRequest::new(&prod, suite, &commitment, &data_key);
-        let mut body = master.wrap_key(request).into_ready().ok().expect("now").expect("a wrap");
+        let mut body = master.wrap_key(request).into_ready().expect("ready").expect("a wrap");
         let kind = |key: &MasterKey, body: &[u8]| {
             let request = UnwrapRequest::new(&prod, suite, &commitment, body);
-            let error =
-                key.unwrap_key(request).into_ready().ok().expect("now").expect_err("refused");
+            let error = key.unwrap_key(request).into_ready().expect("ready").expect_err("refused");
             black_box(format!("{error} {error:?}"));
             error.kind()
         };
