@@ -23,7 +23,7 @@ use rand_core::{TryCryptoRng, TryRng};
 use sealwax::triplet::{IvLen, Triplet, TripletKey};
 use sealwax::{
     DataKey, Draft, EncryptionContext, Envelope, KeyWrapper, Keyring, MasterKey, MasterKeyProvider,
-    ProviderError, ProviderFuture, Secret, Suite, UnwrapRequest, WrapKind, WrapRequest, sealing,
+    ProviderError, ProviderFuture, Secret, Suite, UnwrapRequest, WrapKind, WrapRequest,
 };
 use sha2::{Digest, Sha256};
 
