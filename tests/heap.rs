@@ -407,7 +407,7 @@ fn no_verb_frees_a_block_that_holds_a_secret() {
         assert_eq!(freed_secrets(refuse), 0, "unwrap what was altered");
         assert_eq!(freed_secrets(|| next().rewrap(&envelope).unwrap().unwrap()), 0, "rewrap");
         let draft = || Draft::new_with_rng(&secret, &context, suite, &mut Drawn).unwrap();
-        assert_eq!(freed_secrets(draft), 0, "prepare");
+        assert_eq!(freed_secrets(draft), 0, "draft");
         let data_key = || DataKey::generate_with_rng(&mut Drawn).unwrap();
         assert_eq!(freed_secrets(|| Box::new(data_key())), 0, "data key");
         let two_phases = || draft().finish(envelope.wrapped_keys().collect()).unwrap();

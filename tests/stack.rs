@@ -299,7 +299,7 @@ fn no_verb_leaves_a_fragment_of_a_secret_on_the_stack() {
                     drop(black_box(pollster::block_on(next.rewrap_async(&envelope))));
                 }),
             ),
-            ("prepare", Box::new(|| drop(black_box(prepare())))),
+            ("draft", Box::new(|| drop(black_box(prepare())))),
             (
                 "finish",
                 Box::new(|| {

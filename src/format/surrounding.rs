@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 /// What stands around a text that is refused and might be right without it: a trace of the tool that
 /// carried the text.
 ///
-/// Follows from the classes of characters at both ends, so it says nothing of what is between them. It is a
+/// Follows from the classes of characters at both ends, and from a name before `=`. It says nothing of the rest. It is a
 /// hint: what is left without it may be wrong as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -64,8 +64,8 @@ impl Keyring {
     /// in processes that have the old one too.
     ///
     /// Says nothing of keys whose material is at a service, or is no longer in the old keyring, as that of a leaked
-    /// key; and does not know whether rows still need a retired key that is refused now. A job of its own, which opens the rows of a leaked
-    /// key to seal them again, is no service that runs: its keyring has problems on purpose.
+    /// key; and does not know whether rows still need a retired key that is refused now. A job of its own, which opens
+    /// the rows of a leaked key to seal them again, is no service that runs: its keyring has problems on purpose.
     ///
     /// ```
     /// use sealwax::{Keyring, MasterKey, ReloadProblem};
