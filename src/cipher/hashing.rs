@@ -79,7 +79,7 @@ impl Prf {
     /// HKDF-Expand (RFC 5869 §2.3) to one block: the first N bytes of HMAC(info ‖ 01).
     ///
     /// Needs no HKDF-Extract before it where the key is 32 uniform bytes (RFC 5869 §3.3).
-    // Always: how many calls there are must not decide what each costs, up to 7 % of a rewrap.
+    // Always: how many calls there are must not decide what each costs, up to 8 % of a seal outside SHA-256.
     #[inline(always)]
     pub(crate) fn expand<const N: usize>(&self, info: &[&[u8]]) -> Wiped<N> {
         let mut inner = Message::after_key(&self.inner);
