@@ -141,11 +141,11 @@ fn stack_after(verb: &mut dyn FnMut()) -> Vec<u8> {
 }
 
 /// Whether the deepest that was touched was wiped: deeper than the zeros are only the addresses that the
-/// wipe itself returned to, and what wiping the key of a row leaves: 118 bytes at the most. More zeros than a verb
+/// wipe itself returned to, and what wiping a key leaves behind it, less than 256 bytes. More zeros than a verb
 /// leaves by itself, in a buffer that it did not fill.
 fn is_wiped_to_the_ground(below: &[u8]) -> bool {
     let touched = below.iter().position(|byte| *byte != PAINT).unwrap();
-    let mut lowest = below[touched..].windows(512).take(128);
+    let mut lowest = below[touched..].windows(512).take(256);
     lowest.any(|window| window.iter().all(|byte| *byte == 0))
 }
 
