@@ -19,7 +19,7 @@ mkdir -p "$out"
 # of the build too: without them it builds every test for every change. A stage begins with its tests over the
 # library as it is: where they fail, it ends there.
 for tests in "--test=corpora" \
-  "--lib --test=behaviour --test=heap --test=architecture" \
+  "--lib --test=behaviour --test=contract --test=error_table --test=heap --test=architecture" \
   "--test=legacy --test=salamander --test=wycheproof" \
   "--release --test=stack"; do
   status=0

@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 out=${CARGO_TARGET_DIR:-$PWD/target}/oldest_versions
-tests="--lib --test behaviour --test dependencies --test heap --test legacy --test wycheproof"
+tests="--lib --test behaviour --test contract --test dependencies --test error_table --test heap --test legacy --test wycheproof"
 crates() { cargo tree -p sealwax --all-features -e normal --prefix none --no-dedupe --locked | sed 's/ (.*//' | sort -u; }
 
 mkdir -p "$out"
