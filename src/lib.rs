@@ -1,14 +1,22 @@
-// README's links lead to files; in the documentation they lead to the same pages here, because the
-// first definition of a link wins.
-//! [Format]: crate::docs::format
-//! [Threat model]: crate::docs::threat_model
-//! [Assurance]: crate::docs::assurance
-//! [Performance]: crate::docs::performance
+// In the repository, the README's links lead to files. In the documentation they lead to the modules with the same
+// pages, because the first definition of a link wins.
+//! [Services]: crate::docs::services
+//! [Recipes]: crate::docs::recipes
 //! [Operations]: crate::docs::operations
 //! [Providers]: crate::docs::providers
 //! [Legacy]: crate::docs::legacy
 //! [Cookbook]: crate::docs::cookbook
+//! [Threat model]: crate::docs::threat_model
+//! [Assurance]: crate::docs::assurance
+//! [Performance]: crate::docs::performance
+//! [FIPS 140]: crate::docs::fips
+//! [Format]: crate::docs::format
 //! [Decisions]: crate::docs::decisions
+//! [Architecture]: crate::docs::architecture
+//! [Compare]: crate::docs::compare
+//! [Contributing]: crate::docs::contributing
+//! [Security policy]: crate::docs::security
+//! [Changelog]: crate::docs::changelog
 #![doc = include_str!("../README.md")]
 #![no_std]
 #![forbid(unsafe_code)]
@@ -16,7 +24,7 @@
 
 extern crate alloc;
 
-// The floors: what stands lower knows nothing of what stands higher.
+// The layers, lowest first. A module imports nothing from the layers above it.
 
 mod format;
 
@@ -28,13 +36,13 @@ mod keys;
 
 mod verbs;
 
-// The side: `iv:tag:ciphertext`, the rows that exist ...
+// Not a layer: existing rows of the form `iv:tag:ciphertext`.
 pub mod triplet;
 
-// ... and on top of it the rows of services that take more than a layout.
+// Built on `triplet`: the rows of services whose format is more than a layout.
 pub mod legacy;
 
-// The book: the format, the threat model, the reasons, and how to run and extend it.
+// The documentation pages.
 pub mod docs;
 
 #[cfg(fuzzing)]
