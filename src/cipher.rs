@@ -1,7 +1,9 @@
-//! The machine room: the only one that names an AEAD, a KDF or a hash.
+//! The cryptographic primitives.
 //!
-//! One file a backend for the two AEADs: [`rust_crypto`], and [`aws_lc`] with the feature of that
-//! name. They make the same bytes. Hash, HMAC and HKDF are in [`hashing`].
+//! No other module uses the crates that provide an AEAD, a KDF or a hash.
+//!
+//! Each backend for the two AEADs has its own file: [`rust_crypto`], and [`aws_lc`] with the feature of that name. Both
+//! produce the same bytes. The hash, HMAC and HKDF are in [`hashing`].
 
 use subtle::{Choice, ConstantTimeEq};
 
@@ -19,7 +21,7 @@ pub(crate) use hashing::{Prf, sha256};
 pub(crate) use rust_crypto::{decrypt, encrypt};
 pub(crate) use rust_crypto::{decrypt_long_iv, encrypt_long_iv};
 
-/// The one answer of a failed decryption.
+/// The only error that decryption returns, whatever the reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NotAuthentic;
 
@@ -27,11 +29,11 @@ pub(crate) struct NotAuthentic;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BadLength;
 
-/// Bytes of the iv that AES-256-GCM takes in rows that others wrote; no suite has it.
+/// The length of the long IV that AES-256-GCM takes in rows that other programs wrote. No suite uses it.
 pub(crate) const LONG_IV_LEN: usize = 16;
 
-/// Whether two secrets, or a secret and a guess at it, are the same, in constant time.
-// By words, because `subtle` puts a barrier behind each thing that it compares.
+/// Compares two secrets, or a secret and a guess at it, in constant time.
+// Word by word, because `subtle` adds a barrier after each value that it compares.
 pub(crate) fn is_equal<const N: usize>(a: &[u8; N], b: &[u8; N]) -> bool {
     const { assert!(N.is_multiple_of(8), "whole words") };
     let (a, _) = a.as_chunks::<8>();

@@ -1,5 +1,6 @@
-//! What the bytes are: sizes, words, both forms of an envelope. Nothing here holds a key, runs a cipher or is secret;
-//! all of it may be logged, stored and fuzzed.
+//! The envelope format: sizes, names, and the binary and text forms.
+//!
+//! Nothing in this module holds a key, runs a cipher or is secret. All of it may be logged, stored and fuzzed.
 
 pub(crate) mod binary;
 pub(crate) mod context;

@@ -1,4 +1,4 @@
-//! What a key is: the data key of one row, the master keys that wrap data keys, and who holds them.
+//! The data key of one row, the master keys that wrap data keys, and the keyrings and providers that hold master keys.
 
 mod binding;
 pub(crate) mod data_key;

@@ -1,10 +1,9 @@
-//! Rows of well-known services that take more than a [`Layout`](crate::triplet::Layout): a mark in
-//! front, associated data, or a key derived for each row.
+//! Rows of well-known services that need more than a [`Layout`](crate::triplet::Layout).
 //!
-//! [`crate::docs::legacy`] is the catalogue, with these and with the services whose rows are a
-//! layout and nothing else; it tells what each is known to be weak in, and how to move over. All of
-//! them have [`TripletKey`](crate::triplet::TripletKey) as their key. Written rows are for readers
-//! that still need them.
+//! These rows have a mark in front, associated data, or a key that is derived for each row.
+//! [`crate::docs::legacy`] is the catalogue of these services, and of those whose rows need only a
+//! layout. It lists the known weaknesses of each service and the steps to migrate. All of them use a
+//! [`TripletKey`](crate::triplet::TripletKey). Write such rows only for readers that still need them.
 
 pub mod cloak;
 pub mod litellm;

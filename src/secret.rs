@@ -1,4 +1,4 @@
-//! What is being protected: redacted when printed, wiped when dropped.
+//! Secrets, which are redacted when printed and wiped when dropped.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -14,12 +14,12 @@ pub(crate) mod key_bytes;
 mod serde;
 pub(crate) mod wiping;
 
-/// A credential: bytes that are wiped when dropped and that nothing prints.
+/// A credential whose bytes are wiped when dropped and never printed.
 ///
-/// Made from owned or borrowed text and bytes. An owned source is wiped over its whole capacity
-/// (or becomes the secret itself, where nothing has to be copied); a borrowed one stays the
-/// caller's to wipe. [`expose_secret`](Self::expose_secret) and [`expose_str`](Self::expose_str)
-/// are the only ways out, so that one search of a code base finds every use.
+/// You create a secret from owned or borrowed text or bytes. An owned source is wiped over its whole capacity, or
+/// becomes the secret itself if nothing has to be copied. A borrowed source is yours to wipe.
+/// [`expose_secret`](Self::expose_secret) and [`expose_str`](Self::expose_str) are the only ways to read the bytes, so
+/// one search of a code base finds every use.
 ///
 /// ```
 /// use sealwax::Secret;
@@ -56,7 +56,7 @@ pub(crate) mod wiping;
 /// log(secret);
 /// ```
 ///
-/// and no `Serialize`, also with feature `serde`:
+/// and no `Serialize`, even with the feature `serde`:
 ///
 /// ```compile_fail,E0277
 /// # let secret = sealwax::Secret::from("x");
@@ -65,34 +65,36 @@ pub(crate) mod wiping;
 pub struct Secret(SecretSlice<u8>);
 
 impl Secret {
-    /// The bytes.
+    /// Returns the bytes.
     #[must_use]
     pub fn expose_secret(&self) -> &[u8] {
         self.0.expose_secret()
     }
 
-    /// The bytes as text.
+    /// Returns the bytes as text.
     ///
     /// # Errors
     ///
-    /// [`Utf8Error`] where they are not UTF-8. It tells a position and no byte.
+    /// Returns a [`Utf8Error`] if they are not UTF-8. It contains a position and none of the bytes.
     pub fn expose_str(&self) -> Result<&str, Utf8Error> {
         core::str::from_utf8(self.expose_secret())
     }
 
-    /// The number of bytes.
+    /// Returns the number of bytes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.expose_secret().len()
     }
 
-    /// Whether there is no byte.
+    /// Returns whether the secret has no bytes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.expose_secret().is_empty()
     }
 
-    /// A new secret of a prefix and this one, as `Bearer ` and an API key are the value of a header.
+    /// Returns a new secret: `prefix` followed by this one.
+    ///
+    /// For example, `Bearer ` and an API key make the value of a header.
     ///
     /// ```
     /// use sealwax::Secret;
@@ -102,7 +104,7 @@ impl Secret {
     /// ```
     #[must_use]
     pub fn with_prefix(&self, prefix: &str) -> Self {
-        // Both lengths are known: the bytes are written once, where they stay.
+        // `concat` knows both lengths, so it writes the bytes only once, where they stay.
         Self([prefix.as_bytes(), self.expose_secret()].concat().into())
     }
 }
@@ -112,7 +114,7 @@ impl From<Vec<u8>> for Secret {
         if bytes.len() == bytes.capacity() {
             return Self(bytes.into());
         }
-        // To shrink would reallocate and leave the old bytes behind.
+        // Shrinking would reallocate and leave the old bytes behind.
         let secret = Self::from(bytes.as_slice());
         bytes.zeroize();
         secret
@@ -127,7 +129,7 @@ impl From<String> for Secret {
 
 impl From<&[u8]> for Secret {
     fn from(bytes: &[u8]) -> Self {
-        // Of exactly the right size, so that nothing is left behind on the way into the box.
+        // The `Vec` has exactly the right size, so nothing is left behind when it becomes a box.
         Self(bytes.to_vec().into())
     }
 }
@@ -173,7 +175,7 @@ impl TryFrom<&Secret> for SecretString {
 }
 
 impl PartialEq for Secret {
-    /// In constant time: hides the contents, not the length.
+    /// Compares in constant time, which hides the contents but not the length.
     fn eq(&self, other: &Self) -> bool {
         self.expose_secret().ct_eq(other.expose_secret()).into()
     }

@@ -1,20 +1,20 @@
-//! iv:tag:ciphertext: the rows that exist, read and written.
+//! Reads and writes the `iv:tag:ciphertext` rows that services already have.
 //!
-//! What most services that keep their customers' keys write today: AES-256-GCM under one key, an iv,
-//! a tag and a ciphertext, in one text column or in several. This module reads such rows, strictly, and
-//! writes them for readers that still need them. It is a way over, not a place to stay: a triplet has
-//! no context, so that a row moved to another tenant opens there, no key id and no commitment.
+//! Most services that keep their customers' keys write such rows today: AES-256-GCM under one key, with
+//! an IV, a tag and a ciphertext in one text column or in several. This module parses them strictly, and
+//! writes them for readers that still need them. It is a migration path, not a destination: a triplet
+//! has no key id, no commitment and no context, so a row that was moved to another tenant opens there.
 //!
 //! ```
 //! use sealwax::triplet::{Layout, Triplet, TripletKey};
 //! use sealwax::{EncryptionContext, Keyring, MasterKey};
 //!
-//! // As the service keeps it today: a key in hex, and a row `iv:tag:ciphertext`.
+//! // What the service has today: a key in hex, and a row `iv:tag:ciphertext`.
 //! let key = TripletKey::from_hex("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f")?;
 //! let row = "202122232425262728292a2b:d24d016545b3721849931630bb056eca:a1518b41";
 //! let triplet = Triplet::parse(row, Layout::HEX_IV12_TAG_CIPHERTEXT)?;
 //!
-//! // Over to an envelope. The plaintext is a `Secret` all the way.
+//! // Move it into an envelope. The plaintext is a `Secret` all the way.
 //! let keyring = Keyring::new("prod-2026".parse()?, MasterKey::generate()?)?;
 //! let context = EncryptionContext::new([("tenant", "acme"), ("provider", "openai")])?;
 //! let envelope = keyring.seal(&key.decrypt(&triplet)?, &context)?;
@@ -22,10 +22,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The layout is declared, never guessed. The tag has 16 bytes, which is checked before a key is
-//! touched: readers that take shorter tags, as Node's `crypto` does unless told otherwise, accept
-//! forged rows. [`crate::legacy`] has formats that take more than a layout, [`crate::docs::legacy`]
-//! the rows of well-known services and the order of steps.
+//! You declare the layout; it is never guessed. A tag must have 16 bytes, which is checked before a
+//! key is used: readers that accept shorter tags, as Node's `crypto` does by default, accept forged
+//! rows. [`crate::legacy`] has the formats that need more than a layout, and [`crate::docs::legacy`]
+//! the rows of well-known services and the migration steps.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -48,18 +48,19 @@ pub use key::TripletKey;
 pub(crate) use key::draw;
 pub use layout::{Layout, Part};
 
-/// Bytes of the iv of a triplet.
+/// The length of a triplet's IV.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum IvLen {
-    /// 12 bytes: the length that AES-GCM is made for (SP 800-38D §5.2.1.1).
+    /// 12 bytes, the length that AES-GCM is designed for (SP 800-38D §5.2.1.1).
     Twelve,
-    /// 16 bytes: what `randomBytes(16)` gives to services that took a habit over from CBC. It goes
-    /// through GHASH to the first counter block (SP 800-38D §7.1), as in Node and OpenSSL.
+    /// 16 bytes, from `randomBytes(16)` in services that kept a habit from CBC.
+    ///
+    /// GHASH turns such an IV into the first counter block (SP 800-38D §7.1), as in Node and OpenSSL.
     Sixteen,
 }
 
 impl IvLen {
-    /// As a number.
+    /// Returns the length in bytes.
     #[must_use]
     pub const fn bytes(self) -> usize {
         match self {
@@ -100,10 +101,10 @@ const IV_EXPECTED: &str = "12 or 16 bytes";
 const TAG_EXPECTED: &str = "16 bytes";
 const CIPHERTEXT_EXPECTED: &str = "0 to 16777216 bytes";
 
-/// An iv of 12 or 16 bytes, a tag of 16, and a ciphertext of at most 16 MiB. All of it is public.
+/// An IV of 12 or 16 bytes, a tag of 16 bytes, and a ciphertext of at most 16 MiB.
 ///
-/// Parsed from one text by a [`Layout`], or put together from columns. That nobody altered it is
-/// what [`TripletKey::decrypt`] tells.
+/// All of it is public. Parse a triplet from one text with a [`Layout`], or assemble it from columns.
+/// Only [`TripletKey::decrypt`] shows that nobody altered it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Triplet {
     iv: Iv,
@@ -112,22 +113,22 @@ pub struct Triplet {
 }
 
 impl Triplet {
-    /// From three columns of bytes.
+    /// Assembles a triplet from three columns of bytes.
     ///
     /// # Errors
     ///
-    /// [`TripletError::Malformed`] where the iv is not 12 or 16 bytes long, the tag not 16, or the
-    /// ciphertext is longer than 16,777,216.
+    /// [`TripletError::Malformed`] if the IV is not 12 or 16 bytes long, the tag is not 16 bytes long,
+    /// or the ciphertext is longer than 16,777,216 bytes.
     pub fn from_parts(iv: &[u8], tag: &[u8], ciphertext: &[u8]) -> Result<Self, TripletError> {
         let iv = Iv::new(iv).ok_or(TripletError::malformed(Field::Iv, IV_EXPECTED, 0))?;
         let tag =
             tag.try_into().map_err(|_| TripletError::malformed(Field::Tag, TAG_EXPECTED, 0))?;
-        // Before it is copied.
+        // Checked before the copy.
         check_ciphertext(ciphertext)?;
         Self::new(iv, tag, ciphertext.to_vec())
     }
 
-    /// Of a ciphertext that need not be copied.
+    /// Assembles a triplet without copying the ciphertext.
     pub(crate) fn new(
         iv: Iv,
         tag: [u8; TAG_LEN],
@@ -137,12 +138,14 @@ impl Triplet {
         Ok(Self { iv, tag, ciphertext })
     }
 
-    /// From two columns of bytes, the tag at the end of the second: what WebCrypto's `encrypt`
-    /// answers, and Go's, Java's and Python's AES-GCM.
+    /// Assembles a triplet from two columns of bytes, with the tag at the end of the second.
+    ///
+    /// The second column is what WebCrypto's `encrypt` and AES-GCM in Go, Java and Python return.
     ///
     /// # Errors
     ///
-    /// As [`from_parts`](Self::from_parts); the second column has at least 16 bytes.
+    /// The same as [`from_parts`](Self::from_parts), and [`TripletError::Malformed`] if the second
+    /// column has fewer than 16 bytes.
     pub fn from_joined_parts(iv: &[u8], ciphertext_and_tag: &[u8]) -> Result<Self, TripletError> {
         let (ciphertext, tag) = ciphertext_and_tag
             .split_last_chunk::<TAG_LEN>()
@@ -150,25 +153,25 @@ impl Triplet {
         Self::from_parts(iv, tag, ciphertext)
     }
 
-    /// The iv: 12 or 16 bytes.
+    /// Returns the IV: 12 or 16 bytes.
     #[must_use]
     pub fn iv(&self) -> &[u8] {
         self.iv.as_slice()
     }
 
-    /// The length of the iv.
+    /// Returns the length of the IV.
     #[must_use]
     pub fn iv_len(&self) -> IvLen {
         self.iv.len()
     }
 
-    /// The tag.
+    /// Returns the tag.
     #[must_use]
     pub fn tag(&self) -> &[u8; TAG_LEN] {
         &self.tag
     }
 
-    /// The ciphertext: as long as the plaintext.
+    /// Returns the ciphertext, which is as long as the plaintext.
     #[must_use]
     pub fn ciphertext(&self) -> &[u8] {
         &self.ciphertext
@@ -192,48 +195,50 @@ impl fmt::Debug for Triplet {
     }
 }
 
-/// Why a row that others wrote was not read, or why none was written.
+/// Why a row of another program could not be read or written.
 ///
-/// Malformed is told before a key is touched. No variant holds a byte of the row: what does not
-/// parse may well be a credential that somebody stored in the clear.
+/// A malformed row is detected before a key is used. No variant holds a byte of the row: text that does
+/// not parse may be a credential that somebody stored unencrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum TripletError {
-    /// A part is missing, of the wrong length, or out of its alphabet.
-    #[error("{field} at byte {offset}: expected {expected}{}", Hint(*surrounding))]
+    /// A part is missing, has the wrong length, or has a character outside its alphabet.
+    #[error("invalid {field} at byte {offset}: expected {expected}{}", Hint(*surrounding))]
     #[non_exhaustive]
     Malformed {
-        /// The part.
+        /// The malformed part.
         field: Field,
-        /// What the layout asks for.
+        /// What the layout requires.
         expected: &'static str,
-        /// Bytes from the start of the text, or of the column, to the start of the part.
+        /// Where the part starts, in bytes from the start of the text or of the column.
         offset: usize,
-        /// What stands around it, where something does that may be taken away.
+        /// What surrounds the text, if there is something that you may be able to remove.
         surrounding: Option<Surrounding>,
     },
-    /// A layout that no row can have, or not the one that is to be written: a part named twice, a separator out of
-    /// the encoding's alphabet, an iv of another length. A mistake in the program, not in the row.
-    #[error("the row cannot have this layout: {problem}")]
+    /// No row can have this layout, or the row to be written cannot.
+    ///
+    /// It names a part twice, its separator is in the encoding's alphabet, or its IV has another length than the
+    /// row's. This is a mistake in the program, not in the row.
+    #[error("cannot use this layout: {problem}")]
     #[non_exhaustive]
     Layout {
-        /// What is wrong with it.
+        /// What is wrong with the layout.
         problem: &'static str,
     },
-    /// The tag does not verify: another key, another layout, or a row that was altered.
-    #[error("not authentic: another key, another layout, or the row was altered")]
+    /// The tag does not verify: wrong key, wrong layout, or an altered row.
+    #[error("the tag does not verify: wrong key, wrong layout, or the row was altered")]
     NotAuthentic,
-    /// The row opened, and what is in it is not the key it was said to be.
-    #[error("what was unwrapped is not a key")]
+    /// The row opened, but its plaintext is not a key.
+    #[error("the unwrapped value is not a key")]
     #[non_exhaustive]
     Key {
-        /// What it is instead.
+        /// Why it is not a key.
         source: KeyError,
     },
-    /// More than 16 MiB (16,777,216 bytes) to encrypt.
-    #[error("a credential of more than 16777216 bytes")]
+    /// The plaintext is longer than 16 MiB (16,777,216 bytes).
+    #[error("the credential is longer than 16777216 bytes")]
     TooLong,
-    /// The randomness source failed, or answered zeros.
+    /// The randomness source failed, or returned only zeros.
     #[error("the randomness source failed")]
     Random,
 }
@@ -243,7 +248,7 @@ impl TripletError {
         Self::Malformed { field, expected, offset, surrounding: None }
     }
 
-    /// The same fault of a text around which something may stand.
+    /// Adds a hint about what surrounds the text, if the error has none yet.
     #[cold]
     pub(crate) fn of_text(self, text: &str) -> Self {
         match self {
@@ -251,7 +256,7 @@ impl TripletError {
                 let surrounding = Surrounding::of(text, &[]);
                 Self::Malformed { field, expected, offset, surrounding }
             }
-            told => told,
+            other => other,
         }
     }
 
@@ -266,7 +271,7 @@ impl TripletError {
         }
     }
 
-    /// The same fault, seen from a text in which the part starts at `offset`.
+    /// Returns the same error for a longer text, in which the part starts at `offset`.
     pub(crate) fn moved_to(self, offset: usize) -> Self {
         match self {
             Self::Malformed { field, expected, surrounding, .. } => {

@@ -1,4 +1,4 @@
-//! What is done with a credential: sealed, verified, opened; and over time rewrapped.
+//! The operations on a credential: it is sealed, verified and opened, and over time rewrapped.
 
 pub(crate) mod batch;
 pub(crate) mod errors;

@@ -1,7 +1,7 @@
-//! The AEADs of aws-lc, in C and assembly: feature `aws-lc`.
+//! Feature `aws-lc`: the AEADs of aws-lc, in C and assembly.
 //!
-//! A key's schedule lies in memory of the C library, which wipes it when it frees it, unless the program
-//! has given that library an allocator of its own.
+//! The key schedule is in memory of the C library, which wipes it when it frees it, unless the program has given the
+//! library its own allocator.
 
 use aws_lc_rs::aead::{
     AES_256_GCM, Aad, Algorithm, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey,
@@ -12,7 +12,7 @@ use super::{BadLength, NotAuthentic};
 use crate::format::sizes::{IV_LEN, KEY_LEN, TAG_LEN};
 use crate::format::suite::Suite;
 
-/// Encrypts `plaintext` into `ciphertext`, which is as long, and answers the tag.
+/// Encrypts `plaintext` into `ciphertext`, which has the same length, and returns the tag.
 pub(crate) fn encrypt(
     suite: Suite,
     key: &[u8; KEY_LEN],
@@ -29,7 +29,7 @@ pub(crate) fn encrypt(
     Ok(tag)
 }
 
-/// Decrypts `ciphertext` into `plaintext`, which is as long. Where it fails, `plaintext` is zeros.
+/// Decrypts `ciphertext` into `plaintext`, which has the same length. On failure, `plaintext` is zeros.
 pub(crate) fn decrypt(
     suite: Suite,
     key: &[u8; KEY_LEN],
@@ -44,13 +44,13 @@ pub(crate) fn decrypt(
         .open_separate_gather(iv, associated_data, ciphertext, tag, plaintext)
         .map_err(|_| NotAuthentic);
     if decrypted.is_err() {
-        // By its documentation it may be anything.
+        // According to the documentation of aws-lc-rs, it may hold anything now.
         plaintext.zeroize();
     }
     decrypted
 }
 
-#[expect(clippy::expect_used, reason = "where memory is out, as any other allocation")]
+#[expect(clippy::expect_used, reason = "fails only when out of memory, like any allocation")]
 fn schedule(suite: Suite, key: &[u8; KEY_LEN]) -> LessSafeKey {
     let algorithm: &'static Algorithm = match suite {
         Suite::Aes256Gcm => &AES_256_GCM,

@@ -1,8 +1,7 @@
-//! SHA-256, and HMAC and HKDF over its compression function, of the RustCrypto project with either backend.
+//! SHA-256, and HMAC and HKDF over its compression function, which comes from RustCrypto with either backend.
 //!
-//! Every derivation of the format is one HMAC of a few blocks, so that hashing the two blocks of a key is a
-//! good part of it. Here a key's are hashed once. A fuzz target compares this file with the crates `hmac`
-//! and `hkdf`.
+//! Every derivation of the format is one HMAC of a few blocks, so hashing the two blocks of the key is a good part of
+//! its cost. This module hashes them only once per key. A fuzz target compares it with the crates `hmac` and `hkdf`.
 
 use core::slice;
 
@@ -13,12 +12,13 @@ use zeroize::Zeroize;
 use crate::format::sizes::KEY_LEN;
 use crate::secret::wiping::Wiped;
 
-/// Bytes of SHA-256's output, and of a block of its input.
+/// The length of SHA-256's output.
 const HASH_LEN: usize = 32;
+/// The length of a block of SHA-256's input.
 const BLOCK_LEN: usize = 64;
-/// What ends the last block: the number of bits of the message.
+/// The length of the bit count of the message, which ends the last block.
 const COUNT_LEN: usize = 8;
-/// Blocks that are gathered: a MAC over an envelope of one or two local wraps takes no more.
+/// The number of blocks that are gathered. A MAC over an envelope with one or two local wraps needs no more.
 const GATHERED: usize = 4;
 
 /// The initial hash value of SHA-256 (FIPS 180-4 §5.3.3).
@@ -28,8 +28,9 @@ const INITIAL: [u32; 8] = [
     0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19,
 ];
 
-/// The second of the two blocks that HMAC hashes last, but for the hash at its start: a one bit, zeros, and the
-/// number of bits of both.
+/// The second of the two blocks of HMAC's outer message, without the inner hash at its start.
+///
+/// The hash is followed by a one bit, zeros, and the number of bits of the outer message.
 const OUTER_BLOCK: [u8; BLOCK_LEN] = {
     let mut block = [0; BLOCK_LEN];
     block[HASH_LEN] = 0x80;
@@ -38,7 +39,7 @@ const OUTER_BLOCK: [u8; BLOCK_LEN] = {
     block
 };
 
-/// HMAC-SHA-256 (RFC 2104) under one key, whose two blocks are hashed already.
+/// HMAC-SHA-256 (RFC 2104) under one key, whose two blocks have already been hashed.
 pub(crate) struct Prf {
     inner: [u32; 8],
     outer: [u32; 8],
@@ -49,10 +50,10 @@ impl Prf {
         Self::keyed(key)
     }
 
-    /// Under a key, or HKDF's salt, of at most one block: a longer one would have to be hashed first.
+    /// Creates a PRF under a key, or an HKDF salt, of at most one block. A longer one would have to be hashed first.
     pub(super) fn keyed(key: &[u8]) -> Self {
-        assert!(key.len() <= BLOCK_LEN, "a key of at most one block");
-        // In place: what is moved leaves a copy behind.
+        assert!(key.len() <= BLOCK_LEN, "the key has at most one block");
+        // Filled in place, because a move leaves a copy behind.
         let mut prf = Self { inner: INITIAL, outer: INITIAL };
         let mut block = Wiped::<BLOCK_LEN>::zeroed();
         for (state, pad) in [(&mut prf.inner, 0x36), (&mut prf.outer, 0x5c)] {
@@ -63,12 +64,12 @@ impl Prf {
         prf
     }
 
-    /// HKDF-Extract (RFC 5869 §2.2). No salt is the empty one.
+    /// Computes HKDF-Extract (RFC 5869 §2.2). An empty salt is the same as none.
     pub(crate) fn extract(salt: &[u8], key_material: &[u8]) -> Self {
         Self::new(&Self::keyed(salt).mac(&[key_material]))
     }
 
-    /// The first N bytes of HMAC over the parts in a row.
+    /// Returns the first N bytes of HMAC over the concatenated parts.
     #[inline]
     pub(crate) fn mac<const N: usize>(&self, parts: &[&[u8]]) -> Wiped<N> {
         let mut inner = Message::after_key(&self.inner);
@@ -76,10 +77,11 @@ impl Prf {
         self.outer(&mut inner)
     }
 
-    /// HKDF-Expand (RFC 5869 §2.3) to one block: the first N bytes of HMAC(info ‖ 01).
+    /// Computes HKDF-Expand (RFC 5869 §2.3) to one block: the first N bytes of HMAC(info ‖ 01).
     ///
-    /// Needs no HKDF-Extract before it where the key is 32 uniform bytes (RFC 5869 §3.3).
-    // Always: how many calls there are must not decide what each costs, up to 8 % of a seal outside SHA-256.
+    /// It needs no HKDF-Extract first if the key is 32 uniform bytes (RFC 5869 §3.3).
+    // `always`, so that the cost of a call does not depend on how many calls there are: up to 8 % of a seal's
+    // instructions outside SHA-256.
     #[inline(always)]
     pub(crate) fn expand<const N: usize>(&self, info: &[&[u8]]) -> Wiped<N> {
         let mut inner = Message::after_key(&self.inner);
@@ -88,7 +90,7 @@ impl Prf {
         self.outer(&mut inner)
     }
 
-    /// The hash of the outer key's block and of the inner hash, in the place of the inner message's state.
+    /// Finishes the inner message, and hashes the outer key's block and the inner hash in the message's state.
     fn outer<const N: usize>(&self, message: &mut Message) -> Wiped<N> {
         const { assert!(N <= HASH_LEN && N.is_multiple_of(4), "whole words of one hash") };
         message.finish();
@@ -103,7 +105,7 @@ impl Prf {
     }
 }
 
-/// Writes as many words as there is place for.
+/// Writes as many words as fit.
 #[inline]
 fn write_words(state: &[u32; 8], bytes: &mut [u8]) {
     let (words, _) = bytes.as_chunks_mut();
@@ -118,28 +120,30 @@ impl Drop for Prf {
     }
 }
 
-/// A message on its way through SHA-256, wiped when dropped: it lies on the stack of a verb, which is wiped
-/// as a whole, but what the verb answers is made there as well, and takes along what lies in its gaps.
+/// A message that is being hashed, wiped when dropped.
 ///
-/// Several blocks are gathered and compressed in one call: the processor has to wait where it loads many bytes at
-/// once that were stored in pieces just before.
+/// It is on the stack of an operation, which is wiped as a whole. But the result of the operation is created there as
+/// well, and what is in its padding moves out with it.
+///
+/// Several blocks are gathered and compressed in one call, because the processor has to wait when it loads many bytes
+/// at once that were stored in pieces just before.
 struct Message {
     state: [u32; 8],
-    /// What was not compressed yet: zeros from `filled` on.
+    /// The bytes that are not compressed yet, and zeros from `filled` on.
     blocks: [[u8; BLOCK_LEN]; GATHERED],
     filled: usize,
     len: usize,
 }
 
 impl Message {
-    /// A message that starts with the block of a key.
+    /// Creates a message that starts with the block of a key, which `state` has already taken in.
     #[inline]
     fn after_key(state: &[u32; 8]) -> Self {
         Self { state: *state, blocks: [[0; BLOCK_LEN]; GATHERED], filled: 0, len: BLOCK_LEN }
     }
 
     #[inline]
-    #[expect(clippy::arithmetic_side_effects, reason = "lengths of what lies in memory")]
+    #[expect(clippy::arithmetic_side_effects, reason = "lengths of data in memory")]
     fn update(&mut self, mut bytes: &[u8]) {
         self.len += bytes.len();
         loop {
@@ -163,22 +167,22 @@ impl Message {
         self.filled = 0;
     }
 
-    /// SHA-256 (FIPS 180-4 §5.1.1): a one bit, zeros, and the number of bits at the end of a block.
+    /// Pads the message with a one bit, zeros, and the number of bits at the end of a block (FIPS 180-4 §5.1.1).
     #[inline]
-    #[expect(clippy::arithmetic_side_effects, reason = "what is gathered ends in a block")]
+    #[expect(clippy::arithmetic_side_effects, reason = "the gathered bytes end within the blocks")]
     #[expect(
         clippy::expect_used,
-        reason = "2^61 bytes do not lie in memory, and the count has a block"
+        reason = "no memory holds 2^61 bytes, and the count always has a block"
     )]
     fn finish(&mut self) {
         let bits = u64::try_from(self.len).ok().and_then(|len| len.checked_mul(8));
-        let count = bits.expect("a message of less than 2^61 bytes").to_be_bytes();
+        let count = bits.expect("the message has less than 2^61 bytes").to_be_bytes();
         self.update(&[0x80]);
         if self.filled > const { GATHERED * BLOCK_LEN - COUNT_LEN } {
             self.compress_all();
         }
         let blocks = self.blocks.split_at_mut((self.filled + COUNT_LEN).div_ceil(BLOCK_LEN)).0;
-        let last = blocks.last_mut().expect("the block that ends in the count");
+        let last = blocks.last_mut().expect("there is a block for the count");
         last.split_at_mut(const { BLOCK_LEN - COUNT_LEN }).1.copy_from_slice(&count);
         compress256(&mut self.state, blocks);
     }
@@ -191,7 +195,7 @@ impl Drop for Message {
     }
 }
 
-/// SHA-256 over the parts in a row.
+/// Computes SHA-256 over the concatenated parts.
 pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; HASH_LEN] {
     let mut hash = Sha256::new();
     parts.iter().for_each(|part| hash.update(part));

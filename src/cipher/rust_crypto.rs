@@ -1,4 +1,4 @@
-//! The AEADs of the RustCrypto project: in Rust, also without an operating system.
+//! The AEADs of the RustCrypto project, which are in Rust and need no operating system.
 
 use aes_gcm::aead::array::Array;
 use aes_gcm::aead::consts::{U16, U32};
@@ -13,12 +13,14 @@ use super::{BadLength, LONG_IV_LEN, NotAuthentic};
 use crate::format::sizes::{IV_LEN, KEY_LEN, TAG_LEN};
 use crate::format::suite::Suite;
 
-/// AES-256-GCM with an iv of 16 bytes, which goes through GHASH to J0 (SP 800-38D §7.1) where one of
-/// 12 bytes is J0 but for its counter.
+/// AES-256-GCM with an IV of 16 bytes.
+///
+/// Such an IV goes through GHASH to become J0 (SP 800-38D §7.1), whereas an IV of 12 bytes is J0 except for its
+/// counter.
 type Aes256GcmIv16 = AesGcm<Aes256, U16>;
 
-/// Encrypts `plaintext` into `ciphertext`, which is as long, and answers the tag.
-#[cfg_attr(all(feature = "aws-lc", not(test)), expect(dead_code, reason = "the other is called"))]
+/// Encrypts `plaintext` into `ciphertext`, which has the same length, and returns the tag.
+#[cfg_attr(all(feature = "aws-lc", not(test)), expect(dead_code, reason = "aws-lc is used"))]
 pub(crate) fn encrypt(
     suite: Suite,
     key: &[u8; KEY_LEN],
@@ -34,8 +36,8 @@ pub(crate) fn encrypt(
     encrypt(key, iv.into(), associated_data, plaintext, ciphertext)
 }
 
-/// Decrypts `ciphertext` into `plaintext`, which is as long. Where it fails, `plaintext` is zeros.
-#[cfg_attr(all(feature = "aws-lc", not(test)), expect(dead_code, reason = "the other is called"))]
+/// Decrypts `ciphertext` into `plaintext`, which has the same length. On failure, `plaintext` is zeros.
+#[cfg_attr(all(feature = "aws-lc", not(test)), expect(dead_code, reason = "aws-lc is used"))]
 pub(crate) fn decrypt(
     suite: Suite,
     key: &[u8; KEY_LEN],
@@ -52,7 +54,7 @@ pub(crate) fn decrypt(
     decrypt(key, iv.into(), associated_data, ciphertext, tag, plaintext)
 }
 
-/// [`encrypt`] by AES-256-GCM with an iv of 16 bytes.
+/// Like [`encrypt`], with AES-256-GCM and an IV of 16 bytes.
 pub(crate) fn encrypt_long_iv(
     key: &[u8; KEY_LEN],
     iv: &[u8; LONG_IV_LEN],
@@ -63,7 +65,7 @@ pub(crate) fn encrypt_long_iv(
     encrypt_with::<Aes256GcmIv16>(key, iv.into(), associated_data, plaintext, ciphertext)
 }
 
-/// [`decrypt`] by AES-256-GCM with an iv of 16 bytes.
+/// Like [`decrypt`], with AES-256-GCM and an IV of 16 bytes.
 pub(crate) fn decrypt_long_iv(
     key: &[u8; KEY_LEN],
     iv: &[u8; LONG_IV_LEN],

@@ -1,4 +1,4 @@
-//! What every backend does, and does alike.
+//! Tests that every backend behaves correctly and the same way, and tests of the hash, HMAC and HKDF.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -79,7 +79,7 @@ fn input_and_output_of_different_lengths_are_refused() {
     }
 }
 
-/// What one backend writes the other one reads, at every length around a cipher's batches.
+/// Every backend writes the same bytes and reads them, at every length around the batches of the ciphers.
 #[test]
 fn all_backends_make_the_same_bytes() {
     let mut compared = 0;
@@ -130,12 +130,12 @@ fn expand_is_that_of_rfc_5869() {
         0x2a, 0x2d, 0x2d, 0x0a, 0x90, 0xcf, 0x1a, 0x5a, 0x4c, 0x5d, 0xb0, 0x2d, 0x56, 0xec, 0xc4,
         0xc5, 0xbf,
     ];
-    // The parts of the info are joined, however it is cut.
+    // The parts of the info are joined, no matter where it is cut.
     let info: [&[u8]; 2] = [b"\xf0\xf1\xf2", b"\xf3\xf4\xf5\xf6\xf7\xf8\xf9"];
     assert_eq!(*Prf::new(&prk).expand::<32>(&info), okm);
 }
 
-/// RFC 4231: the cases 1 to 4, whose keys fit a block; the first bytes of each HMAC.
+/// RFC 4231: cases 1 to 4, whose keys fit in a block. Compares the first bytes of each HMAC.
 #[test]
 fn hmac_is_that_of_rfc_4231() {
     let four: Vec<u8> = (1..=25).collect();
@@ -151,8 +151,8 @@ fn hmac_is_that_of_rfc_4231() {
     }
 }
 
-/// Against the crates `hmac` and `hkdf`: every length around the ends of blocks, and of the blocks that are
-/// gathered, however the message is cut into parts.
+/// Compares with the crates `hmac` and `hkdf`, at every length around the ends of blocks and of the gathered blocks, no
+/// matter how the message is cut into parts.
 #[test]
 fn hmac_and_expand_are_those_of_other_crates() {
     use hmac::{Hmac, KeyInit, Mac};
@@ -183,7 +183,7 @@ fn hmac_and_expand_are_those_of_other_crates() {
     assert_eq!(compared, 601 * (7 * 10 + 1));
 }
 
-/// FIPS 180-4, the example of one block.
+/// The example of FIPS 180-4 with one block.
 #[test]
 fn sha256_joins_its_parts() {
     let [first, ..] = sha256(&[b"a", b"", b"bc"]);

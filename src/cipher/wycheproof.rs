@@ -1,5 +1,6 @@
-//! Project Wycheproof's vectors, through the functions of this module: all that fit what a function
-//! takes, and how many do not.
+//! Project Wycheproof's vectors, run through the functions of the module `cipher`.
+//!
+//! Every vector that fits the parameters of a function is run; the others are counted.
 
 #![expect(clippy::arithmetic_side_effects, reason = "a test may panic: that is how it fails")]
 
@@ -17,7 +18,7 @@ use crate::cipher::{BadLength, LONG_IV_LEN, NotAuthentic, Prf};
 use crate::format::sizes::{IV_LEN, KEY_LEN, TAG_LEN};
 use crate::format::suite::Suite;
 
-/// How many vectors were run, by what they are, and how many were left out, by the reason.
+/// How many vectors were run, by expected result, and how many were left out, by reason.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Tally(BTreeMap<&'static str, usize>);
 
@@ -26,7 +27,7 @@ impl Tally {
         *self.0.entry(what).or_default() += 1;
     }
 
-    /// The tally, told to be this one. All vectors of the file are in it.
+    /// Asserts that the tally is the expected one and includes all vectors of the file.
     fn check<const N: usize>(self, of: &str, total: usize, expected: [(&'static str, usize); N]) {
         std::println!("{of}: {:?}", self.0);
         assert_eq!(self, Self(expected.into()));
@@ -38,12 +39,12 @@ fn named(result: TestResult) -> &'static str {
     match result {
         TestResult::Valid => "valid",
         TestResult::Invalid => "invalid",
-        TestResult::Acceptable => panic!("neither one nor the other"),
+        TestResult::Acceptable => panic!("neither valid nor invalid"),
     }
 }
 
-/// A valid vector is encrypted to its ciphertext and tag, and decrypted to its plaintext; any other
-/// one is refused and leaves nothing but zeros.
+/// Checks one vector. A valid one encrypts to its ciphertext and tag, and decrypts to its plaintext; any other one is
+/// rejected and leaves only zeros.
 fn check_aead(
     test: &aead::Test,
     encrypt: impl Fn(&[u8], &mut [u8]) -> Result<[u8; TAG_LEN], BadLength>,
@@ -69,7 +70,7 @@ fn aead_tests(name: aead::TestName) -> Vec<aead::Test> {
     set.test_groups.into_iter().flat_map(|group| group.tests).collect()
 }
 
-/// The vectors of a cipher with an iv of N bytes, through a pair of functions.
+/// Runs the vectors of a cipher that have an IV of N bytes through a pair of functions.
 fn check_aeads<const N: usize>(
     name: aead::TestName,
     encrypt: impl Fn(
@@ -95,7 +96,7 @@ fn check_aeads<const N: usize>(
             continue;
         };
         let Ok(iv) = test.nonce.as_slice().try_into() else {
-            tally.add("left out: another iv length");
+            tally.add("left out: another IV length");
             continue;
         };
         check_aead(
@@ -124,7 +125,7 @@ fn aes_256_gcm() {
                 ("valid", 39),
                 ("invalid", 27),
                 ("left out: another key length", 211),
-                ("left out: another iv length", 39),
+                ("left out: another IV length", 39),
             ],
         );
     }
@@ -138,9 +139,9 @@ fn aes_256_gcm_with_an_iv_of_16_bytes() {
         super::decrypt_long_iv,
     );
     tally.check(
-        "AES-256-GCM, iv of 16 bytes",
+        "AES-256-GCM, IV of 16 bytes",
         316,
-        [("valid", 19), ("left out: another key length", 211), ("left out: another iv length", 86)],
+        [("valid", 19), ("left out: another key length", 211), ("left out: another IV length", 86)],
     );
 }
 
@@ -156,20 +157,20 @@ fn chacha20_poly1305() {
         tally.check(
             &format!("ChaCha20-Poly1305, {backend}"),
             325,
-            [("valid", 256), ("invalid", 60), ("left out: another iv length", 9)],
+            [("valid", 256), ("invalid", 60), ("left out: another IV length", 9)],
         );
     }
 }
 
-/// Extracted and expanded, to each length that is asked for elsewhere. That ends after one block; a
-/// longer output begins with the same bytes.
+/// Extracts, and expands to each length that the crate uses. `expand` ends after one block; a longer output begins with
+/// the same bytes.
 #[test]
 fn hkdf_sha_256() {
     let set = hkdf::TestSet::load(hkdf::TestName::HkdfSha256).unwrap();
     let mut tally = Tally::default();
     for test in set.test_groups.into_iter().flat_map(|group| group.tests) {
         if test.result == TestResult::Invalid {
-            // More than RFC 5869 allows, which no caller here can ask for.
+            // Longer than RFC 5869 allows, which no caller here can request.
             assert!(test.size > 255 * 32);
             tally.add("left out: more than 8160 bytes");
             continue;
@@ -179,7 +180,7 @@ fn hkdf_sha_256() {
             continue;
         }
         let prf = Prf::extract(&test.salt, &test.ikm);
-        // The parts of the info are joined, however it is cut.
+        // The parts of the info are joined, no matter where it is cut.
         for at in [0, test.info.len() / 2, test.info.len()] {
             let info: [&[u8]; 2] = test.info.split_at(at).into();
             let begins = |okm: &[u8]| okm.iter().zip(&*test.okm).all(|(one, other)| one == other);
@@ -201,7 +202,7 @@ fn hkdf_sha_256() {
     );
 }
 
-/// Cut as the vectors cut it; all keys of at most one block.
+/// Compares HMAC truncated to the length of each vector's tag, for all keys of at most one block.
 #[test]
 fn hmac_sha_256() {
     let set = mac::TestSet::load(mac::TestName::HmacSha256).unwrap();

@@ -1,7 +1,7 @@
-//! The binary form: `"SW" 01 ‖ suite ‖ wraps ‖ commitment ‖ mac ‖ iv ‖ tag ‖ ciphertext`, read and written.
+//! Parsing and writing of the binary form: `"SW" 01 ‖ suite ‖ wraps ‖ commitment ‖ mac ‖ iv ‖ tag ‖ ciphertext`.
 //!
-//! Reading refuses whatever is not as it should be. Writing falls back to nothing: what does not fit where it is
-//! written is a fault of this crate, and a panic is better than an envelope that nobody can open.
+//! Parsing rejects everything that the format does not allow. Writing has no fallback: if a field does not fit where it
+//! is written, this crate has a bug, and a panic is better than an envelope that nobody can open.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -17,40 +17,40 @@ use crate::format::wrapped_key::Wrap;
 
 pub(super) const MAGIC: [u8; 2] = *b"SW";
 pub(super) const COUNT_EXPECTED: &str = "1 to 8 wrapped keys";
-pub(super) const ID_EXPECTED: &str = "each key id once";
+pub(super) const ID_EXPECTED: &str = "each key id to appear only once";
 pub(super) const WRAPPED_EXPECTED: &str = "a kind other than 0 and a body of 1 to 65534 bytes";
 pub(super) const CIPHERTEXT_EXPECTED: &str = "0 to 16777216 bytes";
 
-/// Where the wrapped keys start: after "SW", version, suite and their number.
+/// The offset of the wrapped keys: after "SW", the version, the suite and the number of wraps.
 const WRAPS_AT: usize = 5;
-/// Bytes from the commitment to the ciphertext.
+/// The number of bytes from the start of the commitment to the start of the ciphertext.
 const TAIL_LEN: usize = COMMITMENT_LEN + MAC_LEN + IV_LEN + TAG_LEN;
 
-/// Where the parts of a checked envelope lie.
+/// The positions of the parts of a checked envelope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Layout {
     pub(super) suite: Suite,
-    /// Where the wrapped keys end and the commitment starts.
+    /// The offset at which the wrapped keys end and the commitment starts.
     pub(super) commitment_at: usize,
 }
 
 impl Layout {
-    /// Where the head ends and the MAC starts.
+    /// Returns the offset at which the head ends and the MAC starts.
     #[expect(
         clippy::arithmetic_side_effects,
-        reason = "a place in the buffer, whose layout was checked"
+        reason = "an offset in the buffer, whose layout was checked"
     )]
     pub(super) fn mac_at(&self) -> usize {
         self.commitment_at + COMMITMENT_LEN
     }
 
-    /// The wrapped keys as key id and kind ‖ body.
+    /// Returns the wrapped keys, each as its key id and kind ‖ body.
     pub(super) fn wraps<'a>(
         &self,
         bytes: &'a [u8],
     ) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone + use<'a> {
         let (_, mut rest) = bytes.split_at(self.commitment_at).0.split_at(WRAPS_AT);
-        // The layout was checked: this stops at the end, and only there.
+        // The layout was checked, so this stops only at the end.
         core::iter::from_fn(move || {
             let (len, after) = rest.split_first()?;
             let (key_id, after) = after.split_at_checked(usize::from(*len))?;
@@ -64,11 +64,11 @@ impl Layout {
     #[expect(clippy::expect_used, reason = "the layout was checked")]
     pub(super) fn tail<'a>(&self, bytes: &'a [u8]) -> Tail<'a> {
         let (_, tail) = bytes.split_at(self.commitment_at);
-        Tail::split(tail).expect("everything from the commitment on")
+        Tail::split(tail).expect("the tail is complete")
     }
 }
 
-/// What follows the wrapped keys.
+/// The fields after the wrapped keys.
 pub(super) struct Tail<'a> {
     pub(super) commitment: &'a [u8; COMMITMENT_LEN],
     pub(super) mac: &'a [u8; MAC_LEN],
@@ -87,7 +87,7 @@ impl<'a> Tail<'a> {
     }
 }
 
-/// Checks the whole layout.
+/// Checks the layout of a whole envelope.
 pub(super) fn check(bytes: &[u8]) -> Result<Layout, FormatError> {
     let mut reader = Reader { rest: bytes, offset: 0 };
     if reader.array(Field::Prefix, "\"SW\" and a version byte")? != &MAGIC {
@@ -129,7 +129,7 @@ pub(super) fn check(bytes: &[u8]) -> Result<Layout, FormatError> {
     Ok(Layout { suite, commitment_at })
 }
 
-/// Takes fields off the front and remembers where it is.
+/// Takes fields off the front of its input and keeps track of the offset.
 #[derive(Clone)]
 struct Reader<'a> {
     rest: &'a [u8],
@@ -187,15 +187,17 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A ciphertext with room in front of it, so that what precedes it is written into place.
+/// A ciphertext with room in front of it, so that the fields before it can be written in place.
 pub(crate) struct Frame {
     bytes: Vec<u8>,
     room: usize,
 }
 
 impl Frame {
-    /// `room` is a guess: [`front_len`] if it is right, more copying if not.
-    #[expect(clippy::arithmetic_side_effects, reason = "lengths of what lies in memory")]
+    /// Creates a frame of zeros.
+    ///
+    /// `room` is a guess: unless it is exactly [`front_len`], the ciphertext must be copied later.
+    #[expect(clippy::arithmetic_side_effects, reason = "lengths of data in memory")]
     pub(crate) fn zeroed(room: usize, ciphertext_len: usize) -> Self {
         Self { bytes: vec![0; room + ciphertext_len], room }
     }
@@ -211,7 +213,7 @@ impl Frame {
     }
 }
 
-/// Puts an envelope together, up to its MAC, which is zeros.
+/// Assembles an envelope whose MAC is still zeros.
 pub(super) fn assemble<'w>(
     suite: Suite,
     wraps: impl Iterator<Item = Wrap<'w>> + Clone,
@@ -240,25 +242,26 @@ pub(super) fn assemble<'w>(
     front.put(&[0; MAC_LEN]);
     front.put(iv);
     front.put(tag);
-    assert!(front.rest.is_empty(), "the front has the length that was reckoned");
-    #[expect(clippy::arithmetic_side_effects, reason = "the front ends in the tail")]
+    assert!(front.rest.is_empty(), "the front has the computed length");
+    #[expect(clippy::arithmetic_side_effects, reason = "the front ends with the tail")]
     let commitment_at = front_len - TAIL_LEN;
     let layout = Layout { suite, commitment_at };
-    debug_assert_eq!(check(&bytes), Ok(layout), "it parses again");
+    debug_assert_eq!(check(&bytes), Ok(layout), "the envelope parses again");
     Ok((bytes, layout))
 }
 
-/// Bytes before the ciphertext, for wraps of these key ids and bodies.
+/// Returns the number of bytes before the ciphertext, given the lengths of each wrap's key id and body.
 pub(crate) fn front_len(wraps: impl Iterator<Item = (usize, usize)>) -> usize {
     // len8(key_id) ‖ u16(len) ‖ kind ‖ body
     wraps.flat_map(|(key_id, body)| [1, key_id, 2, 1, body]).chain([WRAPS_AT, TAIL_LEN]).sum()
 }
 
-/// Refuses what could not be parsed again: no wraps, more than eight, or one id under two of them.
-/// Answers how many there are, and the bytes before the ciphertext.
+/// Rejects wraps that could not be parsed again: none, more than eight, or two with the same key id.
+///
+/// Returns how many wraps there are, and the number of bytes before the ciphertext.
 #[expect(
     clippy::arithmetic_side_effects,
-    reason = "there are at most eight, and a front has a tail"
+    reason = "at most eight wraps, and every front has a tail"
 )]
 fn check_wraps<'w>(
     wraps: impl Iterator<Item = Wrap<'w>> + Clone,
@@ -267,7 +270,7 @@ fn check_wraps<'w>(
     let mut key_ids = [""; MAX_WRAPS];
     let mut count = 0;
     for (place, wrap) in wraps.clone().enumerate() {
-        // A place that is still free holds "", which is no key id.
+        // An unused slot holds "", which is not a key id.
         if key_ids.contains(&wrap.key_id) {
             let before = wraps.clone().take(place).map(|wrap| (wrap.key_id.len(), wrap.body.len()));
             let at = front_len(before) - TAIL_LEN;
@@ -283,7 +286,7 @@ fn check_wraps<'w>(
     Ok((count, front_len(lens)))
 }
 
-/// Fills a buffer of the right size from the front.
+/// Fills a buffer of exactly the right size from the front.
 struct Writer<'a> {
     rest: &'a mut [u8],
 }

@@ -1,4 +1,4 @@
-//! What a credential belongs to.
+//! The encryption context: what a credential belongs to.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -11,13 +11,15 @@ const MAX_PAIRS: usize = 32;
 const MAX_NAME_LEN: u16 = 64;
 const MAX_VALUE_LEN: u16 = 1024;
 
-/// What a credential belongs to: tenant, provider, row. Supplied at [`seal`](crate::Keyring::seal)
-/// and again at [`open`](crate::Keyring::open); never stored in the envelope.
+/// What a credential belongs to, such as a tenant, a provider and a row.
 ///
-/// An envelope opens in the context it was sealed in and in no other, so a row that is moved to
-/// another tenant does not open there. At most 32 pairs; names of 1 to 64 bytes and values of 0 to
-/// 1024 bytes of UTF-8, no name twice; the order they are given in does not matter. Bytes are
-/// compared as bytes: no trimming, no case folding, no Unicode normalisation.
+/// You supply the context to [`seal`](crate::Keyring::seal) and again to [`open`](crate::Keyring::open). It is never
+/// stored in the envelope. An envelope opens only in the context it was sealed in, so a row that is moved to another
+/// tenant does not open there.
+///
+/// A context has at most 32 pairs of a name and a value, both UTF-8. Names have 1 to 64 bytes and are unique; values
+/// have 0 to 1024 bytes. The order in which you give the pairs does not matter. They are compared byte by byte: no
+/// trimming, no case folding, no Unicode normalisation.
 ///
 /// ```
 /// use sealwax::EncryptionContext;
@@ -34,13 +36,13 @@ pub struct EncryptionContext {
     encoded: Vec<u8>,
 }
 
-/// What begins the names of the format's own pairs.
+/// The prefix of the names of the format's own pairs.
 const RESERVED: &str = "sw1/";
 const HOLDS: &str = "sw1/holds";
 const HOSTS: &str = "sw1/hosts";
 const MAX_HOST_LEN: usize = 253;
 
-/// What an envelope holds in place of a credential.
+/// What an envelope holds instead of a credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Held {
@@ -63,13 +65,15 @@ impl Held {
 }
 
 impl EncryptionContext {
-    /// Encodes the pairs, once.
+    /// Creates a context from pairs of a name and a value.
+    ///
+    /// The pairs are encoded here, once.
     ///
     /// # Errors
     ///
-    /// A [`ContextError`] when there are more than 32 pairs, a name or value has a length out of
-    /// its range, a name is given twice, or one begins with `sw1/`: such pairs are set by
-    /// [`holding`](Self::holding) and [`with_hosts`](Self::with_hosts).
+    /// Returns a [`ContextError`] if there are more than 32 pairs, the length of a name or value is out of range, a
+    /// name is given twice, or a name begins with `sw1/`. Only [`holding`](Self::holding) and
+    /// [`with_hosts`](Self::with_hosts) set such pairs.
     pub fn new(
         pairs: impl IntoIterator<Item = (impl AsRef<str>, impl AsRef<str>)>,
     ) -> Result<Self, ContextError> {
@@ -80,7 +84,8 @@ impl EncryptionContext {
             }
             given.push(pair);
         }
-        // Once: what is measured is what is encoded, whatever the caller's type answers next.
+        // `as_ref` is called once, so that what is checked is what is encoded: the caller's type may return something
+        // else the next time.
         let given: Vec<_> =
             given.iter().map(|(name, value)| (name.as_ref(), value.as_ref())).collect();
         if let Some(pair) = given.iter().position(|(name, _)| name.starts_with(RESERVED)) {
@@ -89,29 +94,32 @@ impl EncryptionContext {
         Self::encode(&given)
     }
 
-    /// The same context, of an envelope that holds a key and no credential: the pair `sw1/holds`.
+    /// Adds the pair `sw1/holds`, for an envelope that holds a key and not a credential.
     ///
-    /// So no key is opened as a credential, and no credential as a key.
+    /// This way, a key is never opened as a credential, nor a credential as a key.
     ///
     /// # Errors
     ///
-    /// [`ContextError::DuplicateName`] when it says already what it holds,
-    /// [`ContextError::TooManyPairs`] when there are 32 pairs.
+    /// Returns [`ContextError::DuplicateName`] if the context already has this pair, and
+    /// [`ContextError::TooManyPairs`] if it already has 32 pairs.
     pub fn holding(self, held: Held) -> Result<Self, ContextError> {
         self.with(HOLDS, held.as_str())
     }
 
-    /// The same context, with the hosts that the credential may be sent to: the pair `sw1/hosts`.
+    /// Adds the pair `sw1/hosts`: the hosts that the credential may be sent to.
     ///
-    /// A host is 1 to 253 bytes of `a-z 0-9 - _ .` without an empty label: so no port, wildcard,
-    /// final dot or IPv6 literal, and no upper case. Together with a space between each two they
-    /// are at most 1024 bytes. Their order does not matter.
+    /// A host is 1 to 253 bytes of `a-z 0-9 - _ .` without an empty label, so it cannot have a port, a wildcard, a
+    /// final dot or upper case, or be an IPv6 literal. Joined by single spaces, the hosts are at most 1024 bytes. Their
+    /// order does not matter.
     ///
     /// # Errors
     ///
-    /// [`ContextError::NoHosts`], [`ContextError::Host`] and [`ContextError::DuplicateHost`] for the
-    /// list; [`ContextError::ValueLength`] when it is too long; [`ContextError::DuplicateName`] when
-    /// there are hosts already; [`ContextError::TooManyPairs`] when there are 32 pairs.
+    /// - [`ContextError::NoHosts`] if the list is empty
+    /// - [`ContextError::Host`] if a host is invalid
+    /// - [`ContextError::DuplicateHost`] if a host is given twice
+    /// - [`ContextError::ValueLength`] if the list is too long
+    /// - [`ContextError::DuplicateName`] if the context already has hosts
+    /// - [`ContextError::TooManyPairs`] if the context already has 32 pairs
     pub fn with_hosts(self, hosts: &[&str]) -> Result<Self, ContextError> {
         if hosts.is_empty() {
             return Err(ContextError::NoHosts);
@@ -120,7 +128,7 @@ impl EncryptionContext {
             return Err(ContextError::Host { host });
         }
         let mut sorted: Vec<_> = hosts.iter().enumerate().collect();
-        // A stable sort: of two that are the same, the later one is the duplicate.
+        // The sort is stable: of two equal hosts, the later one is the duplicate.
         sorted.sort_by_key(|(_, host)| **host);
         let repeated = |pair: &[(usize, &&str)]| match pair {
             [(_, host), (later, same)] if host == same => Some(*later),
@@ -154,7 +162,7 @@ impl EncryptionContext {
             };
             sorted.push((pair, *name, name_len, *value, value_len));
         }
-        // A stable sort: of two pairs with one name, the later one is the duplicate.
+        // The sort is stable: of two pairs with the same name, the later one is the duplicate.
         sorted.sort_by_key(|(_, name, ..)| *name);
         let mut previous = None;
         for (pair, name, ..) in &sorted {
@@ -176,27 +184,27 @@ impl EncryptionContext {
         Ok(Self { encoded })
     }
 
-    /// The context without a pair, for a credential that belongs to nothing in particular.
+    /// Creates a context without pairs, for a credential that belongs to nothing in particular.
     ///
-    /// It has to be asked for by name: forgetting the context is not the same as having none.
+    /// There is no `Default`: forgetting the context is not the same as having none.
     #[must_use]
     pub fn empty() -> Self {
         Self { encoded: alloc::vec![0, 0] }
     }
 
-    /// The bytes that are bound into the envelope.
+    /// Returns the encoded context, which the envelope is bound to.
     #[must_use]
     pub fn encoded(&self) -> &[u8] {
         &self.encoded
     }
 
-    /// The value under a name.
+    /// Returns the value of the pair with this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.iter().find_map(|(found, value)| (found == name).then_some(value))
     }
 
-    /// The pairs, in ascending order of name.
+    /// Returns the pairs in ascending order of name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         let (_, mut rest) = self.encoded.split_at(2);
         core::iter::from_fn(move || Some((take_text(&mut rest)?, take_text(&mut rest)?)))
@@ -209,7 +217,7 @@ fn is_host(host: &str) -> bool {
         && host.split('.').all(|label| !label.is_empty() && label.bytes().all(is_allowed))
 }
 
-/// The next u16(len) ‖ text of an encoded context; none at its end.
+/// Takes the next u16(len) ‖ text from an encoded context. Returns `None` at its end.
 fn take_text<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
     let (len, after) = rest.split_first_chunk()?;
     let (text, after) = after.split_at_checked(u16::from_be_bytes(*len).into())?;
@@ -224,64 +232,65 @@ impl fmt::Debug for EncryptionContext {
     }
 }
 
-/// Why pairs are not an [`EncryptionContext`]. Pairs are counted from 0, in the order given; one that
-/// [`holding`](EncryptionContext::holding) or [`with_hosts`](EncryptionContext::with_hosts) sets
-/// comes after those that are there.
+/// An error in the pairs of an [`EncryptionContext`].
+///
+/// Pairs are counted from 0, in the order given. A pair that [`holding`](EncryptionContext::holding) or
+/// [`with_hosts`](EncryptionContext::with_hosts) adds comes after the existing ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ContextError {
-    /// More than 32 pairs.
-    #[error("an encryption context has at most 32 pairs")]
+    /// There are more than 32 pairs.
+    #[error("the encryption context has more than 32 pairs")]
     TooManyPairs,
     /// A name is empty or longer than 64 bytes.
-    #[error("the name of pair {pair} has {found} bytes: expected 1 to 64")]
+    #[error("the name of context pair {pair} has {found} bytes: expected 1 to 64")]
     #[non_exhaustive]
     NameLength {
-        /// The pair.
+        /// The index of the pair.
         pair: usize,
-        /// The bytes of its name.
+        /// The length of its name in bytes.
         found: usize,
     },
     /// A value is longer than 1024 bytes.
-    #[error("the value of pair {pair} has {found} bytes: expected 0 to 1024")]
+    #[error("the value of context pair {pair} has {found} bytes: expected 0 to 1024")]
     #[non_exhaustive]
     ValueLength {
-        /// The pair.
+        /// The index of the pair.
         pair: usize,
-        /// The bytes of its value.
+        /// The length of its value in bytes.
         found: usize,
     },
     /// A name is given twice.
-    #[error("pair {pair} repeats the name of an earlier pair")]
+    #[error("context pair {pair} repeats the name of an earlier pair")]
     #[non_exhaustive]
     DuplicateName {
-        /// The later one of the two pairs.
+        /// The index of the later pair.
         pair: usize,
     },
-    /// A name begins with `sw1/`, as those of the format's own pairs do.
-    #[error("the name of pair {pair} begins with sw1/, which is reserved")]
+    /// A name begins with `sw1/`, which is reserved for the format's own pairs.
+    #[error("the name of context pair {pair} begins with sw1/, which is reserved")]
     #[non_exhaustive]
     ReservedName {
-        /// The pair.
+        /// The index of the pair.
         pair: usize,
     },
-    /// An empty list of hosts, which would allow none.
-    #[error("expected at least one host")]
+    /// The list of hosts is empty, which would allow none.
+    #[error("the list of hosts is empty: expected at least one host")]
     NoHosts,
-    /// Not a host, or not written as hosts are bound.
+    /// A host is invalid, or not in the form in which hosts are bound.
     #[error(
-        "host {host} of the list: expected 1 to 253 characters out of a-z 0-9 - _ . without an empty label"
+        "host {host} in the list is invalid: expected 1 to 253 characters from a-z 0-9 - _ . without an empty label"
     )]
     #[non_exhaustive]
     Host {
-        /// The host, counted from 0.
+        /// The index of the host, counted from 0.
         host: usize,
     },
     /// A host is given twice.
-    #[error("host {host} of the list is given twice")]
+    #[error("host {host} in the list repeats an earlier host")]
     #[non_exhaustive]
     DuplicateHost {
-        /// The later one of the two.
+        /// The index of the later one, counted from 0.
         host: usize,
     },
 }

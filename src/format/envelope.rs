@@ -1,4 +1,4 @@
-//! The sealed row: layout, parse, encode. Knows no key; everything in it is public.
+//! The sealed envelope: parsing, encoding and its fields. It needs no key, and everything in it is public.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -13,21 +13,21 @@ use crate::format::suite::Suite;
 use crate::format::text;
 use crate::format::wrapped_key::{Wrap, WrappedKey};
 
-/// A sealed credential, as it stands in a column or a file. Everything in it is public.
+/// A sealed credential, as stored in a column or a file.
 ///
-/// One buffer in the binary form, checked when it was parsed:
+/// Everything in it is public. It is one buffer in the binary form, which was checked when it was parsed:
 ///
 /// ```text
 /// head     = "SW" 0x01 ‖ suite ‖ u8(n) ‖ n × ( len8(key_id) ‖ u16(len) ‖ wrapped ) ‖ commitment(32)
 /// envelope = head ‖ mac(16) ‖ iv(12) ‖ tag(16) ‖ ciphertext(rest)
 /// ```
 ///
-/// `Display` and `FromStr` are the text form, [`as_bytes`](Self::as_bytes) and
-/// [`from_bytes`](Self::from_bytes) the binary one; each envelope has exactly one of either, so
-/// what parses encodes back to the same bytes. [`crate::docs::format`] has every byte.
+/// `Display` and `FromStr` use the text form, [`as_bytes`](Self::as_bytes) and [`from_bytes`](Self::from_bytes) the
+/// binary form. Each envelope has exactly one encoding in each form, so whatever parses encodes back to the same bytes.
+/// [`crate::docs::format`] specifies every byte.
 ///
-/// Parsing checks the layout only. That nobody altered the envelope is what
-/// [`Keyring::verify`](crate::Keyring::verify) and [`Keyring::open`](crate::Keyring::open) tell.
+/// Parsing checks only the layout. [`Keyring::open`](crate::Keyring::open) checks that nobody altered the envelope;
+/// [`Keyring::verify`](crate::Keyring::verify) checks that too, except for the bytes of the ciphertext.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Envelope {
     bytes: Vec<u8>,
@@ -39,7 +39,7 @@ impl Envelope {
     ///
     /// # Errors
     ///
-    /// [`FormatError`]: the first field that is not as the format asks for.
+    /// Returns a [`FormatError`] about the first field that violates the format.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, FormatError> {
         Ok(Self { layout: Self::check(bytes)?, bytes: bytes.to_vec() })
     }
@@ -53,87 +53,91 @@ impl Envelope {
             Ok(text) if text.starts_with(text::PREFIX) => {
                 FormatError::malformed(Field::Prefix, "\"SW\": this is the text form", 0)
             }
-            // Bytes that were printed on their way are text.
+            // The bytes are text if a tool printed them on their way here.
             Ok(text) => fault.of_text(text, &[text::PREFIX, "SW\x01"]),
             Err(_) => fault,
         })
     }
 
-    /// The binary form, as it lies in memory.
+    /// Returns the binary form, without copying it.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// The cipher it was sealed with.
+    /// Returns the suite that the envelope was sealed with.
     #[must_use]
     pub fn suite(&self) -> Suite {
         self.layout.suite
     }
 
-    /// The wrapped data keys, in the order they stand: as a seal wrote them, the primary's first.
+    /// Returns the wrapped data keys, in the order of the envelope.
+    ///
+    /// A seal writes the wrap of the primary first.
     pub fn wrapped_keys(&self) -> impl Iterator<Item = WrappedKey> {
         self.wraps().filter_map(|wrap| wrap.to_wrapped_key().ok())
     }
 
-    /// The ids of the master keys, any of which opens the envelope; in the order of the wraps.
+    /// Returns the ids of the master keys, in the order of the wraps.
+    ///
+    /// Any one of these keys opens the envelope.
     pub fn key_ids(&self) -> impl Iterator<Item = KeyId> {
         self.wraps().filter_map(|wrap| KeyId::try_from(wrap.key_id).ok())
     }
 
-    /// What stands for data key, suite, iv and context: 32 bytes, different in every row.
+    /// Returns the commitment to the data key, suite, IV and context: 32 bytes, different in every row.
     #[must_use]
     pub fn commitment(&self) -> &[u8; COMMITMENT_LEN] {
         self.layout.tail(&self.bytes).commitment
     }
 
-    /// The MAC under the data key over everything else but the bytes of the ciphertext.
+    /// Returns the MAC under the data key, over everything else except the bytes of the ciphertext.
     #[must_use]
     pub fn mac(&self) -> &[u8; MAC_LEN] {
         self.layout.tail(&self.bytes).mac
     }
 
-    /// The iv of the payload.
+    /// Returns the IV of the payload.
     #[must_use]
     pub fn iv(&self) -> &[u8; IV_LEN] {
         self.layout.tail(&self.bytes).iv
     }
 
-    /// The tag of the payload.
+    /// Returns the tag of the payload.
     #[must_use]
     pub fn tag(&self) -> &[u8; TAG_LEN] {
         self.layout.tail(&self.bytes).tag
     }
 
-    /// The encrypted payload: as long as the plaintext.
+    /// Returns the encrypted payload, which is as long as the plaintext.
     #[must_use]
     pub fn ciphertext(&self) -> &[u8] {
         self.layout.tail(&self.bytes).ciphertext
     }
 
-    /// The wrapped keys where they lie: no allocation.
+    /// Returns the wrapped keys without allocating.
     pub(crate) fn wraps(&self) -> impl Iterator<Item = Wrap<'_>> + Clone {
         self.layout.wraps(&self.bytes).filter_map(|(key_id, wrapped)| {
             Wrap::parse(core::str::from_utf8(key_id).ok()?, wrapped)
         })
     }
 
-    /// The wrapped key under an id.
+    /// Returns the wrapped key with this key id.
     pub(crate) fn wrap_of<'a>(&'a self, key_id: &'a str) -> Option<Wrap<'a>> {
         let is_its = |(found, _): &(&[u8], &[u8])| *found == key_id.as_bytes();
         let (_, wrapped) = self.layout.wraps(&self.bytes).find(is_its)?;
         Wrap::parse(key_id, wrapped)
     }
 
-    /// Everything from the magic to the commitment: what the MAC covers first.
+    /// Returns everything from the magic to the end of the commitment, which the MAC covers first.
     pub(crate) fn head(&self) -> &[u8] {
         self.bytes.split_at(self.layout.mac_at()).0
     }
 
-    /// The length of the ciphertext, as the MAC covers it.
-    #[expect(clippy::expect_used, reason = "of at most 16 MiB, whoever made the envelope")]
+    /// Returns the length of the ciphertext as the u32 that the MAC covers.
+    #[expect(clippy::expect_used, reason = "a ciphertext has at most 16 MiB in every envelope")]
     pub(crate) fn ciphertext_len(&self) -> u32 {
-        self.ciphertext().len().try_into().expect("a u32 counts 16 MiB")
+        self.ciphertext().len().try_into().expect("a u32 holds 16 MiB")
     }
 }
 
@@ -141,11 +145,11 @@ impl Envelope {
 pub(crate) struct Unproven(Envelope);
 
 impl Unproven {
-    /// Puts an envelope together, up to its MAC.
+    /// Assembles an envelope without its MAC.
     ///
     /// # Errors
     ///
-    /// [`FormatError`] when the wraps are none, more than eight, or two under one id.
+    /// Returns a [`FormatError`] if there are no wraps, more than eight, or two with the same key id.
     pub(crate) fn assemble<'w>(
         suite: Suite,
         wraps: impl Iterator<Item = Wrap<'w>> + Clone,
@@ -158,7 +162,7 @@ impl Unproven {
         Ok(Self(Envelope { bytes, layout }))
     }
 
-    /// What the MAC is to cover.
+    /// Returns the envelope to compute the MAC over.
     pub(crate) fn envelope(&self) -> &Envelope {
         &self.0
     }
@@ -174,10 +178,12 @@ impl Unproven {
 impl FromStr for Envelope {
     type Err = FormatError;
 
-    /// Parses the text form. Strict: no white space, no padding, one encoding per envelope.
+    /// Parses the text form.
+    ///
+    /// Parsing is strict: no white space, no padding, and one encoding per envelope.
     fn from_str(text: &str) -> Result<Self, FormatError> {
         let bytes = text::decode(text).map_err(|fault| fault.of_text(text, &[text::PREFIX]))?;
-        // Finds nothing any more; but one check says for both forms what an envelope is.
+        // This check never fails after `decode`, but a single check defines for both forms what an envelope is.
         Self::from_vec(bytes)
     }
 }

@@ -1,4 +1,4 @@
-//! What is wrong with bytes that should have been an envelope or a part of one.
+//! Errors in bytes or text that should be an envelope or a part of one.
 
 use core::convert::Infallible;
 use core::fmt;
@@ -8,32 +8,31 @@ use thiserror::Error;
 use crate::format::error_class::{ErrorClass, error_as_data};
 use crate::format::surrounding::{Hint, Surrounding};
 
-/// Why bytes or text are not an envelope, or not a part of one.
+/// An error in bytes or text that should be an envelope or a part of one.
 ///
-/// It names the field, what was expected there and where. But for the number of a version, it holds
-/// nothing of the input: a row that does not parse may well be a credential that somebody stored in
-/// the clear.
+/// It says which field is wrong, where it is and what was expected. It contains nothing from the input except a version
+/// number: a row that does not parse may well be a credential that somebody stored in plaintext.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum FormatError {
-    /// A field is missing, of the wrong length, out of its alphabet or out of its range.
-    #[error("{field} at byte {offset}: expected {expected}{}", Hint(*surrounding))]
+    /// A field is missing, has the wrong length, uses a character outside its alphabet, or is out of range.
+    #[error("invalid {field} at byte {offset}: expected {expected}{}", Hint(*surrounding))]
     #[non_exhaustive]
     Malformed {
-        /// The field.
+        /// The invalid field.
         field: Field,
-        /// What the format asks for.
+        /// What the format requires.
         expected: &'static str,
-        /// Bytes from the start of the input to the start of the field, or to the fault in it.
+        /// The offset in bytes of the field, or of the fault in it, from the start of the input.
         offset: usize,
-        /// What stands around the whole input, where something does that may be taken away.
+        /// What was recognised around the whole input, if anything.
         surrounding: Option<Surrounding>,
     },
-    /// Written in version 2 to 255 of the format, by a newer release.
-    #[error("written in version {version} of the format, and this release reads version 1")]
+    /// A newer release wrote the envelope, in format version 2 to 255.
+    #[error("the envelope has format version {version}, but this release reads only version 1")]
     #[non_exhaustive]
     NewerVersion {
-        /// The version that the envelope names.
+        /// The format version of the envelope.
         version: u8,
     },
 }
@@ -43,7 +42,9 @@ impl FormatError {
         Self::Malformed { field, expected, offset, surrounding: None }
     }
 
-    /// The same fault of a text around which something may stand. Of an envelope, `starts` is its prefix.
+    /// Returns the same error with a hint about what surrounds `text`.
+    ///
+    /// `starts` lists what such a text may start with: for an envelope, its prefix.
     #[cold]
     pub(crate) fn of_text(self, text: &str, starts: &[&str]) -> Self {
         match self {
@@ -62,7 +63,7 @@ impl FormatError {
         }
     }
 
-    /// The same fault, seen from an input in which the field starts at `offset`.
+    /// Returns the same error for an input in which the field starts at `offset`.
     pub(crate) fn moved_to(self, offset: usize) -> Self {
         match self {
             Self::Malformed { field, expected, surrounding, .. } => {
@@ -76,22 +77,26 @@ impl FormatError {
 error_as_data!(FormatError);
 
 impl From<Infallible> for FormatError {
-    /// So that what is an envelope already is taken where something may have to be parsed.
+    /// Lets functions that parse an envelope accept a parsed one as well.
+    ///
+    /// It is never called.
     fn from(never: Infallible) -> Self {
         match never {}
     }
 }
 
-/// A field of an envelope, as [`FormatError`] names it; or of a row that others wrote, as
-/// [`TripletError`](crate::triplet::TripletError) does.
+/// The field that an error is about.
+///
+/// [`FormatError`] names a field of an envelope; [`TripletError`](crate::triplet::TripletError) names a field of a row
+/// that another program wrote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Field {
-    /// The envelope as a whole: the number of its fields.
+    /// The envelope as a whole: its number of fields.
     Envelope,
-    /// `sw1:`, or `"SW"` and the version byte; of another row, what marks its format.
+    /// `sw1:`, or `"SW"` and the version byte. In other rows, the marker of their format.
     Prefix,
-    /// The suite's name or id.
+    /// The name or id of a suite.
     Suite,
     /// The number of wrapped keys.
     WrapCount,
@@ -99,27 +104,27 @@ pub enum Field {
     KeyId,
     /// A wrapped key: its kind and its body.
     WrappedKey,
-    /// The kind of a wrapped key, by name.
+    /// The name of a wrap kind.
     WrapKind,
-    /// The state of a master key, by name.
+    /// The name of a master key's state.
     KeyState,
-    /// The commitment and the MAC, one field in the text form.
+    /// The commitment and the MAC, which are one field in the text form.
     Proof,
-    /// The commitment to data key, suite, iv and context.
+    /// The commitment to the data key, suite, IV and context.
     Commitment,
-    /// The MAC over everything but the bytes of the ciphertext.
+    /// The MAC over everything except the bytes of the ciphertext.
     Mac,
-    /// The iv of the payload.
+    /// The IV of the payload.
     Iv,
     /// The tag of the payload.
     Tag,
     /// The ciphertext.
     Ciphertext,
-    /// A row that others wrote, as a whole: the number of its parts, or its encoding.
+    /// A row that another program wrote, as a whole: its number of parts, or its encoding.
     Row,
-    /// One column of such a row.
+    /// One column of a row that another program wrote.
     Column,
-    /// The name that a row gives to its key.
+    /// The name that a row gives its key.
     Label,
 }
 
@@ -132,12 +137,12 @@ impl fmt::Display for Field {
             Self::WrapCount => "number of wrapped keys",
             Self::KeyId => "key id",
             Self::WrappedKey => "wrapped key",
-            Self::WrapKind => "kind of wrap",
-            Self::KeyState => "state of a key",
+            Self::WrapKind => "wrap kind",
+            Self::KeyState => "key state",
             Self::Proof => "proof",
             Self::Commitment => "commitment",
-            Self::Mac => "mac",
-            Self::Iv => "iv",
+            Self::Mac => "MAC",
+            Self::Iv => "IV",
             Self::Tag => "tag",
             Self::Ciphertext => "ciphertext",
             Self::Row => "row",
@@ -147,8 +152,8 @@ impl fmt::Display for Field {
     }
 }
 
-/// Where a part of `text` starts in it.
-#[expect(clippy::arithmetic_side_effects, reason = "a part of the text starts behind its start")]
+/// Returns the offset of `part` in `text`.
+#[expect(clippy::arithmetic_side_effects, reason = "a part does not start before the text")]
 pub(crate) fn offset_in(text: &str, part: &str) -> usize {
     part.as_ptr().addr() - text.as_ptr().addr()
 }

@@ -1,31 +1,34 @@
-//! What an error means to an operator, as data.
+//! Error classes: what an operator should do about an error, as data.
 
 use core::fmt;
 
-/// What an error asks of whoever runs the service. [`crate::docs::operations`] has a table from each error
-/// to its class, an HTTP status and an alert.
+/// What an error requires of the operator.
+///
+/// A table in [`crate::docs::operations`] gives the class, an HTTP status and an alert for each error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorClass {
-    /// The same call may go through later: a key service throttles, or is away.
+    /// The same call may succeed later: a key service is throttling or unavailable.
     Transient,
-    /// The credential is gone for good, as far as this keyring knows: a key that it needs was destroyed. Before
-    /// giving it up, look whether another of its [`key_ids`](crate::Envelope::key_ids) is disabled or missing here.
+    /// The credential is lost for good, as far as this keyring knows: a key that it needs was destroyed.
+    ///
+    /// Before you give it up, check whether another of its [`key_ids`](crate::Envelope::key_ids) is disabled in this
+    /// keyring or missing from it.
     Gone,
-    /// Somebody or something changed what was stored, or asks for it in the wrong place.
+    /// The stored data was changed, or it was used in the wrong place.
     Altered,
     /// The keyring, its text or the key service is not what the rows need.
     Misconfigured,
-    /// A rule says no: a disabled or leaked key, a size limit.
+    /// A rule forbids it: the key is disabled or leaked, or the data exceeds a size limit.
     Refused,
-    /// The machine failed: its randomness.
+    /// The machine failed: its randomness source does not work.
     Failed,
-    /// A mistake in the program that calls.
+    /// The calling program has a bug.
     Bug,
 }
 
 impl ErrorClass {
-    /// The class's name, in snake case.
+    /// Returns the name of the class in snake case.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -46,18 +49,20 @@ impl fmt::Display for ErrorClass {
     }
 }
 
-/// Makes the table that an error has in `as_data`, a name and a class for each variant, its interface.
+/// Implements `class` and `name` for errors whose `as_data` gives a name and a class for each variant.
 macro_rules! error_as_data {
     ($($error:ty),+) => {$(
         impl $error {
-            /// What the error asks of whoever runs the service.
+            /// Returns what the error requires of the operator.
             #[must_use]
             pub fn class(&self) -> ErrorClass {
                 self.as_data().1
             }
 
-            /// The variant's name in snake case, for metrics and audits; of `Unwrap`, `Format` and `Rewrap`, which
-            /// only hand on an error, that error's name. A name never changes once it was released.
+            /// Returns the name of the variant in snake case, for metrics and audits.
+            ///
+            /// For `Unwrap`, `Format` and `Rewrap`, which only pass on another error, it is the name of that error. A
+            /// name never changes once it has been released.
             #[must_use]
             pub fn name(&self) -> &'static str {
                 self.as_data().0

@@ -1,4 +1,4 @@
-//! The label of a master key.
+//! Key ids, the labels of master keys.
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -8,23 +8,28 @@ use core::str::FromStr;
 
 use crate::format::error::{Field, FormatError};
 
-/// Bytes of the longest key id. One byte counts them.
+/// The maximum length of a key id in bytes. One byte holds the length.
 pub(crate) const MAX_LEN: usize = 128;
-const _: () = assert!(MAX_LEN < 256, "u8 counts a key id");
+const _: () = assert!(MAX_LEN < 256, "a u8 holds the length of a key id");
 const EXPECTED: &str =
-    "1 to 128 characters out of A-Z a-z 0-9 . _ - / @, the first a letter or digit";
-const NO_KEY_EXPECTED: &str = "a label, and not a key";
+    "1 to 128 characters from A-Z a-z 0-9 . _ - / @, starting with a letter or digit";
+const NO_KEY_EXPECTED: &str = "a label, not a key";
 
-/// The label of a master key: `prod-2026`, `tenant/42@3`. Chosen by people, never a secret.
+/// The label of a master key, such as `prod-2026` or `tenant/42@3`.
 ///
-/// 1 to 128 characters out of `A-Z a-z 0-9 . _ - / @`, the first a letter or digit; case-sensitive.
-/// It stands in every envelope that the key wraps, in logs and in lists. So what looks like a key is
-/// none: `sw`, one or two letters and `1_` (`swk1_…`), in any case, anywhere. A clone shares the text.
+/// People choose it, and it is never a secret. It has 1 to 128 characters from `A-Z a-z 0-9 . _ - / @`, starts with a
+/// letter or digit, and is case-sensitive.
+///
+/// A key id appears in every envelope that is wrapped for the key, in logs and in lists. So anything that looks like a
+/// key is rejected: text that contains `sw`, one or two letters and `1_` (as in `swk1_…`), in any case and at any
+/// position.
+///
+/// Clones share the text.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyId(Arc<str>);
 
 impl KeyId {
-    /// The same bytes as text, if they are a key id; otherwise where the fault is.
+    /// Checks that the bytes are a key id and returns them as text. The error says where the fault is.
     pub(crate) fn check(id: &[u8]) -> Result<&str, FormatError> {
         let fault = |offset| FormatError::malformed(Field::KeyId, EXPECTED, offset);
         let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-/@".contains(byte);
@@ -44,24 +49,24 @@ impl KeyId {
         core::str::from_utf8(id).map_err(|error| fault(error.valid_up_to()))
     }
 
-    /// Whether both are one id to a keyring: case does not tell two apart.
+    /// Whether a keyring treats both as the same id. ASCII case is ignored.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         self.0.eq_ignore_ascii_case(&other.0)
     }
 
-    /// An id that is no id for another reason than its characters: a key in the wrong place.
+    /// Returns the error for a key in the place of an id, when the characters alone would make a valid id.
     pub(crate) fn is_a_key() -> FormatError {
         FormatError::malformed(Field::KeyId, NO_KEY_EXPECTED, 0)
     }
 }
 
-/// The length of a key id, as one byte counts it.
+/// Returns the length of a key id as one byte.
 #[expect(clippy::expect_used, reason = "a key id is at most 128 bytes")]
 pub(crate) fn len_byte(key_id: &str) -> u8 {
-    key_id.len().try_into().expect("one byte counts a key id")
+    key_id.len().try_into().expect("one byte holds the length of a key id")
 }
 
-/// Where the prefix of a key's text starts: `swk1_`, and what later keys may begin with.
+/// Returns the offset of the prefix of a key's text: `swk1_`, or a prefix that later kinds of keys may have.
 fn find_key_prefix(id: &[u8]) -> Option<usize> {
     let is_prefix = |at: usize| match id.get(at..) {
         Some([b's' | b'S', b'w' | b'W', kind, b'1', b'_', ..]) => kind.is_ascii_alphabetic(),

@@ -1,4 +1,4 @@
-//! Feature `serde`: a text or bytes are read, and no error quotes what was found instead.
+//! Feature `serde`: reads text or bytes without quoting the input in errors.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -9,20 +9,19 @@ use core::mem::discriminant;
 use serde_core::Deserializer;
 use serde_core::de::{Error, Expected, Visitor};
 
-/// Reads a text, or the bytes that a format hands out in its place.
+/// Reads text, or the bytes that a format provides in its place.
 ///
-/// A text is asked for: those that do not describe themselves (postcard) have to be
-/// told what follows, and of those that do, some (ciborium) hand out nothing else than what they are
-/// asked for.
+/// It requests a string: formats that do not describe themselves (postcard) must be told which type follows, and some
+/// that do (ciborium) provide only the type that was requested.
 ///
-/// Formats quote what they find where something else was expected (`invalid type: integer
-/// `4111…`, expected a string`). That error is replaced; any other is the format's own and stays:
-/// a missing field has its name, and input that breaks off is no fault in the data.
+/// When a format finds something other than what it expected, its error quotes the input (`invalid type: integer
+/// `4111…`, expected a string`). That error is replaced. All other errors are the format's own and are kept: one about
+/// a missing field names the field, and truncated input is not a fault in the data.
 ///
-/// Who quotes has asked the visitor what it expected. But ciborium says by itself what it expected,
-/// where the visitor never hears of it. So in a format that is not human-readable all is replaced
-/// that could have been made of a message; an error of another variant (`Io`, `Syntax`) was not. A
-/// missing field is told by serde, as if it were read from a human-readable format.
+/// A format that quotes the input has first asked the visitor what it expected. The exception is ciborium, which states
+/// its own expectation without asking the visitor. So if the format is not human-readable, every error that could have
+/// been built from a message is replaced; an error of another variant (`Io`, `Syntax`) was not built from one. serde
+/// reports a missing field as if it read from a human-readable format, so that error is kept.
 pub(crate) fn read<'de, D, V>(deserializer: D, visitor: V) -> Result<V::Value, D::Error>
 where
     D: Deserializer<'de>,
@@ -33,7 +32,7 @@ where
     })
 }
 
-/// [`read`], but asks for bytes where nobody reads the format: so they are written there.
+/// Like [`read`], but requests bytes if the format is not human-readable, because that is how they are written there.
 pub(crate) fn read_compact<'de, D, V>(deserializer: D, visitor: V) -> Result<V::Value, D::Error>
 where
     D: Deserializer<'de>,
@@ -62,14 +61,14 @@ where
     ask(deserializer, watched).map_err(|error| {
         let expected: &dyn Expected = &visitor;
         let unquoted = D::Error::custom(format_args!("expected {expected}"));
-        // Errors that are no enums are all of one variant here; std promises nothing of them, and the canary
-        // test holds it.
+        // For error types that are not enums, all discriminants are equal here. std does not guarantee that; the
+        // canary test checks it.
         let of_a_message = discriminant(&error) == discriminant(&unquoted);
         if asked.get() || (of_a_message && !readable) { unquoted } else { error }
     })
 }
 
-/// Remembers whether it was asked what it expects.
+/// A visitor that remembers whether it was asked what it expects.
 struct Watched<'a, V> {
     visitor: V,
     asked: &'a Cell<bool>,

@@ -1,4 +1,4 @@
-//! Feature `serde`: an envelope is its text in a format that people read, its bytes in any other. Words are their text.
+//! Feature `serde`: an envelope is text in human-readable formats, and bytes in all others. Names are always text.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -27,7 +27,7 @@ impl Serialize for Envelope {
 
 impl<'de> Deserialize<'de> for Envelope {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Told outside, which might replace it: a FormatError quotes nothing.
+        // A FormatError quotes nothing, so it is converted here, where `read_compact` cannot replace it.
         read_compact(deserializer, EnvelopeVisitor)?.map_err(D::Error::custom)
     }
 }
@@ -55,7 +55,7 @@ impl Visitor<'_> for EnvelopeVisitor {
     }
 }
 
-/// Reads a word from its text.
+/// A visitor that parses a name, such as a key id, from its text.
 pub(crate) struct WordVisitor<T> {
     expected: &'static str,
     word: PhantomData<fn() -> T>,
@@ -87,7 +87,7 @@ impl<T: FromStr<Err = FormatError>> Visitor<'_> for WordVisitor<T> {
     }
 
     fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Self::Value, E> {
-        // What is no text is no word: the empty one is none either.
+        // Bytes that are not UTF-8 become the empty string, which does not parse as any name.
         Ok(core::str::from_utf8(bytes).unwrap_or_default().parse())
     }
 }
@@ -102,7 +102,7 @@ macro_rules! serde_as_text {
 
         impl<'de> serde_core::Deserialize<'de> for $word {
             fn deserialize<D: serde_core::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                // Where a word is expected may stand a key, so that nothing is quoted here either.
+                // Somebody may have put a key where a name belongs, so nothing is quoted here either.
                 let visitor = $crate::format::serde::WordVisitor::<$word>::new($expected);
                 $crate::format::reading::read(deserializer, visitor)?
                     .map_err(serde_core::de::Error::custom)
@@ -113,4 +113,4 @@ macro_rules! serde_as_text {
 
 pub(crate) use serde_as_text;
 
-serde_as_text!(KeyId: "a key id", Suite: "the name of a suite", WrapKind: "the name of a kind of wrap");
+serde_as_text!(KeyId: "a key id", Suite: "a suite name", WrapKind: "a wrap kind");

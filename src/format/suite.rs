@@ -5,23 +5,24 @@ use core::str::FromStr;
 
 use crate::format::error::{Field, FormatError};
 
-/// The cipher of an envelope's payload. A local wrap uses none, and is made in the same way in both.
+/// The cipher of an envelope's payload.
 ///
-/// Both suites have a key of 32 bytes, an iv of 12 and a tag of 16. Payload key, commitment, the salt of each local wrap
-/// and the MAC are bound to the suite, so an envelope relabelled with the other one does not open.
+/// Both suites have a 32-byte key, a 12-byte IV and a 16-byte tag. The payload key, the commitment, the salt of each
+/// local wrap and the MAC are bound to the suite, so an envelope that is relabelled with the other suite does not open.
+/// A local wrap uses no cipher and is made the same way in both suites.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Suite {
     /// AES-256-GCM (NIST SP 800-38D): id 0x01, text name `a256gcm`. The default.
     #[default]
     Aes256Gcm,
-    /// ChaCha20-Poly1305 (RFC 8439): id 0x02, text name `c20p`. Constant time without AES
+    /// ChaCha20-Poly1305 (RFC 8439): id 0x02, text name `c20p`. Runs in constant time even without AES
     /// instructions.
     ChaCha20Poly1305,
 }
 
 impl Suite {
-    /// The byte that names the suite in the binary form.
+    /// Returns the byte that identifies the suite in the binary form.
     #[must_use]
     pub const fn id(self) -> u8 {
         match self {
@@ -30,7 +31,7 @@ impl Suite {
         }
     }
 
-    /// The name in the text form; the same as its `Display`.
+    /// Returns the name of the suite in the text form, which `Display` also writes.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -1,23 +1,23 @@
-//! What stands around a text that would be an envelope, a key, a keyring or a row without it.
+//! Recognises what other tools put around the text of an envelope, a key, a keyring or a row.
 
 use core::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
-/// What stands around a text that is refused and might be right without it: a trace of the tool that
-/// carried the text.
+/// Something found around a rejected text that might be valid without it.
 ///
-/// Follows from the classes of characters at both ends, and from a name before `=`. It says nothing of the rest. It is a
-/// hint: what is left without it may be wrong as well.
+/// It is a trace of a tool that carried the text. It is derived from the classes of the characters at both ends and
+/// from a name before `=`, and it says nothing about the rest. It is only a hint: what remains without it may be wrong
+/// as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Surrounding {
-    /// White space: a line feed of a file, the padding of a `CHAR` column.
+    /// White space, such as the line feed at the end of a file or the padding of a `CHAR` column.
     WhiteSpace,
-    /// U+FEFF, which some editors write in front of a file.
+    /// U+FEFF, which some editors write at the start of a file.
     ByteOrderMark,
-    /// `"`, `'` or a backtick, at one end or both.
+    /// `"`, `'` or a backtick, at one or both ends.
     Quotes,
     /// `b'` or `b"`: bytes as Python prints them.
     PythonBytes,
@@ -27,28 +27,30 @@ pub enum Surrounding {
     HexPrefix,
     /// `{` or `[`: a JSON object or array.
     Json,
-    /// `NAME=`: a line of an environment file.
+    /// `NAME=`: a line from an environment file.
     Assignment,
-    /// `$`: a variable that nobody expanded.
+    /// `$`: a variable that was not expanded.
     Variable,
-    /// `/`, `./` or `~/`: the path of a file in place of what it holds.
+    /// `/`, `./` or `~/`: the path of a file instead of its contents.
     Path,
-    /// `\n` as two characters, in place of a line feed.
+    /// `\n` as two characters instead of a line feed.
     EscapedLineFeed,
-    /// Base64 of what was expected.
+    /// The base64 encoding of what was expected.
     Base64,
 }
 
 impl Surrounding {
-    /// What stands at either end of a text. `starts` is what such a text may start with: of each, base64
-    /// is recognised by its first three bytes.
+    /// Returns what is recognised at either end of a text.
+    ///
+    /// `starts` lists what such a text may start with. The first three bytes of each are enough to recognise its
+    /// base64.
     pub(crate) fn of(text: &str, starts: &[&str]) -> Option<Self> {
         Self::mark_before(text)
             .or_else(|| Self::after(text))
             .or_else(|| Self::word_before(text, starts))
     }
 
-    /// A mark at the front that nothing of this crate starts with.
+    /// Returns a mark at the start of the text. None of this crate's own texts starts with one.
     pub(crate) fn mark_before(text: &str) -> Option<Self> {
         let mut characters = text.chars();
         match (characters.next()?, characters.next()) {
@@ -63,7 +65,7 @@ impl Surrounding {
         }
     }
 
-    /// What a text starts with that might be the start of a key as well: so asked last.
+    /// Returns what is recognised at the start but could also be the start of a key. It is therefore checked last.
     pub(crate) fn word_before(text: &str, starts: &[&str]) -> Option<Self> {
         let is_base64 = |start: &&str| {
             let mut encoded = [0; 4];
@@ -84,7 +86,7 @@ impl Surrounding {
         }
     }
 
-    /// What stands at the end.
+    /// Returns what is recognised at the end.
     pub(crate) fn after(text: &str) -> Option<Self> {
         if text.ends_with(char::is_whitespace) {
             Some(Self::WhiteSpace)
@@ -98,7 +100,7 @@ impl Surrounding {
     }
 }
 
-/// `NAME=` and a value, also for a shell. The padding of base64 has nothing behind it.
+/// Whether the text is `NAME=` and a value, with or without `export`. Base64 padding has no value after it.
 fn is_assignment(text: &str) -> bool {
     let text = text.strip_prefix("export ").unwrap_or(text);
     let is_letter = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
@@ -112,23 +114,23 @@ fn is_assignment(text: &str) -> bool {
 impl fmt::Display for Surrounding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
-            Self::WhiteSpace => "white space",
+            Self::WhiteSpace => "leading or trailing white space",
             Self::ByteOrderMark => "a byte order mark",
-            Self::Quotes => "quotes",
+            Self::Quotes => "leading or trailing quotes",
             Self::PythonBytes => "b'…', as Python prints bytes",
-            Self::HexEscape => "\\x, as PostgreSQL prints bytes",
-            Self::HexPrefix => "0x, as databases print bytes",
+            Self::HexEscape => "a \\x prefix, as PostgreSQL prints bytes",
+            Self::HexPrefix => "a 0x prefix, as databases print bytes",
             Self::Json => "JSON",
-            Self::Assignment => "a variable's name and =",
-            Self::Variable => "$, of a variable that was not expanded",
-            Self::Path => "the path of a file in place of its contents",
-            Self::EscapedLineFeed => "\\n as two characters in place of a line feed",
-            Self::Base64 => "base64",
+            Self::Assignment => "a variable name and = before the value",
+            Self::Variable => "a $ variable that was not expanded",
+            Self::Path => "the path of a file instead of its contents",
+            Self::EscapedLineFeed => "\\n as two characters instead of a line feed",
+            Self::Base64 => "a layer of base64 around the text",
         })
     }
 }
 
-/// What an error says of it, behind everything else.
+/// The end of an error message, which says what was found around the text.
 pub(crate) struct Hint(pub(crate) Option<Surrounding>);
 
 impl fmt::Display for Hint {

@@ -1,5 +1,5 @@
-//! The text form: `sw1:<suite>:<key_id>=<wrapped>[,…]:<proof>:<iv>:<tag>:<ciphertext>`, read into the binary form
-//! and written from it.
+//! Conversion between the binary form and the text form,
+//! `sw1:<suite>:<key_id>=<wrapped>[,…]:<proof>:<iv>:<tag>:<ciphertext>`.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -22,10 +22,12 @@ use crate::format::wrapped_key::WrapKind;
 pub(super) const PREFIX: &str = "sw1:";
 const PROOF_LEN: usize = COMMITMENT_LEN + MAC_LEN;
 
-/// Reads the text form into the binary one. Strict: no white space, no padding, one encoding per envelope.
+/// Decodes the text form into the binary form.
+///
+/// Decoding is strict: no white space, no padding, and one encoding per envelope.
 #[expect(
     clippy::arithmetic_side_effects,
-    reason = "at most eight wraps, and lengths of a text in memory"
+    reason = "at most eight wraps, and lengths within a text in memory"
 )]
 pub(super) fn decode(text: &str) -> Result<Vec<u8>, FormatError> {
     let fields = after_version(text)?;
@@ -57,7 +59,7 @@ pub(super) fn decode(text: &str) -> Result<Vec<u8>, FormatError> {
     }
     let parsed = parsed.iter().take(count.into());
 
-    // Less than the text has characters: fields shrink by a quarter.
+    // This allocates less than the length of the text: decoding shrinks fields by a quarter.
     let front = parsed.clone().map(|(id, _, len)| (id.len(), usize::from(*len) - 1));
     let mut bytes = Vec::with_capacity(binary::front_len(front) + decoded_len(ciphertext));
     bytes.extend_from_slice(&MAGIC);
@@ -80,13 +82,13 @@ pub(super) fn decode(text: &str) -> Result<Vec<u8>, FormatError> {
     Ok(bytes)
 }
 
-/// What follows `sw1:`. `sw2:` to `sw255:` are newer versions, written without leading zeros.
+/// Returns what follows `sw1:`. Newer versions are `sw2:` to `sw255:`, without leading zeros.
 fn after_version(text: &str) -> Result<&str, FormatError> {
     if let Some(fields) = text.strip_prefix(PREFIX) {
         return Ok(fields);
     }
     let digits = text.strip_prefix("sw").and_then(|rest| rest.split_once(':')).map(|(n, _)| n);
-    // A number may have a sign in Rust, and not here.
+    // Rust also parses numbers with a sign, which the format does not allow.
     let is_number = |digits: &&str| digits.starts_with(|first| matches!(first, '1'..='9'));
     match digits.filter(is_number).and_then(|digits| digits.parse().ok()) {
         Some(version @ 2..) => Err(FormatError::NewerVersion { version }),
@@ -107,7 +109,7 @@ fn split_fields<'a>(text: &'a str, fields: &'a str) -> Result<[&'a str; 6], Form
     }
 }
 
-/// Key id, wrapped key, and the length of the latter when decoded.
+/// Splits a wrap into its key id and its wrapped key, and returns the decoded length of the wrapped key as well.
 fn split_wrap<'a>(text: &str, wrap: &'a str) -> Result<(&'a str, &'a str, u16), FormatError> {
     let at = offset_in(text, wrap);
     let (key_id, wrapped) = wrap.split_once('=').ok_or(FormatError::malformed(
@@ -120,7 +122,7 @@ fn split_wrap<'a>(text: &str, wrap: &'a str) -> Result<(&'a str, &'a str, u16), 
         Ok(len @ 2..) => Ok((key_id, wrapped, len)),
         _ => {
             let at = offset_in(text, wrapped);
-            Err(FormatError::malformed(Field::WrappedKey, "2 to 65535 bytes as base64url", at))
+            Err(FormatError::malformed(Field::WrappedKey, "2 to 65535 bytes in base64url", at))
         }
     }
 }
@@ -139,7 +141,7 @@ fn check_len(
     }
 }
 
-#[expect(clippy::arithmetic_side_effects, reason = "lengths of what lies in memory")]
+#[expect(clippy::arithmetic_side_effects, reason = "lengths of data in memory")]
 fn push_decoded(
     bytes: &mut Vec<u8>,
     text: &str,
@@ -158,22 +160,23 @@ fn push_decoded(
     }
 }
 
-/// Bytes that so many characters of base64url stand for; a rest of one stands for none and is
-/// refused when it is decoded.
+/// Returns how many bytes a base64url text decodes to.
+///
+/// A single character left over counts as no byte, and decoding then rejects the text.
 #[expect(clippy::arithmetic_side_effects, reason = "less than the length of a text in memory")]
 fn decoded_len(encoded: &str) -> usize {
     encoded.len() / 4 * 3 + (encoded.len() % 4).saturating_sub(1)
 }
 
-#[expect(clippy::arithmetic_side_effects, reason = "of fields of 16 MiB at the most")]
+#[expect(clippy::arithmetic_side_effects, reason = "fields have at most 16 MiB")]
 const fn encoded_len(len: usize) -> usize {
     (len * 4).div_ceil(3)
 }
 
-/// Writes the text form of a checked envelope, into a string of exactly its size.
-#[expect(clippy::expect_used, reason = "an empty text would be written over a credential")]
+/// Encodes a checked envelope into the text form, in a string of exactly the right size.
+#[expect(clippy::expect_used, reason = "an empty text would overwrite a stored credential")]
 pub(super) fn encode(bytes: &[u8], layout: Layout) -> String {
-    // base64url of commitment and MAC together, as they lie.
+    // The commitment and the MAC are adjacent and encoded together.
     let (proof, _) = bytes.split_at(layout.commitment_at).1.split_at(PROOF_LEN);
     let tail = layout.tail(bytes);
 
@@ -193,7 +196,7 @@ pub(super) fn encode(bytes: &[u8], layout: Layout) -> String {
         writer.put(b":");
         writer.put_encoded(field);
     }
-    assert!(writer.rest.is_empty(), "the text has the length that was reckoned");
+    assert!(writer.rest.is_empty(), "the text has the computed length");
     String::from_utf8(text).expect("key ids and base64url are ASCII")
 }
 
@@ -208,7 +211,7 @@ fn encoded_envelope_len(bytes: &[u8], layout: Layout) -> usize {
     wraps.chain(fields).chain([PREFIX.len(), layout.suite.as_str().len()]).sum()
 }
 
-/// Fills a buffer of the right size.
+/// Fills a buffer of exactly the right size.
 struct Writer<'a> {
     rest: &'a mut [u8],
 }
@@ -220,10 +223,10 @@ impl Writer<'_> {
         self.rest = rest;
     }
 
-    #[expect(clippy::expect_used, reason = "a field that is not written is a credential lost")]
+    #[expect(clippy::expect_used, reason = "leaving out a field would lose the credential")]
     fn put_encoded(&mut self, bytes: &[u8]) {
         let (place, rest) = mem::take(&mut self.rest).split_at_mut(encoded_len(bytes.len()));
-        URL_SAFE_NO_PAD.encode_slice(bytes, place).expect("a place of the encoded length");
+        URL_SAFE_NO_PAD.encode_slice(bytes, place).expect("the slot has the encoded length");
         self.rest = rest;
     }
 }

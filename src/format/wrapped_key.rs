@@ -1,4 +1,4 @@
-//! A data key as one master key wrapped it.
+//! Data keys wrapped by a master key, and the kinds of wraps.
 
 use alloc::string::ToString;
 use alloc::vec::Vec;
@@ -9,33 +9,33 @@ use crate::format::error::{Field, FormatError};
 use crate::format::key_id::KeyId;
 use crate::format::sizes::MAX_BODY_LEN;
 
-/// How a data key was wrapped, and so which body stands in the [`WrappedKey`].
+/// How a data key was wrapped, which determines the body of the [`WrappedKey`].
 ///
-/// An entry of a keyring accepts one kind only.
+/// Each entry of a keyring accepts only one kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum WrapKind {
     /// 0x01: under a [`MasterKey`](crate::MasterKey) held in memory; the body is 60 bytes.
     Local,
-    /// 0x02: the opaque answer of a KMS, an HSM or the like.
+    /// 0x02: by a KMS, an HSM or similar; the body is opaque.
     Provider,
-    /// 0x03: under a sealing key, by HPKE with X-Wing. Parsed, refused when used.
+    /// 0x03: under a sealing key, by HPKE with X-Wing. Parsed, but rejected when used.
     Hpke,
-    /// 0x04: under a local key that a provider wrapped once. Parsed, refused when used.
+    /// 0x04: under a local key that a provider wrapped once. Parsed, but rejected when used.
     Branch,
-    /// 0x05: under a fresh key that a service wrapped, which binds nothing itself. Parsed, refused
+    /// 0x05: under a fresh key, itself wrapped by a service that binds nothing. Parsed, but rejected
     /// when used.
     Rebound,
-    /// 0x80 to 0xff: private use, for providers of your own. Made by [`WrapKind::private`].
+    /// 0x80 to 0xff: private use, for your own providers. Created by [`WrapKind::private`].
     #[non_exhaustive]
     Private(u8),
-    /// 0x06 to 0x7f: not assigned. Parsed, refused when used.
+    /// 0x06 to 0x7f: not assigned. Parsed, but rejected when used.
     #[non_exhaustive]
     Unassigned(u8),
 }
 
 impl WrapKind {
-    /// The kind that a byte names; none for 0x00.
+    /// Returns the kind that a byte identifies, or `None` for 0x00.
     #[must_use]
     pub const fn from_byte(byte: u8) -> Option<Self> {
         match byte {
@@ -50,7 +50,7 @@ impl WrapKind {
         }
     }
 
-    /// The kind 0x80 + `N`, for a provider of your own.
+    /// Returns the kind 0x80 + `N`, for your own provider.
     ///
     /// ```
     /// use sealwax::WrapKind;
@@ -59,19 +59,19 @@ impl WrapKind {
     /// assert_eq!(OURS.byte(), 0x81);
     /// ```
     ///
-    /// There are 128 of them:
+    /// There are 128 such kinds:
     ///
     /// ```compile_fail,E0080
     /// sealwax::WrapKind::private::<0x80>();
     /// ```
     #[must_use]
     pub const fn private<const N: u8>() -> Self {
-        const { assert!(N <= 0x7f, "private kinds are 0x80 + 0x00 to 0x7f") };
-        #[expect(clippy::arithmetic_side_effects, reason = "at most 0xff, as was asserted")]
+        const { assert!(N <= 0x7f, "N must be 0x00 to 0x7f: private kinds are 0x80 + N") };
+        #[expect(clippy::arithmetic_side_effects, reason = "at most 0xff, as asserted above")]
         Self::Private(0x80 + N)
     }
 
-    /// The byte that names the kind in an envelope.
+    /// Returns the byte that identifies the kind in an envelope.
     #[must_use]
     pub const fn byte(self) -> u8 {
         match self {
@@ -84,7 +84,7 @@ impl WrapKind {
         }
     }
 
-    /// Whether this release can have a provider for it.
+    /// Whether this release supports providers of this kind.
     pub(crate) const fn is_usable(self) -> bool {
         matches!(self, Self::Local | Self::Provider | Self::Private(_))
     }
@@ -107,20 +107,20 @@ impl fmt::Display for WrapKind {
 impl FromStr for WrapKind {
     type Err = FormatError;
 
-    /// Reads what `Display` writes.
+    /// Parses the name that `Display` writes.
     fn from_str(name: &str) -> Result<Self, FormatError> {
         let named = |kind: &Self| kind.to_string() == name;
         (1..=u8::MAX).filter_map(Self::from_byte).find(named).ok_or(FormatError::malformed(
             Field::WrapKind,
-            "local, provider, hpke, branch, rebound, private-0x80 to -0xff or unassigned-0x06 to -0x7f",
+            "local, provider, hpke, branch, rebound, private-0x80 to private-0xff or unassigned-0x06 to unassigned-0x7f",
             0,
         ))
     }
 }
 
-/// A data key as one master key wrapped it: what a provider answers, under the id of its key.
+/// A data key wrapped by one master key.
 ///
-/// Everything in it is public.
+/// It consists of the id of that key, the kind, and the body that the provider returned. Everything in it is public.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct WrappedKey {
     key_id: KeyId,
@@ -129,11 +129,13 @@ pub struct WrappedKey {
 }
 
 impl WrappedKey {
-    /// Puts a provider's answer under the id of its key. The body is 1 to 65,534 bytes.
+    /// Creates a wrapped key from the body that a provider returned.
+    ///
+    /// The body must have 1 to 65,534 bytes.
     ///
     /// # Errors
     ///
-    /// [`FormatError::Malformed`] when the body is empty or too long for an envelope.
+    /// Returns [`FormatError::Malformed`] if the body is empty or too long for an envelope.
     pub fn new(key_id: KeyId, kind: WrapKind, body: &[u8]) -> Result<Self, FormatError> {
         Self::from_vec(key_id, kind, body.to_vec())
     }
@@ -147,19 +149,19 @@ impl WrappedKey {
         Ok(Self { key_id, kind, body })
     }
 
-    /// The id of the master key that wrapped it.
+    /// Returns the id of the master key that wrapped the data key.
     #[must_use]
     pub fn key_id(&self) -> &KeyId {
         &self.key_id
     }
 
-    /// How it was wrapped.
+    /// Returns how the data key was wrapped.
     #[must_use]
     pub fn kind(&self) -> WrapKind {
         self.kind
     }
 
-    /// The wrapped data key, in the form that its kind prescribes.
+    /// Returns the wrapped data key, in the form that its kind prescribes.
     #[must_use]
     pub fn body(&self) -> &[u8] {
         &self.body
@@ -178,7 +180,7 @@ pub(crate) fn check_body_len(len: usize) -> Result<(), FormatError> {
     }
 }
 
-/// A wrapped key where it lies, inside an envelope or a [`WrappedKey`].
+/// A wrapped key, borrowed from an envelope or a [`WrappedKey`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wrap<'a> {
     pub(crate) key_id: &'a str,
@@ -187,18 +189,18 @@ pub(crate) struct Wrap<'a> {
 }
 
 impl<'a> Wrap<'a> {
-    /// Takes kind ‖ body apart; none where the kind is 0 or there is no body.
+    /// Splits kind ‖ body. Returns `None` if the kind is 0 or the body is empty.
     pub(crate) fn parse(key_id: &'a str, wrapped: &'a [u8]) -> Option<Self> {
         let (kind, body) = wrapped.split_first()?;
         let kind = WrapKind::from_byte(*kind)?;
         (!body.is_empty()).then_some(Self { key_id, kind, body })
     }
 
-    /// The length of kind ‖ body, as two bytes count it.
+    /// Returns the length of kind ‖ body, which two bytes hold.
     #[expect(clippy::expect_used, reason = "a body is at most 65,534 bytes")]
-    #[expect(clippy::arithmetic_side_effects, reason = "the kind is one byte more")]
+    #[expect(clippy::arithmetic_side_effects, reason = "the kind adds one byte")]
     pub(crate) fn wrapped_len(&self) -> u16 {
-        (1 + self.body.len()).try_into().expect("two bytes count a wrapped key")
+        (1 + self.body.len()).try_into().expect("two bytes hold the length of a wrapped key")
     }
 
     pub(crate) fn to_wrapped_key(self) -> Result<WrappedKey, FormatError> {

@@ -1,10 +1,10 @@
-//! What a wrap is bound to.
+//! The data that a wrap is bound to.
 
 use crate::format::key_id::{self, KeyId};
 use crate::format::sizes::{COMMITMENT_LEN, FORMAT_VERSION};
 use crate::format::suite::Suite;
 
-/// What a wrap is bound to: 0x01 (format version) ‖ suite ‖ len8(key_id) ‖ commitment.
+/// The data that a wrap is bound to: 0x01 (format version) ‖ suite ‖ len8(key_id) ‖ commitment.
 pub(super) struct Binding<'a> {
     head: [u8; 3],
     key_id: &'a [u8],

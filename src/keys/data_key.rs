@@ -1,4 +1,4 @@
-//! The key of one row.
+//! The data key of one row.
 
 use core::fmt;
 
@@ -7,9 +7,10 @@ use rand_core::TryCryptoRng;
 use crate::format::sizes::KEY_LEN;
 use crate::secret::key_bytes::{KeyBytes, KeyError};
 
-/// The key of one credential: 32 bytes, wiped when dropped.
+/// The data key of one credential: 32 bytes, wiped when dropped.
 ///
-/// Not `Clone`: it seals once. Providers receive it to wrap it and answer it when they unwrap.
+/// It is not `Clone`, because it seals only once. Providers receive a data key to wrap, and return one when they
+/// unwrap.
 ///
 /// ```compile_fail,E0599
 /// # fn f(key: &sealwax::DataKey) {
@@ -25,30 +26,30 @@ use crate::secret::key_bytes::{KeyBytes, KeyError};
 pub struct DataKey(KeyBytes);
 
 impl DataKey {
-    /// Draws a key from the operating system's randomness.
+    /// Generates a key from the operating system's randomness.
     ///
     /// # Errors
     ///
-    /// [`KeyError::Random`] when it fails.
+    /// Returns [`KeyError::Random`] if the randomness source fails.
     #[cfg(feature = "getrandom")]
     pub fn generate() -> Result<Self, KeyError> {
         Self::generate_with_rng(&mut getrandom::SysRng)
     }
 
-    /// Draws a key from `rng`, in one call of 32 bytes.
+    /// Generates a key from `rng`, in one call for 32 bytes.
     ///
     /// # Errors
     ///
-    /// [`KeyError::Random`] when it fails, or answers one repeated byte.
+    /// Returns [`KeyError::Random`] if `rng` fails, or returns one repeated byte.
     pub fn generate_with_rng(rng: &mut (impl TryCryptoRng + ?Sized)) -> Result<Self, KeyError> {
         KeyBytes::draw(rng).map(Self)
     }
 
-    /// Takes a key out of a buffer, which is wiped in every case.
+    /// Takes a key out of a buffer, and wipes the buffer even if this fails.
     ///
     /// # Errors
     ///
-    /// [`KeyError::Length`] when there are not exactly 32 bytes, [`KeyError::Weak`] when they are
+    /// Returns [`KeyError::Length`] if the buffer is not exactly 32 bytes long, and [`KeyError::Weak`] if it holds
     /// one repeated byte.
     pub fn from_bytes(bytes: &mut [u8]) -> Result<Self, KeyError> {
         KeyBytes::take(bytes).map(Self)
@@ -58,19 +59,20 @@ impl DataKey {
         Self(KeyBytes::copy_of(key))
     }
 
-    /// A key that was looked at already.
+    /// Makes a data key of bytes that were already checked.
     pub(crate) fn from_key_bytes(bytes: KeyBytes) -> Self {
         Self(bytes)
     }
 
-    /// The bytes, for a provider to wrap.
+    /// Returns the bytes of the key, for a provider to wrap.
     #[must_use]
     pub fn expose_secret(&self) -> &[u8; KEY_LEN] {
         self.0.expose()
     }
 
-    /// A second copy, for a provider that has to move it to another thread. Each is wiped when
-    /// dropped.
+    /// Returns a second copy of the key, for a provider that has to move it to another thread.
+    ///
+    /// Each copy is wiped when it is dropped.
     #[must_use]
     pub fn duplicate(&self) -> Self {
         Self::copy_of(self.expose_secret())

@@ -1,7 +1,7 @@
-//! Who holds which master key, and what each may do.
+//! The master keys of a service, and what each of them may do.
 //!
-//! What a keyring does is written in `verbs/`: `sealing.rs` has seal, verify and open, `rewrapping.rs` rewrap and
-//! `is_current`. Its text is read in `keyring/text.rs`.
+//! The operations of a keyring are in `verbs/`: `sealing.rs` has seal, verify and open, and `rewrapping.rs` has rewrap
+//! and `is_current`. `keyring/text.rs` parses the text of a keyring.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -22,13 +22,13 @@ pub(crate) mod errors;
 pub(crate) mod replacing;
 mod text;
 
-/// The most keys of a keyring. Far more than a service has; it bounds what a text costs.
+/// The maximum number of keys in a keyring: far more than a service has, but it bounds the cost of parsing a text.
 const MAX_KEYS: usize = 1024;
 
-/// The master keys of a service: which one seals, which ones open, which ones must not.
+/// The master keys of a service: which one seals, which ones open, and which ones must not.
 ///
-/// An immutable value. To change it, build a new one and swap it; a clone shares the keys. It is
-/// read from text (an environment variable, see [`crate::docs::operations`]) or put together here:
+/// A keyring is immutable. To change it, build a new one and swap it in; a clone shares the keys. Parse one from text
+/// (an environment variable, see [`crate::docs::operations`]), or build one in code:
 ///
 /// ```
 /// use sealwax::{KeyState, Keyring, MasterKey};
@@ -41,18 +41,18 @@ const MAX_KEYS: usize = 1024;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// All processes of a service should share one keyring text: a worker that lacks an escrow entry
-/// drops that wrap when it rewraps.
+/// All processes of a service should share one keyring text: a worker that lacks an escrow entry drops that wrap when
+/// it rewraps.
 #[derive(Clone)]
 pub struct Keyring {
-    /// In the order given. No two ids differ in case only, no two keys are the same.
+    /// In the order given. Ids are unique (ASCII case is ignored), and so are keys in memory.
     entries: Arc<[Entry]>,
-    /// Which of them seals.
+    /// The index of the entry that seals.
     primary: Option<usize>,
     suite: Suite,
 }
 
-/// An id, its state, and the key where the state needs one.
+/// An id, its state, and the key if the state needs one.
 #[derive(Clone)]
 enum Entry {
     Usable(KeyState, UsableKey),
@@ -63,23 +63,24 @@ enum Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum KeyState {
-    /// Seals and opens. A keyring has one, or none if it only opens.
+    /// Seals and opens; a keyring has one primary, or none if it only opens.
     Primary,
     /// Opens only.
     Retired,
-    /// Every new seal is wrapped for it too; opens. At most seven.
+    /// Opens, and every new envelope is wrapped for it too; a keyring has at most seven.
     Escrow,
-    /// Known and refused: an envelope that needs it names it in the error.
+    /// Known but refused: the error names this key if an envelope needs it.
     Disabled,
-    /// In the hands of others: an envelope that has a wrap under it is refused, whatever other wraps
-    /// stand beside it, because its data key is known.
+    /// In the hands of others: an envelope with a wrap under this key is refused.
+    ///
+    /// This holds whatever other wraps the envelope has, because its data key is known.
     Leaked,
-    /// Without material: an envelope that needs it is gone for good, and the error says so.
+    /// Its material is gone: an envelope that needs this key is gone for good, and the error says so.
     Destroyed,
 }
 
 impl KeyState {
-    /// The word for it in the text of a keyring.
+    /// Returns the word for this state in the text of a keyring.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -102,7 +103,7 @@ impl fmt::Display for KeyState {
 impl FromStr for KeyState {
     type Err = FormatError;
 
-    /// Reads what `Display` writes.
+    /// Parses what `Display` writes.
     fn from_str(word: &str) -> Result<Self, FormatError> {
         match word {
             "primary" => Ok(Self::Primary),
@@ -121,7 +122,7 @@ impl FromStr for KeyState {
 }
 
 #[cfg(feature = "serde")]
-crate::format::serde::serde_as_text!(KeyState: "the state of a key");
+crate::format::serde::serde_as_text!(KeyState: "the key state");
 
 impl Entry {
     fn key_id(&self) -> &KeyId {
@@ -150,19 +151,19 @@ impl Entry {
 }
 
 impl Keyring {
-    /// A keyring of one key, which seals and opens.
+    /// Creates a keyring with one key, which seals and opens.
     ///
     /// # Errors
     ///
-    /// [`KeyringError::KeyAsKeyId`] when the id is the text of a key without its prefix.
+    /// Returns [`KeyringError::KeyAsKeyId`] if the id is the text of a key without its prefix.
     pub fn new(key_id: KeyId, key: impl MasterKeyProvider + 'static) -> Result<Self, KeyringError> {
         Self::opening_only().with([Entry::Usable(KeyState::Primary, UsableKey::new(key_id, key))])
     }
 
-    /// A keyring without a key, and so without a primary: keys that open are added to it. For an auditor, for
-    /// what is left of a tenant whose key was destroyed, for a drill with the escrow key.
+    /// Creates a keyring without a primary, to which you add the keys that open.
     ///
-    /// `seal` and `rewrap` return `NoPrimary`, and no envelope is current.
+    /// Use it for an auditor, for the remaining rows of a tenant whose key was destroyed, or for a drill with the
+    /// escrow key. `seal` and `rewrap` return `NoPrimary`, and no envelope is current.
     ///
     /// ```
     /// use sealwax::{EncryptionContext, Keyring, MasterKey, SealError};
@@ -177,13 +178,13 @@ impl Keyring {
         Self { entries: Arc::new([]), primary: None, suite: Suite::default() }
     }
 
-    /// The same keyring, with a key that opens and does not seal.
+    /// Adds a key that opens but does not seal.
     ///
     /// # Errors
     ///
-    /// [`KeyringError::DuplicateKeyId`] if the keyring already contains the id (ASCII case is ignored);
-    /// [`KeyringError::DuplicateKey`] if it contains the key; [`KeyringError::KeyAsKeyId`] if the id is one;
-    /// [`KeyringError::TooManyKeys`] if it has 1,024 keys.
+    /// Returns [`KeyringError::DuplicateKeyId`] if the keyring already contains the id (ASCII case is ignored),
+    /// [`KeyringError::DuplicateKey`] if it already contains the key, [`KeyringError::KeyAsKeyId`] if the id is the
+    /// text of a key without its prefix, and [`KeyringError::TooManyKeys`] if the keyring already has 1,024 keys.
     pub fn with_retired(
         self,
         key_id: KeyId,
@@ -192,11 +193,12 @@ impl Keyring {
         self.with([Entry::Usable(KeyState::Retired, UsableKey::new(key_id, key))])
     }
 
-    /// The same keyring, with a key that every new seal is wrapped for too.
+    /// Adds a key that opens, and that every new envelope is wrapped for too.
     ///
     /// # Errors
     ///
-    /// As [`with_retired`](Self::with_retired); [`KeyringError::TooManyEscrows`] if it has seven escrow keys.
+    /// Returns the same errors as [`with_retired`](Self::with_retired), and [`KeyringError::TooManyEscrows`] if the
+    /// keyring already has seven escrow keys.
     pub fn with_escrow(
         self,
         key_id: KeyId,
@@ -205,36 +207,36 @@ impl Keyring {
         self.with([Entry::Usable(KeyState::Escrow, UsableKey::new(key_id, key))])
     }
 
-    /// The same keyring, with a key that is known and refused.
+    /// Adds a key that is known but refused.
     ///
     /// # Errors
     ///
-    /// [`KeyringError::DuplicateKeyId`] if the keyring already contains the id (ASCII case is ignored);
-    /// [`KeyringError::KeyAsKeyId`] if the id is a key; [`KeyringError::TooManyKeys`] if it has 1,024 keys.
+    /// Returns the same errors as [`with_retired`](Self::with_retired), except [`KeyringError::DuplicateKey`].
     pub fn with_disabled(self, key_id: KeyId) -> Result<Self, KeyringError> {
         self.with([Entry::Refused(KeyState::Disabled, key_id)])
     }
 
-    /// The same keyring, with a key that others have. Whoever has it knows the data keys of its rows:
-    /// they are to be opened by a job in whose keyring it is retired, and sealed again.
+    /// Adds a key that has leaked to others.
+    ///
+    /// They know the data keys of its rows: a job that has it as retired must open the rows and seal them again.
     ///
     /// # Errors
     ///
-    /// As [`with_disabled`](Self::with_disabled).
+    /// Returns the same errors as [`with_disabled`](Self::with_disabled).
     pub fn with_leaked(self, key_id: KeyId) -> Result<Self, KeyringError> {
         self.with([Entry::Refused(KeyState::Leaked, key_id)])
     }
 
-    /// The same keyring, with a key whose material is gone for good.
+    /// Adds a key whose material is gone for good.
     ///
     /// # Errors
     ///
-    /// As [`with_disabled`](Self::with_disabled).
+    /// Returns the same errors as [`with_disabled`](Self::with_disabled).
     pub fn with_destroyed(self, key_id: KeyId) -> Result<Self, KeyringError> {
         self.with([Entry::Refused(KeyState::Destroyed, key_id)])
     }
 
-    /// The same keyring, sealing with another suite. It opens what was sealed with either.
+    /// Sets the suite that new envelopes are sealed with; the keyring opens envelopes of either suite.
     #[must_use]
     pub fn with_suite(self, suite: Suite) -> Self {
         Self { suite, ..self }
@@ -246,7 +248,7 @@ impl Keyring {
             check_entry(&entries, &entry)?;
             entries.push(entry);
         }
-        // The primary and the escrows are what an envelope is wrapped for.
+        // An envelope is wrapped for the primary and every escrow, so one of its wraps is the primary's.
         if entries.iter().filter(|entry| entry.is(KeyState::Escrow)).count() >= MAX_WRAPS {
             return Err(KeyringError::TooManyEscrows);
         }
@@ -254,38 +256,41 @@ impl Keyring {
         Ok(Self { entries: entries.into(), primary, ..self })
     }
 
-    /// The ids and states: the primary, then the others in the order given. No key material.
+    /// Returns the ids and states, but no key material: the primary first, then the others in the order given.
     pub fn keys(&self) -> impl Iterator<Item = (&KeyId, KeyState)> {
         let others = self.entries.iter().filter(|entry| !entry.is(KeyState::Primary));
         let entries = self.primary_entry().into_iter().chain(others);
         entries.map(|entry| (entry.key_id(), entry.state()))
     }
 
-    /// The id of the key that seals; none for a keyring that only opens.
+    /// Returns the id of the key that seals, or `None` if the keyring only opens.
     #[must_use]
     pub fn primary(&self) -> Option<&KeyId> {
         self.primary_entry().map(Entry::key_id)
     }
 
-    /// The state of the key with this id. Case matters, as it does in an envelope.
+    /// Returns the state of the key with this id; the case of the id matters, as it does in an envelope.
     #[must_use]
     pub fn state(&self, key_id: &str) -> Option<KeyState> {
         self.entry(key_id).map(Entry::state)
     }
 
-    /// The check value of the key with this id: four public bytes that stand in every wrap it makes. None for a
-    /// key that is not held in memory.
+    /// Returns the check value of the key with this id: four public bytes that are in every wrap it makes.
+    ///
+    /// Returns `None` if the keyring does not hold such a key in memory.
     #[must_use]
     pub fn check_value(&self, key_id: &str) -> Option<[u8; CHECK_LEN]> {
         self.entry(key_id)?.usable()?.check_value()
     }
 
-    /// Eight public bytes that two keyrings have in common if they have the same suite, and the same ids, in the
-    /// same states, with the same keys in memory, in the same order: do all processes have one text?
+    /// Returns eight public bytes that show whether all processes have the same keyring text.
+    ///
+    /// Two keyrings have the same fingerprint if they have the same suite and the same ids, in the same states, with
+    /// the same keys in memory, in the same order.
     ///
     /// SHA-256("sw1/ring" ‖ suite ‖ u16(n) ‖ n × (len8(state) ‖ len8(id) ‖ kind ‖ len8(check value)))[0..8]
     ///
-    /// The check value of a key that is not in memory is empty; where there is no key, the kind is 0x00.
+    /// The check value of a key that is not in memory is empty, and the kind of an entry without a key is 0x00.
     #[must_use]
     pub fn fingerprint(&self) -> [u8; 8] {
         let mut encoded = Vec::from(*b"sw1/ring");
@@ -304,7 +309,7 @@ impl Keyring {
         [a, b, c, d, e, f, g, h]
     }
 
-    /// The suite that new envelopes are sealed with.
+    /// Returns the suite that new envelopes are sealed with.
     #[must_use]
     pub fn suite(&self) -> Suite {
         self.suite
@@ -322,13 +327,14 @@ impl Keyring {
         self.primary_entry().and_then(Entry::usable)
     }
 
-    /// The keys in a state in which they do not open.
+    /// Returns the ids of the keys in `state`, a state in which keys do not open.
     pub(crate) fn refused_keys(&self, state: KeyState) -> impl Iterator<Item = &KeyId> {
         self.entries.iter().filter(move |entry| entry.is(state)).map(Entry::key_id)
     }
 
-    /// The keys that a new envelope is wrapped for, in the order of its wraps: the primary, then
-    /// the escrows. At most [`MAX_WRAPS`]; none where there is no primary.
+    /// Returns the keys that a new envelope is wrapped for, or `None` if there is no primary.
+    ///
+    /// They are in the order of the wraps: the primary, then the escrows, at most [`MAX_WRAPS`] in all.
     pub(crate) fn sealing_keys(&self) -> Option<impl Iterator<Item = &UsableKey> + Clone> {
         let escrows = self.entries.iter().filter_map(|entry| match entry {
             Entry::Usable(KeyState::Escrow, key) => Some(key),
@@ -337,8 +343,7 @@ impl Keyring {
         Some(core::iter::once(self.primary_key()?).chain(escrows))
     }
 
-    /// The keys that may open, in the order they are tried: the primary, then the other local
-    /// ones, then those that cost a network trip.
+    /// Returns the keys that may open, in the order they are tried: the primary, other local keys, then remote keys.
     pub(crate) fn opening_keys(&self) -> impl Iterator<Item = &UsableKey> {
         let others = || {
             self.entries.iter().filter_map(|entry| match entry {
@@ -353,10 +358,10 @@ impl Keyring {
     }
 }
 
-/// Whether an entry may stand behind these.
+/// Checks that a keyring with these entries may have this one too.
 fn check_entry(entries: &[Entry], added: &Entry) -> Result<(), KeyringError> {
     let key_id = added.key_id();
-    // First, because the other errors show the id.
+    // Checked first, because the other errors show the id.
     if master_key::is_bare_key(key_id.as_ref()) {
         return Err(KeyringError::KeyAsKeyId);
     }
@@ -373,16 +378,16 @@ fn check_entry(entries: &[Entry], added: &Entry) -> Result<(), KeyringError> {
     if entries.len() >= MAX_KEYS { Err(KeyringError::TooManyKeys) } else { Ok(()) }
 }
 
-/// len8(bytes) ‖ bytes
+/// Appends len8(bytes) ‖ bytes.
 fn put_counted(encoded: &mut Vec<u8>, bytes: &[u8]) {
     encoded.push(counted(bytes.len()));
     encoded.extend_from_slice(bytes);
 }
 
-/// A number of things of which there are not many.
-#[expect(clippy::expect_used, reason = "what a fingerprint leaves out it does not compare")]
+/// Converts a small count to the type in which it is encoded.
+#[expect(clippy::expect_used, reason = "a default would leave something out of the fingerprint")]
 fn counted<N: TryFrom<usize>>(count: usize) -> N {
-    count.try_into().ok().expect("at most 1,024 entries, and 128 bytes of an id")
+    count.try_into().ok().expect("a keyring has at most 1,024 entries, and an id at most 128 bytes")
 }
 
 impl fmt::Debug for Keyring {

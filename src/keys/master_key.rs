@@ -1,4 +1,4 @@
-//! A master key held in memory, and the local wrap.
+//! A master key held in memory, and how it wraps data keys.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -20,30 +20,30 @@ use crate::secret::key_bytes::{KeyError, is_weak, take_key_bytes};
 use crate::secret::wiping::Wiped;
 use crate::secret::wiping::wipe_stack_after;
 
-/// What a master key's text starts with, so that secret scanners find a leaked one:
-/// `swk1_[A-Za-z0-9_-]{48}`.
+/// The prefix of a master key's text, by which secret scanners find a leaked key: `swk1_[A-Za-z0-9_-]{48}`.
 pub(super) const TEXT_PREFIX: &str = "swk1_";
 pub(super) const CHECK_LEN: usize = 4;
-/// Key and checksum: whole groups of three bytes.
+/// Bytes of a key and its checksum, which are whole base64 groups of three bytes.
 const CHECKED_LEN: usize = KEY_LEN + CHECK_LEN;
-/// Their characters, which stand after the prefix.
+/// Characters of a key and its checksum, after the prefix.
 const ENCODED_LEN: usize = 48;
-/// What a text's checksum is over, beside the key.
+/// The label that is hashed with a key to give its checksum.
 const KEY_LABEL: &[u8] = b"sw1/key";
+/// The same label for a test key.
 const TEST_KEY_LABEL: &[u8] = b"swkt1/key";
-/// Bytes of an opening key, the longest of the keys whose text has no more than an id's characters.
+/// Bytes of an opening key, the longest key whose text is short enough for a key id.
 const OPENING_KEY_LEN: usize = 64;
-/// With its checksum.
+/// Bytes of an opening key and its checksum.
 const LONGEST_CHECKED_LEN: usize = 68;
 const _: () = assert!(OPENING_KEY_LEN + CHECK_LEN == LONGEST_CHECKED_LEN, "a key and its checksum");
-/// Bytes of the salt of a wrap.
+/// Bytes of the salt in a wrap.
 const SALT_LEN: usize = 24;
 
 /// A master key held in memory: 32 bytes from a CSPRNG, wiped when dropped.
 ///
-/// It wraps data keys and is used for nothing else: it must not be the key of another format, nor
-/// the hash of a text. There is no limit that a service could meet to how many data keys it wraps: no
-/// two wraps are likely to have one salt before there are 2^96.
+/// A master key wraps data keys and must not be used for anything else. Do not reuse the key of another format, and do
+/// not hash a text to make one. No service can reach the limit on how many data keys one master key wraps: two wraps
+/// are unlikely to have the same salt before there are 2^96 of them.
 ///
 /// ```
 /// use sealwax::MasterKey;
@@ -76,21 +76,21 @@ struct Material {
 }
 
 impl MasterKey {
-    /// Draws a key from the operating system's randomness.
+    /// Generates a key from the operating system's randomness.
     ///
     /// # Errors
     ///
-    /// [`KeyError::Random`] when it fails.
+    /// Returns [`KeyError::Random`] if the randomness source fails.
     #[cfg(feature = "getrandom")]
     pub fn generate() -> Result<Self, KeyError> {
         Self::generate_with_rng(&mut getrandom::SysRng)
     }
 
-    /// Draws a key from `rng`, in one call of 32 bytes.
+    /// Generates a key from `rng`, in one call for 32 bytes.
     ///
     /// # Errors
     ///
-    /// [`KeyError::Random`] when it fails, or answers one repeated byte.
+    /// Returns [`KeyError::Random`] if `rng` fails, or returns one repeated byte.
     pub fn generate_with_rng(rng: &mut (impl TryCryptoRng + ?Sized)) -> Result<Self, KeyError> {
         wipe_stack_after(|| {
             let mut bytes = Wiped::<KEY_LEN>::zeroed();
@@ -99,11 +99,11 @@ impl MasterKey {
         })
     }
 
-    /// Takes a key out of a buffer, which is wiped in every case.
+    /// Takes a key out of a buffer, and wipes the buffer even if this fails.
     ///
     /// # Errors
     ///
-    /// [`KeyError::Length`] when there are not exactly 32 bytes, [`KeyError::Weak`] when they are
+    /// Returns [`KeyError::Length`] if the buffer is not exactly 32 bytes long, and [`KeyError::Weak`] if it holds
     /// one repeated byte.
     pub fn from_bytes(bytes: &mut [u8]) -> Result<Self, KeyError> {
         wipe_stack_after(|| Self::take(bytes))
@@ -118,12 +118,12 @@ impl MasterKey {
         Ok(Self(Box::new(Material { key, prf, check })))
     }
 
-    /// The key as text: `swk1_` and 48 characters of base64url.
+    /// Returns the key as text: `swk1_` and 48 characters of base64url.
     ///
     /// swk1_ base64url( key(32) ‖ first 4 bytes of SHA-256("sw1/key" ‖ key) )
     #[must_use]
-    #[expect(clippy::expect_used, reason = "a key that is not written is a key lost")]
-    #[expect(clippy::missing_panics_doc, reason = "the place has the encoded length")]
+    #[expect(clippy::expect_used, reason = "a default would lose the key")]
+    #[expect(clippy::missing_panics_doc, reason = "the buffer has the encoded length")]
     pub fn to_text(&self) -> Secret {
         wipe_stack_after(|| {
             let mut bytes = Zeroizing::new([0; CHECKED_LEN]);
@@ -132,7 +132,7 @@ impl MasterKey {
             check.copy_from_slice(&checksum(KEY_LABEL, self.0.key.as_slice()));
             let mut encoded = Zeroizing::new([0; ENCODED_LEN]);
             let encoded = Base64UrlUnpadded::encode(&*bytes, &mut *encoded)
-                .expect("a place of the encoded length");
+                .expect("the buffer has the encoded length");
             let mut text = String::with_capacity(const { TEXT_PREFIX.len() + ENCODED_LEN });
             text.push_str(TEXT_PREFIX);
             text.push_str(encoded);
@@ -140,14 +140,15 @@ impl MasterKey {
         })
     }
 
-    /// Four public bytes derived from the key, in every wrap it makes: two keys under one id are
-    /// told apart by them.
+    /// Returns four public bytes that are derived from the key and are in every wrap it makes.
+    ///
+    /// They distinguish two keys under one id.
     #[must_use]
     pub fn check_value(&self) -> [u8; CHECK_LEN] {
         self.0.check
     }
 
-    /// Whether it is the same key, in constant time.
+    /// Returns whether both are the same key, in constant time.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         cipher::is_equal(&self.0.key, &other.0.key)
     }
@@ -176,7 +177,7 @@ impl MasterKey {
         body
     }
 
-    /// Unwraps into `data_key`. Where it fails, that is as it was, or zeros.
+    /// Unwraps into `data_key`, which is unchanged or zeroed if this fails.
     pub(super) fn unwrap(
         &self,
         binding: &Binding<'_>,
@@ -189,8 +190,7 @@ impl MasterKey {
         }
         data_key.copy_from_slice(body.wrapped);
         data_key.iter_mut().zip(self.pad(body.salt).iter()).for_each(|(byte, pad)| *byte ^= pad);
-        // The only thing that tells a wrap from an altered one: a flipped bit of it is a flipped bit
-        // of the data key.
+        // Only this check detects an altered wrap: flipping a bit of the wrapped key flips a bit of the data key.
         let is_authentic = cipher::is_equal(&self.salt(binding, data_key), body.salt);
         if !is_authentic || is_weak(data_key) {
             data_key.zeroize();
@@ -199,7 +199,7 @@ impl MasterKey {
         Ok(())
     }
 
-    /// Whether it made this body, by the check value in it.
+    /// Returns whether this key made the body, judging by the check value in it.
     pub(super) fn made(&self, body: &[u8]) -> bool {
         LocalBody::split(body).is_some_and(|body| body.check == &self.0.check)
     }
@@ -214,14 +214,14 @@ impl MasterKey {
     }
 }
 
-/// check(4) ‖ salt(24) ‖ wrapped data key(32)
+/// The parts of a local body: check(4) ‖ salt(24) ‖ wrapped data key(32).
 struct LocalBody<'a> {
     check: &'a [u8; CHECK_LEN],
     salt: &'a [u8; SALT_LEN],
     wrapped: &'a [u8; KEY_LEN],
 }
 
-const _: () = assert!(CHECK_LEN + SALT_LEN + KEY_LEN == LOCAL_BODY_LEN, "a body is its parts");
+const _: () = assert!(CHECK_LEN + SALT_LEN + KEY_LEN == LOCAL_BODY_LEN, "the parts of a body");
 
 impl<'a> LocalBody<'a> {
     fn split(body: &'a [u8]) -> Option<Self> {
@@ -232,8 +232,9 @@ impl<'a> LocalBody<'a> {
     }
 }
 
-/// Whether a text is that of a key without its prefix: of a master key, a test key or an opening key.
-/// Where a key stands in the place of an id, it must not become one: ids are printed.
+/// Returns whether a text is a master key, a test key or an opening key without its prefix.
+///
+/// A key in the place of an id must not become an id, because ids are printed.
 pub(super) fn is_bare_key(text: &str) -> bool {
     wipe_stack_after(|| {
         let mut bytes = Zeroizing::new([0; LONGEST_CHECKED_LEN]);
@@ -248,7 +249,7 @@ pub(super) fn is_bare_key(text: &str) -> bool {
     })
 }
 
-/// The first bytes of SHA-256(label ‖ key), which stand behind a key in its text.
+/// Returns the first bytes of SHA-256(label ‖ key), which follow a key in its text.
 fn checksum(label: &[u8], key: &[u8]) -> [u8; CHECK_LEN] {
     let [a, b, c, d, ..] = cipher::sha256(&[label, key]);
     [a, b, c, d]
@@ -257,19 +258,19 @@ fn checksum(label: &[u8], key: &[u8]) -> [u8; CHECK_LEN] {
 impl FromStr for MasterKey {
     type Err = KeyError;
 
-    /// Reads `swk1_` and 48 characters of base64url.
+    /// Parses `swk1_` and 48 characters of base64url.
     fn from_str(text: &str) -> Result<Self, KeyError> {
         wipe_stack_after(|| {
             let surrounded = |surrounding| KeyError::Surrounded { surrounding };
             let Some(encoded) = text.strip_prefix(TEXT_PREFIX) else {
                 if text.len() == ENCODED_LEN {
-                    // It may be a key without its prefix: nothing of it is looked at.
+                    // This may be a key without its prefix, so its characters are not inspected.
                     return Err(KeyError::Malformed);
                 }
                 let found = Surrounding::of(text, &[TEXT_PREFIX]);
                 return Err(found.map_or(KeyError::Malformed, surrounded));
             };
-            // Of a key, nothing but its characters' number is looked at here.
+            // Only what follows the key is inspected here, not the characters of the key.
             let after = encoded.get(ENCODED_LEN..).and_then(Surrounding::after);
             if let Some(by) = after {
                 return Err(surrounded(by));
@@ -303,7 +304,7 @@ mod tests {
     use crate::format::sizes::KEY_LEN;
     use crate::format::suite::Suite;
 
-    /// What lies in the caller's buffer is what a verb would go on with.
+    /// The caller would go on with whatever is left in its buffer.
     #[test]
     fn a_wrap_that_fails_leaves_nothing_of_what_it_held() {
         let counting =
@@ -331,7 +332,7 @@ mod tests {
         }
         let short = whole.split_last().unwrap().1;
         assert_eq!(unwrap(short), (Err(ProviderErrorKind::Rejected), [0xee; KEY_LEN]));
-        // Rightly wrapped, and refused for what it is.
+        // Wrapped correctly, but refused because the data key is weak.
         let weak = key.wrap(&binding, &[0xa5; KEY_LEN]);
         assert_eq!(unwrap(&weak), (Err(ProviderErrorKind::Rejected), [0; KEY_LEN]));
     }

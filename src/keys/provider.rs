@@ -1,4 +1,4 @@
-//! The one joint: who wraps data keys, and who also unwraps them.
+//! The two traits of key providers: one wraps data keys, the other also unwraps them.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -13,33 +13,34 @@ use crate::keys::requests::{UnwrapRequest, WrapRequest};
 use crate::secret::key_bytes::KeyBytes;
 use crate::secret::wiping::wipe_stack_after;
 
-/// Wraps data keys under a master key: in memory, in an HSM, in a cloud KMS. Who only wraps has no method
-/// that opens.
+/// Wraps data keys under a master key in memory, in an HSM or in a cloud KMS.
 ///
-/// [`MasterKey`] does; so do `Arc<P>`, `Box<P>` and `&P` of whatever `P` does.
+/// A type that implements only this trait has no method that opens. [`MasterKey`] implements it, and so do `Arc<P>`,
+/// `Box<P>` and `&P` if `P` does.
 pub trait KeyWrapper: Send + Sync {
-    /// Wraps the data key of a request. Returns the body of the wrapped key: 1 to 65,534 bytes.
+    /// Wraps the data key of a request, and returns the body of the wrapped key: 1 to 65,534 bytes.
     fn wrap_key<'a>(
         &'a self,
         request: WrapRequest<'a>,
     ) -> ProviderFuture<'a, Result<Vec<u8>, ProviderError>>;
 
-    /// The kind of wrap it makes, and the only one that it is asked to unwrap. Asked once, when the key is put
-    /// into a keyring.
+    /// Returns the kind of wrap that this provider makes, which is the only kind that it is asked to unwrap.
     ///
-    /// A type around another must pass the question on. One that forgets writes rows of the wrong kind, which
-    /// are refused as [`WrongWrapKind`](crate::UnwrapError::WrongWrapKind) once it is taken away.
+    /// A keyring calls this once, when the key is added. A decorator around another provider must forward the call. One
+    /// that does not writes rows of the wrong kind, which are refused as
+    /// [`WrongWrapKind`](crate::UnwrapError::WrongWrapKind) once the decorator is removed.
     fn kind(&self) -> WrapKind {
         WrapKind::Provider
     }
 
-    /// Whether this provider would make an equivalent body today. Decide from `body` alone, without calling
-    /// the service; it is of the provider's kind and stands under its key id. If false, a rewrap replaces it.
+    /// Returns whether this provider would make an equivalent body today.
     ///
-    /// A master key in memory compares the check value; a provider whose service versions the key
-    /// behind one id can compare the version. The default is true, but for the kind
-    /// [`WrapKind::Local`]: a type around a master key must pass the question on to it, or an
-    /// envelope is never current and every rewrap writes the same wrap again.
+    /// Decide from `body` alone, without calling the service. The body is of this provider's kind and under its key id.
+    /// If this returns `false`, a rewrap replaces the wrap.
+    ///
+    /// A master key in memory compares the check value. A provider whose service versions the key behind one id can
+    /// compare the version. The default is `true`, except for [`WrapKind::Local`]: a decorator around a master key must
+    /// forward the call, or no envelope is ever current and every rewrap writes the same wrap again.
     fn is_current(&self, body: &[u8]) -> bool {
         let _ = body;
         self.kind() != WrapKind::Local
@@ -48,15 +49,15 @@ pub trait KeyWrapper: Send + Sync {
 
 /// Wraps data keys under a master key, and unwraps them.
 ///
-/// [`MasterKey`] does; so do `Arc<P>`, `Box<P>` and `&P` of whatever `P` does.
-/// [`crate::docs::providers`] says how to write one. The template, with its lifetimes spelled out:
+/// [`MasterKey`] implements this trait, and so do `Arc<P>`, `Box<P>` and `&P` if `P` does. [`crate::docs::providers`]
+/// explains how to write a provider. This is the template, with its lifetimes spelled out:
 ///
 /// ```
 /// use sealwax::{
 ///     DataKey, KeyWrapper, MasterKeyProvider, ProviderError, ProviderFuture, UnwrapRequest, WrapRequest,
 /// };
 ///
-/// struct Kms { /* a client of your own */ }
+/// struct Kms { /* your client */ }
 ///
 /// impl KeyWrapper for Kms {
 ///     fn wrap_key<'a>(&'a self, request: WrapRequest<'a>) -> ProviderFuture<'a, Result<Vec<u8>, ProviderError>> {
@@ -80,7 +81,7 @@ pub trait KeyWrapper: Send + Sync {
 /// }
 /// ```
 ///
-/// A faulty provider cannot make a row open wrongly: the MAC must verify under whatever data key it returns.
+/// A faulty provider cannot cause a wrong plaintext: the MAC must verify under whatever data key it returns.
 pub trait MasterKeyProvider: KeyWrapper {
     /// Unwraps the body of a wrapped key.
     fn unwrap_key<'a>(
@@ -88,18 +89,20 @@ pub trait MasterKeyProvider: KeyWrapper {
         request: UnwrapRequest<'a>,
     ) -> ProviderFuture<'a, Result<DataKey, ProviderError>>;
 
-    /// The master key in memory that it is, behind whatever pointer. A keyring asks such a key directly, into a
-    /// buffer that the verb wipes anyway, and sees by it whether one key stands under two ids. Nobody outside can
-    /// name the argument, and so neither call it nor answer for another key.
+    /// Returns the master key in memory that this provider is, even if it is behind a pointer.
+    ///
+    /// A keyring calls such a key directly, so that it can unwrap into a buffer that is wiped anyway, and compares such
+    /// keys to find one key under two ids. Code outside this crate cannot name the argument, so it can neither call
+    /// this method nor return another key from it.
     #[doc(hidden)]
     fn as_master_key(&self, _: Inside) -> Option<&MasterKey> {
         None
     }
 }
 
-/// Made in this crate alone: a type around a master key cannot say that it is one.
+/// An argument that only this crate can make, so that a type around a master key cannot claim to be one.
 #[derive(Debug)]
-#[expect(unnameable_types, reason = "so that a method of a public trait is not one to implement")]
+#[expect(unnameable_types, reason = "other crates cannot implement the method that takes it")]
 pub struct Inside(pub(super) ());
 
 macro_rules! forward {

@@ -1,4 +1,4 @@
-//! Why a provider did not wrap or unwrap, and what an operator can do about it.
+//! Why a provider failed to wrap or unwrap, and what an operator can do about it.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -10,9 +10,9 @@ use crate::format::error_class::{ErrorClass, error_as_data};
 use crate::format::key_id::KeyId;
 use crate::secret::key_bytes::KeyError;
 
-/// Why a provider did not wrap or unwrap.
+/// Why a provider failed to wrap or unwrap.
 ///
-/// Its message and its source are shown to operators: neither may hold a secret. A clone shares the source.
+/// Operators see its message and its source, so neither may contain a secret. A clone shares the source.
 #[derive(Clone)]
 pub struct ProviderError {
     kind: ProviderErrorKind,
@@ -26,19 +26,19 @@ pub struct ProviderError {
 pub enum ProviderErrorKind {
     /// The service does not know the key.
     NotFound,
-    /// The service knows the key and refuses us.
+    /// The service knows the key, but denies us access to it.
     Denied,
-    /// The service does not know who asks: credentials that are missing, wrong or expired.
+    /// The service does not know who is asking: the credentials are missing, wrong or expired.
     Unauthenticated,
     /// The key is disabled or pending deletion at the service.
     Disabled,
-    /// Too many requests. Transient.
+    /// The service received too many requests; this is transient.
     Throttled,
-    /// The service did not answer, or answered that it cannot now. Transient.
+    /// The service did not reply, or replied that it is unavailable; this is transient.
     Unavailable,
-    /// Other key material under this id than the one that wrapped.
+    /// The key under this id is not the one that wrapped the data key.
     WrongKeyMaterial,
-    /// The wrapped key is not one this key made, for this row: altered, or moved here.
+    /// The wrapped key is not one that this key made for this row: it was altered, or moved here.
     Rejected,
     /// Anything else.
     Other,
@@ -47,15 +47,15 @@ pub enum ProviderErrorKind {
 impl ProviderErrorKind {
     const fn as_str(self) -> &'static str {
         match self {
-            Self::NotFound => "the service does not know the key",
-            Self::Denied => "the service denied access to the key",
-            Self::Unauthenticated => "the service does not accept our credentials",
-            Self::Disabled => "the key is disabled at the service",
-            Self::Throttled => "too many requests",
-            Self::Unavailable => "the service is unavailable",
-            Self::WrongKeyMaterial => "other key material under this id",
+            Self::NotFound => "the key service does not know the key",
+            Self::Denied => "the key service denied access to the key",
+            Self::Unauthenticated => "the key service rejected our credentials",
+            Self::Disabled => "the key is disabled at the key service",
+            Self::Throttled => "too many requests to the key service",
+            Self::Unavailable => "the key service is unavailable",
+            Self::WrongKeyMaterial => "the master key is not the one that wrapped the data key",
             Self::Rejected => "the wrapped key was rejected",
-            Self::Other => "the provider failed",
+            Self::Other => "the key provider failed",
         }
     }
 
@@ -75,38 +75,42 @@ impl ProviderErrorKind {
 }
 
 impl ProviderError {
-    /// An error of a kind, and what caused it.
+    /// Creates an error of this kind with its cause.
     #[must_use]
     pub fn new(kind: ProviderErrorKind, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { kind, retry_after: None, source: Some(source.into().into()) }
     }
 
-    /// The same error, with the wait that the service asked for.
+    /// Adds how long the service asked to wait.
     #[must_use]
     pub fn with_retry_after(self, wait: Duration) -> Self {
         Self { retry_after: Some(wait), ..self }
     }
 
-    /// What kind of error it is.
+    /// Returns the kind of this error.
     #[must_use]
     pub fn kind(&self) -> ProviderErrorKind {
         self.kind
     }
 
-    /// How long the service asked to wait, if it did.
+    /// Returns how long the service asked to wait, if it did.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }
 
-    /// Whether the same call may go through later: [`Throttled`](ProviderErrorKind::Throttled) or
+    /// Returns whether the same call may succeed later.
+    ///
+    /// It may if the kind is [`Throttled`](ProviderErrorKind::Throttled) or
     /// [`Unavailable`](ProviderErrorKind::Unavailable).
     #[must_use]
     pub fn is_transient(&self) -> bool {
         self.class() == ErrorClass::Transient
     }
 
-    /// None: a provider knows no key by its id. The error that holds this one names the key.
+    /// Returns `None`, because a provider's error does not contain a key id.
+    ///
+    /// The error that has this one as its source names the key.
     #[must_use]
     pub fn key_id(&self) -> Option<&KeyId> {
         None
@@ -126,7 +130,7 @@ impl From<ProviderErrorKind> for ProviderError {
 }
 
 impl From<KeyError> for ProviderError {
-    /// What a service answered is not a data key; a generator that failed says nothing of it.
+    /// Returns `Rejected` for bytes that are not a data key, and `Other` for a randomness source that failed.
     fn from(error: KeyError) -> Self {
         let kind = match error {
             KeyError::Random => ProviderErrorKind::Other,

@@ -1,4 +1,4 @@
-//! What a provider returns: a value that is ready, or a future of it.
+//! The future that a provider returns: one that is ready, or a boxed one.
 
 use alloc::boxed::Box;
 use core::fmt;
@@ -6,15 +6,15 @@ use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
-/// What a provider returns: a future that is *ready*, or *boxed*.
+/// The future that a provider returns: *ready* or *boxed*.
 ///
-/// A key in memory returns a ready one, without an allocation for the future; a network trip a boxed one.
-/// Polled after it was ready it stays pending; it never panics. Dropping a boxed one that was not polled
-/// starts nothing.
+/// A key in memory returns a ready future, without an allocation for it. A provider that makes a network trip returns a
+/// boxed one. A future that is polled again after it was ready stays pending; it never panics. Dropping a boxed future
+/// before it is polled starts nothing.
 ///
-/// It is `Send`, so that a task which waits for it may move between threads. What a JavaScript promise is
-/// made of is not: on wasm, put such handles into a `SendWrapper` (the crate of that name), which checks at
-/// run time that they stay on their thread.
+/// The future is `Send`, so that a task that waits for it may move between threads. The handles behind a JavaScript
+/// promise are not `Send`: on wasm, put them into a `SendWrapper` (from the crate `send_wrapper`), which checks at run
+/// time that they stay on their thread.
 ///
 /// ```
 /// use sealwax::ProviderFuture;
@@ -22,7 +22,7 @@ use core::task::{Context, Poll};
 /// assert_eq!(ProviderFuture::ready(7).map(|n| n + 1).into_ready().ok(), Some(8));
 /// assert!(ProviderFuture::boxed(async { 7 }).into_ready().is_err());
 /// ```
-#[must_use = "a boxed future starts when it is polled"]
+#[must_use = "a boxed future does nothing until it is polled"]
 pub struct ProviderFuture<'a, T>(State<'a, T>);
 
 enum State<'a, T> {
@@ -32,21 +32,21 @@ enum State<'a, T> {
 }
 
 impl<'a, T> ProviderFuture<'a, T> {
-    /// A value that is there.
+    /// Makes a future that is ready with this value.
     pub const fn ready(value: T) -> Self {
         Self(State::Ready(value))
     }
 
-    /// The value that `future` will return. Nothing happens until it is polled.
+    /// Boxes a future, which does nothing until it is polled.
     pub fn boxed(future: impl Future<Output = T> + Send + 'a) -> Self {
         Self(State::Boxed(Box::pin(future)))
     }
 
-    /// The value, if it is ready.
+    /// Returns the value if it is ready.
     ///
     /// # Errors
     ///
-    /// The future itself, unpolled, if it has to be waited for.
+    /// Returns the future itself, unpolled, if it has to be waited for.
     pub fn into_ready(self) -> Result<T, Self> {
         match self.0 {
             State::Ready(value) => Ok(value),
@@ -54,7 +54,7 @@ impl<'a, T> ProviderFuture<'a, T> {
         }
     }
 
-    /// The value, changed by `change` once it is there. One that is ready stays so.
+    /// Applies `change` to the value once it is ready; a ready future stays ready.
     pub fn map<U>(self, change: impl FnOnce(T) -> U + Send + 'a) -> ProviderFuture<'a, U>
     where
         T: 'a,
@@ -67,7 +67,7 @@ impl<'a, T> ProviderFuture<'a, T> {
     }
 }
 
-// Nothing in it is pinned in place: the future lies in a box of its own.
+// Nothing here is pinned in place: the inner future has its own box.
 impl<T> Unpin for ProviderFuture<'_, T> {}
 
 impl<T> Future for ProviderFuture<'_, T> {
@@ -91,7 +91,7 @@ impl<T> Future for ProviderFuture<'_, T> {
 
 impl<T> fmt::Debug for ProviderFuture<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Not the value itself: it may hold a data key.
+        // The value is not shown, because it may contain a data key.
         f.write_str(match self.0 {
             State::Ready(_) => "ProviderFuture::Ready(..)",
             State::Boxed(_) => "ProviderFuture::Boxed(..)",

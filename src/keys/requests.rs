@@ -1,4 +1,4 @@
-//! What a provider is asked.
+//! The requests that a provider receives.
 
 use alloc::vec::Vec;
 
@@ -9,7 +9,7 @@ use crate::format::suite::Suite;
 use crate::keys::binding::Binding;
 use crate::keys::data_key::DataKey;
 
-/// A data key to wrap, and what to bind it to.
+/// A data key to wrap, and the data to bind it to.
 #[derive(Clone, Copy, Debug)]
 pub struct WrapRequest<'a> {
     key_id: &'a KeyId,
@@ -19,7 +19,7 @@ pub struct WrapRequest<'a> {
 }
 
 impl<'a> WrapRequest<'a> {
-    /// A request, for tests of providers and for callers with a transport of their own.
+    /// Creates a request, for tests of providers and for callers with their own transport.
     #[must_use]
     pub const fn new(
         key_id: &'a KeyId,
@@ -30,31 +30,31 @@ impl<'a> WrapRequest<'a> {
         Self { key_id, suite, commitment, data_key }
     }
 
-    /// The id under which the keyring holds the provider.
+    /// Returns the id under which the keyring holds the provider.
     #[must_use]
     pub const fn key_id(&self) -> &'a KeyId {
         self.key_id
     }
 
-    /// The suite of the envelope.
+    /// Returns the suite of the envelope.
     #[must_use]
     pub const fn suite(&self) -> Suite {
         self.suite
     }
 
-    /// The commitment of the envelope: different in every row, and public.
+    /// Returns the commitment of the envelope, which is public and different in every row.
     #[must_use]
     pub const fn commitment(&self) -> &'a [u8; COMMITMENT_LEN] {
         self.commitment
     }
 
-    /// The data key to wrap.
+    /// Returns the data key to wrap.
     #[must_use]
     pub const fn data_key(&self) -> &'a DataKey {
         self.data_key
     }
 
-    /// What a KMS or HSM that can bind associated data binds: 36 to 163 bytes, all public.
+    /// Returns the associated data for a KMS or HSM that can bind it: 36 to 163 bytes, all public.
     ///
     /// 0x01 (format version) ‖ suite ‖ len8(key_id) ‖ commitment
     #[must_use]
@@ -67,7 +67,7 @@ impl<'a> WrapRequest<'a> {
     }
 }
 
-/// A wrapped key to unwrap, and what it was bound to.
+/// A wrapped key to unwrap, and the data that it was bound to.
 #[derive(Clone, Copy, Debug)]
 pub struct UnwrapRequest<'a> {
     key_id: &'a KeyId,
@@ -77,7 +77,7 @@ pub struct UnwrapRequest<'a> {
 }
 
 impl<'a> UnwrapRequest<'a> {
-    /// A request, for tests of providers and for callers with a transport of their own.
+    /// Creates a request, for tests of providers and for callers with their own transport.
     #[must_use]
     pub const fn new(
         key_id: &'a KeyId,
@@ -88,45 +88,48 @@ impl<'a> UnwrapRequest<'a> {
         Self { key_id, suite, commitment, body }
     }
 
-    /// The id under which the keyring holds the provider.
+    /// Returns the id under which the keyring holds the provider.
     #[must_use]
     pub const fn key_id(&self) -> &'a KeyId {
         self.key_id
     }
 
-    /// The suite of the envelope.
+    /// Returns the suite of the envelope.
     #[must_use]
     pub const fn suite(&self) -> Suite {
         self.suite
     }
 
-    /// The commitment of the envelope.
+    /// Returns the commitment of the envelope.
     #[must_use]
     pub const fn commitment(&self) -> &'a [u8; COMMITMENT_LEN] {
         self.commitment
     }
 
-    /// The wrapped data key, as the provider made it. Read from a database: not yet trusted.
+    /// Returns the wrapped data key, as the provider made it.
+    ///
+    /// It was read from a database and is not trusted yet.
     #[must_use]
     pub const fn body(&self) -> &'a [u8] {
         self.body
     }
 
-    /// What the wrap was bound to: the same bytes as in the [`WrapRequest`].
+    /// Returns the data that the wrap was bound to: the same bytes as in the [`WrapRequest`].
     #[must_use]
     pub fn associated_data(&self) -> Vec<u8> {
         self.binding().parts().concat()
     }
 
-    /// Under what a provider may keep the unwrapped key for a while: 32 public bytes, the same for the same
-    /// body bound to the same things, and for nothing else.
+    /// Returns the key under which a provider may cache the unwrapped data key for a while.
+    ///
+    /// These 32 public bytes are the same for the same body bound to the same data, and for nothing else:
     ///
     /// SHA-256(associated data ‖ body)
     ///
-    /// Under the body alone a cache would hand out what the service refuses: that body in another row.
+    /// A cache that is keyed by the body alone would return what the service refuses: that body in another row.
     #[must_use]
     pub fn cache_key(&self) -> [u8; 32] {
-        // Associated data says its own length: its only part of any length has it in front.
+        // It is clear where the associated data ends: its only part of variable length is preceded by that length.
         let binding = self.binding();
         let [head, key_id, commitment] = binding.parts();
         cipher::sha256(&[head, key_id, commitment, self.body])

@@ -1,4 +1,4 @@
-//! A key that opens, and who holds it.
+//! A key in a keyring that can wrap and unwrap.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -16,11 +16,11 @@ use crate::keys::provider_future::ProviderFuture;
 use crate::keys::requests::{UnwrapRequest, WrapRequest};
 use crate::secret::wiping::{wipe_stack, wipe_stack_after};
 
-/// A key that opens.
+/// A key in a keyring that can wrap and unwrap.
 #[derive(Clone)]
 pub(crate) struct UsableKey {
     pub(crate) key_id: KeyId,
-    /// Asked once: later it would run others' code while key material is on the stack.
+    /// Cached: calling `kind()` later would run third-party code while key material is on the stack.
     pub(crate) kind: WrapKind,
     key: Arc<dyn MasterKeyProvider>,
 }
@@ -45,24 +45,24 @@ impl UsableKey {
         Self { key_id, kind: key.kind(), key: Arc::new(key) }
     }
 
-    /// Whether both are the same master key in memory.
+    /// Returns whether both are the same master key in memory.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         let both = self.key.as_master_key(Inside(())).zip(other.key.as_master_key(Inside(())));
         both.is_some_and(|(one, other)| one.is_same(other))
     }
 
-    /// Whether they cannot be one key: another kind, or another master key in memory.
+    /// Returns whether they cannot be the same key: their kinds or their master keys in memory differ.
     pub(super) fn is_other(&self, other: &Self) -> bool {
         let both = self.key.as_master_key(Inside(())).zip(other.key.as_master_key(Inside(())));
         self.kind != other.kind || both.is_some_and(|(one, other)| !one.is_same(other))
     }
 
-    /// The check value of a master key in memory.
+    /// Returns the check value, if this is a master key in memory.
     pub(super) fn check_value(&self) -> Option<[u8; CHECK_LEN]> {
         self.key.as_master_key(Inside(())).map(MasterKey::check_value)
     }
 
-    /// Whether it is a master key in memory, and not a type around one.
+    /// Returns whether this is a master key in memory, and not a type around one.
     pub(crate) fn is_in_memory(&self) -> bool {
         self.key.as_master_key(Inside(())).is_some()
     }
@@ -71,7 +71,7 @@ impl UsableKey {
         self.kind == WrapKind::Local
     }
 
-    /// A key's entry in the keyring fixes the kind of wrap it is asked to unwrap.
+    /// Returns whether this key may be asked to unwrap: its entry in the keyring fixes the kind of its wraps.
     pub(crate) fn accepts(&self, wrap: &Wrap<'_>) -> bool {
         wrap.kind == self.kind && wrap.kind.is_usable()
     }
@@ -80,7 +80,9 @@ impl UsableKey {
         self.key.is_current(body)
     }
 
-    /// The key as any other provider, over a stack that it may see. A key in memory wipes for itself.
+    /// Returns the key as a provider, after wiping the stack that third-party code could read.
+    ///
+    /// A master key in memory is not third-party code, and wipes the stack itself.
     fn over_wiped_stack(&self) -> &dyn MasterKeyProvider {
         if !self.is_in_memory() {
             wipe_stack();
@@ -88,7 +90,9 @@ impl UsableKey {
         &*self.key
     }
 
-    /// Wraps a data key; none where the answer would come later. The stack is the caller's to wipe.
+    /// Wraps a data key, or returns `None` if the provider would have to be waited for.
+    ///
+    /// The caller must wipe the stack.
     pub(crate) fn wrap_now(
         &self,
         suite: Suite,
@@ -102,7 +106,7 @@ impl UsableKey {
             }
             None => {
                 let data_key = DataKey::copy_of(data_key);
-                // What others wrote may use more of the stack than a verb does that has no cipher.
+                // An operation without a cipher wipes less of the stack than third-party code may use.
                 let answer = wipe_stack_after(|| {
                     self.wrap_later(suite, commitment, &data_key).into_ready().ok()
                 })?;
@@ -111,8 +115,9 @@ impl UsableKey {
         }
     }
 
-    /// Unwraps into `data_key`; none where the answer would come later. The stack is the caller's
-    /// to wipe.
+    /// Unwraps into `data_key`, or returns `None` if the provider would have to be waited for.
+    ///
+    /// The caller must wipe the stack.
     pub(crate) fn unwrap_now(
         &self,
         suite: Suite,
@@ -133,7 +138,7 @@ impl UsableKey {
         }
     }
 
-    /// Wraps a data key, now or later.
+    /// Wraps a data key, and returns a future that may have to be waited for.
     pub(crate) fn wrap_later<'a>(
         &'a self,
         suite: Suite,
@@ -148,7 +153,7 @@ impl UsableKey {
         ))
     }
 
-    /// Unwraps a data key, now or later.
+    /// Unwraps a data key, and returns a future that may have to be waited for.
     pub(crate) fn unwrap_later<'a>(
         &'a self,
         suite: Suite,

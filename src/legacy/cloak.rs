@@ -1,13 +1,14 @@
-//! Elixir's Cloak: `Cloak.Ciphers.AES.GCM`, version 0.7 to 1.1. Rows are bytes.
+//! Rows of Elixir's Cloak, as bytes: `Cloak.Ciphers.AES.GCM`, versions 0.7 to 1.1.
 //!
 //! ```text
 //! row = 0x01 ‖ length of label ‖ label ‖ iv ‖ tag(16) ‖ ciphertext     associated data "AES256GCM"
 //! ```
 //!
-//! The label is the `tag:` of the cipher's configuration, `AES.GCM.V1` for most. The iv has 16
-//! bytes, or 12 where the configuration says `iv_length: 12`; the row does not tell, so it is
-//! declared. The key is that of the configuration, 32 bytes, by convention in base64:
-//! [`TripletKey::from_base64`]. Cloak does not encode: where rows are text, the service did that.
+//! The label is the `tag:` in the cipher's configuration, in most services `AES.GCM.V1`. The IV has 16
+//! bytes, or 12 if the configuration says `iv_length: 12`; the row does not say which, so you declare
+//! it. The key is in the configuration: 32 bytes, by convention in base64
+//! ([`TripletKey::from_base64`]). Cloak does not encode its rows: if they are text, the service encoded
+//! them.
 //!
 //! ```
 //! use sealwax::legacy::cloak;
@@ -30,26 +31,28 @@ use crate::format::sizes::TAG_LEN;
 use crate::secret::Secret;
 use crate::triplet::{IvLen, Triplet, TripletError, TripletKey};
 
-/// The type of a field, to Cloak; it has but this one.
+/// Cloak's type byte in front of a field. Cloak has only this type.
 const MARK: u8 = 0x01;
 const ASSOCIATED_DATA: &[u8] = b"AES256GCM";
-/// Above this, the length of a label takes more than one byte. No label is that long.
+/// The longest label whose length takes one byte. No label is longer.
 const MAX_LABEL_LEN: usize = 127;
 
 const MARK_EXPECTED: &str = "the byte 0x01";
-const LABEL_EXPECTED: &str = "a length of 1 to 127 and as many bytes";
-const THIS_LABEL_EXPECTED: &str = "the label that was declared";
+const LABEL_EXPECTED: &str = "a length of 1 to 127, then that many bytes";
+const THIS_LABEL_EXPECTED: &str = "the declared label";
 
-/// The label of a row: which key of a vault it names. Public, and not yet authenticated.
+/// Returns the label of a row, which names a key of the Cloak vault.
+///
+/// The label is public and not authenticated.
 ///
 /// # Errors
 ///
-/// [`TripletError::Malformed`] where the bytes are not a row of Cloak.
+/// [`TripletError::Malformed`] if the bytes are not a row of Cloak.
 pub fn label(row: &[u8]) -> Result<&[u8], TripletError> {
     split(row).map(|(label, _)| label)
 }
 
-/// The label, and what follows it.
+/// Splits a row into its label and what follows the label.
 fn split(row: &[u8]) -> Result<(&[u8], &[u8]), TripletError> {
     let (mark, rest) = row.split_first().ok_or(prefix_fault())?;
     if *mark != MARK {
@@ -71,8 +74,8 @@ fn prefix_fault() -> TripletError {
 ///
 /// # Errors
 ///
-/// [`TripletError::Malformed`] where it is not a row of Cloak with this label,
-/// [`TripletError::NotAuthentic`] where the tag does not verify.
+/// [`TripletError::Malformed`] if the bytes are not a row of Cloak with this label,
+/// [`TripletError::NotAuthentic`] if the tag does not verify.
 pub fn decrypt(
     key: &TripletKey,
     label: &str,
@@ -83,20 +86,20 @@ pub fn decrypt(
     if found != label.as_bytes() {
         return Err(TripletError::malformed(Field::Label, THIS_LABEL_EXPECTED, 2));
     }
-    #[expect(clippy::arithmetic_side_effects, reason = "the rest of the row")]
+    #[expect(clippy::arithmetic_side_effects, reason = "`rest` is the end of `row`")]
     let at = row.len() - rest.len();
-    let short = || TripletError::malformed(Field::Row, "iv and tag after the label", at);
+    let short = || TripletError::malformed(Field::Row, "an IV and a tag after the label", at);
     let (iv, rest) = rest.split_at_checked(iv_len.bytes()).ok_or_else(short)?;
     let (tag, ciphertext) = rest.split_at_checked(TAG_LEN).ok_or_else(short)?;
     let triplet = Triplet::from_parts(iv, tag, ciphertext)?;
     key.decrypt_with_associated_data(&triplet, ASSOCIATED_DATA)
 }
 
-/// Encrypts as Cloak does, for a reader that still needs such rows.
+/// Encrypts the way Cloak does, for a reader that still needs such rows.
 ///
 /// # Errors
 ///
-/// [`TripletError::Malformed`] where the label is not 1 to 127 bytes long; as
+/// [`TripletError::Malformed`] if the label is not 1 to 127 bytes long; otherwise the same as
 /// [`TripletKey::encrypt`].
 #[cfg(feature = "getrandom")]
 pub fn encrypt(
@@ -108,11 +111,11 @@ pub fn encrypt(
     encrypt_with_rng(key, label, iv_len, secret, &mut getrandom::SysRng)
 }
 
-/// [`encrypt`] with the caller's randomness: the iv in one call.
+/// Encrypts like [`encrypt`], and draws the IV from `rng` in one call.
 ///
 /// # Errors
 ///
-/// As `encrypt`.
+/// The same as `encrypt`.
 pub fn encrypt_with_rng(
     key: &TripletKey,
     label: &str,

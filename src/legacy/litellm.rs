@@ -1,4 +1,4 @@
-//! LiteLLM's proxy: the values it stores with AES-GCM.
+//! Rows of LiteLLM's proxy: the values that it stores with AES-GCM.
 //!
 //! ```text
 //! row = "v2:gcm:" ‖ base64url( iv(12) ‖ ciphertext ‖ tag(16) )        key = SHA-256(salt key)
@@ -6,10 +6,10 @@
 //!                                  key = HKDF-SHA-256(salt key, no salt, "litellm-at-rest-v3", 32)
 //! ```
 //!
-//! base64url with padding. The salt key is the text of `LITELLM_SALT_KEY`, or of the master key
-//! where that variable is not set; as it stands, neither trimmed nor decoded. A value of a callback
-//! or a guardrail has `litellm_enc::` in front: strip it first. Values without a mark are not
-//! AES-GCM: see [`crate::docs::cookbook`].
+//! The encoding is base64url with padding. The salt key is the text of `LITELLM_SALT_KEY`, or of the
+//! master key if that variable is not set; it is neither trimmed nor decoded. A value of a callback or a
+//! guardrail has `litellm_enc::` in front: strip it first. Values without a mark are not AES-GCM: see
+//! [`crate::docs::cookbook`].
 //!
 //! ```
 //! use sealwax::legacy::litellm::{self, Version};
@@ -36,13 +36,13 @@ const LAYOUT: Layout = Layout::joined(
     IvLen::Twelve,
 );
 
-/// Which of the two: it stands in front of each row.
+/// The version of the row format, which each row begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Version {
-    /// `v2:gcm:`, the key is SHA-256 of the salt key.
+    /// `v2:gcm:`, where the key is the SHA-256 of the salt key.
     V2,
-    /// `v3:gcm:`, the key is derived by HKDF from the salt key.
+    /// `v3:gcm:`, where HKDF derives the key from the salt key.
     V3,
 }
 
@@ -55,10 +55,10 @@ impl Version {
     }
 }
 
-/// The key of a version's rows, from the salt key's text.
+/// Derives the key of a version's rows from the text of the salt key.
 ///
-/// Neither derivation costs a guesser anything: where people chose the text, a thief of the
-/// database tries texts, at billions a second. For rows that exist.
+/// Neither derivation slows down guessing: if a person chose the text, anyone who stole the database can
+/// guess it at billions of texts per second. Use this only for rows that already exist.
 #[must_use]
 pub fn insecure_key(version: Version, salt_key: &str) -> TripletKey {
     match version {
@@ -74,8 +74,8 @@ pub fn insecure_key(version: Version, salt_key: &str) -> TripletKey {
 ///
 /// # Errors
 ///
-/// [`TripletError::Malformed`] where it is not a row of this version,
-/// [`TripletError::NotAuthentic`] where the tag does not verify.
+/// [`TripletError::Malformed`] if the text is not a row of this version,
+/// [`TripletError::NotAuthentic`] if the tag does not verify.
 pub fn decrypt(key: &TripletKey, version: Version, row: &str) -> Result<Secret, TripletError> {
     let prefix = version.prefix();
     let fault = || TripletError::malformed(Field::Prefix, prefix, 0).of_text(row);
@@ -84,11 +84,11 @@ pub fn decrypt(key: &TripletKey, version: Version, row: &str) -> Result<Secret, 
     key.decrypt(&triplet)
 }
 
-/// Encrypts as LiteLLM does, for a reader that still needs such rows.
+/// Encrypts the way LiteLLM does, for a reader that still needs such rows.
 ///
 /// # Errors
 ///
-/// As [`TripletKey::encrypt`].
+/// The same as [`TripletKey::encrypt`].
 #[cfg(feature = "getrandom")]
 pub fn encrypt(
     key: &TripletKey,
@@ -98,11 +98,11 @@ pub fn encrypt(
     encrypt_with_rng(key, version, secret, &mut getrandom::SysRng)
 }
 
-/// [`encrypt`] with the caller's randomness: 12 bytes in one call.
+/// Encrypts like [`encrypt`], and draws the 12 bytes of the IV from `rng` in one call.
 ///
 /// # Errors
 ///
-/// As `encrypt`.
+/// The same as `encrypt`.
 pub fn encrypt_with_rng(
     key: &TripletKey,
     version: Version,

@@ -1,4 +1,4 @@
-//! n8n: credentials under its rotatable keys (`N8N_ENV_FEAT_ENCRYPTION_KEY_ROTATION`).
+//! Rows of n8n: credentials under its rotatable keys (`N8N_ENV_FEAT_ENCRYPTION_KEY_ROTATION`).
 //!
 //! ```text
 //! blob = base64( 0x01 ‖ salt(32) ‖ tag(16) ‖ ciphertext )
@@ -7,10 +7,10 @@
 //! deployment_key.value = blob of the data key as 64 hex digits, under SHA-256(instance key)
 //! ```
 //!
-//! The instance key is the text of `N8N_ENCRYPTION_KEY` (or of `encryptionKey` in n8n's settings
-//! file), as it stands. The key id is the `id` of a row in the table `deployment_key` whose `type` is
-//! `data_encryption` and whose `algorithm` is `aes-256-gcm`; after a change of keys there are several. Rows without `:` are the older CBC form, which is not
-//! authenticated: see [`crate::docs::cookbook`].
+//! The instance key is the text of `N8N_ENCRYPTION_KEY` (or of `encryptionKey` in n8n's settings file),
+//! unchanged. The key id is the `id` of a row in the table `deployment_key` whose `type` is
+//! `data_encryption` and whose `algorithm` is `aes-256-gcm`; after a change of keys there are several.
+//! Rows without `:` have the older CBC form, which is not authenticated: see [`crate::docs::cookbook`].
 //!
 //! ```
 //! use sealwax::legacy::n8n;
@@ -40,22 +40,24 @@ use crate::triplet::{Encoding, Iv, Triplet, TripletError, TripletKey, draw};
 
 const VERSION: u8 = 0x01;
 const SALT_LEN: usize = 32;
-/// Bytes of a blob before the ciphertext.
+/// The length of a blob without its ciphertext.
 const HEAD_LEN: usize = 1 + SALT_LEN + TAG_LEN;
 const MAX_KEY_ID_LEN: usize = 36;
 
-/// The id of the data key that a row names, not authenticated. Use it to look up the data key. Do
-/// not log it before that succeeds: for a text such as `user:secret` it is `user`.
+/// Returns the id of the data key that a row names.
+///
+/// The id is not authenticated. Use it to look up the data key, and do not log it before the look-up
+/// succeeds: for a text such as `user:secret` it is `user`.
 ///
 /// # Errors
 ///
-/// [`TripletError::Malformed`] where there is none: the row is of the older form, or none at all.
+/// [`TripletError::Malformed`] if there is no id: the row has the older form, or is not a row of n8n.
 pub fn key_id(row: &str) -> Result<&str, TripletError> {
     split(row).map(|(key_id, _)| key_id)
 }
 
 fn split(row: &str) -> Result<(&str, &str), TripletError> {
-    let fault = || TripletError::malformed(Field::KeyId, "a key id and ':'", 0);
+    let fault = || TripletError::malformed(Field::KeyId, "a key id, then ':'", 0);
     let (key_id, blob) = row.split_once(':').ok_or_else(|| fault().of_text(row))?;
     check_key_id(key_id).map_err(|fault| fault.of_text(row))?;
     Ok((key_id, blob))
@@ -71,18 +73,18 @@ fn check_key_id(key_id: &str) -> Result<(), TripletError> {
     }
 }
 
-/// The data key out of the column `value` of `deployment_key`, under the instance key.
+/// Unwraps the data key in the column `value` of `deployment_key` with the instance key.
 ///
-/// The instance key is hashed and no more. n8n makes it of 24 random bytes, which is enough; where
-/// people chose the text, a thief of the database tries texts, at billions a second. For rows that
-/// exist.
+/// The instance key is only hashed. n8n makes it from 24 random bytes, which is enough; if a person chose
+/// the text, anyone who stole the database can guess it at billions of texts per second. Use this only for
+/// rows that already exist.
 ///
-/// Whatever holds 64 hex digits passes: take the row whose id the credentials name.
+/// Any value that holds 64 hex digits is accepted: pass the one whose id the credentials name.
 ///
 /// # Errors
 ///
-/// [`TripletError::Malformed`] where the value is not of this form, [`TripletError::NotAuthentic`]
-/// where the instance key is another, [`TripletError::Key`] where the value holds no such key.
+/// [`TripletError::Malformed`] if the value does not have this form, [`TripletError::NotAuthentic`] if
+/// it was wrapped under another instance key, [`TripletError::Key`] if it does not hold such a key.
 pub fn insecure_unwrap_key(instance_key: &str, value: &str) -> Result<TripletKey, TripletError> {
     let blob = Blob::parse(value)?;
     let digits = blob.decrypt(&TripletKey::insecure_sha256_of(instance_key))?;
@@ -90,16 +92,17 @@ pub fn insecure_unwrap_key(instance_key: &str, value: &str) -> Result<TripletKey
         .map_err(|source| TripletError::Key { source })
 }
 
-/// Decrypts a row. Its key id was for the look-up and is not compared: under a wrong key the row
-/// is not authentic.
+/// Decrypts a row.
+///
+/// The key id served to look up the key and is not compared: under a wrong key the tag does not verify.
 ///
 /// # Errors
 ///
-/// [`TripletError::Malformed`] where it is not of this form, [`TripletError::NotAuthentic`] where
+/// [`TripletError::Malformed`] if the text does not have this form, [`TripletError::NotAuthentic`] if
 /// the tag does not verify.
 pub fn decrypt(data_key: &TripletKey, row: &str) -> Result<Secret, TripletError> {
     let (key_id, blob) = split(row)?;
-    #[expect(clippy::arithmetic_side_effects, reason = "behind the id and its colon")]
+    #[expect(clippy::arithmetic_side_effects, reason = "the blob follows the id and its colon")]
     let at = key_id.len() + 1;
     Blob::parse(blob).map_err(|error| error.moved_to(at))?.decrypt(data_key)
 }
@@ -119,7 +122,7 @@ impl Blob {
         if *version != VERSION {
             return Err(fault(Field::Prefix, "the byte 0x01"));
         }
-        let short = fault(Field::Row, "at least the bytes of version, salt and tag");
+        let short = fault(Field::Row, "at least a version, a salt and a tag");
         let (salt, rest) = rest.split_first_chunk().ok_or(short)?;
         let (tag, ciphertext) = rest.split_first_chunk().ok_or(short)?;
         Ok(Self { salt: *salt, tag: *tag, ciphertext: ciphertext.to_vec() })
@@ -137,17 +140,18 @@ impl Blob {
 /// key(32) ‖ iv(12) = HKDF-SHA-256(data key, salt, "n8n-encryption-v1", 44)
 fn derive(data_key: &TripletKey, salt: &[u8; SALT_LEN]) -> (TripletKey, [u8; IV_LEN]) {
     let (prf, info) = (Prf::extract(salt, data_key.expose()), b"n8n-encryption-v1");
-    // T1 is the key, and T2 = HMAC(T1 ‖ info ‖ 02) starts with the iv (RFC 5869 §2.3).
+    // T1 is the key, and T2 = HMAC(T1 ‖ info ‖ 02) starts with the IV (RFC 5869 §2.3).
     let key = prf.expand(&[info]);
     let iv = *prf.mac(&[key.as_slice(), info, &[0x02]]);
     (TripletKey::derived(&key), iv)
 }
 
-/// Encrypts as n8n does, for a reader that still needs such rows.
+/// Encrypts the way n8n does, for a reader that still needs such rows.
 ///
 /// # Errors
 ///
-/// [`TripletError::Malformed`] where the key id is not a valid one; as [`TripletKey::encrypt`].
+/// [`TripletError::Malformed`] if the key id is not valid; otherwise the same as
+/// [`TripletKey::encrypt`].
 #[cfg(feature = "getrandom")]
 pub fn encrypt(
     data_key: &TripletKey,
@@ -157,11 +161,11 @@ pub fn encrypt(
     encrypt_with_rng(data_key, key_id, secret, &mut getrandom::SysRng)
 }
 
-/// [`encrypt`] with the caller's randomness: the 32 bytes of the salt in one call.
+/// Encrypts like [`encrypt`], and draws the 32 bytes of the salt from `rng` in one call.
 ///
 /// # Errors
 ///
-/// As `encrypt`.
+/// The same as `encrypt`.
 pub fn encrypt_with_rng(
     data_key: &TripletKey,
     key_id: &str,

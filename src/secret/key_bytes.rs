@@ -1,4 +1,4 @@
-//! The 32 bytes of a key: where they come from, where they lie, and what is refused.
+//! The 32 bytes of a key: where they come from, where they are kept, and which are rejected.
 
 use alloc::boxed::Box;
 
@@ -11,43 +11,43 @@ use crate::format::sizes::KEY_LEN;
 use crate::format::surrounding::Surrounding;
 use crate::secret::wiping::Wiped;
 
-/// Why bytes or text are not a key, or why none could be generated.
+/// An error in the bytes or text of a key, or in generating one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum KeyError {
-    /// Not as many bytes as a key has.
-    #[error("a key of {found} bytes: expected {expected}")]
+    /// The key has the wrong length.
+    #[error("the key has {found} bytes: expected {expected}")]
     #[non_exhaustive]
     Length {
-        /// The bytes of a key: 32.
+        /// The length of a key in bytes: 32.
         expected: usize,
-        /// The bytes that were there.
+        /// The number of bytes found.
         found: usize,
     },
-    /// One byte, repeated: a placeholder, or a buffer that nothing was written to.
-    #[error("a key of one repeated byte is no key: generate one")]
+    /// The key is one repeated byte: a placeholder, or a buffer that nothing was written to.
+    #[error("weak key: all bytes are the same; generate a random key")]
     Weak,
-    /// Text that is not `swk1_` and 48 characters of base64url.
-    #[error("not a master key: expected swk1_ and 48 characters of base64url")]
+    /// The text is not `swk1_` followed by 48 base64url characters.
+    #[error("invalid master key: expected swk1_ followed by 48 base64url characters")]
     Malformed,
-    /// Text that was mistyped or cut off: its checksum is wrong.
-    #[error("a mistyped or truncated master key: its checksum does not match")]
+    /// The checksum of the text is wrong, so the text was mistyped or changed.
+    #[error("mistyped or changed master key: the checksum does not match")]
     Checksum,
-    /// Text that is not in the encoding it was declared to be in.
-    #[error("not a key: expected {expected}")]
+    /// The text is not in the encoding that was declared.
+    #[error("invalid key: expected {expected}")]
     #[non_exhaustive]
     Encoding {
-        /// What the encoding asks for.
+        /// What the encoding requires.
         expected: &'static str,
     },
-    /// Text that may be a key, with something around it that is to be taken away.
-    #[error("not a key: found {surrounding}")]
+    /// The text may be a key, but something around it must be removed.
+    #[error("invalid key: found {surrounding}")]
     #[non_exhaustive]
     Surrounded {
-        /// What stands around it.
+        /// What was found around the text.
         surrounding: Surrounding,
     },
-    /// The randomness source failed, or answered one repeated byte.
+    /// The randomness source failed, or returned one repeated byte.
     #[error("the randomness source failed")]
     Random,
 }
@@ -68,24 +68,24 @@ impl KeyError {
 
 error_as_data!(KeyError);
 
-/// The bytes of a key that is handed around, wiped when dropped.
-// In a box, so that moving the key, into an answer, a future or a thread, moves a pointer.
+/// The bytes of a key that is passed around, wiped when dropped.
+// Boxed, so that moving the key into a return value, a future or a thread moves only a pointer.
 pub(crate) struct KeyBytes(Box<Wiped<KEY_LEN>>);
 
 impl KeyBytes {
-    /// A place to put a key, on the heap from the start.
+    /// Creates a place for a key, which is on the heap from the start.
     pub(crate) fn zeroed() -> Self {
         Self(Box::new(Wiped::zeroed()))
     }
 
-    /// Draws a key, in one call of 32 bytes.
+    /// Draws a key from `rng` in one call for 32 bytes.
     pub(crate) fn draw(rng: &mut (impl TryCryptoRng + ?Sized)) -> Result<Self, KeyError> {
         let mut key = Self::zeroed();
         rng.try_fill_bytes(key.0.as_mut_slice()).map_err(|_| KeyError::Random)?;
         if is_weak(&key.0) { Err(KeyError::Random) } else { Ok(key) }
     }
 
-    /// Takes a key out of `source`, which is wiped whatever it holds.
+    /// Takes a key out of `source`, which is wiped in every case.
     pub(crate) fn take(source: &mut [u8]) -> Result<Self, KeyError> {
         let mut key = Self::zeroed();
         take_key_bytes(source, key.expose_mut())?;
@@ -107,7 +107,7 @@ impl KeyBytes {
     }
 }
 
-/// Takes key bytes out of `source`, which is wiped whatever they are.
+/// Copies the bytes of a key from `source` to `key` and wipes `source` in every case.
 pub(crate) fn take_key_bytes(source: &mut [u8], key: &mut [u8; KEY_LEN]) -> Result<(), KeyError> {
     let taken = match source.first_chunk::<KEY_LEN>() {
         Some(bytes) if source.len() == KEY_LEN => {
@@ -120,7 +120,7 @@ pub(crate) fn take_key_bytes(source: &mut [u8], key: &mut [u8; KEY_LEN]) -> Resu
     taken
 }
 
-/// Whether a key is one byte repeated, told without a branch on any single byte.
+/// Whether a key is one repeated byte, without branching on any single byte.
 pub(crate) fn is_weak(key: &[u8; KEY_LEN]) -> bool {
     let [first, ..] = key;
     key.iter().fold(0, |differences, byte| differences | (first ^ byte)) == 0

@@ -1,4 +1,4 @@
-//! Feature `serde`: a secret can be read and never written.
+//! Feature `serde`: a secret can be read but never written.
 
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -1,4 +1,4 @@
-//! What is wiped: values when they are dropped, and the stack behind each verb.
+//! Wiping of values when they are dropped, and of the stack after each operation.
 
 use alloc::boxed::Box;
 use core::future::{Future, poll_fn};
@@ -9,9 +9,9 @@ use zeroize::Zeroize;
 
 /// Bytes that are wiped when dropped.
 ///
-/// A move leaves a copy behind. So it stays where it was made: in a box, or on the frame of a verb
+/// A move leaves a copy behind, so a value stays where it was created: in a box, or in the frame of an operation
 /// whose stack is wiped.
-// `Zeroizing` wipes an array byte by byte, and a slice at once.
+// Not `Zeroizing`, which wipes an array byte by byte. A slice is wiped all at once.
 pub(crate) struct Wiped<const N: usize>([u8; N]);
 
 impl<const N: usize> Wiped<N> {
@@ -40,40 +40,45 @@ impl<const N: usize> Drop for Wiped<N> {
     }
 }
 
-/// Bytes of stack that are wiped after a verb over envelopes and master keys.
+/// The number of bytes of stack that are wiped after an operation on envelopes or master keys.
 ///
-/// Of the stack below its caller such a verb touches 9,976 bytes in a release build for x86-64 (rustc 1.95), and
-/// 11,751 at the most (level `z` with fat LTO): for AES-256-GCM of RustCrypto on a processor with AVX-512, whose
-/// wider code spills more than that for others. Where the AEADs are those of aws-lc it is 4,272. A verb that waits goes
-/// deeper, where a master key in memory wipes for itself. The rest is for compilers to come: `tests/stack.rs` looks
-/// whether what is wiped is the deepest that was touched, and `assurance/residue` searches what is left.
+/// In a release build for x86-64 (rustc 1.95), such an operation touches 9,976 bytes of the stack below its caller, and
+/// at most 11,751 (level `z` with fat LTO). That is with RustCrypto's AES-256-GCM on a processor with AVX-512, whose
+/// wider code spills more than the code for other processors. With the AEADs of aws-lc it is 4,272.
+///
+/// An async operation goes deeper, but there a master key in memory wipes its own stack.
+///
+/// The margin is for future compilers. `tests/stack.rs` checks that the wipe covers the deepest byte that was touched,
+/// and `assurance/residue` searches what is left.
 const STACK_LEN: usize = if cfg!(feature = "aws-lc") { 6 * 1024 } else { ROWS_STACK_LEN };
-/// The same for verbs that use no cipher: a rewrap touches 2,984 bytes where the hash is the portable one, and 2,696
-/// where the processor has instructions for it. A provider wipes for itself, or is wiped after.
+/// The same for operations that use no cipher.
+///
+/// A rewrap touches 2,984 bytes with the portable hash, and 2,696 if the processor has instructions for the hash. The
+/// stack of a provider is wiped separately, by the provider or after the call.
 const HASHING_STACK_LEN: usize = 4 * 1024;
-/// The same for verbs over rows that others wrote, whose long ivs RustCrypto takes in every build.
+/// The same for operations on rows that other programs wrote. RustCrypto handles their long IVs in every build.
 const ROWS_STACK_LEN: usize = 14 * 1024;
 
-/// Runs a verb, then wipes the stack that it used.
+/// Runs an operation, then wipes the stack that it used.
 ///
-/// The primitives wipe what they own. What the compiler spilled or moved on the way is nobody's:
-/// it is still there when the frames are gone.
+/// The primitives wipe the values that they own. But nobody owns what the compiler spilled or moved on the way, which
+/// is still on the stack after the frames are gone.
 pub(crate) fn wipe_stack_after<T>(verb: impl FnOnce() -> T) -> T {
     wipe_after::<STACK_LEN, T>(verb)
 }
 
-/// The same for a verb that uses no cipher.
+/// Like [`wipe_stack_after`], for an operation that uses no cipher.
 pub(crate) fn wipe_stack_after_hashing<T>(verb: impl FnOnce() -> T) -> T {
     wipe_after::<HASHING_STACK_LEN, T>(verb)
 }
 
-/// The same for a verb over rows that others wrote.
+/// Like [`wipe_stack_after`], for an operation on rows that other programs wrote.
 pub(crate) fn wipe_stack_after_row<T>(verb: impl FnOnce() -> T) -> T {
     wipe_after::<ROWS_STACK_LEN, T>(verb)
 }
 
 fn wipe_after<const LEN: usize, T>(verb: impl FnOnce() -> T) -> T {
-    /// Wipes also where a provider or an RNG panics, and somebody above catches it.
+    /// Wipes the stack even if a provider or an RNG panics and a caller catches the panic.
     struct Wipe<const LEN: usize>;
 
     impl<const LEN: usize> Drop for Wipe<LEN> {
@@ -82,7 +87,7 @@ fn wipe_after<const LEN: usize, T>(verb: impl FnOnce() -> T) -> T {
         }
     }
 
-    /// Not inlined, so that the verb's frames lie below the caller's, where the wipe will be.
+    /// Not inlined, so that the frames of the operation are below the caller's frame, where the wipe takes place.
     #[inline(never)]
     fn run<T>(verb: impl FnOnce() -> T) -> T {
         verb()
@@ -92,14 +97,14 @@ fn wipe_after<const LEN: usize, T>(verb: impl FnOnce() -> T) -> T {
     run(verb)
 }
 
-/// The same for a verb that waits: wipes the stack after each poll.
+/// Like [`wipe_stack_after`], for an async operation: wipes the stack after each poll.
 pub(crate) fn wipe_stack_after_polls<'a, T>(
     verb: impl Future<Output = T> + Send + 'a,
 ) -> impl Future<Output = T> + Send + 'a {
     let mut verb = Some(Box::pin(verb));
     poll_fn(move |context| {
         wipe_stack_after(|| {
-            // None: it has returned already.
+            // `None` if the operation has already completed.
             let Some(running) = verb.as_mut() else { return Poll::Pending };
             let polled = running.as_mut().poll(context);
             if polled.is_ready() {
@@ -110,8 +115,9 @@ pub(crate) fn wipe_stack_after_polls<'a, T>(
     })
 }
 
-/// Wipes what a verb has left on the stack by now, before it calls what others wrote: a future that is
-/// moved into its box takes along what lay where it was made.
+/// Wipes what an operation has left on the stack so far, before it calls third-party code.
+///
+/// A future that is moved into its box takes along what was on the stack where it was created.
 pub(crate) fn wipe_stack() {
     zeroize::zeroize_stack::<STACK_LEN>();
 }

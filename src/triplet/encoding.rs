@@ -1,4 +1,4 @@
-//! Bytes as text, in the ways that rows have them.
+//! The text encodings that rows use.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -9,32 +9,38 @@ use super::{IV_EXPECTED, TAG_EXPECTED, TripletError};
 use crate::format::error::Field;
 use crate::format::sizes::{IV_LEN, MAX_PLAINTEXT_LEN, TAG_LEN};
 
-/// How the bytes of a row are written as text. Each is strict: no white space, no prefix, and but
-/// for [`HexAnyCase`](Self::HexAnyCase) one text for the same bytes.
+/// How the bytes of a row are encoded as text.
+///
+/// Each encoding is strict: no white space, no prefix, and exactly one text for the same bytes, except
+/// in [`HexAnyCase`](Self::HexAnyCase).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Encoding {
-    /// `0123456789abcdef`, as Node, Python, Go and OpenSSL write it.
+    /// Lowercase hex (`0123456789abcdef`), as Node, Python, Go and OpenSSL write it.
     HexLower,
-    /// Both cases, also mixed. Read only where rows were written by hand or by several programs;
-    /// written in lower case.
+    /// Hex in either case, or mixed.
+    ///
+    /// Use it only to read rows that were written by hand or by several programs. It encodes to lower
+    /// case.
     HexAnyCase,
-    /// The standard alphabet with padding (RFC 4648 §4), canonical.
+    /// Canonical base64 with padding: the standard alphabet (RFC 4648 §4).
     Base64,
-    /// The URL-safe alphabet without padding (RFC 4648 §5), canonical.
+    /// Canonical base64url without padding: the URL-safe alphabet (RFC 4648 §5).
     Base64Url,
-    /// The URL-safe alphabet with padding, canonical: Python's `urlsafe_b64encode`.
+    /// Canonical base64url with padding, as Python's `urlsafe_b64encode` writes it.
     Base64UrlPadded,
 }
 
 impl Encoding {
-    /// Decodes one column, for rows whose columns have different encodings: then
+    /// Decodes one column.
+    ///
+    /// Use it for rows whose columns have different encodings, and pass the results to
     /// [`Triplet::from_parts`](super::Triplet::from_parts).
     ///
     /// # Errors
     ///
-    /// [`TripletError::Malformed`] where the text is not of this encoding, or stands for more than
-    /// 16,777,232 bytes: the longest ciphertext and a tag.
+    /// [`TripletError::Malformed`] if the text is not in this encoding, or encodes more than 16,777,232
+    /// bytes: the longest ciphertext and a tag.
     pub fn decode(self, text: &str) -> Result<Vec<u8>, TripletError> {
         self.decode_up_to(Field::Column, TAG_LEN, text)
     }
@@ -47,11 +53,11 @@ impl Encoding {
         text
     }
 
-    /// Appends to `text`, without another buffer of its size.
-    #[expect(clippy::expect_used, reason = "what is left out of a row is a credential lost")]
+    /// Appends the encoded bytes to `text`, without allocating another buffer of their size.
+    #[expect(clippy::expect_used, reason = "leaving a chunk out of a row would lose a credential")]
     pub(super) fn push_encoded(self, text: &mut String, bytes: &[u8]) {
         let mut buffer = [0; 384];
-        // Whole groups of three bytes, so that padding stands at the end alone.
+        // A chunk is a whole number of three-byte groups, so padding appears only at the end.
         for chunk in bytes.chunks(192) {
             let encoded = match self {
                 Self::HexLower | Self::HexAnyCase => {
@@ -61,11 +67,11 @@ impl Encoding {
                 Self::Base64Url => Base64UrlUnpadded::encode(chunk, &mut buffer).ok(),
                 Self::Base64UrlPadded => Base64Url::encode(chunk, &mut buffer).ok(),
             };
-            text.push_str(encoded.expect("twice the chunk is room enough for each of them"));
+            text.push_str(encoded.expect("twice a chunk is enough for every encoding"));
         }
     }
 
-    #[expect(clippy::arithmetic_side_effects, reason = "of parts of 16 MiB at the most")]
+    #[expect(clippy::arithmetic_side_effects, reason = "a part has at most 16 MiB")]
     pub(super) const fn encoded_len(self, len: usize) -> usize {
         match self {
             Self::HexLower | Self::HexAnyCase => len * 2,
@@ -74,7 +80,7 @@ impl Encoding {
         }
     }
 
-    /// Decodes a part whose length, in bytes, is one of `lens`.
+    /// Decodes a part whose length in bytes is one of `lens`.
     pub(super) fn decode_part(
         self,
         field: Field,
@@ -91,7 +97,7 @@ impl Encoding {
         Err(TripletError::malformed(field, expected, 0).of_text(text))
     }
 
-    /// Decodes a text of any length up to that of a ciphertext and `more` bytes.
+    /// Decodes a text of at most the longest ciphertext and `more` bytes.
     pub(crate) fn decode_up_to(
         self,
         field: Field,
@@ -108,7 +114,7 @@ impl Encoding {
 
     fn decode_any(self, field: Field, text: &str) -> Result<Vec<u8>, TripletError> {
         let mut bytes = alloc::vec![0; self.decoded_len(text).unwrap_or_default()];
-        // Hex and base64 are told apart by their own errors, which say nothing that this does not.
+        // Hex and base64 have error types of different crates, and neither says more than ours.
         let decoded = match self {
             Self::HexLower => base16ct::lower::decode(text, &mut bytes).is_ok(),
             Self::HexAnyCase => base16ct::mixed::decode(text, &mut bytes).is_ok(),
@@ -120,11 +126,11 @@ impl Encoding {
         if decoded { Ok(bytes) } else { Err(fault()) }
     }
 
-    /// Whether `character` may stand in a text of this encoding.
+    /// Returns whether `character` may appear in a text of this encoding.
     pub(super) const fn uses(self, character: char) -> bool {
         match self {
-            // Wider than the alphabet: both cases of hex, and padding, so that another encoding
-            // never turns the separator into data.
+            // Wider than the alphabet: it includes both cases of hex, and padding, so that a change of
+            // encoding never turns the separator into data.
             Self::HexLower | Self::HexAnyCase => character.is_ascii_hexdigit(),
             Self::Base64 => {
                 character.is_ascii_alphanumeric() || matches!(character, '+' | '/' | '=')
@@ -135,7 +141,7 @@ impl Encoding {
         }
     }
 
-    /// Bytes that a text of this length stands for; none where no text of it stands for any.
+    /// Returns how many bytes a text of this length encodes, or `None` if no text of this length is valid.
     fn decoded_len(self, text: &str) -> Option<usize> {
         let len = text.len();
         match self {
@@ -154,8 +160,8 @@ impl Encoding {
 
     const fn expected(self) -> &'static str {
         match self {
-            Self::HexLower => "lower-case hex, two digits a byte",
-            Self::HexAnyCase => "hex, two digits a byte",
+            Self::HexLower => "lowercase hex, two digits per byte",
+            Self::HexAnyCase => "hex, two digits per byte",
             Self::Base64 => "canonical base64 with padding",
             Self::Base64Url => "canonical base64url without padding",
             Self::Base64UrlPadded => "canonical base64url with padding",

@@ -1,4 +1,4 @@
-//! The key of such rows.
+//! The key that encrypts and decrypts triplets.
 
 use alloc::vec;
 use core::fmt;
@@ -17,8 +17,10 @@ use crate::secret::Secret;
 use crate::secret::key_bytes::{KeyBytes, KeyError};
 use crate::secret::wiping::wipe_stack_after_row;
 
-/// The same error, or what stands around a text that has more characters than a key. Of one that has as many,
-/// nothing is looked at, for it may be a key; nor is a hint given that the characters of a key would give.
+/// Replaces the error with a hint about what surrounds a text that is longer than a key.
+///
+/// A text that is no longer than a key is not examined, because it may be a key. No hint is given that a key's own
+/// characters could cause.
 fn or_surrounding(error: KeyError, text: &str, key_len: usize) -> KeyError {
     if text.len() <= key_len {
         return error;
@@ -31,14 +33,14 @@ fn or_surrounding(error: KeyError, text: &str, key_len: usize) -> KeyError {
     }
 }
 
-/// Characters of a key in hex, and in base64 with padding.
+// The lengths of a key in hex, and in base64 with padding.
 const HEX_KEY_LEN: usize = 64;
 const BASE64_KEY_LEN: usize = 44;
 
 /// The AES-256 key of a service's own rows: 32 bytes, wiped when dropped.
 ///
-/// One key encrypts all rows, under random ivs, which bounds their number: 2^32 (SP 800-38D §8.3).
-/// It must not become a master key of a keyring as well: one key for one purpose.
+/// One key encrypts all rows under random IVs, which limits their number to 2^32 (SP 800-38D §8.3).
+/// Do not also use it as a master key in a keyring: one key for one purpose.
 ///
 /// ```
 /// use sealwax::triplet::{IvLen, TripletKey};
@@ -52,28 +54,28 @@ const BASE64_KEY_LEN: usize = 44;
 pub struct TripletKey(KeyBytes);
 
 impl TripletKey {
-    /// Takes a key out of a buffer, which is wiped in every case.
+    /// Takes a key out of a buffer, and wipes the buffer in every case.
     ///
     /// # Errors
     ///
-    /// [`KeyError::Length`] when there are not exactly 32 bytes, [`KeyError::Weak`] when they are
-    /// one repeated byte.
+    /// [`KeyError::Length`] if there are not exactly 32 bytes, [`KeyError::Weak`] if they are one
+    /// repeated byte.
     pub fn from_bytes(bytes: &mut [u8]) -> Result<Self, KeyError> {
         wipe_stack_after_row(|| KeyBytes::take(bytes).map(Self))
     }
 
-    /// Reads 64 hex digits of either case, and nothing around them.
+    /// Parses exactly 64 hex digits of either case.
     ///
     /// # Errors
     ///
-    /// [`KeyError::Encoding`] where the text is anything else, [`KeyError::Surrounded`] where something is around
-    /// it, [`KeyError::Weak`] where it is one repeated byte.
+    /// [`KeyError::Encoding`] if the text is anything else, [`KeyError::Surrounded`] if something surrounds it,
+    /// [`KeyError::Weak`] if the key is one repeated byte.
     pub fn from_hex(text: &str) -> Result<Self, KeyError> {
         Self::from_hex_digits(text.as_bytes())
             .map_err(|error| or_surrounding(error, text, HEX_KEY_LEN))
     }
 
-    /// Of bytes, because to ask whether a key is UTF-8 would be to branch on it.
+    /// Parses hex digits given as bytes, because a check for UTF-8 would branch on the key.
     pub(crate) fn from_hex_digits(digits: &[u8]) -> Result<Self, KeyError> {
         wipe_stack_after_row(|| {
             let mut key = KeyBytes::zeroed();
@@ -83,21 +85,21 @@ impl TripletKey {
         })
     }
 
-    /// Reads 44 characters of canonical base64, the last one `=`, and nothing around them.
+    /// Parses exactly 44 characters of canonical base64, the last of them `=`.
     ///
     /// # Errors
     ///
-    /// [`KeyError::Encoding`] where the text is anything else, [`KeyError::Surrounded`] where something is around
-    /// it, [`KeyError::Weak`] where it is one repeated byte.
+    /// [`KeyError::Encoding`] if the text is anything else, [`KeyError::Surrounded`] if something surrounds it,
+    /// [`KeyError::Weak`] if the key is one repeated byte.
     pub fn from_base64(text: &str) -> Result<Self, KeyError> {
         wipe_stack_after_row(|| {
             let mut key = KeyBytes::zeroed();
-            // The decoder of padded text looks for the padding in the last two characters, and
-            // branches on them; one of them is the key's.
+            // A decoder of padded text branches on the last two characters to find the padding, and one
+            // of them belongs to the key.
             let unpadded = text.strip_suffix('=').filter(|_| text.len() == BASE64_KEY_LEN);
             let decoded =
                 unpadded.is_some_and(|text| Base64Unpadded::decode(text, key.expose_mut()).is_ok());
-            Self::decoded(decoded, key, "44 characters of base64, the last one =")
+            Self::decoded(decoded, key, "44 characters of base64, the last of them =")
         })
         .map_err(|error| or_surrounding(error, text, BASE64_KEY_LEN))
     }
@@ -110,26 +112,26 @@ impl TripletKey {
         }
     }
 
-    /// SHA-256 of a text, as it stands: not trimmed, not decoded. What
-    /// `createHash('sha256').update(process.env.KEY).digest()` gives.
+    /// Hashes a text with SHA-256, as `createHash('sha256').update(process.env.KEY).digest()` does.
     ///
-    /// A hash makes a key of the right length out of any text, and no better: where people chose
-    /// the text, a thief of the database tries texts, at billions a second. For rows that exist.
+    /// The text is neither trimmed nor decoded. A hash turns any text into a key of the right length, but
+    /// not into a stronger one: if a person chose the text, anyone who stole the database can guess it at
+    /// billions of texts per second. Use this only for rows that already exist.
     #[must_use]
     pub fn insecure_sha256_of(text: &str) -> Self {
         wipe_stack_after_row(|| Self::derived(&cipher::sha256(&[text.as_bytes()])))
     }
 
-    /// One byte, repeated 32 times: a placeholder that went into production, such as the 64 zeros
-    /// of an example configuration. The other constructors refuse it.
+    /// Repeats one byte 32 times, for a placeholder key that went into production.
     ///
-    /// Everybody can read rows under such a key. Treat their credentials as leaked.
+    /// The 64 zeros of an example configuration are such a key. The other constructors reject it. Anyone
+    /// can read the rows under it: treat their credentials as leaked.
     #[must_use]
     pub fn insecure_repeated_byte(byte: u8) -> Self {
         Self(KeyBytes::copy_of(&[byte; KEY_LEN]))
     }
 
-    /// A key that is the output of a derivation, and so never one repeated byte.
+    /// Copies the output of a key derivation, which is never one repeated byte.
     pub(crate) fn derived(bytes: &[u8; KEY_LEN]) -> Self {
         Self(KeyBytes::copy_of(bytes))
     }
@@ -138,23 +140,24 @@ impl TripletKey {
         self.0.expose()
     }
 
-    /// Encrypts under a fresh iv of the operating system's randomness, for a reader that still
-    /// needs such rows.
+    /// Encrypts under a fresh IV, for a reader that still needs such rows.
+    ///
+    /// The IV comes from the operating system's randomness.
     ///
     /// # Errors
     ///
-    /// [`TripletError::TooLong`] over 16 MiB, [`TripletError::Random`] when the randomness source
+    /// [`TripletError::TooLong`] for more than 16 MiB, [`TripletError::Random`] if the randomness source
     /// fails.
     #[cfg(feature = "getrandom")]
     pub fn encrypt(&self, secret: &Secret, iv_len: IvLen) -> Result<Triplet, TripletError> {
         self.encrypt_with_rng(secret, iv_len, &mut getrandom::SysRng)
     }
 
-    /// [`encrypt`](Self::encrypt) with the caller's randomness: the iv in one call.
+    /// Encrypts like [`encrypt`](Self::encrypt), and draws the IV from `rng` in one call.
     ///
     /// # Errors
     ///
-    /// As `encrypt`.
+    /// The same as `encrypt`.
     pub fn encrypt_with_rng(
         &self,
         secret: &Secret,
@@ -180,7 +183,7 @@ impl TripletKey {
         })
     }
 
-    /// AES-256-GCM(key, iv, associated data, plaintext).
+    /// Computes AES-256-GCM(key, IV, associated data, plaintext).
     pub(crate) fn encrypt_bound(
         &self,
         secret: &Secret,
@@ -209,18 +212,19 @@ impl TripletKey {
     ///
     /// # Errors
     ///
-    /// [`TripletError::NotAuthentic`] where the tag does not verify.
+    /// [`TripletError::NotAuthentic`] if the tag does not verify.
     pub fn decrypt(&self, triplet: &Triplet) -> Result<Secret, TripletError> {
         self.decrypt_with_associated_data(triplet, &[])
     }
 
-    /// Decrypts a row that is bound to associated data, a row's id for instance. There is no
-    /// counterpart that writes such rows but for [`cloak`](crate::legacy::cloak)'s: a context binds
-    /// better.
+    /// Decrypts a row that is bound to associated data, such as the row's id.
+    ///
+    /// No method writes such rows, except for [`cloak`](crate::legacy::cloak): a context is a better way to
+    /// bind a row.
     ///
     /// # Errors
     ///
-    /// [`TripletError::NotAuthentic`] where the tag does not verify.
+    /// [`TripletError::NotAuthentic`] if the tag does not verify.
     pub fn decrypt_with_associated_data(
         &self,
         triplet: &Triplet,
@@ -261,12 +265,12 @@ impl TripletKey {
     ///
     /// # Errors
     ///
-    /// [`TripletError::Malformed`] where the ciphertext is not 32 bytes long, and so is no wrapped key:
-    /// told before a key is used. [`TripletError::NotAuthentic`] where the tag does not verify,
-    /// [`TripletError::Key`] where what is in it is one repeated byte.
+    /// [`TripletError::Malformed`] if the ciphertext is not 32 bytes long and so cannot be a wrapped key,
+    /// which is checked before a key is used. [`TripletError::NotAuthentic`] if the tag does not verify,
+    /// [`TripletError::Key`] if the plaintext is one repeated byte.
     pub fn unwrap_key(&self, triplet: &Triplet) -> Result<Self, TripletError> {
         if triplet.ciphertext.len() != KEY_LEN {
-            let expected = "32 bytes, a wrapped key";
+            let expected = "a wrapped key of 32 bytes";
             return Err(TripletError::malformed(Field::Ciphertext, expected, 0));
         }
         wipe_stack_after_row(|| {
@@ -276,8 +280,10 @@ impl TripletKey {
     }
 }
 
-/// An iv, or a salt, is not secret; but an RNG that left its buffer unwritten must not encrypt: a
-/// second row under the same iv gives away both.
+/// Draws an IV or a salt, and rejects zeros.
+///
+/// Neither is secret, but nothing may be encrypted with an RNG that left its buffer unwritten: a second
+/// row under the same IV reveals both rows.
 pub(crate) fn draw<const N: usize>(
     rng: &mut (impl TryCryptoRng + ?Sized),
 ) -> Result<[u8; N], TripletError> {

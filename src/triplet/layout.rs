@@ -1,4 +1,4 @@
-//! Where the three parts stand in a text: parse and encode.
+//! Layouts: where the three parts are in a text, and how it is parsed and encoded.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -7,19 +7,21 @@ use super::{Encoding, IvLen, Triplet, TripletError};
 use crate::format::error::{Field, offset_in};
 use crate::format::sizes::TAG_LEN;
 
-/// One of the three parts of a row, where a [`Layout`] names it.
+/// One of the three parts of a row, as a [`Layout`] names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Part {
-    /// The iv (nonce).
+    /// The IV (nonce).
     Iv,
-    /// The tag: 16 bytes.
+    /// The tag, which has 16 bytes.
     Tag,
-    /// The ciphertext: as long as the plaintext.
+    /// The ciphertext, which is as long as the plaintext.
     Ciphertext,
 }
 
-/// How one text holds a triplet: the order of the parts, what separates them, their encoding, and
-/// the length of the iv. Declared by the caller, never guessed from a row.
+/// How one text holds a triplet.
+///
+/// A layout is the order of the parts, their separator, their encoding, and the length of the IV. You
+/// declare it; it is never guessed from a row.
 ///
 /// ```
 /// use sealwax::triplet::{Encoding, IvLen, Layout, Part};
@@ -36,42 +38,42 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Hex `iv:tag:ciphertext` with an iv of 16 bytes: what `randomBytes(16)` and `:` give.
+    /// Hex `iv:tag:ciphertext` with an IV of 16 bytes, as `randomBytes(16)` and `:` produce it.
     pub const HEX_IV16_TAG_CIPHERTEXT: Self = Self::separated(
         ':',
         [Part::Iv, Part::Tag, Part::Ciphertext],
         Encoding::HexLower,
         IvLen::Sixteen,
     );
-    /// Hex `iv:tag:ciphertext` with an iv of 12 bytes.
+    /// Hex `iv:tag:ciphertext` with an IV of 12 bytes.
     pub const HEX_IV12_TAG_CIPHERTEXT: Self = Self::separated(
         ':',
         [Part::Iv, Part::Tag, Part::Ciphertext],
         Encoding::HexLower,
         IvLen::Twelve,
     );
-    /// Hex `iv:ciphertext:tag` with an iv of 16 bytes.
+    /// Hex `iv:ciphertext:tag` with an IV of 16 bytes.
     pub const HEX_IV16_CIPHERTEXT_TAG: Self = Self::separated(
         ':',
         [Part::Iv, Part::Ciphertext, Part::Tag],
         Encoding::HexLower,
         IvLen::Sixteen,
     );
-    /// Hex `iv:ciphertext:tag` with an iv of 12 bytes.
+    /// Hex `iv:ciphertext:tag` with an IV of 12 bytes.
     pub const HEX_IV12_CIPHERTEXT_TAG: Self = Self::separated(
         ':',
         [Part::Iv, Part::Ciphertext, Part::Tag],
         Encoding::HexLower,
         IvLen::Twelve,
     );
-    /// base64(iv ‖ tag ‖ ciphertext) with an iv of 12 bytes, one text.
+    /// One text, base64(iv ‖ tag ‖ ciphertext), with an IV of 12 bytes.
     pub const BASE64_IV12_TAG_CIPHERTEXT_JOINED: Self =
         Self::joined([Part::Iv, Part::Tag, Part::Ciphertext], Encoding::Base64, IvLen::Twelve);
-    /// base64(iv ‖ ciphertext ‖ tag) with an iv of 12 bytes, one text: Go's `Seal` after its nonce.
+    /// One text, base64(iv ‖ ciphertext ‖ tag), with an IV of 12 bytes: the nonce and the output of Go's `Seal`.
     pub const BASE64_IV12_CIPHERTEXT_TAG_JOINED: Self =
         Self::joined([Part::Iv, Part::Ciphertext, Part::Tag], Encoding::Base64, IvLen::Twelve);
 
-    /// Three texts with a separator between them.
+    /// Declares a text of three encoded parts with a separator between them.
     #[must_use]
     pub const fn separated(
         separator: char,
@@ -82,22 +84,23 @@ impl Layout {
         Self { parts, separator: Some(separator), encoding, iv_len }
     }
 
-    /// The bytes of the three parts joined, and encoded as one text.
+    /// Declares a text that encodes the three parts joined as bytes.
     #[must_use]
     pub const fn joined(parts: [Part; 3], encoding: Encoding, iv_len: IvLen) -> Self {
         Self { parts, separator: None, encoding, iv_len }
     }
 
-    /// A layout is a constant of somebody's program, and a constructor that is const cannot refuse;
-    /// so it is checked when it is used.
+    /// Checks the layout when it is used.
+    ///
+    /// A layout is a constant in the caller's program, and a `const` constructor cannot reject it.
     fn check(&self) -> Result<(), TripletError> {
         let Self { parts: [first, second, third], separator, encoding, iv_len: _ } = self;
         if first == second || first == third || second == third {
-            return Err(TripletError::Layout { problem: "a part stands in it twice" });
+            return Err(TripletError::Layout { problem: "it names a part twice" });
         }
         match separator {
             Some(separator) if encoding.uses(*separator) => Err(TripletError::Layout {
-                problem: "its separator belongs to the alphabet of its encoding",
+                problem: "its separator is in the alphabet of its encoding",
             }),
             _ => Ok(()),
         }
@@ -105,12 +108,12 @@ impl Layout {
 }
 
 impl Triplet {
-    /// Parses a row of one text.
+    /// Parses a row from one text.
     ///
     /// # Errors
     ///
-    /// [`TripletError::Malformed`] where it is not of the layout, [`TripletError::Layout`] where
-    /// nothing could be.
+    /// [`TripletError::Malformed`] if the text does not have this layout, [`TripletError::Layout`] if no
+    /// text can have it.
     pub fn parse(text: &str, layout: Layout) -> Result<Self, TripletError> {
         layout.check()?;
         match layout.separator {
@@ -137,7 +140,7 @@ impl Triplet {
         }
         let moved = |part| move |error: TripletError| error.moved_to(offset_in(text, part));
         let encoding = layout.encoding;
-        // Both lengths before the long part is decoded.
+        // Check the two fixed lengths before decoding the long part.
         let decoded_iv =
             encoding.decode_part(Field::Iv, &[layout.iv_len.bytes()], iv).map_err(moved(iv))?;
         let decoded_tag = encoding.decode_part(Field::Tag, &[TAG_LEN], tag).map_err(moved(tag))?;
@@ -149,7 +152,7 @@ impl Triplet {
     fn parse_joined(text: &str, layout: &Layout) -> Result<Self, TripletError> {
         let short = layout.iv_len.bytes().saturating_add(TAG_LEN);
         let bytes = layout.encoding.decode_up_to(Field::Row, short, text)?;
-        let expected = "at least the bytes of iv and tag";
+        let expected = "at least an IV and a tag";
         let ciphertext_len = bytes.len().checked_sub(short).ok_or(TripletError::malformed(
             Field::Row,
             expected,
@@ -168,17 +171,16 @@ impl Triplet {
         Self::from_parts(iv, tag, ciphertext)
     }
 
-    /// The row as one text.
+    /// Encodes the row as one text.
     ///
     /// # Errors
     ///
-    /// [`TripletError::Layout`] where this row cannot have it, because of the length of its iv, or none can.
+    /// [`TripletError::Layout`] if the row's IV has another length than the layout's, or if no row can have
+    /// the layout.
     pub fn encode(&self, layout: Layout) -> Result<String, TripletError> {
         layout.check()?;
         if self.iv_len() != layout.iv_len {
-            return Err(TripletError::Layout {
-                problem: "its iv has another length than this one",
-            });
+            return Err(TripletError::Layout { problem: "its IV length differs from the row's" });
         }
         let part = |part: Part| match part {
             Part::Iv => self.iv(),
@@ -202,8 +204,9 @@ impl Triplet {
         Ok(text)
     }
 
-    /// From three columns of text, in the order iv, tag, ciphertext. The iv has 12 or 16 bytes;
-    /// [`iv_len`](Self::iv_len) tells which.
+    /// Decodes three columns of text: IV, tag, ciphertext.
+    ///
+    /// The IV has 12 or 16 bytes; [`iv_len`](Self::iv_len) returns which.
     ///
     /// # Errors
     ///
@@ -220,12 +223,13 @@ impl Triplet {
         Self::from_parts(&iv, &tag, &ciphertext)
     }
 
-    /// From two columns of text, the tag at the end of the second: what WebCrypto's `encrypt`
-    /// answers. The iv has 12 or 16 bytes.
+    /// Decodes two columns of text, with the tag at the end of the second.
+    ///
+    /// The second column is what WebCrypto's `encrypt` returns. The IV has 12 or 16 bytes.
     ///
     /// # Errors
     ///
-    /// As [`from_columns`](Self::from_columns).
+    /// The same as [`from_columns`](Self::from_columns).
     pub fn from_joined(
         iv: &str,
         ciphertext_and_tag: &str,
@@ -236,13 +240,13 @@ impl Triplet {
         Self::from_joined_parts(&iv, &joined)
     }
 
-    /// Three columns of text: iv, tag, ciphertext.
+    /// Encodes the triplet as three columns of text: IV, tag, ciphertext.
     #[must_use]
     pub fn to_columns(&self, encoding: Encoding) -> [String; 3] {
         [self.iv(), self.tag(), self.ciphertext()].map(|part| encoding.encode(part))
     }
 
-    /// Two columns of text: iv, and ciphertext ‖ tag.
+    /// Encodes the triplet as two columns of text: IV, and ciphertext ‖ tag.
     #[must_use]
     pub fn to_joined(&self, encoding: Encoding) -> [String; 2] {
         let joined = [self.ciphertext(), self.tag()].concat();

@@ -13,15 +13,15 @@ use crate::keys::keyring::Keyring;
 use crate::keys::provider_error::ProviderError;
 use crate::verbs::errors::{RewrapError, error_about_a_key};
 
-/// What became of the rows of a batch: see [`Keyring::rewrap_batch`].
+/// What became of the rows of a batch, as [`Keyring::rewrap_batch`] returns it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Batch<Id> {
-    /// The rows to write, each where the old envelope still is (compare and swap).
+    /// The rows to write, each only if it still holds the old envelope (compare and swap).
     pub changes: Vec<Change<Id>>,
-    /// How many rows were current already.
+    /// The number of rows that were already current.
     pub current: usize,
-    /// The rows that were not rewrapped, and why. They are unchanged.
+    /// The rows that were not rewrapped, and why; they are unchanged.
     pub failures: Vec<(Id, RowError)>,
 }
 
@@ -29,11 +29,11 @@ pub struct Batch<Id> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Change<Id> {
-    /// What the caller knows the row by.
+    /// The caller's id of the row.
     pub id: Id,
-    /// What was read. Its text and its bytes are those that were stored.
+    /// The envelope that was read, with the same text and the same bytes that were stored.
     pub old: Envelope,
-    /// What to write in its place.
+    /// The envelope to write in its place.
     pub fresh: Envelope,
 }
 
@@ -41,10 +41,10 @@ pub struct Change<Id> {
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum RowError {
-    /// It is not an envelope.
+    /// The row is not an envelope.
     #[error(transparent)]
     Format(#[from] FormatError),
-    /// It was not rewrapped.
+    /// The envelope was not rewrapped.
     #[error(transparent)]
     Rewrap(#[from] RewrapError),
 }
@@ -69,8 +69,10 @@ error_as_data!(RowError);
 error_about_a_key!(RowError);
 
 impl<Id> Batch<Id> {
-    /// Whether to stop the rotation and look: a key does not unwrap what it wraps, or all rows of the batch
-    /// failed alike, from one misconfiguration or mistake that the next batch will meet as well.
+    /// Returns whether to stop the rotation and investigate.
+    ///
+    /// This is so if a key does not unwrap what it wraps, or if all rows of the batch failed in the same way, because
+    /// of a misconfiguration or a mistake that the next batch will meet as well.
     #[must_use]
     pub fn must_stop(&self) -> bool {
         let errors = || self.failures.iter().map(|(_, error)| error);
@@ -87,11 +89,11 @@ impl<Id> Batch<Id> {
 }
 
 impl Keyring {
-    /// [`rewrap`](Self::rewrap)s the rows of one batch. One row's failure is that row's.
+    /// Re-wraps the rows of one batch, as [`rewrap`](Self::rewrap) does; a row that fails does not affect the others.
     ///
-    /// A row is an id of any type, and an envelope or what one is parsed from: `String`, `&str`, `Vec<u8>`,
-    /// `&[u8]`, [`Envelope`]. Read a few hundred to a few thousand rows at a time, in the order of their ids;
-    /// write the changes in one statement that compares each old envelope.
+    /// A row is an id of any type, and an envelope or something that one is parsed from: `String`, `&str`, `Vec<u8>`,
+    /// `&[u8]`, [`Envelope`]. Read a few hundred to a few thousand rows at a time, in the order of their ids. Write the
+    /// changes in one statement that compares each old envelope.
     ///
     /// ```
     /// use sealwax::{EncryptionContext, Keyring, MasterKey};

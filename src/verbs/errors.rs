@@ -1,7 +1,7 @@
-//! Why a credential was not sealed, not opened, or not rewrapped.
+//! Why a credential was not sealed, opened or rewrapped.
 //!
-//! Each error names in `as_data` what each variant is called and asks for, and in `about` the key that failed and what
-//! its provider said. [`crate::docs::operations`] has the same table, with an HTTP status, an alert and what to do.
+//! For each variant, `as_data` gives the name and the class, and `about` gives the key that failed and its provider's
+//! error. [`crate::docs::operations`] has the same table, with an HTTP status, an alert and what to do.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -15,30 +15,30 @@ use crate::format::key_id::KeyId;
 use crate::keys::provider_error::{ProviderError, ProviderErrorKind};
 use crate::keys::usable_key::UsableKey;
 
-/// Why a credential was not sealed. Nothing was stored or lost.
+/// Why a credential was not sealed; nothing was stored or lost.
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum SealError {
     /// The randomness source failed, or returned one repeated byte, or zeros for the IV.
     #[error("the randomness source failed")]
     Random,
-    /// More than 16 MiB (16,777,216 bytes).
-    #[error("a credential of more than 16777216 bytes")]
+    /// The credential is longer than 16 MiB (16,777,216 bytes).
+    #[error("the credential is longer than 16777216 bytes")]
     TooLong,
     /// The keyring has no primary: it only opens.
     #[error("the keyring has no primary key to seal with")]
     NoPrimary,
-    /// A key did not wrap the data key.
-    #[error("key {key_id} did not wrap")]
+    /// A key failed to wrap the data key.
+    #[error("key {key_id} failed to wrap the data key")]
     #[non_exhaustive]
     Wrap {
         /// The key.
         key_id: KeyId,
-        /// What its provider said.
+        /// The error of its provider.
         source: ProviderError,
     },
-    /// A remote key, asked by a method that does not wait.
-    #[error("key {key_id} is remote: seal with seal_async")]
+    /// A key is remote, and the method does not wait.
+    #[error("key {key_id} is remote: use seal_async")]
     #[non_exhaustive]
     WouldBlock {
         /// The key.
@@ -46,47 +46,50 @@ pub enum SealError {
     },
 }
 
-/// Why no data key was unwrapped under which the envelope is intact: what [`verify`](crate::Keyring::verify)
-/// returns, and what opening and rewrapping start with. Nothing was changed.
+/// Why no data key was unwrapped under which the envelope is intact.
 ///
-/// Telling the variants apart is safe: each follows from public bytes, or is the verdict of a MAC that an
-/// attacker without the key cannot aim at. Where several wraps fail, a failure that may pass is reported before
-/// a final one.
+/// [`verify`](crate::Keyring::verify) returns this error, and opening and rewrapping start with the same check. Nothing
+/// was changed.
+///
+/// It is safe to distinguish the variants: each follows from public bytes, or is the verdict of a MAC that an attacker
+/// without the key cannot steer. If several wraps fail, a transient failure is reported before a final one.
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum UnwrapError {
-    /// None of the envelope's keys is in the keyring.
+    /// The keyring has none of the envelope's keys.
     #[error("no key in this keyring can open the envelope; it is wrapped for: {}", List(key_ids))]
     #[non_exhaustive]
     UnknownKey {
         /// The keys that the envelope names.
         key_ids: Vec<KeyId>,
     },
-    /// The only keys that could open it are disabled in the keyring, or at the service.
+    /// The only keys that could open the envelope are disabled, in the keyring or at the service.
     #[error("key {key_id} is disabled")]
     #[non_exhaustive]
     KeyDisabled {
-        /// The first of them.
+        /// The first of these keys.
         key_id: KeyId,
-        /// What the service said; none where the keyring says so.
+        /// The error of the service, or `None` if the key is disabled in the keyring.
         source: Option<ProviderError>,
     },
-    /// A key leaked that the envelope is wrapped for, and so its data key is known to others. Whatever
-    /// other wraps there are: open it where that key is retired, seal it again, replace the credential.
-    #[error("key {key_id} leaked: what is wrapped for it is refused")]
+    /// The envelope is wrapped for a key that leaked, so others know its data key.
+    ///
+    /// This holds whatever other wraps there are. Open the envelope where that key is retired, seal the credential
+    /// again, and replace it.
+    #[error("key {key_id} has leaked: envelopes wrapped for it are refused")]
     #[non_exhaustive]
     KeyLeaked {
         /// The key.
         key_id: KeyId,
     },
-    /// A key that could open it is destroyed, and no other is left: it is gone for good.
-    #[error("key {key_id} was destroyed: what only it could open is gone for good")]
+    /// A key that could open the envelope is destroyed and no other is left, so the envelope is gone for good.
+    #[error("key {key_id} was destroyed: envelopes that only it could open are gone for good")]
     #[non_exhaustive]
     KeyDestroyed {
         /// The key.
         key_id: KeyId,
     },
-    /// The keyring has other material under this id than what wrapped; or the row was altered.
+    /// The keyring's key with this id is not the key that wrapped the data key, or the row was altered.
     #[error(
         "key {key_id} in this keyring is not the key that wrapped this envelope, or the envelope was altered"
     )]
@@ -94,13 +97,15 @@ pub enum UnwrapError {
     WrongKeyMaterial {
         /// The key.
         key_id: KeyId,
-        /// What its provider said; none of a key in memory.
+        /// The error of its provider, or `None` for a key in memory.
         source: Option<ProviderError>,
     },
-    /// A wrap of another kind than this keyring has for the id: whoever sealed it held the key in
-    /// another way, or a type around a provider did not pass its kind on; or the row was altered.
+    /// The wrap is of a kind that the keyring's key does not make, or the row was altered.
+    ///
+    /// If the row was not altered, the key was held in another way where the envelope was sealed, or a decorator around
+    /// a provider did not forward its kind.
     #[error(
-        "the wrapped key of {key_id} is of another kind than the keyring's entry for it, or the row was altered"
+        "key {key_id} in this keyring makes a different kind of wrap than this envelope has, or the envelope was altered"
     )]
     #[non_exhaustive]
     WrongWrapKind {
@@ -108,30 +113,32 @@ pub enum UnwrapError {
         key_id: KeyId,
     },
     /// The wrapped key was altered, or belongs to another row.
-    #[error("the wrapped key of {key_id} was altered or belongs to another row")]
+    #[error("the wrap under key {key_id} was altered or belongs to another row")]
     #[non_exhaustive]
     WrapAltered {
         /// The key.
         key_id: KeyId,
-        /// What its provider said; none of a key in memory.
+        /// The error of its provider, or `None` for a key in memory.
         source: Option<ProviderError>,
     },
-    /// Something but the ciphertext's bytes was altered: a wrap added, stripped or exchanged, the IV,
-    /// the tag, the MAC, or the length of the ciphertext, as by a column that is too short. Or a
-    /// provider returned another data key. A rewrap would re-authenticate that.
+    /// Something other than the bytes of the ciphertext was altered.
+    ///
+    /// It may be a wrap that was added, stripped or exchanged, the IV, the tag, the MAC, or the length of the
+    /// ciphertext, which a column that is too short changes. Or a provider returned another data key. A rewrap would
+    /// re-authenticate the alteration.
     #[error("the envelope was altered, or cut off by a column that is too short")]
     EnvelopeAltered,
-    /// A key did not unwrap the data key.
-    #[error("key {key_id} did not unwrap")]
+    /// A key failed to unwrap the data key.
+    #[error("key {key_id} failed to unwrap the data key")]
     #[non_exhaustive]
     Provider {
         /// The key.
         key_id: KeyId,
-        /// What its provider said.
+        /// The error of its provider.
         source: ProviderError,
     },
-    /// A remote key, asked by a method that does not wait.
-    #[error("key {key_id} is remote: use the async form of this call")]
+    /// A key is remote, and the method does not wait.
+    #[error("key {key_id} is remote: use the async form of this method")]
     #[non_exhaustive]
     WouldBlock {
         /// The key.
@@ -140,8 +147,10 @@ pub enum UnwrapError {
 }
 
 impl UnwrapError {
-    /// How soon it is reported, of several: 0 first. What was not tried may open the row, and what
-    /// may pass may open it later; the others are final.
+    /// Returns how soon this failure is reported if there are several: 0 comes first.
+    ///
+    /// A key that was not tried may open the row, and one whose failure is transient may open it later; other failures
+    /// are final.
     pub(super) fn rank(&self) -> u8 {
         match self {
             Self::WouldBlock { .. } => 0,
@@ -150,7 +159,9 @@ impl UnwrapError {
         }
     }
 
-    /// What a key's failure to unwrap means. A key in memory says no more than the variant.
+    /// Returns what a key's failure to unwrap means.
+    ///
+    /// The error of a key in memory says no more than the variant does, so it is not kept.
     pub(super) fn of_key(key: &UsableKey, error: ProviderError) -> Self {
         let (key_id, kind) = (key.key_id.clone(), error.kind());
         let source = |error| Some(error).filter(|_| !key.is_in_memory());
@@ -165,59 +176,59 @@ impl UnwrapError {
     }
 }
 
-/// Why an envelope was not opened. Nothing of it was changed.
+/// Why an envelope was not opened; it is unchanged.
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum OpenError {
     /// No data key was unwrapped, or the envelope was altered.
     #[error(transparent)]
     Unwrap(#[from] UnwrapError),
-    /// Sealed for another context: a row moved between tenants, or a context built differently.
-    #[error("sealed for another context")]
+    /// The envelope was sealed for another context: a row moved between tenants, or a context was built differently.
+    #[error("the envelope was sealed for another context")]
     ContextMismatch,
     /// The ciphertext was altered.
-    #[error("the payload was altered")]
+    #[error("the payload of the envelope was altered")]
     PayloadAltered,
 }
 
-/// Why an envelope was not rewrapped. It is unchanged, and still opens where it did.
+/// Why an envelope was not rewrapped; it is unchanged, and still opens where it did.
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum RewrapError {
-    /// No data key was unwrapped, or the envelope was altered: rewrapping would re-authenticate that.
+    /// No data key was unwrapped, or the envelope was altered and a rewrap would re-authenticate the alteration.
     #[error(transparent)]
     Unwrap(#[from] UnwrapError),
     /// The keyring has no primary: it only opens.
     #[error("the keyring has no primary key to rewrap for")]
     NoPrimary,
-    /// A key did not wrap the data key, or could not be asked for what it had just wrapped.
-    #[error("key {key_id} did not wrap")]
+    /// A key failed to wrap the data key, or to unwrap it again as a check.
+    #[error("key {key_id} failed to wrap the data key, or to unwrap it again as a check")]
     #[non_exhaustive]
     Wrap {
         /// The key.
         key_id: KeyId,
-        /// What its provider said.
+        /// The error of its provider.
         source: ProviderError,
     },
-    /// A remote key that was to wrap, asked by a method that does not wait.
+    /// A key that must wrap is remote, and the method does not wait.
     #[error("key {key_id} is remote: use rewrap_async")]
     #[non_exhaustive]
     WouldBlock {
         /// The key.
         key_id: KeyId,
     },
-    /// A key did not unwrap to the same data key what it had just wrapped.
-    #[error("key {key_id} does not unwrap what it has just wrapped")]
+    /// A key did not unwrap the same data key that it had just wrapped.
+    #[error("key {key_id} did not unwrap the data key that it had just wrapped")]
     #[non_exhaustive]
     Unverified {
         /// The key.
         key_id: KeyId,
     },
-    /// Wraps that do not make an envelope: none, more than eight, or two under one key id.
-    #[error("the wrapped keys do not make an envelope")]
+    /// The wraps do not form an envelope: there are none, more than eight, or two under one key id.
+    #[error("the wrapped keys do not form an envelope")]
     #[non_exhaustive]
     InvalidWraps {
-        /// What is wrong with them.
+        /// What is wrong with the wraps.
         source: FormatError,
     },
 }
@@ -315,23 +326,23 @@ impl RewrapError {
 
 error_as_data!(SealError, UnwrapError, OpenError, RewrapError);
 
-/// Makes the key and the provider's error that a failure is `about` its interface.
+/// Implements the public methods for the key and the provider's error that an error is `about`.
 macro_rules! error_about_a_key {
     ($($error:ty),+) => {$(
         impl $error {
-            /// Whether the same call may go through later.
+            /// Returns whether the same call may succeed later.
             #[must_use]
             pub fn is_transient(&self) -> bool {
                 self.class() == ErrorClass::Transient
             }
 
-            /// How long the key service asked to wait, if it did.
+            /// Returns how long the key service asked to wait, if it did.
             #[must_use]
             pub fn retry_after(&self) -> Option<Duration> {
                 self.about().1.and_then(ProviderError::retry_after)
             }
 
-            /// The key that the failure is about; of several, the first that the envelope names.
+            /// Returns the key that the failure is about; of several, the first that the envelope names.
             #[must_use]
             pub fn key_id(&self) -> Option<&KeyId> {
                 self.about().0
@@ -344,7 +355,7 @@ error_about_a_key!(SealError, UnwrapError, OpenError, RewrapError);
 
 pub(super) use error_about_a_key;
 
-/// A key that did not wrap; without a source, one that would have had to be waited for.
+/// A key that failed to wrap or, if there is no source, would have had to be waited for.
 pub(crate) struct WrapFailure {
     pub(crate) key_id: KeyId,
     pub(crate) source: Option<ProviderError>,
@@ -365,7 +376,7 @@ macro_rules! from_wrap_failure {
 
 from_wrap_failure!(SealError, RewrapError);
 
-/// Key ids, separated by commas.
+/// Displays key ids, separated by commas.
 struct List<'a>(&'a [KeyId]);
 
 impl fmt::Display for List<'_> {

@@ -1,6 +1,6 @@
-//! The payload: what encrypts it and what decrypts it, over the same derivation, and the MAC.
+//! Encryption and decryption of the payload, over the same derivation, and the MAC.
 //!
-//! A data key comes here as the [`Prf`] under it, which is set up once a verb.
+//! A data key is passed in as the [`Prf`] under it, which each operation sets up once.
 
 use alloc::vec;
 
@@ -19,10 +19,10 @@ use crate::secret::key_bytes::is_weak;
 use crate::secret::wiping::Wiped;
 use crate::verbs::errors::{OpenError, SealError, UnwrapError};
 
-/// The context is in the payload's key, which commits to it; associated data would not.
+/// Empty, because the payload's key is derived from the context and commits to it, which associated data would not.
 const NO_ASSOCIATED_DATA: &[u8] = &[];
 
-/// What both of a payload's values are derived from.
+/// The values that the payload's key and the commitment are derived from.
 ///
 /// bound      = suite ‖ iv ‖ SHA-256(context)
 /// key        = expand(DEK, "sw1/data" ‖ bound, 32)
@@ -47,13 +47,15 @@ impl<'a> Bound<'a> {
     }
 }
 
+/// Computes the MAC of an envelope.
+///
 /// mac = HMAC-SHA-256(DEK, "sw1/mac" ‖ head ‖ iv ‖ tag ‖ u32(length of ciphertext))[0..16]
 fn mac(data_key: &Prf, envelope: &Envelope) -> [u8; MAC_LEN] {
     let len = envelope.ciphertext_len().to_be_bytes();
     *data_key.mac(&[b"sw1/mac", envelope.head(), envelope.iv(), envelope.tag(), &len])
 }
 
-/// An envelope but for its wrapped keys and its MAC. Everything in it is public.
+/// An envelope without its wrapped keys and its MAC; everything in it is public.
 pub(super) struct Sealed {
     pub(super) suite: Suite,
     iv: [u8; IV_LEN],
@@ -62,7 +64,7 @@ pub(super) struct Sealed {
     frame: Frame,
 }
 
-/// Draws `DEK(32) ‖ iv(12)` in one call: the key into `data_key`.
+/// Draws `DEK(32) ‖ iv(12)` in one call, and writes the key to `data_key`.
 pub(super) fn draw(
     data_key: &mut [u8; KEY_LEN],
     rng: &mut (impl TryCryptoRng + ?Sized),
@@ -114,8 +116,8 @@ impl Sealed {
         Ok(prove(unproven, data_key))
     }
 
-    /// Puts the envelope together with the wraps of a keyring.
-    #[expect(clippy::expect_used, reason = "an envelope that is not written is a credential lost")]
+    /// Assembles the envelope with the wraps of a keyring.
+    #[expect(clippy::expect_used, reason = "a default would lose the credential")]
     pub(super) fn finish_for_keyring<'w>(
         self,
         data_key: &Prf,
@@ -125,8 +127,10 @@ impl Sealed {
     }
 }
 
-/// An RNG that left the end of its buffer unwritten must not seal. Any other iv is as good as the
-/// next: it is not secret, and its key is used once.
+/// Returns the IV that was drawn, unless it is all zeros.
+///
+/// An RNG that left the end of its buffer unwritten must not seal. Any other IV is acceptable, because it is not secret
+/// and its key is used once.
 pub(super) fn drawn_iv(drawn: &[u8]) -> Result<[u8; IV_LEN], SealError> {
     match drawn.try_into() {
         Ok(iv) if iv != [0; IV_LEN] => Ok(iv),
@@ -134,19 +138,19 @@ pub(super) fn drawn_iv(drawn: &[u8]) -> Result<[u8; IV_LEN], SealError> {
     }
 }
 
-/// Gives an envelope the MAC of its data key.
+/// Completes an envelope with the MAC under its data key.
 pub(crate) fn prove(unproven: Unproven, data_key: &Prf) -> Envelope {
     let mac = mac(data_key, unproven.envelope());
     unproven.with_mac(&mac)
 }
 
 impl Envelope {
-    /// Whether whoever sealed the envelope, or rewrapped it, knew this data key.
+    /// Returns whether the envelope was sealed or rewrapped by someone who knew this data key.
     pub(super) fn is_proven_by(&self, data_key: &Prf) -> bool {
         is_equal(&mac(data_key, self), self.mac())
     }
 
-    /// The same as a verdict.
+    /// Returns an error unless the envelope is proven by this data key.
     pub(super) fn check_proof(&self, data_key: &Prf) -> Result<(), UnwrapError> {
         if self.is_proven_by(data_key) { Ok(()) } else { Err(UnwrapError::EnvelopeAltered) }
     }

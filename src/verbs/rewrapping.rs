@@ -1,4 +1,4 @@
-//! What happens to an envelope over time: new master key, payload untouched.
+//! Rewrapping: over time an envelope gets new master keys, and its payload stays as it is.
 
 use alloc::vec::Vec;
 
@@ -17,22 +17,23 @@ use crate::verbs::payload::prove;
 use crate::verbs::wrapping::{Wraps, wrap_later, wrap_now};
 
 impl Keyring {
-    /// Re-wraps the data key under the current keys: the primary and every escrow key. Returns none if the
-    /// envelope [is current](Self::is_current) already; that follows from public bytes and checks nothing, for a
-    /// rotation is no audit. [`verify`](Self::verify) is.
+    /// Re-wraps the data key under the current keys: the primary and every escrow key.
     ///
-    /// Checks the MAC before it touches anything, and unwraps what it has wrapped before it
-    /// returns it. Needs no context, draws no randomness, and leaves commitment, IV, tag and
-    /// ciphertext as they are. Over local keys the same envelope always becomes the same bytes, so
-    /// two workers that race write the same row. Store the result where the old envelope still is
-    /// (compare and swap); until then nothing has happened.
+    /// Returns `None` if the envelope [is current](Self::is_current) already. That follows from public bytes and checks
+    /// nothing, because a rotation is not an audit; [`verify`](Self::verify) is.
     ///
-    /// The whole list of wraps is replaced: an escrow key that this keyring lacks loses its wrap.
-    /// All processes should share one keyring text.
+    /// Otherwise, this checks the MAC before it wraps the data key, and unwraps each new wrap as a check before it
+    /// returns. It needs no context, draws no randomness, and does not change the commitment, IV, tag or ciphertext.
+    /// With local keys, the same envelope always becomes the same bytes, so two workers that race write the same row.
+    /// Store the result only if the row still holds the old envelope (compare and swap); until then nothing has
+    /// happened.
+    ///
+    /// The whole list of wraps is replaced: an escrow key that this keyring lacks loses its wrap. All processes should
+    /// share one keyring text.
     ///
     /// # Errors
     ///
-    /// [`RewrapError`]; `envelope` is unchanged and still opens where it did.
+    /// Returns a [`RewrapError`]; `envelope` is unchanged and still opens where it did.
     pub fn rewrap(&self, envelope: &Envelope) -> Result<Option<Envelope>, RewrapError> {
         let keys = self.sealing_keys().ok_or(RewrapError::NoPrimary)?;
         if is_wrapped_for(keys.clone(), envelope) {
@@ -55,16 +56,17 @@ impl Keyring {
         })
     }
 
-    /// [`rewrap`](Self::rewrap) over remote keys. A service that does not wrap deterministically
-    /// returns other bytes each time.
+    /// Re-wraps as [`rewrap`](Self::rewrap) does, and waits for remote keys.
+    ///
+    /// If a service does not wrap deterministically, the bytes are different each time.
     ///
     /// In a spawned task, `stream::iter(&rows).map(|row| ring.rewrap_async(row))` does not compile ("`FnOnce` is
-    /// not general enough"); over owned rows
-    /// `let ring = ring.clone(); async move { (id, ring.rewrap_async(&row).await) }` does.
+    /// not general enough"). Move owned rows into the calls instead, as in
+    /// `let ring = ring.clone(); async move { (id, ring.rewrap_async(&row).await) }`.
     ///
     /// # Errors
     ///
-    /// As `rewrap`, without the two `WouldBlock`s.
+    /// Returns the same errors as `rewrap`, except the two `WouldBlock`s.
     pub fn rewrap_async<'a>(
         &'a self,
         envelope: &'a Envelope,
@@ -87,16 +89,18 @@ impl Keyring {
         })
     }
 
-    /// Whether the envelope is wrapped as this keyring would wrap it: for exactly the primary and
-    /// the escrow keys, in this order, by the material they have here. Follows from public bytes
-    /// alone. Exactly where it is false, [`rewrap`](Self::rewrap) returns an envelope or an error.
+    /// Returns whether the envelope is wrapped the way this keyring would wrap it.
+    ///
+    /// That means for exactly the primary and the escrow keys, in this order, by the key material that they have here.
+    /// The result follows from public bytes alone. If it is `false`, and only then, [`rewrap`](Self::rewrap) returns an
+    /// envelope or an error.
     #[must_use]
     pub fn is_current(&self, envelope: &Envelope) -> bool {
         self.sealing_keys().is_some_and(|keys| is_wrapped_for(keys, envelope))
     }
 }
 
-/// Whether an envelope has exactly the wraps that these keys would make, in their order.
+/// Returns whether an envelope has exactly the wraps that these keys would make, in the order of the keys.
 fn is_wrapped_for<'k>(mut keys: impl Iterator<Item = &'k UsableKey>, envelope: &Envelope) -> bool {
     let mut wraps = envelope.wraps();
     keys.all(|key| wraps.next().is_some_and(|wrap| is_current_wrap(key, &wrap)))
@@ -107,7 +111,7 @@ fn is_current_wrap(key: &UsableKey, wrap: &Wrap<'_>) -> bool {
     wrap.key_id == key.key_id.as_ref() && key.accepts(wrap) && key.is_current(wrap.body)
 }
 
-/// Whether what a key has just wrapped is, unwrapped by the same key, the same data key.
+/// Checks that a key unwrapped the same data key that it had just wrapped.
 fn check_wrap(key: &UsableKey, is_same: Result<bool, ProviderError>) -> Result<(), RewrapError> {
     let key_id = || key.key_id.clone();
     match is_same {
@@ -117,20 +121,21 @@ fn check_wrap(key: &UsableKey, is_same: Result<bool, ProviderError>) -> Result<(
     }
 }
 
-/// Whether a provider says that the wrap is bad, and not that it could not tell.
+/// Returns whether the provider says that the wrap is bad, and not that it could not find out.
 fn is_verdict(error: &ProviderError) -> bool {
     matches!(error.kind(), ProviderErrorKind::Rejected | ProviderErrorKind::WrongKeyMaterial)
 }
 
 impl Envelope {
-    /// [`Keyring::rewrap`] for a caller who has the data key unwrapped and wrapped by other means.
-    /// The wraps replace those of the envelope.
+    /// Replaces the wraps of the envelope, for a caller who unwraps and wraps the data key by other means.
+    ///
+    /// Use it in place of [`Keyring::rewrap`]. It checks the MAC, but cannot unwrap the new wraps to check them.
     ///
     /// # Errors
     ///
-    /// [`EnvelopeAltered`](crate::UnwrapError::EnvelopeAltered) when it is not the data key of this envelope, or something
-    /// before the ciphertext was altered, or the ciphertext has another length;
-    /// [`RewrapError::InvalidWraps`] when there are no wraps, more than eight, or two under one key id.
+    /// Returns [`EnvelopeAltered`](crate::UnwrapError::EnvelopeAltered) as a [`RewrapError::Unwrap`] if this is not the
+    /// data key of the envelope, if something before the ciphertext was altered, or if the ciphertext has another
+    /// length. Returns [`RewrapError::InvalidWraps`] if there are no wraps, more than eight, or two under one key id.
     pub fn rewrap_with(
         &self,
         data_key: &DataKey,
@@ -143,7 +148,7 @@ impl Envelope {
         })
     }
 
-    /// The same commitment, iv, tag and ciphertext under other wraps.
+    /// Returns the same commitment, IV, tag and ciphertext under other wraps.
     fn with_wraps<'w>(
         &self,
         data_key: &Prf,

@@ -1,4 +1,4 @@
-//! Seal, verify, open.
+//! Sealing, verifying and opening.
 
 use rand_core::TryCryptoRng;
 
@@ -17,15 +17,16 @@ use crate::verbs::two_phase::Draft;
 use crate::verbs::wrapping::{Wraps, front_len, wrap_later, wrap_now};
 
 impl Keyring {
-    /// Seals a credential for a context: encrypts it under a fresh data key, and the data key
-    /// under the primary and every escrow key. Draws 44 bytes of the operating system's
-    /// randomness, in one call.
+    /// Seals a credential for a context.
+    ///
+    /// Encrypts the credential under a fresh data key, and the data key under the primary and every escrow key. Draws
+    /// 44 bytes of the operating system's randomness, in one call.
     ///
     /// # Errors
     ///
-    /// [`SealError::TooLong`] over 16 MiB, [`SealError::Random`] when the randomness source fails,
-    /// [`SealError::NoPrimary`] when the keyring only opens, [`SealError::Wrap`] when a key does not wrap,
-    /// [`SealError::WouldBlock`] when one is remote: that is what [`seal_async`](Self::seal_async) is for.
+    /// Returns [`SealError::TooLong`] if the credential is longer than 16 MiB, [`SealError::Random`] if the randomness
+    /// source fails, [`SealError::NoPrimary`] if the keyring only opens, [`SealError::Wrap`] if a key fails to wrap,
+    /// and [`SealError::WouldBlock`] if a key is remote; use [`seal_async`](Self::seal_async) for remote keys.
     #[cfg(feature = "getrandom")]
     pub fn seal(
         &self,
@@ -35,11 +36,11 @@ impl Keyring {
         self.seal_with_rng(secret, context, &mut getrandom::SysRng)
     }
 
-    /// [`seal`](Self::seal) with the caller's randomness: 44 bytes in one call.
+    /// Seals as [`seal`](Self::seal) does, with randomness from `rng`: 44 bytes in one call.
     ///
     /// # Errors
     ///
-    /// As `seal`.
+    /// Returns the same errors as `seal`.
     pub fn seal_with_rng(
         &self,
         secret: &Secret,
@@ -59,14 +60,14 @@ impl Keyring {
         })
     }
 
-    /// [`seal`](Self::seal) over remote keys.
+    /// Seals as [`seal`](Self::seal) does, and waits for remote keys.
     ///
-    /// **The randomness is drawn and the payload encrypted before the future is returned**; the keys are asked
-    /// when it is polled.
+    /// **The method draws the randomness and encrypts the payload before it returns the future**; the keys are called
+    /// when the future is polled.
     ///
     /// # Errors
     ///
-    /// As `seal`, without [`SealError::WouldBlock`].
+    /// Returns the same errors as `seal`, except [`SealError::WouldBlock`].
     #[cfg(feature = "getrandom")]
     pub fn seal_async<'a>(
         &'a self,
@@ -76,19 +77,20 @@ impl Keyring {
         self.finish_async(self.draft(secret, context, &mut getrandom::SysRng))
     }
 
-    /// [`seal_async`](Self::seal_async) with the caller's randomness: 44 bytes in one call. The
-    /// future does not hold the RNG, so it is `Send` also where the RNG is not.
+    /// Seals as [`seal_async`](Self::seal_async) does, with randomness from `rng`: 44 bytes in one call.
+    ///
+    /// The future does not hold the RNG, so it is `Send` even if the RNG is not.
     ///
     /// # Errors
     ///
-    /// As `seal_async`.
+    /// Returns the same errors as `seal_async`.
     pub fn seal_async_with_rng<'a>(
         &'a self,
         secret: &Secret,
         context: &EncryptionContext,
         rng: &mut (impl TryCryptoRng + ?Sized),
     ) -> ProviderFuture<'a, Result<Envelope, SealError>> {
-        // Named, because `impl Future` would be tied to the type of the RNG.
+        // A named type, because `impl Future` would be tied to the type of the RNG.
         ProviderFuture::boxed(self.finish_async(self.draft(secret, context, rng)))
     }
 
@@ -118,8 +120,8 @@ impl Keyring {
     ///
     /// # Errors
     ///
-    /// [`OpenError`]: each variant is a different thing to do about it. It is safe to tell them
-    /// apart, also to a caller: each follows from public bytes, or is the verdict of a MAC.
+    /// Returns an [`OpenError`], each variant of which calls for a different action. It is safe to distinguish the
+    /// variants, even in a reply to a caller: each follows from public bytes, or is the verdict of a MAC.
     pub fn open(
         &self,
         envelope: &Envelope,
@@ -132,15 +134,15 @@ impl Keyring {
         })
     }
 
-    /// [`open`](Self::open) over remote keys.
+    /// Opens as [`open`](Self::open) does, and waits for remote keys.
     ///
     /// In a spawned task, `stream::iter(&rows).map(|row| ring.open_async(row, …))` does not compile ("`FnOnce` is
-    /// not general enough"): move what each call needs into it, as in
+    /// not general enough"). Move what each call needs into it instead, as in
     /// `let ring = ring.clone(); async move { ring.open_async(&row, &context).await }`.
     ///
     /// # Errors
     ///
-    /// As `open`, without [`UnwrapError::WouldBlock`].
+    /// Returns the same errors as `open`, except [`UnwrapError::WouldBlock`].
     pub fn open_async<'a>(
         &'a self,
         envelope: &'a Envelope,
@@ -152,24 +154,26 @@ impl Keyring {
         })
     }
 
-    /// Checks that nobody altered the envelope: unwraps the data key and compares the MAC. Needs
-    /// no context and decrypts nothing, so it answers an auditor who may see no credential.
+    /// Checks that nobody altered the envelope.
     ///
-    /// It reads the length of the ciphertext, not its bytes: it finds a row that a column cut, and
-    /// only opening finds [`OpenError::PayloadAltered`].
+    /// Unwraps the data key and compares the MAC. This needs no context and decrypts nothing, so it is suitable for an
+    /// auditor who must not see a credential.
+    ///
+    /// The MAC covers the length of the ciphertext, not its bytes: this finds a row that a column cut off, but only
+    /// opening finds [`OpenError::PayloadAltered`].
     ///
     /// # Errors
     ///
-    /// [`UnwrapError`].
+    /// Returns an [`UnwrapError`] if there is no data key under which the envelope is intact.
     pub fn verify(&self, envelope: &Envelope) -> Result<(), UnwrapError> {
         wipe_stack_after_hashing(|| self.unwrap_now(envelope, &mut Wiped::zeroed()).map(drop))
     }
 
-    /// [`verify`](Self::verify) over remote keys.
+    /// Verifies as [`verify`](Self::verify) does, and waits for remote keys.
     ///
     /// # Errors
     ///
-    /// As `verify`, without [`UnwrapError::WouldBlock`].
+    /// Returns the same errors as `verify`, except [`UnwrapError::WouldBlock`].
     pub fn verify_async<'a>(
         &'a self,
         envelope: &'a Envelope,
@@ -179,21 +183,21 @@ impl Keyring {
 }
 
 impl Envelope {
-    /// [`Keyring::verify`] for a caller who has unwrapped the data key.
+    /// Verifies as [`Keyring::verify`] does, for a caller who has unwrapped the data key.
     ///
     /// # Errors
     ///
-    /// [`UnwrapError::EnvelopeAltered`] when it is not the data key of this envelope, something before
-    /// the ciphertext was altered, or the ciphertext has another length.
+    /// Returns [`UnwrapError::EnvelopeAltered`] if this is not the data key of the envelope, if something before the
+    /// ciphertext was altered, or if the ciphertext has another length.
     pub fn verify_with(&self, data_key: &DataKey) -> Result<(), UnwrapError> {
         wipe_stack_after_hashing(|| self.check_proof(&Prf::new(data_key.expose_secret())))
     }
 
-    /// [`Keyring::open`] for a caller who has unwrapped the data key.
+    /// Opens as [`Keyring::open`] does, for a caller who has unwrapped the data key.
     ///
     /// # Errors
     ///
-    /// [`UnwrapError::EnvelopeAltered`], [`OpenError::ContextMismatch`] or
+    /// Returns [`UnwrapError::EnvelopeAltered`] as an [`OpenError::Unwrap`], [`OpenError::ContextMismatch`] or
     /// [`OpenError::PayloadAltered`].
     pub fn open_with(
         &self,

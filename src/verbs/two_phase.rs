@@ -1,4 +1,4 @@
-//! Sealing in two phases, for callers with a transport of their own.
+//! Sealing in two phases, for callers with their own transport.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -21,12 +21,11 @@ use crate::secret::wiping::{wipe_stack_after, wipe_stack_after_hashing};
 use crate::verbs::errors::SealError;
 use crate::verbs::payload::{Sealed, draw};
 
-/// An envelope without its wrapped keys, for a caller who has them wrapped by other means: over a transport of
-/// its own, in a request of many.
+/// An envelope without its wrapped keys, for a caller who has its data key wrapped by other means.
 ///
-/// [`new`](Self::new) draws a data key and encrypts, [`finish`](Self::finish) puts the [`Envelope`] together; the
-/// data key is wiped when the draft is dropped. To open, unwrap the data key by the same means and pass it to
-/// [`Envelope::open_with`].
+/// Use it to wrap data keys over your own transport, or many of them in one request. [`new`](Self::new) draws a data
+/// key and encrypts the credential, and [`finish`](Self::finish) assembles the [`Envelope`]. The data key is wiped when
+/// the draft is dropped. To open, unwrap the data key by the same means and pass it to [`Envelope::open_with`].
 ///
 /// ```
 /// use sealwax::{Draft, EncryptionContext, Secret, Suite, WrapKind, WrappedKey};
@@ -48,15 +47,18 @@ pub struct Draft {
     pub(super) sealed: Sealed,
 }
 
-/// A guess at the bytes before the ciphertext: the wraps of others have any size.
+/// A guess at the number of bytes before the ciphertext: wraps that callers make may have any size.
 const NO_ROOM: usize = 0;
 
 impl Draft {
-    /// Draws a data key and an IV, 44 bytes of the operating system's randomness in one call, and encrypts.
+    /// Encrypts a credential under a fresh data key.
+    ///
+    /// Draws the data key and an IV, 44 bytes of the operating system's randomness, in one call.
     ///
     /// # Errors
     ///
-    /// [`SealError::TooLong`] over 16 MiB, [`SealError::Random`] when the randomness source fails.
+    /// Returns [`SealError::TooLong`] if the credential is longer than 16 MiB, and [`SealError::Random`] if the
+    /// randomness source fails.
     #[cfg(feature = "getrandom")]
     pub fn new(
         secret: &Secret,
@@ -66,11 +68,11 @@ impl Draft {
         Self::new_with_rng(secret, context, suite, &mut getrandom::SysRng)
     }
 
-    /// [`new`](Self::new) with the caller's randomness: 44 bytes in one call.
+    /// Encrypts as [`new`](Self::new) does, with randomness from `rng`: 44 bytes in one call.
     ///
     /// # Errors
     ///
-    /// As `new`.
+    /// Returns the same errors as `new`.
     pub fn new_with_rng(
         secret: &Secret,
         context: &EncryptionContext,
@@ -96,35 +98,35 @@ impl Draft {
         })
     }
 
-    /// What is to be wrapped.
+    /// Returns the data key to wrap.
     #[must_use]
     pub fn data_key(&self) -> &DataKey {
         &self.data_key
     }
 
-    /// The suite it was prepared with.
+    /// Returns the suite that the credential was encrypted with.
     #[must_use]
     pub fn suite(&self) -> Suite {
         self.sealed.suite
     }
 
-    /// What a wrap is to be bound to: public, and different in every draft.
+    /// Returns the commitment that a wrap must be bound to, which is public and different in every draft.
     #[must_use]
     pub fn commitment(&self) -> &[u8; COMMITMENT_LEN] {
         &self.sealed.commitment
     }
 
-    /// What a provider is asked to wrap it under a key.
+    /// Returns the request to wrap the data key under the key with this id.
     #[must_use]
     pub fn wrap_request<'a>(&'a self, key_id: &'a KeyId) -> WrapRequest<'a> {
         WrapRequest::new(key_id, self.suite(), self.commitment(), self.data_key())
     }
 
-    /// Puts the envelope together. The wraps stand in it in the order given.
+    /// Assembles the envelope, with the wraps in the order given.
     ///
     /// # Errors
     ///
-    /// [`FormatError`] when there are no wraps, more than eight, or two under one key id.
+    /// Returns a [`FormatError`] if there are no wraps, more than eight, or two under one key id.
     pub fn finish(self, wraps: Vec<WrappedKey>) -> Result<Envelope, FormatError> {
         let Self { data_key, sealed } = self;
         wipe_stack_after_hashing(|| {

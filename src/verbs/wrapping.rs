@@ -1,5 +1,4 @@
-//! A keyring's keys at work on one data key: wrap it for all that seal, unwrap it with any that
-//! opens.
+//! Wraps a data key for all keys of a keyring that seal, and unwraps it with any key that opens.
 
 use alloc::boxed::Box;
 use core::error::Error;
@@ -20,12 +19,12 @@ use crate::keys::usable_key::{Body, UsableKey};
 use crate::secret::wiping::wipe_stack_after_hashing;
 use crate::verbs::errors::{UnwrapError, WrapFailure};
 
-/// The wraps of a new envelope, in its order.
+/// The wraps of a new envelope, in their order in the envelope.
 #[derive(Default)]
 pub(crate) struct Wraps<'k>([Option<(&'k UsableKey, Body)>; MAX_WRAPS]);
 
 impl<'k> Wraps<'k> {
-    /// The wraps, and the keys that made them.
+    /// Returns the wraps, and the keys that made them.
     pub(crate) fn with_keys(&self) -> impl Iterator<Item = (&'k UsableKey, Wrap<'_>)> + Clone {
         self.0.iter().map_while(Option::as_ref).map(|(key, body)| {
             (*key, Wrap { key_id: key.key_id.as_ref(), kind: key.kind, body: body.as_slice() })
@@ -36,8 +35,8 @@ impl<'k> Wraps<'k> {
         self.with_keys().map(|(_, wrap)| wrap)
     }
 
-    /// Takes in the body that a key returned; none where it has to be waited for.
-    #[expect(clippy::expect_used, reason = "a wrap that is left out is an escrow lost")]
+    /// Adds the body that a key returned, where `None` means that the key would have to be waited for.
+    #[expect(clippy::expect_used, reason = "a wrap that is left out would be a lost escrow")]
     fn add(
         &mut self,
         key: &'k UsableKey,
@@ -48,21 +47,21 @@ impl<'k> Wraps<'k> {
         let other = |error| failed(Some(ProviderError::new(ProviderErrorKind::Other, error)));
         let (kind, len) = (key.kind, body.as_slice().len());
         if !kind.is_usable() {
-            return Err(other("a provider of a reserved kind of wrap".into()));
+            return Err(other("the provider's kind of wrap is reserved".into()));
         }
         if kind == WrapKind::Local && len != LOCAL_BODY_LEN {
-            return Err(other("a local wrap that is not 60 bytes".into()));
+            return Err(other("the provider's local wrap is not 60 bytes long".into()));
         }
         check_body_len(len).map_err(|error| other(Box::<dyn Error + Send + Sync>::from(error)))?;
         let place = self.0.iter_mut().find(|place| place.is_none());
-        *place.expect("a keyring has no more sealing keys than there are places") =
-            Some((key, body));
+        *place.expect("a keyring has at most 8 sealing keys") = Some((key, body));
         Ok(())
     }
 }
 
-/// Bytes before the ciphertext of an envelope that these keys seal, if all of them are
-/// local; otherwise nobody knows.
+/// Returns the number of bytes before the ciphertext in an envelope that these keys seal.
+///
+/// If a key is not local, its wrap has an unknown length, and the result is only a guess.
 pub(super) fn front_len<'k>(keys: impl Iterator<Item = &'k UsableKey>) -> usize {
     binary::front_len(
         keys.map(|key| {
@@ -85,7 +84,7 @@ pub(super) fn wrap_now<'k>(
     Ok(())
 }
 
-/// [`wrap_now`] over remote keys, one after the other.
+/// Wraps a data key for each of these keys, one after the other, and waits for remote keys.
 pub(super) async fn wrap_later<'k>(
     keys: impl Iterator<Item = &'k UsableKey>,
     suite: Suite,
@@ -101,8 +100,9 @@ pub(super) async fn wrap_later<'k>(
 }
 
 impl Keyring {
-    /// Unwraps the data key under which the envelope is intact, into `data_key`, and returns the PRF
-    /// under it. Where a wrap fails, or the MAC under what it held, the next is tried.
+    /// Unwraps into `data_key` the data key under which the envelope is intact, and returns the PRF under it.
+    ///
+    /// If a wrap does not unwrap, or the MAC does not verify under what it held, the next wrap is tried.
     pub(crate) fn unwrap_now(
         &self,
         envelope: &Envelope,
@@ -121,7 +121,7 @@ impl Keyring {
                     if envelope.is_proven_by(&prf) {
                         return Ok(prf);
                     }
-                    // Not the data key of this envelope.
+                    // This is not the data key of the envelope.
                     data_key.zeroize();
                     failures.add(UnwrapError::EnvelopeAltered);
                 }
@@ -134,7 +134,7 @@ impl Keyring {
         Err(failures.verdict(self, envelope))
     }
 
-    /// [`unwrap_now`](Self::unwrap_now) over remote keys.
+    /// Unwraps as [`unwrap_now`](Self::unwrap_now) does, and waits for remote keys.
     pub(crate) async fn unwrap_later(&self, envelope: &Envelope) -> Result<DataKey, UnwrapError> {
         let mut failures = Failures::default();
         for (key, wrap) in self.candidates(envelope)? {
@@ -145,7 +145,8 @@ impl Keyring {
             }
             match key.unwrap_later(suite, commitment, wrap.body).await {
                 Ok(data_key) => {
-                    // At once: what the same poll moves into the future next takes along what lies here.
+                    // Wiped at once, because values that the same poll moves into the future next could carry along
+                    // what is left on the stack.
                     let is_proven = wipe_stack_after_hashing(|| {
                         envelope.is_proven_by(&Prf::new(data_key.expose_secret()))
                     });
@@ -160,9 +161,10 @@ impl Keyring {
         Err(failures.verdict(self, envelope))
     }
 
-    /// The keys that may open the envelope, each with its wrap, in the order they are tried. An
-    /// error where one of its wraps is under a leaked key: whatever the others would do, its data key is
-    /// known.
+    /// Returns the keys that may open the envelope, each with its wrap, in the order in which they are tried.
+    ///
+    /// If there are any, but one of the wraps is under a leaked key, this fails: whatever the other keys would do, the
+    /// data key is known.
     fn candidates<'a>(
         &'a self,
         envelope: &'a Envelope,
@@ -177,17 +179,16 @@ impl Keyring {
         }
     }
 
-    /// The first key of the envelope that is in this state.
+    /// Returns the first key of the envelope that is in this state.
     fn named(&self, envelope: &Envelope, state: KeyState) -> Option<KeyId> {
-        // Most keyrings have none: then the envelope need not be looked at.
+        // Most keyrings have no such key, and then the envelope need not be searched.
         let refused = || self.refused_keys(state);
         refused().next()?;
         let named = |wrap: Wrap<'_>| refused().find(|key_id| key_id.as_ref() == wrap.key_id);
         envelope.wraps().find_map(named).cloned()
     }
 
-    /// Why no key of the keyring may open the envelope: what is final is named before what can be
-    /// mended.
+    /// Returns why no key of the keyring may open the envelope: a final reason before one that can be mended.
     fn no_usable_wrap(&self, envelope: &Envelope) -> UnwrapError {
         if let Some(key_id) = self.named(envelope, KeyState::Destroyed) {
             UnwrapError::KeyDestroyed { key_id }
@@ -201,7 +202,7 @@ impl Keyring {
     }
 }
 
-/// Of several failures, the one to be told: the first of those that rank first.
+/// The failure to report out of several: the first of those with the lowest rank.
 #[derive(Default)]
 struct Failures(Option<UnwrapError>);
 

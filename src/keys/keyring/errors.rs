@@ -1,4 +1,4 @@
-//! Why keys are not a keyring.
+//! Why a keyring could not be built or parsed.
 
 use core::fmt;
 
@@ -10,49 +10,53 @@ use crate::format::key_id::KeyId;
 use crate::format::surrounding::Surrounding;
 use crate::secret::key_bytes::KeyError;
 
-/// Why keys, or a text of keys, are not a [`Keyring`](crate::Keyring). Never holds a byte of the text.
+/// Why a [`Keyring`](crate::Keyring) could not be built or parsed.
+///
+/// It contains nothing of the input except key ids.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum KeyringError {
-    /// A line that is not `<state> <key id> [<key>]`.
+    /// A line is not `<state> <key id> [<key>]`.
     #[error("keyring line {line}: {problem}")]
     #[non_exhaustive]
     Line {
-        /// The line, counted from 1 at each line feed.
+        /// The number of the line: the first is 1, and each line feed starts another.
         line: usize,
-        /// What is wrong with it.
+        /// What is wrong with the line.
         problem: LineProblem,
     },
     /// An id is given twice; ids that differ only in case count as the same.
     #[error("duplicate key id {key_id} in the keyring (ids are compared case-insensitively)")]
     #[non_exhaustive]
     DuplicateKeyId {
-        /// The later one.
+        /// The later id.
         key_id: KeyId,
     },
-    /// One key under two ids. A leaked key that was "rotated" by renaming it would stay in use.
-    #[error("keys {key_id} and {other} of the keyring are the same key")]
+    /// One key is given under two ids.
+    ///
+    /// If this were allowed, a leaked key that was "rotated" by renaming it would stay in use.
+    #[error("key ids {key_id} and {other} in the keyring have the same key")]
     #[non_exhaustive]
     DuplicateKey {
-        /// The later one.
+        /// The later id.
         key_id: KeyId,
-        /// The one before it.
+        /// The earlier id.
         other: KeyId,
     },
-    /// A key id that is the text of a key, but for its prefix.
-    #[error("a key stands in the place of a key id")]
+    /// A key id is the text of a key without its prefix.
+    #[error("expected a key id in the keyring, found a key without its prefix")]
     KeyAsKeyId,
     /// No line names a primary.
-    #[error("no key of the keyring is the primary: a line `primary <key id> swk1_…` is needed")]
+    #[error("the keyring has no primary key: add a line `primary <key id> swk1_…`")]
     NoPrimary,
     /// More than one line names a primary.
-    #[error("two keys of the keyring are primary: make all but one retired")]
+    #[error("the keyring has more than one primary key: make all but one of them retired")]
     TwoPrimaries,
-    /// More than seven escrow keys.
-    #[error("more than seven escrow keys in the keyring")]
+    /// There are more than seven escrow keys.
+    #[error("the keyring has more than seven escrow keys")]
     TooManyEscrows,
-    /// More than 1,024 keys of any state.
-    #[error("more than 1024 keys in the keyring: take out those that nothing needs")]
+    /// There are more than 1,024 keys, counting all states.
+    #[error("the keyring has more than 1024 keys: remove those that are no longer needed")]
     TooManyKeys,
 }
 
@@ -78,44 +82,45 @@ error_as_data!(KeyringError);
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum LineProblem {
-    /// White space other than spaces and tabs, a byte order mark, or a `#` after the start.
+    /// There is white space other than spaces and tabs, a byte order mark, or a `#` after the start of the line.
     #[error(
-        "a stray character: only spaces and tabs separate, # only starts a line, and a carriage return only ends one"
+        "stray character: separate words by spaces or tabs, use # only to start a line, \
+         and a carriage return only to end one"
     )]
     StrayCharacter,
     /// The first word is not a state.
-    #[error("expected primary, retired, escrow, disabled, leaked or destroyed at its start")]
+    #[error("expected primary, retired, escrow, disabled, leaked or destroyed as the first word")]
     UnknownState,
-    /// No second word, or one that is not a key id; a key (`swk1_…`) is none.
+    /// The second word is missing, or is not a key id; a key (`swk1_…`) is not one.
     #[error("expected a key id after the state{}", Reason(.source.as_ref()))]
     #[non_exhaustive]
     KeyId {
-        /// What a key id looks like; none where there was no second word.
+        /// Why the word is not a key id, or `None` if there is no second word.
         source: Option<FormatError>,
     },
-    /// No third word where one is needed.
+    /// The third word is missing, and the state needs one.
     #[error("expected a key (swk1_…) after the key id")]
     MissingKey,
-    /// A third word that is not a key.
+    /// The third word is not a key.
     #[error(transparent)]
     #[non_exhaustive]
     Key {
-        /// Why it is not.
+        /// Why it is not a key.
         source: KeyError,
     },
-    /// More words than the state takes.
-    #[error("more words than expected: a line feed or ; separates two keys")]
+    /// There are more than three words.
+    #[error("too many words: separate two keys by a line feed or ;")]
     ExtraWord,
-    /// Something around the line, or around the whole text, that is to be taken away.
-    #[error("found {surrounding}")]
+    /// Something surrounds the line, or the whole text, and must be removed.
+    #[error("expected a keyring entry, found {surrounding}")]
     #[non_exhaustive]
     Surrounded {
-        /// What stands around it.
+        /// What surrounds it.
         surrounding: Surrounding,
     },
 }
 
-/// What a key id looks like, where there is a word that is none.
+/// Displays why a word is not a key id, if there is a word.
 struct Reason<'a>(Option<&'a FormatError>);
 
 impl fmt::Display for Reason<'_> {

@@ -1,4 +1,4 @@
-//! Whether one keyring may take another's place in a service that runs.
+//! Whether one keyring may replace another in a running service.
 
 use alloc::vec::Vec;
 
@@ -8,64 +8,77 @@ use crate::format::error_class::{ErrorClass, error_as_data};
 use crate::format::key_id::KeyId;
 use crate::keys::keyring::{Entry, KeyState, Keyring};
 
-/// Why a keyring should not take another's place in a service that runs.
+/// Why a keyring should not replace another in a running service.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ReloadProblem {
-    /// The old keyring has a key that the new one does not know: what is wrapped for it alone would be
-    /// refused; or, if it was leaked, what is wrapped for others too would open again. Also where the key that
-    /// sealed until now is disabled or destroyed at once.
-    #[error("key {key_id} is gone at once: keep it as it was, and the key that sealed as retired")]
+    /// The new keyring does not know a key of the old one, or disables or destroys the old primary in one step.
+    ///
+    /// Envelopes that are wrapped for that key alone would be refused. If it was leaked, envelopes that are also
+    /// wrapped for other keys would open again.
+    #[error(
+        "the new keyring drops key {key_id}: keep its entry, or make it retired if it was the primary"
+    )]
     #[non_exhaustive]
     Dropped {
         /// The key.
         key_id: KeyId,
     },
-    /// The old keyring cannot open what the new primary seals. Processes that still have it would fail on
-    /// new rows: first give all of them the key as retired.
-    #[error("key {key_id} seals before every process can open: first make it retired everywhere")]
+    /// The old keyring cannot open what the new primary seals.
+    ///
+    /// Processes that still have the old keyring would fail on new rows. First give all of them the key as retired.
+    #[error(
+        "the old keyring cannot open what the new primary key {key_id} seals: first make that key retired everywhere"
+    )]
     #[non_exhaustive]
     PrimaryNotAnnounced {
         /// The new primary.
         key_id: KeyId,
     },
-    /// The old keyring seals, the new one only opens.
-    #[error("the keyring has no primary any more")]
+    /// The old keyring seals, but the new one only opens.
+    #[error("the new keyring no longer has a primary key")]
     NoPrimary,
-    /// New seals are no longer wrapped for an escrow key, and a rewrap takes away its wrap. Not where it is leaked
-    /// now, which is the reason.
-    #[error("escrow key {key_id} is no longer wrapped for")]
+    /// New envelopes are no longer wrapped for an escrow key, and a rewrap removes its wrap.
+    ///
+    /// This is not reported if the key is leaked now, because that is why it was dropped.
+    #[error("the new keyring no longer wraps for escrow key {key_id}")]
     #[non_exhaustive]
     EscrowLost {
         /// The escrow key.
         key_id: KeyId,
     },
-    /// A key that was disabled, leaked or destroyed opens again; or what was wrapped for a leaked key does, because
-    /// the key is only disabled or destroyed now.
-    #[error("key {key_id} was disabled, leaked or destroyed, and what it wrapped opens again")]
+    /// A key that was disabled, leaked or destroyed opens again.
+    ///
+    /// This is also reported if a leaked key is only disabled or destroyed now, because envelopes that are wrapped for
+    /// it and for another key then open again.
+    #[error(
+        "key {key_id} was disabled, leaked or destroyed, but envelopes wrapped for it would open again"
+    )]
     #[non_exhaustive]
     Revived {
         /// The key.
         key_id: KeyId,
     },
-    /// The same id stands for another key, or the same key for another id.
+    /// An id now has another key, or a key now has another id.
     #[error(
-        "key {key_id} is not the key that had this id, or is one that had another: a new key needs a new id"
+        "key id {key_id} now has another key, or its key had another id: give a new key a new id, and keep old ids"
     )]
     #[non_exhaustive]
     OtherMaterial {
-        /// The id.
+        /// The id in the new keyring.
         key_id: KeyId,
     },
 }
 
 impl Keyring {
-    /// Whether this keyring may take the place of `old` in a service that runs: whether everything still opens,
-    /// in processes that have the old one too.
+    /// Checks whether this keyring may replace `old` in a running service.
     ///
-    /// Says nothing of keys whose material is at a service, or is no longer in the old keyring, as that of a leaked
-    /// key; and does not know whether rows still need a retired key that is refused now. A job of its own, which opens
-    /// the rows of a leaked key to seal them again, is no service that runs: its keyring has problems on purpose.
+    /// It may if everything still opens, also in processes that still have the old keyring.
+    ///
+    /// This cannot compare keys whose material is at a service, or is no longer in the old keyring, for example because
+    /// the key leaked. It does not know whether rows still need a retired key that is refused now. A separate job that
+    /// opens the rows of a leaked key, to seal them again, is not a running service: its keyring has problems on
+    /// purpose.
     ///
     /// ```
     /// use sealwax::{Keyring, MasterKey, ReloadProblem};
@@ -82,7 +95,7 @@ impl Keyring {
     ///
     /// # Errors
     ///
-    /// Every [`ReloadProblem`], in the order of the old keyring's keys; those of the primary at the end.
+    /// Returns every [`ReloadProblem`], in the order of the old keyring's keys; those of the primary come last.
     pub fn can_replace(&self, old: &Self) -> Result<(), Vec<ReloadProblem>> {
         let mut problems: Vec<_> =
             old.entries.iter().flat_map(|before| self.problems_with(before, old)).collect();
@@ -113,7 +126,7 @@ impl Keyring {
         } else {
             None
         };
-        // A key that goes on under an id that is new, as one that leaked might.
+        // Keys that stay in use under a new id, as a leaked key might.
         let keys = self.entries.iter().filter_map(Entry::usable);
         let keys =
             keys.filter(|key| old.entry(key.key_id.as_ref()).and_then(Entry::usable).is_none());

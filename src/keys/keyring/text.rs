@@ -1,4 +1,4 @@
-//! A keyring as text, for an environment variable or a file.
+//! Parses a keyring from the text of an environment variable or a file.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -15,32 +15,32 @@ use crate::keys::usable_key::UsableKey;
 impl FromStr for Keyring {
     type Err = KeyringError;
 
-    /// Reads a keyring:
+    /// Parses the text of a keyring.
     ///
     /// ```text
     /// primary   prod-2026  swk1_…     seals and opens; exactly one
     /// retired   prod-2025  swk1_…     opens only
-    /// escrow    eu-dr      swk1_…     every new seal is wrapped for it too; opens
-    /// disabled  prod-2023             known, refused
-    /// leaked    prod-2024             refused, whatever other wraps stand beside it
+    /// escrow    eu-dr      swk1_…     opens; every new envelope is wrapped for it too
+    /// disabled  prod-2023             known, but refused
+    /// leaked    prod-2024             refused, whatever other wraps the envelope has
     /// destroyed prod-2022             no material
     /// ```
     ///
-    /// One entry a line, or several on one line separated by `;`. Fields are separated by spaces
-    /// and tabs; empty lines and lines that start with `#` are skipped. A key after `disabled`,
-    /// `leaked` or `destroyed` is checked, wiped and not kept. No key may stand under two ids.
+    /// Each line has one entry, or several that are separated by `;`. Fields are separated by spaces and tabs; empty
+    /// lines and lines that start with `#` are skipped. A key after `disabled`, `leaked` or `destroyed` is checked,
+    /// wiped and not kept. No key may have two ids.
     ///
-    /// Split at LF; strip spaces, tabs and one trailing CR; drop empty lines and whole lines that
-    /// start with `#`; then split at `;` and strip again.
+    /// In detail, the parser splits the text at LF, removes one CR from the end of each line, and strips spaces and
+    /// tabs. It drops empty lines and whole lines that start with `#`, splits the others at `;`, and strips again.
     fn from_str(text: &str) -> Result<Self, KeyringError> {
         let mut entries = Vec::new();
-        // The keys of all lines, those that are not kept too, and their ids.
+        // The keys of all lines and their ids, including keys that are not kept.
         let mut keys: Vec<(KeyId, Arc<MasterKey>)> = Vec::new();
         let mut has_primary = false;
         for (number, line) in (1_usize..).zip(text.split('\n')) {
             let on_line = |problem| KeyringError::Line { line: number, problem };
             let line = strip(line.strip_suffix('\r').unwrap_or(line));
-            // A reader that breaks lines here would see another keyring, also where this is a comment.
+            // A reader that breaks lines at a CR would see another keyring, even if this line is a comment.
             if line.contains('\r') {
                 return Err(on_line(LineProblem::StrayCharacter));
             }
@@ -52,7 +52,7 @@ impl FromStr for Keyring {
                     parse_entry(entry).map_err(|problem| on_line(problem.or_surrounding(line)))?;
                 if let Some(key) = &key {
                     let mut same = keys.iter().filter(|(_, other)| other.is_same(key));
-                    // Under one id it is the id that is given twice, which is found below.
+                    // The same key under the same id is a duplicate id, which is found below.
                     let is_other = |(id, _): &&(KeyId, _)| !id.is_same(&key_id);
                     if let Some((other, _)) = same.find(is_other) {
                         return Err(KeyringError::DuplicateKey { key_id, other: other.clone() });
@@ -83,20 +83,21 @@ impl FromStr for Keyring {
     }
 }
 
-/// One entry of a text.
+/// One entry of a keyring text.
 struct ParsedEntry {
     state: KeyState,
     key_id: KeyId,
-    /// Parsed also where it is not kept: a mistyped one is a mistake in any line.
+    /// Parsed even if it is not kept, because a mistyped key is a mistake on any line.
     key: Option<Arc<MasterKey>>,
 }
 
-/// What the lines of a keyring start with.
+/// The words that a line of a keyring can start with.
 const STARTS: [&str; 6] = ["primary", "retired", "escrow", "disabled", "leaked", "destroyed"];
 
 impl LineProblem {
-    /// The same problem; or what stands before the line, where that may be all that is wrong. White space there
-    /// is a stray character, as it is elsewhere in the line.
+    /// Returns what surrounds the line if that may be all that is wrong, and otherwise the same problem.
+    ///
+    /// White space before the line stays a stray character, as it is elsewhere in the line.
     fn or_surrounding(self, line: &str) -> Self {
         let escaped = || line.contains("\\n").then_some(Surrounding::EscapedLineFeed);
         let before =
