@@ -1,14 +1,14 @@
-//! What the program does, in its shortest form: sealed credentials in a table of SQLite, opened, listed by master key,
-//! and moved to a new one.
+//! The shortest form of what the program does: it seals credentials into a SQLite table, opens them, lists them by
+//! master key, and rotates to a new master key.
 //!
 //! `cargo run -p byok-vault --example sqlite` prints:
 //!
 //! ```text
-//! acme's key for openai opens: 26 bytes
+//! opened acme's key for openai: 26 bytes
 //! prod-2026: acme/openai acme/anthropic initech/openai
-//! rotated 3 rows, 0 were overtaken
+//! rotated 3 rows; 0 had changed meanwhile
 //! prod-2027: acme/openai acme/anthropic initech/openai
-//! without prod-2026, acme's key for openai opens: 26 bytes
+//! opened acme's key for openai without prod-2026: 26 bytes
 //! ```
 
 use std::collections::BTreeMap;
@@ -17,8 +17,8 @@ use std::error::Error;
 use rusqlite::{Connection, params};
 use sealwax::{EncryptionContext, Envelope, Keyring, MasterKey, Secret};
 
-// AUTOINCREMENT: an id is never used twice, and envelopes are bound to it. TEXT without a limit: an envelope is longer
-// than what is sealed, and grows with each escrow.
+// AUTOINCREMENT, because envelopes are bound to the id, so an id must never be used twice. TEXT without a limit,
+// because an envelope is longer than its credential, and grows with each escrow key.
 const SCHEMA: &str = "CREATE TABLE credentials (
     id       INTEGER PRIMARY KEY AUTOINCREMENT,
     tenant   TEXT NOT NULL,
@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut database = Connection::open_in_memory()?;
     database.execute_batch(SCHEMA)?;
 
-    // A service reads the keyring's text from its environment.
+    // A service reads the text of its keyring from the environment.
     let (old, new) = (MasterKey::generate()?.to_text(), MasterKey::generate()?.to_text());
     let keyring: Keyring = format!("primary prod-2026 {}", old.expose_str()?).parse()?;
 
@@ -41,30 +41,34 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let secret = open(&database, &keyring, "acme", "openai")?;
     assert_eq!(secret.expose_str()?, "the key of acme for openai");
-    println!("acme's key for openai opens: {} bytes", secret.len());
+    println!("opened acme's key for openai: {} bytes", secret.len());
     list(&database)?;
 
-    // The new key seals, the old one opens until no row needs it. With several processes, each has to know the new key
-    // before one of them seals with it: see the page Operations.
+    // The new key seals, and the old one opens until no row needs it. If there are several processes, each of them must
+    // have the new key before one of them seals with it: see the page Operations.
     let (old, new) = (old.expose_str()?, new.expose_str()?);
     let both: Keyring = format!("primary prod-2027 {new}; retired prod-2026 {old}").parse()?;
     let (rotated, overtaken) = rotate(&database, &both)?;
-    println!("rotated {rotated} rows, {overtaken} were overtaken");
+    println!("rotated {rotated} rows; {overtaken} had changed meanwhile");
     list(&database)?;
 
     let keyring: Keyring = format!("primary prod-2027 {new}").parse()?;
     let secret = open(&database, &keyring, "acme", "openai")?;
-    println!("without prod-2026, acme's key for openai opens: {} bytes", secret.len());
+    println!("opened acme's key for openai without prod-2026: {} bytes", secret.len());
     Ok(())
 }
 
-/// What a credential belongs to. The row's id is part of it, so that its envelope opens in no other row.
+/// Returns what a credential belongs to.
+///
+/// The row's id is part of it, so the envelope opens in no other row.
 fn context(id: i64, tenant: &str, provider: &str) -> Result<EncryptionContext, Box<dyn Error>> {
     let row = id.to_string();
     Ok(EncryptionContext::new([("tenant", tenant), ("provider", provider), ("row", &row)])?)
 }
 
-/// Adds a row. SQLite chooses its id, and nobody sees the row before it has its envelope.
+/// Inserts a row.
+///
+/// SQLite chooses its id, and nobody sees the row before it has its envelope.
 fn insert(
     database: &mut Connection,
     keyring: &Keyring,
@@ -82,7 +86,7 @@ fn insert(
     Ok(transaction.commit()?)
 }
 
-/// The credential of a tenant for a provider.
+/// Opens the credential of a tenant for a provider.
 fn open(
     database: &Connection,
     keyring: &Keyring,
@@ -95,8 +99,10 @@ fn open(
     Ok(keyring.open(&envelope.parse()?, &context(id, tenant, provider)?)?)
 }
 
-/// Wraps every row for the keyring's primary; no context, no plaintext. A row is written only if it is still the one
-/// that was read: where another process was faster, its envelope stays, and the next run looks at it again.
+/// Rewraps every row for the keyring's primary, without a context or a plaintext.
+///
+/// A row is written only if it is still the one that was read. If another process was faster, its envelope stays, and
+/// the next run looks at it again.
 fn rotate(database: &Connection, keyring: &Keyring) -> Result<(u32, u32), Box<dyn Error>> {
     let mut read = database.prepare("SELECT id, envelope FROM credentials ORDER BY id")?;
     let rows = read.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
@@ -104,13 +110,13 @@ fn rotate(database: &Connection, keyring: &Keyring) -> Result<(u32, u32), Box<dy
 
     let mut swap =
         database.prepare("UPDATE credentials SET envelope = ? WHERE id = ? AND envelope = ?")?;
-    // A large table is read in batches. Rows that fail are unchanged, and the others go on.
+    // Read a large table in batches. Rows that fail are left unchanged, and the others are still rewrapped.
     let batch = keyring.rewrap_batch(rows);
     for (id, error) in &batch.failures {
         eprintln!("row {id}: {error}");
     }
     if batch.must_stop() {
-        return Err("the keyring is not the one that these rows need".into());
+        return Err("this keyring is not the one that these rows need".into());
     }
     let (mut rotated, mut overtaken) = (0, 0);
     for change in &batch.changes {
@@ -123,7 +129,9 @@ fn rotate(database: &Connection, keyring: &Keyring) -> Result<(u32, u32), Box<dy
     Ok((rotated, overtaken))
 }
 
-/// Prints which rows need which master key. That stands in every envelope in the clear: no key is needed.
+/// Prints which rows need which master key.
+///
+/// Every envelope names its keys in plaintext, so this needs no key.
 fn list(database: &Connection) -> Result<(), Box<dyn Error>> {
     let mut read =
         database.prepare("SELECT tenant, provider, envelope FROM credentials ORDER BY id")?;

@@ -1,9 +1,9 @@
 //! Which keys the rows need, and whether one can be retired.
 //!
-//! Counting reads key ids, which stand in every envelope in the clear, and needs no key. It can
-//! prove that a key is needed by nothing. Where a row also names another key, only opening it
-//! proves that the other key is enough, and that is what verifying does: the mac of every row is
-//! checked with the key in question disabled. No plaintext is made in either case.
+//! Counting needs no key: it reads the key ids, which every envelope contains in plaintext. It can
+//! prove that no row needs a key. If a row also names another key, only unwrapping with that key
+//! proves that it is enough. Verifying does this: it checks the MAC of every row with the key in
+//! question disabled. Neither decrypts a credential.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,31 +15,31 @@ use crate::row::Owner;
 use crate::row_fault::{Fault, FaultKind};
 use crate::store::Store;
 
-/// The rows of one key.
+/// The number of rows of one key.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct KeyCount {
-    /// Rows that name it.
+    /// The number of rows that name the key.
     pub rows: u64,
-    /// Those of them that name no other key which stays.
+    /// How many of those rows name no other key that stays in the keyring.
     pub alone: u64,
-    /// What the keyring says about it; `None` if it does not, or if there is no keyring.
+    /// The state of the key in the keyring, or `None` if the key or the keyring is missing.
     pub state: Option<KeyState>,
 }
 
-/// What was found.
+/// The result of a census.
 #[derive(Debug)]
 pub struct Census {
-    /// All rows.
+    /// The number of all rows.
     pub rows: u64,
     /// Every key that a row or the keyring names.
     pub keys: BTreeMap<KeyId, KeyCount>,
-    /// Rows that are no envelopes, by id: what they need is not known.
+    /// The rows that are not envelopes, by id. The keys that they need are not known.
     pub unreadable: BTreeMap<i64, (Owner, Fault)>,
-    /// Rows whose mac did not verify, by id; `None` if that was not asked for.
+    /// The rows whose MAC did not verify, by id, or `None` if they were not verified.
     pub unverified: Option<BTreeMap<i64, (Owner, Fault)>>,
-    /// The key that verification did without.
+    /// The key that was disabled for the verification.
     rehearsed: Option<KeyId>,
-    /// Whether a keyring told the states of the keys.
+    /// Whether a keyring supplied the states of the keys.
     with_keyring: bool,
 }
 
@@ -48,25 +48,27 @@ pub struct Census {
 pub enum Verdict {
     /// No row needs it.
     Safe,
-    /// Neither a row nor the keyring names it: a slip of the pen more likely than a key.
+    /// Neither a row nor the keyring names it, so the id is probably misspelled.
     Unknown,
     /// It is the keyring's primary.
     Primary,
-    /// So many rows name no other key that stays.
+    /// This many rows name no other key that stays.
     Needed(u64),
-    /// So many rows name it next to a key that stays, which was not tried.
+    /// This many rows also name a key that stays, but that key was not tried.
     Untried(u64),
-    /// So many rows cannot be read, and may need it.
+    /// This many rows cannot be read, and may need it.
     Unreadable(u64),
-    /// So many rows do not verify without it.
+    /// This many rows do not verify without it.
     Unverified(u64),
 }
 
-/// Counts, and verifies if a keyring for that is given. `keyring` supplies the states of the keys.
-/// With `rehearsed`, `verify_with` is the keyring without that key.
+/// Counts the rows of each key, and verifies the rows if `verify_with` is given.
+///
+/// `keyring` supplies the states of the keys. If `rehearsed` is given, `verify_with` is the keyring
+/// with that key disabled.
 ///
 /// # Errors
-/// The database failed.
+/// Returns an error if the database fails.
 pub fn take(
     store: &Store,
     keyring: Option<&Keyring>,
@@ -123,7 +125,7 @@ impl Census {
         }
     }
 
-    /// Whether this key can leave the keyring, as far as was looked.
+    /// Returns whether this key can leave the keyring, as far as the census checked.
     #[must_use]
     pub fn verdict(&self, id: &KeyId) -> Verdict {
         let Some(count) = self.keys.get(id).copied() else { return self.verdict_on_unnamed(id) };
@@ -147,7 +149,9 @@ impl Census {
         }
     }
 
-    /// Without a keyring, a key that no row names is what a finished rotation leaves behind.
+    /// Returns the verdict on a key that neither a row nor the keyring names.
+    ///
+    /// Without a keyring, a finished rotation leaves such a key behind, so it is safe to retire.
     fn verdict_on_unnamed(&self, id: &KeyId) -> Verdict {
         let alike = |other: &KeyId| other.as_ref().eq_ignore_ascii_case(id.as_ref());
         if self.with_keyring || self.keys.keys().any(alike) {
@@ -159,14 +163,14 @@ impl Census {
         }
     }
 
-    /// Every row that is unreadable or does not verify.
+    /// Returns every row that is unreadable or does not verify.
     pub fn faults(&self) -> impl Iterator<Item = (i64, &Owner, &Fault)> {
         let faults: BTreeMap<_, _> =
             self.unreadable.iter().chain(self.unverified.iter().flatten()).collect();
         faults.into_iter().map(|(id, (owner, fault))| (*id, owner, fault))
     }
 
-    /// The gravest kind among [`Census::faults`].
+    /// Returns the most urgent kind among [`Census::faults`].
     #[must_use]
     pub fn worst(&self) -> Option<FaultKind> {
         self.faults().map(|(_, _, fault)| fault.kind).min()

@@ -1,8 +1,10 @@
-//! What time it is.
+//! The current time.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Seconds since 1970: the library has no clock, so the program brings one.
+/// Returns the seconds since 1970.
+///
+/// The library has no clock, so the program provides one.
 #[must_use]
 pub fn now() -> i64 {
     let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! One file for each command.
+//! The commands, one file for each.
 
 pub mod by_kind;
 pub mod census;
@@ -19,10 +19,10 @@ use crate::error::VaultError;
 use crate::exit::Exit;
 use crate::story;
 
-/// Does what the command line asks for, and writes results to `out`.
+/// Runs the command of the command line, and writes its results to `out`.
 ///
 /// # Errors
-/// What was asked for could not be done.
+/// Returns an error if the command fails.
 pub fn dispatch(cli: &Cli, out: &mut impl Write) -> Result<Exit, VaultError> {
     match &cli.command {
         None => story::tell(out),

@@ -1,4 +1,4 @@
-//! What a credential may be, wherever it comes from.
+//! What makes a credential acceptable, wherever it comes from.
 
 use sealwax::Secret;
 
@@ -7,10 +7,10 @@ use crate::error::CredentialProblem;
 /// The longest credential, in bytes.
 pub const LIMIT: usize = 65_536;
 
-/// Whether a credential may be stored.
+/// Checks whether a credential may be stored.
 ///
 /// # Errors
-/// What is wrong with it.
+/// Returns what is wrong with the credential.
 pub fn check(credential: &Secret) -> Result<(), CredentialProblem> {
     if credential.is_empty() {
         return Err(CredentialProblem::Empty);
@@ -18,14 +18,14 @@ pub fn check(credential: &Secret) -> Result<(), CredentialProblem> {
     if credential.len() > LIMIT {
         return Err(CredentialProblem::TooLong);
     }
-    // What `run` could not hand on is refused before it is stored.
+    // Reject what `run` could not pass on before it is stored.
     text(credential).map(drop)
 }
 
-/// The credential as an environment variable can hold it.
+/// Returns the credential as text that an environment variable can hold.
 ///
 /// # Errors
-/// None can.
+/// Returns an error if no environment variable can hold it.
 pub fn text(credential: &Secret) -> Result<&str, CredentialProblem> {
     let text = credential.expose_str().map_err(|_| CredentialProblem::NotText)?;
     if text.contains('\0') { Err(CredentialProblem::Nul) } else { Ok(text) }

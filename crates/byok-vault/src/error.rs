@@ -14,217 +14,226 @@ use crate::formatting::whole;
 use crate::row::Owner;
 use crate::row_fault::{Fault, Kind};
 
-/// Why a command did not do what it was asked for.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum VaultError {
-    /// Neither a file nor the variable names the keys.
-    #[error("no keyring: neither --keys-file nor {} is given", crate::keys::VARIABLE)]
+    /// Neither `--keys-file` nor the variable is set.
+    #[error("no keyring: neither --keys-file nor {} is set", crate::keys::VARIABLE)]
     NoKeyring,
-    /// The keyring's file cannot be read.
+    /// The file with the keyring cannot be read.
     #[error("cannot read the keyring from {}: {source}", path.display())]
     KeyringFile {
-        /// What `--keys-file` named.
+        /// The path given to `--keys-file`.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The keyring is not text at all.
+    /// The keyring is not text.
     #[error("the keyring from {origin} is not UTF-8 text")]
     KeyringNotText {
-        /// A path or the variable's name.
+        /// A path, or the name of the variable.
         origin: String,
     },
     /// The keyring does not parse.
-    #[error("the keyring from {origin} is refused: {source}")]
+    #[error("the keyring from {origin} is invalid: {source}")]
     Keyring {
-        /// A path or the variable's name.
+        /// A path, or the name of the variable.
         origin: String,
-        /// What is wrong with it, without its text.
+        /// What is wrong with the keyring, without any of its text.
         source: KeyringError,
     },
-    /// The system gave no randomness for a key.
-    #[error("cannot make a key: {source}")]
+    /// No key could be generated.
+    #[error("cannot generate a key: {source}")]
     NewKey {
-        /// What failed.
+        /// Why it failed.
         source: KeyError,
     },
     /// There is no vault at this path.
     #[error("there is no vault at {}", path.display())]
     NoVault {
-        /// What `--db` named.
+        /// The path given to `--db`.
         path: PathBuf,
     },
     /// The file belongs to another program.
-    #[error("{} is not a vault: another program made this database", path.display())]
+    #[error("{} is not a vault: another program created this database", path.display())]
     NotAVault {
-        /// What `--db` named.
+        /// The path given to `--db`.
         path: PathBuf,
     },
-    /// A newer release made the table.
-    #[error("the vault at {} has schema version {found}; this program knows {known}", path.display())]
+    /// A newer release created the table.
+    #[error("the vault at {} has schema version {found}; this program supports {known}", path.display())]
     NewerVault {
-        /// What `--db` named.
+        /// The path given to `--db`.
         path: PathBuf,
         /// The file's version.
         found: i64,
-        /// The newest version known here.
+        /// The newest version that this program supports.
         known: i64,
     },
     /// SQLite failed.
     #[error("the database failed while {doing}: {source}")]
     Database {
-        /// What was being done.
+        /// What the program was doing.
         doing: &'static str,
-        /// What SQLite says.
+        /// The error of SQLite.
         source: rusqlite::Error,
     },
-    /// No such row.
+    /// There is no such row.
     #[error("the vault has no credential for {owner}")]
     NotFound {
-        /// Which one.
+        /// The owner that was looked up.
         owner: Owner,
     },
-    /// The row is there already.
+    /// The row already exists.
     #[error("the vault already has a credential for {owner}")]
     AlreadyExists {
-        /// Which one.
+        /// The owner that was looked up.
         owner: Owner,
     },
     /// `keygen --out` never overwrites.
-    #[error("{} exists already and is left as it is", path.display())]
+    #[error("{} already exists and was left unchanged", path.display())]
     FileExists {
-        /// What `--out` named.
+        /// The path given to `--out`.
         path: PathBuf,
     },
-    /// The credential was given on the command line. It is not repeated here.
-    #[error("the credential for {owner} was given as an argument, where every process can read it")]
+    /// The credential was given on the command line.
+    ///
+    /// The error does not repeat it.
+    #[error("the credential for {owner} was given as an argument, where any process can read it")]
     CredentialArgument {
-        /// Whose it is.
+        /// The owner of the credential.
         owner: Owner,
     },
-    /// The credential cannot be stored or handed on.
-    #[error("the credential for {owner} is refused: {problem}")]
+    /// The credential cannot be stored or passed on.
+    #[error("the credential for {owner} cannot be used: {problem}")]
     Credential {
-        /// Whose it is.
+        /// The owner of the credential.
         owner: Owner,
-        /// What is wrong with it.
+        /// What is wrong with the credential.
         problem: CredentialProblem,
     },
-    /// One row cannot be opened.
+    /// A row cannot be opened.
     #[error("row {id} ({owner}) cannot be opened: {fault}")]
     Row {
-        /// The row's id.
+        /// The id of the row.
         id: i64,
-        /// Whose it is.
+        /// The owner of the credential.
         owner: Owner,
-        /// What is wrong.
+        /// What is wrong with the row.
         fault: Fault,
     },
     /// A credential cannot be bound to these names.
-    #[error("no credential can be stored for {owner}: {source}")]
+    #[error("cannot store a credential for {owner}: {source}")]
     Context {
-        /// Whose it would have been.
+        /// The owner that the credential was meant for.
         owner: Owner,
         /// What is wrong with the names.
         source: ContextError,
     },
     /// A credential cannot be sealed.
-    #[error("the credential for {owner} cannot be sealed: {source}")]
+    #[error("cannot seal the credential for {owner}: {source}")]
     Seal {
-        /// Whose it is.
+        /// The owner of the credential.
         owner: Owner,
-        /// What failed.
+        /// Why it failed.
         source: SealError,
     },
-    /// An option of `import` is needed for a layout.
+    /// A layout needs an option of `import` that is missing.
     #[error("--layout {layout} needs {option}")]
     MissingOption {
-        /// Which one.
+        /// The name of the option.
         option: &'static str,
-        /// For which rows.
+        /// The name of the layout.
         layout: &'static str,
     },
     /// An option of `import` is for other layouts.
-    #[error("{option} does not go with --layout {layout}")]
+    #[error("{option} cannot be used with --layout {layout}")]
     StrayOption {
-        /// Which one.
+        /// The name of the option.
         option: &'static str,
-        /// For which rows.
+        /// The name of the layout.
         layout: &'static str,
     },
-    /// What should name a variable does not, and may be the key itself. It is not repeated here.
-    #[error("what {option} was given is not the name of a variable for a key")]
+    /// The value of an option is not the name of a variable.
+    ///
+    /// The value may be the key itself, so the error does not repeat it.
+    #[error(
+        "{option} expects the name of an environment variable other than {}",
+        crate::keys::VARIABLE
+    )]
     KeyArgument {
-        /// Which option.
+        /// The name of the option.
         option: &'static str,
     },
-    /// The variable is not there. Its name is not repeated here: it may be the key itself.
-    #[error("the variable that {option} names is not set, or empty")]
+    /// The variable is not set, or is empty.
+    ///
+    /// Its name may be the key itself, so the error does not repeat it.
+    #[error("the environment variable named by {option} is not set or is empty")]
     NoLegacyKey {
-        /// Which option.
+        /// The name of the option.
         option: &'static str,
     },
     /// The variable is not text.
-    #[error("the variable that {option} names is not UTF-8 text")]
+    #[error("the environment variable named by {option} is not UTF-8 text")]
     LegacyKeyNotText {
-        /// Which option.
+        /// The name of the option.
         option: &'static str,
     },
     /// The key of the rows does not parse.
-    #[error("the key from --key-env is refused: {source}")]
+    #[error("cannot use the key from --key-env: {source}")]
     LegacyKey {
-        /// What is wrong with it, without its text.
+        /// What is wrong with the key, without any of its text.
         source: KeyError,
     },
-    /// The key of the rows is one that everybody knows.
-    #[error("the key from --key-env is a placeholder: one byte, repeated")]
+    /// The key of the rows is a placeholder that anyone can guess.
+    #[error("the key from --key-env is a placeholder: one repeated byte")]
     PlaceholderKey,
-    /// The data key of the rows does not open.
-    #[error("the key from --wrapped-key-env is refused: {}", whole(source))]
+    /// The data key of the rows cannot be unwrapped.
+    #[error("cannot unwrap the key from --wrapped-key-env: {}", whole(source))]
     WrappedKey {
-        /// What is wrong with it, without its text.
+        /// What is wrong with the wrapped key, without any of its text.
         source: TripletError,
     },
-    /// The quarantine would take the place of what is imported, or of the vault.
-    #[error("the quarantine file {} would be the file that is imported, or one of the vault", path.display())]
+    /// The quarantine file would be the imported file, or a file of the vault.
+    #[error("the quarantine file {} is the file to import or a file of the vault", path.display())]
     QuarantineTaken {
-        /// Where the quarantine would have been.
+        /// The path of the quarantine file.
         path: PathBuf,
     },
     /// The command of `run` did not start.
     #[error("cannot start {command:?} for {owner}: {source}")]
     Start {
-        /// Whose credential it would have had.
+        /// The owner of the credential.
         owner: Owner,
-        /// The program's name.
+        /// The name of the command.
         command: String,
-        /// What the system says.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The story did not come out as it should: a defect.
-    #[error("the story went wrong: {what}")]
+    /// The story did not end as expected, which is a bug.
+    #[error("the story failed: {what}")]
     Story {
         /// What happened instead.
         what: &'static str,
     },
-    /// Anything else about files, pipes and the terminal.
+    /// Reading or writing a file, a pipe or the terminal failed in another way.
     #[error("{doing} failed: {source}")]
     InputOutput {
-        /// What was being done.
+        /// What the program was doing.
         doing: String,
-        /// What the system says.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
 
 impl VaultError {
-    /// Whether the reader of the output went away.
+    /// Returns whether the reader of the output went away.
     #[must_use]
     pub fn is_broken_pipe(&self) -> bool {
         matches!(self, Self::InputOutput { source, .. } if source.kind() == io::ErrorKind::BrokenPipe)
     }
 
-    /// The exit code that goes with it.
+    /// Returns the exit code for this error.
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
@@ -263,33 +272,33 @@ impl VaultError {
         }
     }
 
-    /// What the operator should do next.
+    /// Returns what the operator should do next.
     #[must_use]
     pub fn advice(&self) -> &'static str {
         match self {
             Self::NoKeyring => {
-                "name the keyring's file with --keys-file, or put its text into SEALWAX_KEYS; \
-                 `byok-vault keygen prod-1 --out keys.txt` makes the first one"
+                "pass the keyring's file with --keys-file, or put the keyring into SEALWAX_KEYS; \
+                 `byok-vault keygen prod-1 --out keys.txt` creates the first keyring"
             }
-            Self::KeyringFile { .. } => "check the path of --keys-file and who may read it",
-            Self::KeyringNotText { .. } => {
-                "a keyring is plain ASCII text: check what was put there"
-            }
+            Self::KeyringFile { .. } => "check the path of --keys-file and its permissions",
+            Self::KeyringNotText { .. } => "a keyring is plain ASCII text: check the contents",
             Self::Keyring { .. } => {
-                "correct the keyring: one `primary ID swk1_...` line, older keys as `retired ID \
-                 swk1_...`; nothing was read or written"
+                "correct the keyring: it needs one line `primary ID swk1_...`, and older keys as \
+                 `retired ID swk1_...`; nothing was read or written"
             }
-            Self::NewKey { .. } => "the system's random source failed: try again, then look there",
-            Self::NoVault { .. } => "check --db; the first `put` makes a new vault",
-            Self::NotAVault { .. } => "check --db; the file is left as it is",
-            Self::NewerVault { .. } => "run the newer release of byok-vault",
+            Self::NewKey { .. } => {
+                "try again; if the error persists, check the operating system's randomness source"
+            }
+            Self::NoVault { .. } => "check --db; the first `put` creates a new vault",
+            Self::NotAVault { .. } => "check --db; the file was not changed",
+            Self::NewerVault { .. } => "use a newer release of byok-vault",
             Self::Database { source, .. } => database_advice(source),
-            Self::NotFound { .. } => "`byok-vault list` shows what is there",
-            Self::AlreadyExists { .. } => "`put --replace` overwrites it",
+            Self::NotFound { .. } => "run `byok-vault list` to see what is stored",
+            Self::AlreadyExists { .. } => "use `put --replace` to overwrite it",
             Self::FileExists { .. } => "choose another name; a key file is never overwritten",
             Self::CredentialArgument { .. } => {
                 "pipe it into standard input or type it at the prompt; it was not stored, and it \
-                 is in the shell's history now: replace it at its provider"
+                 is now in the shell's history: replace it at its provider"
             }
             Self::Credential { problem, .. } => problem.advice(),
             Self::Row { fault, .. } => fault.kind.advice(),
@@ -297,55 +306,57 @@ impl VaultError {
             Self::Seal { source, .. } if source.is_transient() => "try again",
             Self::Seal { .. } => "check the keyring's primary and escrow keys",
             Self::MissingOption { .. } | Self::StrayOption { .. } => {
-                "`byok-vault import --help` says which layout takes which options"
+                "run `byok-vault import --help` to see which layout takes which options"
             }
             Self::KeyArgument { .. } => {
-                "put the key's text into an environment variable and give its name; if the key \
-                 itself was given, it is in the shell's history now"
+                "put the key's text into an environment variable and pass the variable's name; if \
+                 you passed the key itself, it is now in the shell's history"
             }
             Self::NoLegacyKey { .. } => {
-                "set it to the key's text, from where the old program takes it; nothing was read \
-                 or written"
+                "set it to the key's text, as the old program reads it; nothing was read or written"
             }
-            Self::LegacyKeyNotText { .. } => "a key is text here: hex, base64, or what is hashed",
+            Self::LegacyKeyNotText { .. } => {
+                "set it to the key as text: hex, base64, or the text that is hashed"
+            }
             Self::LegacyKey { .. } => {
-                "take the key's text from where the old program takes it, with nothing around it; \
+                "copy the key's text from where the old program reads it, with nothing around it; \
                  nothing was read or written"
             }
             Self::PlaceholderKey => {
-                "everybody can read rows under it: treat their credentials as leaked, and replace \
-                 them at their providers; --insecure-placeholder-key imports them all the same"
+                "anyone can read rows under this key: treat their credentials as leaked, and \
+                 replace them at their providers; --insecure-placeholder-key imports them anyway"
             }
             Self::WrappedKey { .. } => {
-                "it is the column `value` of the row in deployment_key whose algorithm is \
-                 aes-256-gcm, and --key-env the instance key that it was made under"
+                "--wrapped-key-env must name the variable with the column `value` of the row in \
+                 deployment_key whose algorithm is aes-256-gcm, and --key-env the variable with the \
+                 instance key that wrapped it"
             }
-            Self::QuarantineTaken { .. } => "name another file with --quarantine",
+            Self::QuarantineTaken { .. } => "choose another file with --quarantine",
             Self::Start { .. } => "check the command after `--`",
-            Self::Story { .. } => "this is a defect of byok-vault or of sealwax: please report it",
-            Self::InputOutput { .. } => "correct that and run the same command again",
+            Self::Story { .. } => "this is a bug in byok-vault or in sealwax: please report it",
+            Self::InputOutput { .. } => "fix the cause and run the same command again",
         }
     }
 }
 
 fn database_advice(error: &rusqlite::Error) -> &'static str {
     if is_failed_write(error) {
-        return "nothing more can be written: make room on the disk, or raise what limits this user \
-                or the size of a file, and run the command again: finished batches are kept; if \
-                there is room, the disk is failing: check it before anything else is written";
+        return "nothing more can be written: make room on the disk, or raise the limit on this \
+                user's space or on file sizes, and run the command again: finished batches are \
+                kept; if there is room, the disk is failing: check it before you write anything else";
     }
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            "another process holds the database: run the command again when it has finished"
+            "another process is using the database: run the command again when it has finished"
         }
         Some(ErrorCode::ReadOnly) => {
-            "the database or its directory is read-only, and SQLite in WAL mode writes beside the \
-             database even to read: give this user write access, or work on a copy; nothing was \
-             changed"
+            "the database or its directory is read-only, and SQLite in WAL mode writes files next \
+             to the database even when it only reads: give this user write access, or work on a \
+             copy; nothing was changed"
         }
         Some(ErrorCode::CannotOpen) => {
-            "check who may read and write the file and its directory (a database in WAL mode needs \
-             its -wal and -shm files beside it, also for reading)"
+            "check that this user can read and write the file and its directory (a database in WAL \
+             mode needs its -wal and -shm files next to it, even for reading)"
         }
         Some(ErrorCode::DiskFull) => {
             "make room on the disk and run the command again: finished batches are kept"
@@ -353,12 +364,16 @@ fn database_advice(error: &rusqlite::Error) -> &'static str {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
             "check --db; if this is the vault, restore it from a backup"
         }
-        _ => "run the command again; if it stays, check the disk and restore from a backup",
+        _ => {
+            "run the command again; if the error persists, check the disk and restore from a backup"
+        }
     }
 }
 
-/// SQLite says "full" only where the system says that the disk is; where a quota or a limit is
-/// reached, or no room is left for the index of shared memory, it says that a write failed.
+/// Returns whether a write failed because there was no room for it.
+///
+/// SQLite reports "full" only if the operating system reports a full disk. If a quota or a limit is
+/// reached, or there is no room for the shared-memory index, SQLite reports that a write failed.
 fn is_failed_write(error: &rusqlite::Error) -> bool {
     error.sqlite_error().is_some_and(|error| {
         matches!(
@@ -378,7 +393,7 @@ impl From<io::Error> for VaultError {
     }
 }
 
-/// Why a credential is refused.
+/// Why a credential cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CredentialProblem {
     /// Nothing was read.
@@ -387,10 +402,10 @@ pub enum CredentialProblem {
     /// More than [`crate::credential::LIMIT`] bytes were read.
     #[error("it is longer than {} bytes", crate::credential::LIMIT)]
     TooLong,
-    /// An environment variable ends at a NUL.
+    /// The credential contains a NUL, at which an environment variable would end.
     #[error("it contains a NUL byte, which no environment variable can hold")]
     Nul,
-    /// Environment variables are text.
+    /// The credential is not text, as an environment variable must be.
     #[error("it is not UTF-8 text")]
     NotText,
 }
@@ -399,7 +414,9 @@ impl CredentialProblem {
     fn advice(self) -> &'static str {
         match self {
             Self::Empty => "pipe the credential into standard input or type it at the prompt",
-            Self::TooLong => "was the right file piped in? a credential is a key, not a document",
+            Self::TooLong => {
+                "check that the right file was piped in: a credential is a key, not a document"
+            }
             Self::Nul | Self::NotText => {
                 "store it in a text form (base64, PEM, JSON) with `put --replace`"
             }

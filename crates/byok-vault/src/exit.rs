@@ -1,58 +1,60 @@
-//! Exit codes.
+//! The exit codes of the program.
 
 use std::process::ExitCode;
 
-/// How a run ended. The table in `--help` and in the README is [`Exit::TABLE`].
+/// How a run ended.
+///
+/// [`Exit::TABLE`] is the table in `--help` and in the README.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// Everything that was asked for is done.
+    /// The program did everything that it was asked to do.
     Done,
-    /// A question was answered with no.
+    /// `census --retire` did not find the key safe to retire.
     No,
-    /// The command line is wrong.
+    /// The command line is invalid.
     Usage,
-    /// The keyring, or the key of rows that are imported, is missing or malformed.
+    /// The keyring, or the key of the rows to import, is missing or malformed.
     Configuration,
     /// The vault has no such credential.
     NotFound,
-    /// The credential or the file is there already.
+    /// The credential or the file already exists.
     AlreadyExists,
     /// The credential itself cannot be used.
     CredentialRefused,
-    /// A file, the terminal or a pipe failed.
+    /// Reading or writing a file, the terminal or a pipe failed.
     InputOutput,
-    /// It may work when tried again.
+    /// The same command may work when it is run again.
     Transient,
-    /// A key is missing, refused, gone, or not the one that sealed.
+    /// A key is missing, refused, gone, or not the one that sealed the row.
     Key,
-    /// A row is damaged, altered or in another row's place.
+    /// A row is damaged, altered, or in another row's place.
     Altered,
-    /// The database failed or is not a vault.
+    /// The database failed, or is not a vault.
     Database,
     /// Some rows are done, others are not.
     Partial,
-    /// What the command of `run` answered, or 128 + the signal that ended it.
+    /// The exit code of the command of `run`, or 128 + the signal that ended it.
     Command(u8),
 }
 
 impl Exit {
-    /// The codes for people: shown by `--help`.
+    /// The table of the codes, which `--help` prints.
     pub const TABLE: &str = "\
 Exit codes:
-    0  done
-    1  the answer is no (census --retire)
-    2  the command line is wrong
-    3  the keyring, or the key for import, is missing or malformed
+    0  success
+    1  census --retire did not find the key safe to retire
+    2  the command line is invalid
+    3  the keyring, or the key for an import, is missing or malformed
     4  the vault has no such credential
-    5  it exists already
-    6  the credential cannot be used (empty, too long, a NUL, not UTF-8)
-    7  a file, the terminal or a pipe failed
-   10  a key provider failed for now: try again
-   11  a key is unknown, disabled, leaked, destroyed or has other material
-   12  a row is damaged, altered or in another row's place
-   13  the database failed or is not a vault
-   14  partly done: some rows could not be rewrapped, or are in quarantine
-`run` answers with the exit code of its command: 126 if it cannot be executed,
+    5  the credential or the file already exists
+    6  the credential cannot be used (empty, too long, contains a NUL, not UTF-8)
+    7  reading or writing a file, the terminal or a pipe failed
+   10  a key provider failed temporarily: try again
+   11  a key is unknown, disabled, leaked, destroyed, or not the one that sealed the row
+   12  a row is damaged, altered, or in another row's place
+   13  the database failed, or is not a vault
+   14  partly done: some rows could not be rewrapped, or were quarantined
+`run` exits with the exit code of its command: 126 if it cannot be executed,
 127 if it is not found, 128 + N if signal N ended it.";
 
     fn code(self) -> u8 {

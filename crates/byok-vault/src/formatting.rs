@@ -1,11 +1,11 @@
-//! Numbers, ages, names and nested errors as people read them.
+//! Readable numbers, ages, names and nested errors.
 
 use std::fmt;
 use std::time::Duration;
 
 use sealwax::triplet::TripletError;
 
-/// 20000 as `20,000`.
+/// A number with thousands separators: `20,000`.
 #[derive(Clone, Copy, Debug)]
 pub struct Grouped(pub u64);
 
@@ -23,23 +23,23 @@ impl fmt::Display for Grouped {
     }
 }
 
-/// A length as a number of rows.
+/// Converts a length to a number of rows.
 #[must_use]
 pub fn number(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
 }
 
-/// `3 rows`, `1 row`.
+/// Returns a count with its noun: `3 rows`, `1 row`.
 #[must_use]
 pub fn rows(count: u64) -> String {
     format!("{} {}", Grouped(count), if count == 1 { "row" } else { "rows" })
 }
 
-/// The largest unit of a number of seconds: `90` as `1m`.
+/// Returns a number of seconds in its largest unit: `90` as `1m`.
 #[must_use]
 pub fn age(seconds: i64) -> String {
     match seconds {
-        // A clock that was set back is no reason to refuse a list.
+        // A clock that was set back is no reason for `list` to fail.
         i64::MIN..0 => "0s".to_owned(),
         0..60 => format!("{seconds}s"),
         60..3_600 => format!("{}m", seconds / 60),
@@ -48,7 +48,7 @@ pub fn age(seconds: i64) -> String {
     }
 }
 
-/// `0.84 s`, `12.3 ms`.
+/// Returns a duration as text: `0.84 s`, `12.3 ms`.
 #[must_use]
 pub fn took(duration: Duration) -> String {
     if duration < Duration::from_secs(1) {
@@ -58,7 +58,9 @@ pub fn took(duration: Duration) -> String {
     }
 }
 
-/// A name from the database. Whoever can write there must not drive the terminal through it.
+/// Escapes a name from the database for the terminal.
+///
+/// Otherwise anyone who can write to the database could control the terminal.
 #[must_use]
 pub fn shown(name: &str) -> String {
     name.chars()
@@ -70,7 +72,9 @@ pub fn shown(name: &str) -> String {
         .collect()
 }
 
-/// What is wrong with a legacy row. Its own words leave out why an unwrapped key is none.
+/// Returns the complete message of an error about a legacy row.
+///
+/// The error's own message does not say why an unwrapped value is not a key.
 #[must_use]
 pub fn whole(error: &TripletError) -> String {
     match error {

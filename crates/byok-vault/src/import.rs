@@ -1,11 +1,12 @@
 //! Moves rows that another program encrypted into the vault.
 //!
-//! The file is read twice: once for its ids and owners, because a mistake in the export is one for
-//! all the rows that it touches, and once for the rows; in between once more if an owner stands
-//! twice, because of two credentials nobody can tell which is right. Each batch is opened first and
-//! then sealed and inserted in one transaction. So the run can be killed anywhere and started
-//! again: a batch is in the vault or it is not, and a row that is there already is passed over.
-//! What is not imported goes into quarantine as it was. Nothing in the vault is ever overwritten.
+//! The file is read twice: once for its ids and owners, because a mistake in the export concerns all
+//! the rows that it touches, and once for the rows. If an owner appears twice, the file is read once
+//! more in between, because nobody can say which of two credentials is the right one. Each batch is
+//! opened first, and then sealed and inserted in one transaction. An import can therefore be killed at
+//! any point and started again: a batch is in the vault completely or not at all, and a row that is
+//! already there is skipped. Rows that are not imported are quarantined unchanged. Nothing in the
+//! vault is ever overwritten.
 
 mod destination;
 mod input;
@@ -35,49 +36,49 @@ pub use refusal::{Reason, Refusal};
 use destination::{Became, Candidate};
 use record::{Fields, Source};
 
-/// What no import can tell.
+/// What no import can detect.
 pub const NO_CONTEXT: &str = "A legacy row carries no context, so a row that was moved between \
                               tenants before the import cannot be detected.";
 
-/// How much text of rows is held at once; a batch ends there, however few rows it has.
+/// How many bytes of rows are held at once. A batch ends there, however few rows it has.
 const HELD_LIMIT: usize = 16 * 1024 * 1024;
 
-/// What became of the rows.
+/// The result of an import.
 #[derive(Debug, Default)]
 pub struct Outcome {
-    /// Rows that this run stored, or would have.
+    /// The number of rows that this run stored, or would have stored.
     pub imported: u64,
-    /// Rows whose credential was in the vault before.
+    /// The number of rows whose credential was already in the vault.
     pub present: u64,
-    /// Rows that were not imported, by line.
+    /// The rows that were not imported, ordered by line.
     pub quarantined: Vec<Quarantined>,
 }
 
 /// A row that was not imported.
 #[derive(Debug)]
 pub struct Quarantined {
-    /// Its line in the file.
+    /// The number of its line in the file.
     pub line: u64,
-    /// If the line tells one.
+    /// The id, if the line has a valid one.
     pub id: Option<Id>,
-    /// If the line tells one.
+    /// The owner, if the line has a valid one.
     pub owner: Option<Owner>,
-    /// Why it was not.
+    /// Why it was not imported.
     pub refusal: Refusal,
 }
 
 impl Outcome {
-    /// Whether every row is in the vault now, or would be.
+    /// Returns whether every row is in the vault now, or would be.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.quarantined.is_empty()
     }
 }
 
-/// Opens every row, and stores what opens.
+/// Opens every row, and stores the credentials of the rows that open.
 ///
 /// # Errors
-/// The file, the quarantine or the database failed; finished batches are kept.
+/// Returns an error if the file, the quarantine file or the database fails; finished batches are kept.
 pub fn import(
     input: &mut Input,
     key: &LegacyKey,
@@ -94,7 +95,7 @@ pub fn import(
     let mut lines = input.lines()?;
     let mut is_over = false;
     while !is_over {
-        // Outside of the transaction: other writers need not wait for key work.
+        // Open the rows outside of the transaction, so that other writers do not wait for it.
         let (mut batch, mut held) = (Vec::new(), 0);
         while number(batch.len()) < u64::from(batch_size) && held < HELD_LIMIT {
             let Some(line) = lines.next()? else {
@@ -113,7 +114,7 @@ pub fn import(
     Ok(outcome)
 }
 
-/// A row, and its credential or the reason that there is none.
+/// A row, and its credential or the reason why there is none.
 type Opened = (Source, Result<Candidate, Refusal>);
 
 impl Outcome {
@@ -144,7 +145,7 @@ impl Outcome {
     }
 }
 
-/// Opens a row; `None` if the file is not what it was when it was surveyed.
+/// Opens a row, or returns `None` if the file has changed since it was surveyed.
 fn open(
     fields: Result<Fields, Refusal>,
     line: u64,
@@ -166,25 +167,25 @@ fn credential(columns: &Columns, key: &LegacyKey) -> Result<Secret, Refusal> {
     let secret = key.open(columns)?;
     match credential::check(&secret) {
         Ok(()) => Ok(secret),
-        Err(CredentialProblem::Empty) => Err(Refusal::new(Reason::Empty, "it opened to nothing")),
+        Err(CredentialProblem::Empty) => Err(Refusal::new(Reason::Empty, "the plaintext is empty")),
         Err(problem) => Err(Refusal::new(Reason::CredentialRefused, problem.to_string())),
     }
 }
 
-/// What only the whole file tells.
+/// What is known only after reading the whole file.
 struct Survey {
     rows: u64,
     ids: HashMap<Id, Seen>,
     owners: HashMap<Owner, u64>,
-    /// Two lines of each owner that do not say the same.
+    /// For each owner whose lines disagree, two such lines.
     disputed: HashMap<Owner, (u64, u64)>,
 }
 
-/// Where an id stands.
+/// Where an id appears.
 struct Seen {
     line: u64,
     owner: Option<Owner>,
-    /// The first line that has the id and not the owner.
+    /// The first line with the same id but not the same owner.
     other: Option<u64>,
 }
 
@@ -211,7 +212,7 @@ impl Survey {
             Entry::Vacant(place) => drop(place.insert(Seen { line, owner, other: None })),
             Entry::Occupied(seen) => {
                 let seen = seen.into_mut();
-                // Also a line that tells no owner: nobody knows that it would be the same.
+                // A line without a valid owner also counts: its owner may be a different one.
                 if owner.is_none() || owner != seen.owner {
                     seen.other.get_or_insert(line);
                 }
@@ -219,10 +220,10 @@ impl Survey {
         }
     }
 
-    /// Whether the id is this owner's alone; `None` if the row was not there before.
+    /// Checks that no other owner has the id.
     ///
-    /// Which of the lines is right cannot be told here: a join that went wrong gives one tenant's
-    /// credential to another. So none of them is.
+    /// Returns `None` if the survey did not see the row. A join that went wrong gives one tenant's
+    /// credential to another. Nothing here says which of the lines is right, so all of them are rejected.
     fn check(&self, id: &Id, owner: &Owner, line: u64) -> Option<Result<(), Refusal>> {
         let seen = self.ids.get(id)?;
         let is_first_owner = seen.owner.as_ref() == Some(owner);
@@ -231,14 +232,16 @@ impl Survey {
             Some(other) => {
                 let elsewhere = if is_first_owner { other } else { seen.line };
                 let detail =
-                    format!("lines {line} and {elsewhere} have this id, and not one owner");
+                    format!("lines {line} and {elsewhere} have this id but not the same owner");
                 Some(Err(Refusal::new(Reason::IdTwice, detail)))
             }
         }
     }
 
-    /// Opens the rows of the owners that stand twice, before one of them is imported: the first line
-    /// is not right because it is the first.
+    /// Opens the rows of owners that appear more than once, and compares them.
+    ///
+    /// This happens before any of them is imported, because being the first does not make a line the
+    /// right one.
     fn compare(&mut self, input: &mut Input, key: &LegacyKey) -> Result<(), VaultError> {
         if self.owners.values().all(|count| *count == 1) {
             return Ok(());
@@ -252,14 +255,14 @@ impl Survey {
             if !source.owner.is_some_and(|owner| self.stands_twice(&owner)) {
                 continue;
             }
-            // What does not open is in nobody's way: it goes into quarantine on its own.
+            // A row that does not open disputes nothing. It is quarantined for that reason alone.
             let candidate = match open(fields, line, key, self) {
                 None => return Err(changed),
                 Some(Err(_)) => continue,
                 Some(Ok(candidate)) => candidate,
             };
-            // Not the credentials, which may be many and long. Two that agree by chance are still
-            // told apart by the vault, where the second one finds the first.
+            // Compare fingerprints, because the credentials may be many and long. If two fingerprints
+            // are equal by chance, the vault still sees the difference when the second row is stored.
             let own =
                 fingerprints.hash_one((candidate.secret.expose_secret(), candidate.variable()));
             let (before, fingerprint) =
@@ -274,7 +277,7 @@ impl Survey {
     fn check_owner(&self, owner: &Owner, line: u64) -> Result<(), Refusal> {
         let Some((one, other)) = self.disputed.get(owner) else { return Ok(()) };
         let elsewhere = if line == *one { other } else { one };
-        let detail = format!("lines {line} and {elsewhere} are for one owner");
+        let detail = format!("lines {line} and {elsewhere} have the same owner but differ");
         Err(Refusal::new(Reason::OwnerTwice, detail))
     }
 

@@ -10,30 +10,31 @@ use sealwax::{KeyId, Keyring, Secret};
 
 use crate::error::VaultError;
 
-/// The environment variable with the keyring's text.
+/// The environment variable that holds the keyring.
 pub const VARIABLE: &str = "SEALWAX_KEYS";
 
-/// A keyring and the text it came from.
+/// A keyring and the text that it was parsed from.
 pub struct Keys {
-    /// Seals, opens, rewraps.
+    /// The keyring, which seals, opens and rewraps.
     pub keyring: Keyring,
     pub(crate) text: Secret,
     origin: String,
 }
 
 impl Keys {
-    /// From the file if one is named, otherwise from [`VARIABLE`].
+    /// Loads the keyring from the file if one is given, otherwise from [`VARIABLE`].
     ///
     /// # Errors
-    /// [`VaultError::NoKeyring`] if there is neither; others if what is there is no keyring.
+    /// Returns [`VaultError::NoKeyring`] if there is neither, and other errors if the keyring cannot
+    /// be read or parsed.
     pub fn load(file: Option<&Path>) -> Result<Self, VaultError> {
         Self::load_if_given(file)?.ok_or(VaultError::NoKeyring)
     }
 
-    /// As [`Keys::load`], for commands that can do without.
+    /// Loads the keyring like [`Keys::load`], for commands that can do without one.
     ///
     /// # Errors
-    /// What is there is no keyring.
+    /// Returns an error if there is a keyring that cannot be read or parsed.
     pub fn load_if_given(file: Option<&Path>) -> Result<Option<Self>, VaultError> {
         if let Some(path) = file {
             let text = fs::read(path)
@@ -49,10 +50,10 @@ impl Keys {
         }
     }
 
-    /// From text that is already here; `origin` is for messages.
+    /// Parses a keyring from text; `origin` is for error messages.
     ///
     /// # Errors
-    /// The text is no keyring.
+    /// Returns an error if the text is not a keyring.
     pub fn parse(text: Secret, origin: String) -> Result<Self, VaultError> {
         let keyring = match text.expose_str() {
             Ok(plain) => plain.parse(),
@@ -64,10 +65,10 @@ impl Keys {
         }
     }
 
-    /// Gives the keyring to another process of this program.
+    /// Passes the keyring to another process of this program.
     ///
     /// # Errors
-    /// The keyring is not text, which [`Keys::parse`] has ruled out.
+    /// Returns an error if the keyring is not text, which [`Keys::parse`] has ruled out.
     pub fn pass_to(&self, command: &mut Command) -> Result<(), VaultError> {
         let text = self
             .text
@@ -77,15 +78,15 @@ impl Keys {
         Ok(())
     }
 
-    /// The keyring as it would be with this key disabled: the rehearsal of its retirement.
+    /// Returns the keyring with this key disabled, to rehearse its retirement.
     ///
     /// # Errors
-    /// There is none without this key, because it is the primary.
+    /// Returns an error if the key is the primary, because the text of a keyring needs one.
     pub fn without(&self, id: &KeyId) -> Result<Keyring, VaultError> {
         let origin = || format!("{} without {id}", self.origin);
         let text =
             self.text.expose_str().map_err(|_| VaultError::KeyringNotText { origin: origin() })?;
-        // Large enough never to grow, which would leave a copy of the keys behind.
+        // Large enough that it never grows, because growing would leave a copy of the keys behind.
         let mut rehearsed = String::with_capacity(text.len() + "disabled\n".len());
         for line in text.split('\n').filter(|line| !line.trim_start().starts_with('#')) {
             for entry in line.split(';') {

@@ -1,21 +1,22 @@
-//! The rows that `import` reads: one table, which the command line, the README and the reading
-//! share.
+//! The layouts of the rows that `import` reads.
+//!
+//! The command line, the README and the parser share this one table.
 
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 use sealwax::legacy::litellm::Version;
 use sealwax::triplet::{self, Encoding, IvLen};
 
-/// How another program writes its rows, and what it makes of its key's text.
+/// How another program writes its rows, and how it turns the text of its key into a key.
 ///
-/// It is declared by the operator and never guessed from a row.
+/// The operator declares the layout; it is never guessed from a row.
 #[derive(Clone, Copy, Debug)]
 pub struct Layout {
-    /// As `--layout` names it.
+    /// The name of the layout for `--layout`.
     pub name: &'static str,
-    /// One line for `--help`.
+    /// The description of the layout in `--help`.
     pub about: &'static str,
-    /// What the key's text is.
+    /// How the text of the key encodes it.
     pub key: KeyRule,
     /// Where the parts of a row are.
     pub form: Form,
@@ -24,41 +25,41 @@ pub struct Layout {
 /// Where the parts of a row are.
 #[derive(Clone, Copy, Debug)]
 pub enum Form {
-    /// In one text.
+    /// One text.
     Text(triplet::Layout),
-    /// In three columns.
+    /// Three columns.
     Columns(Encoding),
-    /// In two columns, with the tag at the end of the ciphertext.
+    /// Two columns, with the tag at the end of the ciphertext.
     Joined {
-        /// That of the iv.
+        /// The encoding of the IV.
         iv: Encoding,
-        /// That of ciphertext and tag.
+        /// The encoding of ciphertext and tag.
         data: Encoding,
     },
-    /// In two columns, and the row's own key in two more.
+    /// Two columns for the row, and two more for the row's own key.
     Envelope(Encoding),
-    /// In one text with a mark in front.
+    /// One text with a mark in front.
     LiteLlm(Version),
-    /// In one column of bytes, which an export has as hex.
+    /// One column of bytes, which an export contains as hex.
     Cloak(IvLen),
-    /// In one text; the key is derived for each row.
+    /// One text, with a key that is derived for each row.
     N8n,
 }
 
-/// What the key's text is.
+/// How the text of a key encodes it, for one layout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyRule {
-    /// What `--key-as` says.
+    /// `--key-as` declares it.
     Declared,
-    /// Always this.
+    /// It is always the same.
     Fixed(KeyAs),
-    /// LiteLLM's salt key.
+    /// The text is LiteLLM's salt key.
     SaltKey(Version),
-    /// n8n's instance key, which opens the data key of `--wrapped-key-env`.
+    /// The text is n8n's instance key, which unwraps the data key of `--wrapped-key-env`.
     InstanceKey,
 }
 
-/// What a key's text is, where the layout does not fix it.
+/// How the text of a key encodes it, if the layout does not determine it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum KeyAs {
     /// 64 hex digits
@@ -71,41 +72,41 @@ pub enum KeyAs {
     Sha256,
 }
 
-/// Every layout there is.
+/// All layouts.
 pub static LAYOUTS: [Layout; 19] = [
     Layout {
         name: "hex-iv16-tag-ct",
-        about: "hex iv:tag:ciphertext, an iv of 16 bytes",
+        about: "hex iv:tag:ciphertext, with an IV of 16 bytes",
         key: KeyRule::Declared,
         form: Form::Text(triplet::Layout::HEX_IV16_TAG_CIPHERTEXT),
     },
     Layout {
         name: "hex-iv12-tag-ct",
-        about: "hex iv:tag:ciphertext, an iv of 12 bytes",
+        about: "hex iv:tag:ciphertext, with an IV of 12 bytes",
         key: KeyRule::Declared,
         form: Form::Text(triplet::Layout::HEX_IV12_TAG_CIPHERTEXT),
     },
     Layout {
         name: "hex-iv12-ct-tag",
-        about: "hex iv:ciphertext:tag, an iv of 12 bytes",
+        about: "hex iv:ciphertext:tag, with an IV of 12 bytes",
         key: KeyRule::Declared,
         form: Form::Text(triplet::Layout::HEX_IV12_CIPHERTEXT_TAG),
     },
     Layout {
         name: "hex-iv16-ct-tag",
-        about: "hex iv:ciphertext:tag, an iv of 16 bytes",
+        about: "hex iv:ciphertext:tag, with an IV of 16 bytes",
         key: KeyRule::Declared,
         form: Form::Text(triplet::Layout::HEX_IV16_CIPHERTEXT_TAG),
     },
     Layout {
         name: "lobechat",
-        about: "LobeChat: hex iv:tag:ciphertext, an iv of 12 bytes",
+        about: "LobeChat: hex iv:tag:ciphertext, with an IV of 12 bytes",
         key: KeyRule::Fixed(KeyAs::Base64),
         form: Form::Text(triplet::Layout::HEX_IV12_TAG_CIPHERTEXT),
     },
     Layout {
         name: "langfuse",
-        about: "Langfuse: hex iv:ciphertext:tag, an iv of 12 bytes",
+        about: "Langfuse: hex iv:ciphertext:tag, with an IV of 12 bytes",
         key: KeyRule::Fixed(KeyAs::Hex),
         form: Form::Text(triplet::Layout::HEX_IV12_CIPHERTEXT_TAG),
     },
@@ -117,38 +118,37 @@ pub static LAYOUTS: [Layout; 19] = [
     },
     Layout {
         name: "columns-hex",
-        about: "three columns of lower-case hex",
+        about: "three columns of lowercase hex",
         key: KeyRule::Declared,
         form: Form::Columns(Encoding::HexLower),
     },
     Layout {
         name: "webcrypto-base64",
-        about: "two columns of base64, the tag at the end of the ciphertext",
+        about: "two columns of base64, with the tag at the end of the ciphertext",
         key: KeyRule::Declared,
         form: Form::Joined { iv: Encoding::Base64, data: Encoding::Base64 },
     },
     Layout {
         name: "webcrypto-hex",
-        about: "two columns of lower-case hex, the tag at the end of the ciphertext",
+        about: "two columns of lowercase hex, with the tag at the end of the ciphertext",
         key: KeyRule::Declared,
         form: Form::Joined { iv: Encoding::HexLower, data: Encoding::HexLower },
     },
     Layout {
         name: "typebot",
-        about: "Typebot: iv in hex, ciphertext and tag in base64",
+        about: "Typebot: IV in hex, ciphertext and tag in base64",
         key: KeyRule::Fixed(KeyAs::Raw),
         form: Form::Joined { iv: Encoding::HexLower, data: Encoding::Base64 },
     },
     Layout {
         name: "envelope-base64",
-        about: "four columns of base64: the row under a key of its own, and that key wrapped",
+        about: "four columns of base64: the row under its own key, and that key wrapped",
         key: KeyRule::Declared,
         form: Form::Envelope(Encoding::Base64),
     },
     Layout {
         name: "envelope-hex",
-        about: "four columns of lower-case hex: the row under a key of its own, and that key \
-                wrapped",
+        about: "four columns of lowercase hex: the row under its own key, and that key wrapped",
         key: KeyRule::Declared,
         form: Form::Envelope(Encoding::HexLower),
     },
@@ -166,13 +166,13 @@ pub static LAYOUTS: [Layout; 19] = [
     },
     Layout {
         name: "sqlalchemy-utils",
-        about: "SQLAlchemy-Utils with AesGcmEngine: base64 of iv, tag, ciphertext",
+        about: "SQLAlchemy-Utils with AesGcmEngine: base64 of IV, tag, ciphertext",
         key: KeyRule::Fixed(KeyAs::Sha256),
         form: Form::Text(triplet::Layout::BASE64_IV12_TAG_CIPHERTEXT_JOINED),
     },
     Layout {
         name: "cloak-iv16",
-        about: "Elixir's Cloak, AES.GCM: the bytes in hex, with or without \\x; an iv of 16 bytes",
+        about: "Elixir's Cloak, AES.GCM: the bytes in hex, with or without \\x; an IV of 16 bytes",
         key: KeyRule::Fixed(KeyAs::Base64),
         form: Form::Cloak(IvLen::Sixteen),
     },
@@ -184,14 +184,14 @@ pub static LAYOUTS: [Layout; 19] = [
     },
     Layout {
         name: "n8n",
-        about: "n8n under a rotatable key: the key's id, a colon, base64",
+        about: "n8n under a rotatable key: the key id, a colon, base64",
         key: KeyRule::InstanceKey,
         form: Form::N8n,
     },
 ];
 
 impl Layout {
-    /// The names of the columns, as a row of the import has them.
+    /// Returns the names of the columns in a row of the imported file.
     #[must_use]
     pub fn columns(&self) -> &'static [&'static str] {
         match self.form {
@@ -204,24 +204,24 @@ impl Layout {
 }
 
 impl KeyRule {
-    /// What `--key-env` has to hold.
+    /// Returns what the variable of `--key-env` must hold.
     #[must_use]
     pub fn about(self) -> &'static str {
         match self {
             Self::Declared => "as `--key-as` says",
             Self::Fixed(KeyAs::Hex) => "hex",
             Self::Fixed(KeyAs::Base64) => "base64",
-            Self::Fixed(KeyAs::Raw) => "32 characters, as they are",
-            Self::Fixed(KeyAs::Sha256) => "any text, by SHA-256",
-            Self::SaltKey(Version::V2) => "the salt key, by SHA-256",
-            Self::SaltKey(_) => "the salt key, by HKDF",
+            Self::Fixed(KeyAs::Raw) => "32 characters, used as they are",
+            Self::Fixed(KeyAs::Sha256) => "any text, hashed with SHA-256",
+            Self::SaltKey(Version::V2) => "the salt key, hashed with SHA-256",
+            Self::SaltKey(_) => "the salt key, which goes into HKDF",
             Self::InstanceKey => "the instance key, with `--wrapped-key-env`",
         }
     }
 }
 
 impl KeyRule {
-    /// Whether the key is as weak as the text of `--key-env`, with what `--key-as` says.
+    /// Returns whether the key is only as strong as its text, given the value of `--key-as`.
     #[must_use]
     pub fn is_made_of_text(self, key_as: Option<KeyAs>) -> bool {
         match self {

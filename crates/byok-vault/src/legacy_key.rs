@@ -1,4 +1,4 @@
-//! The key of the rows that are imported: where it comes from, and what it opens.
+//! The key of imported rows: where it comes from, and how it opens them.
 
 use std::collections::BTreeMap;
 use std::env::{self, VarError};
@@ -14,7 +14,7 @@ use crate::import::Refusal;
 use crate::layout::{Form, KeyAs, KeyRule, Layout};
 use crate::names;
 
-/// The label that Cloak's own documentation gives to a cipher.
+/// The label of a cipher in Cloak's own documentation.
 const USUAL_LABEL: &str = "AES.GCM.V1";
 
 /// The columns of a row, by name.
@@ -26,22 +26,23 @@ pub struct LegacyKey {
     layout: Layout,
     key: TripletKey,
     label: String,
-    /// Whether it is a placeholder, under which everybody can read.
+    /// Whether the key is a placeholder, with which anyone can read the rows.
     pub is_placeholder: bool,
-    /// Whether it is no stronger than a text, which somebody may have thought up.
+    /// Whether the key is only as strong as a text, which a person may have chosen.
     pub is_made_of_text: bool,
 }
 
 impl LegacyKey {
-    /// From the environment, as the layout and the options say.
+    /// Loads the key from the environment, as the layout and the options require.
     ///
     /// # Errors
-    /// An option is missing or does not go with the layout, or what is there is no key.
+    /// Returns an error if an option is missing, an option cannot be used with the layout, or the
+    /// variable does not hold a key.
     pub fn load(args: &Import) -> Result<Self, VaultError> {
         let layout = args.layout;
         check_options(args)?;
         let text = from_environment("--key-env", &args.key_env)?;
-        // From text to text, with nothing between: the programs that wrote the rows do not trim.
+        // The text is not trimmed, because the programs that wrote the rows do not trim it either.
         let text =
             text.expose_str().map_err(|_| VaultError::LegacyKeyNotText { option: "--key-env" })?;
         let (key, is_placeholder) = match (layout.key, args.key_as) {
@@ -68,18 +69,18 @@ impl LegacyKey {
         Ok(Self { layout, key, label, is_placeholder, is_made_of_text })
     }
 
-    /// The columns that a row must have.
+    /// Returns the columns that a row must have.
     #[must_use]
     pub fn columns(&self) -> &'static [&'static str] {
         self.layout.columns()
     }
 
-    /// The credential of a row.
+    /// Opens a row and returns its credential.
     ///
     /// # Errors
-    /// Why it does not open. Nothing of the row is in it.
+    /// Returns why the row does not open, without any of its content.
     pub fn open(&self, columns: &Columns) -> Result<Secret, Refusal> {
-        // A column that is missing was refused before; an empty one is of no layout.
+        // A row with a missing column was rejected before, so the default is never used.
         let column = |name| columns.get(name).map_or("", String::as_str);
         let value = column("value");
         let opened = match self.layout.form {
@@ -108,7 +109,7 @@ impl LegacyKey {
             Form::LiteLlm(version) => litellm::decrypt(&self.key, version, value),
             Form::Cloak(iv_len) => {
                 let digits = value.strip_prefix("\\x").unwrap_or(value);
-                // As databases print bytes, in either case.
+                // Databases print bytes in either case.
                 let row = Encoding::HexAnyCase.decode(digits)?;
                 cloak::decrypt(&self.key, &self.label, iv_len, &row)
             }
@@ -131,7 +132,9 @@ fn check_options(args: &Import) -> Result<(), VaultError> {
     }
 }
 
-/// Neither the value nor the name is ever repeated: the name may be the key, given by mistake.
+/// Reads a key from the environment.
+///
+/// An error repeats neither the value nor the name, because the name may be the key, given by mistake.
 fn from_environment(option: &'static str, name: &OsStr) -> Result<Secret, VaultError> {
     let name = name
         .to_str()
@@ -145,7 +148,7 @@ fn from_environment(option: &'static str, name: &OsStr) -> Result<Secret, VaultE
     }
 }
 
-/// A key, and whether it is a placeholder.
+/// Returns the key, and whether it is a placeholder.
 fn from_text(
     text: &str,
     how: KeyAs,
@@ -169,7 +172,7 @@ fn from_text(
     }
 }
 
-/// The byte of a placeholder, which is its first one.
+/// Returns the byte that a placeholder repeats, which is its first.
 fn repeated_byte(text: &str, how: KeyAs) -> Option<u8> {
     let bytes = match how {
         KeyAs::Hex => Encoding::HexAnyCase.decode(text).ok()?,

@@ -1,16 +1,16 @@
-//! A small vault for customers' API keys: what a service could start from.
+//! A small vault for customers' API keys, as a starting point for a service.
 //!
-//! Each credential is sealed by `sealwax` for one tenant, provider and row, and kept in SQLite.
-//! Read on in this order: `row` (what is stored, and what its envelope is bound to), `store` (the
-//! table, and all of the SQL), `rotation` (a new master key for every row), then the commands.
+//! `sealwax` seals each credential for one tenant, provider and row, and SQLite stores it. Read the
+//! modules in this order: `row` (what is stored, and what its envelope is bound to), `store` (the
+//! table and all of the SQL), `rotation` (a new master key for every row), then the commands.
 
-// What is said: exit codes, errors, faults of rows, numbers and names as people read them.
+// What the program reports: exit codes, errors, faulty rows, and readable numbers and names.
 pub mod error;
 pub mod exit;
 pub mod formatting;
 pub mod row_fault;
 
-// What is kept, since when, and under which keys.
+// What the vault stores, since when, and under which keys.
 pub mod clock;
 pub mod credential;
 pub mod keys;
@@ -18,11 +18,11 @@ pub mod names;
 pub mod row;
 pub mod store;
 
-// What other programs keep, and under which keys.
+// What other programs store, and under which keys.
 pub mod layout;
 pub mod legacy_key;
 
-// What happens to all rows at once.
+// The operations on all rows.
 pub mod census;
 pub mod import;
 pub mod rotation;

@@ -1,4 +1,4 @@
-//! Parses, dispatches, reports, and turns the outcome into an exit code.
+//! Parses the command line, runs the command, and turns the outcome into an exit code.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -10,7 +10,7 @@ use clap::error::ContextKind;
 
 fn main() -> ExitCode {
     let cli = Cli::try_parse().unwrap_or_else(|mut error| {
-        // A key in the place of an id: what was refused is not shown.
+        // The invalid value may be a key that was given in place of an id, so it is not shown.
         error.remove(ContextKind::InvalidValue);
         error.exit()
     });
@@ -19,9 +19,9 @@ fn main() -> ExitCode {
     match outcome.and_then(|exit| stdout.flush().map(|()| exit).map_err(Into::into)) {
         Ok(exit) => exit.into(),
         Err(error) => {
-            // `list | head` has what it wanted.
+            // A reader such as `head` in `list | head` has what it wanted.
             if !error.is_broken_pipe() {
-                // Nobody may be left to read it, and there is no other place to say so.
+                // If nobody is left to read this, there is no other place to report it.
                 let mut stderr = io::stderr().lock();
                 let _ = writeln!(stderr, "byok-vault: {error}");
                 let _ = writeln!(stderr, "  next: {}", error.advice());

@@ -1,33 +1,37 @@
-//! What a name may be, on the command line and in a file that is imported.
+//! The rules for names, on the command line and in an imported file.
 
 use crate::keys::VARIABLE;
 
-/// A tenant's, a provider's, or a row's.
+/// Checks the name of a tenant or a provider, or the id of a row.
 ///
 /// # Errors
-/// What a name has, for the reader of a message.
+/// Returns the rule that the name breaks, as an error message.
 pub fn name(text: &str) -> Result<String, String> {
     if text.is_empty() || text.len() > 200 {
-        return Err("a name has 1 to 200 bytes".to_owned());
+        return Err("a name must have 1 to 200 bytes".to_owned());
     }
     if text.trim() != text || text.chars().any(char::is_control) {
-        return Err("a name has no control characters, and no space at either end".to_owned());
+        return Err("a name must not contain control characters, or start or end with white space"
+            .to_owned());
     }
     Ok(text.to_owned())
 }
 
-/// That of an environment variable, which is never the keyring's.
+/// Checks the name of an environment variable, which must not be the keyring's.
 ///
 /// # Errors
-/// What such a name has, for the reader of a message.
+/// Returns the rule that the name breaks, as an error message.
 pub fn variable(text: &str) -> Result<String, String> {
     let mut characters = text.chars();
     let first = characters.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
     if !first || !characters.all(|c| c.is_ascii_alphanumeric() || c == '_') {
-        return Err("a variable's name has letters, digits and _, and no digit first".to_owned());
+        return Err(
+            "a variable name must contain only letters, digits and _, and not start with a digit"
+                .to_owned(),
+        );
     }
     if text == VARIABLE {
-        return Err("commands never see the variable of the keyring".to_owned());
+        return Err("commands never see the variable that holds the keyring".to_owned());
     }
     Ok(text.to_owned())
 }

@@ -1,9 +1,10 @@
-//! Brings every row to the keyring's present keys, without touching a payload.
+//! Rewraps every row for the current keys of the keyring, without touching a payload.
 //!
-//! The table is walked in pages by id. Each page is rewrapped first and then written in one
-//! transaction, row by row only if the envelope is still the one that was read. So the run can be
-//! killed anywhere and started again: a page is written or it is not, and rows that are current
-//! are passed over. Two runs at once write the same bytes, and a `put` in between wins.
+//! A run reads the table in pages, by id. It rewraps each page first and then writes it in one
+//! transaction, and it writes a row only if the row still has the envelope that was read. A run can
+//! therefore be killed at any point and started again: a page is written completely or not at all,
+//! and rows that are current are skipped. Two runs at once write the same bytes, and a `put` in
+//! between wins.
 
 use std::collections::BTreeMap;
 
@@ -16,43 +17,45 @@ use crate::row::{Owner, Row};
 use crate::row_fault::Fault;
 use crate::store::Store;
 
-/// Whether rows are written.
+/// Whether a run writes rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// They are.
+    /// Rows are written.
     Write,
-    /// They are only counted.
+    /// Rows are only counted.
     DryRun,
 }
 
-/// What became of the rows.
+/// The result of a rotation.
 #[derive(Debug, Default)]
 pub struct Outcome {
-    /// Rows that this run rewrapped, or would have.
+    /// The number of rows that this run rewrapped, or would have rewrapped.
     pub rewrapped: u64,
-    /// Rows that needed nothing: current before, or brought there by somebody else meanwhile.
+    /// The number of rows that were already current, or that another process rewrapped meanwhile.
     pub current: u64,
-    /// Rows left as they are, by id.
+    /// The rows that could not be rewrapped and were left unchanged, by id.
     pub failed: BTreeMap<i64, (Owner, Fault)>,
-    /// Rows that somebody else wrote each time when this run was about to.
+    /// The number of rows that another process changed every time before this run could write them.
     pub overtaken: u64,
 }
 
 impl Outcome {
-    /// Whether every row is current now, or would be.
+    /// Returns whether every row is current now, or would be.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.failed.is_empty() && self.overtaken == 0
     }
 }
 
-/// How often the table is walked for the sake of rows that somebody else wrote meanwhile.
+/// The most passes over the table for the sake of rows that another process changed meanwhile.
 const PASSES: u32 = 10;
 
-/// Rewraps every row that is not current. A row that fails is recorded and left untouched.
+/// Rewraps every row that is not current.
+///
+/// A row that fails is recorded and left unchanged.
 ///
 /// # Errors
-/// The database failed; finished batches are kept.
+/// Returns an error if the database fails; finished batches are kept.
 pub fn rotate(
     store: &mut Store,
     keyring: &Keyring,
@@ -68,8 +71,8 @@ pub fn rotate(
         progress.set_position(0);
         let pass = walk(store, keyring, batch_size, mode, progress)?;
         rewrapped += pass.rewrapped;
-        // A row that somebody else wrote between our reading and our writing is looked at again,
-        // in another pass: it may have been sealed by a process with the old keyring.
+        // If another process changed a row between our read and our write, another pass looks at the
+        // row again: a process with the old keyring may have sealed it.
         if pass.overtaken == 0 || passes == PASSES {
             let current = (pass.current + pass.rewrapped).saturating_sub(rewrapped);
             let Pass { failed, overtaken, .. } = pass;
@@ -94,14 +97,14 @@ fn walk(
     progress: &ProgressBar,
 ) -> Result<Pass, VaultError> {
     let mut pass = Pass::default();
-    // Ids count from 1, unless somebody wrote others; the census would count those rows.
+    // Ids start at 1, unless somebody wrote other ones, and the census would count those rows.
     let mut after = i64::MIN;
     loop {
         let page = store.page_after(after, batch_size)?;
         let Some(last) = page.last() else { return Ok(pass) };
         after = last.place.id;
 
-        // Outside of the transaction: other writers need not wait for key work.
+        // Rewrap outside of the transaction, so that other writers do not wait for it.
         let mut fresh = Vec::new();
         for row in &page {
             match rewrap(row, keyring) {
@@ -136,7 +139,7 @@ fn rewrap(row: &Row, keyring: &Keyring) -> Result<Option<String>, Fault> {
     Ok(fresh.map(|envelope| envelope.to_string()))
 }
 
-/// A bar on standard error; nothing is drawn where that is no terminal.
+/// Creates a progress bar on standard error, which draws nothing if that is not a terminal.
 #[must_use]
 pub fn bar(what: &'static str) -> ProgressBar {
     let style = ProgressStyle::with_template("{msg} {wide_bar} {human_pos}/{human_len} {eta}")

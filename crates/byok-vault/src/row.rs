@@ -8,17 +8,19 @@ use crate::error::VaultError;
 use crate::formatting::shown;
 use crate::row_fault::Fault;
 
-/// Whose credential it is. A tenant has at most one for each provider.
+/// The owner of a credential.
+///
+/// A tenant has at most one credential for each provider.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Owner {
     /// The customer.
     pub tenant: String,
-    /// Where the credential is valid.
+    /// The service that accepts the credential.
     pub provider: String,
 }
 
 impl Owner {
-    /// The environment variable that the provider's own tools read.
+    /// Returns the environment variable that the provider's own tools read.
     #[must_use]
     pub fn variable(&self) -> String {
         match self.provider.as_str() {
@@ -40,20 +42,21 @@ impl fmt::Display for Owner {
     }
 }
 
-/// What a row's envelope is bound to: a copy of it anywhere else does not open.
+/// What a row's envelope is bound to, so that a copy of it does not open anywhere else.
 ///
-/// The id is in it so that the envelope of a deleted row does not open in the row that takes its
-/// place: ids are never used twice, and `put --replace` keeps the id. The variable's name is in it
-/// because it decides what the credential does to a command: nobody who merely writes to the
-/// database can hand a command its credential as `LD_PRELOAD`. The revision is not: it stands in
-/// the same row, so whoever puts back an old envelope would put back its revision as well.
+/// The id is part of it, so that the envelope of a deleted row does not open in the row that replaces
+/// it: ids are never used twice, and `put --replace` keeps the id. The variable's name is part of it
+/// because it determines what the credential does to a command: write access to the database alone
+/// must not be enough to pass the credential to a command as `LD_PRELOAD`. The revision is not part of
+/// it: it is stored in the same row, so anyone who puts back an old envelope could put back its
+/// revision as well.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// The primary key of the table, stable for the row's whole life.
+    /// The primary key of the table, which never changes during the row's life.
     pub id: i64,
-    /// Whose credential it is.
+    /// The owner of the credential.
     pub owner: Owner,
-    /// The environment variable that `run` passes it in.
+    /// The environment variable in which `run` passes the credential.
     pub env_name: String,
 }
 
@@ -67,10 +70,10 @@ impl Place {
         ])
     }
 
-    /// Seals a credential for this place, as the text of its envelope.
+    /// Seals a credential for this place and returns the text of its envelope.
     ///
     /// # Errors
-    /// The names are too long, or the keyring cannot seal.
+    /// Returns an error if the names are too long, or the keyring cannot seal.
     pub fn seal(&self, keyring: &Keyring, credential: &Secret) -> Result<String, VaultError> {
         let context = self
             .context()
@@ -87,29 +90,31 @@ impl Place {
 pub struct Row {
     /// What the envelope is bound to.
     pub place: Place,
-    /// The envelope's text, as it was found.
+    /// The text of the envelope, as it was read from the table.
     pub envelope: String,
-    /// 1 for the first credential, one more for each that replaced it.
+    /// The number of the credential: 1 for the first, and one more for each replacement.
     pub revision: i64,
-    /// Seconds since 1970: when the row was made.
+    /// When the row was created, in seconds since 1970.
     pub created_at: i64,
-    /// Seconds since 1970: when the credential was last put. A rewrap changes no credential.
+    /// When the credential was last stored, in seconds since 1970.
+    ///
+    /// A rewrap does not change it.
     pub updated_at: i64,
 }
 
 impl Row {
-    /// The envelope, parsed. Needs no key.
+    /// Parses the envelope, which needs no key.
     ///
     /// # Errors
-    /// Something else stands there.
+    /// Returns an error if the text is not an envelope.
     pub fn parse(&self) -> Result<Envelope, Fault> {
         Ok(self.envelope.parse::<Envelope>()?)
     }
 
-    /// The credential.
+    /// Opens the row and returns the credential.
     ///
     /// # Errors
-    /// [`VaultError::Row`], which says what is wrong with the row or the keyring.
+    /// Returns [`VaultError::Row`], which says what is wrong with the row or the keyring.
     pub fn open(&self, keyring: &Keyring) -> Result<Secret, VaultError> {
         self.try_open(keyring).map_err(|fault| VaultError::Row {
             id: self.place.id,
@@ -118,10 +123,10 @@ impl Row {
         })
     }
 
-    /// The credential, for who goes on with other rows if this one fails.
+    /// Opens the row, for callers that continue with other rows if this one fails.
     ///
     /// # Errors
-    /// What is wrong with the row or the keyring.
+    /// Returns what is wrong with the row or the keyring.
     pub fn try_open(&self, keyring: &Keyring) -> Result<Secret, Fault> {
         Ok(keyring.open(&self.parse()?, &self.place.context()?)?)
     }

@@ -1,56 +1,58 @@
-//! What can be wrong with one row.
+//! What can be wrong with a row.
 
 use sealwax::{ContextError, FormatError, OpenError, RewrapError, UnwrapError};
 
 use crate::exit::Exit;
 
-/// What is wrong with one row: a kind to count and act on, and the library's own words.
+/// What is wrong with one row: a kind to count and act on, and the library's message.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{said}")]
 pub struct Fault {
-    /// What to do about it.
+    /// The kind, which decides what to do about the row.
     pub kind: FaultKind,
     said: String,
 }
 
-/// What can be wrong with a row, as reports count it: the kinds to look at first in front.
+/// A kind of fault, by which reports count rows.
+///
+/// The most urgent kinds come first.
 pub trait Kind: Copy + Ord {
-    /// A name for a count of rows.
+    /// Returns the name of the kind, which follows a count of rows.
     fn label(self) -> &'static str;
 
-    /// What the operator should do next.
+    /// Returns what the operator should do next.
     fn advice(self) -> &'static str;
 }
 
-/// The kinds of [`Fault`], the ones to look at first in front.
+/// The kinds of [`Fault`], with the most urgent kinds first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FaultKind {
-    /// The mac or a wrap does not verify.
+    /// The MAC or a wrap does not verify.
     Altered,
-    /// A good envelope in another row's place.
+    /// A valid envelope is in another row's place.
     Misplaced,
-    /// Not an envelope.
+    /// The row does not hold an envelope.
     Unreadable,
-    /// An envelope of a later format.
+    /// The envelope has a newer format.
     Newer,
-    /// Other material under a known id.
+    /// The keyring has a different key under the row's key id.
     WrongMaterial,
-    /// No key of the row is in the keyring.
+    /// The keyring has none of the row's keys.
     UnknownKey,
-    /// The keyring refuses the row's key.
+    /// The row's key is disabled in the keyring.
     DisabledKey,
-    /// Others have one of the row's keys.
+    /// One of the row's keys has leaked.
     LeakedKey,
-    /// The row's key is gone.
+    /// The row's key has been destroyed.
     DestroyedKey,
-    /// A key provider refused.
+    /// A key provider refused the request.
     Provider,
-    /// A key provider failed for now.
+    /// A key provider failed temporarily.
     Transient,
 }
 
 impl FaultKind {
-    /// The exit code for a row of this kind.
+    /// Returns the exit code for a row of this kind.
     #[must_use]
     pub fn exit(self) -> Exit {
         match self {
@@ -72,38 +74,38 @@ impl Kind for FaultKind {
             Self::Altered => "altered",
             Self::Misplaced => "in another row's place",
             Self::Unreadable => "not an envelope",
-            Self::Newer => "of a newer format",
-            Self::WrongMaterial => "other material under the key's id",
+            Self::Newer => "written in a newer format",
+            Self::WrongMaterial => "different key under the same id",
             Self::UnknownKey => "key not in the keyring",
             Self::DisabledKey => "key disabled",
             Self::LeakedKey => "key leaked",
             Self::DestroyedKey => "key destroyed",
             Self::Provider => "refused by a key provider",
-            Self::Transient => "a key provider failed for now",
+            Self::Transient => "temporary failure of a key provider",
         }
     }
 
     fn advice(self) -> &'static str {
         match self {
             Self::Altered => {
-                "the row was changed outside of byok-vault. Does it end early? Then a column or a \
-                 tool cut it: restore it from a backup, or store the credential again with \
+                "the row was changed outside of byok-vault. If its end is missing, a column or a \
+                 tool cut it off: restore it from a backup, or store the credential again with \
                  `put --replace`. Otherwise treat it as a security incident, restore the row from \
                  a backup, and find out who can write to the database"
             }
             Self::Misplaced => {
                 "the envelope was sealed for another tenant, provider, row or variable name: rows \
-                 were exchanged or edited; treat it as a security incident and restore the row \
-                 from a backup"
+                 were swapped or edited; treat it as a security incident and restore the row from \
+                 a backup"
             }
             Self::Unreadable => {
                 "something overwrote the row: restore it from a backup, or store the credential \
                  again with `put --replace`"
             }
-            Self::Newer => "a newer release wrote the row: run that release",
+            Self::Newer => "a newer release wrote the row: use that release",
             Self::WrongMaterial => {
-                "the keyring has other material under this id than the row was sealed with: put \
-                 the original key back, and never give one id to two keys; if the keyring is \
+                "the key that the keyring has under this id is not the key that sealed the row: \
+                 put the original key back, and never give one id to two keys; if the keyring is \
                  right, the row was altered"
             }
             Self::UnknownKey => {
@@ -111,17 +113,17 @@ impl Kind for FaultKind {
                  belongs to this database"
             }
             Self::DisabledKey => {
-                "the keyring refuses this key on purpose: find out why, and make it `retired` if \
-                 its rows are still needed"
+                "somebody disabled this key on purpose: find out why, and make it `retired` if its \
+                 rows are still needed"
             }
             Self::LeakedKey => {
-                "others have a key of this row: revoke the credential at its provider and store a \
+                "a key of this row has leaked: revoke the credential at its provider and store a \
                  new one with `put --replace`"
             }
             Self::DestroyedKey => {
                 "the credential is gone for good: store a new one with `put --replace`"
             }
-            Self::Provider => "check what the key provider allows this program to do",
+            Self::Provider => "check what the key provider permits this program to do",
             Self::Transient => "run the same command again",
         }
     }
@@ -139,7 +141,7 @@ impl From<FormatError> for Fault {
 
 impl From<ContextError> for Fault {
     fn from(error: ContextError) -> Self {
-        // `put` refuses such names, so somebody else wrote them into the row.
+        // `put` rejects such names, so another program wrote them into the row.
         Self { kind: FaultKind::Misplaced, said: error.to_string() }
     }
 }

@@ -15,14 +15,16 @@ use sealwax::{Keyring, Secret};
 use crate::error::VaultError;
 use crate::row::{Owner, Place, Row};
 
-/// "bykv": tells a vault from the databases of other programs.
+/// "bykv", which distinguishes a vault from the databases of other programs.
 const APPLICATION_ID: i64 = 0x6279_6b76;
 
-/// The schema below. The next one is a step here and a step in [`Store::prepare_schema`].
+/// The version of the schema below.
+///
+/// A new schema increments it and adds a migration to [`Store::prepare_schema`].
 const SCHEMA_VERSION: i64 = 1;
 
-// AUTOINCREMENT: an id is never used twice, and envelopes are bound to it.
-// TEXT without a limit: an envelope is about six times as long as a short credential.
+// AUTOINCREMENT, because envelopes are bound to the id, so an id must never be used twice.
+// TEXT without a limit, because an envelope is about six times as long as a short credential.
 const SCHEMA: &str = "
     CREATE TABLE credentials (
         id         INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -40,17 +42,17 @@ const COLUMNS: &str =
     "SELECT id, tenant, provider, env_name, envelope, revision, created_at, updated_at
      FROM credentials";
 
-/// How long to wait for another process that writes.
+/// How long to wait for another process to finish writing.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What a command needs the database for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Nothing is changed.
+    /// Reads only.
     Read,
-    /// Rows are changed; the vault must exist.
+    /// Changes rows of an existing vault.
     Write,
-    /// Rows are changed; a vault is made if there is none.
+    /// Changes rows, and creates the vault if there is none.
     Create,
 }
 
@@ -64,7 +66,7 @@ impl Store {
     /// Opens the vault at `path`.
     ///
     /// # Errors
-    /// There is none, it is not a vault, or SQLite cannot open it.
+    /// Returns an error if there is no file, it is not a vault, or SQLite cannot open it.
     pub fn open(path: &Path, access: Access) -> Result<Self, VaultError> {
         if !path.exists() {
             match access {
@@ -91,7 +93,7 @@ impl Store {
 
     fn prepare_schema(&mut self, path: &Path, access: Access) -> Result<(), VaultError> {
         let reading = while_("reading the schema version");
-        // Both as of one moment: between the two, another process may make the vault.
+        // Read both in one snapshot, because another process may create the vault in between.
         let snapshot = self.connection.transaction().map_err(reading)?;
         let (application, version) = schema_version(&snapshot).map_err(reading)?;
         drop(snapshot);
@@ -111,7 +113,7 @@ impl Store {
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(creating)?;
-        // Looked at again, now that nobody else can write: two first `put`s may meet here.
+        // Check again, now that nobody else can write: two processes may run the first `put` at once.
         if schema_version(&transaction).map_err(creating)? == (APPLICATION_ID, SCHEMA_VERSION) {
             return Ok(());
         }
@@ -128,15 +130,17 @@ impl Store {
     }
 
     fn prepare_writing(&self) -> rusqlite::Result<()> {
-        // Readers go on while a rotation writes.
+        // Readers continue while a rotation writes.
         self.switch_to_wal()?;
         // A commit that was reported survives a power cut.
         self.connection.pragma_update(None, "synchronous", "FULL")?;
-        // A deleted or replaced envelope leaves the file, not only the table.
+        // A deleted or replaced envelope is erased from the file, not only from the table.
         self.connection.pragma_update_and_check(None, "secure_delete", "ON", |_| Ok(()))
     }
 
-    /// SQLite does not wait by itself when several processes do this to a new vault at once.
+    /// Switches the database to WAL mode, and waits for other processes that do the same.
+    ///
+    /// SQLite itself does not wait when several processes switch a new vault at once.
     fn switch_to_wal(&self) -> rusqlite::Result<()> {
         let began = Instant::now();
         loop {
@@ -152,10 +156,10 @@ impl Store {
         }
     }
 
-    /// How many credentials there are.
+    /// Returns the number of credentials.
     ///
     /// # Errors
-    /// SQLite failed.
+    /// Returns an error if SQLite fails.
     pub fn count(&self) -> Result<u64, VaultError> {
         self.connection
             .query_row("SELECT count(*) FROM credentials", [], |row| row.get::<_, i64>(0))
@@ -163,18 +167,18 @@ impl Store {
             .map_err(while_("counting rows"))
     }
 
-    /// The row of a tenant and provider.
+    /// Returns the row of a tenant and provider.
     ///
     /// # Errors
-    /// SQLite failed.
+    /// Returns an error if SQLite fails.
     pub fn find(&self, owner: &Owner) -> Result<Option<Row>, VaultError> {
         find(&self.connection, owner)
     }
 
-    /// At most `limit` rows with ids above `after`, in the order of their ids.
+    /// Returns at most `limit` rows with ids above `after`, ordered by id.
     ///
     /// # Errors
-    /// SQLite failed.
+    /// Returns an error if SQLite fails.
     pub fn page_after(&self, after: i64, limit: u32) -> Result<Vec<Row>, VaultError> {
         let reading = while_("reading a page of rows");
         let sql = format!("{COLUMNS} WHERE id > :after ORDER BY id LIMIT :limit");
@@ -185,10 +189,10 @@ impl Store {
         rows.collect::<Result<_, _>>().map_err(reading)
     }
 
-    /// Calls `visit` with each row, by tenant and provider, all as of one moment.
+    /// Calls `visit` with each row of one snapshot, ordered by tenant and provider.
     ///
     /// # Errors
-    /// SQLite failed, or `visit` did.
+    /// Returns an error if SQLite or `visit` fails.
     pub fn for_each(
         &self,
         mut visit: impl FnMut(Row) -> Result<(), VaultError>,
@@ -202,10 +206,12 @@ impl Store {
         Ok(())
     }
 
-    /// Starts to write. Other writers wait until this one commits or is dropped.
+    /// Starts a transaction that writes.
+    ///
+    /// Other writers wait until it is committed or dropped.
     ///
     /// # Errors
-    /// Another process did not stop writing, or the database is read-only.
+    /// Returns an error if another process does not stop writing, or the database is read-only.
     pub fn begin(&mut self) -> Result<Writer<'_>, VaultError> {
         self.connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
@@ -214,18 +220,22 @@ impl Store {
     }
 }
 
-/// A transaction that writes. Dropped without [`Writer::commit`], it changes nothing.
+/// A transaction that writes.
+///
+/// It changes nothing if it is dropped without [`Writer::commit`].
 #[derive(Debug)]
 pub struct Writer<'store> {
     transaction: Transaction<'store>,
 }
 
 impl Writer<'_> {
-    /// The id of the next new row, known before it is inserted because the envelope is bound to it.
-    /// No other process can take it while this transaction is open.
+    /// Returns the id of the next new row.
+    ///
+    /// It must be known before the row is inserted, because the envelope is bound to it. No other
+    /// process can take it while this transaction is open.
     ///
     /// # Errors
-    /// SQLite failed.
+    /// Returns an error if SQLite fails.
     pub fn next_id(&self) -> Result<i64, VaultError> {
         let sql =
             "SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'credentials'";
@@ -235,18 +245,18 @@ impl Writer<'_> {
             .map_err(while_("choosing a row id"))
     }
 
-    /// The row of a tenant and provider.
+    /// Returns the row of a tenant and provider.
     ///
     /// # Errors
-    /// SQLite failed.
+    /// Returns an error if SQLite fails.
     pub fn find(&self, owner: &Owner) -> Result<Option<Row>, VaultError> {
         find(&self.transaction, owner)
     }
 
-    /// Adds a row under [`Writer::next_id`].
+    /// Inserts a row, whose id is that of [`Writer::next_id`].
     ///
     /// # Errors
-    /// SQLite failed.
+    /// Returns an error if SQLite fails.
     pub fn insert(&self, row: &Row) -> Result<(), VaultError> {
         let sql = "INSERT INTO credentials
                 (id, tenant, provider, env_name, envelope, revision, created_at, updated_at)
@@ -270,10 +280,10 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Seals a credential for a new row and adds that.
+    /// Seals a credential for a new row and inserts the row.
     ///
     /// # Errors
-    /// The credential cannot be sealed, or SQLite failed.
+    /// Returns an error if the credential cannot be sealed, or SQLite fails.
     pub fn add(
         &self,
         keyring: &Keyring,
@@ -289,10 +299,10 @@ impl Writer<'_> {
         Ok(row)
     }
 
-    /// Puts another credential into a row.
+    /// Replaces the credential of a row.
     ///
     /// # Errors
-    /// SQLite failed.
+    /// Returns an error if SQLite fails.
     pub fn replace(&self, row: &Row) -> Result<(), VaultError> {
         let sql = "UPDATE credentials
             SET env_name = :env_name, envelope = :envelope, revision = :revision,
@@ -313,14 +323,15 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Exchanges an envelope if it is still the one that was read; `false` if it is not.
-    /// Nothing else of the row changes.
+    /// Replaces the envelope of a row if it is still the one that was read.
+    ///
+    /// Returns `false` if it is not. Nothing else in the row changes.
     ///
     /// # Errors
-    /// SQLite failed.
+    /// Returns an error if SQLite fails.
     pub fn exchange_envelope(&self, id: i64, old: &str, new: &str) -> Result<bool, VaultError> {
         let sql = "UPDATE credentials SET envelope = :new WHERE id = :id AND envelope = :old";
-        let exchanging = while_("exchanging an envelope");
+        let exchanging = while_("replacing an envelope");
         self.transaction
             .prepare_cached(sql)
             .map_err(exchanging)?
@@ -329,10 +340,10 @@ impl Writer<'_> {
             .map_err(exchanging)
     }
 
-    /// Deletes a row; `false` if there is none.
+    /// Deletes a row, and returns `false` if there is none.
     ///
     /// # Errors
-    /// SQLite failed.
+    /// Returns an error if SQLite fails.
     pub fn delete(&self, owner: &Owner) -> Result<bool, VaultError> {
         let sql = "DELETE FROM credentials WHERE tenant = :tenant AND provider = :provider";
         self.transaction
@@ -341,16 +352,18 @@ impl Writer<'_> {
             .map_err(while_("deleting a credential"))
     }
 
-    /// Makes it all durable.
+    /// Commits the transaction, which makes it durable.
     ///
     /// # Errors
-    /// SQLite failed; nothing of this transaction is stored.
+    /// Returns an error if SQLite fails, and then nothing of this transaction is stored.
     pub fn commit(self) -> Result<(), VaultError> {
-        self.transaction.commit().map_err(while_("committing"))
+        self.transaction.commit().map_err(while_("committing the changes"))
     }
 }
 
-/// SQLite would make the file readable to everybody; its -wal and -shm take over this mode.
+/// Creates the database file so that only its owner can read it.
+///
+/// SQLite would create it readable for everybody. The -wal and -shm files inherit its mode.
 fn create_private(path: &Path) -> Result<(), VaultError> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false);
@@ -394,8 +407,10 @@ fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
     })
 }
 
-/// SQLite does not check that TEXT is UTF-8. A row where it is not must not hide all the others;
-/// with the replacement character it neither parses as an envelope nor opens.
+/// Reads a TEXT column, in which SQLite does not check that the text is UTF-8.
+///
+/// A row that is not UTF-8 must not hide all the others. With the replacement character, it neither
+/// parses as an envelope nor opens.
 fn text(row: &rusqlite::Row<'_>, column: &str) -> rusqlite::Result<String> {
     Ok(match row.get_ref(column)? {
         ValueRef::Text(bytes) => String::from_utf8_lossy(bytes).into_owned(),

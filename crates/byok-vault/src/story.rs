@@ -1,4 +1,4 @@
-//! The whole life of a vault, told in a temporary database.
+//! The story: a demonstration of the whole life of a vault, in a temporary database.
 
 mod invented;
 
@@ -26,23 +26,26 @@ use crate::store::{Access, Store};
 
 pub use invented::{CREDENTIALS, credential, owner};
 
-/// Rows written in one transaction while the vault is filled.
+/// The number of rows per transaction while the vault is filled.
 const FILL_BATCH: u64 = 1_000;
-/// Every so many rows, one is opened and compared.
+/// One row in this many is opened and compared.
 const SAMPLE: u64 = 50;
-/// Small, so that there is something left when the rotation is killed.
+/// The number of rows per transaction of the rotation.
+///
+/// It is small, so that some rows are left when the rotation is killed.
 const ROTATION_BATCH: u32 = 200;
 
-/// Tells it.
+/// Runs the story.
 ///
 /// # Errors
-/// The temporary directory or the database failed, or the story did not come out as it should.
+/// Returns an error if the temporary directory or the database fails, or if a step of the story does
+/// not have the expected result.
 pub fn tell(out: &mut impl Write) -> Result<Exit, VaultError> {
     let began = Instant::now();
     let directory = tempfile::Builder::new()
         .prefix("byok-vault-")
         .tempdir()
-        .map_err(io_while("making a temporary directory"))?;
+        .map_err(io_while("creating a temporary directory"))?;
     let db = directory.path().join("vault.db");
     let (old, new): (KeyId, KeyId) = (key_id("prod-2025")?, key_id("prod-2026")?);
     let (old_key, new_key) = (new_key()?, new_key()?);
@@ -55,7 +58,10 @@ pub fn tell(out: &mut impl Write) -> Result<Exit, VaultError> {
     list(&store, &first.keyring, out)?;
     open_some(&store, &first.keyring, out)?;
 
-    writeln!(out, "\n5. A new primary, {new}; {old} is retired: it opens, and seals no more.")?;
+    writeln!(
+        out,
+        "\n5. A new primary, {new}; {old} is retired: it still opens, but no longer seals."
+    )?;
     let both = keyring(&[("primary", &new, &new_key), ("retired", &old, &old_key)])?;
     let before = payloads(&store)?;
     kill_a_rotation(&store, &db, &both, &before, out)?;
@@ -72,7 +78,7 @@ pub fn tell(out: &mut impl Write) -> Result<Exit, VaultError> {
     directory.close().map_err(io_while("removing the temporary directory"))?;
     writeln!(
         out,
-        "\nThat took {}. The database is gone, and no credential was printed.",
+        "\nThat took {}. The database has been deleted, and no credential was printed.",
         took(began.elapsed())
     )?;
     Ok(Exit::Done)
@@ -98,7 +104,7 @@ fn fill(store: &mut Store, keyring: &Keyring, out: &mut impl Write) -> Result<()
     writeln!(
         out,
         "\n2. Sealed and stored {} credentials: API keys, PEM keys, service accounts.\n   {}, {} \
-         a second, {} KiB of envelopes",
+         per second, {} KiB of envelopes",
         Grouped(CREDENTIALS),
         took(began.elapsed()),
         Grouped(per_second),
@@ -128,7 +134,7 @@ fn open_some(store: &Store, keyring: &Keyring, out: &mut impl Write) -> Result<(
     let opened = opened_as_stored(store, keyring)?;
     writeln!(
         out,
-        "\n4. Opened {opened} of them: each is what was stored ({}, the comparison included)",
+        "\n4. Opened {opened} of them: each is what was stored ({}, including the comparison)",
         took(began.elapsed())
     )?;
     Ok(())
@@ -144,20 +150,20 @@ fn open_some_again(
     Ok(())
 }
 
-/// How many rows of the sample open to the credential that was stored there.
+/// Opens the sampled rows, compares each with the credential that was stored, and returns their number.
 fn opened_as_stored(store: &Store, keyring: &Keyring) -> Result<u64, VaultError> {
     let mut opened = 0;
     for n in (0..CREDENTIALS).step_by(usize::try_from(SAMPLE).unwrap_or(1)) {
         let row = row_of(store, n)?;
         if row.open(keyring)? != Secret::from(credential(n)) {
-            return Err(unexpected("a row opened to another credential than was stored"));
+            return Err(unexpected("a row opened to a different credential than was stored"));
         }
         opened += 1;
     }
     Ok(opened)
 }
 
-/// What of an envelope a rotation must leave alone: everything but its wraps and its mac.
+/// The part of an envelope that a rotation must not change: everything except its wraps and its MAC.
 type Payload = (Vec<u8>, [u8; 32]);
 
 fn payloads(store: &Store) -> Result<BTreeMap<i64, (Payload, String)>, VaultError> {
@@ -171,7 +177,7 @@ fn payloads(store: &Store) -> Result<BTreeMap<i64, (Payload, String)>, VaultErro
     Ok(payloads)
 }
 
-/// Starts `rotate` as a process of its own and kills it in the middle.
+/// Starts `rotate` in a separate process and kills it halfway.
 fn kill_a_rotation(
     store: &Store,
     db: &Path,
@@ -192,7 +198,7 @@ fn kill_a_rotation(
     let mut child = command.spawn().map_err(io_while("starting `rotate`"))?;
     drop(command);
 
-    // A row in the middle of the table: when it has changed, about half of the work is done.
+    // When the row in the middle of the table has changed, about half of the work is done.
     let (middle, _) = owner(CREDENTIALS / 2);
     let finished = loop {
         if child.try_wait().map_err(io_while("watching `rotate`"))?.is_some() {
@@ -215,7 +221,7 @@ fn kill_a_rotation(
     writeln!(
         out,
         "   `rotate` was {} after {}: {} current, {} stale, none lost",
-        if finished { "too fast to be killed: it ended" } else { "killed (SIGKILL)" },
+        if finished { "too fast to be killed: it finished" } else { "killed (SIGKILL)" },
         took(began.elapsed()),
         rows(current),
         rows(stale),
@@ -233,11 +239,11 @@ fn finish_the_rotation(
     let outcome = rotation::rotate(store, keyring, ROTATION_BATCH, Mode::Write, &progress);
     progress.finish_and_clear();
     let outcome = outcome?;
-    write!(out, "   the next run takes up the rest: ")?;
+    write!(out, "   the next run does the rest: ")?;
     rotate::report(&outcome, Mode::Write, out)?;
     writeln!(
         out,
-        "   {}, {} a second, one transaction for every {ROTATION_BATCH} rows",
+        "   {}, {} per second, one transaction for every {ROTATION_BATCH} rows",
         took(began.elapsed()),
         Grouped(per_second(outcome.rewrapped, began.elapsed())),
     )?;
@@ -260,8 +266,8 @@ fn compare(
     }
     writeln!(
         out,
-        "\n6. Compared iv, tag, ciphertext and commitment of {} with those of before:\n   {} the \
-         same, {} bytes ({}); {} have another wrap",
+        "\n6. Compared IV, tag, ciphertext and commitment of {} with those before the rotation:\n   \
+         {} unchanged, {} bytes ({}); {} have a new wrap",
         rows(CREDENTIALS),
         Grouped(same),
         Grouped(bytes),
@@ -281,7 +287,7 @@ fn retire(store: &Store, keys: &Keys, old: &KeyId, out: &mut impl Write) -> Resu
     let census = census::take(store, Some(&keys.keyring), Some(&rehearsed), Some(old))?;
     writeln!(
         out,
-        "\n7. Retire {old}? Every row's mac was checked with {old} disabled ({}):",
+        "\n7. Retire {old}? The MAC of every row was checked with {old} disabled ({}):",
         took(began.elapsed())
     )?;
     let mut answer = Vec::new();
@@ -302,7 +308,7 @@ fn attack(
     id: &KeyId,
     out: &mut impl Write,
 ) -> Result<(), VaultError> {
-    writeln!(out, "\n8. What goes wrong, and what the errors say:")?;
+    writeln!(out, "\n8. What can go wrong, and what the errors say:")?;
     let (mine, theirs) = (row_of(store, 0)?, row_of(store, invented::PROVIDERS)?);
 
     exchange(store, &[(&mine, &theirs.envelope), (&theirs, &mine.envelope)])?;
@@ -317,11 +323,11 @@ fn attack(
     exchange(store, &[(&damaged, &mine.envelope)])?;
 
     let other_material = self::keyring(&[("primary", id, &new_key()?)])?;
-    let what = format!("the program starts with other key material under {id}");
+    let what = format!("the program starts with a different key under {id}");
     expect_refusal(&what, &mine, &other_material.keyring, out)?;
 
     row_of(store, 0)?.open(keyring)?;
-    writeln!(out, "   put back as it was, the row opens again")?;
+    writeln!(out, "   with its original envelope and key, the row opens again")?;
     Ok(())
 }
 
@@ -332,7 +338,7 @@ fn expect_refusal(
     out: &mut impl Write,
 ) -> Result<(), VaultError> {
     match row.open(keyring) {
-        Ok(_) => Err(unexpected("a row opened that must not")),
+        Ok(_) => Err(unexpected("a row opened that must not open")),
         Err(error) => {
             writeln!(out, "   - {what}:\n       {error}\n       next: {}", error.advice())?;
             Ok(())
@@ -344,7 +350,7 @@ fn exchange(store: &mut Store, changes: &[(&Row, &String)]) -> Result<(), VaultE
     let writer = store.begin()?;
     for (row, envelope) in changes {
         if !writer.exchange_envelope(row.place.id, &row.envelope, envelope)? {
-            return Err(unexpected("a row changed by itself"));
+            return Err(unexpected("a row changed unexpectedly"));
         }
     }
     writer.commit()
@@ -357,7 +363,7 @@ fn with_last_bit_flipped(row: &Row) -> Result<String, VaultError> {
     }
     Envelope::from_bytes(&bytes)
         .map(|envelope| envelope.to_string())
-        .map_err(|_| unexpected("a flipped bit of the ciphertext broke the format"))
+        .map_err(|_| unexpected("flipping a bit of the ciphertext broke the format"))
 }
 
 fn parsed(row: &Row) -> Result<Envelope, VaultError> {
@@ -374,7 +380,7 @@ fn row_of(store: &Store, n: u64) -> Result<Row, VaultError> {
 }
 
 fn key_id(id: &str) -> Result<KeyId, VaultError> {
-    id.parse().map_err(|_| unexpected("a key id is refused"))
+    id.parse().map_err(|_| unexpected("a key id was rejected"))
 }
 
 fn new_key() -> Result<MasterKey, VaultError> {
@@ -382,7 +388,7 @@ fn new_key() -> Result<MasterKey, VaultError> {
 }
 
 fn keyring(entries: &[(&str, &KeyId, &MasterKey)]) -> Result<Keys, VaultError> {
-    // Large enough never to grow, which would leave a copy of the keys behind.
+    // Large enough that it never grows, because growing would leave a copy of the keys behind.
     let mut text = String::with_capacity(1024);
     for (state, id, key) in entries {
         let key = key.to_text();

@@ -1,4 +1,4 @@
-//! Rows that something is wrong with, as every command reports them.
+//! The report on faulty rows that all commands share.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -8,11 +8,10 @@ use crate::formatting::{number, rows};
 use crate::row::Owner;
 use crate::row_fault::{Fault, Kind};
 
-/// Counts rows by what is wrong with them, with a line for each row below, and what to do about the
-/// kind.
+/// Reports faulty rows by kind: their number, a line for each row, and what to do about the kind.
 ///
 /// # Errors
-/// It cannot be written.
+/// Returns an error if the report cannot be written.
 pub fn report<K: Kind>(
     faulty: impl Iterator<Item = (K, String)>,
     verb: &str,
@@ -32,10 +31,10 @@ pub fn report<K: Kind>(
     Ok(())
 }
 
-/// The same for rows of the vault, each by its id.
+/// Reports faulty rows of the vault, each with its id.
 ///
 /// # Errors
-/// It cannot be written.
+/// Returns an error if the report cannot be written.
 pub fn of_rows<'f>(
     faulty: impl Iterator<Item = (i64, &'f Owner, &'f Fault)>,
     verb: &str,

@@ -1,4 +1,4 @@
-//! `census`: rows by key, and whether one can be retired.
+//! `census`: counts rows by key, and checks whether a key can be retired.
 
 use std::io::Write;
 
@@ -15,10 +15,10 @@ use crate::keys::Keys;
 use crate::row_fault::Kind;
 use crate::store::{Access, Store};
 
-/// Counts, verifies if asked, and answers.
+/// Counts the rows of each key, verifies them if asked to, and reports the result.
 ///
 /// # Errors
-/// The database or the keyring failed.
+/// Returns an error if the database or the keyring fails.
 pub fn census(cli: &Cli, args: &cli::Census, out: &mut impl Write) -> Result<Exit, VaultError> {
     let keys = if args.verify {
         Some(Keys::load(cli.keys_file.as_deref())?)
@@ -64,10 +64,10 @@ fn table(census: &census::Census, out: &mut impl Write) -> Result<(), VaultError
     Ok(())
 }
 
-/// Answers `--retire`.
+/// Reports whether the key of `--retire` can be retired.
 ///
 /// # Errors
-/// It cannot be written.
+/// Returns an error if the report cannot be written.
 pub fn answer(census: &census::Census, id: &KeyId, out: &mut impl Write) -> Result<(), VaultError> {
     let verdict = census.verdict(id);
     writeln!(out, "can {id} be retired? {}", in_words(verdict))?;
@@ -90,13 +90,19 @@ fn state_word(state: KeyState) -> &'static str {
 fn in_words(verdict: Verdict) -> String {
     match verdict {
         Verdict::Safe => "yes, no row needs it".to_owned(),
-        Verdict::Unknown => "not known: neither a row nor the keyring names it".to_owned(),
+        Verdict::Unknown => "unknown: neither a row nor the keyring names it".to_owned(),
         Verdict::Primary => "no, it is the primary".to_owned(),
+        Verdict::Needed(1) => "no, 1 row needs it".to_owned(),
         Verdict::Needed(count) => format!("no, {} need it", rows(count)),
-        Verdict::Untried(count) => {
-            format!("not shown: {} also name a key that stays, which was not tried", rows(count))
+        Verdict::Untried(1) => {
+            "unknown: 1 row also names a key that stays, but that key was not tried".to_owned()
         }
-        Verdict::Unreadable(count) => format!("not known: {} cannot be read", rows(count)),
+        Verdict::Untried(count) => {
+            let rows = rows(count);
+            format!("unknown: {rows} also name a key that stays, but that key was not tried")
+        }
+        Verdict::Unreadable(count) => format!("unknown: {} cannot be read", rows(count)),
+        Verdict::Unverified(1) => "no, 1 row does not verify without it".to_owned(),
         Verdict::Unverified(count) => format!("no, {} do not verify without it", rows(count)),
     }
 }
@@ -105,31 +111,32 @@ fn next(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Safe => {
             "once every process runs with the new keyring, change the key's line to `disabled ID`; \
-             take it away after the oldest backup that needs it"
+             delete the line when no backup needs the key"
         }
-        Verdict::Unknown => "check how the id is spelled",
-        Verdict::Primary => "make another key the primary, run `rotate`, and ask again",
-        Verdict::Needed(_) => "run `rotate`, and ask again",
-        Verdict::Untried(_) => "ask again with --verify, which tries it",
-        Verdict::Unreadable(_) => "restore or delete the unreadable rows, and ask again",
-        Verdict::Unverified(_) => "see to the rows above, and ask again",
+        Verdict::Unknown => "check the spelling of the id",
+        Verdict::Primary => "make another key the primary, run `rotate`, and check again",
+        Verdict::Needed(_) => "run `rotate`, and check again",
+        Verdict::Untried(_) => "check again with --verify, which tries that key",
+        Verdict::Unreadable(_) => "restore or delete the unreadable rows, and check again",
+        Verdict::Unverified(_) => "repair the rows listed above, and check again",
     }
 }
 
 fn checked(census: &census::Census, keyring: bool, retire: Option<&KeyId>) -> String {
     let what = match (&census.unverified, retire) {
-        (None, _) => "the key ids in every row; no key was used (--verify uses them)".to_owned(),
-        (Some(_), None) => "the key ids and the mac of every row".to_owned(),
+        (None, _) => "the key ids of every row, and used no key (--verify does)".to_owned(),
+        (Some(_), None) => "the key ids and the MAC of every row".to_owned(),
         (Some(_), Some(id)) => {
-            format!("the key ids of every row, and its mac with {id} disabled")
+            format!("the key ids of every row, and its MAC with {id} disabled")
         }
     };
     let which = if keyring {
         ""
     } else {
-        "; without a keyring, so not which key is the primary, and every key that a row names counts as needed"
+        " There was no keyring, so the primary is unknown, and every key that a row names counts as \
+         needed."
     };
-    format!("checked: {what}{which}. Backups and rows written later were not looked at.")
+    format!("Checked {what}.{which} Backups, and rows written later, were not checked.")
 }
 
 fn as_json(census: &census::Census, retire: Option<&KeyId>) -> Value {

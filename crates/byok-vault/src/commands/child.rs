@@ -1,4 +1,4 @@
-//! A command that stands in this program's place: its signals in, its exit code out.
+//! Runs a command on behalf of this program, passing signals in and the exit code out.
 
 use std::io;
 use std::process::Command;
@@ -6,18 +6,18 @@ use std::process::Command;
 /// Runs a command to its end and returns its exit code, or 128 + the signal that ended it.
 ///
 /// # Errors
-/// It does not start.
+/// Returns an error if the command does not start.
 #[cfg(unix)]
 pub fn run_to_end(mut command: Command) -> io::Result<u8> {
     use rustix::process::{Pid, Signal, kill_process};
     use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
     use signal_hook::iterator::Signals;
 
-    // Before the start, so that no signal is missed. What is caught here is at its default again
-    // in the command.
+    // Catch signals before the command starts, so that none is missed. In the command they have their
+    // default action again.
     let mut signals = Signals::new([SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2])?;
     let mut child = command.spawn()?;
-    drop(command); // It has a copy of the credential.
+    drop(command); // It holds a copy of the credential.
     loop {
         for signal in signals.wait() {
             let passed_on = match signal {
@@ -25,10 +25,10 @@ pub fn run_to_end(mut command: Command) -> io::Result<u8> {
                 SIGTERM => Signal::TERM,
                 SIGUSR1 => Signal::USR1,
                 SIGUSR2 => Signal::USR2,
-                // The terminal sends SIGINT and SIGQUIT to the command as well.
+                // The terminal also sends SIGINT and SIGQUIT to the command.
                 _ => continue,
             };
-            // The command may have ended, but its id is not reused before `try_wait` sees that.
+            // The command may have ended, but its process id is not reused before `try_wait` reaps it.
             let _ = kill_process(Pid::from_child(&child), passed_on);
         }
         if let Some(status) = child.try_wait()? {
@@ -48,11 +48,11 @@ fn exit_code(status: std::process::ExitStatus) -> u8 {
 /// Runs a command to its end and returns its exit code.
 ///
 /// # Errors
-/// It does not start.
+/// Returns an error if the command does not start.
 #[cfg(not(unix))]
 pub fn run_to_end(mut command: Command) -> io::Result<u8> {
     let mut child = command.spawn()?;
-    drop(command); // It has a copy of the credential.
+    drop(command); // It holds a copy of the credential.
     let code = child.wait()?.code();
     Ok(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX))
 }

@@ -1,4 +1,4 @@
-//! A credential on its way in and out.
+//! Reads a credential from the operator, and prepares one for a command.
 
 use std::io::{self, IsTerminal, Read};
 
@@ -8,26 +8,28 @@ use crate::credential::{LIMIT, check, text};
 use crate::error::{CredentialProblem, VaultError};
 use crate::row::Owner;
 
-/// Reads from a hidden prompt if standard input is a terminal, otherwise all of standard input
-/// without one trailing line end.
+/// Reads a credential from a hidden prompt or from standard input.
+///
+/// It prompts if standard input is a terminal. Otherwise it reads all of standard input, without one
+/// trailing line ending.
 ///
 /// # Errors
-/// Nothing usable was read.
+/// Returns an error if no usable credential was read.
 pub fn read(owner: &Owner) -> Result<Secret, VaultError> {
     let reading =
         |source| VaultError::InputOutput { doing: "reading the credential".into(), source };
     let credential = if io::stdin().is_terminal() {
-        let prompt = format!("Credential for {owner} (not shown): ");
+        let prompt = format!("Credential for {owner} (input is hidden): ");
         Secret::from(rpassword::prompt_password(prompt).map_err(reading)?)
     } else {
-        // Large enough never to grow, which would leave copies behind: the limit, a line end, and
-        // one byte more to tell that it was exceeded.
+        // Large enough that it never grows, because growing would leave copies behind: the limit, a
+        // line ending, and one more byte to detect that the limit was exceeded.
         let most = LIMIT + 3;
         let mut bytes = Vec::with_capacity(most);
         let limit = u64::try_from(most).unwrap_or(u64::MAX);
         let read = io::stdin().lock().take(limit).read_to_end(&mut bytes);
         trim_line_end(&mut bytes);
-        // Also what was read before a failure is wiped.
+        // What was read before a failure is wiped as well.
         let credential = Secret::from(bytes);
         read.map_err(reading)?;
         credential
@@ -36,10 +38,10 @@ pub fn read(owner: &Owner) -> Result<Secret, VaultError> {
     Ok(credential)
 }
 
-/// The credential as the value of an environment variable.
+/// Returns the credential as the value of an environment variable.
 ///
 /// # Errors
-/// It is none.
+/// Returns an error if no environment variable can hold it.
 pub fn as_variable<'c>(credential: &'c Secret, owner: &Owner) -> Result<&'c str, VaultError> {
     text(credential).map_err(|problem| refused(owner, problem))
 }

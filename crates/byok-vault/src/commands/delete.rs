@@ -1,4 +1,4 @@
-//! `delete`: remove a credential. Needs no key.
+//! `delete`: removes a credential. Needs no key.
 
 use std::io::Write;
 
@@ -10,7 +10,7 @@ use crate::store::{Access, Store};
 /// Deletes a row.
 ///
 /// # Errors
-/// There is none, or the database failed.
+/// Returns an error if there is no such row, or the database fails.
 pub fn delete(cli: &Cli, args: &Delete, out: &mut impl Write) -> Result<Exit, VaultError> {
     let owner = args.owner.owner();
     let mut store = Store::open(&cli.db, Access::Write)?;
@@ -21,8 +21,8 @@ pub fn delete(cli: &Cli, args: &Delete, out: &mut impl Write) -> Result<Exit, Va
     writer.commit()?;
     writeln!(
         out,
-        "deleted the credential for {owner}; it is still valid at the provider until it is \
-         revoked there"
+        "deleted the credential for {owner}; it remains valid at the provider until it is revoked \
+         there"
     )?;
     Ok(Exit::Done)
 }

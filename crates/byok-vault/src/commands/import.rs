@@ -1,4 +1,4 @@
-//! `import`: rows that another program encrypted, into the vault.
+//! `import`: moves rows that another program encrypted into the vault.
 
 use std::io::{self, Write};
 
@@ -12,21 +12,21 @@ use crate::keys::Keys;
 use crate::legacy_key::LegacyKey;
 use crate::rotation::{self, Mode};
 
-/// Imports a file and reports what became of every row.
+/// Imports a file and reports the result for every row.
 ///
 /// # Errors
-/// A key, the file, the quarantine or the database failed. Rows that fail are in the report and in
-/// quarantine instead.
+/// Returns an error if a key, the file, the quarantine file or the database fails. Rows that fail are
+/// reported and quarantined instead.
 pub fn import(cli: &Cli, args: &Import, out: &mut impl Write) -> Result<Exit, VaultError> {
     let keys = Keys::load(cli.keys_file.as_deref())?;
     let key = LegacyKey::load(args)?;
     let mode = if args.dry_run { Mode::DryRun } else { Mode::Write };
-    // All that can be wrong without a look at a row, before one is read and the vault is touched.
+    // Check everything that needs no row first, before a row is read or the vault is touched.
     let mut quarantine = Quarantine::at(args.quarantine.as_deref(), &args.file, &cli.db)?;
     if key.is_made_of_text {
         let _ = writeln!(
             io::stderr(),
-            "warning: this key is made of a text, and as weak as the text is"
+            "warning: this key comes from a text, and is only as strong as that text"
         );
     }
     let mut input = Input::open(&args.file)?;
@@ -51,8 +51,8 @@ pub fn import(cli: &Cli, args: &Import, out: &mut impl Write) -> Result<Exit, Va
     if key.is_placeholder {
         writeln!(
             out,
-            "The key is a placeholder, which everybody knows: treat every credential of this file \
-             as leaked, and replace it at its provider."
+            "The key is a placeholder that anyone can guess: treat every credential in this file as \
+             leaked, and replace it at its provider."
         )?;
     }
     writeln!(out, "{NO_CONTEXT}")?;
@@ -89,21 +89,21 @@ fn report(
 }
 
 fn report_place(count: &str, placed: &Placed, out: &mut impl Write) -> Result<(), VaultError> {
-    let (path, besides) = match placed {
+    let (path, remark) = match placed {
         Placed::Nothing => return Ok(()),
         Placed::EarlierOnly(path) => {
-            writeln!(out, "{} was there before, and is left as it was", path.display())?;
+            writeln!(out, "{} already existed and was left unchanged", path.display())?;
             return Ok(());
         }
         Placed::New(path) => (path, ""),
-        Placed::Numbered(path) => (path, ": a new name, because nothing is ever replaced"),
-        Placed::Unchanged(path) => (path, ": unchanged, an earlier run has written the same"),
+        Placed::Numbered(path) => (path, ": a new name, because no file is ever replaced"),
+        Placed::Unchanged(path) => (path, ": unchanged, because it already had the same content"),
     };
-    writeln!(out, "{count} in the quarantine file {}{besides}", path.display())?;
+    writeln!(out, "{count} in the quarantine file {}{remark}", path.display())?;
     writeln!(
         out,
-        "  next: import that file when its rows are corrected, or with another key; it holds them \
-         as they were, credentials in the clear among them: delete it when it is done"
+        "  next: correct its rows and import that file, or import it with another key; it holds the \
+         rows as they were, including unencrypted credentials: delete it when you are done"
     )?;
     Ok(())
 }

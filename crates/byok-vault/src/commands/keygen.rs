@@ -1,4 +1,4 @@
-//! `keygen`: a new master key. The one command that writes key text.
+//! `keygen`: generates a master key. No other command writes the text of a key.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, IsTerminal, Write};
@@ -11,14 +11,14 @@ use crate::error::VaultError;
 use crate::exit::Exit;
 use crate::keys::Keys;
 
-/// Makes a key and writes its line to a new file or to `out`.
+/// Generates a key and writes its line to a new file or to `out`.
 ///
 /// # Errors
-/// There is no randomness, or the line cannot be written.
+/// Returns an error if the randomness source fails, or the line cannot be written.
 pub fn keygen(args: &Keygen, out: &mut impl Write) -> Result<Exit, VaultError> {
     let key = MasterKey::generate().map_err(|source| VaultError::NewKey { source })?.to_text();
     let line = line(&args.id, &key);
-    // An id that is the text of a key is refused before anything is sealed under it.
+    // Rejects an id that is the text of a key, before anything is sealed under it.
     let Keys { text: line, .. } = Keys::parse(line, "the new key's line".to_owned())?;
     match &args.out {
         Some(path) => {
@@ -26,16 +26,16 @@ pub fn keygen(args: &Keygen, out: &mut impl Write) -> Result<Exit, VaultError> {
             writeln!(out, "wrote key {} to {}", args.id, path.display())?;
             writeln!(
                 out,
-                "To rotate to it, put this line into the keyring that you have, change the line \
-                 of the present primary to `retired`, and run `byok-vault rotate`."
+                "To rotate to it, add this line to your keyring, change the line of the current \
+                 primary to `retired`, and run `byok-vault rotate`."
             )?;
         }
         None => {
             if io::stdout().is_terminal() {
                 let _ = writeln!(
                     io::stderr(),
-                    "warning: the next line is a master key; it stays in the terminal's history. \
-                     Better: keygen --out FILE"
+                    "warning: the next line is a master key, which stays in the terminal's history; \
+                     use `keygen --out FILE` instead"
                 );
             }
             out.write_all(line.expose_secret())?;
@@ -55,14 +55,14 @@ fn write_file(path: &Path, line: &Secret) -> Result<(), VaultError> {
     })?;
     // A key that sealed something must survive a power cut.
     file.write_all(line.expose_secret()).and_then(|()| file.sync_all()).map_err(|source| {
-        // Half of a key is none, and would stand in the way of the next attempt.
+        // Half a key is useless, and the file would block the next attempt.
         let _ = fs::remove_file(path);
         VaultError::InputOutput { doing: format!("writing {}", path.display()), source }
     })
 }
 
 fn line(id: &KeyId, key: &Secret) -> Secret {
-    // Of exactly the right size: what grows leaves a copy of the key behind.
+    // `concat` allocates the exact size. A buffer that grows would leave a copy of the key behind.
     let parts = [b"primary ", id.as_ref().as_bytes(), b" ", key.expose_secret(), b"\n"];
     Secret::from(parts.concat())
 }

@@ -1,4 +1,4 @@
-//! `list`: what is stored, without opening anything.
+//! `list`: lists what is stored, without opening anything.
 
 use std::fmt;
 use std::io::Write;
@@ -18,7 +18,7 @@ use crate::store::{Access, Store};
 /// Lists the rows by tenant and provider.
 ///
 /// # Errors
-/// There is no vault, or the keyring that is given is malformed.
+/// Returns an error if there is no vault, or if a keyring is given and is malformed.
 pub fn list(cli: &Cli, args: &List, out: &mut impl Write) -> Result<Exit, VaultError> {
     let keys = Keys::load_if_given(cli.keys_file.as_deref())?;
     let keyring = keys.as_ref().map(|keys| &keys.keyring);
@@ -46,14 +46,14 @@ pub fn list(cli: &Cli, args: &List, out: &mut impl Write) -> Result<Exit, VaultE
     Ok(Exit::Done)
 }
 
-/// Whether a row is wrapped for the keyring's present keys.
+/// Whether a row is wrapped for the current keys of the keyring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Currency {
     Current,
     Stale,
     /// There is no keyring to compare with.
     Unknown,
-    /// The row is no envelope.
+    /// The row is not an envelope.
     Unreadable,
 }
 
@@ -78,10 +78,10 @@ pub struct Line {
 }
 
 impl Line {
-    /// Goes above the lines.
+    /// The header of the list.
     pub const HEADER: &str = "TENANT                PROVIDER      VARIABLE                KEY                   STATE       AGE";
 
-    /// Reads the public part of a row's envelope.
+    /// Creates a line from the public part of a row's envelope.
     #[must_use]
     pub fn new(row: Row, keyring: Option<&Keyring>, now: i64) -> Self {
         let (key_ids, currency) = match (row.parse(), keyring) {

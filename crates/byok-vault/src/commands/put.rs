@@ -1,4 +1,4 @@
-//! `put`: store a credential.
+//! `put`: stores a credential.
 
 use std::io::Write;
 
@@ -14,7 +14,8 @@ use crate::store::{Access, Store};
 /// Reads a credential and stores it for its owner.
 ///
 /// # Errors
-/// There is one already and `--replace` is not given, or it cannot be read, sealed or stored.
+/// Returns an error if there already is a credential and `--replace` is not given, or if the credential
+/// cannot be read, sealed or stored.
 pub fn put(cli: &Cli, args: &Put, out: &mut impl Write) -> Result<Exit, VaultError> {
     let owner = args.owner.owner();
     if !args.stray.is_empty() {
@@ -22,7 +23,7 @@ pub fn put(cli: &Cli, args: &Put, out: &mut impl Write) -> Result<Exit, VaultErr
     }
     let keys = Keys::load(cli.keys_file.as_deref())?;
     let mut store = Store::open(&cli.db, Access::Create)?;
-    // Before anybody types a credential for nothing.
+    // Check before somebody types a credential in vain.
     if !args.replace && store.find(&owner)?.is_some() {
         return Err(VaultError::AlreadyExists { owner });
     }
@@ -30,8 +31,8 @@ pub fn put(cli: &Cli, args: &Put, out: &mut impl Write) -> Result<Exit, VaultErr
 
     let now = now();
     let writer = store.begin()?;
-    // Sealing inside the transaction: it takes microseconds, and the envelope is bound to an id
-    // that is only ours while the transaction is open.
+    // Seal inside the transaction: sealing takes microseconds, and the envelope is bound to an id that
+    // is reserved only while the transaction is open.
     let row = match writer.find(&owner)? {
         Some(_) if !args.replace => return Err(VaultError::AlreadyExists { owner }),
         Some(found) => {

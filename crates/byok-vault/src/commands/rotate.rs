@@ -1,4 +1,4 @@
-//! `rotate`: every row to the keyring's present keys.
+//! `rotate`: rewraps every row for the current keys of the keyring.
 
 use std::io::Write;
 
@@ -11,10 +11,10 @@ use crate::keys::Keys;
 use crate::rotation::{self, Mode, Outcome};
 use crate::store::{Access, Store};
 
-/// Rewraps what is not current and reports what became of every row.
+/// Rewraps the rows that are not current and reports the result.
 ///
 /// # Errors
-/// The keyring or the database failed. Rows that fail are in the report instead.
+/// Returns an error if the keyring or the database fails. Rows that fail are reported instead.
 pub fn rotate(cli: &Cli, args: &Rotate, out: &mut impl Write) -> Result<Exit, VaultError> {
     let keys = Keys::load(cli.keys_file.as_deref())?;
     let (mode, access) =
@@ -28,14 +28,14 @@ pub fn rotate(cli: &Cli, args: &Rotate, out: &mut impl Write) -> Result<Exit, Va
     Ok(if outcome.is_complete() { Exit::Done } else { Exit::Partial })
 }
 
-/// Says what became of the rows.
+/// Reports the result of a rotation.
 ///
 /// # Errors
-/// It cannot be written.
+/// Returns an error if the report cannot be written.
 pub fn report(outcome: &Outcome, mode: Mode, out: &mut impl Write) -> Result<(), VaultError> {
     let (rewrapped, kept) = match mode {
         Mode::Write => ("rewrapped", "left untouched"),
-        Mode::DryRun => ("would be rewrapped", "could not be"),
+        Mode::DryRun => ("would be rewrapped", "would be left untouched"),
     };
     writeln!(
         out,
@@ -46,8 +46,8 @@ pub fn report(outcome: &Outcome, mode: Mode, out: &mut impl Write) -> Result<(),
     if outcome.overtaken > 0 {
         writeln!(
             out,
-            "{} left untouched: written by another process each time\n  next: run `rotate` again \
-             when that process has finished",
+            "{} left untouched: changed by another process on every attempt\n  next: run `rotate` \
+             again when that process has finished",
             rows(outcome.overtaken)
         )?;
     }

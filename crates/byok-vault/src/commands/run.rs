@@ -1,4 +1,4 @@
-//! `run`: a command with a credential in its environment.
+//! `run`: runs a command with a credential in its environment.
 
 use std::io;
 use std::process::Command;
@@ -10,10 +10,12 @@ use crate::exit::Exit;
 use crate::keys::{Keys, VARIABLE};
 use crate::store::{Access, Store};
 
-/// Opens a credential and runs the command with it. The keyring does not reach the command.
+/// Opens a credential and runs the command with it.
+///
+/// The command does not get the keyring.
 ///
 /// # Errors
-/// The credential cannot be opened or passed, or the command does not start.
+/// Returns an error if the credential cannot be opened or passed on, or the command does not start.
 pub fn run(cli: &Cli, args: &Run) -> Result<Exit, VaultError> {
     let owner = args.owner.owner();
     let keys = Keys::load(cli.keys_file.as_deref())?;
@@ -28,7 +30,7 @@ pub fn run(cli: &Cli, args: &Run) -> Result<Exit, VaultError> {
     let mut command = Command::new(&program);
     command.args(words).env_remove(VARIABLE);
     command.env(name, credential::as_variable(&opened, &owner)?);
-    // This process may wait for hours; the keys and the credential need not wait with it.
+    // This process may wait for hours. Wipe the keys and the credential now.
     drop((opened, keys));
     child::run_to_end(command).map(Exit::Command).map_err(|source: io::Error| VaultError::Start {
         owner,

@@ -1,4 +1,4 @@
-//! Where opened rows go: into the vault, or nowhere if it is only to be told what would happen.
+//! Where opened rows go: into the vault, or nowhere in a dry run.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -12,27 +12,29 @@ use crate::rotation::Mode;
 use crate::row::{Owner, Row};
 use crate::store::{Access, Store, Writer};
 
-/// The vault, which is not made before there is a row for it.
+/// The vault, which is created only when there is a row for it.
 #[derive(Debug)]
 pub struct Destination<'v> {
     db: &'v Path,
     keyring: &'v Keyring,
     mode: Mode,
     store: Option<Store>,
-    /// In a dry run, the owners of whom the vault would have a row, and who stand in the file again:
-    /// with the same credential, or they would not come here.
+    /// In a dry run, the owners that the vault would now have a row for and that appear again in the
+    /// file.
+    ///
+    /// They appear with the same credential: otherwise their rows would have been rejected before.
     would_have: HashSet<Owner>,
 }
 
-/// A credential that can be stored, unless there is one.
+/// A credential that can be stored, unless its owner already has one.
 pub(super) struct Candidate {
     pub(super) owner: Owner,
-    /// If the line tells one.
+    /// The variable, if the line has one.
     pub(super) env_name: Option<String>,
     pub(super) secret: Secret,
 }
 
-/// What became of a row.
+/// The result for one row.
 pub(super) enum Became {
     Imported,
     Present,
@@ -40,10 +42,10 @@ pub(super) enum Became {
 }
 
 impl<'v> Destination<'v> {
-    /// Opens the vault if there is one.
+    /// Opens the vault if it exists.
     ///
     /// # Errors
-    /// What is there is no vault, or SQLite cannot open it.
+    /// Returns an error if the file is not a vault, or SQLite cannot open it.
     pub fn open(db: &'v Path, keyring: &'v Keyring, mode: Mode) -> Result<Self, VaultError> {
         let access = match mode {
             Mode::Write => Access::Create,
@@ -53,7 +55,8 @@ impl<'v> Destination<'v> {
         Ok(Self { db, keyring, mode, store, would_have: HashSet::new() })
     }
 
-    /// Stores what can be stored, in one transaction, and tells what became of each, in order.
+    /// Stores the candidates that can be stored in one transaction, and returns the result for each in
+    /// order.
     pub(super) fn take(
         &mut self,
         candidates: Vec<Result<Candidate, Refusal>>,
@@ -120,7 +123,7 @@ impl<'v> Destination<'v> {
 }
 
 impl Candidate {
-    /// The variable that `run` would pass it in.
+    /// Returns the variable in which `run` would pass the credential.
     pub(super) fn variable(&self) -> String {
         self.env_name.clone().unwrap_or_else(|| self.owner.variable())
     }
@@ -142,7 +145,7 @@ fn insert(
     })
 }
 
-/// What is in the vault stays there, whatever the file says.
+/// Compares a candidate with the vault's row, which stays unchanged whatever the file says.
 fn compare(row: &Row, keyring: &Keyring, candidate: &Candidate) -> Became {
     let place = format!("row {} of the vault", row.place.id);
     let present = match row.try_open(keyring) {
@@ -151,8 +154,8 @@ fn compare(row: &Row, keyring: &Keyring, candidate: &Candidate) -> Became {
             return Became::Refused(Refusal::new(Reason::VaultRow, format!("{place}: {fault}")));
         }
     };
-    let refused = |reason| Became::Refused(Refusal::new(reason, format!("it is in {place}")));
-    // A line without a variable leaves it to the vault.
+    let refused = |reason| Became::Refused(Refusal::new(reason, format!("see {place}")));
+    // A line without a variable accepts the vault's.
     let is_its_variable =
         candidate.env_name.as_ref().is_none_or(|name| *name == row.place.env_name);
     match present == candidate.secret {

@@ -1,4 +1,4 @@
-//! The lines of a file, read twice, each bounded.
+//! Reads the lines of a file, each of bounded length, more than once.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek};
@@ -8,15 +8,17 @@ use tempfile::SpooledTempFile;
 
 use crate::error::VaultError;
 
-/// The longest line, in bytes, without its end: a row and what a quarantine puts around it.
+/// The longest line in bytes, without its line ending: a row and what a quarantine file adds to it.
 pub(crate) const LINE_LIMIT: usize = 32 * 1024 * 1024;
 
-/// What comes through a pipe is kept in memory up to here, and in an unnamed file beyond.
+/// Input from a pipe is kept in memory up to this size, and in an unnamed file beyond it.
 const SPOOL_LIMIT: usize = 64 * 1024 * 1024;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// What is imported. It is read twice, because whether an id appears twice is known at the end.
+/// The file to import.
+///
+/// It is read more than once, because only its end shows whether an id appears twice.
 pub struct Input {
     name: String,
     reader: BufReader<Box<dyn ReadSeek>>,
@@ -27,10 +29,10 @@ trait ReadSeek: Read + Seek {}
 impl<T: Read + Seek> ReadSeek for T {}
 
 impl Input {
-    /// Opens the file at `path`; `-` is standard input.
+    /// Opens the file at `path`, or standard input for `-`.
     ///
     /// # Errors
-    /// It cannot be read.
+    /// Returns an error if the file cannot be read.
     pub fn open(path: &Path) -> Result<Self, VaultError> {
         let name = name(path);
         if is_standard(path) {
@@ -49,15 +51,15 @@ impl Input {
         Ok(Self { name, reader: BufReader::new(Box::new(spool)) })
     }
 
-    /// The lines, from the first one.
+    /// Returns the lines, starting from the first.
     pub(super) fn lines(&mut self) -> Result<Lines<'_>, VaultError> {
         self.reader.rewind().map_err(|source| reading(&self.name, source))?;
         Ok(Lines { name: &self.name, reader: &mut self.reader, number: 0, limit: LINE_LIMIT })
     }
 
-    /// The error for a file that is not what it was when it was read first.
+    /// Returns the error for a file that has changed since it was first read.
     pub(super) fn changed(&self) -> VaultError {
-        reading(&self.name, io::Error::other("it changed while it was read"))
+        reading(&self.name, io::Error::other("the file changed while it was read"))
     }
 }
 
@@ -71,7 +73,7 @@ fn is_standard(path: &Path) -> bool {
     path == Path::new("-")
 }
 
-/// What is imported, for messages.
+/// Returns the name of the imported file, for messages.
 pub(super) fn name(path: &Path) -> String {
     if is_standard(path) { "standard input".to_owned() } else { path.display().to_string() }
 }
@@ -82,9 +84,9 @@ fn reading(name: &str, source: io::Error) -> VaultError {
 
 /// A line that is not blank.
 pub(crate) struct Line {
-    /// Counted from 1, blank lines included.
+    /// The number of the line, counted from 1 and including blank lines.
     pub(crate) number: u64,
-    /// Without the line end; `None` if there was too much of it.
+    /// The text without the line ending, or `None` if the line is too long.
     pub(crate) text: Option<Vec<u8>>,
 }
 
@@ -97,11 +99,11 @@ pub(crate) struct Lines<'i> {
 }
 
 impl Lines<'_> {
-    /// The next line that is not blank; `None` at the end.
+    /// Returns the next line that is not blank, or `None` at the end.
     pub(crate) fn next(&mut self) -> Result<Option<Line>, VaultError> {
         loop {
             let mut text = Vec::new();
-            // A line end more than the limit: what is longer has no end within that.
+            // The limit and a line ending: a longer line does not end within that.
             let most = self.limit.saturating_add(2);
             let take = u64::try_from(most).unwrap_or(u64::MAX);
             let mut bounded = Read::take(&mut *self.reader, take);

@@ -1,9 +1,9 @@
-//! The rows that were not imported, in a file that can be imported.
+//! The quarantine file: the rows that were not imported, in a file that can be imported.
 //!
-//! It is written beside its place under another name and put there at the end, in one step. So a
-//! run that is killed leaves no half of a file, and what it has written itself is taken away by the
-//! next one: nothing is lost, because every row still stands in the file that is imported. Whatever
-//! has the name already is never replaced, because a row may be only there: the file gets a number.
+//! The file is written under another name in the same directory, and renamed at the end in one step. A
+//! run that is killed therefore never leaves half a quarantine file, and the next run removes what it
+//! did leave. Nothing is lost, because every row is still in the imported file. An existing file is
+//! never replaced, because it may hold the only copy of a row: the new file gets a number instead.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, TryLockError};
@@ -19,39 +19,40 @@ use super::record::{Original, SPACE, Source};
 use super::refusal::Refusal;
 use crate::error::VaultError;
 
-/// How the name of a file ends that is being written.
+/// The end of the name of a file that is being written.
 const UNFINISHED: &str = ".unfinished";
 
-/// Where rows go that are not imported.
+/// The file for rows that are not imported.
 pub struct Quarantine {
     path: PathBuf,
-    /// What is imported, for messages.
+    /// The name of the imported file, for messages.
     input: String,
     file: Option<BufWriter<NamedTempFile>>,
     rows: u64,
 }
 
-/// What there is when all is done.
+/// The quarantine file at the end of an import.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Placed {
     /// No row was quarantined.
     Nothing,
-    /// No row was quarantined; something else has the name, and is left as it was.
+    /// No row was quarantined. Something else has the name and was left unchanged.
     EarlierOnly(PathBuf),
-    /// A new file.
+    /// The file is new.
     New(PathBuf),
-    /// A new file with a number, because something else has the name.
+    /// The file is new and has a number, because something else has the name.
     Numbered(PathBuf),
-    /// A file that holds the same was there.
+    /// A file with the same content already existed.
     Unchanged(PathBuf),
 }
 
 impl Quarantine {
-    /// Decides on the place, by default beside `input`. Nothing of `input` is read, and nothing
-    /// written.
+    /// Chooses the path of the quarantine file, by default next to `input`.
+    ///
+    /// It neither reads `input` nor writes anything.
     ///
     /// # Errors
-    /// It is the place of what is imported, or of a file of the vault.
+    /// Returns an error if the path is that of the imported file, or of a file of the vault.
     pub fn at(path: Option<&Path>, input: &Path, db: &Path) -> Result<Self, VaultError> {
         let path = path.map_or_else(|| with_suffix(input, ".quarantine.jsonl"), Path::to_owned);
         let of_the_vault = ["", "-wal", "-shm", "-journal"].map(|suffix| with_suffix(db, suffix));
@@ -61,11 +62,13 @@ impl Quarantine {
         Ok(Self { path, input: input::name(input), file: None, rows: 0 })
     }
 
-    /// Makes the file. Before any row is imported: a directory where none can be made is told
-    /// while nothing has happened yet.
+    /// Creates the unfinished file.
+    ///
+    /// This happens before any row is imported, so that a directory in which no file can be created is
+    /// reported while nothing has happened yet.
     ///
     /// # Errors
-    /// It cannot be made.
+    /// Returns an error if the file cannot be created.
     pub fn create(&mut self) -> Result<(), VaultError> {
         let directory = directory_of(&self.path);
         let mut name = OsString::from(".");
@@ -78,7 +81,7 @@ impl Quarantine {
         Ok(())
     }
 
-    /// Adds a row, as it was and why. Does nothing in a run that writes nothing.
+    /// Adds a row, unchanged and with the reason, except in a dry run.
     pub(super) fn add(&mut self, source: &Source, refusal: &Refusal) -> Result<(), VaultError> {
         let Some(file) = &mut self.file else { return Ok(()) };
         let written = write_line(source, refusal, &self.input, file);
@@ -86,10 +89,10 @@ impl Quarantine {
         written.map_err(|source| self.failed("writing", source))
     }
 
-    /// Puts the file into its place, if there is a row in it.
+    /// Moves the file into place, if it contains a row.
     ///
     /// # Errors
-    /// It cannot be written or put there.
+    /// Returns an error if the file cannot be written or moved.
     pub fn finish(mut self) -> Result<Placed, VaultError> {
         match self.file.take() {
             Some(file) if self.rows > 0 => {
@@ -97,7 +100,7 @@ impl Quarantine {
                     .into_inner()
                     .map_err(|error| self.failed("writing", error.into_error()))?;
                 file.as_file().sync_all().map_err(|source| self.failed("writing", source))?;
-                place(file, &self.path).map_err(|source| self.failed("placing", source))
+                place(file, &self.path).map_err(|source| self.failed("saving", source))
             }
             _ if self.path.exists() => Ok(Placed::EarlierOnly(self.path)),
             _ => Ok(Placed::Nothing),
@@ -121,7 +124,7 @@ impl std::fmt::Debug for Quarantine {
     }
 }
 
-/// Puts a file at the first name that nothing has; a file with the same content is as good.
+/// Gives a file the first free name, unless a file with the same content has an earlier one.
 fn place(mut file: NamedTempFile, path: &Path) -> io::Result<Placed> {
     let mut number = 1_u64;
     loop {
@@ -139,7 +142,7 @@ fn place(mut file: NamedTempFile, path: &Path) -> io::Result<Placed> {
     }
 }
 
-/// `q.jsonl` as `q.2.jsonl`.
+/// Adds a number to a file name: `q.jsonl` becomes `q.2.jsonl`.
 fn numbered(path: &Path, number: u64) -> PathBuf {
     let mut name = path.file_stem().unwrap_or_default().to_owned();
     name.push(format!(".{number}"));
@@ -150,9 +153,11 @@ fn numbered(path: &Path, number: u64) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// Of what cannot be read, nobody knows that it is the same.
+/// Returns whether two files are known to have the same content.
+///
+/// A file that cannot be read is not known to have it.
 fn has_same_content(one: &Path, other: &Path) -> bool {
-    // Looked at first: to open a pipe would be to wait for somebody who writes to it.
+    // Check this first, because opening a pipe would wait for a writer.
     let length = |path: &Path| {
         fs::metadata(path).ok().filter(fs::Metadata::is_file).map(|metadata| metadata.len())
     };
@@ -173,8 +178,10 @@ fn is_equal(one: &Path, other: &Path) -> io::Result<bool> {
     Ok(bytes.next().is_none())
 }
 
-/// Writes the line of a row in quarantine. It can be imported, so it is no longer than a line may
-/// be; what escapes would make longer is measured before it is written, and never held.
+/// Writes the line of a row in quarantine.
+///
+/// The line can be imported, so it must not be longer than a line may be. Escapes make a row longer, so
+/// its length is measured before it is written, without holding it.
 fn write_line(
     source: &Source,
     refusal: &Refusal,
@@ -193,7 +200,7 @@ fn write_line(
         write_row(&source.original, out)?;
     } else {
         let detail = format!(
-            "{}; too long to be copied: it stands in line {} of {input}",
+            "{}; too long to be copied: see line {} of {input}",
             refusal.detail, source.line,
         );
         write_reason(source, refusal, &detail, out)?;
@@ -236,7 +243,7 @@ fn write_row(original: &Original, out: &mut impl Write) -> io::Result<()> {
     }
 }
 
-/// How much would be written.
+/// Counts the bytes that would be written.
 struct Length(usize);
 
 impl Write for Length {
@@ -250,43 +257,43 @@ impl Write for Length {
     }
 }
 
-/// Makes an unfinished file, and locks it for as long as this run lives.
+/// Creates an unfinished file, and locks it for as long as this run lives.
 fn create_held(directory: &Path, begin: &OsStr) -> io::Result<NamedTempFile> {
     loop {
-        // Private: a row in it may be a credential that somebody stored in the clear.
+        // Only the owner can read it, because a row may be a credential that was stored unencrypted.
         let file =
             tempfile::Builder::new().prefix(begin).suffix(UNFINISHED).tempfile_in(directory)?;
         match file.as_file().try_lock() {
             Ok(()) if file.path().exists() => return Ok(file),
-            // Another run came between, and took it for what a killed run has left.
+            // Another run came in between, and mistook the file for one that a killed run left.
             Ok(()) | Err(TryLockError::WouldBlock) => {}
-            // Where a file cannot be locked, the next run cannot lock it either, and leaves it.
+            // If files cannot be locked here, the next run cannot lock this one either and leaves it.
             Err(TryLockError::Error(_)) => return Ok(file),
         }
     }
 }
 
-/// What runs that were killed have left: nobody holds it any more.
+/// Removes the unfinished files of killed runs, which no process holds any more.
 fn remove_left_overs(directory: &Path, begin: &OsStr) {
-    // A directory that cannot be read will be told of when a file is made in it.
+    // A directory that cannot be read is reported when a file is created in it.
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let name = name.as_encoded_bytes();
         let is_ours = name.starts_with(begin.as_encoded_bytes())
             && name.ends_with(UNFINISHED.as_bytes())
             && entry.file_type().is_ok_and(|kind| kind.is_file());
-        // Held until it is removed: see `create_held`.
+        // The lock is held until the file is removed: see `create_held`.
         if is_ours
             && let Ok(file) = File::open(entry.path())
             && file.try_lock().is_ok()
         {
-            // Left where it is if it cannot be removed: it is in nobody's way.
+            // A file that cannot be removed stays, which does no harm.
             let _ = fs::remove_file(entry.path());
         }
     }
 }
 
-/// Whether two paths are, or would be, one file.
+/// Returns whether two paths are, or would be, the same file.
 fn is_same(one: &Path, other: &Path) -> bool {
     let resolved = |path: &Path| {
         path.canonicalize()

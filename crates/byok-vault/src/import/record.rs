@@ -1,4 +1,4 @@
-//! A line as a row: who it belongs to, its columns, and the text of it for the quarantine.
+//! Parses a line as a row: its owner, its columns, and its text for the quarantine file.
 
 use std::fmt;
 
@@ -14,10 +14,10 @@ use crate::legacy_key::Columns;
 use crate::names;
 use crate::row::Owner;
 
-/// The white space of JSON.
+/// The white space characters of JSON.
 pub(super) const SPACE: [char; 4] = [' ', '\t', '\r', '\n'];
 
-/// An id as JSON, so that the number 7 and the text "7" are two.
+/// An id as JSON, so that the number 7 and the string "7" are different ids.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Id(String);
 
@@ -27,18 +27,18 @@ impl fmt::Display for Id {
     }
 }
 
-/// What was made of a line: where it comes from, and the row, or why it is none.
+/// A parsed line: where it comes from, and the row, or why it is not a row.
 pub(super) type Record = (Source, Result<Fields, Refusal>);
 
-/// A line for the report and the quarantine, whatever is wrong with it.
+/// What the report and the quarantine file need from a line, whatever is wrong with it.
 pub(super) struct Source {
     /// The line's number.
     pub(super) line: u64,
-    /// If the line tells one.
+    /// The id, if the line has a valid one.
     pub(super) id: Option<Id>,
-    /// If the line tells one.
+    /// The owner, if the line has a valid one.
     pub(super) owner: Option<Owner>,
-    /// For the quarantine.
+    /// The original line, for the quarantine file.
     pub(super) original: Original,
 }
 
@@ -46,33 +46,35 @@ pub(super) struct Source {
 pub(super) struct Fields {
     pub(super) id: Id,
     pub(super) owner: Owner,
-    /// If the line tells one.
+    /// The variable, if the line has one.
     pub(super) env_name: Option<String>,
     pub(super) columns: Columns,
 }
 
-/// A line as it was, so that it can be imported again.
+/// The unchanged line, so that it can be imported again.
 pub(super) enum Original {
     /// The text of a JSON object.
     Object(String),
-    /// Text that is no JSON object.
+    /// Text that is not a JSON object.
     Text(String),
-    /// What is not even text.
+    /// Bytes that are not UTF-8.
     Bytes(Vec<u8>),
-    /// A line of a quarantine file without the row, to be handed on as it is.
+    /// A line of a quarantine file without its row, which is copied unchanged.
     Quarantined(String),
-    /// More than is held.
+    /// A line that is too long to hold.
     Elsewhere,
 }
 
 impl Original {
-    /// The text of an object. A correction inside of a text may have brought line ends with it, and
-    /// then it stays a text.
+    /// Keeps the text of an object.
+    ///
+    /// If somebody corrected it inside a JSON string, it may contain line endings. Then it stays a
+    /// string.
     fn object(text: String) -> Self {
         if text.trim_matches(SPACE).contains('\n') { Self::Text(text) } else { Self::Object(text) }
     }
 
-    /// How much of it is held.
+    /// Returns the number of bytes held.
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Object(text) | Self::Text(text) | Self::Quarantined(text) => text.len(),
@@ -82,13 +84,15 @@ impl Original {
     }
 }
 
-/// More members than a row has, however wide its table is: each takes memory of its own.
+/// The most members that a row may have, because each takes additional memory.
+///
+/// No row has more, however wide its table is.
 const MEMBER_LIMIT: usize = 64;
 
 /// One member of an object: its name, and the text of its value.
 ///
-/// The value is not read before it is asked for: what nobody asks for may be anything of any size,
-/// and as a tree it would take a hundred times the memory of its text.
+/// The value is parsed only when it is needed. Other values may be anything of any size, and a parsed
+/// tree would take a hundred times the memory of its text.
 struct Member<'t> {
     name: String,
     text: &'t str,
@@ -97,14 +101,14 @@ struct Member<'t> {
 /// The value of a member that a row is made of.
 enum Scalar {
     Text(String),
-    /// As JSON writes it.
+    /// An integer, as JSON writes it.
     Integer(String),
     Null,
-    /// What no member of a row may be.
+    /// Anything else, which no member of a row may be.
     Other,
 }
 
-/// Reads a line: a row, or a row in quarantine.
+/// Parses a line, which is a row or a row in quarantine.
 pub(super) fn read(line: Line, columns: &[&'static str]) -> Record {
     let number = line.number;
     match line.text {
@@ -131,7 +135,7 @@ fn read_text(line: u64, text: String, columns: &[&'static str], unwrap: bool) ->
     let members = match members(&text) {
         Ok(Some(members)) => members,
         Ok(None) => {
-            let detail = format!("more than {MEMBER_LIMIT} members: this is no row");
+            let detail = format!("more than {MEMBER_LIMIT} members: not a row");
             return refused(line, Original::object(text), Reason::Field, detail);
         }
         Err(error) => {
@@ -149,7 +153,7 @@ fn read_text(line: u64, text: String, columns: &[&'static str], unwrap: bool) ->
                 refused(line, Original::Quarantined(text), Reason::TooLong, detail)
             }
             None => {
-                let detail = "quarantined: expected with one row and nothing else";
+                let detail = "quarantined: expected exactly one row and no other members";
                 refused(line, Original::object(text), Reason::Field, detail)
             }
         };
@@ -166,12 +170,13 @@ fn read_text(line: u64, text: String, columns: &[&'static str], unwrap: bool) ->
 enum Inner {
     Text(String),
     Bytes(Vec<u8>),
-    /// It was too long.
+    /// The row was too long to copy.
     NotCopied,
 }
 
-/// `None` if it is not the line that a quarantine has: with a second row, or with fields beside,
-/// nobody knows which of them somebody has corrected.
+/// Returns the row of a line in quarantine, or `None` if the line has anything else in it.
+///
+/// If it has a second row or other fields, nobody knows which of them somebody corrected.
 fn inner(members: &[Member<'_>]) -> Option<Inner> {
     let [one, other] = members else { return None };
     let (reason, row) = if one.name == "quarantined" { (one, other) } else { (other, one) };
@@ -181,7 +186,7 @@ fn inner(members: &[Member<'_>]) -> Option<Inner> {
     match (row.name.as_str(), row.value()) {
         ("row", Scalar::Null) => Some(Inner::NotCopied),
         ("row", Scalar::Text(text)) => Some(Inner::Text(text)),
-        // What begins like a text and is none: half of a surrogate pair.
+        // It begins like a string but is not one: half of a surrogate pair.
         ("row", _) if row.text.starts_with('"') => None,
         ("row", _) => Some(Inner::Text(row.text.to_owned())),
         ("row_hex", Scalar::Text(digits)) => {
@@ -224,7 +229,9 @@ fn fields(
     Ok(Fields { id, owner, env_name, columns })
 }
 
-/// A field that has to be there, once: of two, nobody knows which the exporting program meant.
+/// Returns a required field, which must appear once.
+///
+/// If there are two, nobody knows which of them the exporting program meant.
 fn field<'m, 't>(members: &'m [Member<'t>], name: &str) -> Result<&'m Member<'t>, Refusal> {
     let mut found = members.iter().filter(|member| member.name == name);
     match (found.next(), found.next()) {
@@ -250,7 +257,7 @@ fn checked(
 }
 
 impl Member<'_> {
-    /// The value, by its first character: an array or an object is not looked into.
+    /// Parses the value, unless its first character shows that it is an array or an object.
     fn value(&self) -> Scalar {
         match self.text.as_bytes().first() {
             Some(b'"') => serde_json::from_str(self.text).map_or(Scalar::Other, Scalar::Text),
@@ -267,11 +274,11 @@ fn integer(text: &str) -> Option<String> {
     positive.or_else(|_| any()).ok()
 }
 
-/// The members of a JSON object in their order, also those that appear twice; `None` if there are
-/// too many.
+/// Returns the members of a JSON object in order, including duplicates, or `None` if there are too
+/// many.
 ///
-/// With their texts, because a row must come into the quarantine as it was: a value that is read
-/// and written again has lost the order of its members and the digits of its numbers.
+/// It keeps their text, because a row must be quarantined unchanged: a value that is parsed and written
+/// again loses the order of its members and the digits of its numbers.
 fn members(text: &str) -> serde_json::Result<Option<Vec<Member<'_>>>> {
     let mut reader = serde_json::Deserializer::from_str(text);
     let members = reader.deserialize_map(InOrder)?;
@@ -279,7 +286,9 @@ fn members(text: &str) -> serde_json::Result<Option<Vec<Member<'_>>>> {
     Ok(members)
 }
 
-/// Takes an object apart, where a map would keep one of two members with the same name.
+/// Visits the members of an object in order.
+///
+/// A map would keep only one of two members with the same name.
 struct InOrder;
 
 impl<'t> Visitor<'t> for InOrder {
@@ -293,7 +302,7 @@ impl<'t> Visitor<'t> for InOrder {
         let mut members = Vec::new();
         while let Some((name, value)) = object.next_entry::<String, &RawValue>()? {
             if members.len() == MEMBER_LIMIT {
-                // To the end: it may still be no JSON.
+                // Read to the end, because the rest may not be JSON.
                 while object.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
                 return Ok(None);
             }
@@ -303,7 +312,7 @@ impl<'t> Visitor<'t> for InOrder {
     }
 }
 
-/// What is wrong with a text that has no members, without a byte of it.
+/// Returns what is wrong with a text that is not an object, without any of its bytes.
 fn not_an_object(text: &str, error: serde_json::Error) -> String {
     let error = if error.is_data() {
         match serde_json::from_str::<IgnoredAny>(text) {

@@ -7,48 +7,48 @@ use sealwax::triplet::TripletError;
 use crate::formatting::whole;
 use crate::row_fault::Kind;
 
-/// A reason to count and act on, and what is known besides.
+/// A reason to count and act on, and the details of one row.
 ///
-/// Nothing of a row's columns is in it: what does not open may well be a credential that somebody
-/// stored in the clear.
+/// It contains nothing from the row's columns: text that does not open may be a credential that
+/// somebody stored unencrypted.
 #[derive(Clone, Debug)]
 pub struct Refusal {
-    /// What to do about it.
+    /// The reason, which decides what to do about the row.
     pub reason: Reason,
-    /// Where and what, for the one row.
+    /// What is wrong with this row, and where.
     pub detail: String,
 }
 
-/// The reasons, the ones to look at first in front.
+/// The reasons for a refusal, with the most urgent ones first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
     /// The vault's own row for the tenant and provider does not open.
     VaultRow,
-    /// The vault holds another credential for the tenant and provider.
+    /// The vault has another credential for the tenant and provider.
     AnotherCredential,
     /// The vault passes the credential in another variable.
     AnotherVariable,
-    /// The file gives two credentials, or two variables, to one owner.
+    /// The file has two credentials, or two variables, for one owner.
     OwnerTwice,
-    /// The file gives one id to two owners.
+    /// The file has one id for two owners.
     IdTwice,
     /// The tag does not verify.
     NotAuthentic,
-    /// The row's own key opened to something else.
+    /// The row's wrapped key opens to something that is not a key.
     NoKey,
-    /// Not what the layout says a row is.
+    /// The row does not match the layout.
     NotOfTheLayout,
     /// The credential is empty.
     Empty,
-    /// `run` could not hand the credential on.
+    /// `run` could not pass the credential to a command.
     CredentialRefused,
-    /// A tenant, a provider, a variable or an id that the command line would refuse.
+    /// The command line would reject the tenant, the provider, the variable or the id.
     Name,
-    /// A field is missing or of the wrong type.
+    /// A field is missing or has the wrong type.
     Field,
-    /// Not a JSON object.
+    /// The line is not a JSON object.
     NotJson,
-    /// More text than is looked at.
+    /// The line is longer than the limit.
     TooLong,
 }
 
@@ -57,7 +57,7 @@ impl Refusal {
         Self { reason, detail: detail.into() }
     }
 
-    /// The same, told of one column.
+    /// Adds the name of a column to the detail.
     pub(crate) fn of(self, column: &str) -> Self {
         Self { detail: format!("in {column}: {}", self.detail), ..self }
     }
@@ -81,7 +81,7 @@ impl From<TripletError> for Refusal {
 }
 
 impl Reason {
-    /// A word for programs: it stands in the quarantine file.
+    /// Returns the word for programs, which the quarantine file contains.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -111,15 +111,15 @@ impl Kind for Reason {
                 "the vault has another credential for this tenant and provider"
             }
             Self::AnotherVariable => "the vault has another variable for this credential",
-            Self::OwnerTwice => "one tenant and provider, two credentials or variables",
-            Self::IdTwice => "one id, two owners",
+            Self::OwnerTwice => "two credentials or variables for one tenant and provider",
+            Self::IdTwice => "two owners for one id",
             Self::NotAuthentic => "not authentic",
-            Self::NoKey => "what is wrapped is no key",
-            Self::NotOfTheLayout => "not of the layout",
+            Self::NoKey => "the wrapped key is not a key",
+            Self::NotOfTheLayout => "does not match the layout",
             Self::Empty => "the credential is empty",
-            Self::CredentialRefused => "the credential is refused",
-            Self::Name => "a name is refused",
-            Self::Field => "a field is missing or of the wrong type",
+            Self::CredentialRefused => "the credential cannot be used",
+            Self::Name => "invalid name",
+            Self::Field => "a field is missing or has the wrong type",
             Self::NotJson => "not a JSON object",
             Self::TooLong => "too long",
         }
@@ -132,42 +132,43 @@ impl Kind for Reason {
                  import the quarantine file"
             }
             Self::AnotherCredential => {
-                "find out which of the two is in use; the vault's stays until `put --replace`"
+                "find out which of the two is in use; the vault keeps its own until `put --replace`"
             }
             Self::AnotherVariable => {
-                "the vault's stays until `put --replace --env`; `run --env` passes the credential \
-                 in any variable"
+                "the vault keeps its own until `put --replace --env`; `run --env` passes the \
+                 credential in any variable"
             }
             Self::OwnerTwice => {
-                "a mistake in the export: find out which of them is in use, take the other lines \
-                 out of the quarantine file, and import that"
+                "this is a mistake in the export: find out which of them is in use, remove the \
+                 other lines from the quarantine file, and import that file"
             }
             Self::IdTwice => {
-                "a mistake in the export: find out whose row it is, take the other line out of the \
-                 quarantine file, and import that"
+                "this is a mistake in the export: find out whose row it is, remove the other line \
+                 from the quarantine file, and import that file"
             }
             Self::NotAuthentic => {
-                "if there was another key, import the quarantine file with that one; if no key and \
+                "if there was another key, import the quarantine file with that key; if no key and \
                  no layout opens the row, it was altered or damaged: get a new credential"
             }
             Self::NoKey => "the row cannot be opened: get a new credential from its owner",
             Self::NotOfTheLayout => {
                 "check --layout; if only some rows fail, they were cut off, or hold something \
-                 else, a credential in the clear for instance, which `put` takes"
+                 else, such as an unencrypted credential, which you can store with `put`"
             }
             Self::Empty => {
-                "there is nothing to store: get a credential from its owner, or leave it out"
+                "there is nothing to store: get a credential from its owner, or leave the row out"
             }
             Self::CredentialRefused => {
-                "`run` could not hand it on: store it in a text form (base64, PEM, JSON) with `put`"
+                "`run` could not pass it to a command: store it in a text form (base64, PEM, JSON) \
+                 with `put`"
             }
             Self::Name | Self::Field => {
                 "correct the line in the quarantine file, under \"row\", and import that file"
             }
             Self::NotJson => "export the row again, as one JSON object on one line of UTF-8",
             Self::TooLong => {
-                "its content is not in the quarantine file: look at the line in the file that was \
-                 imported; a credential is a key, not a document"
+                "its content is not in the quarantine file: look at the line in the imported file; \
+                 a credential is a key, not a document"
             }
         }
     }

@@ -1,10 +1,10 @@
-//! Credentials that look real, belong to nobody and are the same in every run.
+//! Invented credentials that look real, belong to nobody, and are the same in every run.
 
 use crate::row::Owner;
 
-/// How many there are.
+/// The number of credentials.
 pub const CREDENTIALS: u64 = 20_000;
-/// How many of them each tenant has: one for each provider.
+/// The number of credentials of each tenant, one for each provider.
 pub(super) const PROVIDERS: u64 = 8;
 
 const ALPHANUMERIC: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
@@ -12,7 +12,7 @@ const BASE64: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123
 const BASE64URL: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 const HEX: &[u8] = b"0123456789abcdef";
 
-/// Whose the n-th credential is, and its variable.
+/// Returns the owner and the variable of the n-th credential.
 #[must_use]
 pub fn owner(n: u64) -> (Owner, String) {
     let (provider, variable) = match n % PROVIDERS {
@@ -29,7 +29,7 @@ pub fn owner(n: u64) -> (Owner, String) {
     (Owner { tenant, provider: provider.to_owned() }, variable.to_owned())
 }
 
-/// The n-th credential.
+/// Returns the n-th credential.
 #[must_use]
 pub fn credential(n: u64) -> String {
     let mut dice = Dice(n);
@@ -71,7 +71,7 @@ fn service_account(n: u64, dice: &mut Dice) -> String {
     )
 }
 
-/// SplitMix64: repeatable, and no source of anything that has to be secret.
+/// SplitMix64, which is repeatable and must not be the source of a secret.
 struct Dice(u64);
 
 impl Dice {

@@ -1,4 +1,4 @@
-//! `census`: it never calls a key safe that a row still needs.
+//! `census` never says that a key is safe to retire while a row still needs it.
 
 use serde_json::json;
 
@@ -20,7 +20,7 @@ fn a_key_is_needed_until_the_last_row_has_left_it() {
     }
     sandbox.without_keys(&retire("old", &[])).expect_code(1).expect_in_stdout("no, 5 rows");
 
-    // One row is left behind.
+    // Leave one row under the old key.
     let left = sandbox.envelope(3);
     sandbox.vault(&keys.both, &["rotate"]).expect_code(0);
     sandbox.overwrite(3, &left);
@@ -33,13 +33,13 @@ fn a_key_is_needed_until_the_last_row_has_left_it() {
             .vault(&keys.both, &retire("old", more))
             .expect_code(0)
             .expect_in_stdout("can old be retired? yes, no row needs it")
-            .expect_in_stdout("checked: the key ids");
+            .expect_in_stdout("Checked the key ids");
     }
     sandbox
         .without_keys(&retire("old", &[]))
         .expect_code(0)
         .expect_in_stdout("yes, no row needs it")
-        .expect_in_stdout("without a keyring, so not which key is the primary");
+        .expect_in_stdout("There was no keyring, so the primary is unknown");
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn a_row_that_cannot_be_read_may_need_any_key() {
         sandbox
             .vault(&keys.both, &retire("old", more))
             .expect_code(1)
-            .expect_in_stdout("not known: 1 row cannot be read")
+            .expect_in_stdout("unknown: 1 row cannot be read")
             .expect_in_stdout("row 2 (tenant tenant-1, provider openai)");
     }
     sandbox.without_keys(&retire("old", &[])).expect_code(1);
@@ -90,19 +90,19 @@ fn a_row_with_two_wraps_needs_neither_if_the_other_is_tried() {
     sandbox
         .vault(&ring(&escrow), &retire("old", &[]))
         .expect_code(1)
-        .expect_in_stdout("not shown: 4 rows also name a key that stays");
+        .expect_in_stdout("unknown: 4 rows also name a key that stays");
     sandbox
         .vault(&ring(&escrow), &retire("old", &["--verify"]))
         .expect_code(0)
         .expect_in_stdout("yes, no row needs it");
-    // Another key goes by the escrow's name: it does not open the rows.
+    // Another key has the escrow key's id. It does not open the rows.
     sandbox
         .vault(&ring(&Key::new()), &retire("old", &["--verify"]))
         .expect_code(1)
         .expect_in_stdout("no, 4 rows do not verify without it")
-        .expect_in_stdout("4 rows faulty: other material");
+        .expect_in_stdout("4 rows faulty: different key under the same id");
 
-    // A retired key is no reason to let another one go.
+    // A retired key is not a reason to retire another one.
     let both_retired = Keys::new(&[
         ("primary", "new", &new),
         ("retired", "old", &old),

@@ -1,5 +1,6 @@
-//! Each exit code, and what the error says. 10 needs a remote key provider, which the program does
-//! not have.
+//! Each exit code, and what the error says.
+//!
+//! Exit code 10 needs a remote key provider, which the program does not have.
 
 use std::fs;
 
@@ -24,7 +25,7 @@ fn the_table_stands_in_the_help_and_in_the_readme() {
     let help = Sandbox::new().without_keys(&["--help"]).expect_code(0);
     assert!(help.stdout.contains(Exit::TABLE));
     let readme = include_str!("../../README.md");
-    assert!(readme.contains(Exit::TABLE), "README.md has another table than --help");
+    assert!(readme.contains(Exit::TABLE), "README.md has a different table from --help");
 }
 
 #[test]
@@ -70,12 +71,12 @@ fn the_keyring_is_3() {
         format!("{good}x"),
         "primary old sk-canary-in-the-wrong-variable".to_owned(),
     ] {
-        // A malformed keyring is told also where none is needed.
+        // A malformed keyring is reported even by a command that needs none.
         for arguments in [&["list"][..], &["rotate"], &RUN] {
             sandbox
                 .vault(&Keys(broken.clone()), arguments)
                 .expect_code(3)
-                .expect_in_stderr("the keyring from SEALWAX_KEYS is refused");
+                .expect_in_stderr("the keyring from SEALWAX_KEYS is invalid");
         }
     }
     let file = sandbox.path("keys.bin");
@@ -151,18 +152,18 @@ fn keys_are_11() {
             .expect_in_stderr("old");
     };
     says(&stranger, "add the key to the keyring");
-    says(&stranger.and("disabled", "old"), "refuses this key on purpose");
-    says(&stranger.and("leaked", "old"), "others have a key of this row");
+    says(&stranger.and("disabled", "old"), "disabled this key on purpose");
+    says(&stranger.and("leaked", "old"), "a key of this row has leaked");
     says(&stranger.and("destroyed", "old"), "gone for good");
-    says(&Keys::primary("old"), "other material under this id");
+    says(&Keys::primary("old"), "is not the key that sealed the row");
 }
 
-/// A column of 255 characters, under a program that does not refuse longer texts.
+/// A column of 255 characters, in a database that does not reject longer texts.
 #[test]
 fn a_row_that_a_column_cut_is_12_for_whoever_reads_the_table() {
     let (sandbox, keys) = filled();
     let text = sandbox.envelope(0);
-    // What is left is an envelope where the cut falls between two groups of four characters.
+    // If the cut falls between two groups of four characters, the rest still parses as an envelope.
     let cuts = (1..8).filter_map(|more| text.get(..text.len() - more));
     let cut = cuts.rev().find(|cut| cut.parse::<Envelope>().is_ok()).unwrap();
     sandbox.overwrite(0, cut);
@@ -170,13 +171,13 @@ fn a_row_that_a_column_cut_is_12_for_whoever_reads_the_table() {
     census.expect_in_stdout("1 row faulty: altered");
     let rotation = sandbox.vault(&keys.both, &["rotate"]).expect_code(14);
     rotation.expect_in_stdout("1 row left untouched: altered");
-    assert_eq!(sandbox.envelope(0), cut, "left as it is");
+    assert_eq!(sandbox.envelope(0), cut, "left unchanged");
     let retire = ["census", "--retire", "old", "--verify"];
     sandbox.vault(&keys.both, &retire).expect_code(1).expect_in_stdout("no, 1 row");
-    sandbox.vault(&keys.both, &RUN).expect_code(12).expect_in_stderr("a column that is too short");
+    sandbox.vault(&keys.both, &RUN).expect_code(12).expect_in_stderr("a tool cut it off");
 }
 
-/// Two variables of a deployment exchanged.
+/// Two variables of a deployment were swapped.
 #[test]
 fn a_key_in_the_place_of_an_id_is_refused_and_not_shown() {
     let sandbox = Sandbox::new();
@@ -189,7 +190,7 @@ fn a_key_in_the_place_of_an_id_is_refused_and_not_shown() {
         let ran = sandbox.without_keys(&["keygen", id, "--out", file.to_str().unwrap()]);
         assert_ne!(ran.code, 0);
         assert!(!file.exists());
-        // Of a bare key nobody can tell that it is one before it was read.
+        // A bare key can be recognized only once the keyring is parsed.
         let shown = format!("{}{}", ran.stdout, ran.stderr);
         assert!(!shown.contains(id.get(..20).unwrap()), "{shown}");
         refused += 1;
@@ -209,13 +210,13 @@ fn altered_rows_are_12() {
             .expect_in_stderr(text)
             .expect_in_stderr("row 1 (tenant tenant-0, provider openai)");
     };
-    says(&sandbox.envelope(1), "rows were exchanged");
+    says(&sandbox.envelope(1), "rows were swapped");
     says("null", "overwrote the row");
     says("", "overwrote the row");
     says("sk-canary-in-the-clear", "overwrote the row");
     says(good.get(..good.len() - 30).unwrap(), "next:");
     says(&good.replacen("sw1:", "sw2:", 1), "newer release");
-    // One character of each field, from the suite to the ciphertext.
+    // Change one character of each field, from the proof to the ciphertext.
     let fields: Vec<_> = good.split(':').collect();
     assert_eq!(fields.len(), 7);
     for field in 3..7 {
@@ -290,10 +291,10 @@ fn a_read_only_database_is_13_and_stays_as_it_is() {
     let before = fs::read(sandbox.db()).unwrap();
     let read_only = fs::Permissions::from_mode(0o444);
     fs::set_permissions(sandbox.db(), read_only).unwrap();
-    // The superuser may write anyway, so the program must not run as that.
+    // The superuser may write anyway, so the program must not run as the superuser.
     let program = sandbox.path("byok-vault");
-    // By `cp`: a file that this process has open for writing, even for a moment, may be inherited
-    // by what another test starts just then, and cannot be executed until that ends.
+    // Copied by `cp`: if this process opens a file for writing, even for a moment, a process that
+    // another test starts just then may inherit it, and it cannot be executed until that process ends.
     let mut copy = std::process::Command::new("cp");
     copy.arg(env!("CARGO_BIN_EXE_byok-vault")).arg(&program);
     assert!(copy.status().unwrap().success());

@@ -1,7 +1,7 @@
-//! Kills, disks without room, databases that cannot be written, several writers at once: the rows
-//! that are lost are counted, and there are none.
+//! Kills, full disks, read-only databases and several writers at once lose no row.
 //!
-//! `SEALWAX_FAULTS_KILLS` sets how many kills there are, `SEALWAX_FAULTS_SEED` the randomness.
+//! The tests count the rows that are lost. `SEALWAX_FAULTS_KILLS` sets the number of kills, and
+//! `SEALWAX_FAULTS_SEED` the seed of the random numbers.
 
 mod at_once;
 mod control;
@@ -22,8 +22,9 @@ use sealwax::Secret;
 
 use crate::sandbox::{Change, Keys, Sandbox, credential, owner};
 
-/// Of these tenants, each with the number of its credential: how many have no row, or one that does
-/// not open to that credential.
+/// Returns how many of these tenants have no row, or a row that does not open to their credential.
+///
+/// `rows` has each tenant with the number of its credential.
 fn lost(sandbox: &Sandbox, keys: &Keys, rows: impl IntoIterator<Item = (u64, u64)>) -> u64 {
     let keyring = keys.keyring();
     let store = Store::open(&sandbox.db(), Access::Read).unwrap();
@@ -36,18 +37,18 @@ fn lost(sandbox: &Sandbox, keys: &Keys, rows: impl IntoIterator<Item = (u64, u64
     lost
 }
 
-/// The rows that [`Sandbox::fill`] makes.
+/// Returns the rows that [`Sandbox::fill`] stores.
 fn filled(rows: u64) -> impl Iterator<Item = (u64, u64)> {
     (0..rows).map(|n| (n, n))
 }
 
-/// What SQLite finds when it looks through the whole file: "ok", or what is damaged.
+/// Lets SQLite check the whole file, and returns "ok" or what is damaged.
 fn integrity(sandbox: &Sandbox) -> String {
     let database = Connection::open(sandbox.db()).unwrap();
     database.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap()
 }
 
-/// A vault with this many rows under the old key, to start from again and again.
+/// A vault with rows under the old key, from which many tests can start.
 struct Template {
     keys: Change,
 
@@ -58,7 +59,7 @@ impl Template {
     fn new(rows: u64) -> Self {
         let (sandbox, keys) = (Sandbox::new(), Change::new());
         sandbox.fill(&keys.before, rows);
-        assert!(!sandbox.path("vault.db-wal").exists(), "not all is in the file");
+        assert!(!sandbox.path("vault.db-wal").exists(), "not everything is in the database file");
         let database = fs::read(sandbox.db()).unwrap();
         Self { keys, database }
     }
@@ -70,9 +71,11 @@ impl Template {
     }
 }
 
-/// A shell that runs `command` after `setting`. It is POSIX sh, where `ulimit -f` counts blocks of
-/// 512 bytes. Such a limit on the size of files lets a write through up to its last byte and then
-/// sends SIGXFSZ, which kills; where that is ignored the write fails.
+/// Returns a shell that runs `command` after `setting`.
+///
+/// The shell is POSIX sh, where `ulimit -f` counts blocks of 512 bytes. Such a limit on file sizes lets
+/// a write go up to the last permitted byte and then sends SIGXFSZ, which kills the process. If the
+/// signal is ignored, the write fails.
 fn under(setting: &str, command: &Command) -> Command {
     let mut shell = Command::new("sh");
     shell.arg("-c").arg(format!("{setting}; exec \"$@\"")).arg("sh");
@@ -88,7 +91,7 @@ fn under(setting: &str, command: &Command) -> Command {
     shell
 }
 
-/// The files of a sandbox but for those that SQLite makes beside a database.
+/// Returns the files of a sandbox, except those that SQLite creates next to a database.
 fn files(sandbox: &Sandbox) -> Vec<String> {
     let names = fs::read_dir(sandbox.directory.path())
         .unwrap()
@@ -105,8 +108,9 @@ fn len(path: &Path) -> u64 {
     fs::metadata(path).map_or(0, |metadata| metadata.len())
 }
 
-/// Random numbers, other ones on each run. A failure shows where they began; when a kill hits is
-/// up to the machine all the same.
+/// Random numbers, different on each run.
+///
+/// A failure shows their seed, but the point at which a kill hits still depends on the machine.
 struct Dice(u64);
 
 impl Dice {
@@ -117,7 +121,7 @@ impl Dice {
         Self(seed)
     }
 
-    /// Less than `end`. (splitmix64)
+    /// Returns a number less than `end` (SplitMix64).
     fn below(&mut self, end: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;

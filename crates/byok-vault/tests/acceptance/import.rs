@@ -1,4 +1,4 @@
-//! `import`: every layout, bad rows, kills, keys, files.
+//! `import`: every layout, bad rows, kills, keys and files.
 
 mod input;
 mod keys;
@@ -31,7 +31,7 @@ const PASSPHRASE: &str = " correct horse é ";
 
 type Row = BTreeMap<&'static str, String>;
 
-/// A program that encrypts, and how its rows are imported.
+/// A program that encrypts rows, and how its rows are imported.
 pub(crate) struct Old {
     options: Vec<&'static str>,
     pub(crate) key: &'static str,
@@ -57,7 +57,7 @@ impl Old {
         line(json!(n), &owner(n), &self.row(&credential(n)))
     }
 
-    /// The program with the key in its environment, not started yet.
+    /// Returns a command that imports with the key in its environment.
     pub(crate) fn command(&self, sandbox: &Sandbox, keys: &Keys, arguments: &[&str]) -> Command {
         let import = [&["import", "--key-env", "OLD_KEY"], &self.options[..], arguments].concat();
         let mut command = sandbox.command(Some(keys), &import);
@@ -101,7 +101,7 @@ fn text(key: &TripletKey, layout: Layout, iv_len: IvLen, secret: &Secret) -> Row
     value(key.encrypt(secret, iv_len).unwrap().encode(layout).unwrap())
 }
 
-/// LobeChat, for tests that need no layout in particular.
+/// Returns LobeChat, for tests that need no particular layout.
 pub(crate) fn lobechat() -> Old {
     let layout = Layout::HEX_IV12_TAG_CIPHERTEXT;
     Old::new(&["lobechat"], BASE64_KEY, move |secret| {
@@ -130,7 +130,7 @@ fn write(sandbox: &Sandbox, name: &str, bytes: &[u8]) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-/// The quarantine file's lines.
+/// Returns the lines of a quarantine file.
 pub(crate) fn quarantined(path: impl AsRef<Path>) -> Vec<Value> {
     let text = fs::read_to_string(path).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -140,7 +140,7 @@ pub(crate) fn quarantine_of(file: &str) -> PathBuf {
     PathBuf::from(format!("{file}.quarantine.jsonl"))
 }
 
-/// Line and reason of each row in quarantine.
+/// Returns the line and the reason of each row in quarantine.
 fn reasons(path: impl AsRef<Path>) -> Vec<(u64, String)> {
     let pair = |line: &Value| {
         let reason = &line["quarantined"];
@@ -156,7 +156,7 @@ fn files(sandbox: &Sandbox) -> BTreeSet<OsString> {
         .collect()
 }
 
-/// All that is in the vault, to the byte.
+/// Returns the complete content of the vault.
 fn dump(sandbox: &Sandbox) -> Vec<Vec<rusqlite::types::Value>> {
     let database = Connection::open(sandbox.db()).unwrap();
     let mut statement = database

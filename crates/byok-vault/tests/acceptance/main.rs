@@ -1,4 +1,4 @@
-//! The real program, from the outside.
+//! Tests that run the real program.
 
 #![expect(
     clippy::unwrap_used,

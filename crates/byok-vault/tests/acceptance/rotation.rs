@@ -1,4 +1,4 @@
-//! `rotate`: killed, doubled, disturbed, and over bad rows.
+//! `rotate` when it is killed, run twice at once, overtaken by other writers, and run over bad rows.
 
 use std::collections::BTreeSet;
 use std::process::Child;
@@ -20,7 +20,7 @@ fn start(sandbox: &Sandbox, keys: &Keys) -> Child {
     sandbox.command(Some(keys), &["rotate", "--batch-size", &batch]).spawn().unwrap()
 }
 
-/// Rows that are wrapped for `new`, as anybody can see in the table.
+/// Returns the number of rows that are wrapped for `new`, read directly from the table.
 fn rotated(database: &Connection) -> u64 {
     let sql = "SELECT count(*) FROM credentials WHERE envelope LIKE 'sw1:a256gcm:new=%'";
     database.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap().try_into().unwrap()
@@ -29,7 +29,7 @@ fn rotated(database: &Connection) -> u64 {
 #[test]
 fn killed_anywhere_no_row_is_lost_and_the_next_run_finishes() {
     let mut killed_in_the_middle = 0;
-    // At once, after the first batch, and further on: up to the last but one.
+    // At once, after the first batch, and later, up to the last batch but one.
     for rows_to_wait_for in [0, 1, 100, 333, 600, 901, ROWS - 2 * BATCH] {
         let (sandbox, keys) = (Sandbox::new(), Change::new());
         sandbox.fill(&keys.before, ROWS);
@@ -45,7 +45,7 @@ fn killed_anywhere_no_row_is_lost_and_the_next_run_finishes() {
 
         let done = sandbox.current(&keys.both);
         assert!(done >= rows_to_wait_for);
-        assert_eq!(done % BATCH, 0, "half of a batch was written");
+        assert_eq!(done % BATCH, 0, "half a batch was written");
         assert_eq!(sandbox.assert_rows_open(&keys.both), ROWS);
         assert_eq!(Store::open(&sandbox.db(), Access::Read).unwrap().count().unwrap(), ROWS);
         if !status.success() && done > 0 && done < ROWS {
@@ -61,7 +61,7 @@ fn killed_anywhere_no_row_is_lost_and_the_next_run_finishes() {
         assert_eq!(sandbox.current(&keys.after), ROWS);
         assert_eq!(sandbox.assert_rows_open(&keys.after), ROWS, "the old key is not needed");
     }
-    assert!(killed_in_the_middle >= 3, "only {killed_in_the_middle} kills hit a rotation at work");
+    assert!(killed_in_the_middle >= 3, "only {killed_in_the_middle} kills hit a running rotation");
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn a_credential_that_is_put_meanwhile_wins() {
     sandbox.fill(&keys.before, ROWS);
     let replaced: BTreeSet<u64> = (0..ROWS).step_by(7).collect();
     thread::scope(|scope| {
-        // A process that still has the old keyring, and replaces credentials by others.
+        // A process that still has the old keyring and replaces credentials.
         let putting = scope.spawn(|| {
             let keyring = keys.before.keyring();
             let mut store = Store::open(&sandbox.db(), Access::Write).unwrap();
@@ -130,7 +130,7 @@ fn a_credential_that_is_put_meanwhile_wins() {
         putting.join().unwrap();
     });
 
-    // What was put behind the rotation's back with the old key is what another run is for.
+    // Another run rewraps what was stored with the old key after the rotation had passed.
     sandbox.vault(&keys.both, &["rotate"]).expect_code(0);
     assert_eq!(sandbox.current(&keys.after), ROWS);
     let keyring = keys.after.keyring();
@@ -162,8 +162,8 @@ fn a_row_that_is_overtaken_is_looked_at_again() {
     sandbox.fill(&keys.before, 4);
     let place = Place { id: 3, owner: owner(2), env_name: "OPENAI_API_KEY".to_owned() };
     let put = place.seal(&keys.before.keyring(), &Secret::from(credential(77))).unwrap();
-    // The other writer, played by the database: as soon as row 2 is written, row 3 is another one,
-    // sealed with the old key.
+    // A trigger plays the other writer: as soon as row 2 is written, it replaces row 3 with another
+    // credential, sealed with the old key.
     Connection::open(sandbox.db())
         .unwrap()
         .execute_batch(&format!(
@@ -198,7 +198,7 @@ fn a_row_that_is_overtaken_each_time_is_left_in_the_end() {
         .vault(&keys.both, &["rotate"])
         .expect_code(14)
         .expect_in_stdout("3 rows rewrapped, 0 rows already current")
-        .expect_in_stdout("1 row left untouched: written by another process each time");
+        .expect_in_stdout("1 row left untouched: changed by another process on every attempt");
     assert_eq!(sandbox.current(&keys.after), 3);
     assert_eq!(sandbox.assert_rows_open(&keys.both), 4);
 }
@@ -221,13 +221,13 @@ fn bad_rows_are_reported_and_left_and_stop_nothing() {
     for (n, envelope) in &bad {
         sandbox.overwrite(*n, envelope);
     }
-    // Not UTF-8 at all.
+    // Not UTF-8.
     let database = Connection::open(sandbox.db()).unwrap();
     let sql =
         "UPDATE credentials SET envelope = CAST(x'73ff77' AS TEXT) WHERE tenant = 'tenant-29'";
     assert_eq!(database.execute(sql, []).unwrap(), 1);
-    // A good envelope in another row's place rewraps: a rotation knows no context. It still does
-    // not open.
+    // A valid envelope in another row's place is rewrapped, because a rotation does not know the
+    // context. It still does not open.
     sandbox.overwrite(33, &of_another_row);
 
     for (arguments, first_line) in [
@@ -259,7 +259,7 @@ fn bad_rows_are_reported_and_left_and_stop_nothing() {
     assert_eq!(listed.stdout.lines().count(), 41);
 }
 
-/// The proof ends in the mac: change the last character but one.
+/// Changes the last character but one of the proof, which ends in the MAC.
 fn flipped_mac(envelope: &str) -> String {
     let mut fields: Vec<String> = envelope.split(':').map(str::to_owned).collect();
     let at = fields[3].len() - 2;

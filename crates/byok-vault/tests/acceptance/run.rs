@@ -1,4 +1,4 @@
-//! `run`: what the command sees, and what comes back.
+//! What the command of `run` sees, and what `run` returns.
 
 use crate::sandbox::{Keys, Sandbox};
 
@@ -21,7 +21,7 @@ fn the_command_sees_the_credential_and_not_the_keyring() {
                   && test \"$1 $2\" = 'a b  c'";
     sandbox.vault(&keys, &run(&[], &["sh", "-c", script, "sh", "a", "b  c"])).expect_code(0);
 
-    // The variable is taken away also where the keyring came from a file.
+    // The variable is also removed if the keyring came from a file.
     let file = sandbox.path("keys.txt");
     std::fs::write(&file, &keys.0).unwrap();
     let options = ["--keys-file", file.to_str().unwrap()];
@@ -110,12 +110,12 @@ fn an_interrupt_is_the_commands_to_answer() {
     let script =
         format!("trap 'exit 43' INT; touch {}; while :; do sleep 0.02; done", ready.display());
     let mut command = sandbox.command(Some(&keys), &run(&[], &["sh", "-c", &script]));
-    // As a shell does it: a group of its own, which the terminal interrupts as a whole.
+    // Like a shell, put the command into its own process group, which the terminal interrupts as a whole.
     let child = command.process_group(0).spawn().unwrap();
     while !ready.exists() {
         std::thread::sleep(Duration::from_millis(5));
     }
-    // To the vault alone: it stays, because its command does.
+    // Interrupt only the vault: it keeps running, because its command does.
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     std::thread::sleep(Duration::from_millis(100));
     kill_process_group(Pid::from_child(&child), Signal::INT).unwrap();

@@ -1,4 +1,4 @@
-//! A vault in a temporary directory, and a check of everything that the program prints.
+//! A vault in a temporary directory, and a check of all output of the program.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -10,15 +10,15 @@ use rusqlite::Connection;
 use sealwax::{KeyId, Keyring, MasterKey, Secret};
 use tempfile::TempDir;
 
-/// Stands in every credential of these tests, and in nothing that the program may print.
+/// A text in every credential of these tests, which the program must never print.
 pub(crate) const CANARY: &str = "sk-canary";
 
-/// A vault, and a command line to it.
+/// A vault, and the means to run commands on it.
 pub(crate) struct Sandbox {
     pub(crate) directory: TempDir,
 }
 
-/// What the program did.
+/// The result of a run of the program.
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) code: i32,
@@ -63,7 +63,7 @@ impl Sandbox {
         self.path("vault.db")
     }
 
-    /// The program with this keyring, not started yet.
+    /// Returns a command that runs the program with this keyring.
     pub(crate) fn command(&self, keys: Option<&Keys>, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_byok-vault"));
         command.env_remove("SEALWAX_KEYS");
@@ -90,17 +90,17 @@ impl Sandbox {
         self.finish(self.command(Some(keys), &[&["put"], arguments].concat()), credential)
     }
 
-    /// Runs it to its end. Whatever it printed is searched for secrets.
+    /// Runs a command to its end, and searches its output for secrets.
     #[track_caller]
     pub(crate) fn finish(&self, mut command: Command, input: &[u8]) -> Ran {
         command.stdin(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        // The program may answer without reading.
+        // The program may exit without reading its input.
         let _ = child.stdin.take().unwrap().write_all(input);
         searched(child.wait_with_output().unwrap())
     }
 
-    /// Stores n credentials in one transaction, without the program.
+    /// Stores n credentials in one transaction, without running the program.
     pub(crate) fn fill(&self, keys: &Keys, n: u64) {
         let keyring = keys.keyring();
         let mut store = Store::open(&self.db(), Access::Create).unwrap();
@@ -118,7 +118,7 @@ impl Sandbox {
         writer.commit().unwrap();
     }
 
-    /// Overwrites an envelope, as somebody who can write to the database would.
+    /// Overwrites an envelope, like somebody with write access to the database.
     pub(crate) fn overwrite(&self, n: u64, envelope: &str) {
         let changed = Connection::open(self.db())
             .unwrap()
@@ -135,7 +135,7 @@ impl Sandbox {
         store.find(&owner(n)).unwrap().unwrap().envelope
     }
 
-    /// Every row opens to what was filled in, and the number of rows is returned.
+    /// Asserts that every row opens to the credential that was stored, and returns the number of rows.
     #[track_caller]
     pub(crate) fn assert_rows_open(&self, keys: &Keys) -> u64 {
         let keyring = keys.keyring();
@@ -153,7 +153,7 @@ impl Sandbox {
         rows
     }
 
-    /// How many rows are current under this keyring.
+    /// Returns how many rows are current under this keyring.
     pub(crate) fn current(&self, keys: &Keys) -> u64 {
         let keyring = keys.keyring();
         let mut rows = 0;
@@ -168,7 +168,7 @@ impl Sandbox {
     }
 }
 
-/// Fails if a secret was printed. The output itself is not shown then.
+/// Fails if the program printed a secret, without showing the output.
 #[track_caller]
 pub(crate) fn searched(output: Output) -> Ran {
     let ran = Ran {
@@ -181,7 +181,9 @@ pub(crate) fn searched(output: Output) -> Ran {
     ran
 }
 
-/// A credential, or a key: `swk1_` and at least one character of it. Messages say `swk1_...`.
+/// Returns whether a text contains a credential or a key.
+///
+/// A key is `swk1_` followed by at least one character of it. Messages say `swk1_...`.
 fn shows_a_secret(text: &str) -> bool {
     text.contains(CANARY)
         || text.split("swk1_").skip(1).any(|after| {
@@ -202,7 +204,7 @@ pub(crate) fn credential(n: u64) -> String {
 pub(crate) struct Keys(pub(crate) String);
 
 impl Keys {
-    /// `state id key`, ...
+    /// Creates the text of a keyring from states, ids and keys.
     pub(crate) fn new(entries: &[(&str, &str, &Key)]) -> Self {
         let lines: Vec<_> =
             entries.iter().map(|(state, id, key)| format!("{state} {id} {}\n", key.0)).collect();
@@ -213,7 +215,7 @@ impl Keys {
         Self::new(&[("primary", id, &Key::new())])
     }
 
-    /// With a line for a key whose material is not kept.
+    /// Adds a line for a key without its material.
     pub(crate) fn and(&self, state: &str, id: &str) -> Self {
         Self(format!("{}{state} {id}\n", self.0))
     }
@@ -232,7 +234,7 @@ impl Key {
     }
 }
 
-/// Keyrings before, during and after a change from `old` to `new`.
+/// The keyrings before, during and after a change from `old` to `new`.
 pub(crate) struct Change {
     pub(crate) before: Keys,
     pub(crate) both: Keys,

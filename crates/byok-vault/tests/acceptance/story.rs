@@ -1,4 +1,4 @@
-//! The story comes out well and prints no credential.
+//! The story succeeds and prints no credential.
 
 use std::collections::HashSet;
 use std::process::Command;
@@ -19,13 +19,13 @@ fn it_is_told_to_its_end_and_shows_no_credential() {
         "20,000 rows in ",
         "Opened 400 of them",
         "none lost",
-        "20,000 the same",
-        "20,000 have another wrap",
+        "20,000 unchanged",
+        "20,000 have a new wrap",
         "can prod-2025 be retired? yes, no row needs it",
         "with the new key alone, 400 rows open",
-        "sealed for another context",
-        "the payload was altered",
-        "other material",
+        "sealed for another tenant",
+        "changed outside of byok-vault",
+        "is not the key that sealed the row",
         "the row opens again",
     ] {
         assert!(ran.stdout.contains(text), "no {text:?} in {}", ran.stdout);
@@ -39,7 +39,7 @@ fn it_is_told_to_its_end_and_shows_no_credential() {
     let mut compared = 0;
     for n in 0..CREDENTIALS {
         let credential = credential(n);
-        // The words that every service account has are no secret.
+        // The words that every service account contains are not secret.
         let secret = if credential.starts_with('{') {
             credential.split('"').find(|part| part.contains("BEGIN")).unwrap()
         } else {

@@ -143,13 +143,13 @@ fn a_list_needs_no_key_and_says_what_it_does_not_know() {
 #[test]
 fn keygen_makes_a_keyring_line_and_never_overwrites_a_file() {
     let sandbox = Sandbox::new();
-    // Not through the search for secrets: this is the command that prints one.
+    // Not searched for secrets, because this command prints one.
     let output = sandbox.command(None, &["keygen", "prod-1"]).output().unwrap();
     let line = String::from_utf8(output.stdout).unwrap();
     assert!(line.starts_with("primary prod-1 swk1_") && line.ends_with('\n'));
     let keyring = Keys(line).keyring();
     assert_eq!(keyring_ids(&keyring), ["prod-1".parse().unwrap()]);
-    assert!(output.stderr.is_empty(), "no warning where standard output is no terminal");
+    assert!(output.stderr.is_empty(), "a warning, although standard output is not a terminal");
 
     let file = sandbox.path("keys.txt");
     let keygen = ["keygen", "prod-1", "--out", file.to_str().unwrap()];
@@ -161,7 +161,7 @@ fn keygen_makes_a_keyring_line_and_never_overwrites_a_file() {
         use std::os::unix::fs::PermissionsExt;
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     }
-    sandbox.without_keys(&keygen).expect_code(5).expect_in_stderr("left as it is");
+    sandbox.without_keys(&keygen).expect_code(5).expect_in_stderr("left unchanged");
     assert!(fs::read_to_string(&file).unwrap() == text);
 
     let put = ["--keys-file", file.to_str().unwrap(), "put"];
@@ -201,7 +201,7 @@ fn a_vault_that_another_process_is_making_is_waited_for() {
     let sandbox = Sandbox::new();
     sandbox.fill(&Keys::primary("k"), 1);
     let mut database = Connection::open(sandbox.db()).unwrap();
-    // As it is for a moment when it is new: made, and not yet in WAL mode.
+    // The state of a new vault for a moment: created, but not yet in WAL mode.
     database.pragma_update(None, "journal_mode", "DELETE").unwrap();
     let writing = database.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
     thread::scope(|scope| {

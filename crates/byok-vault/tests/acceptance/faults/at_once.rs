@@ -1,4 +1,4 @@
-//! Rotations at once, and everything else with them.
+//! Several rotations at once, and all other commands at the same time.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +18,7 @@ fn start(sandbox: &Sandbox, keys: &Keys, batch: &str) -> Child {
     sandbox.command(Some(keys), &["rotate", "--batch-size", batch]).spawn().unwrap()
 }
 
-/// How many rows it says that it has rewrapped.
+/// Returns how many rows a rotation reports as rewrapped.
 fn rewrapped(rotate: Child) -> u64 {
     let ran = searched(rotate.wait_with_output().unwrap()).expect_code(0);
     ran.stdout.split(' ').next().unwrap().replace(',', "").parse().unwrap()
@@ -29,7 +29,7 @@ fn rotations_that_meet_at_every_row_lose_none() {
     const ROWS: u64 = 200;
     let template = Template::new(ROWS);
     let (mut rounds, mut met) = (0, 0);
-    // Where the machine is busy, the first may be over before it is stopped.
+    // On a busy machine, the first rotation may end before it is stopped.
     while rounds < 5 || (met < 3 && rounds < 30) {
         let rotations = 2 + rounds % 3;
         let sandbox = template.sandbox();
@@ -39,8 +39,8 @@ fn rotations_that_meet_at_every_row_lose_none() {
         while rotated(&database) == 0 {
             thread::sleep(Duration::from_micros(300));
         }
-        // The others begin while the first stands still, most likely between a row that it has read
-        // and the same row that it is to write.
+        // The others start while the first is stopped, most likely between reading a row and writing
+        // the same row.
         let mut others = Vec::new();
         stopped(&running, &mut database, |database| {
             let before = rotated(database);
@@ -59,18 +59,20 @@ fn rotations_that_meet_at_every_row_lose_none() {
         rounds += 1;
     }
     println!("faults: {rounds} times rotations at once, {met} shared the rows, 0 rows lost");
-    assert!(met >= 3, "in {met} of {rounds} rounds only were rotations at work at once");
+    assert!(met >= 3, "rotations ran at the same time in only {met} of {rounds} rounds");
 }
 
-/// Stops these processes where none of them is writing, which may be between what one has read and
-/// what it is about to write, and lets them go on afterwards.
+/// Stops these processes while none of them is writing, and continues them afterwards.
+///
+/// A process may be stopped between reading a row and writing it.
 fn stopped(running: &[Child], database: &mut Connection, meanwhile: impl FnOnce(&Connection)) {
     let send = |signal| {
         for child in running {
             kill_process(Pid::from_child(child), signal).unwrap();
         }
     };
-    // Who writes again and again leaves little time between, and SQLite would look every 100 ms.
+    // Processes that write again and again leave little time in between, and SQLite would try only
+    // every 100 ms.
     database.busy_handler(Some(|_| true)).unwrap();
     let nobody_writes = database.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
     send(Signal::STOP);
@@ -79,8 +81,10 @@ fn stopped(running: &[Child], database: &mut Connection, meanwhile: impl FnOnce(
     send(Signal::CONT);
 }
 
-/// How many rows from the first on are behind the rotations, by those that nobody else has changed,
-/// or behind those.
+/// Returns how many rows, from the first on, the rotations have passed.
+///
+/// This is the last rotated row that nobody else changed, or the last row that somebody else changed,
+/// whichever is later.
 fn rotated_up_to(database: &Connection, changed: &BTreeSet<u64>) -> u64 {
     let sql = "SELECT id FROM credentials WHERE id <= 400 AND envelope LIKE 'sw1:a256gcm:new=%'";
     let mut statement = database.prepare(sql).unwrap();
@@ -94,7 +98,7 @@ fn rotated_up_to(database: &Connection, changed: &BTreeSet<u64>) -> u64 {
 fn all_commands_at_once_lose_no_row() {
     let template = Template::new(BESIDE);
     let (mut rounds, mut ran, mut met) = (0, 0, 0);
-    // Where the disk is quick and the machine busy, a rotation may be over after a stop or two.
+    // With a fast disk and a busy machine, a rotation may end after one or two stops.
     while met < 5 && rounds < 20 {
         let (commands, stops) = commands_beside_rotations(&template);
         ran += commands;
@@ -102,14 +106,15 @@ fn all_commands_at_once_lose_no_row() {
         rounds += 1;
     }
     println!("faults: {ran} commands at {met} stops of rotations and an import, 0 rows lost");
-    assert!(met >= 5, "in {rounds} rounds only {met} stops were in the middle of a rotation");
+    assert!(met >= 5, "in {rounds} rounds, only {met} stops were in the middle of a rotation");
 }
 
-/// Rows of the vault where all commands meet.
+/// The number of rows in the vault on which all commands run.
 const BESIDE: u64 = 400;
 
-/// Everything at once. Returns how many commands there were, and at how many stops in the middle of
-/// a rotation.
+/// Runs all commands at once.
+///
+/// Returns how many commands ran, and at how many stops in the middle of a rotation.
 fn commands_beside_rotations(template: &Template) -> (u64, u64) {
     const LINES: u64 = 60;
     let keys = &template.keys;
@@ -130,13 +135,13 @@ fn commands_beside_rotations(template: &Template) -> (u64, u64) {
     let running = [one, two, { import }.spawn().unwrap()];
     let (mut ran, mut met) = (0, 0);
     thread::scope(|scope| {
-        // As they come.
+        // These commands run independently of the rotations.
         scope.spawn(|| {
             for n in 1_100..1_108 {
                 owned(&["put"], n, &keys.both, &credential(n));
             }
         });
-        // And at the rows that a rotation has read and not written, or is about to read.
+        // And these change rows that a rotation has read but not written, or is about to read.
         let mut changed = BTreeSet::new();
         for stop in 0..10 {
             while rotated_up_to(&database, &changed) == 0 {
@@ -144,7 +149,7 @@ fn commands_beside_rotations(template: &Template) -> (u64, u64) {
             }
             let next = Cell::new(0);
             stopped(&running, &mut database, |database| {
-                // The row of tenant n has the id n + 1, and this is the tenant after the last row.
+                // The row of tenant n has the id n + 1, so this is the tenant after the last row.
                 next.set(rotated_up_to(database, &changed));
                 let next = next.get();
                 owned(&["put"], 1_000 + stop, &keys.both, &credential(1_000 + stop));
@@ -153,7 +158,7 @@ fn commands_beside_rotations(template: &Template) -> (u64, u64) {
                     return;
                 }
                 for n in next..next + 2 {
-                    // Every other time by a process that still has the old keyring.
+                    // Every other time, the process still has the old keyring.
                     let keys = if stop % 2 == 0 { &keys.both } else { &keys.before };
                     owned(&["put", "--replace"], n, keys, &credential(n + 5_000));
                     ran += 1;
@@ -178,7 +183,7 @@ fn commands_beside_rotations(template: &Template) -> (u64, u64) {
     searched(import.wait_with_output().unwrap()).expect_code(0);
     expected.extend((1_000..1_010).chain(1_100..1_108).chain(2_000..2_060).map(|n| (n, n)));
 
-    // What was sealed with the old key behind the rotation's back is what another run is for.
+    // Another run rewraps what was sealed with the old key after the rotation had passed.
     sandbox.vault(&keys.both, &["rotate"]).expect_code(0);
     let rows = u64::try_from(expected.len()).unwrap();
     assert_eq!(rows, BESIDE + 10 + 8 + LINES - met);

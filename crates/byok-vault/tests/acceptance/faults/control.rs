@@ -1,4 +1,4 @@
-//! That it can be told when a row is lost, or a database damaged.
+//! Control: the tests do notice a lost row, and a damaged database.
 
 use std::fs;
 
@@ -25,7 +25,7 @@ fn each_way_to_lose_a_row_is_counted() {
 
     execute(&sandbox, "DELETE FROM credentials WHERE tenant = 'tenant-3'");
     assert_eq!(lost(&template.keys.both), 1);
-    // As a rotation would that writes in two steps.
+    // Like a rotation that writes in two steps.
     execute(&sandbox, "UPDATE credentials SET envelope = '' WHERE tenant = 'tenant-5'");
     assert_eq!(lost(&template.keys.both), 2);
     let whole = sandbox.envelope(7);
@@ -49,7 +49,7 @@ fn a_torn_page_is_found() {
     let sandbox = template.sandbox();
     assert_eq!(integrity(&sandbox), "ok");
     let mut torn = template.database;
-    // The last page: its first half is of now, its second of never.
+    // Overwrite both halves of the last page.
     let at = torn.len() - 2_048;
     torn.drain(at..);
     torn.resize(at + 2_048, 0xff);

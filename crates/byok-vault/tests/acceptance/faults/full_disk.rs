@@ -1,10 +1,10 @@
-//! No room for what is to be written, at each of many points: the command says so, nothing is
-//! damaged, and with room it does the rest.
+//! Commands that run out of room at many points report it and damage nothing, and finish the work
+//! when there is room again.
 //!
-//! What can be had on every machine is a limit on the size of files, which makes a write fail with
-//! EFBIG. A disk that is really full fails with ENOSPC, elsewhere and with other words, and takes a
-//! file system of its own, which not every machine lets everybody mount: where it does not, that
-//! test is left out, and fails if `SEALWAX_REQUIRE_FULL_DISK` is set.
+//! Every machine can limit the size of files, which makes a write fail with EFBIG. A disk that is really
+//! full fails with ENOSPC, at other points and with other messages. It needs its own file system, which
+//! not every machine lets every user mount. If it cannot be mounted, that test is skipped, or fails if
+//! `SEALWAX_REQUIRE_FULL_DISK` is set.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -21,35 +21,37 @@ use crate::sandbox::{Keys, Ran, Sandbox, credential};
 
 const ROWS: u64 = 120;
 const BATCH: u64 = 10;
-/// Lines of an import, of which each tenth is none.
+/// The number of lines of an import, of which every tenth is not a row.
 const LINES: u64 = 60;
-/// Where their tenants begin.
+/// The number of the first imported tenant.
 const IMPORTED: u64 = 1_000;
 
 /// How much room there is.
 #[derive(Clone, Copy, Debug)]
 struct Room {
     bytes: u64,
-    /// Whether somebody has the vault open.
+    /// Whether another process has the vault open.
     reader: bool,
 }
 
-/// From none to more than enough, every other one while somebody reads.
+/// Returns amounts of room from none to more than enough, every other one with a reader.
 fn rooms(step: u64) -> impl Iterator<Item = Room> {
     (0..=20).map(move |n| Room { bytes: n * step, reader: n % 2 == 1 })
 }
 
-/// How room runs out.
+/// The way in which room runs out.
 enum Shortage {
-    /// No file may be larger than the room.
+    /// No file may be larger than the given room.
     Limit,
-    /// No more than the room is left on the file system of the temporary directory.
+    /// The file system of the temporary directory has only the given room left.
     Disk { ballast: PathBuf },
 }
 
 impl Shortage {
-    /// Runs it with so much room, and makes room again. If somebody reads meanwhile, the files
-    /// beside the database are there already, and it is in the log that room runs out.
+    /// Runs a command with limited room, and makes room again.
+    ///
+    /// If there is a reader, the files next to the database already exist, and room runs out in the
+    /// log.
     fn run(&self, room: Room, sandbox: &Sandbox, command: Command, input: &[u8]) -> Ran {
         let _reader = room.reader.then(|| Store::open(&sandbox.db(), Access::Read).unwrap());
         let room = room.bytes;
@@ -68,25 +70,25 @@ impl Shortage {
     }
 }
 
-/// Writes until nothing more fits, and gives back the room.
+/// Writes until nothing more fits, and then frees the given room.
 fn fill_up(ballast: &Path, room: u64) {
     let mut file = File::create_new(ballast).unwrap();
     let mut size = 0;
     while let Ok(written) = file.write(&[0; 4_096]) {
         size += u64::try_from(written).unwrap();
-        assert!(size < 1 << 30, "this is no file system to fill up");
+        assert!(size < 1 << 30, "this file system must not be filled up");
     }
     file.set_len(size.checked_sub(room).unwrap()).unwrap();
 }
 
-/// A command that writes, and what the vault holds without it and with it.
+/// A command that writes, and how it changes the vault.
 struct Writing {
     name: &'static str,
     arguments: Vec<String>,
     input: Vec<u8>,
-    /// By tenant, the number of the credential.
+    /// For each tenant, the number of the new credential, or `None` if it is deleted.
     changes: BTreeMap<u64, Option<u64>>,
-    /// Between one [`Room`] and the next, in bytes.
+    /// The difference between one [`Room`] and the next, in bytes.
     step: u64,
 }
 
@@ -127,7 +129,7 @@ fn writings() -> Vec<Writing> {
     ]
 }
 
-/// That the words help.
+/// Asserts that the error helps the operator.
 #[track_caller]
 fn assert_told(ran: &Ran, at: &str) {
     assert!(matches!(ran.code, 13 | 7), "{at}: {ran:#?}");
@@ -140,11 +142,11 @@ fn assert_told(ran: &Ran, at: &str) {
     }
 }
 
-/// How often a command ran, and what came of it.
+/// How often a command ran, with each result.
 #[derive(Debug, Default)]
 struct Count {
     failed: u64,
-    /// By the words of SQLite.
+    /// Failures that SQLite reports as a full disk.
     full: u64,
     in_the_middle: u64,
     done: u64,
@@ -201,7 +203,7 @@ fn database_commands(shortage: &Shortage) -> Count {
     total
 }
 
-/// These rows and no other ones, in a database that is whole.
+/// Asserts that the database is intact and holds exactly these rows.
 #[track_caller]
 fn assert_as(sandbox: &Sandbox, keys: &Keys, expected: &BTreeMap<u64, u64>, at: &str) {
     assert_eq!(integrity(sandbox), "ok", "{at}");
@@ -210,7 +212,7 @@ fn assert_as(sandbox: &Sandbox, keys: &Keys, expected: &BTreeMap<u64, u64>, at: 
     assert_eq!(rows, u64::try_from(expected.len()).unwrap(), "{at}");
 }
 
-/// An import, which needs room for its quarantine as well.
+/// Runs imports, which also need room for their quarantine files.
 fn imports(shortage: &Shortage) -> Count {
     let template = Template::new(ROWS);
     let keys = &template.keys.both;
@@ -240,10 +242,10 @@ fn imports(shortage: &Shortage) -> Count {
             assert_eq!(integrity(&sandbox), "ok", "{at}");
             assert_eq!(lost(&sandbox, keys, filled(ROWS)), 0, "{at}: rows were lost");
             let rows = Store::open(&sandbox.db(), Access::Read).unwrap().count().unwrap() - ROWS;
-            assert_eq!(rows % 9, 0, "{at}: half of a batch");
+            assert_eq!(rows % 9, 0, "{at}: half a batch");
             let stored = good.clone().into_iter().take(usize::try_from(rows).unwrap());
             assert_eq!(lost(&sandbox, keys, stored), 0, "{at}: rows were lost");
-            // Neither half of a quarantine nor what was to become one.
+            // There is neither half a quarantine file nor an unfinished one.
             assert_eq!(files(&sandbox), before, "{at}");
             count.in_the_middle += u64::from(rows > 0);
             count.failed += 1;
@@ -258,8 +260,10 @@ fn imports(shortage: &Shortage) -> Count {
     count
 }
 
-/// The first `put`, and the first key: what there is afterwards is none or a whole one, and either
-/// way the same command works when there is room.
+/// Runs the first `put` and the first `keygen`.
+///
+/// Afterwards the file does not exist or is complete, and in both cases the same command works once
+/// there is room.
 fn first_files(shortage: &Shortage) -> Count {
     let mut count = Count::default();
     let keys = Keys::primary("k");
@@ -288,7 +292,7 @@ fn first_files(shortage: &Shortage) -> Count {
     let ran =
         shortage.run(Room { bytes: 0, reader: false }, &sandbox, keygen(), b"").expect_code(7);
     assert_told(&ran, "keygen");
-    assert!(!path.exists(), "half of a key");
+    assert!(!path.exists(), "half a key was left");
     sandbox.finish(keygen(), b"").expect_code(0);
     Keys(fs::read_to_string(&path).unwrap()).keyring();
     count.failed += 1;
@@ -296,7 +300,7 @@ fn first_files(shortage: &Shortage) -> Count {
     count
 }
 
-/// One line of figures. Returns how many commands were told by SQLite that the disk is full.
+/// Prints one line of figures, and returns how many failures SQLite reported as a full disk.
 fn tell(what: &str, counts: [Count; 3]) -> u64 {
     let sum = |of: fn(&Count) -> u64| counts.iter().map(of).sum::<u64>();
     println!(
@@ -312,10 +316,10 @@ fn tell(what: &str, counts: [Count; 3]) -> u64 {
 fn where_no_file_may_grow_no_row_is_lost() {
     let shortage = Shortage::Limit;
     let counts = [database_commands(&shortage), imports(&shortage), first_files(&shortage)];
-    assert_eq!(tell("file too large", counts), 0, "that is what a full disk says");
+    assert_eq!(tell("file too large", counts), 0, "SQLite reported a full disk");
 }
 
-/// The output is full: what was done is done, and the exit code says that nobody was told.
+/// If the output cannot be written, the work is still done, and the exit code reports the failed output.
 #[cfg(target_os = "linux")]
 #[test]
 fn an_output_that_takes_nothing_is_7_and_loses_nothing() {
@@ -340,7 +344,7 @@ const MOUNTED: &str = "SEALWAX_FULL_DISK_MOUNTED_AT";
 #[test]
 fn where_the_disk_is_full_no_row_is_lost() {
     let place = tempfile::TempDir::new().unwrap();
-    // Of a user and with mounts that only its children see.
+    // Run in a user namespace, with mounts that only its children see.
     let in_its_own = |words: &[&str]| {
         let script = "mount -t tmpfs -o size=3m full \"$1\" && shift && exec \"$@\"";
         let mut command = Command::new("unshare");
@@ -349,8 +353,8 @@ fn where_the_disk_is_full_no_row_is_lost() {
         command
     };
     if !in_its_own(&["true"]).output().is_ok_and(|output| output.status.success()) {
-        println!("left out: no file system can be mounted here");
-        assert!(env::var_os("SEALWAX_REQUIRE_FULL_DISK").is_none(), "no full disk");
+        println!("skipped: no file system can be mounted here");
+        assert!(env::var_os("SEALWAX_REQUIRE_FULL_DISK").is_none(), "the test was skipped");
         return;
     }
     let this = env::current_exe().unwrap();
@@ -367,7 +371,7 @@ fn where_the_disk_is_full_no_row_is_lost() {
     let stdout = String::from_utf8(output.stdout).unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{stdout}\n{stderr}");
-    // That it was run at all.
+    // The test inside did run.
     assert!(stdout.contains("1 passed"), "{stdout}");
     let figures: Vec<_> =
         stdout.lines().filter(|line| line.contains("faults: disk full")).collect();
@@ -376,12 +380,12 @@ fn where_the_disk_is_full_no_row_is_lost() {
 }
 
 #[test]
-#[ignore = "fills up its file system: where_the_disk_is_full_no_row_is_lost gives it one to fill"]
+#[ignore = "fills up its file system: where_the_disk_is_full_no_row_is_lost provides one to fill"]
 fn inside_a_file_system_of_its_own() {
     let Some(mounted) = env::var_os(MOUNTED) else { return };
     let shortage = Shortage::Disk { ballast: PathBuf::from(mounted).join("ballast") };
     let counts = [database_commands(&shortage), imports(&shortage), first_files(&shortage)];
     println!();
     let full = tell("disk full", counts);
-    assert!(full >= 10, "{full} of them for want of room");
+    assert!(full >= 10, "SQLite reported a full disk only {full} times");
 }

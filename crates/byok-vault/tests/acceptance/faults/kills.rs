@@ -1,4 +1,4 @@
-//! `rotate`, killed at random points.
+//! `rotate`, when it is killed at random points.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -19,12 +19,12 @@ use crate::sandbox::{Sandbox, searched};
 const ROWS: u64 = 200;
 const BATCH: u64 = 5;
 
-/// Where the kill is to hit.
+/// When to kill the rotation.
 #[derive(Debug)]
 enum Point {
     /// This long after the start.
     After(Duration),
-    /// When so many rows are rewrapped, and then this long.
+    /// This long after this many rows are rewrapped.
     Rewrapped(u64, Duration),
 }
 
@@ -34,7 +34,7 @@ fn start(sandbox: &Sandbox, template: &Template) -> Child {
     sandbox.command(Some(&template.keys.both), &rotate).spawn().unwrap()
 }
 
-/// How long a rotation takes that nobody disturbs: the shortest of three.
+/// Returns the duration of an undisturbed rotation: the shortest of three.
 fn undisturbed(template: &Template) -> Duration {
     let took = [(); 3].map(|()| {
         let sandbox = template.sandbox();
@@ -46,13 +46,13 @@ fn undisturbed(template: &Template) -> Duration {
     took.into_iter().min().unwrap()
 }
 
-/// Somewhere between the first batch and the last but one.
+/// Returns a random point between the first batch and the last but one.
 fn at_work(dice: &mut Dice, whole: Duration) -> Point {
     let batches = u32::try_from(ROWS / BATCH).unwrap();
     Point::Rewrapped(dice.below(ROWS - 2 * BATCH), dice.part_of(whole / batches))
 }
 
-/// Kills what has just been started. Whether the kill came before its end.
+/// Kills a rotation that has just been started, and returns whether it was still running.
 fn kill_at(point: &Point, sandbox: &Sandbox, mut rotate: Child) -> bool {
     let began = Instant::now();
     match point {
@@ -76,8 +76,9 @@ fn kill_at(point: &Point, sandbox: &Sandbox, mut rotate: Child) -> bool {
     !status.success()
 }
 
-/// What a kill has left. A copy: whoever opens a vault first puts its log in order, and that is to
-/// be the next run.
+/// Copies what a kill has left.
+///
+/// The first process that opens a vault recovers its log, and that must be the next run.
 fn copy_of(killed: &Sandbox) -> Sandbox {
     let copy = Sandbox::new();
     for file in fs::read_dir(killed.directory.path()).unwrap() {
@@ -87,19 +88,19 @@ fn copy_of(killed: &Sandbox) -> Sandbox {
     copy
 }
 
-/// What a kill has left: how many rows are rewrapped. Nothing is lost, and no batch halved.
+/// Asserts that a kill has lost no row and split no batch, and returns how many rows are rewrapped.
 #[track_caller]
 fn look(killed: &Sandbox, template: &Template) -> u64 {
     let sandbox = &copy_of(killed);
     assert_eq!(integrity(sandbox), "ok");
     let done = sandbox.current(&template.keys.both);
-    assert_eq!(done % BATCH, 0, "half of a batch was written");
+    assert_eq!(done % BATCH, 0, "half a batch was written");
     assert_eq!(sandbox.assert_rows_open(&template.keys.both), ROWS, "rows");
     assert_eq!(lost(sandbox, &template.keys.both, filled(ROWS)), 0, "rows were lost");
     done
 }
 
-/// The next run does what is left, and after it the old key is not needed.
+/// Asserts that the next run does the rest, and that the old key is not needed afterwards.
 #[track_caller]
 fn finish(sandbox: &Sandbox, template: &Template, done: u64) {
     sandbox
@@ -118,10 +119,10 @@ fn killed_at_random_points_no_row_is_lost() {
     let (template, mut dice) = (Template::new(ROWS), Dice::new());
     let whole = undisturbed(&template);
     let (mut kills, mut in_the_middle, mut places) = (0, 0, BTreeSet::new());
-    // More of them where the disk is so quick that most come too late.
+    // If the disk is so fast that most kills come too late, make more of them.
     while kills < wanted || (in_the_middle * 4 < wanted && kills < 8 * wanted) {
-        // By the clock for half of them: from before the program has begun until it has ended. The
-        // others hit at work, however busy the machine is.
+        // Half of the kills come at a random time, from before the program starts until it has ended.
+        // The others hit a running rotation, however busy the machine is.
         let point = if kills % 2 == 0 {
             Point::After(dice.part_of(whole))
         } else {
@@ -139,19 +140,20 @@ fn killed_at_random_points_no_row_is_lost() {
     }
     println!("faults: {kills} kills of rotate, {in_the_middle} in the middle, 0 rows lost");
     assert!(kills >= wanted);
-    assert!(in_the_middle * 4 >= wanted, "{in_the_middle} of {kills} kills hit a rotation at work");
+    assert!(in_the_middle * 4 >= wanted, "{in_the_middle} of {kills} kills hit a running rotation");
     assert!(places.len() * 10 >= wanted.min(100), "{kills} kills at only {} places", places.len());
 }
 
-/// A kill by SIGXFSZ, in the middle of a write and at a byte that is known: what is left of a frame
-/// of the log, or of a page, is torn.
+/// SIGXFSZ kills the rotation in the middle of a write, at a known byte.
+///
+/// It leaves a torn frame of the log, or a torn page.
 #[test]
 fn killed_in_the_middle_of_a_write_no_row_is_lost() {
     let (template, mut dice) = (Template::new(ROWS), Dice::new());
     let rotate = |sandbox: &Sandbox| {
         sandbox.command(Some(&template.keys.both), &["rotate", "--batch-size", "5"])
     };
-    // How long the log gets. Who reads keeps it from being taken away at the end.
+    // Measure how long the log gets. The reader keeps SQLite from removing it at the end.
     let sandbox = template.sandbox();
     let reader = Connection::open(sandbox.db()).unwrap();
     reader.query_row("SELECT count(*) FROM credentials", [], |_| Ok(())).unwrap();
@@ -161,13 +163,13 @@ fn killed_in_the_middle_of_a_write_no_row_is_lost() {
 
     let (mut kills, mut in_the_middle, mut torn) = (0, 0, 0);
     for kill in 0..16 {
-        // Each from its own sixteenth of the log.
+        // Each kill hits its own sixteenth of the log.
         let limit = blocks * kill / 16 + dice.below(blocks / 16);
         let sandbox = template.sandbox();
         let limited = under(&format!("ulimit -c 0; ulimit -f {limit}"), &rotate(&sandbox));
         let output = { limited }.output().unwrap();
         assert!(output.status.signal().is_some(), "{limit} blocks: {output:?}");
-        // 32 bytes and frames of 24 + 4,096.
+        // The log has a header of 32 bytes, and frames of 24 + 4,096 bytes.
         let log = len(&sandbox.path("vault.db-wal"));
         torn += u64::from(log > 32 && !(log - 32).is_multiple_of(4_120));
         let done = look(&sandbox, &template);
@@ -179,15 +181,14 @@ fn killed_in_the_middle_of_a_write_no_row_is_lost() {
         "faults: {kills} kills in a write, {in_the_middle} in the middle, {torn} torn, 0 lost"
     );
     assert_eq!(kills, 16);
-    assert!(in_the_middle >= 8, "{in_the_middle} of {kills} kills hit a rotation at work");
+    assert!(in_the_middle >= 8, "{in_the_middle} of {kills} kills hit a running rotation");
     assert!(torn >= 8, "{torn} of {kills} kills tore what was written");
 }
 
 const CARELESS: &str = "faults::kills::a_careless_rotation";
 const VAULT: &str = "SEALWAX_FAULTS_CARELESS_VAULT";
 
-/// That such kills find what they are for: a rotation that takes the old envelope away before it
-/// writes the new one.
+/// Control: such kills do find a rotation that removes the old envelope before it writes the new one.
 #[test]
 fn the_same_kills_lose_rows_of_a_rotation_that_is_careless() {
     let (template, mut dice) = (Template::new(ROWS), Dice::new());
@@ -206,7 +207,7 @@ fn the_same_kills_lose_rows_of_a_rotation_that_is_careless() {
 }
 
 #[test]
-#[ignore = "loses rows: the_same_kills_lose_rows_of_a_rotation_that_is_careless gives it a vault"]
+#[ignore = "loses rows: the_same_kills_lose_rows_of_a_rotation_that_is_careless provides a vault"]
 fn a_careless_rotation() {
     let Some(vault) = env::var_os(VAULT) else { return };
     let keyring: Keyring = env::var("SEALWAX_KEYS").unwrap().parse().unwrap();

@@ -1,5 +1,5 @@
-//! A vault that may be read and not written: every command that writes fails, says so, and changes
-//! nothing.
+//! With a vault that can be read but not written, every command that writes fails, reports it, and
+//! changes nothing.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
@@ -11,10 +11,10 @@ use crate::import::{export, lobechat};
 use crate::sandbox::{Change, Ran, Sandbox, credential};
 
 const ROWS: u64 = 30;
-/// Whom the vault belongs to where this runs as root, who may write whatever the mode says.
+/// The owner of the vault if the tests run as root, because root may write whatever the mode says.
 const NOBODY: u32 = 65_534;
 
-/// A vault of somebody who is not root, the program where such a user can reach it, and lines to
+/// A vault of a user other than root, the program in a place that this user can reach, and lines to
 /// import.
 struct Theirs {
     sandbox: Sandbox,
@@ -28,7 +28,7 @@ impl Theirs {
         let old = lobechat();
         let export = export(&sandbox, (100..110).map(|n| old.line(n)));
         let is_root = fs::metadata(sandbox.db()).unwrap().uid() == 0;
-        // By `cp`: see `a_read_only_database_is_13_and_stays_as_it_is`.
+        // Copied by `cp`: see `a_read_only_database_is_13_and_stays_as_it_is`.
         let mut copy = Command::new("cp");
         copy.arg(env!("CARGO_BIN_EXE_byok-vault")).arg(sandbox.path("byok-vault"));
         assert!(copy.status().unwrap().success());
@@ -40,7 +40,7 @@ impl Theirs {
         Self { sandbox, is_root, export }
     }
 
-    /// A command as their owner gives it.
+    /// Runs a command as the owner of the vault.
     fn run(&self, keys: &Change, arguments: &[&str], input: &[u8]) -> Ran {
         let arguments: Vec<_> = arguments
             .iter()
@@ -58,7 +58,7 @@ impl Theirs {
     }
 }
 
-/// Each command that writes, what it reads, and how it ends where it can.
+/// Returns each command that writes, its input, and its exit code if it can write.
 fn writing() -> [(Vec<&'static str>, String, i32); 6] {
     let words = |text: &'static str| text.split(' ').collect::<Vec<_>>();
     [
@@ -77,7 +77,7 @@ fn no_command_writes_to_a_database_that_is_read_only() {
     let keys = &template.keys;
     let (mut refused, mut done) = (0, 0);
     for (arguments, input, code) in writing() {
-        // The file, the directory, both.
+        // A read-only file, a read-only directory, and both.
         for (file, directory) in [(0o444, 0o755), (0o644, 0o555), (0o444, 0o555)] {
             let at = format!("{arguments:?} with {file:o} in {directory:o}");
             let theirs = Theirs::new(&template);
@@ -98,7 +98,7 @@ fn no_command_writes_to_a_database_that_is_read_only() {
             assert_eq!(len(&theirs.sandbox.path("vault.db-wal")), 0, "{at}");
             refused += 1;
 
-            // That it was for this and nothing else: the same user may, when the vault is theirs.
+            // Control: the same command works when the user has write access.
             set(0o644, 0o755);
             let lost = || lost(&theirs.sandbox, &keys.both, filled(ROWS));
             assert_eq!((lost(), integrity(&theirs.sandbox)), (0, "ok".to_owned()), "{at}");
@@ -107,11 +107,13 @@ fn no_command_writes_to_a_database_that_is_read_only() {
             done += 1;
         }
     }
-    println!("faults: read-only: {refused} commands refused, {done} done when they may, 0 lost");
+    println!(
+        "faults: read-only: {refused} commands refused, {done} done with write access, 0 lost"
+    );
     assert_eq!((refused, done), (6 * 3, 6 * 3));
 }
 
-/// Where there is no vault yet and none can be made.
+/// There is no vault yet, and none can be created.
 #[test]
 fn nothing_is_made_in_a_directory_that_is_read_only() {
     let template = Template::new(ROWS);

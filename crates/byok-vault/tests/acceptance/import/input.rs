@@ -1,4 +1,4 @@
-//! What is read: files, pipes, lines.
+//! What `import` reads: files, pipes and lines.
 
 use std::fs;
 use std::process::Command;
@@ -21,7 +21,7 @@ fn a_file_that_cannot_be_read_is_7() {
         old.import(&sandbox, &keys, &arguments).expect_code(7).expect_in_stderr(file);
     }
     assert!(files(&sandbox).is_empty());
-    // A vault that is none is told before anything is written.
+    // A file that is not a vault is reported before anything is written.
     fs::write(sandbox.db(), "this is no database at all, only a text file").unwrap();
     let file = export(&sandbox, [old.line(0)]);
     old.import(&sandbox, &keys, &[&file]).expect_code(13);
@@ -66,7 +66,7 @@ fn what_is_no_text_is_kept_byte_for_byte() {
     old.import(&sandbox, &keys, &[&file]).expect_code(14).expect_in_stdout(says);
     let first = quarantine_of(&file);
     old.import(&sandbox, &keys, &[first.to_str().unwrap()]).expect_code(14).expect_in_stdout(says);
-    assert!(!sandbox.db().exists(), "a tenant of another name was imported");
+    assert!(!sandbox.db().exists(), "a tenant with another name was imported");
     let second = quarantined(quarantine_of(first.to_str().unwrap()));
     assert_eq!(second[0]["row_hex"], json!(Encoding::HexLower.encode(&line)));
 }
@@ -87,7 +87,7 @@ fn a_line_that_is_too_long_is_counted_and_not_copied() {
         too_long,
         fill(1, most),
         fill(2, most + 1),
-        // It can be read, but not with what a quarantine puts around it.
+        // It can be read, but is too long with what a quarantine file adds to it.
         fill(3, most).replace("tenant-3", ""),
         old.line(4),
     ];
@@ -109,10 +109,10 @@ fn a_line_that_is_too_long_is_counted_and_not_copied() {
         assert_eq!(entry["quarantined"]["line"], json!(line));
         assert_eq!(entry["quarantined"]["reason"], json!(reason));
         assert_eq!(entry["row"], Value::Null);
-        let where_it_is = format!("it stands in line {line} of {file}");
+        let where_it_is = format!("see line {line} of {file}");
         assert!(entry["quarantined"]["detail"].as_str().unwrap().contains(&where_it_is));
     }
-    // Imported again, the lines say where their rows are as before.
+    // When they are imported again, the lines still say where their rows are.
     old.import(&sandbox, &keys, &[first.to_str().unwrap()])
         .expect_code(14)
         .expect_in_stdout("3 rows quarantined: too long");
@@ -124,7 +124,7 @@ fn standard_input_is_read_and_needs_a_place_for_the_quarantine() {
     let (sandbox, keys) = new();
     let old = lobechat();
     let stranger = line(json!(0), &owner(9), &old.row(&credential(9)));
-    // Twice the same id: also what comes through a pipe is looked at as a whole.
+    // The same id twice: input from a pipe is also checked as a whole.
     let text = [old.line(0), old.line(1), stranger, "{}".to_owned()].join("\n");
     sandbox
         .finish(old.command(&sandbox, &keys, &["-"]), text.as_bytes())
@@ -176,7 +176,7 @@ fn a_line_that_would_be_large_in_memory_is_passed_over_or_told() {
         with(2, &wide),
         with(3, members.trim_end_matches(',')),
         "\u{1}".repeat(size),
-        // Written with escapes, it would be more than a line may be.
+        // With its escapes, it would be longer than a line may be.
         "\u{1}".repeat(2 * size),
         with(6, &unasked).replacen("\"value\":\"", "\"y\":\"", 1),
         old.line(7),

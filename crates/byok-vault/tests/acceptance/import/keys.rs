@@ -1,4 +1,4 @@
-//! The old key, and the options that go with it.
+//! The old key, and its options.
 
 use std::ffi::OsString;
 
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::sandbox::{Keys, credential, owner};
 
-/// A placeholder, as the configuration of an example has it.
+/// A placeholder key, like the one in an example configuration.
 const ZEROS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
 #[test]
@@ -38,11 +38,11 @@ fn a_placeholder_key_is_refused_unless_it_is_asked_for() {
         old.import(&sandbox, &keys, &[&accepted[..], arguments].concat())
             .expect_code(0)
             .expect_in_stdout("2 rows ")
-            .expect_in_stdout("treat every credential of this file as leaked");
+            .expect_in_stdout("treat every credential in this file as leaked");
     }
     assert_eq!(sandbox.assert_rows_open(&keys), 2);
 
-    // The permission alone says nothing about a good key.
+    // With a good key, the option alone reports nothing.
     let file = export(&sandbox, [langfuse().line(7)]);
     let ran = langfuse().import(&sandbox, &keys, &[&file, "--insecure-placeholder-key"]);
     assert!(!ran.expect_code(0).stdout.contains("leaked"));
@@ -65,8 +65,8 @@ fn a_key_that_is_missing_or_malformed_is_3_and_not_repeated() {
         assert!(value.get(..8).is_none_or(|part| !ran.stderr.contains(part)), "{ran:#?}");
         assert!(!sandbox.db().exists());
     };
-    says(None, "is not set, or empty");
-    says(Some("".into()), "is not set, or empty");
+    says(None, "is not set or is empty");
+    says(Some("".into()), "is not set or is empty");
     for malformed in [
         BASE64_KEY.into(),
         HEX_KEY.get(1..).unwrap().to_owned(),
@@ -75,9 +75,9 @@ fn a_key_that_is_missing_or_malformed_is_3_and_not_repeated() {
     ] {
         says(Some(malformed.into()), "expected 64 hex digits");
     }
-    says(Some(format!("{HEX_KEY}\n").into()), "found white space");
-    says(Some(format!(" {HEX_KEY}").into()), "found white space");
-    says(Some(format!("\"{HEX_KEY}\"").into()), "found quotes");
+    says(Some(format!("{HEX_KEY}\n").into()), "white space");
+    says(Some(format!(" {HEX_KEY}").into()), "white space");
+    says(Some(format!("\"{HEX_KEY}\"").into()), "quotes");
     #[cfg(unix)]
     {
         use std::os::unix::ffi::OsStringExt;
@@ -85,20 +85,22 @@ fn a_key_that_is_missing_or_malformed_is_3_and_not_repeated() {
         says(Some(bytes), "is not UTF-8 text");
     }
 
-    // n8n's second key, and the keyring.
+    // n8n's wrapped key, and the keyring.
     let no_key = n8n::encrypt(&hashed(PASSPHRASE), "x", &Secret::from("no key")).unwrap();
     let no_key = no_key.strip_prefix("x:").unwrap().to_owned();
     for (wrapped, text) in [
-        (Some(no_key), "what was unwrapped is not a key: "),
-        (None, "--wrapped-key-env names is not set"),
-        (Some("AAAA".to_owned()), "the key from --wrapped-key-env is refused: "),
-        (n8n().wrapped.map(|value| flipped(&value, 30)), "not authentic"),
+        (Some(no_key), "the unwrapped value is not a key: "),
+        (None, "named by --wrapped-key-env is not set"),
+        (Some("AAAA".to_owned()), "cannot unwrap the key from --wrapped-key-env: "),
+        (n8n().wrapped.map(|value| flipped(&value, 30)), "the tag does not verify"),
     ] {
         let old = Old { wrapped, ..n8n() };
         old.import(&sandbox, &keys, &[&file]).expect_code(3).expect_in_stderr(text);
     }
     let old = Old { key: "another instance key", ..n8n() };
-    old.import(&sandbox, &keys, &[&file]).expect_code(3).expect_in_stderr("not authentic");
+    old.import(&sandbox, &keys, &[&file])
+        .expect_code(3)
+        .expect_in_stderr("the tag does not verify");
     langfuse().import(&sandbox, &Keys(String::new()), &[&file]).expect_code(3);
     langfuse().import(&sandbox, &Keys("primary k swk1_".to_owned()), &[&file]).expect_code(3);
     assert!(!sandbox.db().exists() && !quarantine_of(&file).exists());
@@ -129,7 +131,7 @@ fn a_key_in_place_of_a_variables_name_is_2_or_3_and_not_repeated() {
             assert!(name.is_empty() || name == "SEALWAX_KEYS" || !ran.stderr.contains(name));
         }
     }
-    // There is no option for a key, and what was given to it is not repeated.
+    // There is no option for a key, and the value given to it is not repeated.
     let import = ["import", "--layout", "langfuse", &format!("--key={HEX_KEY}"), &file];
     let ran = sandbox.vault(&keys, &import).expect_code(2);
     assert!(!ran.stderr.contains(HEX_KEY));
@@ -156,13 +158,16 @@ fn options_go_with_their_layouts() {
                 .expect_in_stderr(text)
                 .expect_in_stderr(layout);
         };
-        says(options, if declared.is_some() { "needs --key-as" } else { "--key-as does not go" });
+        says(
+            options,
+            if declared.is_some() { "needs --key-as" } else { "--key-as cannot be used" },
+        );
         if !layout.starts_with("cloak") {
-            says([&old.options[..], &["--label", "x"]].concat(), "--label does not go");
+            says([&old.options[..], &["--label", "x"]].concat(), "--label cannot be used");
         }
         if *layout != "n8n" {
             let stray = ["--wrapped-key-env", "X"];
-            says([&old.options[..], &stray].concat(), "--wrapped-key-env does not go");
+            says([&old.options[..], &stray].concat(), "--wrapped-key-env cannot be used");
         }
     }
     let says = |arguments: &[&'static str]| {

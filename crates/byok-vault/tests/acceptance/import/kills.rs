@@ -1,4 +1,4 @@
-//! Runs that are killed, that fail, and two at once.
+//! Imports that are killed, that fail, and that run at once.
 
 use std::ffi::OsString;
 use std::process::Child;
@@ -18,7 +18,7 @@ use crate::sandbox::{Keys, Sandbox, credential, owner, searched};
 
 const ROWS: u64 = 3_000;
 const BATCH: u64 = 10;
-/// Every so many rows, one is under another key.
+/// One row in this many is under another key.
 const STRANGE: u64 = 100;
 
 fn many(sandbox: &Sandbox, old: &Old) -> String {
@@ -39,7 +39,7 @@ fn start(sandbox: &Sandbox, keys: &Keys, old: &Old, file: &str) -> Child {
     old.command(sandbox, keys, &[file, "--batch-size", &batch]).spawn().unwrap()
 }
 
-/// Rows that anybody can see in the table, once there is one.
+/// Returns the number of rows in the table, or 0 if there is no table yet.
 fn stored(sandbox: &Sandbox) -> u64 {
     let count = || {
         let database =
@@ -71,13 +71,13 @@ fn killed_anywhere_no_row_is_lost_and_the_next_run_finishes() {
         let done = stored(&sandbox);
         assert!(done >= rows_to_wait_for);
         let whole_batches = (0..=ROWS / BATCH).map(|n| n * BATCH - n * BATCH / STRANGE);
-        assert!(whole_batches.into_iter().any(|rows| rows == done), "half of a batch: {done}");
+        assert!(whole_batches.into_iter().any(|rows| rows == done), "half a batch: {done}");
         if done > 0 {
             assert_eq!(sandbox.assert_rows_open(&keys), done, "a row does not open");
         }
         if !finished && done > 0 && done < good {
             killed_in_the_middle += 1;
-            assert!(!quarantine_of(&file).exists(), "half of a quarantine is in place");
+            assert!(!quarantine_of(&file).exists(), "half a quarantine file is in place");
         }
 
         let ran = old.import(&sandbox, &keys, &[&file]).expect_code(14);
@@ -89,11 +89,11 @@ fn killed_anywhere_no_row_is_lost_and_the_next_run_finishes() {
         let strange: Vec<_> =
             (1..=ROWS / STRANGE).map(|n| (n * STRANGE, "not-authentic".to_owned())).collect();
         assert_eq!(reasons(quarantine_of(&file)), strange);
-        // What the run that was killed had begun to write is gone.
+        // The unfinished file of the killed run is gone.
         let unfinished = files(&sandbox);
         assert!(!unfinished.iter().any(is_unfinished), "{unfinished:?}");
     }
-    assert!(killed_in_the_middle >= 3, "only {killed_in_the_middle} kills hit an import at work");
+    assert!(killed_in_the_middle >= 3, "only {killed_in_the_middle} kills hit a running import");
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn two_at_once_import_each_row_once() {
     let old = lobechat();
     let file = many(&sandbox, &old);
     let first = start(&sandbox, &keys, &old, &file);
-    // The second one is to find what the first is writing, and leave it.
+    // The second run must find the file that the first is writing, and leave it alone.
     let is_begun = || files(&sandbox).iter().any(is_unfinished);
     while !is_begun() {
         thread::sleep(Duration::from_millis(1));
@@ -180,7 +180,7 @@ fn a_database_that_fails_in_the_middle_keeps_what_is_finished() {
     fs::write(quarantine_of(&file), earlier).unwrap();
     let before = files(&sandbox);
     old.import(&sandbox, &keys, &arguments).expect_code(13);
-    // {} and 1, 2 and 3, 4 and 5; not 6 and 7.
+    // The batches `{}` and 1, 2 and 3, 4 and 5 are stored, but not 6 and 7.
     assert_eq!(sandbox.assert_rows_open(&keys), 6);
     assert_eq!(fs::read_to_string(quarantine_of(&file)).unwrap(), earlier);
     assert_eq!(files(&sandbox), before);

@@ -1,4 +1,4 @@
-//! Each layout, and each way to give its key.
+//! Each layout, with each way to pass its key.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -40,7 +40,7 @@ fn data_key() -> [u8; 32] {
     std::array::from_fn(|n| u8::try_from(200 - n).unwrap())
 }
 
-/// Every layout, and each way to give its key.
+/// Returns every layout with each way to pass its key.
 pub(super) fn every_kind() -> Vec<Old> {
     use IvLen::{Sixteen, Twelve};
     let mut kinds = vec![lobechat(), langfuse()];
@@ -144,7 +144,7 @@ fn every_layout_is_imported_to_the_byte() {
             ["sha256", "raw", "typebot", "litellm-v2", "litellm-v3", "sqlalchemy-utils", "n8n"];
         let warned = old.options.iter().any(|option| weak.contains(option));
         assert_eq!(ran.stderr.lines().count(), usize::from(warned), "{ran:#?}");
-        assert_eq!(ran.stderr.contains("as weak as the text is"), warned);
+        assert_eq!(ran.stderr.contains("only as strong as that text"), warned);
         assert!(!quarantine_of(&file).exists());
         for (credential, n) in credentials.iter().zip(0..) {
             let opened = in_vault(&sandbox, &keys, &owner(n)).unwrap();
@@ -156,7 +156,7 @@ fn every_layout_is_imported_to_the_byte() {
         sandbox.vault(&keys, &run).expect_code(0);
         let bytes = fs::read(sandbox.db()).unwrap();
         assert!(!bytes.windows(CANARY.len()).any(|part| part == CANARY.as_bytes()));
-        // A second run finds them all.
+        // A second run finds all of them in the vault.
         let before = dump(&sandbox);
         old.import(&sandbox, &keys, &[&file])
             .expect_code(0)
@@ -178,7 +178,7 @@ fn a_row_of_one_layout_is_no_row_of_another() {
     for old in &kinds {
         let (sandbox, keys) = new();
         let columns: Vec<_> = old.row(&credential(0)).into_keys().collect();
-        // Those with the same columns, most of them in another form.
+        // The kinds with the same columns, most of them in another form.
         let alike: Vec<_> = kinds
             .iter()
             .zip(&rows)
@@ -197,7 +197,7 @@ fn a_row_of_one_layout_is_no_row_of_another() {
             }
         }
     }
-    // So that a mistake in the choice of pairs does not leave nothing to refuse.
+    // This detects a mistake in the choice of pairs that leaves nothing to refuse.
     assert!(refused > 400, "{refused}");
 }
 
@@ -224,19 +224,23 @@ fn what_is_wrapped_is_told_apart_from_the_row() {
         (
             wrap(b"sk-canary of 31 bytes, no key.."),
             "not-of-the-layout",
-            "in wrapped_key: ciphertext at byte 0: expected 32 bytes, a wrapped key",
+            "in wrapped_key: invalid ciphertext at byte 0: expected a wrapped key of 32 bytes",
         ),
         (wrap(&[7; 32]), "no-key", "in wrapped_key"),
-        (wrap(&[9; 33]), "not-of-the-layout", "in wrapped_key: ciphertext at byte 0"),
-        (change("wrapped_key_iv", "QEFC"), "not-of-the-layout", "in wrapped_key: iv at byte 0"),
+        (wrap(&[9; 33]), "not-of-the-layout", "in wrapped_key: invalid ciphertext at byte 0"),
+        (
+            change("wrapped_key_iv", "QEFC"),
+            "not-of-the-layout",
+            "in wrapped_key: invalid IV at byte 0",
+        ),
         (
             change("wrapped_key_iv", "QEFCQ0RFRkdISUpL"),
             "not-authentic",
-            "in wrapped_key: not authentic",
+            "in wrapped_key: the tag does not verify",
         ),
-        (change("iv", "QEFC"), "not-of-the-layout", "iv at byte 0"),
-        (change("iv", "QEFCQ0RFRkdISUpL"), "not-authentic", "not authentic"),
-        (change("ciphertext", "QEFC"), "not-of-the-layout", "tag at byte 0"),
+        (change("iv", "QEFC"), "not-of-the-layout", "invalid IV at byte 0"),
+        (change("iv", "QEFCQ0RFRkdISUpL"), "not-authentic", "the tag does not verify"),
+        (change("ciphertext", "QEFC"), "not-of-the-layout", "invalid tag at byte 0"),
     ];
     let lines = bad.iter().zip(0..).map(|((row, _, _), n)| line(json!(n), &owner(n), row));
     let file = export(&sandbox, lines);
@@ -247,7 +251,7 @@ fn what_is_wrapped_is_told_apart_from_the_row() {
         assert!(said["detail"].as_str().unwrap().starts_with(detail), "{said}");
         assert!(ran.stdout.contains(detail));
     }
-    assert!(!sandbox.db().exists(), "a vault was made for nothing");
+    assert!(!sandbox.db().exists(), "a vault was created without need");
 }
 
 #[test]
@@ -273,14 +277,14 @@ fn the_bytes_of_cloak_are_hex_of_either_case() {
     old.import(&sandbox, &keys, &[&file])
         .expect_code(14)
         .expect_in_stdout("2 rows imported")
-        .expect_in_stdout("expected hex, two digits a byte")
-        .expect_in_stdout("label at byte 2: expected the label that was declared");
+        .expect_in_stdout("expected hex, two digits per byte")
+        .expect_in_stdout("label at byte 2: expected the declared label");
     assert_eq!(sandbox.assert_rows_open(&keys), 2);
     old.import(&sandbox, &keys, &[&file, "--label", "Other"])
         .expect_code(14)
         .expect_in_stdout("1 row imported, 0 rows already imported");
     assert_eq!(sandbox.assert_rows_open(&keys), 3);
-    // A label that no row can have.
+    // No row can have these labels.
     for label in ["", &"x".repeat(128)] {
         old.import(&sandbox, &keys, &[&file, "--label", label])
             .expect_code(14)
@@ -293,7 +297,7 @@ fn help_and_readme_tell_every_layout_and_what_cannot_be_told() {
     let help = Sandbox::new().without_keys(&["import", "--help"]).expect_code(0).stdout;
     let flowing = help.split_whitespace().collect::<Vec<_>>().join(" ");
     let readme = include_str!("../../../README.md");
-    // What the README sends its readers to.
+    // The page to which the README refers its readers.
     let catalogue = include_str!("../../../../../src/docs/legacy.md");
     assert!(flowing.contains(NO_CONTEXT));
     assert!(readme.split_whitespace().collect::<Vec<_>>().join(" ").contains(NO_CONTEXT));
@@ -311,7 +315,7 @@ fn help_and_readme_tell_every_layout_and_what_cannot_be_told() {
         );
         assert!(readme.contains(&row), "README.md has no line\n{row}");
         let name = format!("`{}`", layout.name);
-        assert!(catalogue.contains(&name), "legacy.md does not tell of {name}");
+        assert!(catalogue.contains(&name), "legacy.md does not mention {name}");
     }
     assert!(flowing.contains("No file is ever replaced"));
 }

@@ -1,4 +1,4 @@
-//! The quarantine file, and where it goes.
+//! The quarantine file, and where it is written.
 
 use std::fs;
 use std::process::Command;
@@ -27,14 +27,14 @@ fn rows_of_two_keys_come_in_by_way_of_the_quarantine() {
         .expect_in_stdout("8 rows imported, 0 rows already imported")
         .expect_in_stdout("4 rows quarantined: not authentic")
         .expect_in_stdout("id 3 (tenant tenant-3, provider openai)")
-        .expect_in_stdout("import the quarantine file with that one");
+        .expect_in_stdout("import the quarantine file with that key");
     let quarantine = quarantine_of(&file);
     assert!(!fs::read_to_string(&quarantine).unwrap().contains(CANARY));
     let ran = second.import(&sandbox, &keys, &[quarantine.to_str().unwrap()]).expect_code(0);
     assert!(ran.stdout.starts_with("4 rows imported, 0 rows already imported, "));
     assert_eq!(sandbox.assert_rows_open(&keys), 12);
     assert!(!quarantine_of(quarantine.to_str().unwrap()).exists());
-    assert_eq!(quarantined(&quarantine).len(), 4, "what was imported from is left");
+    assert_eq!(quarantined(&quarantine).len(), 4, "the imported file is left unchanged");
 }
 
 #[test]
@@ -48,13 +48,13 @@ fn a_corrected_quarantine_is_imported() {
     old.import(&sandbox, &keys, &[&file]).expect_code(14).expect_in_stdout("0 rows imported");
     let mut lines = quarantined(quarantine_of(&file));
     lines[0]["row"]["tenant"] = json!("tenant-0");
-    // Within the text, and with line ends in it.
+    // Correct it inside the JSON string, with line endings in it.
     lines[1]["row"] = json!(lines[1]["row"].as_str().unwrap().replace(",\"", ",\n\"") + "}");
     let corrected = format!("{}\n{}\n", lines[0], lines[1]);
     fs::write(quarantine_of(&file), &corrected).unwrap();
     let corrected = quarantine_of(&file);
     let corrected = corrected.to_str().unwrap();
-    // With the wrong key first: the line ends do not break the next quarantine.
+    // Use the wrong key first: the line endings must not break the next quarantine file.
     let stranger = Old { key: "BAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", ..lobechat() };
     stranger.import(&sandbox, &keys, &[corrected]).expect_code(14);
     let again = quarantine_of(corrected);
@@ -78,14 +78,14 @@ fn nothing_is_ever_replaced() {
     let arguments = [file.as_str(), "--quarantine", place.to_str().unwrap()];
     old.import(&sandbox, &keys, &arguments).expect_code(14).expect_in_stdout("q.jsonl\n");
     let first = fs::read(&place).unwrap();
-    // Another key, so other rows: beside, with a number.
+    // Another key quarantines other rows, so the new file gets a number.
     stranger
         .import(&sandbox, &keys, &arguments)
         .expect_code(14)
-        .expect_in_stdout("q.2.jsonl: a new name, because nothing is ever replaced");
+        .expect_in_stdout("q.2.jsonl: a new name, because no file is ever replaced");
     let second = fs::read(sandbox.path("q.2.jsonl")).unwrap();
     assert_ne!(first, second);
-    // The same again, in either order: what is there is enough.
+    // Repeat both, in either order: the existing files have the same content.
     let before = files(&sandbox);
     for (program, name) in [(&stranger, "q.2.jsonl"), (&old, "q.jsonl")] {
         program
@@ -97,11 +97,11 @@ fn nothing_is_ever_replaced() {
     assert_eq!(fs::read(&place).unwrap(), first);
     assert_eq!(fs::read(sandbox.path("q.2.jsonl")).unwrap(), second);
 
-    // Nothing to quarantine: what is there stays, and that is said.
+    // With nothing to quarantine, the existing file stays, and the report says so.
     let good = write(&sandbox, "good.jsonl", old.line(0).as_bytes());
     old.import(&sandbox, &keys, &[&good, "--quarantine", place.to_str().unwrap()])
         .expect_code(0)
-        .expect_in_stdout("q.jsonl was there before, and is left as it was");
+        .expect_in_stdout("q.jsonl already existed and was left unchanged");
     assert_eq!(fs::read(&place).unwrap(), first);
 }
 
@@ -124,7 +124,7 @@ fn whatever_has_the_name_is_left_alone() {
     {
         use std::os::unix::fs::PermissionsExt;
         fs::remove_dir(&place).unwrap();
-        // A link to nowhere, a pipe that nobody writes to.
+        // A dangling link, and a pipe without a writer.
         std::os::unix::fs::symlink("nowhere", &place).unwrap();
         old.import(&sandbox, &keys, &arguments).expect_code(14).expect_in_stdout("taken.2: ");
         fs::remove_file(&place).unwrap();
@@ -154,7 +154,7 @@ fn a_line_with_a_reason_has_one_row_and_nothing_else() {
         format!("{{{reason},\"row_hex\":null}}"),
         beside(&one),
         one.replacen('{', "{\"quarantined\":null,", 1),
-        // Once more around it.
+        // A row in quarantine inside a row in quarantine.
         format!("{{{reason},\"row\":{{{reason},\"row\":{one}}}}}"),
     ];
     let good = format!("{{\"row\":{},{reason}}}", old.line(0));
@@ -162,14 +162,14 @@ fn a_line_with_a_reason_has_one_row_and_nothing_else() {
     old.import(&sandbox, &keys, &[&file])
         .expect_code(14)
         .expect_in_stdout("1 row imported, 0 rows already imported, 11 rows quarantined")
-        .expect_in_stdout("quarantined: expected with one row and nothing else");
+        .expect_in_stdout("quarantined: expected exactly one row and no other members");
     let expected: Vec<_> = (1..=11).map(|n| (n, "field".to_owned())).collect();
     assert_eq!(reasons(quarantine_of(&file)), expected);
     let text = fs::read_to_string(quarantine_of(&file)).unwrap();
     for (line, bad) in text.lines().zip(bad.iter().take(10)) {
         assert!(line.ends_with(&format!(",\"row\":{bad}}}")), "{line}");
     }
-    // Nor is it by way of its own quarantine.
+    // Nor are these rows imported from their own quarantine file.
     old.import(&sandbox, &keys, &[quarantine_of(&file).to_str().unwrap()])
         .expect_code(14)
         .expect_in_stdout("0 rows imported, 0 rows already imported, 11 rows quarantined");
@@ -203,17 +203,17 @@ fn the_quarantine_is_never_what_is_imported_nor_the_vault() {
             let arguments = [file.as_str(), "--quarantine", place];
             old.import(&sandbox, &keys, &[&arguments[..], more].concat())
                 .expect_code(2)
-                .expect_in_stderr("name another file with --quarantine");
+                .expect_in_stderr("choose another file with --quarantine");
         }
         assert!(fs::read(&file).unwrap() == before);
     }
-    // Before anything is read: also where there is nothing to read.
+    // This is checked before anything is read, even if there is nothing to read.
     let missing = format!("{directory}/missing.jsonl");
     let arguments = [missing.as_str(), "--quarantine", &missing];
     old.import(&sandbox, &keys, &arguments).expect_code(2);
     assert!(!sandbox.db().exists());
 
-    // Relative names, too.
+    // The same with relative paths.
     let mut command = old.command(&sandbox, &keys, &["export.jsonl", "--quarantine", &file]);
     command.current_dir(directory);
     sandbox.finish(command, b"").expect_code(2);
@@ -234,7 +234,7 @@ fn a_directory_that_cannot_be_written_is_7_and_nothing_has_happened() {
     let shut = sandbox.path("shut");
     fs::create_dir(&shut).unwrap();
     let file = write(&sandbox, "shut/export.jsonl", format!("{}\n{{}}\n", old.line(0)).as_bytes());
-    // The superuser may write anyway, so the program must not run as that.
+    // The superuser may write anyway, so the program must not run as the superuser.
     let program = sandbox.path("byok-vault");
     let mut copy = Command::new("cp");
     copy.arg(env!("CARGO_BIN_EXE_byok-vault")).arg(&program);
@@ -255,13 +255,13 @@ fn a_directory_that_cannot_be_written_is_7_and_nothing_has_happened() {
         sandbox.finish(command, b"")
     };
     import(&[&file]).expect_code(7).expect_in_stderr("creating the quarantine file");
-    assert!(!sandbox.db().exists(), "rows were imported before the quarantine was sure");
-    // A dry run does not need it, and another place helps.
+    assert!(!sandbox.db().exists(), "rows were imported before the quarantine file was certain");
+    // A dry run does not need the directory, and another path works.
     import(&[&file, "--dry-run"]).expect_code(14);
     let place = sandbox.path("q.jsonl");
     import(&[&file, "--quarantine", place.to_str().unwrap()]).expect_code(14);
     assert_eq!(reasons(place), [(2, "field".to_owned())]);
-    // What cannot be read.
+    // A file that cannot be read.
     fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).unwrap();
     import(&[&file, "--dry-run"]).expect_code(7).expect_in_stderr("reading");
     fs::set_permissions(&shut, fs::Permissions::from_mode(0o755)).unwrap();

@@ -1,4 +1,4 @@
-//! What becomes of rows, good and bad, and of the rows of the vault.
+//! What happens to good rows, to bad rows, and to the rows of the vault.
 
 use std::fs;
 
@@ -72,13 +72,13 @@ fn bad_rows_are_quarantined_with_their_reason_and_stop_nothing() {
     };
     let bad: Vec<(String, &str, &str)> = vec![
         (row(0, &value(short_tag(0))), "not-of-the-layout", "tag at byte 25: expected "),
-        (row(1, &value(flipped(&good(1), 0))), "not-authentic", "another key, another layout"),
+        (row(1, &value(flipped(&good(1), 0))), "not-authentic", "wrong key, wrong layout"),
         (row(2, &value(flipped(&good(2), 26))), "not-authentic", "altered"),
         (row(3, &value(flipped(&good(3), 60))), "not-authentic", "altered"),
-        (row(4, &stranger(4)), "not-authentic", "another key"),
+        (row(4, &stranger(4)), "not-authentic", "wrong key"),
         (row(5, &value(credential(5))), "not-of-the-layout", "row at byte "),
         (row(6, &value(String::new())), "not-of-the-layout", "row at byte 0"),
-        (row(7, &old.row("")), "empty", "nothing"),
+        (row(7, &old.row("")), "empty", "the plaintext is empty"),
         (row(8, &old.row(&format!("{CANARY}\0x"))), "credential-refused", "a NUL byte"),
         (row(9, &old.row(&CANARY.repeat(8000))), "credential-refused", "longer than 65536"),
         (
@@ -102,13 +102,17 @@ fn bad_rows_are_quarantined_with_their_reason_and_stop_nothing() {
         (with(20, "value", json!([CANARY])), "field", "value: expected a string"),
         (with(21, "value", Value::Null), "field", "value: expected a string"),
         (with(22, "env", json!(true)), "field", "env: expected a string"),
-        (with(23, "tenant", json!("")), "name", "tenant: a name has 1 to 200"),
-        (with(24, "tenant", json!(" acme")), "name", "tenant: a name has no control"),
-        (with(25, "provider", json!("a\u{1b}[2J")), "name", "provider: a name has no control"),
-        (with(26, "env", json!("1A")), "name", "env: a variable's name"),
+        (with(23, "tenant", json!("")), "name", "tenant: a name must have 1 to 200"),
+        (with(24, "tenant", json!(" acme")), "name", "tenant: a name must not contain control"),
+        (
+            with(25, "provider", json!("a\u{1b}[2J")),
+            "name",
+            "provider: a name must not contain control",
+        ),
+        (with(26, "env", json!("1A")), "name", "env: a variable name"),
         (with(27, "env", json!("SEALWAX_KEYS")), "name", "env: commands never see"),
-        (with(28, "id", json!("")), "name", "id: a name has 1 to 200"),
-        (with(29, "id", json!("x".repeat(201))), "name", "id: a name has 1 to 200"),
+        (with(28, "id", json!("")), "name", "id: a name must have 1 to 200"),
+        (with(29, "id", json!("x".repeat(201))), "name", "id: a name must have 1 to 200"),
         (old.line(30).replacen("{", "{\"tenant\":\"other\",", 1), "field", "tenant appears twice"),
         (
             old.line(31).replacen("{", "{\"env\":null,\"env\":\"OURS\",", 1),
@@ -117,7 +121,7 @@ fn bad_rows_are_quarantined_with_their_reason_and_stop_nothing() {
         ),
     ];
     let mut lines: Vec<String> = bad.iter().map(|(line, _, _)| line.clone()).collect();
-    // Good rows between the bad ones.
+    // Insert good rows between the bad ones.
     let good_lines: Vec<String> = (100..110).map(|n| old.line(n)).collect();
     for (at, line) in good_lines.iter().enumerate() {
         lines.insert(at * 4, line.clone());
@@ -158,9 +162,11 @@ fn bad_rows_are_quarantined_with_their_reason_and_stop_nothing() {
             assert!(!sandbox.db().exists() && !quarantine_of(&file).exists());
             continue;
         }
-        ran.expect_in_stdout("line 2, id 0 (tenant tenant-0, provider openai): tag at byte 25")
-            .expect_in_stdout(&format!("{} rows in the quarantine file", bad.len()))
-            .expect_in_stdout(quarantine_of(&file).to_str().unwrap());
+        ran.expect_in_stdout(
+            "line 2, id 0 (tenant tenant-0, provider openai): invalid tag at byte 25",
+        )
+        .expect_in_stdout(&format!("{} rows in the quarantine file", bad.len()))
+        .expect_in_stdout(quarantine_of(&file).to_str().unwrap());
         let found = reasons(quarantine_of(&file));
         let reasons: Vec<_> =
             expected.iter().map(|(number, bad)| (*number, bad.1.to_owned())).collect();
@@ -168,7 +174,7 @@ fn bad_rows_are_quarantined_with_their_reason_and_stop_nothing() {
         for (found, (_, bad)) in quarantined(quarantine_of(&file)).iter().zip(&expected) {
             assert!(found["quarantined"]["detail"].as_str().unwrap().contains(bad.2));
         }
-        // Each original is in it as it was, to the byte, or as a text.
+        // It contains each original unchanged, to the byte, or as a JSON string.
         let text = fs::read_to_string(quarantine_of(&file)).unwrap();
         for (line, (_, bad)) in text.lines().zip(&expected) {
             let original =
@@ -180,7 +186,7 @@ fn bad_rows_are_quarantined_with_their_reason_and_stop_nothing() {
     }
     assert_eq!(quarantines[0], quarantines[1], "a second run quarantines the same");
 
-    // The quarantine of the quarantine has the same rows for the same reasons.
+    // The quarantine file of the quarantine file has the same rows for the same reasons.
     let first = quarantine_of(&file);
     old.import(&sandbox, &keys, &[first.to_str().unwrap()])
         .expect_code(14)
@@ -193,7 +199,11 @@ fn bad_rows_are_quarantined_with_their_reason_and_stop_nothing() {
         assert_eq!(line["quarantined"]["line"], json!(number));
     }
     assert_eq!(second.len(), bad.len());
-    assert_eq!(fs::read_to_string(&first).unwrap(), quarantines[0], "what is imported stays");
+    assert_eq!(
+        fs::read_to_string(&first).unwrap(),
+        quarantines[0],
+        "the imported file stays unchanged"
+    );
 }
 
 #[test]
@@ -204,7 +214,7 @@ fn a_second_run_changes_nothing() {
     old.import(&sandbox, &keys, &[&file, "--batch-size", "7"])
         .expect_code(14)
         .expect_in_stdout("20 rows imported, 0 rows already imported");
-    // As if it were long ago, so that a write could not go unseen.
+    // Set old times, so that any write would be visible.
     Connection::open(sandbox.db())
         .unwrap()
         .execute("UPDATE credentials SET created_at = 7, updated_at = 7", [])
@@ -221,7 +231,7 @@ fn a_second_run_changes_nothing() {
         assert!(fs::read(quarantine_of(&file)).unwrap() == quarantine);
     }
 
-    // Also after a new master key: what is compared is the credential.
+    // The same is true after a change of the master key, because the credentials are compared.
     let change = Change::new();
     let (sandbox, file) = (Sandbox::new(), String::new() + &file);
     old.import(&sandbox, &change.before, &[&file]).expect_code(14);
@@ -249,7 +259,7 @@ fn a_dry_run_writes_nothing_anywhere() {
         .import(&sandbox, &keys, &[&file, "--dry-run"])
         .expect_code(14)
         .expect_in_stdout("2 rows would be imported, 2 rows already imported")
-        .expect_in_stdout("2 rows would be quarantined: one tenant and provider, two credentials")
+        .expect_in_stdout("2 rows would be quarantined: two credentials or variables")
         .expect_in_stdout("1 row would be quarantined: a field is missing")
         .expect_in_stdout(NO_CONTEXT);
     assert_eq!(files(&sandbox), before);
@@ -259,7 +269,7 @@ fn a_dry_run_writes_nothing_anywhere() {
     let count = |ran: &Ran| ran.stdout.matches("    line ").count();
     assert_eq!(count(&would), count(&does));
 
-    // With a vault: it says what a run would do to it.
+    // With a vault, a dry run says what a run would do to it.
     let more = export(&sandbox, (0..5).map(|n| old.line(n + 100)).chain(lines));
     fs::remove_file(quarantine_of(&file)).unwrap();
     let (rows, bytes) = (dump(&sandbox), fs::read(sandbox.db()).unwrap());
@@ -285,9 +295,7 @@ fn another_credential_is_never_overwritten() {
             .expect_code(14)
             .expect_in_stdout(", 2 rows already imported")
             .expect_in_stdout(says)
-            .expect_in_stdout(
-                "line 2, id \"a-7\" (tenant tenant-1, provider openai): it is in row 2",
-            );
+            .expect_in_stdout("line 2, id \"a-7\" (tenant tenant-1, provider openai): see row 2");
         assert_eq!(dump(&sandbox), before);
     }
     let entry = &quarantined(quarantine_of(&file))[0];
@@ -332,14 +340,16 @@ fn two_lines_of_one_owner_are_one_credential_or_a_question() {
         old.import(&sandbox, &keys, &[&[file.as_str()], arguments].concat())
             .expect_code(14)
             .expect_in_stdout("0 rows already imported, 5 rows ")
-            .expect_in_stdout("line 1, id 1 (tenant tenant-5, provider openai): lines 1 and 3 are")
-            .expect_in_stdout("line 5, id 4 (tenant tenant-5, provider openai): lines 5 and 1 are");
+            .expect_in_stdout("line 1, id 1 (tenant tenant-5, provider openai): lines 1 and 3 have")
+            .expect_in_stdout(
+                "line 5, id 4 (tenant tenant-5, provider openai): lines 5 and 1 have",
+            );
         assert!(!sandbox.db().exists(), "the first line won");
     }
     let all: Vec<_> = (1..=5).map(|n| (n, "owner-twice".to_owned())).collect();
     assert_eq!(reasons(quarantine_of(&file)), all);
 
-    // A decision makes them good.
+    // Once somebody has decided, the rows are imported.
     let text = fs::read_to_string(quarantine_of(&file)).unwrap();
     let kept: Vec<_> = text.lines().filter(|line| !line.contains("\"line\":3")).collect();
     let decided = write(&sandbox, "decided.jsonl", kept.join("\n").as_bytes());
@@ -378,7 +388,7 @@ fn another_variable_is_told_and_left() {
     let first = export(&sandbox, [with_env(0, mine), old.line(1)]);
     old.import(&sandbox, &keys, &[&first]).expect_code(0);
     let before = dump(&sandbox);
-    // What a line does not tell is the vault's.
+    // A line without a variable accepts the vault's.
     let lines = [
         with_env(0, "\"OTHER\""),
         with_env(1, mine),
@@ -391,7 +401,7 @@ fn another_variable_is_told_and_left() {
         old.import(&sandbox, &keys, &[&[file.as_str()], arguments].concat())
             .expect_code(14)
             .expect_in_stdout("the vault has another variable for this credential")
-            .expect_in_stdout("line 1, id 0 (tenant tenant-0, provider openai): it is in row 1");
+            .expect_in_stdout("line 1, id 0 (tenant tenant-0, provider openai): see row 1");
         assert_eq!(dump(&sandbox), before);
     }
     let variable = |n| (n, "another-variable".to_owned());
@@ -415,11 +425,11 @@ fn an_id_that_stands_twice_is_a_mistake_for_all_its_rows() {
         row(json!(1), 1),
         row(json!(2), 2),
         row(json!(1), 3),
-        // Another type, so another id.
+        // Another type, and therefore another id.
         row(json!("2"), 4),
         row(json!(1), 1),
         row(json!(5), 5),
-        // The owner of this one is not told.
+        // This line has no valid owner.
         row(json!(5), 5).replace("tenant-5", ""),
     ];
     let file = export(&sandbox, lines);
@@ -427,23 +437,23 @@ fn an_id_that_stands_twice_is_a_mistake_for_all_its_rows() {
         .import(&sandbox, &keys, &[&file, "--batch-size", "1"])
         .expect_code(14)
         .expect_in_stdout("2 rows imported, 0 rows already imported")
-        .expect_in_stdout("4 rows quarantined: one id, two owners")
+        .expect_in_stdout("4 rows quarantined: two owners for one id")
         .expect_in_stdout("tenant-1, provider openai): lines 1 and 3 have this id")
         .expect_in_stdout("tenant-3, provider openai): lines 3 and 1 have this id")
         .expect_in_stdout("tenant-1, provider openai): lines 5 and 3 have this id")
         .expect_in_stdout("tenant-5, provider openai): lines 6 and 7 have this id");
-    assert!(ran.stdout.contains("take the other line out of the quarantine file"));
+    assert!(ran.stdout.contains("remove the other line from the quarantine file"));
     let twice = |n| (n, "id-twice".to_owned());
     let expected = [twice(1), twice(3), twice(5), twice(6), (7, "name".to_owned())];
     assert_eq!(reasons(quarantine_of(&file)), expected);
     assert!(in_vault(&sandbox, &keys, &owner(1)).is_none());
 
-    // The quarantine on its own does not make them good ...
+    // Importing the quarantine file does not change this ...
     let quarantine = quarantine_of(&file);
     old.import(&sandbox, &keys, &[quarantine.to_str().unwrap()])
         .expect_code(14)
         .expect_in_stdout("0 rows imported, 0 rows already imported");
-    // ... a decision does.
+    // ... until somebody has decided.
     let text = fs::read_to_string(&quarantine).unwrap();
     let kept: Vec<_> = text.lines().filter(|line| !line.contains("\"tenant-3\"")).collect();
     fs::write(&quarantine, kept[..2].join("\n")).unwrap();
