@@ -1,17 +1,17 @@
-//! A master key in a remote service: a `MasterKeyProvider` over an async client, its errors mapped
-//! to what an operator can do, and a local escrow for the day the service is gone.
+//! Puts a master key in a remote service: a `MasterKeyProvider` over an async client, with the client's errors mapped
+//! to what an operator can do about them, and a local escrow key for the day the service is gone.
 //!
 //! `cargo run --example custom_provider` prints:
 //!
 //! ```text
-//! sealed for ["kms/prod", "offline-dr"] with 1 network trip
-//! opened 28 bytes with 1 network trip
-//! without waiting: opened through offline-dr with 0 network trips
-//! the service throttles: key kms/prod did not wrap: too many requests: 429 Too Many Requests (transient: true)
-//! and asks to wait for 2s
-//! the service is down: opened through offline-dr
-//! access was revoked: key kms/prod did not wrap: the service denied access to the key: 403 AccessDeniedException (transient: false)
-//! the row was moved: sealed for another context
+//! sealed for ["kms/prod", "offline-dr"] with 1 network round trip
+//! opened 28 bytes with 1 network round trip
+//! without waiting: opened with key offline-dr and 0 network round trips
+//! the service throttles us: key kms/prod failed to wrap the data key: too many requests to the key service: 429 Too Many Requests (transient: true)
+//! it asks us to wait 2s
+//! the service is down: opened with key offline-dr
+//! access was revoked: key kms/prod failed to wrap the data key: the key service denied access to the key: 403 AccessDeniedException (transient: false)
+//! the row was moved: the envelope was sealed for another context
 //! ```
 
 use std::error::Error;
@@ -39,27 +39,27 @@ async fn story() -> Result<(), Box<dyn Error>> {
 
     let envelope = keyring.seal_async(&secret, &context).await?;
     let ids: Vec<_> = envelope.key_ids().map(|id| id.to_string()).collect();
-    println!("sealed for {ids:?} with {} network trip", kms.trips());
+    println!("sealed for {ids:?} with {} network round trip", kms.trips());
 
     let opened = keyring.open_async(&envelope, &context).await?;
-    println!("opened {} bytes with {} network trip", opened.len(), kms.trips());
+    println!("opened {} bytes with {} network round trip", opened.len(), kms.trips());
     assert_eq!(opened, secret);
 
-    // The sync verbs never wait: they use the keys that answer now.
+    // The sync methods never wait: they use only keys that are ready at once.
     let opened = keyring.open(&envelope, &context)?;
-    println!("without waiting: opened through offline-dr with {} network trips", kms.trips());
+    println!("without waiting: opened with key offline-dr and {} network round trips", kms.trips());
     assert_eq!(opened, secret);
 
     kms.fails_with(Some(Failure::Throttled));
     if let Err(error) = keyring.seal_async(&secret, &context).await {
         let (transient, wait) = (error.is_transient(), error.retry_after());
-        println!("the service throttles: {} (transient: {transient})", report(&error));
-        println!("and asks to wait for {:?}", wait.unwrap_or_default());
+        println!("the service throttles us: {} (transient: {transient})", report(&error));
+        println!("it asks us to wait {:?}", wait.unwrap_or_default());
     }
 
     kms.fails_with(Some(Failure::Down));
     assert_eq!(keyring.open_async(&envelope, &context).await?, secret);
-    println!("the service is down: opened through offline-dr");
+    println!("the service is down: opened with key offline-dr");
 
     kms.fails_with(Some(Failure::AccessDenied));
     if let Err(error) = keyring.seal_async(&secret, &context).await {
@@ -75,15 +75,15 @@ async fn story() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// An error and what caused it, in a line: each message tells its own part only.
+/// Formats an error and its causes on one line, because each message covers only its own level.
 fn report(error: &dyn Error) -> String {
     let causes = successors(error.source(), |&cause| cause.source());
     causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
 }
 
-/// A client of the service. Time-outs and retries belong here, not into the library.
+/// A client of the service. Timeouts and retries belong here, not in the library.
 struct Kms {
-    service: MasterKey, // Stands for the service: it binds associated data, as a KMS should.
+    service: MasterKey, // Stands in for the service. Like a KMS, it binds associated data.
     trips: AtomicUsize,
     failure: Mutex<Option<Failure>>,
 }
@@ -93,10 +93,10 @@ impl KeyWrapper for Kms {
         &'a self,
         request: WrapRequest<'a>,
     ) -> ProviderFuture<'a, Result<Vec<u8>, ProviderError>> {
-        // Nothing happens before the answer is polled.
+        // Nothing happens until the future is polled.
         ProviderFuture::boxed(async move {
             self.network_trip().await?;
-            // Bound to this row: request.associated_data() goes into the service's own context.
+            // Bind the wrap to this row: pass request.associated_data() to the service's context.
             self.service.wrap_key(request).await
         })
     }
@@ -114,7 +114,7 @@ impl MasterKeyProvider for Kms {
     }
 }
 
-/// How the service says no.
+/// The ways in which the service fails.
 #[derive(Clone, Copy, Debug)]
 enum Failure {
     Throttled,
@@ -134,7 +134,7 @@ impl fmt::Display for Failure {
 
 impl Error for Failure {}
 
-/// The client's errors, by what an operator can do about them.
+/// Maps the client's errors by what an operator can do about them.
 impl From<Failure> for ProviderError {
     fn from(failure: Failure) -> Self {
         let kind = match failure {
@@ -164,7 +164,7 @@ impl Kms {
         }
     }
 
-    /// Network trips since the last call.
+    /// Returns the number of network round trips since the last call.
     fn trips(&self) -> usize {
         self.trips.swap(0, Ordering::Relaxed)
     }

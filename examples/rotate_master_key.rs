@@ -1,24 +1,24 @@
-//! Makes a new master key primary, rewraps every row, and retires the old key: no payload byte
-//! changes, and at every step every row opens.
+//! Makes a new master key primary, rewraps every row, and removes the old key. No byte of a payload
+//! changes, and every row opens at every step.
 //!
 //! `cargo run --example rotate_master_key` prints:
 //!
 //! ```text
-//! sealed 100 rows under 2025
-//! 2026 opens, 2025 seals: 100 rows open, 0 are stale
-//! 2026 seals, 2025 opens: 100 rows open, 100 are stale
-//! rewrapped 100 rows; 100 payloads are what they were
-//! rewrapped again: 0 rows
-//! 2025 dropped: 100 rows open, 0 are stale
+//! sealed 100 rows under key 2025
+//! 2025 seals, 2026 only opens: 100 rows open, 0 stale
+//! 2026 seals, 2025 only opens: 100 rows open, 100 stale
+//! rewrapped 100 rows; 100 payloads are unchanged
+//! second pass: rewrapped 0 rows
+//! 2025 removed: 100 rows open, 0 stale
 //! ```
 
-#![expect(clippy::arithmetic_side_effects, reason = "it counts to a hundred")]
+#![expect(clippy::arithmetic_side_effects, reason = "the counters stay at or below 100")]
 
 use std::error::Error;
 
 use sealwax::{EncryptionContext, Envelope, Keyring, Secret};
 
-/// A row of a database: the context's parts, and the sealed column.
+/// A database row: its context and its sealed column.
 struct Row {
     context: EncryptionContext,
     column: String,
@@ -36,29 +36,29 @@ fn main() -> Result<(), Box<dyn Error>> {
         let column = seals_2025.seal(&secret, &context)?.to_string();
         rows.push(Row { context, column });
     }
-    println!("sealed {} rows under 2025", rows.len());
+    println!("sealed {} rows under key 2025", rows.len());
 
     // 1. Every process learns the new key before any process seals with it.
     let opens_2026 = keyring(format!("primary 2025 {old}; retired 2026 {new}"))?;
     let (open, stale) = census(&opens_2026, &rows)?;
-    println!("2026 opens, 2025 seals: {open} rows open, {stale} are stale");
+    println!("2025 seals, 2026 only opens: {open} rows open, {stale} stale");
 
-    // 2. The new key becomes primary; the old one still opens what is there.
+    // 2. The new key becomes primary. The old one still opens existing rows.
     let seals_2026 = keyring(format!("primary 2026 {new}; retired 2025 {old}"))?;
     let (open, stale) = census(&seals_2026, &rows)?;
-    println!("2026 seals, 2025 opens: {open} rows open, {stale} are stale");
+    println!("2026 seals, 2025 only opens: {open} rows open, {stale} stale");
 
-    // 3. Every row is rewrapped, at leisure and as often as you like.
+    // 3. Every row is rewrapped, at your own pace and as often as you like.
     let payloads = payloads(&rows)?;
     let rewrapped = rewrap(&seals_2026, &mut rows)?;
     let kept = payloads.iter().zip(self::payloads(&rows)?).filter(|(a, b)| *a == b).count();
-    println!("rewrapped {rewrapped} rows; {kept} payloads are what they were");
-    println!("rewrapped again: {} rows", rewrap(&seals_2026, &mut rows)?);
+    println!("rewrapped {rewrapped} rows; {kept} payloads are unchanged");
+    println!("second pass: rewrapped {} rows", rewrap(&seals_2026, &mut rows)?);
 
-    // 4. Nothing names the old key any more: it can go. (Backups may still need it.)
+    // 4. No row names the old key any more, so it can be removed. (Backups may still need it.)
     let without_2025 = keyring(format!("primary 2026 {new}"))?;
     let (open, stale) = census(&without_2025, &rows)?;
-    println!("2025 dropped: {open} rows open, {stale} are stale");
+    println!("2025 removed: {open} rows open, {stale} stale");
     Ok(())
 }
 
@@ -66,7 +66,7 @@ fn generate() -> Result<String, Box<dyn Error>> {
     Ok(sealwax::MasterKey::generate()?.to_text().expose_str()?.to_owned())
 }
 
-/// How many rows open, and how many are not wrapped as the keyring would wrap them.
+/// Counts the rows that open, and the rows whose wraps are not the ones this keyring would make.
 fn census(keyring: &Keyring, rows: &[Row]) -> Result<(usize, usize), Box<dyn Error>> {
     let (mut open, mut stale) = (0, 0);
     for row in rows {
@@ -77,7 +77,7 @@ fn census(keyring: &Keyring, rows: &[Row]) -> Result<(usize, usize), Box<dyn Err
     Ok((open, stale))
 }
 
-/// Needs no context and no plaintext.
+/// Rewraps every stale row, without a context or a plaintext.
 fn rewrap(keyring: &Keyring, rows: &mut [Row]) -> Result<usize, Box<dyn Error>> {
     let batch = keyring.rewrap_batch(rows.iter().map(|row| row.column.as_str()).enumerate());
     if let Some((_, error)) = batch.failures.into_iter().next() {
@@ -85,7 +85,8 @@ fn rewrap(keyring: &Keyring, rows: &mut [Row]) -> Result<usize, Box<dyn Error>> 
     }
     let mut rewrapped = 0;
     for change in batch.changes {
-        // A database does both in one statement, so that two workers do not overwrite each other.
+        // A database compares and writes in one statement, so that two workers never overwrite each
+        // other.
         if let Some(row) =
             rows.get_mut(change.id).filter(|row| row.column == change.old.to_string())
         {
@@ -96,7 +97,7 @@ fn rewrap(keyring: &Keyring, rows: &mut [Row]) -> Result<usize, Box<dyn Error>> 
     Ok(rewrapped)
 }
 
-/// What a rewrap must not touch: commitment, iv, tag and ciphertext.
+/// Returns the parts that a rewrap must not touch: commitment, IV, tag and ciphertext.
 fn payloads(rows: &[Row]) -> Result<Vec<Vec<u8>>, Box<dyn Error>> {
     rows.iter()
         .map(|row| {

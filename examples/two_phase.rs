@@ -1,13 +1,13 @@
-//! Seals and opens without a provider, for a caller who has a transport of its own to a KMS: the
-//! library drafts and finishes, the caller wraps and unwraps in between.
+//! Seals and opens without a provider, for callers that have their own transport to a KMS: the
+//! library encrypts and decrypts, and the caller wraps and unwraps the data key.
 //!
 //! `cargo run --example two_phase` prints:
 //!
 //! ```text
-//! sealed for kms/eu, whose wrap is 60 bytes
+//! sealed for kms/eu, with a wrap of 60 bytes
 //! opened 28 bytes: Secret([REDACTED])
 //! moved to kms/us: ["kms/us"]
-//! the same wrap in another row: the service refuses it
+//! the same wrap in another row: the service rejects it
 //! ```
 
 use std::error::Error;
@@ -22,18 +22,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     let context = EncryptionContext::new([("tenant", "acme"), ("row", "7")])?;
     let secret = Secret::from("sk-not-a-real-key-0123456789");
 
-    // Prepare; have the data key wrapped, bound to this row; finish.
+    // Draft the envelope, have the data key wrapped and bound to this row, then finish.
     let draft = Draft::new(&secret, &context, Suite::default())?;
     let wrapped = eu.wrap(draft.wrap_request(&eu.key_id))?;
-    println!("sealed for kms/eu, whose wrap is {} bytes", wrapped.body().len());
+    println!("sealed for kms/eu, with a wrap of {} bytes", wrapped.body().len());
     let envelope = draft.finish(vec![wrapped])?;
 
-    // Have the data key unwrapped; open.
+    // Have the data key unwrapped, then open.
     let opened = envelope.open_with(&eu.unwrap(&envelope)?, &context)?;
     println!("opened {} bytes: {opened:?}", opened.len());
     assert_eq!(opened, secret);
 
-    // Another service: unwrap with the one, wrap with the other; the payload stays.
+    // To move to another service, unwrap with one and wrap with the other. The payload is
+    // unchanged.
     let data_key = eu.unwrap(&envelope)?;
     let request = WrapRequest::new(&us.key_id, envelope.suite(), envelope.commitment(), &data_key);
     let moved = envelope.rewrap_with(&data_key, vec![us.wrap(request)?])?;
@@ -41,19 +42,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!(moved.ciphertext(), envelope.ciphertext());
     assert_eq!(moved.open_with(&us.unwrap(&moved)?, &context)?, secret);
 
-    // A wrap that is bound to its row does not unwrap in another one.
+    // A wrap that is bound to one row does not unwrap in another.
     let draft = Draft::new(&secret, &context, Suite::default())?;
     let forged = draft.finish(envelope.wrapped_keys().collect())?;
     match eu.unwrap(&forged) {
         Ok(_) => println!("the same wrap in another row: the service unwraps it"),
-        Err(_) => println!("the same wrap in another row: the service refuses it"),
+        Err(_) => println!("the same wrap in another row: the service rejects it"),
     }
     Ok(())
 }
 
-const NOT_READY: &str = "a key in memory is ready";
+const NOT_READY: &str = "a key in memory is always ready";
 
-/// Stands for a KMS that binds associated data. A real one is a network away.
+/// Stands in for a KMS that binds associated data. A real one is across the network.
 struct Service {
     key_id: KeyId,
     key: MasterKey,
@@ -65,7 +66,7 @@ impl Service {
     }
 
     fn wrap(&self, request: WrapRequest<'_>) -> Result<WrappedKey, Box<dyn Error>> {
-        // Your call: encrypt request.data_key(), bound to request.associated_data().
+        // Your call goes here: encrypt request.data_key(), bound to request.associated_data().
         let body = self.key.wrap_key(request).into_ready().map_err(|_| NOT_READY)??;
         Ok(WrappedKey::new(self.key_id.clone(), WrapKind::Provider, &body)?)
     }
@@ -75,7 +76,7 @@ impl Service {
         let wrapped = wrapped.ok_or("no wrap for this service")?;
         let (suite, commitment) = (envelope.suite(), envelope.commitment());
         let request = UnwrapRequest::new(&self.key_id, suite, commitment, wrapped.body());
-        // Your call: decrypt request.body(), bound to request.associated_data().
+        // Your call goes here: decrypt request.body(), bound to request.associated_data().
         Ok(self.key.unwrap_key(request).into_ready().map_err(|_| NOT_READY)??)
     }
 }

@@ -1,29 +1,31 @@
-//! The walls of the house, read from the sources.
+//! Checks the architecture rules against the sources.
 //!
-//! 1. No import runs upward: not from a floor to one above it, nor within a floor from a module to a later one,
-//!    nor to a sibling by way of the parent.
-//! 2. What the sides of a floor may take from the format is named: a module that needs no key id cannot get one.
-//! 3. Only `cipher` names a crate that is a primitive, so another backend is one folder's work.
-//! 4. No module is called `util` or the like, no glob import, no `mod.rs`, no file of more than 400 lines.
+//! 1. No import runs upward: not from a floor to one above it, not from a module to a later one on the same floor, and
+//!    not to a sibling through the parent.
+//! 2. For some floors, the modules that they may use from `format` are listed: a module that needs no key id cannot get
+//!    one.
+//! 3. Only `cipher` names a crate that is a primitive, so another backend changes only one folder.
+//! 4. No module is called `util` or the like, and there is no glob import, no `mod.rs`, and no file of more than 400
+//!    lines.
 
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
-    reason = "a test may panic: that is how it fails"
+    reason = "tests fail by panicking"
 )]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A folder of `src/`, from the ground up.
+/// A folder of `src/`. The list starts at the bottom.
 struct Floor {
     name: &'static str,
-    /// Its modules, each of which imports from earlier ones only. "" is the file of the folder's own name.
+    /// Its modules, each of which imports only from earlier ones. "" is the file with the folder's own name.
     modules: &'static [&'static str],
-    /// Floors that it stands on.
+    /// The floors that it may import from.
     below: &'static [&'static str],
-    /// What it may take from `format`; empty is everything, where `format` is below.
+    /// The modules of `format` that it may use. If the list is empty and `format` is below, it may use all of them.
     of_format: &'static [&'static str],
 }
 
@@ -108,8 +110,8 @@ const FLOORS: &[Floor] = &[
     Floor { name: "docs", modules: &[""], below: &[], of_format: &[] },
 ];
 
-/// Dependencies that are no primitives. Any other is named in `cipher` alone. The crate `cipher` is called nowhere,
-/// and has the name of the floor.
+/// Dependencies that are not primitives. All others are named in `cipher` alone. The crate `cipher` has the same name
+/// as the floor; no code uses it.
 const NO_PRIMITIVES: &[&str] = &[
     "base16ct",
     "base64",
@@ -123,11 +125,11 @@ const NO_PRIMITIVES: &[&str] = &[
     "thiserror",
     "zeroize",
 ];
-/// Lines of a file, with its docs.
+/// The maximum number of lines in a file, including its docs.
 const LONGEST: usize = 400;
 const NAMELESS: &[&str] = &["util", "utils", "helper", "helpers", "common", "misc"];
 
-/// The crates below the library, as code names them.
+/// Returns the direct dependencies of the library, as code spells them.
 fn dependencies(manifest: &str) -> Vec<String> {
     let lines = manifest.lines().skip_while(|line| *line != "[dependencies]").skip(1);
     lines
@@ -137,7 +139,7 @@ fn dependencies(manifest: &str) -> Vec<String> {
         .collect()
 }
 
-/// The code of a file: no text, no comments, no docs, and nothing from `#[cfg(test)]` on.
+/// Returns the code of a file without strings, comments and docs, up to the first `#[cfg(test)]`.
 fn code(source: &str) -> Vec<String> {
     let without_text = |line: &str| line.split('"').step_by(2).collect::<Vec<_>>().join("\"\"");
     source
@@ -145,7 +147,7 @@ fn code(source: &str) -> Vec<String> {
         .take_while(|line| line.trim() != "#[cfg(test)]")
         .map(|line| without_text(line).split("//").next().unwrap_or_default().to_owned())
         .fold(Vec::new(), |mut lines: Vec<String>, line| {
-            // An import is one line, and those that it went on over are empty.
+            // Joins an import that spans several lines into one line, and leaves the other lines empty.
             match lines.iter_mut().rfind(|line| !line.is_empty()) {
                 Some(import)
                     if words(import).any(|word| word == "use") && !import.contains(';') =>
@@ -163,13 +165,13 @@ fn words(line: &str) -> impl Iterator<Item = &str> {
     line.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty())
 }
 
-/// What stands against the walls in one file. `path` is relative to `src`, e.g. `keys/provider.rs`.
+/// Returns the violations in one file. `path` is relative to `src`, e.g. `keys/provider.rs`.
 fn breaches(path: &str, source: &str, primitives: &[String]) -> Vec<String> {
     let mut found = Vec::new();
     let parts: Vec<&str> = path.trim_end_matches(".rs").split('/').collect();
     for part in &parts {
         if *part == "mod" || NAMELESS.contains(part) {
-            found.push(format!("wall 4: {path} is called {part}"));
+            found.push(format!("rule 4: {path} is called {part}"));
         }
     }
     if parts == ["lib"] {
@@ -177,17 +179,17 @@ fn breaches(path: &str, source: &str, primitives: &[String]) -> Vec<String> {
     }
     let (floor, module) = (parts[0], parts.get(1).copied().unwrap_or_default());
     let Some(floor) = FLOORS.iter().find(|known| known.name == floor) else {
-        found.push(format!("wall 1: {path} is on no floor"));
+        found.push(format!("rule 1: {path} is on no floor"));
         return found;
     };
     let place = |module: &str| floor.modules.iter().position(|known| *known == module);
     let Some(own) = place(module) else {
-        found.push(format!("wall 1: {path} has no place on its floor"));
+        found.push(format!("rule 1: {path} is not listed on its floor"));
         return found;
     };
     for (number, line) in (1..).zip(&code(source)) {
         let mut breach =
-            |wall: u8, what: &str| found.push(format!("wall {wall}: {path}:{number} {what}"));
+            |wall: u8, what: &str| found.push(format!("rule {wall}: {path}:{number} {what}"));
         for import in line.split("crate::").skip(1) {
             let mut names = words(import);
             let (to, name) = (names.next().unwrap_or_default(), names.next().unwrap_or_default());
@@ -200,7 +202,7 @@ fn breaches(path: &str, source: &str, primitives: &[String]) -> Vec<String> {
             } else if of_floor.is_some_and(|names| words(names).any(is_module)) {
                 breach(1, "imports from several modules in one line");
             } else if to == floor.name {
-                // A name that is no module is the head's.
+                // A name that is not a module belongs to the floor's own file.
                 if place(name).or(place("")).is_none_or(|there| there > own) {
                     breach(1, &format!("imports {name}, which comes later"));
                 }
@@ -215,7 +217,7 @@ fn breaches(path: &str, source: &str, primitives: &[String]) -> Vec<String> {
         }
         if let Some(import) = line.split("super::").nth(1) {
             if parts.len() == 1 {
-                breach(1, "climbs out of its floor");
+                breach(1, "imports from outside its floor through `super`");
             }
             for name in words(import).filter(|name| parts.len() == 2 && place(name).is_some()) {
                 breach(1, &format!("imports its sibling {name} through its parent"));
@@ -254,7 +256,7 @@ fn primitives() -> Vec<String> {
     let mut names = dependencies(&fs::read_to_string(manifest).unwrap());
     let all = names.len();
     names.retain(|name| !NO_PRIMITIVES.contains(&name.as_str()));
-    assert_eq!(all - names.len(), NO_PRIMITIVES.len(), "a dependency is gone");
+    assert_eq!(all - names.len(), NO_PRIMITIVES.len(), "a dependency was removed");
     assert!(names.len() >= 6, "only {names:?}");
     names
 }
@@ -280,50 +282,50 @@ fn every_wall_stands() {
         for module in floor.modules {
             let file = [floor.name, module].join("/");
             let file = src.join(format!("{}.rs", file.trim_end_matches('/')));
-            assert!(files.contains(&file), "no {file:?}: the walls are drawn for another house");
+            assert!(files.contains(&file), "no {file:?}: FLOORS lists a file that does not exist");
             drawn += 1;
         }
     }
     assert!(files.len() >= drawn, "{} sources", files.len());
 }
 
-/// A test of the test: each wall, breached once, is noticed.
+/// Checks the test itself: a violation of each rule is noticed.
 #[test]
 fn every_breach_is_noticed() {
     let cases = [
-        ("wall 1", "format/suite.rs", "use crate::keys::provider_future::ProviderFuture;"),
-        ("wall 1", "format/key_id.rs", "use crate::format::envelope::Envelope;"),
-        ("wall 1", "format/key_id.rs", "use crate::format::{error, envelope};"),
+        ("rule 1", "format/suite.rs", "use crate::keys::provider_future::ProviderFuture;"),
+        ("rule 1", "format/key_id.rs", "use crate::format::envelope::Envelope;"),
+        ("rule 1", "format/key_id.rs", "use crate::format::{error, envelope};"),
         (
-            "wall 1",
+            "rule 1",
             "format/key_id.rs",
             "pub use crate::format::{\n    error::Field, envelope::Envelope,\n};",
         ),
-        ("wall 1", "format/text.rs", "fn f(_: &crate::verbs::two_phase::Draft) {}"),
-        ("wall 1", "format/binary.rs", "use super::envelope::Envelope;"),
-        ("wall 1", "format/envelope.rs", "fn open(key: &crate::DataKey) {}"),
-        ("wall 1", "secret.rs", "use crate::keys::data_key::DataKey;"),
-        ("wall 1", "secret/wiping.rs", "use crate::secret::Secret;"),
-        ("wall 1", "secret/wiping.rs", "use crate::secret::key_bytes::KeyBytes;"),
-        ("wall 1", "keys/provider.rs", "use crate::verbs::errors::OpenError;"),
-        ("wall 1", "keys/provider.rs", "use crate::keys::keyring::Keyring;"),
-        ("wall 1", "keys.rs", "use crate::verbs::errors::OpenError;"),
-        ("wall 1", "verbs/errors.rs", "use crate::verbs::wrapping::Wraps;"),
-        ("wall 1", "verbs/errors.rs", "use super::wrapping::Wraps;"),
-        ("wall 1", "verbs/sealing.rs", "use crate::verbs::rewrapping::rewrap;"),
-        ("wall 1", "verbs/sealing.rs", "use crate::{format, keys};"),
-        ("wall 1", "format.rs", "use super::keys::KeyError;"),
-        ("wall 1", "attic.rs", ""),
-        ("wall 1", "verbs/attic.rs", ""),
-        ("wall 2", "secret/key_bytes.rs", "use crate::format::envelope::Envelope;"),
-        ("wall 2", "cipher/hashing.rs", "use crate::format::context::EncryptionContext;"),
-        ("wall 2", "triplet/key.rs", "use crate::format::key_id::KeyId;"),
-        ("wall 3", "verbs/sealing.rs", "use sha2::Sha256;"),
-        ("wall 3", "keys/master_key.rs", "fn f() { aes_gcm::Aes256Gcm::new() }"),
-        ("wall 4", "keys.rs", "use crate::format::suite::*;"),
-        ("wall 4", "keys.rs", "pub(crate) mod helpers;"),
-        ("wall 4", "keys/mod.rs", ""),
-        ("wall 4", "keys/util.rs", ""),
+        ("rule 1", "format/text.rs", "fn f(_: &crate::verbs::two_phase::Draft) {}"),
+        ("rule 1", "format/binary.rs", "use super::envelope::Envelope;"),
+        ("rule 1", "format/envelope.rs", "fn open(key: &crate::DataKey) {}"),
+        ("rule 1", "secret.rs", "use crate::keys::data_key::DataKey;"),
+        ("rule 1", "secret/wiping.rs", "use crate::secret::Secret;"),
+        ("rule 1", "secret/wiping.rs", "use crate::secret::key_bytes::KeyBytes;"),
+        ("rule 1", "keys/provider.rs", "use crate::verbs::errors::OpenError;"),
+        ("rule 1", "keys/provider.rs", "use crate::keys::keyring::Keyring;"),
+        ("rule 1", "keys.rs", "use crate::verbs::errors::OpenError;"),
+        ("rule 1", "verbs/errors.rs", "use crate::verbs::wrapping::Wraps;"),
+        ("rule 1", "verbs/errors.rs", "use super::wrapping::Wraps;"),
+        ("rule 1", "verbs/sealing.rs", "use crate::verbs::rewrapping::rewrap;"),
+        ("rule 1", "verbs/sealing.rs", "use crate::{format, keys};"),
+        ("rule 1", "format.rs", "use super::keys::KeyError;"),
+        ("rule 1", "attic.rs", ""),
+        ("rule 1", "verbs/attic.rs", ""),
+        ("rule 2", "secret/key_bytes.rs", "use crate::format::envelope::Envelope;"),
+        ("rule 2", "cipher/hashing.rs", "use crate::format::context::EncryptionContext;"),
+        ("rule 2", "triplet/key.rs", "use crate::format::key_id::KeyId;"),
+        ("rule 3", "verbs/sealing.rs", "use sha2::Sha256;"),
+        ("rule 3", "keys/master_key.rs", "fn f() { aes_gcm::Aes256Gcm::new() }"),
+        ("rule 4", "keys.rs", "use crate::format::suite::*;"),
+        ("rule 4", "keys.rs", "pub(crate) mod helpers;"),
+        ("rule 4", "keys/mod.rs", ""),
+        ("rule 4", "keys/util.rs", ""),
     ];
     let primitives = primitives();
     for (wall, path, line) in cases {

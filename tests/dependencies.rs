@@ -1,7 +1,8 @@
-//! What is below the library: every crate that can wipe what it holds is told to; none needs a newer
-//! Rust than the library says. And nothing of ours runs while it is built.
+//! Checks what the library depends on: every crate that can wipe what it holds is configured to do
+//! so, and none needs a newer Rust than the library declares. None of our own code runs during a
+//! build.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic: that is how it fails")]
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -22,7 +23,8 @@ fn metadata() -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// The library, and all that a service gets with it: package and node of each.
+/// Returns the library and everything that a service gets with it: the package and the node of
+/// each.
 fn tree(metadata: &Value) -> Vec<(&Value, &Value)> {
     let root = list(metadata, "packages").iter().find(|p| p["name"] == "sealwax").unwrap();
     let (mut seen, mut tree, mut left) = (BTreeSet::new(), Vec::new(), vec![&root["id"]]);
@@ -38,12 +40,13 @@ fn tree(metadata: &Value) -> Vec<(&Value, &Value)> {
         left.extend(list(node, "deps").iter().filter(normal).map(|dep| &dep["pkg"]));
         tree.push((package, node));
     }
-    // The tree was walked.
+    // Make sure that the tree was walked.
     assert!(tree.len() > 20, "{seen:?}");
     tree
 }
 
-/// Has a build script, or is a macro: code that runs on the machine that builds.
+/// Returns whether a package has a build script or is a macro, so that its code runs on the build
+/// machine.
 fn runs_in_a_build(package: &Value) -> bool {
     list(package, "targets").iter().any(|target| {
         list(target, "kind").iter().any(|kind| kind == "custom-build" || kind == "proc-macro")
@@ -57,7 +60,7 @@ fn zeroize_is_on_in_every_crate_that_offers_it() {
     for (package, node) in tree(&metadata) {
         if package["features"].get("zeroize").is_some() {
             let on = list(node, "features").iter().any(|feature| feature == "zeroize");
-            assert!(on, "{} can wipe, and is not told to", package["name"]);
+            assert!(on, "{} can wipe, but its `zeroize` feature is off", package["name"]);
             wiping.insert(package["name"].as_str().unwrap());
         }
     }
@@ -82,8 +85,8 @@ fn none_needs_a_newer_rust_than_the_library_says() {
         assert!(theirs <= ours, "{} needs Rust {theirs:?}", package["name"]);
         told += 1;
     }
-    assert!(told > 20, "only {told} say what they need");
-    // The comparison is one of numbers.
+    assert!(told > 20, "only {told} crates declare a version");
+    // Versions are compared as numbers.
     assert!(ours > vec![1, 9, 0] && ours < vec![1, 100, 0]);
 }
 
@@ -96,7 +99,7 @@ fn nothing_of_ours_runs_while_it_is_built() {
     for package in ours {
         assert!(!runs_in_a_build(package), "{}", package["name"]);
     }
-    // Both kinds are seen where there are any.
+    // Both kinds are detected where they exist.
     for name in ["libc", "thiserror-impl"] {
         assert!(theirs.iter().any(|package| package["name"] == name && runs_in_a_build(package)));
     }

@@ -1,11 +1,11 @@
-//! The page *operations* against the code: every variant of every error has one row, whose class is the one that
-//! the error itself returns. The variants come from the source; a value of each is provoked.
+//! Compares the page *operations* with the code: every variant of every error has one row, and its class is the one
+//! that the error returns. The variants are read from the source, and the test provokes a value of each.
 
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test may panic: that is how it fails"
+    reason = "tests fail by panicking"
 )]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,7 +41,7 @@ fn first_word(text: &str) -> String {
     text.chars().take_while(char::is_ascii_alphanumeric).collect()
 }
 
-/// The variants of an enum in its source.
+/// Returns the variants of an enum in its source.
 fn variants(source: &str, name: &str) -> BTreeSet<String> {
     let (_, body) = source.split_once(&format!("\npub enum {name} {{\n")).unwrap();
     let (body, _) = body.split_once("\n}\n").unwrap();
@@ -50,17 +50,18 @@ fn variants(source: &str, name: &str) -> BTreeSet<String> {
     named.map(first_word).collect()
 }
 
-/// What is between a heading that ends so and the next heading.
+/// Returns the text between the heading with this ending and the next heading.
 fn section<'a>(page: &'a str, heading: &str) -> &'a str {
     let mut headings = page.split("\n#").filter(|section| {
         section.lines().next().is_some_and(|first| first.trim_start_matches('#').ends_with(heading))
     });
     let found = headings.next();
-    assert!(headings.next().is_none(), "two headings: {heading}");
-    found.unwrap_or_else(|| panic!("no heading: {heading}"))
+    assert!(headings.next().is_none(), "two headings end with {heading}");
+    found.unwrap_or_else(|| panic!("no heading ends with {heading}"))
 }
 
-/// The table in a section whose first column has this name: for each name in that column, the cell of another.
+/// Finds the table in a section whose first column has this name. Returns the cells of another column by the names in
+/// the first.
 fn column(section: &str, first: &str, wanted: &str) -> BTreeMap<String, String> {
     let cells = |line: &str| -> Vec<String> {
         line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect()
@@ -82,12 +83,12 @@ fn names(column: &BTreeMap<String, String>) -> BTreeSet<String> {
     column.keys().cloned().collect()
 }
 
-// What the errors say.
+// What the errors return.
 
 trait Data: fmt::Debug {
     fn class_and_name(&self) -> (ErrorClass, &'static str);
 
-    /// Where the class is that of another error: how the page says so, and that error's.
+    /// If the class is that of another error: how the page says so, and the class of that error.
     fn inner(&self) -> Option<(&'static str, ErrorClass)>;
 
     fn variant(&self) -> String {
@@ -152,13 +153,13 @@ fn snake_case(variant: &str) -> String {
     name
 }
 
-/// Compares the rows of a table with the variants of an enum and a value of each. Returns how many variants.
+/// Compares the rows of a table with the variants of an enum and a value of each. Returns the number of variants.
 fn compare(
     rows: &BTreeMap<String, String>,
     expected: &BTreeSet<String>,
     errors: &[&dyn Data],
 ) -> usize {
-    assert_eq!(&names(rows), expected, "the rows, and the variants in the source");
+    assert_eq!(&names(rows), expected, "the rows differ from the variants in the source");
     let mut provoked = BTreeSet::new();
     for error in errors {
         let (variant, (class, name)) = (error.variant(), error.class_and_name());
@@ -175,17 +176,17 @@ fn compare(
         }
         provoked.insert(variant);
     }
-    assert_eq!(&provoked, expected, "the variants that were provoked, and those in the source");
+    assert_eq!(&provoked, expected, "the provoked variants differ from those in the source");
     provoked.len()
 }
 
-// How each is provoked.
+// How the test provokes each error.
 
 fn id(text: &str) -> KeyId {
     text.parse().unwrap()
 }
 
-/// 32 bytes that count up from `first`.
+/// Returns 32 bytes that count up from `first`.
 fn counting(first: u8) -> [u8; 32] {
     std::array::from_fn(|n| first.wrapping_add(u8::try_from(n).unwrap()))
 }
@@ -206,7 +207,7 @@ fn ring() -> Keyring {
     Keyring::new(id("prod-2026"), key(0)).unwrap()
 }
 
-/// A ring without the key of `sealed()`.
+/// Returns a keyring without the key of `sealed()`.
 fn other_ring() -> Keyring {
     Keyring::new(id("prod-2027"), key(1)).unwrap()
 }
@@ -215,7 +216,7 @@ fn sealed() -> Envelope {
     ring().seal_with_rng(&Secret::from("sk-1"), &context(), &mut Steps(1)).unwrap()
 }
 
-/// An envelope of a service's key, and its data key.
+/// Returns an envelope that a service's key wraps, and its data key.
 fn of_service() -> (Envelope, DataKey) {
     let secret = Secret::from("sk-1");
     let draft = Draft::new_with_rng(&secret, &context(), Suite::default(), &mut Steps(1)).unwrap();
@@ -224,19 +225,19 @@ fn of_service() -> (Envelope, DataKey) {
     (draft.finish(vec![wrap]).unwrap(), data_key)
 }
 
-/// The same envelope with one bit changed, so many bytes after its start.
+/// Returns the same envelope with one bit flipped, at this offset.
 fn flipped(envelope: &Envelope, offset: usize) -> Envelope {
     let mut bytes = envelope.as_bytes().to_vec();
     bytes[offset] ^= 1;
     Envelope::from_bytes(&bytes).unwrap()
 }
 
-/// In `sealed()`: one local wrap under an id of nine characters.
+/// Offsets in `sealed()`, which has one local wrap under an id of nine characters.
 const SALT: usize = 22;
 const MAC: usize = 110;
 const CIPHERTEXT: usize = 154;
 
-/// What a key service does.
+/// The behaviour of a key service.
 #[derive(Clone, Copy)]
 enum Service {
     Refuses(ProviderErrorKind),
@@ -275,20 +276,20 @@ impl MasterKeyProvider for Service {
     }
 }
 
-/// A ring that opens through a service.
+/// Returns a keyring that opens through a service.
 fn opens_by(service: Service) -> Keyring {
     other_ring().with_retired(id("kms"), service).unwrap()
 }
 
-/// A ring that wraps by a service, and opens `sealed()`.
+/// Returns a keyring that wraps through a service, and opens `sealed()`.
 fn wraps_by(service: Service) -> Keyring {
     Keyring::new(id("kms"), service).unwrap().with_retired(id("prod-2026"), key(0)).unwrap()
 }
 
-/// A source of randomness that counts up.
+/// An RNG that counts up.
 struct Steps(u8);
 
-/// One that fails.
+/// An RNG that fails.
 struct Dry;
 
 macro_rules! rng {
@@ -495,7 +496,7 @@ fn the_page_for_authors_of_providers_says_the_same_of_each_kind() {
     let section = section(PROVIDERS_PAGE, " Error kinds");
     let expected = variants(PROVIDERS, "ProviderErrorKind");
     assert_eq!(compare(&column(section, "Kind", "Class"), &expected, &as_data(&KINDS)), 9);
-    // And which error of opening each becomes.
+    // The errors that each kind becomes when an envelope is opened.
     let rows = column(section, "Kind", "`UnwrapError`");
     for kind in KINDS {
         let error = opens_by(Service::Refuses(kind)).verify(&of_service().0).unwrap_err();

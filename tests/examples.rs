@@ -1,10 +1,10 @@
-//! Each example prints what its first comment says it prints.
+//! Each example prints what its first comment promises.
 
 use std::path::Path;
 use std::process::Command;
 use std::{env, fs};
 
-/// What stands between "```text" and "```" in the comment at the top.
+/// Returns the text between "```text" and "```" in the comment at the top.
 fn promised(source: &str) -> String {
     source
         .lines()
@@ -31,7 +31,7 @@ fn each_example_prints_what_it_says() {
         }
         let name = source.file_stem().unwrap();
         let promised = promised(&fs::read_to_string(&source).unwrap());
-        assert!(!promised.is_empty(), "{name:?} does not say what it prints");
+        assert!(!promised.is_empty(), "{name:?} does not promise any output");
         let program = built.join(name).with_extension(env::consts::EXE_EXTENSION);
         let output = Command::new(program).output().expect("cargo test builds the examples");
         let printed = String::from_utf8(output.stdout).unwrap();

@@ -1,10 +1,11 @@
-//! Randomness after a fork: parent and child, which share all state, seal alike in nothing.
+//! Randomness after a fork: parent and child share all state, but nothing that they seal is the
+//! same.
 
 #![cfg(unix)]
 #![expect(
     unsafe_code,
     clippy::unwrap_used,
-    reason = "a fork is unsafe by nature, and a test may panic"
+    reason = "a fork is unsafe by nature, and tests fail by panicking"
 )]
 
 use core::error::Error;
@@ -29,11 +30,11 @@ fn seals(keyring: &Keyring, context: &EncryptionContext) -> Result<String, Box<d
     Ok(text)
 }
 
-/// What `seal` writes in a child process that is forked here.
+/// Returns what `seal` writes in a child process that is forked here.
 fn forked(seal: impl FnOnce() -> Result<String, Box<dyn Error>>) -> String {
     let (mut reader, writer) = pipe().unwrap();
-    // SAFETY: the child calls nothing but the seals and a write, and leaves by `_exit`: it runs no
-    // destructor and nothing of the test harness, whose other threads it does not have.
+    // SAFETY: the child only seals and writes, and leaves by `_exit`: it runs no destructor and no
+    // code of the test harness, whose other threads do not exist in the child.
     let child = unsafe { libc::fork() };
     assert!(child >= 0, "fork failed");
     if child == 0 {
@@ -46,7 +47,7 @@ fn forked(seal: impl FnOnce() -> Result<String, Box<dyn Error>>) -> String {
     let mut text = String::new();
     reader.read_to_string(&mut text).unwrap();
     let mut status = 0;
-    // SAFETY: waits for the child forked above and writes to `status` alone.
+    // SAFETY: waits for the child forked above and writes only to `status`.
     let waited = unsafe { libc::waitpid(child, &raw mut status, 0) };
     assert_eq!((waited, status), (child, 0), "the child did not seal");
     text
@@ -60,7 +61,7 @@ fn master_key() -> MasterKey {
 fn parent_and_children_never_seal_with_the_same_key_or_iv() {
     let keyring = Keyring::new("prod".parse().unwrap(), master_key()).unwrap();
     let context = EncryptionContext::new([("tenant", "acme")]).unwrap();
-    // Before the fork as well, so that whatever state there is, the children inherit it.
+    // This also seals before the fork, so that the children inherit any state that exists.
     let mut texts = seals(&keyring, &context).unwrap();
     for _ in 0..CHILDREN {
         texts += &forked(|| seals(&keyring, &context));
@@ -73,7 +74,7 @@ fn parent_and_children_never_seal_with_the_same_key_or_iv() {
     for row in &rows {
         assert_eq!(keyring.open(row, &context).unwrap(), Secret::from("s3cret"));
     }
-    // All else differs where the iv does; the data keys have to be looked at themselves.
+    // Everything else differs if the IV does, so the data keys have to be compared separately.
     let data_key = |row: &Envelope| {
         let wrapped = row.wrapped_keys().next().unwrap();
         let (suite, commitment) = (row.suite(), row.commitment());

@@ -1,7 +1,8 @@
-//! What the crate does with the heap: how often it allocates, and that nothing it frees still
-//! holds a secret.
+//! What the crate does with the heap: how often it allocates, and that nothing it frees still holds
+//! a secret.
 //!
-//! The allocator counts, and searches each block for known secrets when it is freed or moved.
+//! The allocator counts, and searches each block for known secrets when the block is freed or
+//! moved.
 
 #![expect(
     unsafe_code,
@@ -9,7 +10,7 @@
     clippy::indexing_slicing,
     clippy::string_slice,
     clippy::arithmetic_side_effects,
-    reason = "an allocator is unsafe by nature, and a test may panic"
+    reason = "an allocator is unsafe by nature, and tests fail by panicking"
 )]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -37,7 +38,7 @@ const DATA_KEY: u8 = 0xa0;
 /// The master key of [`keyring`]: 32 bytes that count up from here, and the start of its text.
 const MASTER_KEY: u8 = 0xd0;
 const MASTER_KEY_TEXT: &str = "swk1_0NHS09TV1tfY2drb3N3e3-Dh4uPk5ebn6Onq6-zt7u";
-/// The same bytes in hex and in base64, as the key of rows that others wrote, and the hash of
+/// The same bytes in hex and in base64, as the key of rows from other programs, and the hash of
 /// [`CREDENTIAL`], which is such a key as well.
 const KEY_HEX: &str = "d0d1d2d3d4d5d6d7d8d9dadbdcdddedfe0e1e2e3e4e5e6e7e8e9eaebecedeeef";
 const KEY_BASE64: &str = "0NHS09TV1tfY2drb3N3e3+Dh4uPk5ebn6Onq6+zt7u8=";
@@ -49,12 +50,12 @@ const HASH: [u8; 32] = [
 struct Watching;
 
 thread_local! {
-    // Per thread: the test harness has threads of its own.
+    // Per thread, because the test harness has its own threads.
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
     static FREED_SECRETS: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Whether eight bytes are a fragment of a secret of these tests.
+/// Returns whether eight bytes are a fragment of one of the secrets in these tests.
 fn is_secret(fragment: &[u8]) -> bool {
     let counts_up = || fragment.windows(2).all(|pair| pair[1] == pair[0].wrapping_add(1));
     let of_text = |text: &str| text.as_bytes().windows(FRAGMENT).any(|part| part == fragment);
@@ -77,8 +78,8 @@ impl Watching {
 
     /// # Safety
     ///
-    /// `block` is allocated with this layout. What was never written to reads as anything; this
-    /// test runs where that is harmless.
+    /// `block` was allocated with this layout. Bytes that were never written have arbitrary values;
+    /// this test runs where reading them is harmless.
     unsafe fn search(block: *mut u8, layout: Layout) {
         // SAFETY: as above.
         let block = unsafe { std::slice::from_raw_parts(block.cast_const(), layout.size()) };
@@ -88,23 +89,24 @@ impl Watching {
     }
 }
 
-// SAFETY: the system's allocator does the work.
+// SAFETY: the system allocator does the work.
 unsafe impl GlobalAlloc for Watching {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         Self::count();
-        // SAFETY: the caller's promise is passed on. Zeroed, so that `search` reads what is there.
+        // SAFETY: the caller's guarantees are passed on. Zeroed, so that `search` reads only
+        // initialised bytes.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         Self::count();
-        // SAFETY: the caller's promise is passed on.
+        // SAFETY: the caller's guarantees are passed on.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         Self::count();
-        // SAFETY: the caller's promise is passed on; the block is still allocated.
+        // SAFETY: the caller's guarantees are passed on, and the block is still allocated.
         unsafe {
             Self::search(block, layout);
             System.realloc(block, layout, new_size)
@@ -112,7 +114,7 @@ unsafe impl GlobalAlloc for Watching {
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise is passed on; the block is still allocated.
+        // SAFETY: the caller's guarantees are passed on, and the block is still allocated.
         unsafe {
             Self::search(block, layout);
             System.dealloc(block, layout);
@@ -123,7 +125,7 @@ unsafe impl GlobalAlloc for Watching {
 #[global_allocator]
 static ALLOCATOR: Watching = Watching;
 
-/// Counts up from [`DATA_KEY`].
+/// An RNG that counts up from [`DATA_KEY`].
 struct Drawn;
 
 impl TryRng for Drawn {
@@ -147,7 +149,7 @@ impl TryRng for Drawn {
 
 impl TryCryptoRng for Drawn {}
 
-/// Answers zeros, and that all is well.
+/// An RNG that yields zeros and reports success.
 struct Zeros;
 
 impl TryRng for Zeros {
@@ -169,7 +171,7 @@ impl TryRng for Zeros {
 
 impl TryCryptoRng for Zeros {}
 
-/// 32 bytes that count up.
+/// Returns 32 bytes that count up.
 fn counting(first: u8) -> Vec<u8> {
     (0..32).map(|i| first.wrapping_add(i)).collect()
 }
@@ -186,14 +188,14 @@ fn context() -> EncryptionContext {
     EncryptionContext::new([("tenant", "acme"), ("provider", "openai"), ("row", "1")]).unwrap()
 }
 
-/// Runs `work`; answers what it gave, and how often it allocated.
+/// Runs `work`. Returns its result, and how often it allocated.
 fn allocations<T>(work: impl FnOnce() -> T) -> (T, usize) {
     let before = ALLOCATIONS.get();
     let done = work();
     (done, ALLOCATIONS.get() - before)
 }
 
-/// Runs `work`, drops what it gave, and answers how many freed blocks still held a secret.
+/// Runs `work` and drops its result. Returns how many freed blocks still held a secret.
 fn freed_secrets<T>(work: impl FnOnce() -> T) -> usize {
     let before = FREED_SECRETS.get();
     drop(work());
@@ -204,11 +206,11 @@ fn freed_secrets<T>(work: impl FnOnce() -> T) -> usize {
 fn each_verb_allocates_what_it_returns_and_little_more() {
     for suite in [Suite::Aes256Gcm, Suite::ChaCha20Poly1305] {
         let (ring, context, secret) = (keyring(suite), context(), Secret::from(CREDENTIAL));
-        // The envelope.
+        // One allocation, for the envelope.
         let (envelope, count) = allocations(|| ring.seal(&secret, &context).unwrap());
         assert_eq!(count, 1, "seal");
         let (_, count) = allocations(|| ring.open(&envelope, &context).unwrap());
-        // The plaintext.
+        // One allocation, for the plaintext.
         assert_eq!(count, 1, "open");
         let ((), count) = allocations(|| ring.verify(&envelope).unwrap());
         assert_eq!(count, 0, "verify");
@@ -218,7 +220,7 @@ fn each_verb_allocates_what_it_returns_and_little_more() {
         let (_, count) = allocations(|| text.parse::<Envelope>().unwrap());
         assert_eq!(count, 1, "parse the text form");
         let parsed = Vec::from(text.parse::<Envelope>().unwrap());
-        assert_eq!(parsed.capacity(), parsed.len(), "of its length");
+        assert_eq!(parsed.capacity(), parsed.len(), "no spare capacity");
         let (_, count) = allocations(|| String::from(envelope.clone()));
         assert_eq!(count, 2, "clone and encode as text");
         let next = Keyring::new("next".parse().unwrap(), master_key(1))
@@ -226,15 +228,15 @@ fn each_verb_allocates_what_it_returns_and_little_more() {
             .with_retired("prod".parse().unwrap(), master_key(MASTER_KEY))
             .unwrap();
         let (rewrapped, count) = allocations(|| next.rewrap(&envelope).unwrap());
-        // The envelope.
+        // One allocation, for the envelope.
         assert_eq!((rewrapped.is_some(), count), (true, 1), "rewrap");
         let (_, count) = allocations(|| ring.rewrap(&envelope).unwrap());
-        assert_eq!(count, 0, "rewrap of what is current");
-        // A master key is known as what it is, also where it is shared.
+        assert_eq!(count, 0, "rewrap of a current envelope");
+        // Local keys are recognised by concrete type, even behind a shared pointer.
         let shared =
             Keyring::new("prod".parse().unwrap(), Arc::new(master_key(MASTER_KEY))).unwrap();
         let (_, count) = allocations(|| shared.open(&envelope, &context).unwrap());
-        assert_eq!(count, 1, "open by a shared key");
+        assert_eq!(count, 1, "open with a shared key");
     }
 }
 
@@ -245,7 +247,7 @@ fn the_paved_path_allocates_little_more_than_it_returns() {
     let context =
         || EncryptionContext::new([("tenant", "acme"), ("provider", "openai"), ("row", "4711")]);
     let (_, of_context) = allocations(|| context().unwrap());
-    assert_eq!(of_context, 4, "the pairs, their texts, these in order, and their encoding");
+    assert_eq!(of_context, 4, "the pairs, their texts, the texts in order, and the encoding");
     let (column, count) =
         allocations(|| ring.seal(&secret, &context().unwrap()).unwrap().to_string());
     assert_eq!(count, of_context + 3, "seal: the envelope, its text, and what `to_string` copies");
@@ -278,20 +280,22 @@ fn a_row_is_encoded_into_one_allocation_of_its_length() {
 fn no_parser_allocates_more_than_its_input() {
     let envelope = keyring(Suite::default()).seal(&Secret::from(CREDENTIAL), &context()).unwrap();
     let text = envelope.to_string();
-    // Whatever does not parse is refused before anything is allocated for it, or costs one buffer.
+    // An input that does not parse is rejected before anything is allocated for it, or costs one
+    // buffer.
     let mut refused = 0;
     for cut in 0..text.len() {
         let (parsed, count) = allocations(|| text[..cut].parse::<Envelope>());
-        // What is cut off inside the ciphertext, at a whole number of bytes, still parses.
+        // A text that is cut off inside the ciphertext, at a whole number of bytes, still parses.
         refused += usize::from(parsed.is_err());
         assert!(count <= 1, "{count} allocations for {cut} bytes");
     }
     assert!(refused > 200);
     let (parsed, count) = allocations(|| ":".repeat(1 << 16).parse::<Envelope>());
-    assert_eq!((parsed.is_err(), count), (true, 1), "the one is the text itself");
+    assert_eq!((parsed.is_err(), count), (true, 1), "the one allocation is the text itself");
 }
 
-/// A keyring text with too many keys is refused where they get too many, and not when all are read.
+/// A keyring text with too many keys is rejected at the first key over the limit, not after all of
+/// them are read.
 #[test]
 fn the_keys_after_the_last_that_is_allowed_cost_nothing() {
     let parsed = |keys: usize| {
@@ -334,13 +338,13 @@ fn a_secret_made_from_an_owned_source_leaves_nothing_behind() {
     assert_eq!(freed_secrets(|| Secret::from(exact())), 0, "a string of exact size");
     assert_eq!(freed_secrets(|| Secret::from(roomy())), 0, "a string with spare capacity");
     assert_eq!(freed_secrets(|| Secret::from(roomy().into_bytes())), 0, "bytes");
-    // What was truncated before is still in the spare capacity.
+    // Truncated bytes are still in the spare capacity.
     let truncated = || {
         let mut text = roomy();
         text.truncate(4);
         text
     };
-    assert_eq!(freed_secrets(|| Secret::from(truncated())), 0, "what was cut off");
+    assert_eq!(freed_secrets(|| Secret::from(truncated())), 0, "truncated bytes");
     let secrecy = || secrecy::SecretString::from(exact());
     assert_eq!(freed_secrets(|| Secret::from(secrecy())), 0, "from secrecy");
     let into = || secrecy::SecretString::try_from(Secret::from(exact())).unwrap();
@@ -370,8 +374,8 @@ fn no_verb_frees_a_block_that_holds_a_secret() {
             let error = keyring(suite).open(&altered, &context).unwrap_err();
             assert!(matches!(error, OpenError::PayloadAltered));
         };
-        assert_eq!(freed_secrets(refuse), 0, "open what was altered");
-        // All of the data key but its last bit comes out of a wrap that differs in that bit.
+        assert_eq!(freed_secrets(refuse), 0, "open an altered envelope");
+        // A wrap that differs only in its last bit yields the data key except for that bit.
         let wrap = envelope.wrapped_keys().next().unwrap();
         let wrap_at = envelope.as_bytes().windows(60).position(|part| part == wrap.body());
         let mut altered = Vec::from(envelope.clone());
@@ -396,7 +400,7 @@ fn no_verb_frees_a_block_that_holds_a_secret() {
                     Err(RewrapError::Unwrap(UnwrapError::WrapAltered { .. }))
                 ));
             };
-            assert_eq!(freed_secrets(refuse), 0, "use a wrap that was altered, waits: {waits}");
+            assert_eq!(freed_secrets(refuse), 0, "use an altered wrap, waits: {waits}");
         }
         let refuse = || {
             let wrap = altered.wrapped_keys().next().unwrap();
@@ -404,7 +408,7 @@ fn no_verb_frees_a_block_that_holds_a_secret() {
             let request = UnwrapRequest::new(wrap.key_id(), suite, commitment, wrap.body());
             master_key(MASTER_KEY).unwrap_key(request).into_ready().unwrap().unwrap_err()
         };
-        assert_eq!(freed_secrets(refuse), 0, "unwrap what was altered");
+        assert_eq!(freed_secrets(refuse), 0, "unwrap an altered wrap");
         assert_eq!(freed_secrets(|| next().rewrap(&envelope).unwrap().unwrap()), 0, "rewrap");
         let draft = || Draft::new_with_rng(&secret, &context, suite, &mut Drawn).unwrap();
         assert_eq!(freed_secrets(draft), 0, "draft");
@@ -439,7 +443,7 @@ fn no_verb_of_a_triplet_key_frees_a_block_that_holds_a_secret() {
     for (text, read) in readers {
         check("from text", true, &|| read(text).is_ok());
         let cut = |len: usize| &text[..len];
-        // The last two have all the length that is asked for, and are decoded up to their fault.
+        // The last two have the full length, and are decoded up to their fault.
         for faulty in [
             cut(0).to_owned(),
             cut(text.len() - 1).to_owned(),
@@ -448,13 +452,13 @@ fn no_verb_of_a_triplet_key_frees_a_block_that_holds_a_secret() {
             format!("{}!", cut(text.len() - 1)),
             format!("{}!{}", cut(text.len() - 3), &text[text.len() - 2..]),
         ] {
-            check("from faulty text", false, &|| read(&faulty).is_ok());
+            check("from invalid text", false, &|| read(&faulty).is_ok());
         }
     }
 
     let key = || TripletKey::from_bytes(&mut counting(MASTER_KEY)).unwrap();
     let hashed = || TripletKey::insecure_sha256_of(CREDENTIAL);
-    // It is the hash that the search knows.
+    // This is the hash that the search looks for.
     let known = TripletKey::from_bytes(&mut HASH.clone()).unwrap();
     let row = known.encrypt(&"s".into(), IvLen::Twelve).unwrap();
     check("a hash", true, &|| hashed().decrypt(&row).is_ok());
@@ -468,26 +472,26 @@ fn no_verb_of_a_triplet_key_frees_a_block_that_holds_a_secret() {
             key().encrypt_with_rng(&secret, iv_len, &mut Zeros).is_ok()
         });
         check("decrypt", true, &|| key().decrypt(&row).is_ok());
-        check("decrypt by another key", false, &|| hashed().decrypt(&row).is_ok());
-        check("decrypt what is bound to nothing", false, &|| {
+        check("decrypt with another key", false, &|| hashed().decrypt(&row).is_ok());
+        check("decrypt with unexpected associated data", false, &|| {
             key().decrypt_with_associated_data(&row, b"row").is_ok()
         });
         let mut tag = *row.tag();
         tag[15] ^= 1;
         let altered = Triplet::from_parts(row.iv(), &tag, row.ciphertext()).unwrap();
-        check("decrypt what was altered", false, &|| key().decrypt(&altered).is_ok());
+        check("decrypt an altered row", false, &|| key().decrypt(&altered).is_ok());
 
         let bytes = counting(DATA_KEY);
         let wrapped = wrap(&bytes);
         check("unwrap", true, &|| key().unwrap_key(&wrapped).is_ok());
-        check("unwrap by another key", false, &|| hashed().unwrap_key(&wrapped).is_ok());
+        check("unwrap with another key", false, &|| hashed().unwrap_key(&wrapped).is_ok());
         for no_key in [&bytes[..31], &bytes[..16], &bytes.repeat(2), &[DATA_KEY; 32]] {
             let wrapped = wrap(no_key);
             let told = |error: &TripletError| match no_key.len() {
                 32 => matches!(error, TripletError::Key { .. }),
                 _ => matches!(error, TripletError::Malformed { .. }),
             };
-            check("unwrap what is no key", true, &|| {
+            check("unwrap a row that holds no key", true, &|| {
                 key().unwrap_key(&wrapped).is_err_and(|error| told(&error))
             });
         }
@@ -495,7 +499,7 @@ fn no_verb_of_a_triplet_key_frees_a_block_that_holds_a_secret() {
     assert_eq!(tried, 6 + 2 * 7 + 1 + 2 * 13);
 }
 
-/// A master key behind a network: answers now, or after a few polls; or panics.
+/// A master key behind a network. It replies now or after a few polls, or it panics.
 struct Remote {
     key: MasterKey,
     polls: usize,
@@ -516,7 +520,7 @@ impl Remote {
         })
         .await;
         if self.panics {
-            // A panic that says nothing: it is part of the test.
+            // Panics without a message, because the panic is part of the test.
             resume_unwind(Box::new(()));
         }
     }
@@ -551,7 +555,7 @@ impl MasterKeyProvider for Remote {
     }
 }
 
-/// Polls so often, then drops; what was ready by then is dropped too.
+/// Polls a number of times, then drops the future. A result that is ready by then is dropped too.
 fn polled<T>(mut future: impl Future<Output = T> + Unpin, times: usize) -> Option<T> {
     let mut context = Context::from_waker(Waker::noop());
     (0..times).find_map(|_| match Pin::new(&mut future).poll(&mut context) {
@@ -622,5 +626,5 @@ fn no_async_verb_frees_a_block_that_holds_a_secret() {
             }
         }
     }
-    assert!(ready > 1000, "only {ready} verbs came to an end");
+    assert!(ready > 1000, "only {ready} calls finished");
 }

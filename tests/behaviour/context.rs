@@ -1,4 +1,4 @@
-//! What a context is, to the byte; what is none; and that two contexts are never taken for one.
+//! What a context is, to the byte; what is not one; and that no context is mistaken for another.
 
 use core::iter;
 use core::ops::RangeInclusive;
@@ -10,7 +10,7 @@ use crate::fixtures::{CREDENTIAL, Counting, SUITES, class, context, keyring, unh
 
 type Pairs = Vec<(String, String)>;
 
-/// The error as text; its fields cannot be compared from outside in any other way.
+/// Returns the error as text, because its fields cannot be compared from outside in any other way.
 fn outcome(pairs: &[(String, String)]) -> String {
     match EncryptionContext::new(pairs.iter().map(|(name, value)| (name, value))) {
         Ok(_) => "accepted".to_owned(),
@@ -26,7 +26,7 @@ fn owned(pairs: &[(&str, &str)]) -> Pairs {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-/// As many pairs as asked for, with names of 64 and values of 1024 bytes.
+/// Returns this many pairs, with names of 64 and values of 1024 bytes.
 fn large(count: usize) -> Pairs {
     (0..count).map(|i| (format!("{i:064}"), format!("{i:01024}"))).collect()
 }
@@ -98,12 +98,12 @@ fn pairs_out_of_their_limits_are_refused_and_the_error_names_the_pair() {
 fn an_error_says_which_pair_and_what_is_allowed_and_nothing_of_the_pair() {
     let long = "~".repeat(1025);
     let rows = [
-        (owned(&[("ok", ""), (&long, "")]), "the name of pair 1 has 1025 bytes: expected 1 to 64"),
-        (owned(&[("a", &long)]), "the value of pair 0 has 1025 bytes: expected 0 to 1024"),
-        (owned(&[("~~", ""), ("~~", "~~")]), "pair 1 repeats the name of an earlier pair"),
+        (owned(&[("ok", ""), (&long, "")]), "the name of context pair 1 has 1025 bytes: expected 1 to 64"),
+        (owned(&[("a", &long)]), "the value of context pair 0 has 1025 bytes: expected 0 to 1024"),
+        (owned(&[("~~", ""), ("~~", "~~")]), "context pair 1 repeats the name of an earlier pair"),
         (
             vec![("~~".to_owned(), "~~".to_owned()); 33],
-            "an encryption context has at most 32 pairs",
+            "the encryption context has more than 32 pairs",
         ),
     ];
     for (pairs, expected) in rows {
@@ -176,7 +176,7 @@ fn a_context_is_encoded_as_the_format_says() {
     assert_eq!(EncryptionContext::empty(), context(&[]));
     assert_eq!(EncryptionContext::empty().encoded(), [0, 0]);
     assert_eq!(EncryptionContext::empty().iter().count(), 0);
-    // A value is not found under a part of its name, nor under its name in other case.
+    // A value is not found under a part of its name, or under its name in another case.
     let tenant = context(&[("tenant", "acme")]);
     assert_eq!([tenant.get("tenan"), tenant.get("Tenant"), tenant.get("")], [None; 3]);
     let shown = format!("{:?}", context(&[("b", "2"), ("a", "1")]));
@@ -186,7 +186,7 @@ fn a_context_is_encoded_as_the_format_says() {
 #[test]
 fn names_stand_in_the_order_of_their_bytes_a_proper_prefix_first() {
     let ordered = ["A", "Z", "a", "aZ", "aa", "ab", "abc", "z", "é", "\u{fffd}", "\u{10000}"];
-    // What the order is told apart from, lest the test be about nothing: case folding, length
+    // To make the test meaningful, this checks that other orders differ: case folding, length
     // first, and UTF-16 code units, in which the surrogates of U+10000 precede U+FFFD.
     assert!("z".to_lowercase() > "a".to_lowercase() && "Z".to_lowercase() > "a".to_lowercase());
     assert!("aZ".len() > "z".len());
@@ -194,7 +194,7 @@ fn names_stand_in_the_order_of_their_bytes_a_proper_prefix_first() {
 
     let context = EncryptionContext::new(ordered.iter().rev().map(|name| (name, "v"))).unwrap();
     assert!(context.iter().map(|(name, _)| name).eq(ordered));
-    // In the bytes as well, and not only in what `iter` makes of them.
+    // In the encoded bytes too, not only in what `iter` returns.
     let mut encoded = vec![0, 11];
     for name in ordered {
         encoded.extend([0, u8::try_from(name.len()).unwrap()]);
@@ -227,7 +227,7 @@ fn the_order_in_which_pairs_are_given_does_not_matter() {
     assert_eq!(tried, 24);
 }
 
-/// Texts that a database, a form or a person may take for the same.
+/// Texts that a database, a form or a person may mistake for each other.
 const NEAR: [(&str, &str, &str); 17] = [
     ("case", "acme", "Acme"),
     ("case outside of ASCII", "é", "É"),
@@ -271,7 +271,7 @@ fn what_looks_alike_is_another_context() {
     assert_eq!(tried, 17 * 4);
 }
 
-/// All texts of these lengths over an alphabet of what people join fields with.
+/// Returns all texts of these lengths over an alphabet of characters that people join fields with.
 fn texts(lengths: RangeInclusive<usize>) -> Vec<String> {
     let mut texts = vec![vec![String::new()]];
     for _ in 0..*lengths.end() {
@@ -291,10 +291,10 @@ fn record<'p>(seen: &mut Seen<'p>, set: &[(&'p str, &'p str)]) {
     sorted.sort_unstable();
     assert!(context.iter().eq(sorted.iter().copied()), "{set:?}");
     let twin = seen.insert(context.encoded().to_vec(), sorted);
-    assert_eq!(twin, None, "encoded as {set:?} is");
+    assert_eq!(twin, None, "has the same encoding as {set:?}");
 }
 
-/// Exhaustively over short texts: the encoding is injective, and tells its pairs.
+/// Tries all short texts: the encoding is injective, and the pairs can be read back.
 #[test]
 fn no_two_contexts_are_encoded_alike() {
     let (names, values) = (texts(1..=2), texts(0..=2));
@@ -310,12 +310,12 @@ fn no_two_contexts_are_encoded_alike() {
             record(&mut seen, &[*first, *second]);
         }
     }
-    // None, one of 420, or two of 420 with names that differ.
-    println!("{} contexts, no two encoded alike", seen.len());
+    // None, one of 420, or two of 420 with different names.
+    println!("{} contexts, no two with the same encoding", seen.len());
     assert_eq!(seen.len(), 1 + 420 + (420 * 419 / 2 - 20 * (21 * 20 / 2)));
 }
 
-/// The pairs that a fake KMS was seen to take for one another, end to end.
+/// Pairs that a fake KMS was seen to confuse, end to end.
 #[test]
 fn a_boundary_that_moves_is_another_context() {
     let rows: &[[&[(&str, &str)]; 2]] = &[

@@ -1,5 +1,5 @@
-//! A row that a column cut off, or filled up. The MAC covers the length of the ciphertext, so that
-//! verifying finds it, and a rewrap does not make it good.
+//! A row that a column cut off, or padded. The MAC covers the length of the ciphertext, so
+//! verifying detects this, and a rewrap does not repair it.
 
 use sealwax::{DataKey, Envelope, Keyring, RewrapError, Secret, Suite, UnwrapError};
 
@@ -7,7 +7,8 @@ use crate::fixtures::{BASE64URL, CREDENTIAL, Counting, Parts, SUITES, acme, clas
 use crate::fixtures::{counted_data_key, key_id, master_key, verdicts, wrap};
 use crate::reference::hmac;
 
-/// `prod`, under another primary: nothing is current, and everything is rewrapped.
+/// Returns a keyring with `prod` under a different primary: nothing is current, and everything is
+/// rewrapped.
 fn next() -> Keyring {
     let next = Keyring::new(key_id("next"), master_key(3)).unwrap();
     next.with_retired(key_id("prod"), master_key(1)).unwrap()
@@ -21,7 +22,8 @@ fn row(suite: Suite, plaintext: &str) -> Envelope {
         .unwrap()
 }
 
-/// Refused by every verb that looks at it, also where the caller has the data key.
+/// Asserts that every operation that looks at the envelope rejects it, even if the caller has the
+/// data key.
 fn refuse(cut: &Envelope, what: &str) {
     let told = ["envelope_altered"; 6].map(str::to_owned);
     assert_eq!(verdicts(&next(), cut, &acme()), told, "{what}");
@@ -37,8 +39,8 @@ fn refuse(cut: &Envelope, what: &str) {
     );
 }
 
-/// Whether a ciphertext cut here is still base64url: no rest of one character, and the bits that
-/// stand for nothing are zero.
+/// Returns whether a ciphertext cut here is still canonical base64url: not one leftover character,
+/// and the unused bits are zero.
 fn is_canonical(text: &str) -> bool {
     let unused = match text.len() % 4 {
         0 => return true,
@@ -70,7 +72,7 @@ fn a_text_cut_within_its_ciphertext_is_refused_wherever_it_still_parses() {
                 }
             }
             assert_eq!(parsed, expected, "{suite}");
-            // At every group of four characters, and at some of the others.
+            // At every group of four characters, and at some other places.
             assert!(parsed >= (text.len() - front).div_ceil(4), "{suite}: {parsed}");
             refused += parsed;
         }
@@ -89,7 +91,7 @@ fn a_binary_row_cut_or_filled_up_by_any_number_of_bytes_is_refused() {
             refuse(&cut, &format!("{suite}, the first {len} bytes"));
             refused += 1;
         }
-        // A column of fixed width: NULs, spaces.
+        // A column of fixed width: NULs or spaces.
         for filler in [0, b' '] {
             for more in [1, 2, 3, 16, 205, 256, 65_536] {
                 let mut bytes = whole.as_bytes().to_vec();
@@ -103,14 +105,14 @@ fn a_binary_row_cut_or_filled_up_by_any_number_of_bytes_is_refused() {
     assert_eq!(refused, 2 * (51 + 14));
 }
 
-/// What a column of 255 characters does to a row that just does not fit.
+/// What a column of 255 characters does to a row that is slightly too long.
 #[test]
 fn a_row_in_a_column_of_255_characters_is_refused_by_verifying() {
     let mut refused = 0;
     for suite in SUITES {
         let text = row(suite, CREDENTIAL).to_string();
         assert!(text.len() > 255, "{suite}: {}", text.len());
-        // Where the cut is no encoding, it is so one, two or three characters before.
+        // If the cut is not valid base64url, a cut one, two or three characters earlier is.
         let cut = (252..=255).rev().find_map(|len| text[..len].parse::<Envelope>().ok());
         refuse(&cut.unwrap(), &format!("{suite}, 255 characters"));
         refused += 1;
@@ -118,7 +120,8 @@ fn a_row_in_a_column_of_255_characters_is_refused_by_verifying() {
     assert_eq!(refused, 2);
 }
 
-/// The length alone: a flipped byte of the ciphertext is found by opening, and by nothing else.
+/// The MAC covers only the length: a flipped byte of the ciphertext is found by opening, and by
+/// nothing else.
 #[test]
 fn a_ciphertext_of_the_same_length_is_verified_and_rewrapped_and_does_not_open() {
     let mut tried = 0;
@@ -136,8 +139,8 @@ fn a_ciphertext_of_the_same_length_is_verified_and_rewrapped_and_does_not_open()
     assert_eq!(tried, 2 * 51);
 }
 
-/// The length stands in the MAC as four bytes, after the tag; whoever leaves it out, or writes it in
-/// another way, is refused.
+/// The MAC covers the length as four bytes, after the tag. A writer that omits it, or encodes it
+/// differently, is rejected.
 #[test]
 fn the_length_in_the_mac_is_u32_big_endian() {
     let mut tried = 0;

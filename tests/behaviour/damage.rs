@@ -1,4 +1,4 @@
-//! Every way to damage an envelope a little, in both forms: none opens, and none is rewrapped into
+//! Every small change to an envelope, in both forms: none opens, and none is rewrapped into
 //! something that opens.
 
 use std::collections::BTreeMap;
@@ -27,12 +27,11 @@ impl Form {
         }
     }
 
-    /// What is parsed out of damaged bytes, if anything is. Whatever parses encodes back to the
-    /// very bytes it was parsed from.
+    /// Parses damaged bytes. Anything that parses must encode back to exactly the same bytes.
     fn parse(self, bytes: &[u8]) -> Result<Envelope, &'static str> {
         let parsed = match self {
             Self::Binary => Envelope::from_bytes(bytes),
-            // Bytes that are no text reach the parser in the way a careless caller hands them on.
+            // Bytes that are not text reach the parser as they would from a careless caller.
             Self::Text => String::from_utf8_lossy(bytes).parse(),
         };
         let envelope = parsed.map_err(|error| match error {
@@ -44,13 +43,13 @@ impl Form {
     }
 }
 
-/// Keyrings that hold every key an envelope of the tests is wrapped for.
+/// Keyrings that contain every key that an envelope of these tests is wrapped for.
 struct Rings {
-    /// `prod`, then `dr`: the one that sealed.
+    /// `prod`, then `dr`: the keyring that sealed.
     whole: Keyring,
-    /// `dr` alone: the wrap that is not used first is the one it uses.
+    /// `dr` alone, so it uses the wrap that is not tried first.
     escrow: Keyring,
-    /// Another primary, so that no envelope is current and each is rewrapped.
+    /// A different primary, so that no envelope is current and each is rewrapped.
     next: Keyring,
     context: EncryptionContext,
 }
@@ -72,8 +71,8 @@ impl Rings {
         self.whole.seal_with_rng(&secret, &self.context, &mut Counting(seed)).unwrap()
     }
 
-    /// The error of the whole ring and of the escrow alone, once it is sure that no ring opens the
-    /// envelope and that no rewrap repairs it.
+    /// Returns the errors of the whole keyring and of the escrow key alone, after asserting that no
+    /// keyring opens the envelope and that no rewrap repairs it.
     fn refusals(
         &self,
         damaged: &Envelope,
@@ -96,10 +95,12 @@ impl Rings {
                 Ok(_) => Err("it was rewrapped".to_owned()),
             };
         }
-        // Of the ciphertext the mac covers the length alone, and a rewrap does not read it.
+        // Of the ciphertext, the MAC covers only the length, and a rewrap does not read it.
         let fresh = rewrapped
-            .map_err(|error| format!("a payload's damage kept it from being rewrapped: {error}"))?
-            .ok_or("it was taken for current")?;
+            .map_err(|error| {
+                format!("an envelope with a damaged payload was not rewrapped: {error}")
+            })?
+            .ok_or("it was considered current")?;
         match opening(&self.next, &fresh, &self.context).as_str() {
             "payload_altered" => Ok(refusals),
             other => Err(format!("{other} after it was rewrapped")),
@@ -107,13 +108,13 @@ impl Rings {
     }
 }
 
-/// Everything before the ciphertext.
+/// Returns everything before the ciphertext.
 fn front(envelope: &Envelope) -> &[u8] {
     let bytes = envelope.as_bytes();
     &bytes[..bytes.len() - envelope.ciphertext().len()]
 }
 
-/// How many damaged forms were tried, and what came of them, by class of error.
+/// Counts the damaged forms that were tried, and their outcomes by class of error.
 #[derive(Default)]
 struct Tally {
     tried: usize,
@@ -121,7 +122,7 @@ struct Tally {
 }
 
 impl Tally {
-    /// Tries one damaged form; answers the classes of the errors.
+    /// Tries one damaged form. Returns the classes of the errors.
     fn refuse(
         &mut self,
         rings: &Rings,
@@ -142,7 +143,7 @@ impl Tally {
         classes
     }
 
-    #[expect(clippy::print_stdout, reason = "the figures of a run")]
+    #[expect(clippy::print_stdout, reason = "prints the counts of a run")]
     fn report(&self, what: &str, expected: usize) {
         println!("{what}: {} damaged forms, none opened: {:?}", self.tried, self.outcomes);
         assert_eq!(self.tried, expected, "{what}");
@@ -150,22 +151,24 @@ impl Tally {
     }
 }
 
-/// The places of the rings' verdicts.
+/// The indices of the keyrings' outcomes.
 const WHOLE: usize = 0;
 const ESCROW: usize = 1;
 
-/// Which part of the binary form a byte belongs to, and what may come of a flipped bit in it: by
-/// the whole ring, which uses `prod` first, and by the escrow's, which has `dr` alone.
+/// Returns which part of the binary form each byte belongs to, and the possible outcomes of a
+/// flipped bit in it: with the whole keyring, which uses `prod` first, and with the escrow's, which
+/// has only `dr`.
 fn regions(envelope: &Envelope) -> Vec<(usize, &'static str, [&'static [&'static str]; 2])> {
     const FORMAT: &[&str] = &["format"];
-    // Seven flipped bits make a newer version, and the lowest one makes version 0.
+    // Seven of the flipped bits give a newer version, and the lowest one gives version 0.
     const VERSION: &[&str] = &["format", "newer_version"];
     const ENVELOPE: &[&str] = &["envelope_altered"];
     const WRAP: &[&str] = &["wrap_altered"];
-    // A wrap under a name that is not in the ring is none; under an impossible name, no envelope.
+    // A wrap under an id that is not in the keyring is not used; under an invalid id, there is no
+    // envelope.
     const NAME: &[&str] = &["format", "envelope_altered"];
     const OWN_NAME: &[&str] = &["format", "unknown_key"];
-    // A length that is off by a little may still leave an envelope, whose commitment is another.
+    // A length that is off by a little may still leave an envelope, with a different commitment.
     const LENGTH: &[&str] = &["format", "wrap_altered"];
 
     let mut regions = vec![
@@ -174,7 +177,8 @@ fn regions(envelope: &Envelope) -> Vec<(usize, &'static str, [&'static [&'static
         (1, "suite", [FORMAT, FORMAT]),
         (1, "number of wraps", [FORMAT, FORMAT]),
     ];
-    // The wrap that a ring uses tells more than the mac; all else is the mac's to refuse.
+    // A damaged wrap that a keyring uses gives a more specific error than the MAC; the MAC rejects
+    // everything else.
     for (used_by, id_len, names) in
         [(WHOLE, "prod".len(), [NAME, NAME]), (ESCROW, "dr".len(), [NAME, OWN_NAME])]
     {
@@ -227,7 +231,7 @@ fn every_flipped_bit_of_the_binary_form_is_refused_with_the_error_of_its_field()
         assert_eq!(offset, original.len(), "the regions are not the whole envelope");
         tally.report(&format!("bits of the binary form, {suite}"), original.len() * 8);
         assert_eq!(tally.outcomes["newer_version"], 7, "{suite}");
-        // Not the parser alone refused: so many bits lie in fields that any value fits.
+        // Not only the parser rejected them: this many bits are in fields that accept any value.
         let keyed = 2 * (4 + 24 + 32) + 32 + 16 + 12 + 16 + PLAINTEXT.len();
         let by_key = tally.tried - tally.outcomes["format"] - tally.outcomes["newer_version"];
         assert!(by_key >= keyed * 8, "{suite}: {by_key}");
@@ -256,7 +260,8 @@ fn every_flipped_bit_of_the_text_form_is_refused() {
     }
 }
 
-/// A flipped bit seldom leaves the alphabet's character another one; this does each time.
+/// A flipped bit seldom turns a character into another one of the alphabet; this does so every
+/// time.
 #[test]
 fn every_character_of_the_text_form_exchanged_for_another_of_its_alphabet_is_refused() {
     for suite in SUITES {
@@ -265,7 +270,7 @@ fn every_character_of_the_text_form_exchanged_for_another_of_its_alphabet_is_ref
         let original = envelope.to_string().into_bytes();
         let mut tally = Tally::default();
         for offset in 0..original.len() {
-            // One that differs in the high bits of the six, one in the low ones, and the next.
+            // One that differs in the high bits of the six, one in the low bits, and the next one.
             let value = BASE64URL.iter().position(|c| *c == original[offset]).unwrap_or_default();
             for other in [value ^ 0b10_0000, value ^ 0b00_0001, (value + 1) % 64] {
                 let mut damaged = original.clone();
@@ -303,7 +308,7 @@ fn every_byte_deleted_doubled_or_swapped_with_its_neighbour_is_refused() {
                 tally.refuse(&rings, form, &[&envelope], &swapped, &what);
             }
         }
-        // To swap equal neighbours changes nothing.
+        // Swapping equal neighbours changes nothing.
         let equal = original.windows(2).filter(|pair| pair[0] == pair[1]).count();
         assert!(equal < 20, "{suite}, {form:?}: {equal} equal neighbours");
         let expected = 3 * original.len() - 1 - equal;
@@ -357,8 +362,8 @@ fn anything_after_or_before_a_complete_envelope_is_refused() {
     }
 }
 
-/// Pairs of envelopes that open in one keyring and one context, so that nothing but what holds an
-/// envelope together can refuse a mixture.
+/// Returns pairs of envelopes that open in one keyring and one context, so that only what holds an
+/// envelope together can reject a mixture.
 fn pairs_to_splice(rings: &Rings) -> Vec<(&'static str, Envelope, Envelope)> {
     let first = rings.seal(70, PLAINTEXT);
     let swapped_order = Keyring::new(key_id("dr"), master_key(2))
@@ -379,8 +384,8 @@ fn pairs_to_splice(rings: &Rings) -> Vec<(&'static str, Envelope, Envelope)> {
             first.clone(),
             one_wrap.rewrap(&first).unwrap().unwrap(),
         ),
-        // From the same randomness: data key, iv, commitment and wraps are those of the first.
-        ("two texts under one data key and iv", first, rings.seal(70, "sk-9")),
+        // From the same randomness: the data key, IV, commitment and wraps are those of the first.
+        ("two texts under one data key and IV", first, rings.seal(70, "sk-9")),
     ]
 }
 
@@ -417,15 +422,15 @@ fn no_splice_of_two_envelopes_opens() {
             }
             let shorter = form.encode(&first).len().min(form.encode(&second).len());
             assert!(offsets >= 2 * shorter, "{suite}, {form:?}, {pair}: {offsets} splices");
-            // Two rows share no more than their heads' first bytes and the ids between the wraps.
+            // Two rows share only the first bytes of their heads and the ids between the wraps.
             assert!(tally.tried > offsets / 8, "{suite}, {form:?}, {pair}: {same} changed nothing");
             tally.report(&format!("{pair}, spliced in the {form:?} form, {suite}"), offsets - same);
         }
     }
 }
 
-/// The rings tell what is not used first from what is missing: the escrow's wrap is read by
-/// nobody on the way to the data key, and still no bit of it may change.
+/// No key reads the escrow key's wrap on the way to the data key, and still no bit of it may
+/// change, even if the escrow key is not in the keyring.
 #[test]
 fn a_changed_wrap_that_no_key_reads_is_refused_by_the_mac() {
     for suite in SUITES {

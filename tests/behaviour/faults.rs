@@ -1,7 +1,7 @@
-//! Many rows, and key services that fail: whatever fails and whenever, no row is lost.
+//! Many rows, and key services that fail: whatever fails and whenever it does, no row is lost.
 //!
-//! `providers` says what comes of a fault in one verb over one row. Here a caller works through a
-//! table, as a rotation does, and each call that it causes goes wrong in turn.
+//! `providers` tests what happens when a call fails during one operation on one row. Here a caller
+//! works through a table, as a rotation does, and each of the calls fails in turn.
 
 use core::fmt::Debug;
 use core::pin::pin;
@@ -17,11 +17,13 @@ use sealwax::{
 use crate::fixtures::{Counting, context, key_id, rewrap_outcome, seal_outcome};
 use crate::providers::{FORMS, Fault, Form, KINDS, Log, When, is_transient, opened_as, remote};
 
-/// Under `o` alone, under `o` and the escrow `e`, current; and the same again in the other suite.
+/// Rows under `o` alone, under `o` and the escrow key `e`, and current; then the same again in the
+/// other suite.
 const ROWS: u8 = 6;
-/// What a rewrap of such a table asks: of four rows, one unwrap, two wraps and two checks.
+/// The calls in a rewrap of such a table: for each of four rows, one unwrap, two wraps and two
+/// checks.
 const REWRAP_CALLS: usize = 4 * 5;
-/// What a seal of such a table asks: two wraps a row.
+/// The calls in a seal of such a table: two wraps per row.
 const SEAL_CALLS: usize = 6 * 2;
 
 fn credential(n: u8) -> Secret {
@@ -36,7 +38,7 @@ fn suite(n: u8) -> Suite {
     if n < ROWS / 2 { Suite::Aes256Gcm } else { Suite::ChaCha20Poly1305 }
 }
 
-/// Row n as the keyring seals it. Each row has randomness of its own, the same on every run.
+/// Seals row `n` with the keyring. Each row has its own randomness, which is the same in every run.
 fn seal(form: Form, ring: &Keyring, n: u8) -> Result<Envelope, SealError> {
     let mut rng = Counting(40 * n + 1);
     match form {
@@ -47,7 +49,7 @@ fn seal(form: Form, ring: &Keyring, n: u8) -> Result<Envelope, SealError> {
     }
 }
 
-/// The keyring after the change: without `o`.
+/// Returns the keyring after the change, without `o`.
 fn after(suite: Suite, when: When, log: &Arc<Log>) -> Keyring {
     Keyring::new(key_id("p"), remote(1, when, log))
         .unwrap()
@@ -60,7 +62,7 @@ fn during(when: When, log: &Arc<Log>) -> Keyring {
     after(Suite::default(), when, log).with_retired(key_id("o"), remote(9, when, log)).unwrap()
 }
 
-/// The keyrings answer later where somebody waits for them.
+/// Returns when the services reply: later if the caller waits.
 fn when(form: Form) -> When {
     match form {
         Form::Now => When::Now,
@@ -68,7 +70,7 @@ fn when(form: Form) -> When {
     }
 }
 
-/// The table before the change.
+/// Returns the table before the change.
 fn table() -> Vec<Envelope> {
     let log = Arc::default();
     let old = || Keyring::new(key_id("o"), remote(9, When::Now, &log)).unwrap();
@@ -86,7 +88,7 @@ fn table() -> Vec<Envelope> {
     (0..ROWS).map(row).collect()
 }
 
-/// Rows that do not open to their own credential in their own place.
+/// Returns the number of rows that do not open to their own credential in their own context.
 fn lost(ring: &Keyring, rows: &[Envelope]) -> usize {
     assert_eq!(rows.len(), usize::from(ROWS));
     let opens = |(n, row): (u8, &Envelope)| {
@@ -95,18 +97,18 @@ fn lost(ring: &Keyring, rows: &[Envelope]) -> usize {
     (0..).zip(rows).filter(|row| !opens(*row)).count()
 }
 
-/// A keyring of the same keys, whose services are well.
+/// Returns a keyring of the same keys, whose services work.
 fn well() -> Keyring {
     during(When::Now, &Arc::default())
 }
 
-/// The same without the key that goes.
+/// Returns the same keyring without the key that is removed.
 fn well_without_old() -> Keyring {
     after(Suite::default(), When::Now, &Arc::default())
 }
 
-/// What a rotation does: row by row, what fails stays as it is. Where the error says that it may
-/// help, and the caller is one of those who believe it, a row is tried once more.
+/// Does what a rotation does: row by row, and a row that fails stays unchanged. If the error is
+/// transient and the caller retries, the row is tried once more.
 fn rewrap_all(
     form: Form,
     ring: &Keyring,
@@ -130,14 +132,14 @@ fn rewrap_all(
 #[derive(Debug)]
 struct Call {
     row: usize,
-    /// Among the calls for that row.
+    /// The position among the calls for that row.
     number: usize,
     /// `wrap` or `unwrap`.
     verb: String,
     id: String,
 }
 
-/// The table after the change, and what was asked for it.
+/// Returns the table after the change, and the calls that were made.
 fn undisturbed() -> (Vec<Envelope>, Vec<Call>) {
     let log = Arc::default();
     let ring = during(When::Now, &log);
@@ -158,7 +160,7 @@ fn undisturbed() -> (Vec<Envelope>, Vec<Call>) {
     (rows, calls)
 }
 
-/// What can go wrong at a call.
+/// Returns what can go wrong at a call.
 fn faults_of(call: &Call) -> Vec<Fault> {
     let mut faults: Vec<_> = KINDS.map(Fault::Fail).into();
     faults.push(Fault::AnotherKey);
@@ -169,12 +171,12 @@ fn faults_of(call: &Call) -> Vec<Fault> {
     faults
 }
 
-/// What becomes of the row.
+/// Returns the outcome for the row.
 fn outcome_of(call: &Call, fault: &Fault) -> String {
     let id = &call.id;
     let has_escrow = call.row % 3 == 1;
     match (call.number, fault) {
-        // The other wrap makes up for it.
+        // The other wrap opens instead.
         (0, _) if has_escrow => "done".to_owned(),
         (0, Fault::Fail(kind)) => opened_as(id, *kind),
         (0, Fault::AnotherKey) => "envelope_altered".to_owned(),
@@ -189,8 +191,9 @@ fn outcome_of(call: &Call, fault: &Fault) -> String {
     }
 }
 
-/// Rows are as before or as after the change, as `failed` says, and each of them opens; another
-/// batch does the rest and nothing else. Returns how many rows were looked at.
+/// Asserts that each row is as before or as after the change, as `failed` says, that each of them
+/// opens, and that another batch does the rest and nothing else. Returns how many rows were
+/// checked.
 #[track_caller]
 fn finish(
     form: Form,
@@ -253,14 +256,14 @@ fn a_batch_of_rewraps_loses_no_row_to_a_fault_at_any_of_its_calls() {
             }
         }
     }
-    // 8 kinds and another key at each call; two bodies at a wrap, half a key at an unwrap.
-    assert_eq!(tried, 2 * (REWRAP_CALLS * 9 + 8 * 2 + 12));
-    // All but the first unwrap of the two rows that an escrow opens as well.
-    assert_eq!(failed_rows, tried - 2 * 2 * 10);
+    // Nine kinds and a wrong key at each call; two bodies at a wrap, and half a key at an unwrap.
+    assert_eq!(tried, 2 * (REWRAP_CALLS * 10 + 8 * 2 + 12));
+    // All except the first unwrap of the two rows that an escrow key also opens.
+    assert_eq!(failed_rows, tried - 2 * 2 * 11);
     println!("faults: {tried} rewrap batches, one call of each fails, {looked_at} rows, 0 lost");
 }
 
-/// From a call on, nothing answers any more. Then it does again.
+/// From one call on, no service replies. Then they work again.
 #[test]
 fn a_batch_of_rewraps_outlives_a_service_that_goes_away() {
     let (expected, calls) = undisturbed();
@@ -305,12 +308,12 @@ fn a_batch_of_rewraps_outlives_a_service_that_goes_away() {
             }
         }
     }
-    assert_eq!(tried, 2 * 8 * REWRAP_CALLS);
+    assert_eq!(tried, 2 * 9 * REWRAP_CALLS);
     println!("faults: {tried} rewrap batches, the service goes away, {looked_at} rows, 0 lost");
 }
 
-/// A caller who tries again exactly where the error says so needs no other batch for a fault that
-/// passes, and asks nobody twice for one that stays.
+/// A caller that retries exactly when the error says so needs no other batch for a transient fault,
+/// and asks nobody twice about a permanent one.
 #[test]
 fn who_tries_again_where_an_error_is_transient_gets_there() {
     let (expected, calls) = undisturbed();
@@ -345,9 +348,10 @@ fn who_tries_again_where_an_error_is_transient_gets_there() {
             }
         }
     }
-    assert_eq!(tried, 2 * 8 * REWRAP_CALLS);
-    // Two kinds pass; of the other six, the two unwraps that are made up for.
-    assert_eq!(got_there, 2 * (2 * REWRAP_CALLS + 6 * 2));
+    assert_eq!(tried, 2 * 9 * REWRAP_CALLS);
+    // Two kinds are transient. Of the other seven, only the two unwraps for which another wrap opens
+    // succeed.
+    assert_eq!(got_there, 2 * (2 * REWRAP_CALLS + 7 * 2));
 }
 
 #[test]
@@ -403,7 +407,7 @@ fn a_batch_of_rewraps_loses_no_row_when_it_is_dropped_at_any_poll() {
     assert_eq!(dropped, REWRAP_CALLS);
 }
 
-/// Seals what is not there yet, as an import does; what fails is not there.
+/// Seals the rows that are missing, as an import does. A row that fails stays missing.
 fn seal_missing(
     form: Form,
     ring: &Keyring,
@@ -431,7 +435,7 @@ fn a_batch_of_seals_loses_no_row_to_a_fault_at_any_of_its_calls() {
                 _ => ProviderErrorKind::Other,
             };
             for call in 0..SEAL_CALLS {
-                // This call, or all from this one on.
+                // Only this call fails, or all calls from this one on.
                 for last in [call, 1_000] {
                     let at = (form, &fault, call, last);
                     let mut rows = vec![None; usize::from(ROWS)];
@@ -459,7 +463,7 @@ fn a_batch_of_seals_loses_no_row_to_a_fault_at_any_of_its_calls() {
                             failed += 1;
                         }
                     }
-                    // A seal whose first wrap failed asks for no second one.
+                    // If the first wrap of a seal fails, there is no second one.
                     if last == call {
                         assert_eq!(asked, SEAL_CALLS - (1 - call % 2), "{at:?}");
                     }
@@ -475,13 +479,13 @@ fn a_batch_of_seals_loses_no_row_to_a_fault_at_any_of_its_calls() {
             }
         }
     }
-    assert_eq!(tried, 2 * 9 * SEAL_CALLS * 2);
-    // One row, or all from the one on that the call was for: 6 + 6 + 5 + 5 + … + 1 + 1.
-    assert_eq!(failed_rows, 2 * 9 * (SEAL_CALLS + 42));
+    assert_eq!(tried, 2 * 10 * SEAL_CALLS * 2);
+    // One row, or all rows from the one that the call was for: 6 + 6 + 5 + 5 + … + 1 + 1.
+    assert_eq!(failed_rows, 2 * 10 * (SEAL_CALLS + 42));
     println!("faults: {tried} seal batches with calls that fail, {failed_rows} repeated, 0 lost");
 }
 
-// That it can be told when a row is lost.
+// Checks that a lost row is noticed.
 
 #[test]
 fn a_row_that_is_lost_is_counted() {
@@ -489,7 +493,7 @@ fn a_row_that_is_lost_is_counted() {
     assert_eq!(lost(&well_without_old(), &table()), 2, "under o alone");
     let rows = table();
     for n in 0..rows.len() {
-        // In the place of another one.
+        // In the place of another row.
         let mut exchanged = rows.clone();
         exchanged.swap(n, (n + 1) % rows.len());
         assert_eq!(lost(&well(), &exchanged), 2, "row {n}");
@@ -501,7 +505,7 @@ fn a_row_that_is_lost_is_counted() {
     }
 }
 
-/// A rewrap by somebody who does not check what came back before the old wraps are gone.
+/// Rewraps like a caller that does not check the new wraps before the old ones are gone.
 fn careless_rewrap(log: &Arc<Log>, row: &Envelope) -> Envelope {
     let old = row.wrapped_keys().next().unwrap();
     let (suite, commitment) = (row.suite(), row.commitment());
@@ -516,7 +520,7 @@ fn careless_rewrap(log: &Arc<Log>, row: &Envelope) -> Envelope {
     row.rewrap_with(&data_key, [("p", 1), ("e", 2)].map(wrap).into()).unwrap()
 }
 
-/// Two services that wrap something else than they were given, from a call on.
+/// Two services that wrap something other than what they were given, from one call on.
 #[test]
 fn who_does_not_check_a_wrap_loses_rows_where_a_keyring_loses_none() {
     let lie = |from: usize| (from..1_000).map(|call| (call, Fault::AnotherKey)).collect::<Vec<_>>();
@@ -532,7 +536,7 @@ fn who_does_not_check_a_wrap_loses_rows_where_a_keyring_loses_none() {
         }
         lost_rows += lost(&well(), &rows);
     }
-    // With both wraps wrong a row is gone; with one of them it still opens by the other.
+    // If both wraps are wrong, the row is lost. If only one is, the other still opens it.
     assert_eq!(lost_rows, 2);
 
     let ring = during(When::Now, &log);

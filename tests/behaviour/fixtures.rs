@@ -1,4 +1,4 @@
-//! What many tests need: keys and contexts from a few words, and randomness that is written down.
+//! Shared by many tests: keys and contexts from a few words, and deterministic randomness.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -25,7 +25,7 @@ pub(crate) fn key_id(id: &str) -> KeyId {
     id.parse().unwrap()
 }
 
-/// A master key that is the same for the same number, and never a weak one.
+/// Returns a master key that is the same for the same number, and never weak.
 pub(crate) fn master_key(number: u8) -> MasterKey {
     MasterKey::from_bytes(&mut master_bytes(number)).unwrap()
 }
@@ -36,7 +36,7 @@ pub(crate) fn master_bytes(number: u8) -> [u8; 32] {
     bytes
 }
 
-/// `prod` as primary (material 1) and `dr` as escrow (material 2).
+/// Returns a keyring with `prod` as primary (material 1) and `dr` as escrow key (material 2).
 pub(crate) fn keyring(suite: Suite) -> Keyring {
     Keyring::new(key_id("prod"), master_key(1))
         .unwrap()
@@ -53,24 +53,24 @@ pub(crate) fn acme() -> EncryptionContext {
     context(&[("tenant", "acme"), ("provider", "openai"), ("row", "1")])
 }
 
-/// The usual credential, sealed for [`acme`] by [`keyring`], from randomness that starts at `seed`.
+/// Seals the usual credential for [`acme`] with [`keyring`], using randomness that starts at `seed`.
 pub(crate) fn sealed(suite: Suite, seed: u8) -> Envelope {
     let mut rng = Counting(seed);
     keyring(suite).seal_with_rng(&Secret::from(CREDENTIAL), &acme(), &mut rng).unwrap()
 }
 
-/// Fills with bytes that count up. Anything but random, and the same on every run.
+/// Fills buffers with bytes that count up: not random at all, and the same in every run.
 pub(crate) struct Counting(pub(crate) u8);
 
 impl TryRng for Counting {
     type Error = Infallible;
 
     fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        panic!("the crate fills buffers")
+        panic!("the crate only fills buffers")
     }
 
     fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        panic!("the crate fills buffers")
+        panic!("the crate only fills buffers")
     }
 
     fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
@@ -87,7 +87,7 @@ impl TryCryptoRng for Counting {}
 /// Yields exactly these bytes, in calls of exactly their lengths, and fails after the last.
 pub(crate) struct Scripted(pub(crate) Vec<Vec<u8>>);
 
-/// A script that ran out, or a call of another length.
+/// The script ran out, or a call had another length.
 #[derive(Debug)]
 pub(crate) struct OffScript;
 
@@ -121,7 +121,7 @@ impl TryRng for Scripted {
 
 impl TryCryptoRng for Scripted {}
 
-/// A remote key that always answers this body, and unwraps it to this data key.
+/// A remote key that always returns this body, and unwraps it to this data key.
 pub(crate) struct Opaque {
     pub(crate) body: Vec<u8>,
     pub(crate) data_key: [u8; 32],
@@ -147,7 +147,7 @@ impl MasterKeyProvider for Opaque {
     }
 }
 
-/// What somebody seals who has a data key: a generator that yields it, and the iv.
+/// Seals as someone with a data key would: with a generator that yields it and the IV.
 pub(crate) fn forge(
     data_key: &[u8; 32],
     iv: &[u8; 12],
@@ -158,13 +158,13 @@ pub(crate) fn forge(
     Draft::new_with_rng(&Secret::from("forged"), context, suite, &mut rng).unwrap()
 }
 
-/// The name of an error's variant, as the vectors call it.
+/// Returns the name of an error's variant, as the vectors spell it.
 pub(crate) fn class(error: &(impl Into<OpenError> + Clone)) -> &'static str {
     match error.clone().into() {
         OpenError::Unwrap(error) => unwrap_class(&error),
         OpenError::ContextMismatch => "context_mismatch",
         OpenError::PayloadAltered => "payload_altered",
-        other => panic!("a variant without a name: {other}"),
+        other => panic!("no name for this variant: {other}"),
     }
 }
 
@@ -180,7 +180,7 @@ fn unwrap_class(error: &UnwrapError) -> &'static str {
         UnwrapError::EnvelopeAltered => "envelope_altered",
         UnwrapError::Provider { .. } => "provider",
         UnwrapError::WouldBlock { .. } => "would_block",
-        other => panic!("a variant without a name: {other}"),
+        other => panic!("no name for this variant: {other}"),
     }
 }
 
@@ -188,7 +188,7 @@ pub(crate) fn unhex(hex: &str) -> Vec<u8> {
     encoding::unhex(hex, true).unwrap()
 }
 
-/// An error's variant and the keys it names: `wrap_altered(prod)`.
+/// Returns an error's variant and the keys it names: `wrap_altered(prod)`.
 pub(crate) fn told(error: &(impl Into<OpenError> + Clone)) -> String {
     let error = error.clone().into();
     let keys = match &error {
@@ -210,7 +210,7 @@ pub(crate) fn told(error: &(impl Into<OpenError> + Clone)) -> String {
     format!("{}({keys})", class(&error))
 }
 
-/// What opening came to: `opened`, or the error as in [`open_outcome`].
+/// Returns the outcome of opening: `opened`, or the error as in [`open_outcome`].
 pub(crate) fn opening(
     keyring: &Keyring,
     envelope: &Envelope,
@@ -219,17 +219,17 @@ pub(crate) fn opening(
     open_outcome(&keyring.open(envelope, context)).replace("done", "opened")
 }
 
-/// What rewrapping came to: `current`, `rewrapped`, or the error as in [`rewrap_outcome`].
+/// Returns the outcome of rewrapping: `current`, `rewrapped`, or the error as in [`rewrap_outcome`].
 pub(crate) fn rewrapping(keyring: &Keyring, envelope: &Envelope) -> String {
     rewrap_outcome(&keyring.rewrap(envelope)).replace("done", "rewrapped")
 }
 
-/// The data key of what was sealed from [`Counting`] randomness that started at `seed`.
+/// Returns the data key of an envelope that was sealed with [`Counting`] randomness starting at `seed`.
 pub(crate) fn counted_data_key(seed: u8) -> DataKey {
     DataKey::generate_with_rng(&mut Counting(seed)).unwrap()
 }
 
-/// A data key as this master key wraps it under this id for this suite and commitment.
+/// Wraps a data key with this master key under this id, for this suite and commitment.
 pub(crate) fn wrap(
     key: &MasterKey,
     id: &str,
@@ -243,12 +243,12 @@ pub(crate) fn wrap(
     WrappedKey::new(id, key.kind(), &body).unwrap()
 }
 
-/// An envelope in parts, each of which a test may fill with anything, put together by the reference: as the
-/// format page says and not by the crate.
+/// An envelope in parts, each of which a test may set to anything. The reference puts them together, following the
+/// format page and not the crate.
 pub(crate) use crate::reference::envelope::Envelope as Parts;
 
 impl Parts {
-    /// Read by the reference; the crate finds the same in it.
+    /// Reads an envelope with the reference, and asserts that the crate finds the same parts.
     pub(crate) fn of(envelope: &Envelope) -> Self {
         let parts = Self::from_binary(envelope.as_bytes()).unwrap();
         let wraps: Vec<WrappedKey> = envelope.wrapped_keys().collect();
@@ -261,7 +261,7 @@ impl Parts {
             tag: envelope.tag().to_vec(),
             ciphertext: envelope.ciphertext().to_vec(),
         };
-        assert_eq!(parts, told.with_wraps(&wraps), "the reference and the crate");
+        assert_eq!(parts, told.with_wraps(&wraps), "the reference and the crate disagree");
         parts
     }
 
@@ -269,7 +269,7 @@ impl Parts {
         Envelope::from_bytes(&self.binary()).unwrap()
     }
 
-    /// The wraps exchanged for these.
+    /// Replaces the wraps.
     pub(crate) fn with_wraps(self, wraps: &[WrappedKey]) -> Self {
         let wraps = wraps.iter().map(|wrapped| {
             let id = wrapped.key_id().as_ref().to_owned();
@@ -278,21 +278,21 @@ impl Parts {
         Self { wraps: wraps.collect(), ..self }
     }
 
-    /// The mac as somebody computes it who has this data key.
+    /// Replaces the MAC with the one that someone with this data key computes.
     pub(crate) fn with_mac_under(self, data_key: &DataKey) -> Self {
         with_mac(self, data_key.expose_secret())
     }
 
-    /// The mac under what a data key may not be, 32 zeros: what a wiped buffer holds.
+    /// Replaces the MAC with one under 32 zeros, which are not a valid data key but are what a wiped buffer holds.
     pub(crate) fn with_mac_of_zeros(self) -> Self {
         with_mac(self, &[0; 32])
     }
 }
 
-/// The characters of base64url, in the order of what they stand for.
+/// The characters of base64url, in order of their values.
 pub(crate) use crate::reference::encoding::URL_SAFE as BASE64URL;
 
-/// base64url without padding (RFC 4648 §5).
+/// Encodes as base64url without padding (RFC 4648 §5).
 pub(crate) fn base64url(bytes: &[u8]) -> String {
     encoding::BASE64URL.encode(bytes)
 }
@@ -301,8 +301,8 @@ pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
     reference::sha256(&[bytes])
 }
 
-/// What became of an attempt to open or verify: `done`, or the error as [`told`], with the kind of
-/// a provider's error: `provider(prod) Throttled`.
+/// Returns the outcome of opening or verifying: `done`, or the error as in [`told`], with the kind of a provider's
+/// error: `provider(prod) Throttled`.
 pub(crate) fn open_outcome<T, E: Into<OpenError> + Clone>(result: &Result<T, E>) -> String {
     let Err(error) = result else { return "done".to_owned() };
     match error.clone().into() {
@@ -313,7 +313,7 @@ pub(crate) fn open_outcome<T, E: Into<OpenError> + Clone>(result: &Result<T, E>)
     }
 }
 
-/// What became of a seal: `wrap(prod) Throttled` where a key did not wrap.
+/// Returns the outcome of a seal, such as `wrap(prod) Throttled` if a key did not wrap.
 pub(crate) fn seal_outcome<T>(result: &Result<T, SealError>) -> String {
     match result {
         Ok(_) => "done".to_owned(),
@@ -323,12 +323,12 @@ pub(crate) fn seal_outcome<T>(result: &Result<T, SealError>) -> String {
             format!("wrap({key_id}) {:?}", source.kind())
         }
         Err(SealError::WouldBlock { key_id, .. }) => format!("would_block({key_id})"),
-        Err(other) => panic!("a variant without a name: {other}"),
+        Err(other) => panic!("no name for this variant: {other}"),
     }
 }
 
-/// What became of a rewrap, as in the two above; `current` where there was nothing to do. A key that would have had
-/// to be waited for is told alike, whether it was to unwrap or to wrap.
+/// Returns the outcome of a rewrap, as in the two functions above, or `current` if there was nothing to do. A key that
+/// would have to be waited for is reported the same way whether it had to unwrap or to wrap.
 pub(crate) fn rewrap_outcome(result: &Result<Option<Envelope>, RewrapError>) -> String {
     match result {
         Ok(Some(_)) => "done".to_owned(),
@@ -340,13 +340,13 @@ pub(crate) fn rewrap_outcome(result: &Result<Option<Envelope>, RewrapError>) -> 
         Err(RewrapError::WouldBlock { key_id, .. }) => format!("would_block({key_id})"),
         Err(RewrapError::Unverified { key_id, .. }) => format!("unverified({key_id})"),
         Err(RewrapError::InvalidWraps { .. }) => "invalid_wraps".to_owned(),
-        Err(other) => panic!("a variant without a name: {other}"),
+        Err(other) => panic!("no name for this variant: {other}"),
     }
 }
 
-/// What all three verbs came to, in both of their forms; `done` where they went through.
+/// Returns the outcomes of all three operations, in both of their forms; `done` if they succeed.
 ///
-/// Opened, verified and rewrapped; then the same again, waiting.
+/// The order is open, verify and rewrap, then the same again for the async forms.
 pub(crate) fn verdicts(
     ring: &Keyring,
     envelope: &Envelope,

@@ -37,7 +37,7 @@ fn names_that_begin_with_sw1_and_a_slash_are_refused_from_callers() {
         "sw1/\0",
         "sw1/é",
         &format!("sw1/{}", "x".repeat(60)),
-        // Reserved before it is too long.
+        // The error says that it is reserved, not that it is too long.
         &format!("sw1/{}", "x".repeat(61)),
     ];
     for name in reserved {
@@ -75,8 +75,8 @@ fn names_that_begin_with_sw1_and_a_slash_are_refused_from_callers() {
         assert_eq!(outcome(&EncryptionContext::new([(name, "x")])), "accepted", "{name}");
     }
     assert_eq!((reserved.len(), free.len()), (9, 21));
-    // Two of them, and one beside another fault: the first is told; 33 pairs are too many whatever
-    // they are called.
+    // Two of them, and one together with another fault: the first is reported. With 33 pairs there
+    // are too many, whatever their names are.
     let two = EncryptionContext::new([("a", ""), ("sw1/a", ""), ("sw1/b", "")]);
     assert_eq!(outcome(&two), "reserved 1");
     assert_eq!(outcome(&EncryptionContext::new([("", ""), ("sw1/a", "")])), "reserved 1");
@@ -163,7 +163,7 @@ fn each_rule_for_a_host_is_told_from_both_sides() {
         assert_eq!(outcome(&with_hosts(&["a", "b", host, "c"])), "no host 2", "{host:?}");
     }
     assert_eq!((accepted.len(), refused.len()), (16, 45));
-    // Every character of ASCII, alone and within a label.
+    // Every ASCII character, alone and inside a label.
     let mut allowed = 0;
     for byte in 0..128_u8 {
         let is_allowed = matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
@@ -171,7 +171,7 @@ fn each_rule_for_a_host_is_told_from_both_sides() {
         let expected = if is_allowed { "accepted" } else { "no host 0" };
         assert_eq!(outcome(&with_hosts(&[&alone])), expected, "{alone:?}");
         let within = format!("a{alone}b");
-        // A dot alone is two empty labels, and within a text it divides them.
+        // A dot alone is two empty labels, and inside a text it separates two labels.
         let expected = if is_allowed || byte == b'.' { "accepted" } else { "no host 0" };
         assert_eq!(outcome(&with_hosts(&[&within])), expected, "{within:?}");
         allowed += usize::from(is_allowed);
@@ -187,14 +187,14 @@ fn a_list_of_hosts_is_not_empty_has_none_twice_and_1024_bytes_at_the_most() {
         (vec!["b", "a", "b"], "host 2 twice"),
         (vec!["c", "a", "b", "a", "c"], "host 3 twice"),
         (vec!["a", "a", "a"], "host 1 twice"),
-        // A fault in a host is told before another that stands twice.
+        // An invalid host is reported before a duplicate one.
         (vec!["a", "a", "A"], "no host 2"),
         (vec!["a", "A"], "no host 1"),
         (vec!["a", "aa", "a.a", "a-a"], "accepted"),
     ] {
         assert_eq!(outcome(&with_hosts(&hosts)), expected, "{hosts:?}");
     }
-    // With the spaces between them: 4 hosts of 253 and one of 8 are 1024 bytes.
+    // With the spaces between them, 4 hosts of 253 bytes and one of 8 are 1024 bytes.
     let long = ["a", "b", "c", "d"].map(|letter| letter.repeat(253));
     let of = |last: usize| {
         let last = "e".repeat(last);
@@ -212,7 +212,7 @@ fn a_list_of_hosts_is_not_empty_has_none_twice_and_1024_bytes_at_the_most() {
     assert_eq!(outcome(&with_hosts(&many)), "value 0 of 4999");
     assert_eq!(outcome(&with_hosts(&many[..205])), "accepted");
     assert_eq!(outcome(&with_hosts(&many[..206])), "value 0 of 1029");
-    // Counted after the pairs that are there.
+    // The index counts the pairs that are already there.
     assert_eq!(outcome(&acme().with_hosts(&many)), "value 3 of 4999");
 }
 
@@ -235,7 +235,7 @@ fn the_order_of_hosts_does_not_matter_and_they_stand_sorted() {
         }
     }
     assert_eq!(tried, 12);
-    // Another list is another context.
+    // A different list gives a different context.
     for other in [&hosts[1..], &hosts[..5], &["a"]] {
         assert_ne!(with_hosts(other).unwrap(), expected, "{other:?}");
     }
@@ -258,7 +258,7 @@ fn what_is_set_stands_among_the_pairs_as_any_other_to_the_byte() {
         assert_eq!(found.get("sw1/holds"), Some(value));
         let alone = EncryptionContext::empty().holding(held).unwrap();
         assert_eq!(alone.encoded(), [&[0, 1], pair("sw1/holds", value).as_slice()].concat());
-        // Said once.
+        // It can be set only once.
         for again in [Held::MasterKey, Held::OpeningKey, Held::Keyring] {
             assert_eq!(outcome(&found.clone().holding(again)), "duplicate 3", "{again:?}");
         }
@@ -291,7 +291,7 @@ fn thirty_two_pairs_are_the_most_with_those_that_are_set() {
     assert_eq!(outcome(&hold(pairs(31)).unwrap().with_hosts(&["a"])), "too many pairs");
 }
 
-/// No key is opened as a credential, no credential as a key, and nothing for other hosts.
+/// No key opens as a credential, no credential as a key, and nothing opens for other hosts.
 #[test]
 fn what_was_sealed_with_one_of_them_opens_with_the_same_alone() {
     let contexts = [
@@ -323,23 +323,23 @@ fn what_was_sealed_with_one_of_them_opens_with_the_same_alone() {
     assert_eq!((opened, refused), (8, 56));
 }
 
-/// An error over a list tells the place in it, and nothing of the list.
+/// An error about a list gives the index in it, and shows nothing of the list.
 #[test]
 fn an_error_over_hosts_shows_none() {
     let long = ["q", "w", "x", "v", "z"].map(|letter| letter.repeat(253));
     let long: Vec<&str> = long.iter().map(String::as_str).collect();
     for (hosts, shown) in [
-        (&["QQ"][..], "host 0 of the list: expected 1 to 253 characters out of a-z 0-9 - _ . "),
-        (&["qq", "qq"], "host 1 of the list is given twice"),
-        (&[], "expected at least one host"),
-        (&long, "the value of pair 0 has 1269 bytes: expected 0 to 1024"),
+        (&["QQ"][..], "host 0 in the list is invalid: expected 1 to 253 characters from a-z 0-9 - _ . "),
+        (&["qq", "qq"], "host 1 in the list repeats an earlier host"),
+        (&[], "the list of hosts is empty: expected at least one host"),
+        (&long, "the value of context pair 0 has 1269 bytes: expected 0 to 1024"),
     ] {
         let error = with_hosts(hosts).unwrap_err();
         assert!(error.to_string().starts_with(shown), "{error}");
         assert!(!format!("{error} {error:?}").to_lowercase().contains("qq"), "{error:?}");
     }
     let error = EncryptionContext::new([("a", "1"), ("sw1/qq", "qq")]).unwrap_err();
-    let shown = "the name of pair 1 begins with sw1/, which is reserved";
+    let shown = "the name of context pair 1 begins with sw1/, which is reserved";
     assert_eq!(error.to_string(), shown);
     assert!(!format!("{error:?}").contains("qq"), "{error:?}");
 }

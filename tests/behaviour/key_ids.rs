@@ -1,4 +1,4 @@
-//! An id is a label: what looks like a key is none, wherever an id is read.
+//! An id is a label: wherever an id is read, text that looks like a key is rejected.
 
 use core::error::Error;
 
@@ -10,7 +10,7 @@ fn key_text(number: u8) -> String {
     master_key(number).to_text().expose_str().unwrap().to_owned()
 }
 
-/// The place of the fault; none where it is an id.
+/// Returns the position of the fault, or `None` if this is an id.
 fn fault(id: &str) -> Option<usize> {
     let parsed = id.parse::<KeyId>();
     assert_eq!(parsed.is_ok(), KeyId::try_from(id).is_ok(), "{id}");
@@ -20,14 +20,14 @@ fn fault(id: &str) -> Option<usize> {
             None
         }
         Err(FormatError::Malformed { field: Field::KeyId, offset, expected, .. }) => {
-            assert_eq!(expected, "a label, and not a key", "{id}");
+            assert_eq!(expected, "a label, not a key", "{id}");
             Some(offset)
         }
         Err(other) => panic!("{id}: {other}"),
     }
 }
 
-/// The same id in an envelope, in both forms: parsed or refused as by itself.
+/// Reads the same id in an envelope, in both forms. The results are the same as for the id alone.
 fn fault_in_envelopes(id: &str) -> [Option<usize>; 2] {
     let mut parts = Parts::of(&sealed(Suite::default(), 1));
     parts.wraps.truncate(1);
@@ -38,7 +38,7 @@ fn fault_in_envelopes(id: &str) -> [Option<usize>; 2] {
             None
         }
         Err(FormatError::Malformed { field: Field::KeyId, offset, expected, .. }) => {
-            assert_eq!(expected, "a label, and not a key", "{id}");
+            assert_eq!(expected, "a label, not a key", "{id}");
             Some(offset)
         }
         Err(other) => panic!("{id}: {other}"),
@@ -46,7 +46,7 @@ fn fault_in_envelopes(id: &str) -> [Option<usize>; 2] {
     [told(parts.text().parse()), told(Envelope::from_bytes(&parts.binary()))]
 }
 
-/// `disabled` with this id, in a keyring's text.
+/// Reads a keyring text with `disabled` and this id.
 fn in_keyring(id: &str) -> Result<Keyring, KeyringError> {
     format!("primary main {}\ndisabled {id}", key_text(9)).parse()
 }
@@ -84,7 +84,7 @@ fn an_id_that_holds_the_prefix_of_a_key_is_refused_everywhere() {
         ("sWs1_abc", 0),
         ("a/swb1_", 2),
         ("prod@swk1_3", 5),
-        // Where one attempt ends another one may begin; the first whole one is told.
+        // Where one candidate ends, another may begin. The error names the first complete one.
         ("swswk1_", 2),
         ("sswk1_", 1),
         ("swwk1_", 0),
@@ -96,14 +96,15 @@ fn an_id_that_holds_the_prefix_of_a_key_is_refused_everywhere() {
     for (id, at) in rows {
         assert_eq!(fault(id), Some(at), "{id}");
         assert!(is_refused_in_keyring(id), "{id}");
-        // After `sw1:a256gcm:`, and after the head and a length; there the id is named as a whole.
+        // After `sw1:a256gcm:` in the text form, and after the head and a length in the binary
+        // form, where the fault is the whole id.
         assert_eq!(fault_in_envelopes(id), [Some(12), Some(6)], "{id}");
     }
     assert_eq!(rows.len(), 22);
-    assert_eq!(long.len() + "swk1_".len(), 128, "the last place that an id has");
+    assert_eq!(long.len() + "swk1_".len(), 128, "the last possible position in an id");
 }
 
-/// Every letter and every two of them, in either case.
+/// Every letter and every pair of letters, in either case.
 #[test]
 fn every_kind_of_key_that_may_come_is_refused() {
     let letters: Vec<char> = ('a'..='z').chain('A'..='Z').collect();
@@ -185,13 +186,14 @@ fn an_id_that_only_looks_near_a_key_is_one() {
     assert_eq!(rows.len(), 51);
 }
 
-/// The characters of a key's text after its prefix: base64url of key ‖ four bytes of a checksum.
+/// Returns the characters of a key's text after its prefix: base64url of key ‖ a checksum of four
+/// bytes.
 fn bare(label: &str, key: &[u8]) -> String {
     let checksum = sha256(&[label.as_bytes(), key].concat());
     base64url(&[key, &checksum[..4]].concat())
 }
 
-/// Keys whose texts begin with each of the 64 characters.
+/// Returns keys whose texts begin with each of the 64 characters.
 fn keys(len: usize) -> impl Iterator<Item = Vec<u8>> {
     (0..64_u8).map(move |number| {
         let mut key: Vec<u8> = (0..).map(|at: u8| at.wrapping_mul(29) ^ number).take(len).collect();
@@ -200,12 +202,12 @@ fn keys(len: usize) -> impl Iterator<Item = Vec<u8>> {
     })
 }
 
-/// How each way of adding to a keyring takes an id.
+/// Returns how each way of adding to a keyring treats an id.
 fn told(result: Result<Keyring, KeyringError>) -> &'static str {
     match result {
         Ok(_) => "accepted",
         Err(KeyringError::KeyAsKeyId) => "key as key id",
-        Err(other) => panic!("another error: {other}"),
+        Err(other) => panic!("unexpected error: {other}"),
     }
 }
 
@@ -221,7 +223,8 @@ fn by_hand(id: &str) -> [&'static str; 5] {
     ]
 }
 
-/// By itself it is an id, as an envelope may hold it; a keyring is where keys are put by mistake.
+/// On its own, this text is an id, and an envelope may contain it. A keyring rejects it, because
+/// that is where keys are put by mistake.
 #[test]
 fn a_key_without_its_prefix_is_no_id_of_a_keyring() {
     let (mut tried, mut no_ids) = (0, 0);
@@ -232,7 +235,7 @@ fn a_key_without_its_prefix_is_no_id_of_a_keyring() {
             let id = bare(label, &key);
             assert_eq!(id.len(), characters);
             assert!(is_refused_in_keyring(&id), "{label}, {id}");
-            // What starts with `-` or `_` is no id in the first place.
+            // A text that starts with `-` or `_` is not an id anyway.
             if id.parse::<KeyId>().is_err() {
                 assert!(id.starts_with(['-', '_']), "{id}");
                 no_ids += 1;
@@ -243,7 +246,7 @@ fn a_key_without_its_prefix_is_no_id_of_a_keyring() {
         }
     }
     assert_eq!((tried + no_ids, no_ids), (3 * 64, 3 * 2));
-    // The key of a text, as it would be pasted.
+    // The key in a text, as someone would paste it.
     let pasted = key_text(2);
     let pasted = pasted.strip_prefix("swk1_").unwrap();
     assert_eq!(by_hand(pasted), ["key as key id"; 5]);
@@ -278,13 +281,13 @@ fn what_is_no_checked_key_is_an_id_of_a_keyring_whatever_its_length() {
             bytes[len + bit / 8] ^= 1 << (bit % 8);
             accept(&base64url(&bytes), "a bit of the checksum");
         }
-        accept(&id[..id.len() - 1], "a character less");
-        accept(&format!("{id}A"), "a character more");
+        accept(&id[..id.len() - 1], "one character fewer");
+        accept(&format!("{id}A"), "one character more");
         accept(&format!("x{id}"), "a character in front");
         accept(&id.to_lowercase(), "lower case");
         accept(&id.replacen(&id[10..11], "@", 1), "another character");
     }
-    // Checked over another length, or with a label of the other length.
+    // The checksum is over another length, or under the label of the other length.
     for len in [16, 31, 33, 48, 63, 65, 88] {
         let key = keys(len).nth(1).unwrap();
         accept(&bare("sw1/key", &key), "another length");
@@ -296,13 +299,13 @@ fn what_is_no_checked_key_is_an_id_of_a_keyring_whatever_its_length() {
     for label in ["", "sw1", "sw1/keys", "sw1/mac", "swk1_", "swkt1"] {
         accept(&bare(label, &key), "another label");
     }
-    // The text of a key and of its checksum in full, as people name things.
+    // Ids as long as the text of a key, as people might choose them.
     accept(&"a".repeat(48), "48 characters");
     accept(&"a".repeat(91), "91 characters");
     assert_eq!(tried, 3 * 37 + 14 + 1 + 6 + 2);
 }
 
-/// Whether four characters in a row of a key can be read in a text.
+/// Returns whether a text contains four consecutive characters of a key.
 fn shows(text: &str, key: &str) -> bool {
     (0..key.len() - 3).any(|at| text.contains(&key[at..at + 4]))
 }
@@ -311,7 +314,7 @@ fn shows(text: &str, key: &str) -> bool {
 fn no_error_over_an_id_shows_the_key_that_stood_in_its_place() {
     let whole = key_text(2);
     let bare = whole.strip_prefix("swk1_").unwrap();
-    assert!(shows(&format!("key {} failed", &bare[10..14]), bare), "it can be told");
+    assert!(shows(&format!("key {} failed", &bare[10..14]), bare), "the check finds a key");
     let main = format!("primary main {}", key_text(9));
     let mut errors: Vec<Box<dyn Error>> = vec![
         whole.parse::<KeyId>().unwrap_err().into(),

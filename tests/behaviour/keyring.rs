@@ -1,4 +1,4 @@
-//! Who may seal and open: the text of a keyring, and the same built by hand.
+//! Who may seal and open: the text of a keyring, and the same keyring built by hand.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ fn key_text(number: u8) -> String {
     master_key(number).to_text().expose_str().unwrap().to_owned()
 }
 
-/// A key of one repeated byte, with a checksum that is right.
+/// Returns the text of a key of one repeated byte, with a valid checksum.
 fn weak_text() -> String {
     let key = [0x41; 32];
     let checksum = Sha256::new().chain_update(b"sw1/key").chain_update(key).finalize();
@@ -24,7 +24,7 @@ fn weak_text() -> String {
     format!("swk1_{}", Base64UrlUnpadded::encode(&bytes, &mut encoded).unwrap())
 }
 
-/// Puts keys in the place of `<1>` to `<9>`; `<typo>` has one wrong character, `<cut>` lost one.
+/// Puts keys in place of `<1>` to `<9>`; `<typo>` has one wrong character, and `<cut>` is missing one.
 fn fill(template: &str) -> String {
     let typo = key_text(2).replacen(char::from(key_text(2).as_bytes()[20]), "-", 1);
     let filled = (1..=9).fold(template.to_owned(), |text, number| {
@@ -86,7 +86,7 @@ fn seal(keyring: &Keyring) -> Envelope {
     keyring.seal_with_rng(&Secret::from(CREDENTIAL), &acme(), &mut Counting(1)).unwrap()
 }
 
-/// What an attempt to open says; "done" for the right plaintext.
+/// Returns the outcome of opening; "done" for the right plaintext.
 fn opening(keyring: &Keyring, envelope: &Envelope) -> String {
     let opened = keyring.open(envelope, &acme());
     if let Ok(secret) = &opened {
@@ -104,7 +104,7 @@ leaked    prod-2024
 destroyed prod-2022
 ";
 
-/// [`EVERY_STATE`], without a text.
+/// Builds [`EVERY_STATE`] without a text.
 fn every_state() -> Keyring {
     Keyring::new(key_id("prod-2026"), master_key(1))
         .unwrap()
@@ -134,7 +134,7 @@ fn a_text_gives_each_key_its_state() {
     assert_eq!(words, ["primary", "retired", "escrow", "disabled", "leaked", "destroyed"]);
 }
 
-/// Each spelling of one keyring seals to the same bytes as the keyring built by hand.
+/// Each spelling of a keyring seals to the same bytes as the keyring built by hand.
 #[test]
 fn separators_comments_and_line_ends_do_not_matter() {
     let plain = fill(EVERY_STATE);
@@ -145,7 +145,7 @@ fn separators_comments_and_line_ends_do_not_matter() {
         ("as in the format", plain.clone()),
         ("no line feed at the end", plain.trim_end().to_owned()),
         ("CRLF", plain.replace('\n', "\r\n")),
-        ("CRLF but for the last line, which ends in CR", {
+        ("CRLF except in the last line, which ends in CR", {
             plain.trim_end().replace('\n', "\r\n") + "\r"
         }),
         ("spaces before CRLF", plain.replace('\n', "  \t\r\n")),
@@ -183,7 +183,7 @@ fn separators_comments_and_line_ends_do_not_matter() {
 
 #[test]
 fn a_fault_is_told_with_its_line_and_its_kind() {
-    // The middle of each text; before it two lines, one of them a comment.
+    // The middle line of each text; two lines come before it, one of them a comment.
     let rows = [
         ("a byte order mark", "\u{feff}retired b <2>", "found a byte order mark"),
         ("a byte order mark and a comment", "\u{feff}# comment", "found a byte order mark"),
@@ -202,10 +202,10 @@ fn a_fault_is_told_with_its_line_and_its_kind() {
         ("a carriage return inside", "disabled b\rdisabled c", "stray character"),
         ("two carriage returns at the end", "disabled b\r\r", "stray character"),
         ("a carriage return before spaces", "disabled b\r ", "stray character"),
-        // A reader that breaks lines there would see an entry behind it.
+        // A reader that breaks lines there would see an entry after it.
         ("a carriage return in a comment", "# comment\rdisabled b", "stray character"),
         ("a carriage return at the start of a comment", "\r# comment", "stray character"),
-        ("a carriage return after the sign", "#\rdisabled b", "stray character"),
+        ("a carriage return after the `#`", "#\rdisabled b", "stray character"),
         ("two carriage returns after a comment", "# comment\r\r", "stray character"),
         ("a carriage return and spaces after a comment", "# comment\r ", "stray character"),
         ("a carriage return alone, twice", "\r\r", "stray character"),
@@ -222,17 +222,17 @@ fn a_fault_is_told_with_its_line_and_its_kind() {
         ("a state with a colon", "retired: b <2>", "unknown state"),
         ("a state with a full-width letter", "\u{ff52}etired b <2>", "unknown state"),
         ("a state with a Cyrillic letter", "r\u{435}tired b <2>", "unknown state"),
-        ("a quoted line", "\"retired b <2>\"", "found quotes"),
-        ("a shell's export", "export SEALWAX_KEYS=x", "found a variable's name and ="),
-        ("a variable's name", "SEALWAX_KEYS=retired b <2>", "found a variable's name and ="),
-        ("a variable", "${SEALWAX_KEYS}", "found $, of a variable that was not expanded"),
-        ("a path", "/run/secrets/keys", "found the path of a file in place of its contents"),
+        ("a quoted line", "\"retired b <2>\"", "found leading or trailing quotes"),
+        ("a shell's export", "export SEALWAX_KEYS=x", "found a variable name and = before the value"),
+        ("a variable's name", "SEALWAX_KEYS=retired b <2>", "found a variable name and = before the value"),
+        ("a variable", "${SEALWAX_KEYS}", "found a $ variable that was not expanded"),
+        ("a path", "/run/secrets/keys", "found the path of a file instead of its contents"),
         ("JSON", "{\"keys\":\"retired b <2>\"}", "found JSON"),
-        ("base64", "cmV0aXJlZCBiIHN3azE", "found base64"),
+        ("base64", "cmV0aXJlZCBiIHN3azE", "found a layer of base64 around the text"),
         (
             "a line feed as two characters",
             "retired b <2>\\nretired c <3>",
-            "found \\n as two characters in place of a line feed",
+            "found \\n as two characters instead of a line feed",
         ),
         ("a key alone", "<2>", "unknown state"),
         ("id and key without a state", "b <2>", "unknown state"),
@@ -365,8 +365,8 @@ fn with(keyring: Keyring, state: KeyState, id: &str, number: u8) -> Result<Keyri
     }
 }
 
-/// For each pair of states, the same id and one that differs in case, with the same and with
-/// another key; in a text, and by hand.
+/// Tries, for each pair of states, the same id and one that differs in case, with the same and with another key, in a
+/// text and by hand.
 #[test]
 fn an_id_stands_once_whatever_its_states_and_its_case() {
     let mut tried = 0;
@@ -386,7 +386,7 @@ fn an_id_stands_once_whatever_its_states_and_its_case() {
                     assert_eq!(outcome(&text), expected, "{row}");
                     tried += 1;
 
-                    // By hand the primary always comes first.
+                    // When built by hand, the primary always comes first.
                     if second == KeyState::Primary {
                         continue;
                     }
@@ -434,7 +434,7 @@ fn seven_escrows_are_accepted_and_eight_are_not() {
     assert_eq!(with_another.keys().count(), 9);
 }
 
-/// What each state lets a keyring do with an envelope that is wrapped for `a` (key 2) alone.
+/// Tests what each state allows a keyring to do with an envelope that is wrapped for `a` (key 2) alone.
 #[test]
 fn a_state_decides_who_opens() {
     let envelope = seal(&Keyring::new(key_id("a"), master_key(2)).unwrap());
@@ -463,7 +463,7 @@ fn a_state_decides_who_opens() {
     assert_eq!(rows.len(), 15);
 }
 
-/// Only the primary and the escrows are written into an envelope.
+/// Only the primary and the escrow keys are written into an envelope.
 #[test]
 fn a_seal_is_wrapped_for_the_primary_and_the_escrows_in_the_order_of_the_keyring() {
     let text = "retired r <2>; escrow z <3>; disabled d <4>; leaked l <7>; destroyed x <5>; primary p <1>; escrow b <6>";
@@ -488,7 +488,7 @@ fn a_keyring_seals_with_its_suite_and_opens_either() {
         for opener in SUITES {
             assert_eq!(opening(&every_state().with_suite(opener), &envelope), "done");
         }
-        // Keys that are added later leave the suite as it is.
+        // Keys that are added later do not change the suite.
         let longer = keyring.with_disabled(key_id("more")).unwrap();
         assert_eq!(longer.suite(), suite);
     }
@@ -525,11 +525,11 @@ fn debug_shows_ids_and_states_and_nothing_else() {
     assert_eq!(shown, expected);
 }
 
-/// Whether four characters in a row of one of the keys 1 to 3 can be read in a text.
+/// Returns whether a text contains four consecutive characters of one of the keys 1 to 3.
 fn shows_a_key(text: &str) -> bool {
     (1..=3).any(|number| {
         let key = key_text(number);
-        // After the prefix, which stands in messages too.
+        // After the prefix, which messages contain too.
         (5..=49).any(|start| text.contains(&key[start..start + 4]))
     })
 }
@@ -574,7 +574,7 @@ fn no_error_over_a_text_shows_a_part_of_a_key() {
     assert_eq!(rows.len(), 22);
 }
 
-/// What a text costs is bounded: ids are compared with each other.
+/// The cost of a text is bounded, although ids are compared with each other.
 #[test]
 fn a_keyring_has_at_most_1024_keys() {
     let text = |others: usize| {
@@ -588,7 +588,7 @@ fn a_keyring_has_at_most_1024_keys() {
     assert_eq!(one_more.unwrap_err(), KeyringError::TooManyKeys);
 }
 
-/// What a reload must say of one key, for each state that it had and has: next to a primary that stays.
+/// Tests what a reload reports about one key, for each of its old and new states, alongside a primary that stays.
 #[test]
 fn a_reload_is_judged_by_what_each_key_was_and_is() {
     use KeyState::{Destroyed, Disabled, Escrow, Leaked, Retired};

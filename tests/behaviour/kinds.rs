@@ -1,4 +1,4 @@
-//! Wraps of the kinds that this release has no provider for: parsed and shown, and refused when used.
+//! Wraps of kinds that this release has no provider for are parsed and shown, and rejected when used.
 
 use sealwax::{Draft, Envelope, Keyring, Secret, Suite, WrapKind, WrappedKey};
 
@@ -7,7 +7,7 @@ use crate::fixtures::{rewrap_outcome, wrap};
 
 const RESERVED: [(u8, &str); 3] = [(3, "hpke"), (4, "branch"), (5, "rebound")];
 
-/// Bodies as the page prescribes them for the kind, and of other shapes.
+/// Returns bodies as the page prescribes them for the kind, and of other lengths.
 fn bodies(kind: u8) -> Vec<Vec<u8>> {
     let whole = match kind {
         // check(4) ‖ enc(1120) ‖ ciphertext(32) ‖ tag(16)
@@ -25,7 +25,7 @@ fn bodies(kind: u8) -> Vec<Vec<u8>> {
     vec![whole, shorter, longer, vec![7], vec![7; 60], vec![7; 65_534]]
 }
 
-/// Sealed by hand, under the wraps that `wraps` makes of the draft.
+/// Seals by hand, under the wraps that `wraps` makes for the draft.
 fn row(suite: Suite, wraps: impl FnOnce(&Draft) -> Vec<WrappedKey>) -> Envelope {
     let secret = Secret::from(CREDENTIAL);
     let draft = Draft::new_with_rng(&secret, &acme(), suite, &mut Counting(1)).unwrap();
@@ -57,7 +57,7 @@ fn a_reserved_kind_parses_is_shown_and_refused_when_it_is_used() {
                     assert_eq!(parsed.key_ids().next(), Some(key_id("next")), "{what}");
                 }
 
-                // Under a key in memory: as primary, and as another one.
+                // Under a local key: as primary, and as another key.
                 let primary = Keyring::new(key_id("next"), master_key(2)).unwrap();
                 let retired = Keyring::new(key_id("mine"), master_key(9))
                     .unwrap()
@@ -66,12 +66,12 @@ fn a_reserved_kind_parses_is_shown_and_refused_when_it_is_used() {
                 for ring in [&primary, &retired] {
                     let told = ["wrong_wrap_kind(next)"; 6].map(str::to_owned);
                     assert_eq!(verdicts(ring, &alone, &acme()), told, "{what}");
-                    assert_eq!(verdicts(ring, &beside, &acme()), told, "{what}, beside another");
+                    assert_eq!(verdicts(ring, &beside, &acme()), told, "{what}, with another");
                     assert!(!ring.is_current(&alone), "{what}");
-                    // The wrap beside it opens the row, and a rewrap leaves this one behind.
+                    // The other wrap opens the row, and a rewrap drops this one.
                     let both = ring.clone().with_retired(key_id("prod"), master_key(1)).unwrap();
                     let done = ["done"; 6].map(str::to_owned);
-                    assert_eq!(verdicts(&both, &beside, &acme()), done, "{what}, by the other");
+                    assert_eq!(verdicts(&both, &beside, &acme()), done, "{what}, with the other");
                     let fresh = both.rewrap(&beside).unwrap().unwrap();
                     assert!(fresh.wrapped_keys().all(|wrap| wrap.kind() == WrapKind::Local));
                     tried += 1;
@@ -86,7 +86,7 @@ fn a_reserved_kind_parses_is_shown_and_refused_when_it_is_used() {
     assert_eq!(tried, 2 * 3 * 6 * 2);
 }
 
-/// The kind is in the head, so it cannot be changed; where it was, that is what is told.
+/// The kind is in the head, so it cannot be changed unnoticed; the error for a changed kind names the kind.
 #[test]
 fn a_local_wrap_that_is_called_another_kind_is_refused_for_its_kind() {
     let mut tried = 0;

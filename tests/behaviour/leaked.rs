@@ -1,5 +1,5 @@
-//! A key in the hands of others: an envelope with a wrap under it is refused before any other wrap
-//! is tried, because its data key is known.
+//! A leaked key: an envelope with a wrap under it is refused before any other wrap is tried, because its data key
+//! is known to others.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use sealwax::{Envelope, KeyState, Keyring, Secret};
 use crate::fixtures::{CREDENTIAL, Counting, acme, key_id, master_key, verdicts};
 use crate::providers::{Log, When, remote};
 
-/// Wrapped for `a`, `b` and `c`, in this order.
+/// Returns an envelope wrapped for `a`, `b` and `c`, in this order.
 fn row() -> Envelope {
     let ring = Keyring::new(key_id("a"), master_key(1))
         .unwrap()
@@ -18,7 +18,7 @@ fn row() -> Envelope {
     ring.seal_with_rng(&Secret::from(CREDENTIAL), &acme(), &mut Counting(1)).unwrap()
 }
 
-/// What a keyring has of one key of the row.
+/// What a keyring has for one key of the row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Held {
     Usable,
@@ -50,7 +50,7 @@ fn with(ring: Keyring, id: &str, number: u8, held: Held) -> Keyring {
     .unwrap()
 }
 
-/// What the page says, in its own order.
+/// Returns what the page says, in the page's order.
 fn expected(held: [Held; 3]) -> String {
     let ids = ["a", "b", "c"];
     let first = |wanted: Held| held.iter().position(|held| *held == wanted).map(|at| ids[at]);
@@ -84,14 +84,14 @@ fn each_mixture_of_states_is_told_as_the_page_says() {
     for a in HELD {
         for b in HELD {
             for c in HELD {
-                // A primary of its own, so that nothing is current. In both orders of the keyring:
-                // of two in one state, the first of the envelope is named.
+                // A separate primary, so that nothing is current. In both orders of the keyring: of two keys in one
+                // state, the error names the first in the envelope.
                 let new = || Keyring::new(key_id("mine"), master_key(9)).unwrap();
                 let forth = with(with(with(new(), "a", 1, a), "b", 2, b), "c", 3, c);
                 let back = with(with(with(new(), "c", 3, c), "b", 2, b), "a", 1, a);
                 let expected = expected([a, b, c]);
                 for (order, ring) in [("forth", &forth), ("back", &back)] {
-                    // Of two other materials, the first of the keyring is tried first.
+                    // Of two keys with other material, the first in the keyring is tried first.
                     if order == "back" && expected.starts_with("wrong") {
                         continue;
                     }
@@ -106,11 +106,11 @@ fn each_mixture_of_states_is_told_as_the_page_says() {
             }
         }
     }
-    // Neither a leaked key nor a good one, and one of other material: in one order only.
+    // Cases with neither a leaked nor a usable key, and with one of other material, run in one order only.
     let wrong = 4_usize.pow(3) - 3_usize.pow(3);
     assert_eq!(tried, 2 * 216 - wrong);
-    // A leaked key beside something to try: all, but for those that lack either, or both. And one with
-    // nothing to try and nothing destroyed.
+    // A leaked key alongside one to try: all cases except those that lack either, or both. And one with nothing to try
+    // and nothing destroyed.
     let beside = 216 - 5_usize.pow(3) - 4_usize.pow(3) + 3_usize.pow(3);
     let alone = 3_usize.pow(3) - 2_usize.pow(3);
     assert_eq!(leaked, 2 * (beside + alone));
@@ -135,7 +135,7 @@ fn no_key_is_asked_where_one_of_the_wraps_is_under_a_leaked_key() {
             assert_eq!(verdicts(&ring, &row, &acme()), told, "{usable}, {when:?}");
             assert_eq!(log.take_calls(), "", "{usable}, {when:?}");
         }
-        // The job that opens and seals again has it as retired.
+        // The job that opens and seals again has the leaked key as retired.
         let job = Keyring::new(key_id(usable), remote(number, When::Now, &log)).unwrap();
         let other = if number == 1 { 2 } else { 1 };
         let job = job.with_retired(key_id(leaked), remote(other, When::Now, &log)).unwrap();
@@ -145,7 +145,7 @@ fn no_key_is_asked_where_one_of_the_wraps_is_under_a_leaked_key() {
     }
 }
 
-/// What is not wrapped for it is not touched by it, in whatever case its id is written.
+/// A leaked key does not affect envelopes that are not wrapped for it, in whatever case its id is written.
 #[test]
 fn a_leaked_key_refuses_its_own_rows_alone() {
     let row = row();
@@ -154,7 +154,7 @@ fn a_leaked_key_refuses_its_own_rows_alone() {
         let ring = ring().with_leaked(key_id(other)).unwrap();
         assert_eq!(verdicts(&ring, &row, &acme()), ["done"; 6].map(str::to_owned), "{other}");
     }
-    // It is not sealed for, and an envelope without its wrap is current.
+    // Nothing is sealed for it, and an envelope without its wrap is current.
     let sealing = ring().with_leaked(key_id("b")).unwrap();
     let sealed = sealing.seal(&Secret::from(CREDENTIAL), &acme()).unwrap();
     assert!(sealed.key_ids().eq([key_id("a")]));

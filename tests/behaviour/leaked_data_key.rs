@@ -1,4 +1,5 @@
-//! A data key that leaked rewrites its own row, in its own context, and forges no other.
+//! With a leaked data key, its own row can be rewritten in its own context, and no other row can be
+//! forged.
 
 use sealwax::{
     DataKey, EncryptionContext, Envelope, MasterKey, MasterKeyProvider, RewrapError, UnwrapError,
@@ -12,7 +13,7 @@ use crate::fixtures::{
 };
 use crate::rings::wraps_of;
 
-/// The data key of a row, as a service that can unwrap it might lose it.
+/// Returns the data key of a row, as a service that can unwrap it might lose it.
 fn leaked(envelope: &Envelope, key: &MasterKey) -> DataKey {
     let wrapped = envelope.wrapped_keys().next().unwrap();
     let (suite, commitment) = (envelope.suite(), envelope.commitment());
@@ -41,7 +42,7 @@ fn a_leaked_data_key_forges_no_other_row_and_no_other_context() {
             "{suite}, rewrapped: {error}"
         );
 
-        // 2. Its wraps fit no other row's commitment, whoever computes the mac.
+        // 2. Its wraps do not fit another row's commitment, whoever computes the MAC.
         let own_parts = Parts::of(&own);
         let moved = Parts::of(&target).with_wraps(&wraps_of(&own)).with_mac_under(&data_key);
         refused(
@@ -50,7 +51,7 @@ fn a_leaked_data_key_forges_no_other_row_and_no_other_context() {
             "wrap_altered(prod)",
             &format!("{suite}, moved"),
         );
-        // With their commitment they make a head whose payload is another context's ...
+        // With their own commitment they make a head whose payload belongs to another context ...
         let mut with_commitment = Parts::of(&target).with_wraps(&wraps_of(&own));
         with_commitment.commitment.clone_from(&own_parts.commitment);
         let with_commitment = with_commitment.with_mac_under(&data_key).envelope();
@@ -58,14 +59,14 @@ fn a_leaked_data_key_forges_no_other_row_and_no_other_context() {
             let what = format!("{suite}, the commitment moved, in {context:?}");
             refused(&with_commitment, context, "context_mismatch", &what);
         }
-        // ... and to seal something for that context means another commitment.
+        // ... and sealing something for that context gives another commitment.
         let draft = |context: &EncryptionContext| {
             forge(data_key.expose_secret(), &[0x77; 12], context, suite)
         };
         for context in [&other_context, &acme()] {
             let forged = draft(context).finish(wraps_of(&own)).unwrap();
             forged.verify_with(&data_key).unwrap();
-            let what = format!("{suite}, sealed anew in {context:?}");
+            let what = format!("{suite}, sealed again in {context:?}");
             refused(&forged, context, "wrap_altered(prod)", &what);
         }
 
@@ -81,8 +82,8 @@ fn a_leaked_data_key_forges_no_other_row_and_no_other_context() {
     }
 }
 
-/// A known limit, and the reason to open and seal anew where a key that opens has leaked: the data
-/// key of a row rewrites this row, in its own context, under its own iv.
+/// A known limit, and the reason to open and seal again if a key that opens has leaked: with a
+/// row's data key, that row can be rewritten in its own context under its own IV.
 #[test]
 fn a_leaked_data_key_rewrites_its_own_row() {
     for suite in SUITES {

@@ -1,4 +1,4 @@
-//! The crate from outside: what it promises, and what it refuses.
+//! The crate from outside: what it promises, and what it rejects.
 
 #![expect(
     clippy::unwrap_used,
@@ -6,16 +6,16 @@
     clippy::indexing_slicing,
     clippy::string_slice,
     clippy::arithmetic_side_effects,
-    reason = "a test may panic: that is how it fails"
+    reason = "tests fail by panicking"
 )]
 
 mod fixtures;
-/// Included by its path, as by all who compare the crate with it.
+/// Included by path, as in all tests that compare the crate with it.
 #[path = "../reference/format.rs"]
 #[expect(
     dead_code,
     unreachable_pub,
-    reason = "others use more of it, and the fuzzers as a library"
+    reason = "other tests use more of it, and the fuzzers use it as a library"
 )]
 mod reference;
 

@@ -1,4 +1,5 @@
-//! What holds for all inputs. `PROPTEST_CASES` raises the number of cases. Each file below is one property.
+//! Properties that hold for all inputs. `PROPTEST_CASES` raises the number of cases. Each file below tests one
+//! property.
 
 use core::cell::Cell;
 use core::fmt;
@@ -17,14 +18,14 @@ mod histories;
 mod one_encoding;
 mod round_trips;
 
-/// Runs a test over so many values of a strategy, or over as many as the environment asks for.
+/// Runs a test over this many values of a strategy, or over the number that the environment sets if it is larger.
 fn for_all<S: Strategy>(cases: u32, strategy: S, test: impl Fn(S::Value))
 where
     S::Value: fmt::Debug,
 {
     let asked = env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
     let cases = asked.map_or(cases, |asked: u32| asked.max(cases));
-    // No file is written next to the sources: a failure prints the value it failed with.
+    // No file is written next to the sources, because a failure prints the value it failed with.
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     let run = Cell::new(0);
     let result = TestRunner::new(config).run(&strategy, |value| {
@@ -43,7 +44,7 @@ fn suite() -> impl Strategy<Value = Suite> {
 }
 
 fn text(chars: core::ops::Range<usize>) -> impl Strategy<Value = String> {
-    // All of Unicode, and often what fields are joined with.
+    // All of Unicode, and often the characters that fields are joined with.
     let char = prop_oneof![any::<char>(), select(b":=,;\0 a".map(char::from).to_vec())];
     vec(char, chars).prop_map(|chars| chars.into_iter().collect())
 }

@@ -1,5 +1,5 @@
-//! The trait from outside: what is asked of a provider and when, and what its answers lead to. Here are
-//! the providers that the tests below share; each file below is one rule.
+//! The provider trait from outside: what a provider is asked and when, and what its replies lead to. This file has the
+//! providers that the tests below share; each file below tests one rule.
 
 use core::future::Future;
 use core::mem;
@@ -26,8 +26,9 @@ mod waiting;
 mod wrap_kinds;
 mod wrong_answers;
 
-pub(crate) const KINDS: [ProviderErrorKind; 8] = [
+pub(crate) const KINDS: [ProviderErrorKind; 9] = [
     ProviderErrorKind::NotFound,
+    ProviderErrorKind::Unauthenticated,
     ProviderErrorKind::Denied,
     ProviderErrorKind::Disabled,
     ProviderErrorKind::Throttled,
@@ -41,33 +42,33 @@ pub(crate) fn is_transient(kind: ProviderErrorKind) -> bool {
     matches!(kind, ProviderErrorKind::Throttled | ProviderErrorKind::Unavailable)
 }
 
-/// When a provider answers.
+/// When a provider replies.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum When {
     Now,
-    /// After so many polls that are pending.
+    /// After this many pending polls.
     Later(usize),
     Never,
 }
 
-/// What a provider does at one call of its log.
+/// What a provider does at one call in its log.
 #[derive(Clone, Debug)]
 pub(crate) enum Fault {
     Fail(ProviderErrorKind),
-    /// Wraps another data key than it was given, or answers another than it unwrapped.
+    /// Wraps a different data key than it was given, or returns a different one than it unwrapped.
     AnotherKey,
-    /// Answers this body when asked to wrap.
+    /// Returns this body when asked to wrap.
     Body(Vec<u8>),
-    /// Answers so many bytes for a data key, of which the first 32 are those of [`seal`].
+    /// Returns this many bytes as a data key, of which the first 32 are those of [`seal`].
     KeyOf(usize),
     Panic,
 }
 
-/// What the providers of a keyring were asked, and what came of it; one for all of them.
+/// The calls to the providers of a keyring and their results; one log for all of them.
 #[derive(Default)]
 pub(crate) struct Log {
     calls: Mutex<Vec<String>>,
-    /// The call, counted from 1, at which something goes wrong.
+    /// The calls, counted from 1, at which something goes wrong.
     faults: Mutex<Vec<(usize, Fault)>>,
     polls: AtomicUsize,
     dropped: AtomicUsize,
@@ -94,7 +95,7 @@ impl Log {
     }
 }
 
-/// A key service: a master key that wraps, how long it takes, and what it was asked.
+/// A key service: a master key that wraps, how long it takes, and a log of the calls.
 pub(crate) struct Remote {
     key: MasterKey,
     kind: WrapKind,
@@ -123,7 +124,7 @@ impl Remote {
     }
 }
 
-/// Pending so many times, waking each time, and then as `answer`.
+/// A future that is pending this many times, waking each time, and then gives `answer`.
 struct Waiting<'a, F> {
     pending: usize,
     answer: F,
@@ -170,7 +171,7 @@ impl KeyWrapper for Remote {
             }
             Some(Fault::Body(body)) => ProviderFuture::ready(Ok(body)),
             Some(Fault::Panic) => panic!("a provider that panics"),
-            Some(fault @ Fault::KeyOf(_)) => panic!("{fault:?} is no fault of a wrap"),
+            Some(fault @ Fault::KeyOf(_)) => panic!("{fault:?} does not apply to a wrap"),
         };
         self.answer(answer)
     }
@@ -194,13 +195,13 @@ impl MasterKeyProvider for Remote {
                 ProviderFuture::ready(DataKey::from_bytes(&mut bytes).map_err(ProviderError::from))
             }
             Some(Fault::Panic) => panic!("a provider that panics"),
-            Some(fault @ Fault::Body(_)) => panic!("{fault:?} is no fault of an unwrap"),
+            Some(fault @ Fault::Body(_)) => panic!("{fault:?} does not apply to an unwrap"),
         };
         self.answer(answer)
     }
 }
 
-/// `p`, and the escrows `e` and `f`, all remote.
+/// Returns a keyring of `p` and the escrow keys `e` and `f`, all remote.
 fn three(when: When, log: &Arc<Log>) -> Keyring {
     Keyring::new(key_id("p"), remote(1, when, log))
         .unwrap()
@@ -209,12 +210,12 @@ fn three(when: When, log: &Arc<Log>) -> Keyring {
         .unwrap()
 }
 
-/// The keyring that [`three`] is the successor of.
+/// Returns the keyring that [`three`] succeeds.
 fn old(when: When, log: &Arc<Log>) -> Keyring {
     Keyring::new(key_id("o"), remote(9, when, log)).unwrap()
 }
 
-/// [`three`], and `o` retired.
+/// Returns [`three`] with `o` retired.
 fn successor(when: When, log: &Arc<Log>) -> Keyring {
     three(when, log).with_retired(key_id("o"), remote(9, when, log)).unwrap()
 }
@@ -223,12 +224,12 @@ fn secret() -> Secret {
     Secret::from(CREDENTIAL)
 }
 
-/// Sealed by a keyring whose providers answer now and do as they should.
+/// Seals with a keyring whose providers reply at once and correctly.
 fn seal(keyring: &Keyring) -> Envelope {
     keyring.seal_with_rng(&secret(), &acme(), &mut Counting(1)).unwrap()
 }
 
-/// A verb over one keyring, in its two forms, and what came of it.
+/// Either form of an operation over one keyring, and its result.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Form {
     Now,
@@ -274,7 +275,7 @@ impl Form {
     }
 }
 
-/// What opening makes of a kind of error.
+/// Returns the error that opening makes of a provider's error kind.
 pub(crate) fn opened_as(id: &str, kind: ProviderErrorKind) -> String {
     match kind {
         ProviderErrorKind::WrongKeyMaterial => format!("wrong_key_material({id})"),

@@ -1,4 +1,4 @@
-//! Where the bytes come from: one call, none of it twice, and no seal without them.
+//! Where random bytes come from: one call, no byte used twice, and no seal without them.
 
 use core::error::Error;
 use core::fmt;
@@ -15,23 +15,23 @@ use crate::fixtures::{
     CREDENTIAL, Counting, SUITES, Scripted, acme, context, key_id, keyring, master_key, sealed,
 };
 
-/// Randomness as it can go wrong.
+/// The ways in which a source of randomness can fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Source {
-    /// Answers an error and writes nothing.
+    /// Returns an error and writes nothing.
     Fails,
-    /// Answers an error, after it has written all that was asked for.
+    /// Returns an error after it has written everything that was requested.
     FailsFull,
-    /// Zeros.
+    /// Yields zeros.
     Zeros,
-    /// One byte, repeated.
+    /// Yields one byte, repeated.
     Repeats,
-    /// Writes so many bytes, says that all is well, and leaves the rest as it was.
+    /// Writes this many bytes, reports success, and leaves the rest unchanged.
     Short(usize),
     Good,
 }
 
-/// A source that is of one kind at its first calls, and good after them.
+/// A source that behaves in this way for its first calls, and works after them.
 struct Faulty {
     source: Source,
     faults: usize,
@@ -82,7 +82,8 @@ impl TryRng for Faulty {
 
 impl TryCryptoRng for Faulty {}
 
-/// A verb that draws: its name, how many bytes it asks for, and whether it says `Random`.
+/// An operation that draws randomness: its name, how many bytes it requests, and whether it returns
+/// `Random`.
 type Verb = (&'static str, usize, fn(&mut dyn TryCryptoRng<Error = Broken>) -> Result<(), bool>);
 
 fn sealing<T>(result: Result<T, SealError>) -> Result<(), bool> {
@@ -119,7 +120,7 @@ fn each_verb_draws_once_and_in_one_call() {
     }
 }
 
-/// Randomness that fails is an error, with no second attempt and nothing made out of the first.
+/// Failing randomness is an error, without a second attempt, and nothing is made from the first.
 #[test]
 fn randomness_that_fails_or_is_none_is_an_error() {
     let mut tried = 0;
@@ -129,7 +130,7 @@ fn randomness_that_fails_or_is_none_is_an_error() {
             Source::FailsFull,
             Source::Zeros,
             Source::Short(0),
-            // What is a key by itself, and an iv of zeros.
+            // A whole key, and an IV of zeros.
             Source::Short(if len == 44 { 32 } else { 0 }),
             Source::Short(if len == 44 { 20 } else { 0 }),
         ];
@@ -137,11 +138,11 @@ fn randomness_that_fails_or_is_none_is_an_error() {
             let mut rng = faulty(source, 1);
             assert_eq!(draw(&mut rng), Err(true), "{verb} from {source:?}");
             assert_eq!(rng.calls, [len], "{verb} from {source:?}");
-            // Once it works again, so does the verb.
+            // When the source works again, so does the operation.
             assert_eq!(draw(&mut rng), Ok(()), "{verb} after {source:?}");
             tried += 1;
         }
-        // Twice in a row: no verb retries until something comes.
+        // Twice in a row: no operation retries until it succeeds.
         let mut rng = faulty(Source::Zeros, 2);
         assert_eq!(draw(&mut rng), Err(true), "{verb}, zeros");
         assert_eq!(draw(&mut rng), Err(true), "{verb}, zeros again");
@@ -152,19 +153,19 @@ fn randomness_that_fails_or_is_none_is_an_error() {
     assert_eq!(tried, 5 * 7);
 }
 
-/// A key of one byte repeated is none; an iv of one byte repeated is an iv like others.
+/// A key must not be one byte repeated; an IV may be.
 #[test]
 fn randomness_of_one_repeated_byte_makes_no_key() {
     for (verb, _, draw) in VERBS {
         assert_eq!(draw(&mut faulty(Source::Repeats, 1)), Err(true), "{verb}");
     }
-    // Where only the data key is, or only the iv.
+    // Only the data key is repeated, or only the IV.
     let ring = keyring(Suite::default());
     let rows = [
         ("a repeated data key", [vec![7; 32], (1..=12).collect()].concat(), Err(true)),
         ("a data key of zeros", [vec![0; 32], (1..=12).collect()].concat(), Err(true)),
-        ("an iv of zeros", [(1..=32).collect(), vec![0; 12]].concat(), Err(true)),
-        ("an iv of eleven zeros", [(1..=33).collect(), vec![0; 11]].concat(), Ok(())),
+        ("an IV of zeros", [(1..=32).collect(), vec![0; 12]].concat(), Err(true)),
+        ("an IV of eleven zeros", [(1..=33).collect(), vec![0; 11]].concat(), Ok(())),
         ("all good", (1..=44).collect(), Ok(())),
     ];
     for (row, script, expected) in rows {
@@ -174,7 +175,7 @@ fn randomness_of_one_repeated_byte_makes_no_key() {
     }
 }
 
-/// `DEK(32) ‖ iv(12)`: the iv that was drawn is the iv that is written, and the key that was drawn
+/// `DEK(32) ‖ iv(12)`: the IV that was drawn is the IV that is written, and the key that was drawn
 /// is the key that was wrapped.
 #[test]
 fn what_is_drawn_is_what_is_used() {
@@ -188,7 +189,7 @@ fn what_is_drawn_is_what_is_used() {
         row.verify_with(&data_key).unwrap();
         assert_eq!(row.open_with(&data_key, &acme()).unwrap(), secret());
     }
-    // A script of other lengths, or of two calls, is not what a seal draws.
+    // A seal does not draw other lengths, or in two calls.
     for lens in [vec![43], vec![45], vec![32, 12], vec![12, 32], vec![44, 44]] {
         let script = lens.iter().map(|len| (1..=*len).collect()).collect();
         let mut rng = Scripted(script);
@@ -201,7 +202,7 @@ fn what_is_drawn_is_what_is_used() {
     }
 }
 
-/// There is no RNG to hand to a rewrap; nor does it draw from one of its own.
+/// A rewrap takes no RNG, and does not draw from one of its own.
 #[test]
 fn a_rewrap_draws_none() {
     let next = || {
@@ -227,12 +228,12 @@ fn a_rewrap_draws_none() {
     }
 }
 
-/// The salt of each local wrap: 24 bytes after the check value.
+/// Returns the salt of each local wrap: 24 bytes after the check value.
 fn salts(row: &Envelope) -> Vec<Vec<u8>> {
     row.wrapped_keys().map(|wrapped| wrapped.body()[4..28].to_vec()).collect()
 }
 
-/// The data key in each wrap of [`keyring`]: the primary's and the escrow's.
+/// Returns the data key in each wrap of [`keyring`]: the primary's and the escrow key's.
 fn data_keys(row: &Envelope) -> Vec<[u8; 32]> {
     let unwrapped = row.wrapped_keys().zip([1, 2]).map(|(wrapped, number)| {
         let (suite, commitment) = (row.suite(), row.commitment());
@@ -243,7 +244,7 @@ fn data_keys(row: &Envelope) -> Vec<[u8; 32]> {
     unwrapped.collect()
 }
 
-/// One plaintext in one context, from 64 threads over clones of one keyring.
+/// One plaintext in one context, sealed by 64 threads with clones of one keyring.
 #[test]
 fn no_two_of_many_seals_share_a_key_or_an_iv() {
     const THREADS: usize = 64;
@@ -269,7 +270,7 @@ fn no_two_of_many_seals_share_a_key_or_an_iv() {
     assert_eq!(rows.iter().map(Envelope::mac).collect::<HashSet<_>>().len(), all);
     assert_eq!(rows.iter().map(Envelope::tag).collect::<HashSet<_>>().len(), all);
     assert_eq!(rows.iter().map(Envelope::ciphertext).collect::<HashSet<_>>().len(), all);
-    // All else differs where the iv does; the data keys have to be looked at themselves.
+    // Everything else differs if the IV does, so the data keys have to be compared separately.
     assert_eq!(rows.iter().flat_map(data_keys).collect::<HashSet<_>>().len(), all);
     // Two wraps each.
     assert_eq!(rows.iter().flat_map(salts).collect::<HashSet<_>>().len(), 2 * all);
@@ -300,15 +301,15 @@ fn clones_of_a_keyring_and_async_seals_do_not_repeat_themselves() {
     assert_eq!([keys.len(), ivs.len(), commitments.len()], [50 * 2 * 3; 3]);
 
     let keys: HashSet<_> = (0..100).map(|_| MasterKey::generate().unwrap().check_value()).collect();
-    // Four bytes each: two of a hundred may be alike, once in a million runs.
+    // Four bytes each: about once in a million runs, two of the hundred are equal.
     assert!(keys.len() >= 99);
     let keys: HashSet<_> =
         (0..100).map(|_| *DataKey::generate().unwrap().expose_secret()).collect();
     assert_eq!(keys.len(), 100);
 }
 
-/// The worst of all RNGs, one whose state was cloned: another context is another payload key all
-/// the same, so no keystream is used for two plaintexts.
+/// The worst possible RNG, one whose state was cloned: another context still gives another payload
+/// key, so no keystream is used for two plaintexts.
 #[test]
 fn a_repeated_data_key_and_iv_are_another_key_in_another_context() {
     for suite in SUITES {
@@ -331,10 +332,10 @@ fn a_repeated_data_key_and_iv_are_another_key_in_another_context() {
         let of_plaintexts = xor(plaintexts[0].as_bytes(), plaintexts[1].as_bytes());
         assert_eq!(of_ciphertexts.len(), 51);
         assert_ne!(of_ciphertexts, of_plaintexts);
-        // No four bytes in a row, at any place.
+        // No four consecutive bytes are equal at any position.
         let shared = of_ciphertexts.windows(4).zip(of_plaintexts.windows(4));
         assert_eq!(shared.filter(|(a, b)| a == b).count(), 0);
-        // Nor do the wraps share a key: their salts depend on the commitment.
+        // Nor do the wraps share a salt, because salts depend on the commitment.
         assert_eq!(salts(a).iter().filter(|salt| salts(b).contains(salt)).count(), 0);
 
         // The same plaintext in two contexts, and the same context with another suite.

@@ -1,4 +1,4 @@
-//! A rewrap exchanges the wraps and nothing else, repeats to the byte, and is done where an envelope is not
+//! A rewrap replaces the wraps and nothing else, is reproducible to the byte, and happens only if an envelope is not
 //! current.
 
 use std::collections::BTreeSet;
@@ -11,14 +11,14 @@ use crate::fixtures::{
 };
 use crate::rings::{Service, disabled, dr, escrow, next, other, prod, retired, wraps_of};
 
-/// Keyrings and envelopes of every sort, and for each pair whether it is current. What a keyring
-/// seals for is its label: two with one label agree.
+/// Tries keyrings and envelopes of every kind, and asserts for each pair whether the envelope is current. The label of
+/// a keyring is the list of keys it seals for: envelopes are current under keyrings with the same label.
 #[test]
 fn current_is_the_exact_negation_of_rewrapped() {
     let turning = |kind| Service::Turns(0x33, kind);
     let by_kind = |kind| Keyring::new(key_id("prod"), turning(kind)).unwrap();
     let private = WrapKind::from_byte(0x80).unwrap();
-    // Each also holds what opens the others' envelopes, where an id is free for it.
+    // Each keyring also holds the keys that open the others' envelopes, if their ids are free.
     let rings: Vec<(&str, &str, Keyring)> = vec![
         ("the usual", "prod1 dr2", keyring(Suite::default())),
         ("the other suite", "prod1 dr2", keyring(Suite::ChaCha20Poly1305)),
@@ -85,7 +85,7 @@ fn current_is_the_exact_negation_of_rewrapped() {
                 }
                 Err(error) => {
                     assert!(!expected, "{what}: {error}");
-                    // Refused for its keys: what does not rewrap does not open either.
+                    // The keys are refused: an envelope that does not rewrap does not open either.
                     assert_ne!(opening(ring, envelope, &acme()), "opened", "{what}");
                     refused += 1;
                 }
@@ -94,13 +94,13 @@ fn current_is_the_exact_negation_of_rewrapped() {
     }
     let labels: BTreeSet<&str> = rings.iter().map(|(_, label, _)| *label).collect();
     assert_eq!((rings.len(), labels.len()), (18, 13));
-    // Four of one label, three of another, eleven alone.
+    // Four with one label, three with another, and eleven with their own.
     assert_eq!(current, 4 * 4 + 3 * 3 + 11);
     assert_eq!(current + rewrapped + refused, 18 * 18);
     assert_eq!((rewrapped, refused), (218, 70));
 }
 
-/// Current is told from public bytes: it is no statement about the mac.
+/// Whether an envelope is current depends only on public bytes, and says nothing about the MAC.
 #[test]
 fn an_altered_envelope_that_looks_current_is_neither_rewrapped_nor_opened() {
     for suite in SUITES {
@@ -113,7 +113,7 @@ fn an_altered_envelope_that_looks_current_is_neither_rewrapped_nor_opened() {
     }
 }
 
-/// A check value that is not this keyring's, or a body of another length, is not current.
+/// A wrap with a check value that is not this keyring's, or with a body of another length, is not current.
 #[test]
 fn a_wrap_that_this_key_did_not_make_is_not_current() {
     for suite in SUITES {
@@ -140,7 +140,7 @@ fn a_wrap_that_this_key_did_not_make_is_not_current() {
 fn a_rewrap_leaves_the_payload_as_it_is_and_is_repeatable_to_the_byte() {
     for suite in SUITES {
         let envelope = sealed(suite, 1);
-        // Two workers, each with a keyring of its own, of the other suite at that.
+        // Two workers, each with its own keyring, of the other suite.
         let worker = || {
             std::thread::spawn({
                 let envelope = envelope.clone();
@@ -165,9 +165,9 @@ fn a_rewrap_leaves_the_payload_as_it_is_and_is_repeatable_to_the_byte() {
         let ring = escrow(next(), "eu", 5);
         let opened = ring.open(&first, &acme()).unwrap();
         assert!(opened.expose_secret() == CREDENTIAL.as_bytes(), "{suite}");
-        // Twice: nothing to do any more.
+        // A second rewrap has nothing to do.
         assert_eq!(ring.rewrap(&first).unwrap(), None, "{suite}");
-        // The keys it was sealed with open it no longer, and still open what they sealed.
+        // The keys it was sealed with no longer open it, and still open what they sealed.
         let old = keyring(suite);
         assert_eq!(opening(&old, &first, &acme()), "unknown_key(next,eu)", "{suite}");
         assert_eq!(opening(&old, &envelope, &acme()), "opened", "{suite}");
@@ -178,7 +178,7 @@ fn a_rewrap_leaves_the_payload_as_it_is_and_is_repeatable_to_the_byte() {
 fn a_rewrap_to_the_same_material_under_another_id_opens_under_that_id_only() {
     for suite in SUITES {
         let envelope = sealed(suite, 1);
-        // No keyring makes it: a key is not renamed. By hand, with the data key, it can be made.
+        // No keyring can make this, because a key cannot be renamed. By hand, with the data key, it can be made.
         let renamed = Keyring::new(key_id("prod-b"), master_key(1)).unwrap();
         assert!(renamed.clone().with_retired(key_id("prod"), master_key(1)).is_err());
         let data_key = counted_data_key(1);
@@ -189,7 +189,7 @@ fn a_rewrap_to_the_same_material_under_another_id_opens_under_that_id_only() {
         assert_ne!(wraps_of(&fresh)[0].body(), wraps_of(&envelope)[0].body(), "{suite}");
         assert_eq!(opening(&renamed, &fresh, &acme()), "opened", "{suite}");
         assert_eq!(opening(&prod(), &fresh, &acme()), "unknown_key(prod-b)", "{suite}");
-        // To the very same key there is nothing to do.
+        // For the same key there is nothing to do.
         assert_eq!(rewrapping(&keyring(suite), &envelope), "current", "{suite}");
     }
 }
@@ -224,17 +224,17 @@ fn a_keyring_rolled_back_loses_nothing() {
         let row = sealed(suite, 1);
         let rotated = new.rewrap(&row).unwrap().unwrap();
 
-        // The old keyring does not know the new key; the escrow still opens, and going back is a
-        // rewrap like any other.
+        // The old keyring does not know the new key. The escrow key still opens, and going back is a rewrap like any
+        // other.
         assert_eq!(opening(&old, &rotated, &acme()), "opened", "{suite}");
         assert_eq!(old.rewrap(&rotated).unwrap().as_ref(), Some(&row), "{suite}");
         assert_eq!(opening(&prod(), &rotated, &acme()), "unknown_key(next,dr)", "{suite}");
         assert_eq!(rewrapping(&prod(), &rotated), "unknown_key(next,dr)", "{suite}");
 
-        // Nothing came of it: the new keyring opens both.
+        // No harm is done: the new keyring opens both.
         assert_eq!(opening(&new, &rotated, &acme()), "opened", "{suite}");
         assert_eq!(opening(&new, &row, &acme()), "opened", "{suite}");
-        // Rolled back with the new key kept as retired, every row opens and is rewrapped.
+        // After a rollback that keeps the new key as retired, every row opens and is rewrapped.
         let mended = retired(keyring(suite), "next", 3);
         assert_eq!(opening(&mended, &rotated, &acme()), "opened", "{suite}");
         assert_eq!(mended.rewrap(&rotated).unwrap(), Some(row), "{suite}");
@@ -248,7 +248,7 @@ fn what_a_caller_rewraps_by_hand_is_checked_as_well() {
         let data_key = counted_data_key(1);
         let by_next = wrap(&master_key(3), "next", suite, envelope.commitment(), &data_key);
         let fresh = envelope.rewrap_with(&data_key, vec![by_next.clone()]).unwrap();
-        // The same as the keyring makes it.
+        // The result is the same as the keyring's.
         assert_eq!(next().rewrap(&envelope).unwrap().as_ref(), Some(&fresh), "{suite}");
 
         let error = envelope.rewrap_with(&counted_data_key(2), vec![by_next.clone()]).unwrap_err();

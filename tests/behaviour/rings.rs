@@ -1,5 +1,4 @@
-//! Keyrings from a few words, and a service that does one thing: for the tests of what envelopes are bound to
-//! and of rewrapping.
+//! Keyrings from a few words, and a service that does one thing, for the tests of bindings and of rewrapping.
 
 use sealwax::{
     DataKey, Envelope, KeyWrapper, Keyring, MasterKeyProvider, ProviderError, ProviderErrorKind,
@@ -8,7 +7,7 @@ use sealwax::{
 
 use crate::fixtures::{counted_data_key, key_id, master_key};
 
-/// `prod` alone, and `dr` alone.
+/// Returns a keyring of `prod` alone; [`dr`] returns one of `dr` alone.
 pub(crate) fn prod() -> Keyring {
     Keyring::new(key_id("prod"), master_key(1)).unwrap()
 }
@@ -17,7 +16,7 @@ pub(crate) fn dr() -> Keyring {
     Keyring::new(key_id("dr"), master_key(2)).unwrap()
 }
 
-/// Another primary, which opens with whatever sealed: under it no envelope is current.
+/// Returns a keyring with a different primary, which opens with the keys that sealed: no envelope is current under it.
 pub(crate) fn next() -> Keyring {
     Keyring::new(key_id("next"), master_key(3))
         .unwrap()
@@ -38,16 +37,16 @@ pub(crate) fn wraps_of(envelope: &Envelope) -> Vec<WrappedKey> {
     envelope.wrapped_keys().collect()
 }
 
-/// A service that does one thing whatever it is asked.
+/// A service that does one thing, whatever it is asked.
 #[derive(Clone, Copy)]
 pub(crate) enum Service {
-    /// Answers each request, by turning bits over: deterministic, and no cipher.
+    /// Replies to each request by flipping bits: deterministic, and not a cipher.
     Turns(u8, WrapKind),
     /// Fails.
     Fails(ProviderErrorKind),
     /// Unwraps to a data key of no row.
     Lies,
-    /// Would answer later.
+    /// Would reply later.
     Remote,
 }
 

@@ -1,4 +1,4 @@
-//! One key under two ids: refused, so that a key that leaked is not "rotated" by renaming it.
+//! One key under two ids is rejected, so that a leaked key cannot be "rotated" by renaming it.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ fn told(result: Result<Keyring, KeyringError>) -> String {
         Err(KeyringError::DuplicateKey { key_id, other, .. }) => format!("{key_id} is {other}"),
         Err(KeyringError::DuplicateKeyId { .. }) => "an id twice".to_owned(),
         Err(KeyringError::TwoPrimaries) => "two primaries".to_owned(),
-        Err(other) => panic!("another error: {other}"),
+        Err(other) => panic!("unexpected error: {other}"),
     }
 }
 
@@ -30,7 +30,7 @@ fn entry(state: KeyState, id: &str, number: u8) -> String {
     format!("{state} {id} {}\n", key.expose_str().unwrap())
 }
 
-/// A key after `disabled`, `leaked` or `destroyed` is not kept, and compared all the same.
+/// A key after `disabled`, `leaked` or `destroyed` is not kept, but it is compared all the same.
 #[test]
 fn a_text_has_no_key_twice_whatever_the_states_and_the_place() {
     let (mut refused, mut accepted) = (0, 0);
@@ -65,7 +65,7 @@ fn a_text_has_no_key_twice_whatever_the_states_and_the_place() {
     assert_eq!((refused, accepted), (36 * 4, 35 * 4));
 }
 
-/// With the same id as well, it is the id that stands twice; nobody renamed anything.
+/// If the id is the same as well, the error is about the id; nobody renamed anything.
 #[test]
 fn a_line_that_stands_twice_is_told_as_an_id_that_does() {
     let mut tried = 0;
@@ -123,13 +123,13 @@ fn a_keyring_built_by_hand_has_no_key_twice() {
         }
     }
     assert_eq!(tried, 4 * 2 + 4 * 4);
-    // One and the same key in memory, in two places.
+    // The same key in memory, in two places.
     let shared = Arc::new(master_key(2));
     let ring = Keyring::new(key_id("one"), Arc::clone(&shared)).unwrap();
     assert_eq!(told(ring.with_escrow(key_id("two"), shared)), "two is one");
 }
 
-/// Of the whole key, and not of a part of it.
+/// The whole key is compared, and not just a part of it.
 #[test]
 fn keys_that_differ_in_one_bit_are_two_keys() {
     let bytes = |bit: Option<usize>| {
@@ -152,7 +152,7 @@ fn the_error_names_both_ids_and_nothing_of_the_key() {
     let text =
         format!("{}{}", entry(KeyState::Primary, "one", 2), entry(KeyState::Leaked, "two", 2));
     let error = text.parse::<Keyring>().unwrap_err();
-    assert_eq!(error.to_string(), "keys two and one of the keyring are the same key");
+    assert_eq!(error.to_string(), "key ids two and one in the keyring have the same key");
     let shown = format!("{error:?}");
     assert!(!shown.contains("swk1_") && !shown.contains(&text[20..28]), "{shown}");
 }

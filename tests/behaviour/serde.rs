@@ -1,5 +1,5 @@
-//! Feature `serde`: an envelope goes both ways, a secret comes in and never out, and what is
-//! neither is not quoted.
+//! Feature `serde`: an envelope is read and written, a secret is only read, and input that is
+//! neither is not quoted in the error.
 
 use core::fmt::Debug;
 use std::collections::BTreeMap;
@@ -34,7 +34,8 @@ fn an_envelope_is_a_string_in_a_readable_format() {
         assert_eq!(json, format!("\"{row}\""));
         assert_eq!(serde_json::to_value(&row).unwrap(), Value::String(row.to_string()));
 
-        // Borrowed from the input, owned because of an escape, read from a stream, from a tree.
+        // Borrowed from the input, owned because of an escape, read from a stream, and read from a
+        // tree.
         let escaped = json.replacen("\"s", "\"\\u0073", 1);
         assert_ne!(escaped, json);
         assert_eq!(serde_json::from_str::<Envelope>(&json).unwrap(), row);
@@ -49,14 +50,14 @@ fn an_envelope_is_a_string_in_a_readable_format() {
     }
 }
 
-/// CBOR hands out one of the two, postcard has to be told which.
+/// CBOR can deliver the bytes either way; postcard has to be told which.
 #[test]
 fn an_envelope_is_its_bytes_in_a_binary_format() {
     for suite in SUITES {
         let row = sealed(suite, 1);
         let text = row.to_string();
         let len = u16::try_from(row.as_bytes().len()).unwrap();
-        // A length in two bytes: seven bits each, and as CBOR has it.
+        // A length in two bytes: seven bits each in postcard, and as CBOR encodes it.
         let [low, high] = [len % 128 + 128, len / 128].map(|byte| u8::try_from(byte).unwrap());
         let bytes = postcard::to_allocvec(&row).unwrap();
         assert_eq!(bytes, [&[low, high], row.as_bytes()].concat());
@@ -70,7 +71,7 @@ fn an_envelope_is_its_bytes_in_a_binary_format() {
         assert_eq!(postcard::from_bytes::<Stored>(&bytes).unwrap(), rows);
         assert_eq!(ciborium::from_reader::<Stored, _>(&cbor(&rows)[..]).unwrap(), rows);
 
-        // The binary form, from a format that hands it out unasked.
+        // The binary form, from a format that delivers it without being asked.
         assert_eq!(Envelope::deserialize(Owned(row.as_bytes().to_vec())).unwrap(), row);
         let object = cbor(&BTreeMap::from([("envelope", AsBytes(row.as_bytes()))]));
         let Untagged::Sealed { envelope } = ciborium::from_reader(&object[..]).unwrap() else {
@@ -88,7 +89,8 @@ fn cbor(value: &impl Serialize) -> Vec<u8> {
     bytes
 }
 
-/// The two enums that look before they choose: what they buffer is handed on as it was found.
+/// The two kinds of enum that look ahead before they choose a variant. They pass on what they
+/// buffered as they found it.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Untagged {
@@ -123,7 +125,7 @@ fn a_secret_is_read_from_a_string_or_from_bytes() {
     let texts = ["", "a", CREDENTIAL, "é\u{1f511}\n\"\\\0", "4111", "null"];
     for text in texts {
         let json = serde_json::to_string(text).unwrap();
-        // With an escape, the text is owned; without, it may be borrowed.
+        // With an escape, the text is owned; without one, it may be borrowed.
         let escaped = format!("\"\\u0041{}", &json[1..]);
         is(&serde_json::from_str(&json).unwrap(), text.as_bytes());
         is(&serde_json::from_slice(json.as_bytes()).unwrap(), text.as_bytes());
@@ -148,7 +150,8 @@ fn a_secret_is_read_from_a_string_or_from_bytes() {
     let options: Vec<Option<Secret>> = serde_json::from_str(r#"["a",null]"#).unwrap();
     assert_eq!(options, [Some(Secret::from("a")), None]);
 
-    // Bytes need not be text, where a format hands them out unasked: after it looked for a variant.
+    // Bytes do not have to be text if a format delivers them without being asked, as after it
+    // looked for a variant.
     for bytes in [&b""[..], b"a", &[0xff, 0x00, 0xfe], &[7; 300]] {
         is(&Secret::deserialize(Owned(bytes.to_vec())).unwrap(), bytes);
         let object = cbor(&BTreeMap::from([("secret", AsBytes(bytes))]));
@@ -158,7 +161,7 @@ fn a_secret_is_read_from_a_string_or_from_bytes() {
         };
         is(&secret, bytes);
 
-        // Otherwise they are no text: to CBOR never, to postcard where they are not UTF-8.
+        // Otherwise they are not text: never for CBOR, and for postcard only if they are not UTF-8.
         let error = ciborium::from_reader::<Plain, _>(&object[..]).unwrap_err();
         assert_eq!(error.to_string(), "Semantic(None, \"expected a secret\")");
         let read = postcard::from_bytes::<Secret>(&postcard::to_allocvec(&AsBytes(bytes)).unwrap());
@@ -178,7 +181,8 @@ fn a_secret_is_read_from_a_string_or_from_bytes() {
     assert_eq!(envelope, row);
 }
 
-/// What a format owns becomes the secret itself: no copy is left behind, for nobody to wipe.
+/// A value that the format owns becomes the secret itself, so no copy is left behind that nobody
+/// wipes.
 #[test]
 fn an_owned_text_or_buffer_is_not_copied() {
     let (text, bytes) = (TEXT.to_owned(), BYTES.to_vec());
@@ -206,7 +210,7 @@ impl<'de> Deserializer<'de> for Owned {
     }
 }
 
-/// Bytes as a format has them, and not as a list of numbers.
+/// Serialises as bytes, not as a list of numbers.
 struct AsBytes<'a>(&'a [u8]);
 
 impl Serialize for AsBytes<'_> {
@@ -215,8 +219,8 @@ impl Serialize for AsBytes<'_> {
     }
 }
 
-/// A value of a binary format that describes itself: what it finds, it tells the visitor, whose
-/// error quotes it.
+/// A value of a self-describing binary format. It tells the visitor what it finds, and the
+/// visitor's error quotes it.
 struct Binary(Value);
 
 impl<'de> Deserializer<'de> for Binary {
@@ -255,7 +259,7 @@ fn scanner() -> Scanner {
 
 const FLOAT: f64 = 83_951_726.403_918_5;
 
-/// What was expected to be a secret or an envelope, and is a secret of another type.
+/// Returns secrets of other types in place of a secret or an envelope.
 fn mistyped() -> Vec<Value> {
     vec![
         json!(INTEGER),
@@ -276,7 +280,7 @@ fn mistyped() -> Vec<Value> {
     ]
 }
 
-/// Refused in each of the ways in which JSON is read; what the errors say.
+/// Asserts that this is rejected in every way in which JSON is read. Returns the error messages.
 fn refused<T: DeserializeOwned + Debug>(shown: &mut Shown, what: &str, json: &str) -> Vec<String> {
     let mut said = Vec::new();
     let results = [
@@ -295,7 +299,7 @@ fn refused<T: DeserializeOwned + Debug>(shown: &mut Shown, what: &str, json: &st
 
 #[test]
 fn a_mistyped_secret_or_envelope_is_refused_and_not_quoted() {
-    // The danger is real: this is what serde_json says of another type.
+    // The danger is real: this is what serde_json says about a value of the wrong type.
     let quoted = serde_json::from_str::<String>(&INTEGER.to_string()).unwrap_err().to_string();
     assert_eq!(scanner().find(&quoted), Some("an integer"));
     let quoted = serde_json::from_str::<u8>(&json!(TEXT).to_string()).unwrap_err().to_string();
@@ -343,21 +347,21 @@ fn a_mistyped_secret_or_envelope_is_refused_and_not_quoted() {
     shown.assert_clean(&scanner(), 15 * 15 * 4);
 }
 
-/// A credential that somebody stored in the clear, where a row is expected.
+/// A credential that someone stored in plaintext, in place of an envelope.
 #[test]
 fn a_text_that_is_no_envelope_is_refused_by_its_format_and_not_quoted() {
     let mut shown = Shown::default();
     let row = sealed(SUITES[0], 1).to_string();
     let texts = [
-        (TEXT.to_owned(), "prefix at byte 0: expected sw1:"),
-        (format!("sw1:{TEXT}"), "envelope at byte "),
+        (TEXT.to_owned(), "invalid prefix at byte 0: expected sw1:"),
+        (format!("sw1:{TEXT}"), "invalid envelope at byte "),
         (
             format!("sw2:{TEXT}"),
-            "written in version 2 of the format, and this release reads version 1",
+            "the envelope has format version 2, but this release reads only version 1",
         ),
-        (format!("{row}~{TEXT}"), "ciphertext at byte "),
-        (row.replacen("a256gcm", TEXT, 1), "suite at byte 4: expected a256gcm or c20p"),
-        (String::new(), "prefix at byte 0: expected sw1:"),
+        (format!("{row}~{TEXT}"), "invalid ciphertext at byte "),
+        (row.replacen("a256gcm", TEXT, 1), "invalid suite at byte 4: expected a256gcm or c20p"),
+        (String::new(), "invalid prefix at byte 0: expected sw1:"),
     ];
     for (text, expected) in &texts {
         let json = json!(text).to_string();

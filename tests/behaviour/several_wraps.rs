@@ -1,4 +1,4 @@
-//! Of several wraps the next is tried where one fails, and of several failures one is told, in a fixed order.
+//! If one wrap fails, the next is tried; of several failures, one is reported, in a fixed order.
 
 use sealwax::{Keyring, ProviderErrorKind, Secret, Suite, WrapKind};
 
@@ -23,16 +23,16 @@ fn without_a_usable_wrap_destroyed_is_named_before_disabled_before_unknown() {
         ("both destroyed", destroyed(destroyed(mine(), "dr"), "prod"), "key_destroyed(prod)"),
         ("disabled, destroyed", destroyed(disabled(mine(), "prod"), "dr"), "key_destroyed(dr)"),
         ("destroyed, disabled", disabled(destroyed(mine(), "prod"), "dr"), "key_destroyed(prod)"),
-        // What can be used is used, and its failure is what is told.
-        ("disabled beside a good one", retired(disabled(mine(), "prod"), "dr", 2), "opened"),
-        ("destroyed beside a good one", retired(destroyed(mine(), "dr"), "prod", 1), "opened"),
+        // A usable key is used, and its failure is the one that is reported.
+        ("disabled with a good one", retired(disabled(mine(), "prod"), "dr", 2), "opened"),
+        ("destroyed with a good one", retired(destroyed(mine(), "dr"), "prod", 1), "opened"),
         (
-            "disabled beside a wrong one",
+            "disabled with a wrong one",
             retired(disabled(mine(), "prod"), "dr", 7),
             "wrong_key_material(dr)",
         ),
         (
-            "destroyed beside a wrong one",
+            "destroyed with a wrong one",
             retired(destroyed(mine(), "prod"), "dr", 7),
             "wrong_key_material(dr)",
         ),
@@ -64,7 +64,7 @@ fn the_next_wrap_is_tried_and_one_failure_told() {
     use Service::{Fails, Lies, Remote};
 
     let rows = [
-        // A first key fails in each way, a second one opens.
+        // A first key fails in each way, and a second one opens.
         ("wrong material, good", retired(primary(7), "dr", 2), "opened"),
         ("wrong material, good service", kms(primary(7), turns()), "opened"),
         ("lies, good", retired(by_kms(Lies), "dr", 2), "opened"),
@@ -74,9 +74,9 @@ fn the_next_wrap_is_tried_and_one_failure_told() {
         ("disabled, good", retired(by_kms(Fails(Disabled)), "prod", 1), "opened"),
         ("rejected, good", retired(by_kms(Fails(Rejected)), "prod", 1), "opened"),
         ("two bad, good", kms(retired(primary(7), "dr", 8), turns()), "opened"),
-        // All fail: what was not asked is told, then what may pass, then the first. The primary
-        // first, then local keys, then services; for others than the primary, by the order of the
-        // keyring and not of the wraps.
+        // All fail. A key that was not asked is reported first, then a transient failure, then the first one. The
+        // primary is tried first, then local keys, then services; among the keys other than the primary, the order of
+        // the keyring counts, not that of the wraps.
         ("wrong twice", retired(primary(7), "dr", 8), "wrong_key_material(prod)"),
         ("wrong, lies", kms(primary(7), Lies), "wrong_key_material(prod)"),
         ("lies, wrong", retired(by_kms(Lies), "prod", 7), "envelope_altered"),

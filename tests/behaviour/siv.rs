@@ -1,5 +1,6 @@
 //! What a local wrap promises as deterministic authenticated encryption: its salt is a function of
-//! all that it is bound to, and where the salt is not that, nothing of what was unwrapped is used.
+//! everything that it is bound to, and if the salt does not match, nothing that was unwrapped is
+//! used.
 
 use std::collections::HashSet;
 use std::env;
@@ -35,7 +36,7 @@ impl Body {
         &self.0[SALT]
     }
 
-    /// What somebody learns who knows the data key.
+    /// Returns what someone who knows the data key learns.
     fn pad(&self, dek: &[u8; 32]) -> [u8; 32] {
         let pad: Vec<u8> = self.0[WRAPPED].iter().zip(dek).map(|(a, b)| a ^ b).collect();
         pad.try_into().unwrap()
@@ -55,7 +56,7 @@ fn unwrapped(
     answer.map_err(|error| error.kind()).map(|found| *found.expose_secret())
 }
 
-/// A data key that differs with the number, and never one byte repeated.
+/// Returns a data key that differs with the number, and is never one byte repeated.
 fn numbered(number: u32) -> [u8; 32] {
     let mut dek = [0x5e; 32];
     dek[..4].copy_from_slice(&number.to_be_bytes());
@@ -76,7 +77,7 @@ fn two_wraps_of_one_data_key_for_one_row_are_equal_to_the_byte_and_as_the_page_s
         for number in 0..200_u8 {
             let dek = numbered(number.into());
             let (commitment, id) = ([number; 32], format!("k{number}"));
-            // Of two keys in memory that are the same key.
+            // From two equal keys in memory.
             let [one, other] = [0, 1].map(|_| {
                 let key = master_key(number);
                 body_of(&key, &id, suite, &commitment, &dek)
@@ -89,7 +90,7 @@ fn two_wraps_of_one_data_key_for_one_row_are_equal_to_the_byte_and_as_the_page_s
             assert_eq!(one.0.len(), 60);
             tried += 1;
         }
-        // Sealed twice, and in both forms of the verb.
+        // Sealed twice, with both forms of the operation.
         let ring = keyring(suite);
         let secret = Secret::from(CREDENTIAL);
         let waited = ring.seal_async_with_rng(&secret, &acme(), &mut Counting(1));
@@ -99,7 +100,7 @@ fn two_wraps_of_one_data_key_for_one_row_are_equal_to_the_byte_and_as_the_page_s
     assert_eq!(tried, 2 * 200);
 }
 
-/// One salt twice is one pad twice: the two data keys under it are known up to their difference.
+/// The same salt twice is the same pad twice: it reveals the XOR of the two data keys under it.
 #[test]
 fn any_change_of_key_id_suite_commitment_data_key_or_master_key_changes_salt_and_pad() {
     let (dek, commitment) = (numbered(7), [0xc0; 32]);
@@ -138,14 +139,15 @@ fn any_change_of_key_id_suite_commitment_data_key_or_master_key_changes_salt_and
         assert!(pads.insert(body.pad(dek)), "{what}: a pad that was there");
     }
     assert_eq!((salts.len(), pads.len()), (bodies.len(), bodies.len()));
-    // No part of a salt is constant, or belongs to less than all of this.
+    // No part of a salt is constant, or depends on only some of these inputs.
     for at in 0..24 {
         let seen: HashSet<u8> = bodies.iter().map(|(_, body, _)| body.salt()[at]).collect();
         assert!(seen.len() > 200, "byte {at} of the salt has {} values", seen.len());
     }
 }
 
-/// Wraps of one row under one master key, but for the data key. `SEALWAX_SALTS` asks for more.
+/// Wraps of one row under one master key, with different data keys. `SEALWAX_SALTS` sets a larger
+/// number.
 #[test]
 fn a_million_wraps_under_one_master_key_have_a_million_salts() {
     let count: u32 = env::var("SEALWAX_SALTS").map_or(1_000_000, |count| count.parse().unwrap());
@@ -161,8 +163,8 @@ fn a_million_wraps_under_one_master_key_have_a_million_salts() {
     assert_eq!(salts.len(), usize::try_from(count).unwrap());
 }
 
-/// Whoever knows a row's data key knows its pad, and can put any other data key under it. Only the
-/// salt, which is made of the data key, tells.
+/// Anyone who knows a row's data key knows its pad, and can put any other data key under it. Only
+/// the salt, which is computed from the data key, reveals this.
 #[test]
 fn another_data_key_under_a_known_pad_and_its_salt_is_refused() {
     let mut tried = 0;
@@ -183,10 +185,10 @@ fn another_data_key_under_a_known_pad_and_its_salt_is_refused() {
         let chosen = (0..256).map(|bit| flipped(&known, bit)).chain((0..64).map(numbered));
         for chosen in chosen {
             let body = under_pad(&chosen);
-            // As it is, for the row that the pad is of.
+            // Unchanged, for the row that the pad belongs to.
             let found = unwrapped(&master_key(1), "prod", suite, own.commitment(), &body);
             assert!(found == Err(ProviderErrorKind::Rejected), "{suite}: the wrap alone");
-            // As a row, sealed under the chosen data key for its victim: in its own context and
+            // As a row for the victim, sealed under the chosen data key, in its own context and in
             // another one.
             for context in [acme(), context(&[("tenant", "globex")])] {
                 let forge = |body: Option<&[u8]>| {
@@ -206,9 +208,9 @@ fn another_data_key_under_a_known_pad_and_its_salt_is_refused() {
                 assert_eq!(found, "wrap_altered(prod)", "{suite}, {context:?}");
                 assert_eq!(
                     prod().verify(&forged).map_err(|error| error.to_string()),
-                    Err("the wrapped key of prod was altered or belongs to another row".to_owned()),
+                    Err("the wrap under key prod was altered or belongs to another row".to_owned()),
                 );
-                // A control: it is the wrap that refuses.
+                // A control: it is the wrap that causes the rejection.
                 assert_eq!(opening(&prod(), &forge(None), &context), "opened", "{suite}");
                 tried += 1;
             }
@@ -217,7 +219,7 @@ fn another_data_key_under_a_known_pad_and_its_salt_is_refused() {
     assert_eq!(tried, 2 * (256 + 64) * 2);
 }
 
-/// `prod` and `dr` under another primary, so that nothing is current.
+/// Returns a keyring with `prod` and `dr` under a different primary, so that nothing is current.
 fn next(suite: Suite) -> Keyring {
     Keyring::new(key_id("next"), master_key(3))
         .unwrap()
@@ -227,7 +229,7 @@ fn next(suite: Suite) -> Keyring {
         .unwrap()
 }
 
-/// The only key of its keyring that opens, beside a primary that has no wrap.
+/// Returns a keyring in which only this key can open, alongside a primary that has no wrap.
 fn alone(id: &str, number: u8) -> Keyring {
     let next = Keyring::new(key_id("next"), master_key(3)).unwrap();
     next.with_retired(key_id(id), master_key(number)).unwrap()
@@ -251,15 +253,17 @@ fn each_flipped_bit_of_a_wrap_is_refused_with_the_error_of_its_part() {
                 };
                 let what = format!("{suite}, bit {bit} of the wrap of {id}");
                 let all = |told: &str| [0; 6].map(|_| told.to_owned());
-                // As somebody leaves it who has no data key. The wrap that is tried first tells.
+                // As someone without the data key leaves it. The wrap that is tried first
+                // determines the error.
                 let left = parts.envelope();
                 assert_eq!(verdicts(&alone(id, number), &left, &acme()), all(&told), "{what}");
                 let of_both = if place == 0 { told.as_str() } else { "envelope_altered" };
                 assert_eq!(verdicts(&next(suite), &left, &acme()), all(of_both), "{what}, both");
-                // As somebody leaves it who has it: the other wrap still opens, and this one never.
+                // As someone with the data key leaves it: the other wrap still opens, and this one
+                // never does.
                 let left = parts.with_mac_under(&known).envelope();
-                assert_eq!(verdicts(&alone(id, number), &left, &acme()), all(&told), "{what}, mac");
-                assert_eq!(verdicts(&next(suite), &left, &acme()), untouched, "{what}, mac, both");
+                assert_eq!(verdicts(&alone(id, number), &left, &acme()), all(&told), "{what}, MAC");
+                assert_eq!(verdicts(&next(suite), &left, &acme()), untouched, "{what}, MAC, both");
                 tried += 1;
             }
         }
@@ -267,7 +271,7 @@ fn each_flipped_bit_of_a_wrap_is_refused_with_the_error_of_its_part() {
     assert_eq!(tried, 2 * 2 * 480);
 }
 
-/// The local wrap on its own: no mac, no envelope.
+/// The local wrap on its own: no MAC, no envelope.
 #[test]
 fn a_local_wrap_is_bound_to_key_id_suite_commitment_and_key() {
     let data_key = counted_data_key(1);
@@ -306,7 +310,7 @@ fn a_local_wrap_is_bound_to_key_id_suite_commitment_and_key() {
             assert!(found == Err(expected), "{suite}, bit {bit} of the body");
             tried += 1;
         }
-        // Another key with the check value of this one: the wrap itself tells.
+        // Another key that has the check value of this one: the wrap itself reveals it.
         let mut body = made.body().to_vec();
         body[..4].copy_from_slice(&master_key(2).check_value());
         let found = unwrapped(&master_key(2), "prod", suite, &commitment, &body);
@@ -338,17 +342,17 @@ fn a_wrap_mixed_from_two_rows_or_moved_to_another_is_refused() {
                 }
                 let other = &bodies[j];
                 refused += refuse("prod", suite, other_commitment, body, "moved to another row");
-                // The salt of one and the ciphertext of the other, in either's place.
+                // The salt of one and the ciphertext of the other, in the place of either.
                 let mixed = [&body[..28], &other.0[WRAPPED]].concat();
                 refused += refuse("prod", suite, commitment, &mixed, "another ciphertext");
                 refused += refuse("prod", suite, other_commitment, &mixed, "another salt");
-                // The salt of this row, over the data key of the other under that salt's pad.
+                // The salt of this row, over the data key of the other under the pad of that salt.
                 let pad = bodies[i].pad(dek);
                 let again: Vec<u8> = other_dek.iter().zip(pad).map(|(a, b)| a ^ b).collect();
                 let again = [&body[..28], &again].concat();
                 refused += refuse("prod", suite, commitment, &again, "the other's data key");
                 refused += refuse("prod", suite, other_commitment, &again, "the same, there");
-                // The data key of one, wrapped for it as if for the other, and the reverse.
+                // The data key of one row, wrapped for it as if for the other, and the reverse.
                 let salt = body_of(&key, "prod", suite, commitment, other_dek);
                 let mixed = [&salt.0[..28], &body[WRAPPED]].concat();
                 refused += refuse("prod", suite, commitment, &mixed, "a salt of its own making");
@@ -363,7 +367,7 @@ fn a_wrap_mixed_from_two_rows_or_moved_to_another_is_refused() {
     assert_eq!(refused, 2 * 12 * (11 * 6 + 6));
 }
 
-/// Its own key wrapped it, rightly: the data key itself is refused.
+/// The wrap is valid and made by its own key; the data key itself is rejected.
 #[test]
 fn a_data_key_of_one_repeated_byte_is_refused_where_it_is_unwrapped() {
     let mut tried = 0;
@@ -380,16 +384,17 @@ fn a_data_key_of_one_repeated_byte_is_refused_where_it_is_unwrapped() {
             assert!(found(&[byte; 32]) == Err(ProviderErrorKind::Rejected), "{suite}, {byte:#04x}");
             let mut nearly = [byte; 32];
             nearly[31] ^= 1;
-            assert!(found(&nearly) == Ok(nearly), "{suite}, {byte:#04x}, but for a bit");
+            assert!(found(&nearly) == Ok(nearly), "{suite}, {byte:#04x}, except for one bit");
             tried += 1;
         }
     }
     assert_eq!(tried, 2 * 256);
 }
 
-/// A flipped bit of the salt is another pad, another data key and so another salt altogether: a
-/// comparison of a few of its bytes would find it as well. Here the data key that comes out is the
-/// right one, and the salt differs in the one bit alone; only the holder of the master key makes it.
+/// A flipped bit of the salt gives another pad, another data key and therefore a completely
+/// different salt, which even a comparison of a few bytes would detect. Here the data key that is
+/// unwrapped is the right one, and the salt differs only in that bit; only someone with the master
+/// key can make this.
 #[test]
 fn every_bit_of_the_salt_is_compared() {
     let master = master_bytes(1);
@@ -410,7 +415,7 @@ fn every_bit_of_the_salt_is_compared() {
     assert_eq!(refused, 2 * 192);
 }
 
-/// Of a body of another shape nothing is known, not even whose check value it has.
+/// For a body of another length nothing is known, not even whose check value it has.
 #[test]
 fn the_shape_of_a_wrap_is_looked_at_before_its_check_value() {
     let (own, stranger) = (master_key(1), master_key(2));
@@ -434,8 +439,8 @@ fn the_shape_of_a_wrap_is_looked_at_before_its_check_value() {
     assert_eq!(tried, 2 * (59 + 69) * 2);
 }
 
-/// Where a wrap fails, what came out of it is not what the next step is done with: neither the
-/// altered data key nor a buffer of zeros opens, verifies or rewraps what was sealed under it.
+/// If a wrap fails, the next step does not use what it yielded: neither the altered data key nor a
+/// buffer of zeros opens, verifies or rewraps an envelope sealed under it.
 #[test]
 fn nothing_of_an_altered_wrap_is_used() {
     let mut tried = 0;
@@ -451,11 +456,11 @@ fn nothing_of_an_altered_wrap_is_used() {
             body[28 + bit / 8] ^= 1 << (bit % 8);
             wraps[0] = WrappedKey::new(key_id("prod"), WrapKind::Local, &body).unwrap();
             let forged: Envelope = draft.finish(wraps.clone()).unwrap();
-            // Rightly sealed under it, were it taken.
+            // Validly sealed under the altered data key, if that were accepted.
             forged.verify_with(&data_key(&altered)).unwrap();
             let told = ["wrap_altered(prod)"; 6].map(str::to_owned);
             assert_eq!(verdicts(&next(suite), &forged, &acme()), told, "{suite}, bit {bit}");
-            // With the mac that zeros give, which is what is left of the data key.
+            // With the MAC computed from zeros, which are what is left of the data key.
             let mut by_zeros = Parts::of(&own).with_wraps(&wraps);
             by_zeros = by_zeros.with_mac_of_zeros();
             let found = verdicts(&next(suite), &by_zeros.envelope(), &acme());

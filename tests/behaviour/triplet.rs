@@ -1,6 +1,6 @@
-//! iv:tag:ciphertext: each layout that a row can have, read and written, and the keys of such rows.
-//! What is refused is in `triplet_damage`. Here are rows and layouts that can be looked into; each file
-//! below is one rule.
+//! iv:tag:ciphertext: each layout that a row can have, read and written, and the keys of such rows. The tests of
+//! rejected rows are in `triplet_damage`. This file has rows and layouts whose parts are visible; each file below tests
+//! one rule.
 
 use std::sync::LazyLock;
 
@@ -33,11 +33,11 @@ pub(crate) const ORDERS: [[Part; 3]; 6] = [
 ];
 pub(crate) const PARTS: [Part; 3] = ORDERS[0];
 
-/// 00 01 02 … 1f, as everywhere in this file where no other key is named.
+/// 00 01 02 … 1f, the key everywhere in this file unless another is named.
 pub(crate) const KEY_HEX: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
-/// The credential under that key and the iv 20 21 22 …, as hex `iv:tag:ciphertext`: from Node's
-/// `createCipheriv('aes-256-gcm', …)`, and again from Python's `cryptography` 48 (OpenSSL).
+/// The credential under that key and the IV 20 21 22 …, as hex `iv:tag:ciphertext`, from Node's
+/// `createCipheriv('aes-256-gcm', …)` and checked with Python's `cryptography` 48 (OpenSSL).
 pub(crate) const IV16_ROW: &str = "202122232425262728292a2b2c2d2e2f:\
     d08a8aaae2e3976139236a0b03e99ee0:\
     b8a7899279f26dc28e323c983106c8a9a4f40384b38075a20249ed5e54d6998108bead7ecb6da9693a7fdffe4c50c1\
@@ -52,7 +52,7 @@ pub(crate) fn key() -> &'static TripletKey {
     &KEY
 }
 
-/// Bytes as text, written here and not by the crate.
+/// Encodes bytes as text, here and not with the crate.
 pub(crate) fn encoded(encoding: Encoding, bytes: &[u8]) -> String {
     let padding = "=".repeat((3 - bytes.len() % 3) % 3);
     match encoding {
@@ -63,7 +63,7 @@ pub(crate) fn encoded(encoding: Encoding, bytes: &[u8]) -> String {
     }
 }
 
-/// The three parts of a row, each of which a test may fill with anything.
+/// The three parts of a row, each of which a test may set to anything.
 #[derive(Clone)]
 pub(crate) struct Row {
     pub(crate) iv: Vec<u8>,
@@ -98,7 +98,7 @@ pub(crate) fn written(iv_len: IvLen, plaintext: &[u8]) -> Triplet {
     key().encrypt_with_rng(&Secret::from(plaintext), iv_len, &mut Counting(0xc5)).unwrap()
 }
 
-/// A layout that can be looked into.
+/// A layout whose parts are visible.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Form {
     pub(crate) order: [Part; 3],
@@ -116,7 +116,7 @@ impl Form {
         }
     }
 
-    /// The texts of the three parts, in their order.
+    /// Returns the texts of the three parts, in their order.
     pub(crate) fn texts(self, row: &Row) -> [String; 3] {
         self.order.map(|part| encoded(self.encoding, row.clone().part(part)))
     }
@@ -135,7 +135,7 @@ impl Form {
         }
     }
 
-    /// Where a fault in a part is told to be.
+    /// Returns the expected error for a fault in a part.
     pub(crate) fn fault(self, texts: &[String; 3], part: Part) -> Told {
         let (field, separator) = match (part, self.separator) {
             (_, None) => return Told::Malformed(Field::Row, 0),
@@ -148,7 +148,7 @@ impl Form {
     }
 }
 
-/// Each encoding, length of the iv and order, separated by `:` and joined.
+/// Returns each encoding, IV length and order, separated by `:` and joined.
 pub(crate) fn forms() -> Vec<Form> {
     let mut forms = Vec::new();
     for encoding in ENCODINGS {
@@ -164,7 +164,7 @@ pub(crate) fn forms() -> Vec<Form> {
     forms
 }
 
-/// What became of a row; of an error its variant, and where it is malformed.
+/// The result for a row; for an error, its variant and where the row is malformed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Told {
     Done,

@@ -1,6 +1,6 @@
-//! What is no row `iv:tag:ciphertext`, or is one no more: refused with the part and the place, never
-//! read as another row, quickly, and without an echo. Here is how texts are misspelt; each file below is
-//! one rule.
+//! Texts that are not a row `iv:tag:ciphertext`, or no longer one: each is rejected with the part and the position, is
+//! never read as another row, and is rejected quickly and without an echo. This file has the ways in which texts are
+//! misspelt; each file below tests one rule.
 
 use sealwax::Field;
 use sealwax::triplet::{Encoding, IvLen, Layout, Part, Triplet};
@@ -14,12 +14,12 @@ mod no_echo;
 mod parts;
 mod spelling;
 
-/// Parses and decrypts.
+/// Parses and decrypts a row.
 fn read(text: &str, layout: Layout) -> Told {
     told(&Triplet::parse(text, layout).and_then(|row| key().decrypt(&row)))
 }
 
-/// What a row is told to be whose parts are not those that were written.
+/// Returns the result for a row whose parts are not those that were written.
 fn expected(form: Form, row: &Row) -> Told {
     let short = form.separator.is_none() && row.len() < form.iv_len.bytes() + 16;
     if short || form.separator.is_some() && row.iv.len() != form.iv_len.bytes() {
@@ -31,7 +31,7 @@ fn expected(form: Form, row: &Row) -> Told {
     }
 }
 
-/// Characters that editors, spreadsheets, shells and copying hands put into a text.
+/// Characters that editors, spreadsheets, shells and careless copying put into a text.
 const STRAY: [&str; 24] = [
     " ",
     "\t",
@@ -59,8 +59,8 @@ const STRAY: [&str; 24] = [
     "\\",
 ];
 
-/// A text with each of them in front, within and behind; as one more, and in the place of as many
-/// bytes, so that the length stays right.
+/// Returns a text with each of them in front, in the middle and at the end, both added and in place of as many bytes,
+/// so that the length stays right.
 fn with_strays(text: &str) -> Vec<String> {
     let mut faulty = Vec::new();
     for stray in STRAY {
@@ -73,7 +73,7 @@ fn with_strays(text: &str) -> Vec<String> {
     faulty
 }
 
-/// The same bytes as others may spell them, none of which the encoding allows.
+/// Returns other spellings of the same bytes, none of which the encoding allows.
 fn misspelt(encoding: Encoding, text: &str) -> Vec<String> {
     let mut faulty = vec![
         format!("\\x{text}"),
@@ -120,7 +120,7 @@ fn misspelt(encoding: Encoding, text: &str) -> Vec<String> {
             faulty.push(format!("{}={}", &text[..last], &text[last..]));
             faulty.push(text.replace('-', "+").replace('_', "/"));
             faulty.push(text.replace('+', "-").replace('/', "_"));
-            // Bits that stand for nothing.
+            // Unused bits.
             let value = BASE64URL.iter().position(|c| text.as_bytes()[last] == *c);
             for bits in 1..1 << (2 * padding) {
                 let other = char::from(BASE64URL[value.unwrap() + bits]).to_string();
@@ -136,14 +136,14 @@ fn misspelt(encoding: Encoding, text: &str) -> Vec<String> {
     faulty
 }
 
-/// Bytes whose text has all signs and look-alikes.
+/// Returns bytes whose text has all signs and look-alikes.
 fn spelt(iv_len: IvLen, len: usize) -> Row {
     let bytes = [0xfb, 0xff, 0xbf, 0xac, 0x0e, 0x15, 0x69, 0x20, 0xd1].into_iter().cycle();
     let of_len = |len| bytes.clone().take(len).collect();
     Row { iv: of_len(iv_len.bytes()), tag: of_len(16), ciphertext: of_len(len) }
 }
 
-/// Each faulty text with what it is told to be: of a part in its place, or of the whole.
+/// Returns each invalid text with its expected error: for a part at its position, or for the whole row.
 fn faulty_texts(form: Form, row: &Row, faulty: fn(Encoding, &str) -> Vec<String>) -> Vec<Fault> {
     if form.separator.is_none() {
         let texts = faulty(form.encoding, &form.write(row)).into_iter();

@@ -1,4 +1,4 @@
-//! An envelope made for two data keys or contexts opens under one of them only.
+//! An envelope made for two data keys or two contexts opens under only one of them.
 
 use aes_gcm::Aes256Gcm;
 use aes_gcm::aead::{AeadInOut, KeyInit};
@@ -11,7 +11,7 @@ use crate::fixtures::{
 use crate::reference::procedures::derive;
 use crate::rings::{dr, next, prod};
 
-/// Of two keys that were given two data keys, the mac knows one.
+/// If two keys were given two data keys, the MAC was computed with only one of them.
 #[test]
 fn an_envelope_whose_wraps_hold_two_data_keys_opens_under_one_key_only() {
     for suite in SUITES {
@@ -31,7 +31,7 @@ fn an_envelope_whose_wraps_hold_two_data_keys_opens_under_one_key_only() {
             let rotated = liar.with_retired(key_id("next"), master_key(3)).unwrap();
             let found = rewrapping(&rotated, &envelope);
             assert_eq!(found, "envelope_altered", "{suite}, {lying} rewraps");
-            // The ring that has both tries the next, and its rewrap mends what lied.
+            // A keyring with both keys tries the next one, and its rewrap replaces the wrong wrap.
             assert_eq!(opening(&keyring(suite), &envelope, &acme()), "opened", "{suite}");
             let mended = next().rewrap(&envelope).unwrap().unwrap();
             assert_eq!(opening(&next(), &mended, &acme()), "opened", "{suite}");
@@ -39,8 +39,8 @@ fn an_envelope_whose_wraps_hold_two_data_keys_opens_under_one_key_only() {
     }
 }
 
-/// AES-256-GCM for somebody who chooses the keys: the field GF(2^128) of SP 800-38D §6.3, its
-/// first bit the highest.
+/// AES-256-GCM for an attacker who chooses the keys: the field GF(2^128) of SP 800-38D §6.3, with
+/// its first bit as the highest.
 mod gcm {
     /// x · y
     pub(super) fn times(x: u128, y: u128) -> u128 {
@@ -80,13 +80,14 @@ fn gcm_tag(key: &[u8; 32], iv: &[u8; 12], associated_data: &[u8]) -> u128 {
     u128::from_be_bytes(tag.into())
 }
 
-/// A ciphertext of three blocks, and its tag, that AES-256-GCM decrypts under both keys.
+/// A ciphertext of three blocks, and its tag, which AES-256-GCM decrypts under both keys.
 ///
-/// tag = GHASH(H, ciphertext) ⊕ E(J0), with H = E(0). GHASH is linear, and the last block counts
-/// H² times in it: so for any first blocks there is one last block for which the tags are equal.
+/// tag = GHASH(H, ciphertext) ⊕ E(J0), with H = E(0). GHASH is linear, and the last block is
+/// multiplied by H² in it, so for any first blocks there is one last block for which the tags are
+/// equal.
 fn two_key_ciphertext(keys: [&[u8; 32]; 2], iv: &[u8; 12]) -> (Vec<u8>, [u8; 16]) {
-    // Of an empty message the tag is E(J0), and with a block of zeros as associated data it is
-    // L · H ⊕ E(J0), with L the block of the lengths.
+    // For an empty message the tag is E(J0). With a block of zeros as associated data it is L · H ⊕
+    // E(J0), where L is the block of the lengths.
     let masks = keys.map(|key| gcm_tag(key, iv, &[]));
     let lengths = 128 << 64;
     let hash_keys = [0, 1]
@@ -107,14 +108,15 @@ fn gcm_decrypt(key: &[u8; 32], iv: &[u8; 12], ciphertext: &[u8], tag: &[u8; 16])
     plaintext
 }
 
-/// The payload's key and the commitment.
+/// Returns the payload key and the commitment.
 fn payload_keys(data_key: &DataKey, iv: &[u8; 12], context: &EncryptionContext) -> [[u8; 32]; 2] {
     let (key, commitment) = derive(data_key.expose_secret(), 1, iv, context.encoded());
     [key, commitment].map(|derived| derived.try_into().unwrap())
 }
 
-/// GCM does not commit to its key. A sealer who means it can make one ciphertext that is authentic
-/// under two data keys or in two contexts; here it opens under one, whichever he commits to.
+/// GCM does not commit to its key. A malicious sealer can make one ciphertext that is authentic
+/// under two data keys or in two contexts. In an envelope it opens under one of them, whichever the
+/// sealer commits to.
 #[test]
 fn a_two_key_ciphertext_opens_to_one_plaintext_only() {
     let iv = [5; 12];
@@ -129,7 +131,7 @@ fn a_two_key_ciphertext_opens_to_one_plaintext_only() {
         let data_keys = seeds.map(counted_data_key);
         let derived = [0, 1].map(|i| payload_keys(&data_keys[i], &iv, &contexts[i]));
         let (ciphertext, tag) = two_key_ciphertext([&derived[0][0], &derived[1][0]], &iv);
-        // It is what it is meant to be: GCM alone decrypts it under either key.
+        // It works as intended: GCM alone decrypts it under either key.
         let plaintexts = derived.map(|[key, _]| gcm_decrypt(&key, &iv, &ciphertext, &tag));
         assert_ne!(plaintexts[0], plaintexts[1], "{name}");
 
@@ -150,7 +152,7 @@ fn a_two_key_ciphertext_opens_to_one_plaintext_only() {
             };
             let envelope = parts.with_wraps(&wraps).with_mac_under(&data_keys[maced]).envelope();
             for (reader, ring) in [prod(), dr()].iter().enumerate() {
-                let what = format!("{name}: commitment {committed}, mac {maced}, read as {reader}");
+                let what = format!("{name}: commitment {committed}, MAC {maced}, read as {reader}");
                 let same_key = seeds[maced] == seeds[reader];
                 let expected = match (same_key, committed == reader) {
                     (false, _) => "envelope_altered",
@@ -160,7 +162,7 @@ fn a_two_key_ciphertext_opens_to_one_plaintext_only() {
                 let found = opening(ring, &envelope, &contexts[reader]);
                 assert_eq!(found, expected, "{what}");
                 if found == "opened" {
-                    // The control: it is the commitment and the mac that refuse the other.
+                    // The control: it is the commitment and the MAC that reject the other.
                     let opened = ring.open(&envelope, &contexts[reader]).unwrap();
                     assert!(opened.expose_secret() == plaintexts[reader], "{what}");
                 }

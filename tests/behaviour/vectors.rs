@@ -1,4 +1,5 @@
-//! Known answers of an independent implementation: what must come out, and what must be refused.
+//! Known answers of an independent implementation: what must be produced, and what must be
+//! rejected.
 
 use sealwax::{ContextError, EncryptionContext, Envelope, FormatError, Keyring, MasterKey, Secret};
 use sealwax::{DataKey, Suite, WrapKind};
@@ -9,14 +10,14 @@ use crate::fixtures::{Opaque, Scripted, class, key_id, unhex};
 const VECTORS: &str = include_str!("../vectors/v1.json");
 const REFUSED: &str = include_str!("../vectors/refused.json");
 
-/// The vectors of what is sealed and opened.
+/// Returns the vectors for sealing and opening.
 pub(crate) fn vectors() -> Vec<Value> {
     let vectors = list(VECTORS, "vectors");
     assert_eq!(vectors.len(), 16);
     vectors
 }
 
-/// The vectors of what is refused.
+/// Returns the vectors that must be refused.
 pub(crate) fn refused() -> Vec<Value> {
     let refused = list(REFUSED, "refused");
     assert_eq!(refused.len(), 188);
@@ -28,7 +29,7 @@ fn list(file: &str, name: &str) -> Vec<Value> {
     assert_eq!(file["format"], "sealwax/v1");
     match file[name].take() {
         Value::Array(list) => list,
-        other => panic!("{name} is no list: {other}"),
+        other => panic!("{name} is not a list: {other}"),
     }
 }
 
@@ -63,8 +64,8 @@ fn described(error: impl std::fmt::Display) -> String {
     error.to_string()
 }
 
-/// What is wrong with how this crate encodes a vector's context and tells its master keys apart;
-/// nothing if all is well. So do the two checks below.
+/// Returns what is wrong with how this crate encodes a vector's context and computes the check
+/// values of its master keys, or nothing if all is well. The two checks below do the same.
 pub(crate) fn check_encodings(vector: &Value) -> Result<(), String> {
     let context = context_of(vector).map_err(described)?;
     expect("context", context.encoded() == bytes(vector, "context_encoded"))?;
@@ -75,7 +76,7 @@ pub(crate) fn check_encodings(vector: &Value) -> Result<(), String> {
     Ok(())
 }
 
-/// All keys of a vector, remote ones last.
+/// Returns a keyring of all keys of a vector, remote ones last.
 fn keyring_of_all(vector: &Value, suite: Suite) -> Keyring {
     let mut keyring = keyring_of(&vector["master_keys"]).with_suite(suite);
     for opaque in vector["opaque"].as_array().unwrap() {
@@ -86,7 +87,7 @@ fn keyring_of_all(vector: &Value, suite: Suite) -> Keyring {
     keyring
 }
 
-/// Sealed, to the byte, from one RNG call of data key ‖ iv.
+/// Seals to the byte, from one RNG call that yields data key ‖ IV.
 pub(crate) fn check_sealed(vector: &Value) -> Result<(), String> {
     let context = context_of(vector).map_err(described)?;
     let suite = text(vector, "suite").parse().map_err(described)?;
@@ -99,7 +100,7 @@ pub(crate) fn check_sealed(vector: &Value) -> Result<(), String> {
     expect("sealed text", sealed.to_string() == text(vector, "text"))
 }
 
-/// Parsed, verified and opened, from both forms, by the whole ring and by each of its keys alone.
+/// Parses, verifies and opens both forms, with the whole keyring and with each of its keys alone.
 pub(crate) fn check_opened(vector: &Value) -> Result<(), String> {
     let context = context_of(vector).map_err(described)?;
     let suite: Suite = text(vector, "suite").parse().map_err(described)?;
@@ -138,14 +139,14 @@ pub(crate) fn check_opened(vector: &Value) -> Result<(), String> {
     Ok(())
 }
 
-/// What is wrong with how this crate refuses a vector; nothing if all is well.
+/// Returns what is wrong with how this crate refuses a vector, or nothing if all is well.
 pub(crate) fn check_refused(vector: &Value) -> Result<(), String> {
     let context = context_of(vector).map_err(described)?;
     let found = outcome(text(vector, "text"), &vector["keys"], &context);
     if found == text(vector, "class") { Ok(()) } else { Err(found.to_owned()) }
 }
 
-/// The class of the error that opening gives.
+/// Returns the class of the error when opening.
 fn outcome(text: &str, keys: &Value, context: &EncryptionContext) -> &'static str {
     match text.parse::<Envelope>() {
         Err(FormatError::NewerVersion { .. }) => "newer_version",
@@ -173,7 +174,8 @@ fn every_refused_text_is_refused_with_its_class() {
     }
 }
 
-/// A rewrap must not turn what was refused for its key side into something that opens.
+/// If an envelope was refused because of its wraps or its MAC, a rewrap must not turn it into one
+/// that opens.
 #[test]
 fn no_refused_text_is_rewrapped_unless_only_its_context_or_payload_is_wrong() {
     let mut tried = 0;
@@ -182,7 +184,7 @@ fn no_refused_text_is_rewrapped_unless_only_its_context_or_payload_is_wrong() {
         let keyring = keyring_of(&vector["keys"])
             .with_retired(key_id("unrelated"), MasterKey::generate().unwrap())
             .unwrap();
-        // Another primary, so that no envelope is current.
+        // A different primary, so that no envelope is current.
         let mut keys = keyring.keys();
         let (old, _) = keys.next().unwrap();
         let material = &vector["keys"][0]["key"];

@@ -1,5 +1,5 @@
-//! Of several wraps that fail, which one is told: what was not asked may open the row, what may pass
-//! may open it later, and the others are final.
+//! If several wraps fail, which failure is reported: a key that was not asked may open the row, a
+//! transient failure may open it later, and the others are final.
 
 use sealwax::{
     DataKey, Envelope, KeyError, KeyWrapper, Keyring, MasterKeyProvider, OpenError, ProviderFuture,
@@ -11,20 +11,20 @@ use crate::fixtures::{CREDENTIAL, acme, counted_data_key, key_id, master_key, op
 use crate::fixtures::{rewrap_outcome, verdicts};
 use crate::providers::{KINDS, is_transient};
 
-/// What comes of asking a key to unwrap.
+/// What happens when a key is asked to unwrap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Comes {
-    /// An error of this kind, now.
+    /// An error of this kind, at once.
     Fails(ProviderErrorKind),
-    /// The same, later: a verb that does not wait cannot ask.
+    /// The same error, later: an operation that does not wait cannot ask.
     FailsLater(ProviderErrorKind),
-    /// Another data key.
+    /// A different data key.
     Lies,
-    /// Nothing: its kind is another than the wrap's.
+    /// Nothing: the key's kind differs from the wrap's.
     OtherKind,
 }
 
-/// Wraps by a body that says nothing, and fails to unwrap.
+/// Wraps to a constant body, and fails to unwrap.
 struct Key(Comes);
 
 impl KeyWrapper for Key {
@@ -63,7 +63,7 @@ fn every_way() -> Vec<Comes> {
     [now.as_slice(), &later, &[Comes::Lies, Comes::OtherKind]].concat()
 }
 
-/// How one failure is told, and its rank: 0 not asked, 1 may pass, 2 final.
+/// Returns how one failure is reported, and its rank: 0 not asked, 1 transient, 2 final.
 fn alone(comes: Comes, id: &str, waits: bool) -> (u8, String) {
     match comes {
         Comes::FailsLater(_) if !waits => (0, format!("would_block({id})")),
@@ -81,10 +81,10 @@ fn alone(comes: Comes, id: &str, waits: bool) -> (u8, String) {
     }
 }
 
-/// The first of those that rank first.
+/// Returns the first failure with the lowest rank.
 fn expected(ways: &[Comes], waits: bool) -> (u8, String) {
     let all = ways.iter().zip(["a", "b", "c"]).map(|(way, id)| alone(*way, id, waits));
-    // The first of several that are least, which is not what `max_by` would give.
+    // `min_by_key` returns the first of several minimal elements; `max_by` would return the last.
     all.min_by_key(|(rank, _)| *rank).unwrap()
 }
 
@@ -99,17 +99,18 @@ fn row() -> Envelope {
         .unwrap()
 }
 
-/// Each way for each of three keys, in every order: by all three verbs, in both of their forms.
+/// Each way of failing for each of three keys, in every order, with all three operations in both of
+/// their forms.
 #[test]
 fn what_was_not_asked_is_told_before_what_may_pass_before_what_is_final() {
     let row = row();
     let ways = every_way();
-    assert_eq!(ways.len(), 12);
+    assert_eq!(ways.len(), 13);
     let (mut ranks, mut behind_final, mut tried) = ([0; 3], 0, 0);
     for a in &ways {
         for b in &ways {
             for c in &ways {
-                // Three retired keys of one keyring are tried in its order.
+                // Three retired keys of one keyring are tried in the keyring's order.
                 let ring = Keyring::new(key_id("mine"), master_key(9))
                     .unwrap()
                     .with_retired(key_id("a"), Key(*a))
@@ -121,7 +122,7 @@ fn what_was_not_asked_is_told_before_what_may_pass_before_what_is_final() {
                 let later = expected(&[*a, *b, *c], true);
                 for (place, found) in found.iter().enumerate() {
                     let (rank, told) = if place < 3 { &now } else { &later };
-                    assert_eq!(found, told, "{a:?}, {b:?}, {c:?}, verb {place}");
+                    assert_eq!(found, told, "{a:?}, {b:?}, {c:?}, operation {place}");
                     ranks[usize::from(*rank)] += 1;
                     tried += 1;
                 }
@@ -129,16 +130,17 @@ fn what_was_not_asked_is_told_before_what_may_pass_before_what_is_final() {
             }
         }
     }
-    assert_eq!(tried, 12 * 12 * 12 * 6);
-    // Two of twelve would block; waiting, one of them fails in passing and one for good.
-    let not_asked = 12_usize.pow(3) - 10_usize.pow(3);
-    let passing = [10_usize.pow(3) - 8_usize.pow(3), 12_usize.pow(3) - 9_usize.pow(3)];
-    let fatal = [8_usize.pow(3), 9_usize.pow(3)];
+    assert_eq!(tried, 13 * 13 * 13 * 6);
+    // Two of the thirteen would block. When the caller waits, one of these fails transiently and one
+    // for good.
+    let not_asked = 13_usize.pow(3) - 11_usize.pow(3);
+    let passing = [11_usize.pow(3) - 9_usize.pow(3), 13_usize.pow(3) - 10_usize.pow(3)];
+    let fatal = [9_usize.pow(3), 10_usize.pow(3)];
     assert_eq!(ranks, [not_asked, passing[0] + passing[1], fatal[0] + fatal[1]].map(|n| 3 * n));
-    assert_eq!(behind_final, 8 * (12 * 12 - 8 * 8));
+    assert_eq!(behind_final, 9 * (13 * 13 - 9 * 9));
 }
 
-/// A caller who tries again where it is worth it, asks the error.
+/// A caller that wants to try again only when that is useful asks the error.
 #[test]
 fn an_error_says_that_it_may_pass_exactly_where_one_of_the_failures_may() {
     let row = row();
@@ -170,10 +172,10 @@ fn an_error_says_that_it_may_pass_exactly_where_one_of_the_failures_may() {
             passing += usize::from(expected);
         }
     }
-    assert_eq!(passing, 64 - 36);
+    assert_eq!(passing, 81 - 49);
 }
 
-/// One that opens makes up for every failure, before it or behind it.
+/// A key that opens compensates for every failure, before it or after it.
 #[test]
 fn a_wrap_that_opens_is_found_among_failures_of_every_kind() {
     let seal = |ring: &Keyring| ring.seal(&Secret::from(CREDENTIAL), &acme()).unwrap();
@@ -203,17 +205,19 @@ fn a_wrap_that_opens_is_found_among_failures_of_every_kind() {
                 .with_retired(key_id("a"), Key(a))
                 .unwrap();
             let rewrapped = rewrap_outcome(&last.rewrap(&row));
-            // The local key has other material, which is final: what may pass is told before it.
+            // The local key has other material, which is final, so a transient failure is reported
+            // before it.
             let (rank, told) = alone(a, "a", false);
             let told = if rank < 2 { told } else { "wrong_key_material(good)".to_owned() };
             assert_eq!(rewrapped, told, "{a:?}");
             tried += 1;
         }
     }
-    assert_eq!(tried, 144);
+    assert_eq!(tried, 169);
 }
 
-/// What a service answered is no data key; a generator that failed says nothing of the answer.
+/// If a service's reply is not a data key, the error says so; an error of a generator says nothing
+/// about the reply.
 #[test]
 fn a_key_error_becomes_a_provider_s_error_by_what_it_says_of_the_answer() {
     let short = DataKey::from_bytes(&mut [1; 31]).unwrap_err();
@@ -244,7 +248,7 @@ fn a_key_error_becomes_a_provider_s_error_by_what_it_says_of_the_answer() {
         let source = core::error::Error::source(&became).unwrap().to_string();
         assert_eq!(source, error.to_string());
     }
-    // So a service that answers half a key, or zeros, answered an altered wrap.
+    // So a service that returns half a key, or zeros, is reported as an altered wrap.
     let told = |key: &'static [u8]| {
         struct Half(&'static [u8]);
         impl KeyWrapper for Half {

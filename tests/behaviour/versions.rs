@@ -1,15 +1,16 @@
-//! What is a newer version of the format, which another release reads, and what is none at all.
+//! What is a newer version of the format, which another release reads, and what is not a version at
+//! all.
 
 use sealwax::{Envelope, Field, FormatError, Suite};
 
 use crate::fixtures::sealed;
 
-/// The newer version that is named, or the field and the place of the fault.
+/// Returns the newer version that the error names, or the field and the position of the fault.
 fn told(parsed: Result<Envelope, FormatError>) -> Result<u8, (Field, usize)> {
     match parsed {
         Err(FormatError::NewerVersion { version, .. }) => Ok(version),
         Err(FormatError::Malformed { field, offset, .. }) => Err((field, offset)),
-        Err(other) => panic!("a variant without a name: {other}"),
+        Err(other) => panic!("no name for this variant: {other}"),
         Ok(_) => panic!("parsed"),
     }
 }
@@ -21,7 +22,7 @@ fn a_version_byte_above_1_is_newer_and_0_is_none() {
     for version in 2..=u8::MAX {
         let mut bytes = row.as_bytes().to_vec();
         bytes[2] = version;
-        // What follows is the newer version's business.
+        // The meaning of the rest is up to the newer version.
         for len in [3, 4, 5, bytes.len() - 1, bytes.len()] {
             assert_eq!(told(Envelope::from_bytes(&bytes[..len])), Ok(version), "{len} bytes");
             newer += 1;
@@ -35,7 +36,7 @@ fn a_version_byte_above_1_is_newer_and_0_is_none() {
     assert_eq!(told(Envelope::from_bytes(&bytes)), malformed);
     assert_eq!(told(Envelope::from_bytes(b"SW\0")), malformed);
     assert_eq!(told(Envelope::from_bytes(b"SW")), malformed);
-    // Of another format, its third byte says nothing.
+    // Of another format, so its third byte means nothing.
     assert_eq!(told(Envelope::from_bytes(b"sw\x02")), Err((Field::Prefix, 0)));
     assert_eq!(told(Envelope::from_bytes(b"SX\x02")), Err((Field::Prefix, 0)));
 }
@@ -54,7 +55,7 @@ fn sw2_to_sw255_are_newer_and_any_other_number_is_malformed() {
     }
     assert_eq!(newer, 254 * 4);
 
-    // Without leading zeros, in ASCII digits, and with the colon.
+    // A valid version has no leading zeros, only ASCII digits, and a colon.
     let long = format!("sw{}:", "9".repeat(1024 * 1024));
     let zeros = format!("sw{}2:", "0".repeat(1024 * 1024));
     let prefixes = [

@@ -1,4 +1,4 @@
-//! What the public types show and answer, word for word: logs, columns and look-ups stand on it.
+//! The exact output of the public types, which logs, columns and look-ups depend on.
 
 use core::time::Duration;
 use std::collections::{BTreeMap, HashMap};
@@ -51,7 +51,7 @@ fn a_kind_of_wrap_is_named_by_its_byte() {
     }
 }
 
-/// A map by key ids is looked up with a text, as a map by strings is.
+/// A map keyed by key ids can be looked up with a text, like a map keyed by strings.
 #[test]
 fn a_key_id_is_borrowed_as_its_text() {
     let ids = ["prod", "dr-2026"].map(key_id);
@@ -123,8 +123,8 @@ fn a_provider_s_error_shows_its_kind_its_source_and_when_to_try_again() {
 #[test]
 fn a_column_in_another_encoding_is_told_with_the_one_that_was_expected() {
     for (encoding, expected) in [
-        (Encoding::HexLower, "lower-case hex, two digits a byte"),
-        (Encoding::HexAnyCase, "hex, two digits a byte"),
+        (Encoding::HexLower, "lowercase hex, two digits per byte"),
+        (Encoding::HexAnyCase, "hex, two digits per byte"),
         (Encoding::Base64, "canonical base64 with padding"),
         (Encoding::Base64Url, "canonical base64url without padding"),
         (Encoding::Base64UrlPadded, "canonical base64url with padding"),

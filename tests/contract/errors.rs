@@ -1,4 +1,4 @@
-//! "Errors: what an operator can act on": every variant that can be provoked, as data.
+//! Errors: every variant that can be provoked, and the data that it carries for an operator.
 
 use std::{collections::BTreeSet, error::Error, time::Duration};
 
@@ -14,12 +14,12 @@ use crate::{
     rotated, sealed, sealed_by, secret,
 };
 
-/// What every error says of itself.
+/// The data of every error.
 trait Data: Error + Clone + Send + Sync + 'static {
     fn says(&self) -> (ErrorClass, &'static str);
 }
 
-/// What an error of a verb, a row or a provider says besides.
+/// The additional data of an error of an operation, a row or a provider.
 trait Acted: Data {
     fn passes(&self) -> bool;
     fn wait(&self) -> Option<Duration>;
@@ -60,7 +60,7 @@ data!(ContextError, FormatError, KeyError, KeyringError, TripletError);
 data!(SealError, OpenError, UnwrapError, RewrapError, RowError, ProviderError);
 acted!(SealError, OpenError, UnwrapError, RewrapError, RowError, ProviderError);
 
-/// Asserts the class, and that a clone says the same. Answers the name.
+/// Asserts the class, and that a clone gives the same data. Returns the name.
 #[track_caller]
 fn is<T: Data>(error: &T, class: ErrorClass) -> &'static str {
     let (found, name) = error.says();
@@ -72,7 +72,7 @@ fn is<T: Data>(error: &T, class: ErrorClass) -> &'static str {
     name
 }
 
-/// The same, and that only an error of the first class may pass.
+/// Like `is`, and asserts that the error is transient only if its class is.
 #[track_caller]
 fn acts<T: Acted>(error: &T, class: ErrorClass) -> &'static str {
     assert_eq!(error.passes(), class == ErrorClass::Transient, "{error}");
@@ -94,17 +94,17 @@ fn throttled() -> ProviderError {
         .with_retry_after(Duration::from_secs(3))
 }
 
-/// A ring that lost the key of `sealed()`.
+/// Returns a keyring without the key of `sealed()`.
 fn rotated_without_key() -> Keyring {
     Keyring::new(id("prod-2027"), key(1)).unwrap()
 }
 
-/// A ring that opens through a provider with this error.
+/// Returns a keyring that opens through a provider with this error.
 fn opens_by(error: &ProviderError) -> Keyring {
     rotated_without_key().with_retired(id("kms"), Refuses(error.clone())).unwrap()
 }
 
-/// A ring that wraps through a provider with this error.
+/// Returns a keyring that wraps through a provider with this error.
 fn wraps_by(error: &ProviderError) -> Keyring {
     Keyring::new(id("kms"), Refuses(error.clone()))
         .unwrap()
@@ -438,7 +438,7 @@ fn what_surrounds_an_envelope_is_told_and_nothing_is_echoed() {
         format!("b'{text}'"),
         format!("SEALED={text}"),
         format!("{{\"key\": \"{text}\"}}"),
-        // Base64 of `sw1:a256gcm:` and of what might follow.
+        // Base64 of `sw1:a256gcm:` and of a possible continuation.
         "c3cxOmEyNTZnY206cHJvZC0yMDI2PUFR".to_owned(),
     ] {
         let error = surrounded.parse::<Envelope>().unwrap_err();
@@ -473,7 +473,7 @@ fn what_surrounds_a_key_is_told_and_nothing_is_echoed() {
         assert_ne!(error.to_string(), plain, "{surrounded:?}");
         assert!(!format!("{error} {error:?}").contains(encoded));
     }
-    // A key without its prefix, whatever it starts with.
+    // A key without its prefix, whatever its first characters are.
     for bare in [encoded.to_owned(), format!("0x{}", "A".repeat(46))] {
         assert_eq!(bare.parse::<MasterKey>().err().unwrap().to_string(), plain);
     }

@@ -1,4 +1,4 @@
-//! "The joint": providers, their futures, requests and errors; drafts.
+//! Providers, their futures, requests and errors; drafts.
 
 use std::{
     error::Error,
@@ -34,12 +34,12 @@ fn unwrap_request<'a>(key_id: &'a KeyId, body: &'a [u8]) -> UnwrapRequest<'a> {
     UnwrapRequest::new(key_id, Suite::Aes256Gcm, &COMMITMENT, body)
 }
 
-/// The answer of a key that does not wait.
+/// Returns the result of a key that does not wait.
 fn now<T>(future: ProviderFuture<'_, T>) -> T {
     future.into_ready().unwrap()
 }
 
-/// Whether any error of the chain says `text`.
+/// Returns whether any error of the chain contains `text`.
 fn chain_says(error: &(dyn Error + 'static), text: &str) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {
@@ -51,7 +51,7 @@ fn chain_says(error: &(dyn Error + 'static), text: &str) -> bool {
     false
 }
 
-/// A decorator that counts the calls of the provider behind it.
+/// A decorator that counts the calls to the provider behind it.
 struct Counting<P> {
     inner: P,
     calls: Arc<AtomicUsize>,
@@ -85,7 +85,7 @@ impl<P: MasterKeyProvider> MasterKeyProvider for Counting<P> {
     }
 }
 
-/// A decorator that forgot `kind()`.
+/// A decorator whose author forgot `kind()`.
 struct Forgetful(MasterKey);
 
 impl KeyWrapper for Forgetful {
@@ -106,7 +106,7 @@ impl MasterKeyProvider for Forgetful {
     }
 }
 
-/// A key service with a wrap kind of its own, and bodies that grow old.
+/// A key service with its own wrap kind, whose bodies are never current.
 struct Own(Service);
 
 impl KeyWrapper for Own {
@@ -569,7 +569,7 @@ fn a_kind_that_no_entry_fixes_parses_and_is_refused_when_used() {
     assert!(matches!(ring().verify(&parsed), Err(UnwrapError::WrongWrapKind { .. })));
 }
 
-// In two phases
+// Sealing in two phases
 
 #[test]
 fn a_draft_is_finished_with_wraps_from_a_transport_of_ones_own() {
@@ -621,7 +621,7 @@ fn a_draft_takes_its_own_randomness() {
     ));
 }
 
-/// An envelope of a draft, and its data key.
+/// Returns an envelope made from a draft, and its data key.
 fn drafted() -> (Envelope, DataKey) {
     let draft = Draft::new(&secret(), &context(), Suite::default()).unwrap();
     let data_key = draft.data_key().duplicate();

@@ -1,4 +1,4 @@
-//! "Keyring": an immutable value, its verbs, and batches.
+//! Keyrings: an immutable value, its operations, and batches.
 
 use std::{convert::Infallible, fmt};
 
@@ -27,12 +27,12 @@ fn remote_ring() -> Keyring {
     Keyring::new(id("kms"), Remote(Service { mask: 1 })).unwrap()
 }
 
-/// Two wraps, of `key(0)` under `a` and of `key(1)` under `b`.
+/// Returns an envelope with two wraps: under `a` by `key(0)`, and under `b` by `key(1)`.
 fn sealed_for_two() -> Envelope {
     sealed_by(&Keyring::new(id("a"), key(0)).unwrap().with_escrow(id("b"), key(1)).unwrap())
 }
 
-// Building a ring
+// Building a keyring
 
 #[test]
 fn a_ring_is_built_by_value() {
@@ -258,7 +258,7 @@ fn at_most_seven_escrows() {
     assert!(matches!(ring.with_escrow(id("escrow-8"), key(8)), Err(KeyringError::TooManyEscrows)));
 }
 
-// Replacing a ring
+// Replacing a keyring
 
 #[test]
 fn an_announced_primary_may_take_over() {
@@ -333,7 +333,7 @@ fn every_problem_is_told_at_once() {
     assert!(problems.len() >= 3);
 }
 
-// The verbs
+// The operations
 
 #[test]
 fn the_verbs_seal_open_verify_and_rewrap() {
@@ -505,7 +505,7 @@ fn a_ring_without_a_primary_opens_and_never_seals() {
     assert!(!ring.is_current(&envelope));
 }
 
-// Which wrap is used, and which failure is told
+// Which wrap is used, and which failure is reported
 
 #[test]
 fn any_wrap_that_verifies_opens() {
@@ -760,7 +760,8 @@ fn an_async_seal_is_not_tied_to_its_randomness() {
     let (secret, context) = (secret(), context());
     let mut rng = Steps::default();
 
-    // `Steps` is not `Send`, and one lends itself to two futures that live at once.
+    // `Steps` is not `Send`, and the same one is passed to two futures that are alive at the same
+    // time.
     let first = assert_send(ring.seal_async_with_rng(&secret, &context, &mut rng));
     let second = assert_send(ring.seal_async_with_rng(&secret, &context, &mut rng));
     assert_eq!(rng.draws, [44, 44]);

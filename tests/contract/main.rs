@@ -1,9 +1,9 @@
-//! What the interface promises to those who build on it, as programs that use it: a module for each part. A change
-//! that makes one of them fail to compile, or to pass, is a change that they would notice.
+//! The public interface as dependent crates use it: programs that use all of it, one module for each part. If a change
+//! makes one of them fail to compile or to pass, dependent crates would notice that change.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
-/// Fails to compile where the type has the trait: then two implementations fit.
+/// Fails to compile if the type implements the trait, because two implementations would then apply.
 macro_rules! assert_not_impl {
     ($type:ty: $($bound:tt)+) => {
         const _: fn() = || {
@@ -41,7 +41,7 @@ fn id(text: &str) -> KeyId {
     text.parse().unwrap()
 }
 
-/// A key whose 32 bytes count up from `first`.
+/// Returns a key whose 32 bytes count up from `first`.
 fn key(first: u8) -> MasterKey {
     let mut bytes: [u8; 32] = std::array::from_fn(|n| first.wrapping_add(u8::try_from(n).unwrap()));
     MasterKey::from_bytes(&mut bytes).unwrap()
@@ -51,12 +51,12 @@ fn key_text(first: u8) -> String {
     key(first).to_text().expose_str().unwrap().to_owned()
 }
 
-/// `prod-2026`, with `key(0)`, and nothing else.
+/// Returns a keyring of `prod-2026` with `key(0)`, and nothing else.
 fn ring() -> Keyring {
     Keyring::new(id("prod-2026"), key(0)).unwrap()
 }
 
-/// The ring after a rotation: `prod-2027`, with `key(1)`; `prod-2026` is retired.
+/// Returns the keyring after a rotation: `prod-2027` with `key(1)`; `prod-2026` is retired.
 fn rotated() -> Keyring {
     Keyring::new(id("prod-2027"), key(1)).unwrap().with_retired(id("prod-2026"), key(0)).unwrap()
 }
@@ -77,7 +77,7 @@ fn sealed_by(ring: &Keyring) -> Envelope {
     ring.seal(&secret(), &context()).unwrap()
 }
 
-/// Where the fields of `sealed()` begin: one local wrap under an id of nine characters.
+/// The offsets of the fields of `sealed()`, which has one local wrap under an id of nine characters.
 mod at {
     pub(crate) const CHECK: usize = 18;
     pub(crate) const SALT: usize = 22;
@@ -87,14 +87,14 @@ mod at {
     pub(crate) const CIPHERTEXT: usize = 154;
 }
 
-/// The same envelope with one bit changed.
+/// Returns the same envelope with one bit flipped.
 fn flipped(envelope: &Envelope, offset: usize) -> Envelope {
     let mut bytes = envelope.as_bytes().to_vec();
     *bytes.get_mut(offset).unwrap() ^= 1;
     Envelope::from_bytes(&bytes).unwrap()
 }
 
-/// The same envelope without its last byte, as a column that is too short keeps it.
+/// Returns the same envelope without its last byte, as a column that is too short stores it.
 fn cut(envelope: &Envelope) -> Envelope {
     let (_, shorter) = envelope.as_bytes().split_last().unwrap();
     Envelope::from_bytes(shorter).unwrap()
@@ -108,7 +108,7 @@ fn key_ids(envelope: &Envelope) -> Vec<String> {
     ids
 }
 
-/// A key service in memory that answers at once: the body is the masked key, then what is bound.
+/// An in-memory key service that replies at once. Its body is the masked key, followed by the associated data.
 #[derive(Debug)]
 struct Service {
     mask: u8,
@@ -152,7 +152,7 @@ impl MasterKeyProvider for Service {
     }
 }
 
-/// The same service behind a network: pending once, then the answer.
+/// The same service behind a network: pending once, then ready.
 #[derive(Debug)]
 struct Remote(Service);
 
@@ -193,7 +193,7 @@ impl MasterKeyProvider for Remote {
     }
 }
 
-/// A key service that always answers with this error.
+/// A key service that always returns this error.
 #[derive(Debug)]
 struct Refuses(ProviderError);
 
@@ -215,7 +215,7 @@ impl MasterKeyProvider for Refuses {
     }
 }
 
-/// A key service whose wraps open as another data key.
+/// A key service whose wraps open to a different data key.
 #[derive(Debug)]
 struct Lies;
 
@@ -237,7 +237,7 @@ impl MasterKeyProvider for Lies {
     }
 }
 
-/// A source of randomness that counts up and keeps the length of each draw. On purpose not `Send`.
+/// An RNG that counts up and records the length of each draw. It is deliberately not `Send`.
 #[derive(Debug, Default)]
 struct Steps {
     next: u8,
@@ -272,7 +272,7 @@ impl TryRng for Steps {
 
 impl TryCryptoRng for Steps {}
 
-/// A source of randomness that fails.
+/// An RNG that fails.
 #[derive(Debug)]
 struct Dry;
 

@@ -1,4 +1,4 @@
-//! "The paved path": the page's example, line by line.
+//! The main path from start to end: seal and store, open, rewrap and write back.
 
 use std::error::Error;
 

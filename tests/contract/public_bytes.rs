@@ -1,4 +1,4 @@
-//! "Public bytes": envelopes.
+//! Envelopes.
 
 use std::fmt::Debug;
 

@@ -1,4 +1,4 @@
-//! "Secrets": secrets and keys.
+//! Secrets and keys.
 
 use std::str::Utf8Error;
 
@@ -33,7 +33,7 @@ fn a_secret_is_made_from_owned_and_borrowed_text_and_bytes() {
     for secret in &secrets {
         assert_eq!(secret.expose_secret(), b"sk-1");
     }
-    // Borrowed sources are copied. That owned ones are wiped shows only in freed memory.
+    // Borrowed sources are copied. Whether owned ones are wiped can only be seen in freed memory.
     assert_eq!(owned, "sk-1");
     assert_eq!(bytes, b"sk-1");
 }

@@ -1,4 +1,4 @@
-//! "Stability": the two foreign crates in signatures, and what holds for every type.
+//! The two foreign crates in signatures, and the traits that every type implements.
 
 use sealwax::{
     Batch, Change, ContextError, DataKey, Draft, EncryptionContext, Envelope, ErrorClass,
@@ -57,7 +57,7 @@ fn whoever_has_a_secret_of_secrecy_may_seal_it() {
 fn a_keys_text_is_fixed() {
     let text = key(0).to_text();
 
-    // base64url of 00 01 … 1f; the checksum follows
+    // base64url of 00 01 … 1f, followed by the checksum
     assert!(
         text.expose_str().unwrap().starts_with("swk1_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh")
     );

@@ -1,4 +1,4 @@
-//! "iv:tag:ciphertext": the three-part form on its own.
+//! The three-part form `iv:tag:ciphertext` on its own.
 
 use sealwax::Secret;
 use sealwax::triplet::{Encoding, IvLen, Layout, Part, Triplet, TripletError, TripletKey};

@@ -1,4 +1,4 @@
-//! "Words": key ids, suites, wrap kinds, contexts and wrapped keys.
+//! Key ids, suites, wrap kinds, contexts and wrapped keys.
 
 use std::{
     borrow::Borrow,

@@ -1,5 +1,5 @@
-//! The known answers, by the reference: what the fuzzers compare the crate with is right by itself. The
-//! answers were made by a third implementation, in Python.
+//! Checks the reference against the known answers, so that the fuzzers compare the crate with something that is itself
+//! correct. A third implementation, in Python, made the answers.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ use super::fuzz::reference::envelope::{Envelope, Refused};
 use super::fuzz::reference::keyring::{Entry, Keyring, State};
 use super::fuzz::reference::procedures::{self, Failure};
 
-/// The list of that name in a file of `tests/vectors`.
+/// Returns the list with this name in a file of `tests/vectors`.
 fn answers(file: &str, list: &str) -> Vec<Value> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(file);
     let file: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
@@ -21,14 +21,14 @@ fn answers(file: &str, list: &str) -> Vec<Value> {
 }
 
 fn text<'a>(answer: &'a Value, field: &str) -> &'a str {
-    answer[field].as_str().unwrap_or_else(|| panic!("no text {field} in {answer}"))
+    answer[field].as_str().unwrap_or_else(|| panic!("{answer} has no text field {field}"))
 }
 
 fn bytes(answer: &Value, field: &str) -> Vec<u8> {
     unhex(text(answer, field), false).unwrap()
 }
 
-/// The first key is the primary, the others are escrows.
+/// The first key is the primary, the others are escrow keys.
 fn keyring(keys: &Value) -> Keyring {
     let states = [State::Primary].into_iter().chain(std::iter::repeat(State::Escrow));
     let entry = |(key, state): (&Value, State)| {
@@ -62,7 +62,7 @@ fn the_reference_makes_and_opens_the_known_answers() {
         let iv = <[u8; 12]>::try_from(bytes(answer, "iv")).unwrap();
         let plaintext = bytes(answer, "plaintext");
         let mut sealed = procedures::seal(&keyring, suite, &context, &plaintext, &dek, &iv);
-        // A provider's wraps stand last, and are in the mac.
+        // The wraps of a provider come last, and the MAC covers them.
         for opaque in answer["opaque"].as_array().unwrap() {
             let wrapped = [[2].as_slice(), &bytes(opaque, "body")].concat();
             sealed.wraps.push((text(opaque, "id").to_owned(), wrapped));
@@ -103,7 +103,7 @@ fn the_reference_refuses_what_has_to_be_refused_and_says_why() {
                     Failure::EnvelopeAltered => "envelope_altered",
                     Failure::ContextMismatch => "context_mismatch",
                     Failure::PayloadAltered => "payload_altered",
-                    other => panic!("over a keyring of keys that open: {other:?}"),
+                    other => panic!("unexpected with a keyring of usable keys: {other:?}"),
                 }
             }
         };

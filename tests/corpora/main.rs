@@ -1,4 +1,4 @@
-//! The inputs in `fuzz/corpus`, replayed: what a fuzzer found once stays found, without a fuzzer.
+//! Replays the inputs in `fuzz/corpus`, so that what a fuzzer once found is checked without a fuzzer.
 
 #![expect(
     clippy::unwrap_used,
@@ -6,13 +6,13 @@
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
     clippy::as_conversions,
-    reason = "a test may panic: that is how it fails"
+    reason = "tests fail by panicking"
 )]
 
-/// The properties of the targets. Included by its path, because the fuzz targets are a workspace of
-/// their own, which the library cannot depend on.
+/// The properties of the targets. Included by path, because the fuzz targets are in a separate workspace, which the
+/// library cannot depend on.
 #[path = "../../fuzz/src/lib.rs"]
-#[expect(unreachable_pub, reason = "there it is a library")]
+#[expect(unreachable_pub, reason = "it is a library in its own workspace")]
 mod fuzz;
 
 mod known_answers;
@@ -30,19 +30,19 @@ fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz").join(name)
 }
 
-/// What is in a folder, by name.
+/// Returns the names of the entries in a folder.
 fn names(folder: &Path) -> BTreeSet<String> {
     let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{folder:?}: {error}"));
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
-/// What a replay came to.
+/// The result of a replay.
 #[derive(Debug, Default)]
 struct Replay {
     files: usize,
-    /// Inputs that got as far as the property is about.
+    /// Inputs that got far enough to be checked.
     reached: usize,
-    /// Inputs that the property fails for, and how.
+    /// Inputs for which the property fails, and how.
     failures: Vec<String>,
 }
 
@@ -66,8 +66,8 @@ fn message(panic: &(dyn Any + Send)) -> &str {
     text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without a message")
 }
 
-/// How many inputs of a target are taken in and not refused at the door: at least these. Fewer, and
-/// a corpus has gone stale, or its property has stopped to look.
+/// The minimum number of inputs of each target that get far enough to be checked. If there are fewer, the corpus is
+/// stale, or the property no longer checks anything.
 const TAKEN_IN: [(&str, usize); 9] = [
     ("parse_binary", 27),
     ("parse_text", 28),
@@ -85,7 +85,7 @@ fn every_input_that_was_found_still_has_its_property() {
     let (mut total, mut failed) = (0, Vec::new());
     for (target, property) in fuzz::TARGETS {
         let Replay { files, reached, failures } = replay(target, property);
-        println!("{target}: {files} inputs, {reached} of them taken in");
+        println!("{target}: {files} inputs, {reached} of them checked");
         let (_, least) = TAKEN_IN.into_iter().find(|(name, _)| *name == target).unwrap();
         let is_fresh = reached >= least && reached < files;
         assert!(is_fresh || !failures.is_empty(), "{target}: {reached} of {files}");
@@ -111,7 +111,7 @@ fn every_target_has_a_property_a_program_and_a_corpus() {
     }
 }
 
-/// The corpora are in every clone, and are no place for what a long run piles up.
+/// Every clone contains the corpora, so they are not a place to collect the output of long runs.
 #[test]
 fn the_corpora_are_small() {
     let files = |(target, _): &(&str, fuzz::Property)| {
@@ -126,8 +126,8 @@ fn the_corpora_are_small() {
 
 type Parsed = Result<Reference, Refused>;
 
-/// A test of the tests above: where the reference says something else, by one bit of one field, by one
-/// class of error or by accepting what it should refuse, the replay fails, for each input that shows it.
+/// Checks the tests above: if the reference differs by one bit of one field, by one class of error, or by accepting
+/// what it should reject, the replay fails for each input that shows the difference.
 #[test]
 fn a_reference_that_disagrees_is_noticed() {
     let wrong: [fn(Parsed) -> Parsed; 4] = [
@@ -160,13 +160,13 @@ fn a_reference_that_disagrees_is_noticed() {
         assert!(failures.is_empty(), "{}", failures.join("\n"));
         assert!(reached > 0);
     }
-    // And a property that fails is a failure with the name of the input.
+    // A failing property is reported with the name of the input.
     let Replay { files, reached, failures } = replay("parse_text", |_| panic!("wrong"));
     assert_eq!((failures.len(), reached), (files, 0));
     assert!(failures[0].starts_with("parse_text/") && failures[0].ends_with(": wrong"));
 }
 
-/// Bytes of some envelope.
+/// Returns the bytes of some envelope.
 fn accepted() -> Vec<u8> {
     [b"SW\x01\x01\x01\x01a\x00\x02\x02\x00".as_slice(), &[0; 76]].concat()
 }

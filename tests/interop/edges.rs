@@ -1,4 +1,4 @@
-//! The limits of the format page, each from both sides, and what stands close to them.
+//! The limits on the format page, each from both sides, and cases close to them.
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use sealwax::{EncryptionContext, Envelope, Keyring, Secret};
@@ -15,7 +15,7 @@ fn key(number: u16) -> String {
     Key::of("any", &bytes).text
 }
 
-/// The key of all envelopes below.
+/// The keyring with the key of all envelopes below.
 fn keyring() -> String {
     format!("primary k1 {}", key(1))
 }
@@ -47,7 +47,7 @@ pub(crate) fn all() -> Vec<Question> {
         keyring,
         pairs: acme(),
     });
-    // Sealed for the context itself, if there is such a one.
+    // Sealed for the context itself, if the pairs make one.
     let contexts = contexts().into_iter().map(|pairs| Question {
         envelope: Form::Text(
             context(&pairs).map_or_else(|_| text.clone(), |it| sealed(b"sk-1", &it)),
@@ -96,8 +96,8 @@ fn changed(binary: &[u8], at: usize, byte: u8) -> Form {
     Form::Binary(binary)
 }
 
-/// The envelope's own wrap as another kind, also where its body is of no kind's shape; and a local wrap
-/// of another shape, also where its check value is another one.
+/// Returns the envelope with its own wrap under another kind, also with a body that fits no kind, and with a local wrap
+/// of another length, also with another check value.
 fn kinds() -> Vec<Form> {
     const LEN_AT: usize = 8;
     const KIND_AT: usize = 10;
@@ -120,7 +120,7 @@ fn kinds() -> Vec<Form> {
     own.chain(short).chain(shapes).chain(other_check).collect()
 }
 
-/// Ids that look like keys, and such as almost do, as those of a wrap and in a keyring.
+/// Returns ids that look like keys, or almost do, as ids of a wrap and in a keyring.
 fn ids() -> Vec<Question> {
     let bare = |label: &str, len: usize| {
         let key = [0x5e_u8; 64][..len].iter().zip(1_u8..).map(|(byte, place)| byte ^ place);
@@ -176,7 +176,7 @@ fn ids() -> Vec<Question> {
     questions
 }
 
-/// An envelope of two wraps, and each pair of things that a keyring may say of their keys.
+/// Returns an envelope with two wraps, and every pair of states that a keyring can have for their keys.
 fn states() -> Vec<Question> {
     let [a, b, own] = [1, 2, 3].map(key);
     let ring: Keyring = format!("primary k1 {a};escrow k2 {b}").parse().unwrap();
@@ -195,7 +195,7 @@ fn states() -> Vec<Question> {
     };
     let [x, y] = [4, 5].map(key);
     let mut questions = Vec::new();
-    // The second as it was sealed, and with kind 05, which no entry expects.
+    // The second wrap as it was sealed, and with kind 05, which no entry expects.
     for is_local in [true, false] {
         let text = sealed.to_string();
         let text = if is_local { text } else { text.replacen(",k2=A", ",k2=B", 1) };
@@ -210,7 +210,7 @@ fn states() -> Vec<Question> {
     questions
 }
 
-/// The envelope with one more wrap, or several, before its own.
+/// Returns the envelope with one or more wraps added before its own.
 fn wraps() -> Vec<Form> {
     let text = of_acme();
     let many = |count: u8| (1..count).map(|n| format!("x{n}=AgA")).collect::<Vec<_>>().join(",");
@@ -235,19 +235,19 @@ fn wraps() -> Vec<Form> {
     forms.push(Form::Text(format!("{front}:{tail}")));
     forms.push(Form::Text(format!("{front},{rest}")));
     forms.push(Form::Text(text.replacen(':', ",:", 2)));
-    // Another suite's name.
+    // The name of another suite.
     for suite in ["c20p", "A256GCM", "a256gcm ", "", "toString", "01"] {
         forms.push(Form::Text(text.replacen("a256gcm", suite, 1)));
     }
     forms
 }
 
-/// The largest ciphertext, and one byte more: its last group of four had two characters.
+/// Returns the largest ciphertext, and one byte more: its last group of four has two characters.
 fn sizes() -> Vec<Form> {
     let mut largest = sealed(&vec![0; 16_777_216], &context(&acme()).unwrap());
     let at = largest.len() - 100;
     let other = if largest[at..].starts_with('A') { "B" } else { "A" };
-    // Altered, because an answer of 16 MiB would tell no more.
+    // Altered, because returning 16 MiB of plaintext would test nothing more.
     largest.replace_range(at..=at, other);
     let larger = format!("{largest}A");
     vec![Form::Text(largest), Form::Text(larger)]
@@ -255,7 +255,7 @@ fn sizes() -> Vec<Form> {
 
 fn keyrings() -> Vec<String> {
     let [a, b, c] = [1, 2, 3].map(key);
-    // A checksum that is right, and 32 times the byte 07.
+    // A valid checksum, and the byte 07, 32 times.
     let weak = "swk1_BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwe0GQzF";
     let cut = &a[..52];
     let mistyped = format!("{cut}{}", if a.ends_with('A') { 'B' } else { 'A' });
@@ -417,11 +417,11 @@ fn contexts() -> Vec<Pairs> {
         pairs(&[("n", ""), ("m", ""), ("n", "")]),
         pairs(&[("n", ""), ("N", ""), (" n", ""), ("n ", "")]),
         pairs(&[("ab", ""), ("a", ""), ("abc", ""), ("aa", "")]),
-        // In another order as UTF-16; and by no order the same.
+        // The first names sort differently as UTF-16. The others look alike, but differ as bytes.
         pairs(&[("\u{ff21}", "1"), ("\u{1f511}", "2"), ("\u{e000}", "3"), ("\u{10ffff}", "4")]),
         pairs(&[("e\u{301}", ""), ("é", ""), ("E\u{301}", "")]),
         pairs(&[("\u{feff}", ""), ("\u{200b}", "")]),
-        // The format's own, and names that are close to them.
+        // The format's own names, and names that are close to them.
         one("sw1/holds", "swk1"),
         one("sw1/holds", "swo1"),
         one("sw1/holds", "ring"),

@@ -1,5 +1,5 @@
-//! Rows with one thing about them changed. This file only makes them: what each one is, the crate
-//! says, and the other languages have to say the same.
+//! Rows with one change each. This file only makes them. The crate decides what each one is, and
+//! the other languages have to agree.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sealwax::Envelope;
@@ -8,10 +8,10 @@ use sha2::Sha256;
 use crate::outcome::Question;
 use crate::rows::{Form, Key, Row, Seeded};
 
-/// A random row, as it was sealed but for one change.
+/// Returns a random row with one change after sealing.
 pub(crate) fn draw(random: &mut Seeded) -> Question {
     let row = Row::draw(random);
-    let data_key = random.clone().bytes(32); // What the seal below draws first.
+    let data_key = random.clone().bytes(32); // The first bytes that the seal below draws.
     let envelope = row.sealed(random);
     let mut question = Question {
         envelope: form_of(random, &envelope),
@@ -35,7 +35,7 @@ fn form_of(random: &mut Seeded, envelope: &Envelope) -> Form {
     }
 }
 
-/// A change that knows nothing of the format, most often near the front.
+/// Makes a change without knowledge of the format, most often near the front.
 fn damaged(random: &mut Seeded, form: &Form) -> Form {
     match form {
         Form::Text(text) => {
@@ -70,8 +70,8 @@ fn damage<T>(random: &mut Seeded, items: &mut Vec<T>, at: usize, other: T) {
     }
 }
 
-/// Other wraps, or the same ones otherwise; now and then by somebody who has the data key and
-/// computes a new mac.
+/// Changes the wraps, their order or their content. Sometimes the editor has the data key and
+/// computes a new MAC.
 fn rewoven(random: &mut Seeded, row: &Row, envelope: &Envelope, data_key: &[u8]) -> Form {
     let mut wraps = wraps_of(envelope);
     let mut ciphertext = envelope.ciphertext().to_vec();
@@ -88,9 +88,9 @@ fn rewoven(random: &mut Seeded, row: &Row, envelope: &Envelope, data_key: &[u8])
             wraps[at].1.truncate(len);
         }
         6 => wraps[at].1.push(0),
-        // Of another row, under the same keys.
+        // The wrap of another row under the same keys.
         7 => wraps[at] = wraps_of(&row.sealed(random)).remove(at),
-        // As a column does that is too short, and one that fills up.
+        // What a column that is too short does, or one that pads.
         8 => ciphertext.truncate(random.below(ciphertext.len().max(1))),
         9 => ciphertext.push(0),
         _ => {
@@ -125,7 +125,7 @@ fn rewoven(random: &mut Seeded, row: &Row, envelope: &Envelope, data_key: &[u8])
     }
 }
 
-/// Of no key of the row; now and then one that looks like a key, and so is none.
+/// Returns an id of none of the row's keys. Some ids look like a key and are therefore invalid.
 fn other_id(random: &mut Seeded) -> String {
     let drawn = Key::draw(random).id;
     if random.once_in(2) {
@@ -149,7 +149,8 @@ fn wraps_of(envelope: &Envelope) -> Vec<(String, Vec<u8>)> {
     wraps.collect()
 }
 
-/// A keyring that knows the row's keys in part, otherwise or not at all, or that was mistyped.
+/// Returns a keyring that has only some of the row's keys, has them under other states or material,
+/// has none of them, or is mistyped.
 fn of_somebody_else(random: &mut Seeded, row: &Row) -> String {
     let stranger = Key::of("stranger", &random.bytes(32));
     match random.below(6) {
@@ -202,7 +203,7 @@ fn mistaken(random: &mut Seeded, pairs: &mut Vec<(String, String)>) {
             pairs.push(again);
         }
         (4, Some(_)) => drop(pairs.remove(at)),
-        // No mistake: the order they are given in does not matter.
+        // Not a mistake: the order in which pairs are given does not matter.
         (_, _) => pairs.reverse(),
     }
 }

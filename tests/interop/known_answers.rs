@@ -1,4 +1,4 @@
-//! The committed vectors, asked of the programs.
+//! Checks the programs against the committed vectors.
 
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ fn list(file: &str, name: &str, expected: usize) -> Vec<Value> {
     list
 }
 
-/// The first key as primary, the others as escrows.
+/// Returns a keyring with the first key as primary and the others as escrow keys.
 fn keyring_of(keys: &Value) -> String {
     let mut text = String::new();
     for (place, key) in keys.as_array().unwrap().iter().enumerate() {
@@ -27,7 +27,8 @@ fn keyring_of(keys: &Value) -> String {
     text
 }
 
-/// Each vector sealed to the byte, and both its forms opened; by how many answers.
+/// Asserts that each vector is sealed to the byte and that both its forms open. Returns the number
+/// of replies.
 pub(crate) fn met(language: &Language) -> usize {
     let vectors = list(VECTORS, "vectors", 16);
     let (mut to_seal, mut to_open, mut plaintexts) = (Vec::new(), Vec::new(), Vec::new());
@@ -64,7 +65,7 @@ pub(crate) fn met(language: &Language) -> usize {
     to_seal.len() + to_open.len()
 }
 
-/// Each refused text, with its class; how many.
+/// Asserts that each refused text gets its class. Returns how many there are.
 pub(crate) fn refused(language: &Language) -> usize {
     let refused = list(REFUSED, "refused", 188);
     let questions: Vec<_> = refused

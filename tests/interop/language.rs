@@ -1,4 +1,4 @@
-//! The other languages: whether one is here, and a question to one of its programs.
+//! The other languages: whether one is installed, and how to query one of its programs.
 
 use std::env;
 use std::io::Write;
@@ -11,7 +11,7 @@ use serde_json::Value;
 pub(crate) struct Language {
     pub(crate) name: &'static str,
     command: &'static [&'static str],
-    /// What the command runs without an error where everything is there.
+    /// Arguments with which the command succeeds if everything is installed.
     probe: &'static [&'static str],
     extension: &'static str,
 }
@@ -25,20 +25,20 @@ pub(crate) const NODE: Language = Language {
 
 pub(crate) const PYTHON: Language = Language {
     name: "python3 with cryptography",
-    // -B: no compiled files beside the sources.
+    // -B: do not write compiled files next to the sources.
     command: &["python3", "-B"],
     probe: &["-c", "import cryptography.hazmat.primitives.ciphers.aead"],
     extension: "py",
 };
 
 impl Language {
-    /// Whether it is installed. Where it has to be, as on the machine that decides about a change,
-    /// `SEALWAX_REQUIRE_INTEROP` turns its absence into a failure.
+    /// Returns whether the language is installed. With `SEALWAX_REQUIRE_INTEROP`, which CI sets, a
+    /// missing language is a failure.
     pub(crate) fn is_here(&self) -> bool {
         let probed = self.start(self.probe).stderr(Stdio::null()).output();
         let here = probed.is_ok_and(|output| output.status.success());
         if !here {
-            println!("left out: {} is not installed", self.name);
+            println!("skipped: {} is not installed", self.name);
             assert!(env::var_os("SEALWAX_REQUIRE_INTEROP").is_none(), "{} is missing", self.name);
         }
         here
@@ -50,7 +50,7 @@ impl Language {
         command
     }
 
-    /// The answers of `open` or `seal`, one for each line, all from one process.
+    /// Runs `open` or `seal` and returns one reply for each line, all from one process.
     pub(crate) fn answers(&self, program: &str, lines: &[String]) -> Vec<Value> {
         let file = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("tests/interop")
@@ -65,8 +65,8 @@ impl Language {
             .unwrap();
         let mut stdin = process.stdin.take().unwrap();
         let questions = lines.join("\n") + "\n";
-        // From a thread: a program may answer before it has read everything. One that died does not
-        // read on; what it said about that is shown below.
+        // Written from a thread, because a program may reply before it has read everything. A
+        // program that has died stops reading; its error output is shown below.
         let writer = thread::spawn(move || drop(stdin.write_all(questions.as_bytes())));
         let Output { status, stdout, stderr } = process.wait_with_output().unwrap();
         writer.join().unwrap();
@@ -75,7 +75,7 @@ impl Language {
         let stdout = String::from_utf8(stdout).unwrap();
         let answers: Vec<Value> =
             stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        assert_eq!(answers.len(), lines.len(), "{}: answers", self.name);
+        assert_eq!(answers.len(), lines.len(), "{}: number of replies", self.name);
         answers
     }
 }

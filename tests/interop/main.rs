@@ -1,9 +1,10 @@
-//! Readers and writers in other languages, made from the format page alone, against the crate.
+//! Compares the crate with readers and writers in other languages, which were written from the
+//! format page alone.
 //!
-//! Rows go both ways, and every reader gives a row the same answer: the same plaintext, or the same
-//! class of error. Where a language is not installed its tests say so and pass, unless
-//! `SEALWAX_REQUIRE_INTEROP` is set. `SEALWAX_INTEROP_ROWS` sets how many rows go each way, at least
-//! 2,000; `SEALWAX_INTEROP_SEED` repeats the rows of a run that failed.
+//! Rows go both ways, and every reader gives the same result for a row: the same plaintext, or the
+//! same class of error. If a language is not installed, its tests say so and pass, unless
+//! `SEALWAX_REQUIRE_INTEROP` is set. `SEALWAX_INTEROP_ROWS` sets how many rows go each way, at
+//! least 2,000. `SEALWAX_INTEROP_SEED` repeats the rows of a run that failed.
 
 #![expect(
     clippy::unwrap_used,
@@ -11,7 +12,7 @@
     clippy::indexing_slicing,
     clippy::string_slice,
     clippy::arithmetic_side_effects,
-    reason = "a test may panic: that is how it fails"
+    reason = "tests fail by panicking"
 )]
 
 use std::env;
@@ -32,14 +33,14 @@ use language::{Language, NODE, PYTHON};
 use outcome::{Question, tally};
 use rows::{Form, Row, Seeded, hex, unhex};
 
-/// How many rows go each way.
+/// Returns how many rows go each way.
 fn count() -> usize {
     let rows = env::var("SEALWAX_INTEROP_ROWS").map_or(10_000, |rows| rows.parse().unwrap());
     assert!(rows >= 2_000, "too few for every class of fault");
     rows
 }
 
-/// Another one in every run. Printed, and shown of a test that fails.
+/// A different seed in every run. It is printed, so that a failing test shows it.
 static SEED: LazyLock<u64> = LazyLock::new(|| match env::var("SEALWAX_INTEROP_SEED") {
     Ok(seed) => seed.parse().unwrap(),
     Err(_) => RandomState::new().hash_one("sealwax"),
@@ -50,7 +51,7 @@ fn seeded() -> Seeded {
     Seeded(*SEED)
 }
 
-/// The crate seals, in both suites and for one to four keys; the language opens, from both forms,
+/// The crate seals, in both suites and for one to four keys. The other language opens both forms,
 /// with the whole keyring or with one of its keys.
 fn opens(language: &Language) {
     if !language.is_here() {
@@ -78,7 +79,8 @@ fn opens(language: &Language) {
     println!("{}: {} rows of the crate opened", language.name, answers.len());
 }
 
-/// The language seals; the crate opens both forms, with the whole keyring and with each of its keys.
+/// The other language seals. The crate opens both forms, with the whole keyring and with each of
+/// its keys.
 fn seals(language: &Language) {
     if !language.is_here() {
         return;
@@ -98,17 +100,20 @@ fn seals(language: &Language) {
         let envelope: Envelope = text.parse().unwrap();
         assert_eq!(envelope.as_bytes(), unhex(binary));
         assert_eq!(envelope.suite(), row.suite);
-        assert!(row.ring().is_current(&envelope), "not the wraps that the crate makes: {text}");
+        assert!(
+            row.ring().is_current(&envelope),
+            "the wraps differ from those that the crate makes: {text}"
+        );
         for ring in row.rings() {
             let secret = ring.open(&envelope, &context).unwrap();
-            assert!(secret.expose_secret() == row.plaintext, "another plaintext: {text}");
+            assert!(secret.expose_secret() == row.plaintext, "wrong plaintext: {text}");
             opened += 1;
         }
     }
     println!("{}: {} rows sealed, and opened by {opened} keyrings", language.name, rows.len());
     assert!(opened >= 2 * rows.len());
 
-    // A byte more than there may be.
+    // One byte over the maximum.
     let too_long = json!({
         "suite": "c20p", "keyring": rows[0].keyring, "context": [], "plaintext": "00".repeat(16_777_217),
     });
@@ -116,7 +121,7 @@ fn seals(language: &Language) {
     assert_eq!(answers, [json!({ "error": "too_long" })]);
 }
 
-/// Damaged rows, other keyrings and other contexts get the crate's answer.
+/// For damaged rows, other keyrings and other contexts, both give the same result.
 fn agrees_on_faults(language: &Language) {
     if !language.is_here() {
         return;
@@ -125,8 +130,8 @@ fn agrees_on_faults(language: &Language) {
     let questions: Vec<Question> = (0..count()).map(|_| faults::draw(&mut random)).collect();
     let answers = agreed(language, &questions);
     let tally = tally(&answers);
-    println!("{}: {} faults, with these answers: {tally:?}", language.name, answers.len());
-    // Each class is among them, and so is what is no fault.
+    println!("{}: {} faults, with these results: {tally:?}", language.name, answers.len());
+    // Every class of error occurs, and so do rows that open.
     assert_eq!(tally.len(), 15, "{tally:?}");
 }
 
@@ -136,22 +141,23 @@ fn agrees_on_edges(language: &Language) {
     }
     let answers = agreed(language, &edges::all());
     let tally = tally(&answers);
-    println!("{}: {} edges, with these answers: {tally:?}", language.name, answers.len());
+    println!("{}: {} edge cases, with these results: {tally:?}", language.name, answers.len());
     assert_eq!((answers.len(), tally["opened"]), (785, 259), "{tally:?}");
 }
 
-/// The answers that the language and the crate give alike.
+/// Asserts that the other language and the crate give the same results, and returns them.
 fn agreed(language: &Language, questions: &[Question]) -> Vec<Value> {
     let lines: Vec<String> = questions.iter().map(Question::line).collect();
     let answers = language.answers("open", &lines);
     for ((question, line), answer) in questions.iter().zip(&lines).zip(&answers) {
         let shown = line.get(..4_000).unwrap_or(line);
-        assert_eq!(*answer, question.answer(), "{} answers otherwise: {shown}", language.name);
+        assert_eq!(*answer, question.answer(), "{} gives another result: {shown}", language.name);
     }
     answers
 }
 
-/// Text that is no Unicode cannot be given to the crate; JSON has it, and so have the languages.
+/// The crate cannot be given text that is not Unicode. JSON and the other languages can represent
+/// it.
 fn refuses_lone_surrogates(language: &Language) {
     if !language.is_here() {
         return;
@@ -167,7 +173,7 @@ fn refuses_lone_surrogates(language: &Language) {
     assert_eq!(language.answers("open", &lines), vec![refused; 3]);
 }
 
-/// A writer sets the format's own pairs itself, so that it takes none from its caller.
+/// A writer sets the format's own pairs itself, so it accepts none from its caller.
 fn refuses_names_of_the_format(language: &Language) {
     if !language.is_here() {
         return;
@@ -194,7 +200,7 @@ fn meets_the_vectors(language: &Language) {
     assert_eq!((met, refused), (16 * 3, 188));
 }
 
-/// Every test above, once for each language.
+/// Runs every test above once for each language.
 macro_rules! tests {
     ($($test:ident),*) => {
         mod node { $(#[test] fn $test() { crate::$test(&crate::NODE); })* }

@@ -1,7 +1,7 @@
-// The sealwax envelope format, version 1: the reader. Made from the format page and its known answers alone.
+// The sealwax envelope format, version 1: the reader. Written from the format page and its known answers alone.
 //
-// stdin, one a line:  {"text": … or "binary": hex, "keyring": …, "context": [[name, value], …]}
-// stdout, one a line: {"plaintext": hex} or {"error": class}
+// stdin, one per line:  {"text": … or "binary": hex, "keyring": …, "context": [[name, value], …]}
+// stdout, one per line: {"plaintext": hex} or {"error": class}
 import { createDecipheriv } from 'node:crypto';
 import { MAX_PLAINTEXT, OPENING_STATES, REFUSED_STATES, Refused, checkWraps, decodeBase64url, decodeHex, derive,
   encodeContext, envelopeMac, equal, findSuite, head, isWeak, localCheck, localPad, localSalt, parseKeyring, refuseIf,
@@ -25,7 +25,7 @@ function parseBinary(data) {
   };
   const takeNumber = (n) => take(n).readUIntBE(0, n);
   const takeWrap = () => {
-    const keyId = take(takeNumber(1)).toString('latin1');      // one character a byte; checkWraps looks at them
+    const keyId = take(takeNumber(1)).toString('latin1');      // one character per byte; checkWraps validates them
     return [keyId, take(takeNumber(2))];
   };
   refuseIf(take(3).toString('latin1') !== 'SW\x01', 'format');
@@ -112,7 +112,7 @@ function openEnvelope(keyring, envelope, context) {
   const decipher = createDecipheriv(suite.cipher, key, iv, { authTagLength: 16 }).setAuthTag(tag);
   const plaintext = decipher.update(ciphertext);
   try {
-    return Buffer.concat([plaintext, decipher.final()]);       // final compares the tag
+    return Buffer.concat([plaintext, decipher.final()]);       // final() checks the tag
   } catch {
     throw new Refused('payload_altered');
   }

@@ -1,7 +1,7 @@
-"""The sealwax envelope format, version 1: the reader. Made from the format page and its known answers alone.
+"""The sealwax envelope format, version 1: the reader. Written from the format page and its known answers alone.
 
-stdin, one a line:  {"text": … or "binary": hex, "keyring": …, "context": [[name, value], …]}
-stdout, one a line: {"plaintext": hex} or {"error": class}
+stdin, one per line:  {"text": … or "binary": hex, "keyring": …, "context": [[name, value], …]}
+stdout, one per line: {"plaintext": hex} or {"error": class}
 """
 import io
 import re
@@ -37,7 +37,7 @@ def parse_binary(data):
         return int.from_bytes(take(n), "big")
 
     def take_wrap():
-        key_id = take(take_number(1)).decode("latin-1")  # one character a byte; check_wraps looks at them
+        key_id = take(take_number(1)).decode("latin-1")  # one character per byte, checked by check_wraps
         return key_id, take(take_number(2))
 
     refuse_if(take(3) != b"SW\x01", "format")

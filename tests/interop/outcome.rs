@@ -1,4 +1,4 @@
-//! What the crate answers to a question that the programs are asked.
+//! The results of the crate for the questions that the programs are asked.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ pub(crate) struct Question {
 }
 
 impl Question {
-    /// As `open` is asked.
+    /// Returns the question in the form that `open` reads.
     pub(crate) fn line(&self) -> String {
         let (form, envelope) = match &self.envelope {
             Form::Text(text) => ("text", text.clone()),
@@ -23,7 +23,7 @@ impl Question {
         json!({ form: envelope, "keyring": self.keyring, "context": self.pairs }).to_string()
     }
 
-    /// The crate's answer, in the words of the programs.
+    /// Returns the crate's result, in the form of the programs.
     pub(crate) fn answer(&self) -> Value {
         match self.open() {
             Ok(plaintext) => json!({ "plaintext": plaintext }),
@@ -59,11 +59,11 @@ fn class(error: &OpenError) -> &'static str {
         OpenError::Unwrap(UnwrapError::EnvelopeAltered) => "envelope_altered",
         OpenError::ContextMismatch => "context_mismatch",
         OpenError::PayloadAltered => "payload_altered",
-        other => panic!("not one that a local key gives: {other}"),
+        other => panic!("unexpected for local keys: {other}"),
     }
 }
 
-/// How often each answer was given: `opened`, or the class of an error.
+/// Counts the results: `opened`, or the class of an error.
 pub(crate) fn tally(answers: &[Value]) -> BTreeMap<&str, usize> {
     let mut tally = BTreeMap::new();
     for answer in answers {

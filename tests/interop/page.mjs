@@ -1,7 +1,7 @@
 // The sealwax envelope format, version 1: what the reader (open.mjs) and the writer (seal.mjs) share.
 //
-// Made from the format page and its known answers alone; numbers in brackets are sections of that page. The page asks
-// for secrets to be wiped after use: JavaScript cannot promise that, and this code does not try.
+// Written from the format page and its known answers alone; numbers in brackets are sections of that page. The page
+// asks for secrets to be wiped after use. JavaScript cannot promise that, and this code does not try.
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 
 export const MAX_PLAINTEXT = 16_777_216;
@@ -22,7 +22,7 @@ export function refuseIf(condition, errorClass) {
 export const u8 = (n) => Buffer.from([n]);
 const u16 = (n) => Buffer.from([n >> 8, n & 255]);
 const u32 = (n) => Buffer.concat([u16(n >>> 16), u16(n & 65535)]);
-export const join = (...parts) => Buffer.concat(parts.map((part) => Buffer.from(part)));     // text as its UTF-8
+export const join = (...parts) => Buffer.concat(parts.map((part) => Buffer.from(part)));     // text as UTF-8
 const len8 = (x) => join(u8(x.length), x);
 const sha256 = (data) => createHash('sha256').update(data).digest();
 const hmacSha256 = (key, data) => createHmac('sha256', key).update(data).digest();
@@ -33,7 +33,8 @@ const allDiffer = (texts) => new Set(texts).size === texts.length;
 
 export const encodeBase64url = (data) => data.toString('base64url');
 
-// The bytes, or null. Node's decoder skips what it does not know: only what encodes back is canonical.
+// Returns the bytes, or null. Node's decoder skips characters it does not know, so a text is canonical only if it
+// encodes back.
 export function decodeBase64url(text) {
   const data = Buffer.from(text, 'base64url');
   return encodeBase64url(data) === text ? data : null;
@@ -149,7 +150,7 @@ function parseEntry([state, id, key, ...more]) {
   return { state, id, key: key === undefined ? null : parseMasterKey(key) };
 }
 
-// The entries, the primary first, the others in keyring order.
+// Returns the entries: the primary first, the others in keyring order.
 export function parseKeyring(text) {
   const entries = [];
   for (const ended of text.split('\n')) {
@@ -157,8 +158,8 @@ export function parseKeyring(text) {
     refuseIf(line.includes('\r'), 'keyring');
     if (/^[ \t]*#/.test(line)) continue;
     for (const piece of line.split(';')) {
-      // Splitting at spaces and tabs alone leaves other whitespace, a byte-order mark and "#" inside a field, and no
-      // field may hold them.
+      // Splitting only at spaces and tabs leaves other whitespace, a byte-order mark and "#" inside a field, and no
+      // field may contain them.
       const fields = piece.split(/[ \t]+/).filter((field) => field !== '');
       if (fields.length > 0) entries.push(parseEntry(fields));
     }
@@ -172,7 +173,7 @@ export function parseKeyring(text) {
   return [...kept.filter((entry) => entry.state === 'primary'), ...kept.filter((entry) => entry.state !== 'primary')];
 }
 
-// Not of the page: one JSON object a line in, one a line out
+// Not from the page: reads one JSON object per line, and writes one per line.
 
 export async function serve(answer) {
   const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -186,8 +187,8 @@ export async function serve(answer) {
     }
     process.stdout.write(JSON.stringify(out) + '\n');
   };
-  let parts = [];                                                         // of the line that has not ended yet
-  for await (let chunk of process.stdin) {                                // readline would also break at U+2028
+  let parts = [];                                                         // parts of the incomplete line
+  for await (let chunk of process.stdin) {                                // readline would also split at U+2028
     for (let end = chunk.indexOf('\n'); end >= 0; end = chunk.indexOf('\n')) {
       reply(Buffer.concat([...parts, chunk.subarray(0, end)]));
       parts = [];

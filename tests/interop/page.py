@@ -1,7 +1,7 @@
 """The sealwax envelope format, version 1: what the reader (open.py) and the writer (seal.py) share.
 
-Made from the format page and its known answers alone; numbers in brackets are sections of that page. The page asks
-for secrets to be wiped after use: Python cannot promise that, and this code does not try.
+Written from the format page and its known answers alone; numbers in brackets are sections of that page. The page
+asks for secrets to be wiped after use. Python cannot promise that, and this code does not try.
 """
 import base64, binascii, hashlib, hmac, json, re, sys
 from collections import namedtuple
@@ -12,7 +12,7 @@ MAX_PLAINTEXT = 16_777_216
 
 
 class Refused(Exception):
-    """Its one argument is the class of the error."""
+    """A rejected input. Its one argument is the class of the error."""
 
 
 def refuse_if(condition, error_class):
@@ -38,7 +38,7 @@ def encode_base64url(data):
 
 
 def decode_base64url(text):
-    """The bytes, or None. Python's decoder skips what it does not know: only what encodes back is canonical."""
+    """Return the bytes, or None. Python's decoder skips unknown characters; canonical text encodes back."""
     try:
         data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
     except ValueError:
@@ -171,7 +171,7 @@ def parse_entry(fields):
 
 
 def parse_keyring(text):
-    """The entries, the primary first, the others in keyring order."""
+    """Return the entries: the primary first, the others in keyring order."""
     entries = []
     for line in text.split("\n"):
         line = line[:-1] if line.endswith("\r") else line
@@ -179,8 +179,8 @@ def parse_keyring(text):
         if line.lstrip(" \t").startswith("#"):
             continue
         for piece in line.split(";"):
-            # Splitting at spaces and tabs alone leaves other whitespace, a byte-order mark and "#" inside a field,
-            # and no field may hold them.
+            # Splitting only at spaces and tabs leaves other whitespace, a byte-order mark and "#" inside a field, and
+            # no field may contain them.
             fields = [field for field in re.split("[ \t]+", piece) if field]
             if fields:
                 entries.append(parse_entry(fields))
@@ -193,7 +193,7 @@ def parse_keyring(text):
     return sorted(kept, key=lambda entry: entry.state != "primary")
 
 
-# Not of the page: one JSON object a line in, one a line out
+# Not from the page: reads one JSON object per line, and writes one per line.
 
 def serve(answer):
     for line in sys.stdin.buffer:

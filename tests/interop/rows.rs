@@ -1,4 +1,4 @@
-//! Random rows: keyrings, contexts and credentials, all from one seed.
+//! Random rows: keyrings, contexts and credentials, all drawn from one seed.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -9,7 +9,8 @@ use sealwax::{
 };
 use serde_json::json;
 
-/// SplitMix64: the same rows for the same seed. Nothing that is sealed from it is secret.
+/// SplitMix64, which gives the same rows for the same seed. Nothing that is sealed with it is
+/// secret.
 #[derive(Clone)]
 pub(crate) struct Seeded(pub(crate) u64);
 
@@ -25,7 +26,7 @@ impl Seeded {
         usize::try_from(self.next() % u64::try_from(end).unwrap()).unwrap()
     }
 
-    /// True once in so many times.
+    /// Returns true once in this many times, on average.
     pub(crate) fn once_in(&mut self, times: usize) -> bool {
         self.below(times) == 0
     }
@@ -44,8 +45,9 @@ impl Seeded {
         }
     }
 
-    /// Text of so many bytes of UTF-8. Its order as bytes is often another one than as UTF-16: a
-    /// character beyond the first plane stands after U+FFxx as bytes, and before it there.
+    /// Returns text of this many bytes of UTF-8. Its order as bytes often differs from its order as
+    /// UTF-16: a character beyond the first plane sorts after U+FFxx as bytes, and before it as
+    /// UTF-16.
     fn text(&mut self, len: usize) -> String {
         let mut text = String::new();
         while text.len() < len {
@@ -56,7 +58,7 @@ impl Seeded {
                 3 => self.pick(&[':', '=', ',', ';', '#', ' ', '"', '\\']),
                 _ => char::from(b'a' + u8::try_from(self.below(26)).unwrap()),
             };
-            // The last one has to fit.
+            // The last character has to fit.
             text.push(if text.len() + char.len_utf8() > len { 'z' } else { char });
         }
         text
@@ -67,11 +69,11 @@ impl TryRng for Seeded {
     type Error = Infallible;
 
     fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        panic!("the crate fills buffers")
+        panic!("the crate only fills buffers")
     }
 
     fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        panic!("the crate fills buffers")
+        panic!("the crate only fills buffers")
     }
 
     fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
@@ -82,7 +84,7 @@ impl TryRng for Seeded {
 
 impl TryCryptoRng for Seeded {}
 
-/// A master key: its id, and its text.
+/// A master key: its id and its text.
 #[derive(Clone)]
 pub(crate) struct Key {
     pub(crate) id: String,
@@ -115,20 +117,20 @@ fn random_id(random: &mut Seeded, len: usize) -> String {
         let id: String = (0..len)
             .map(|place| char::from(random.pick(&ALLOWED[..if place == 0 { FIRST } else { 67 }])))
             .collect();
-        // Once in some ten thousand it looks like a key.
+        // About once in ten thousand times, a random id looks like a key.
         if id.parse::<KeyId>().is_ok() {
             return id;
         }
     }
 }
 
-/// What is sealed, for which context, under which keys.
+/// What is sealed, for which context, and under which keys.
 #[derive(Clone)]
 pub(crate) struct Row {
     pub(crate) suite: Suite,
-    /// The primary, then the escrows: what an envelope is wrapped for.
+    /// The primary, then the escrow keys: the keys that an envelope is wrapped for.
     pub(crate) keys: Vec<Key>,
-    /// The keyring of those keys as text, with others among them and laid out at random.
+    /// The keyring text of those keys, with others among them and a random layout.
     pub(crate) keyring: String,
     /// In any order.
     pub(crate) pairs: Vec<(String, String)>,
@@ -149,7 +151,8 @@ impl Row {
         row
     }
 
-    /// The entries in an order in which the escrows keep theirs, with some that seal nothing.
+    /// Returns the entries in an order that keeps the order of the escrow keys, with some entries
+    /// that seal nothing.
     fn laid_out(&self, random: &mut Seeded) -> String {
         let words = ["escrow", "primary"];
         let mut entries: Vec<[&str; 3]> = self
@@ -174,7 +177,7 @@ impl Row {
         }
         let mut text = String::new();
         for entry in entries {
-            // A comment is a whole line.
+            // A comment takes a whole line.
             if random.once_in(4) && (text.is_empty() || text.ends_with('\n')) {
                 text += "\t# a comment; with a part\n";
             }
@@ -198,7 +201,7 @@ impl Row {
         self.ring().seal_with_rng(&secret, &self.context(), random).unwrap()
     }
 
-    /// A question to `seal`.
+    /// Returns the question in the form that `seal` reads.
     pub(crate) fn to_seal(&self) -> String {
         json!({
             "suite": self.suite.to_string(),
@@ -209,14 +212,14 @@ impl Row {
         .to_string()
     }
 
-    /// The whole keyring, and each of the keys alone.
+    /// Returns the whole keyring, and a keyring of each key alone.
     pub(crate) fn rings(&self) -> Vec<Keyring> {
         let alone = self.keys.iter().map(|key| format!("primary {} {}", key.id, key.text));
         let texts = [self.keyring.clone()].into_iter().chain(alone);
         texts.map(|text| text.parse().unwrap()).collect()
     }
 
-    /// The keyring of somebody who has one of the keys, and a primary of their own.
+    /// Returns the keyring of someone who has one of the keys, and their own primary.
     pub(crate) fn opener(&self, random: &mut Seeded) -> String {
         let known = &self.keys[random.below(self.keys.len())];
         let state = random.pick(&["retired", "escrow"]);
@@ -225,7 +228,8 @@ impl Row {
     }
 }
 
-/// The context of these pairs. Those that belong to the format are put in by what sets them.
+/// Builds the context of these pairs. Pairs that belong to the format are added by the methods that
+/// set them.
 pub(crate) fn context(pairs: &[(String, String)]) -> Result<EncryptionContext, ContextError> {
     let is_own = |name: &String| ["sw1/holds", "sw1/hosts"].contains(&name.as_str());
     let (own, given): (Vec<_>, Vec<_>) = pairs.iter().partition(|(name, _)| is_own(name));
@@ -235,7 +239,7 @@ pub(crate) fn context(pairs: &[(String, String)]) -> Result<EncryptionContext, C
         ("sw1/holds", "swo1") => context.holding(Held::OpeningKey),
         ("sw1/holds", "ring") => context.holding(Held::Keyring),
         ("sw1/hosts", hosts) => context.with_hosts(&hosts.split(' ').collect::<Vec<_>>()),
-        _ => panic!("no test asks for this: {value}"),
+        _ => panic!("no test uses this value: {value}"),
     })
 }
 
@@ -285,7 +289,7 @@ pub(crate) fn unhex(hex: &str) -> Vec<u8> {
     (0..hex.len()).step_by(2).map(|i| u8::from_str_radix(&hex[i..i + 2], 16).unwrap()).collect()
 }
 
-/// An envelope as a question holds it.
+/// An envelope in the form in which a question contains it.
 pub(crate) enum Form {
     Text(String),
     Binary(Vec<u8>),

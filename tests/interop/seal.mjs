@@ -1,9 +1,9 @@
-// The sealwax envelope format, version 1: the writer. Made from the format page and its known answers alone.
+// The sealwax envelope format, version 1: the writer. Written from the format page and its known answers alone.
 //
-// stdin, one a line:  {"suite": text, "keyring": …, "context": [[name, value], …], "plaintext": hex,
-//                      optional "random": hex of data key || iv,
-//                      optional "opaque": [{"id": …, "body": hex}, …], provider wraps that stand last}
-// stdout, one a line: {"text": …, "binary": hex, "context": hex of the encoded context} or {"error": class}
+// stdin, one per line:  {"suite": text, "keyring": …, "context": [[name, value], …], "plaintext": hex,
+//                        optional "random": hex of data key || IV,
+//                        optional "opaque": [{"id": …, "body": hex}, …], provider wraps, which come last}
+// stdout, one per line: {"text": …, "binary": hex, "context": hex of the encoded context} or {"error": class}
 import { createCipheriv, randomBytes } from 'node:crypto';
 import { MAX_PLAINTEXT, checkWraps, decodeHex, derive, encodeBase64url, encodeContext, envelopeMac, findSuite, head,
   isWeak, join, localCheck, localPad, localSalt, parseKeyring, refuseIf, serve, u8, xor } from './page.mjs';
@@ -15,7 +15,7 @@ function wrapLocal(master, keyId, suite, commitment, dek) {
 
 const wrapOpaque = (body) => join(u8(2), body);
 
-// Both forms of the envelope.
+// Returns both forms of the envelope.
 function seal(keyring, suite, context, plaintext, random, opaque) {
   const [dek, iv] = [random.subarray(0, 32), random.subarray(32)];
   refuseIf(random.length !== 44 || isWeak(dek), 'format');

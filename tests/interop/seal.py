@@ -1,9 +1,9 @@
-"""The sealwax envelope format, version 1: the writer. Made from the format page and its known answers alone.
+"""The sealwax envelope format, version 1: the writer. Written from the format page and its known answers alone.
 
-stdin, one a line:  {"suite": text, "keyring": …, "context": [[name, value], …], "plaintext": hex,
-                     optional "random": hex of data key || iv,
-                     optional "opaque": [{"id": …, "body": hex}, …], provider wraps that stand last}
-stdout, one a line: {"text": …, "binary": hex, "context": hex of the encoded context} or {"error": class}
+stdin, one per line:  {"suite": text, "keyring": …, "context": [[name, value], …], "plaintext": hex,
+                       optional "random": hex of data key || IV,
+                       optional "opaque": [{"id": …, "body": hex}, …], provider wraps, which come last}
+stdout, one per line: {"text": …, "binary": hex, "context": hex of the encoded context} or {"error": class}
 """
 import secrets
 
@@ -21,7 +21,7 @@ def wrap_opaque(body):
 
 
 def seal(keyring, suite, context, plaintext, random, opaque):
-    """Both forms of the envelope."""
+    """Return both forms of the envelope."""
     dek, iv = random[:32], random[32:]
     refuse_if(len(random) != 44 or is_weak(dek), "format")
     key, commitment = derive(dek, suite, iv, context)

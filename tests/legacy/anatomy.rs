@@ -1,5 +1,5 @@
-//! A row taken apart and put together as the table of kinds says, and not by the crate; so it also
-//! tells what the crate has to say about a damaged one.
+//! Takes rows apart and puts them together as the table of kinds says, without the crate. This also
+//! determines what the crate has to return for a damaged row.
 
 use crate::coding::Coding;
 use crate::kinds::{Kind, Part, Piece, Refusal, Row};
@@ -8,23 +8,23 @@ const TAG_LEN: usize = 16;
 const SALT_LEN: usize = 32;
 const MAX_KEY_ID_LEN: usize = 36;
 
-/// The parts of a row, in the order of the table, all columns after one another.
+/// The parts of a row in the order of the table, all columns one after the other.
 pub(crate) type Parts = Vec<(Part, Vec<u8>)>;
 
 impl Kind {
-    /// Whether this column is bytes and no text.
+    /// Returns whether this column holds bytes instead of text.
     pub(crate) fn has_bytes_at(&self, column: usize) -> bool {
         matches!(self.columns[column], [Piece::Coded(Coding::Bytes, _)])
     }
 
-    /// Takes a row apart; answers how it is to be refused where it is not of this kind. Whatever is
-    /// of this kind opens, or is not authentic.
+    /// Takes a row apart. If it is not of this kind, returns how the crate has to reject it. A row
+    /// of this kind either opens or is not authentic.
     pub(crate) fn parse(&self, name: &str, row: &Row) -> Result<Parts, Refusal> {
         let mut parts = Vec::new();
         for (pieces, column) in self.columns.iter().zip(row) {
             let mut rest = column.as_slice();
             for (at, piece) in pieces.iter().enumerate() {
-                // A piece of no fixed length goes up to the text after it.
+                // A piece without a fixed length extends to the text after it.
                 let next = match pieces.get(at + 1) {
                     Some(Piece::Text(text)) => Some(text.as_bytes()),
                     _ => None,
@@ -53,7 +53,7 @@ impl Kind {
         Ok(parts)
     }
 
-    /// The parts that were encoded as one.
+    /// Splits the parts that were encoded together.
     fn split(&self, name: &str, names: &[Part], bytes: &[u8]) -> Option<Parts> {
         let label = || [&[u8::try_from(name.len()).unwrap()], name.as_bytes()].concat();
         if let [alone] = names {
@@ -84,14 +84,14 @@ impl Kind {
         let holds = |(part, bytes): &(Part, Vec<u8>)| match part {
             Part::Mark => bytes == &[1],
             Part::Label => *bytes == label(),
-            // A wrapped key is told by its length, before a key is used.
+            // A wrapped key is recognised by its length, before a key is used.
             Part::WrappedKey => bytes.len() == 32,
             _ => true,
         };
         parts.iter().all(holds).then_some(parts)
     }
 
-    /// A row of these parts, whatever is in them.
+    /// Builds a row of these parts, whatever they contain.
     pub(crate) fn compose(&self, name: &str, parts: &Parts) -> Row {
         let mut rest = parts.iter();
         let mut column = |pieces: &&[Piece]| {

@@ -1,9 +1,9 @@
-//! Bytes as text and back, written here and not by the crate: what the damage is measured against.
+//! Bytes as text and back, written here without the crate: the damage is compared with this.
 
-/// How a kind writes a group of its parts.
+/// How a kind encodes a group of its parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Coding {
-    /// Not at all: a column of bytes.
+    /// Not encoded: a column of bytes.
     Bytes,
     /// Lower-case hex.
     Hex,
@@ -23,7 +23,7 @@ impl Coding {
         }
     }
 
-    /// The bytes, where the text is the one text of them.
+    /// Returns the bytes if the text is their canonical encoding.
     pub(crate) fn decode(self, text: &[u8]) -> Option<Vec<u8>> {
         let decoded = match self {
             Self::Bytes => return Some(text.to_vec()),
@@ -71,7 +71,7 @@ fn base64(alphabet: &[u8; 64], bytes: &[u8]) -> Vec<u8> {
     text
 }
 
-/// Also takes what is not canonical; [`Coding::decode`] does not.
+/// Also accepts text that is not canonical; [`Coding::decode`] does not.
 fn unbase64(alphabet: &[u8; 64], text: &[u8]) -> Option<Vec<u8>> {
     let value = |character: u8| match character {
         b'A'..=b'Z' => Some(character - b'A'),

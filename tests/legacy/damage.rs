@@ -1,8 +1,9 @@
-//! Every way to damage such a row a little: none opens, and each is refused with the class of error
-//! that the table of kinds asks for. Malformed is told before a key is used; whatever gets as far as
-//! a key is not authentic.
+//! Every small change to such a row: none of them opens, and each is rejected with the class of
+//! error that the table of kinds requires. A malformed row is reported before a key is used. A row
+//! that gets as far as the key is not authentic.
 //!
-//! Tried on what the original stacks wrote, and on rows that this crate writes anew in every run.
+//! The tests change rows that the original stacks wrote, and rows that this crate writes in every
+//! run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -16,7 +17,7 @@ mod bytes;
 mod strangers;
 mod text;
 
-/// Rows with more in one part are damaged in every block, but not in every bit.
+/// If a part is longer than this, every block of it is damaged, but not every bit.
 const LONG: usize = 512;
 const FRESH_ROWS: usize = 6;
 
@@ -25,7 +26,7 @@ static FRESH: LazyLock<Vec<File>> = LazyLock::new(|| {
     KINDS.iter().map(|kind| File::fresh(kind, FRESH_ROWS, &mut rng)).collect()
 });
 
-/// A row that opens, and is about to be damaged.
+/// A row that opens, and that the test will damage.
 struct Subject<'a> {
     file: &'a File,
     kind: &'static Kind,
@@ -33,7 +34,7 @@ struct Subject<'a> {
     key_text: &'a KeyText,
     row: &'a Row,
     parts: Parts,
-    /// A key of the same name that opens nothing.
+    /// A key with the same name that opens nothing.
     stranger: Key,
     origin: String,
 }
@@ -46,20 +47,21 @@ impl<'a> Subject<'a> {
         file.open(number);
         let parts = kind.parse(&key.name, &good.columns).unwrap();
         let composed = kind.compose(&key.name, &parts);
-        assert!(composed == good.columns, "{origin}: the table has it otherwise");
+        assert!(composed == good.columns, "{origin}: the table describes another layout");
         let stranger = KeyText::new("repeated-byte", "5a".repeat(32)).named(&key.name).key();
         Self { file, kind, key, key_text, row: &good.columns, parts, stranger, origin }
     }
 
-    /// Reads a row that is to be refused; answers how it was.
+    /// Reads a row that must be rejected. Returns the rejection.
     fn refusal(&self, key: &Key, row: &Row, what: &dyn Fn() -> String) -> Refusal {
         match (self.kind.read)(key, row) {
-            Ok(_) => panic!("{}: {}: it opened", self.origin, what()),
+            Ok(_) => panic!("{}: {}: the row opened", self.origin, what()),
             Err(refusal) => refusal,
         }
     }
 
-    /// Reads a damaged row. What is no damage at all, as a digit in the other case, is not counted.
+    /// Reads a damaged row. A change that leaves the row as it was, such as changing the case of a
+    /// digit, is not counted.
     fn refuse(
         &self,
         damaged: &Row,
@@ -76,7 +78,12 @@ impl<'a> Subject<'a> {
                 refusal
             }
             Ok(parts) => {
-                assert!(parts != self.parts, "{}: {}: two texts of one row", self.origin, what());
+                assert!(
+                    parts != self.parts,
+                    "{}: {}: two encodings of one row",
+                    self.origin,
+                    what()
+                );
                 Refusal::NotAuthentic
             }
         };
@@ -86,14 +93,14 @@ impl<'a> Subject<'a> {
         Some(found)
     }
 
-    /// The row with one of its parts exchanged for this.
+    /// Returns the row with one of its parts replaced.
     fn with(&self, place: usize, bytes: Vec<u8>) -> Row {
         let mut parts = self.parts.clone();
         parts[place].1 = bytes;
         self.kind.compose(&self.key.name, &parts)
     }
 
-    /// The row with one of its columns exchanged for this.
+    /// Returns the row with one of its columns replaced.
     fn with_column(&self, place: usize, column: Vec<u8>) -> Row {
         let mut row = self.row.clone();
         row[place] = column;
@@ -101,7 +108,7 @@ impl<'a> Subject<'a> {
     }
 }
 
-/// How many damaged rows were refused, by class of error, and of which kinds they were.
+/// Counts the damaged rows that were rejected, by class of error, and records their kinds.
 #[derive(Default)]
 struct Tally {
     refused: BTreeMap<Refusal, usize>,
@@ -114,7 +121,7 @@ impl Tally {
         self.kinds.insert(kind.name);
     }
 
-    /// Tells the totals, which must not become fewer unnoticed.
+    /// Prints the totals and asserts a minimum, so that a drop does not go unnoticed.
     fn report(&self, damage: &str, kinds: usize, floor: usize) {
         let total: usize = self.refused.values().sum();
         println!("{damage}: {total} damaged rows refused: {:?}", self.refused);
@@ -123,7 +130,7 @@ impl Tally {
     }
 }
 
-/// Damages each row of so many kinds in one way, so often at the least.
+/// Damages each row of this many kinds in one way, at least `floor` times.
 fn each_row(
     damage: &str,
     kinds: usize,

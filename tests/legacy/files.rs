@@ -1,4 +1,4 @@
-//! Rows and keys as JSON: the committed files, and what the scripts write and read.
+//! Rows and keys as JSON: the committed files, and the input and output of the scripts.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,19 +14,19 @@ use crate::coding::{hex, unhex};
 use crate::kinds::{KINDS, Kind, Row};
 use crate::seeded::Seeded;
 
-/// A key as its service has it: a text, and what is done to it.
+/// A key as its service stores it: a text, and how the key is derived from it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct KeyText {
     /// `sha256`, `hex`, `base64`, …: see [`KeyText::key`].
     pub(crate) kind: String,
     pub(crate) text: String,
-    /// The label or the key id that its rows have; empty where they have none.
+    /// The label or the key id of its rows; empty if they have none.
     pub(crate) name: String,
-    /// n8n's wrapped data key; empty in other kinds.
+    /// n8n's wrapped data key; empty for other kinds.
     pub(crate) value: String,
 }
 
-/// A key to read and to write with.
+/// A key to read and write rows with.
 #[derive(Debug)]
 pub(crate) struct Key {
     pub(crate) triplet: TripletKey,
@@ -53,7 +53,7 @@ impl KeyText {
         json!({ "as": kind, "text": text, "name": name, "value": value })
     }
 
-    /// The one way from a key's text to the crate.
+    /// Turns a key's text into the crate's key. All tests use this.
     pub(crate) fn key(&self) -> Key {
         let text = self.text.as_str();
         let triplet = match self.kind.as_str() {
@@ -68,12 +68,12 @@ impl KeyText {
             "base64" => TripletKey::from_base64(text).unwrap(),
             "utf8" => TripletKey::from_bytes(&mut text.as_bytes().to_vec()).unwrap(),
             "repeated-byte" => {
-                // Only on purpose.
+                // Accepted only if the caller asks for it.
                 assert_eq!(TripletKey::from_hex(text).unwrap_err(), KeyError::Weak);
                 TripletKey::insecure_repeated_byte(unhex(text.as_bytes()).unwrap()[0])
             }
             "n8n" => n8n::insecure_unwrap_key(text, &self.value).unwrap(),
-            other => panic!("no key is {other}"),
+            other => panic!("unknown key derivation: {other}"),
         };
         Key { triplet, name: self.name.clone() }
     }
@@ -91,14 +91,14 @@ pub(crate) struct File {
 /// A row that opens.
 #[derive(Debug)]
 pub(crate) struct Good {
-    /// Which of the file's keys.
+    /// The index of the key in the file.
     pub(crate) key: usize,
     pub(crate) plaintext: Vec<u8>,
     pub(crate) columns: Row,
 }
 
 impl File {
-    /// Of JSON, in which columns of bytes are hex.
+    /// Reads JSON, in which columns of bytes are hex.
     pub(crate) fn of(json: &Value) -> Self {
         let list = |value: &Value| value.as_array().unwrap().clone();
         let kind = crate::kinds::kind(json["kind"].as_str().unwrap());
@@ -121,7 +121,7 @@ impl File {
         Self { kind, key_texts, keys, rows }
     }
 
-    /// Rows that this crate writes now, under keys of now.
+    /// Returns rows that this crate writes now, under new keys.
     pub(crate) fn fresh(kind: &'static Kind, count: usize, rng: &mut Seeded) -> Self {
         let key_texts = vec![(kind.new_key)(rng), (kind.new_key)(rng)];
         let keys: Vec<_> = key_texts.iter().map(KeyText::key).collect();
@@ -138,7 +138,7 @@ impl File {
         Self { kind, key_texts, keys, rows }
     }
 
-    /// The other way.
+    /// Writes the same JSON.
     pub(crate) fn json(&self) -> Value {
         let rows = self.rows.iter().map(|row| {
             let columns = row.columns.iter().enumerate().map(|(at, column)| {
@@ -156,12 +156,12 @@ impl File {
         json!({ "kind": self.kind.name, "keys": keys, "rows": rows })
     }
 
-    /// Opens a row with the key it says.
+    /// Opens a row with the key that it names.
     pub(crate) fn open(&self, number: usize) -> Secret {
         let (name, row) = (self.kind.name, &self.rows[number]);
         let opened = (self.kind.read)(&self.keys[row.key], &row.columns);
         let secret = opened.unwrap_or_else(|refusal| panic!("{name} {number}: {refusal:?}"));
-        assert!(secret.expose_secret() == row.plaintext, "{name} {number}: another plaintext");
+        assert!(secret.expose_secret() == row.plaintext, "{name} {number}: wrong plaintext");
         secret
     }
 }
@@ -170,7 +170,7 @@ pub(crate) fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/legacy")
 }
 
-/// What the original stacks wrote, in the order of the table.
+/// The rows that the original stacks wrote, in the order of the table.
 pub(crate) static COMMITTED: LazyLock<Vec<File>> = LazyLock::new(|| {
     let read = |kind: &'static Kind| {
         let text = fs::read_to_string(folder().join(format!("{}.json", kind.name))).unwrap();

@@ -1,9 +1,8 @@
-//! Both ways with the original stacks themselves, where they are installed: what they write now opens
-//! here, and what is written here opens there.
+//! Exchanges rows with the original stacks themselves, where they are installed: what they write now opens here, and
+//! what is written here opens there.
 //!
-//! `tests/legacy/legacy.mjs` needs Node 20 and nothing else, `legacy.py` needs Python 3.10 and its
-//! package `cryptography`. Where one is not there, its part is left out, unless the variable
-//! `SEALWAX_REQUIRE_INTEROP` is set.
+//! `tests/legacy/legacy.mjs` needs only Node 20; `legacy.py` needs Python 3.10 and its package `cryptography`. If one
+//! of them is missing, its part is skipped, unless the variable `SEALWAX_REQUIRE_INTEROP` is set.
 
 use std::env;
 use std::io::Write;
@@ -26,7 +25,7 @@ impl Stack {
         }
     }
 
-    /// Whether what the scripts need is there. Says so where it is not.
+    /// Returns whether everything that the scripts need is installed, and prints a message if not.
     pub(crate) fn is_installed(self) -> bool {
         let (flag, check, name) = match self {
             Self::Node => {
@@ -41,7 +40,7 @@ impl Stack {
         let checked = Command::new(self.program()).args([flag, check]).output();
         let installed = checked.is_ok_and(|output| output.status.success());
         if !installed {
-            println!("left out: {name} is not installed");
+            println!("skipped: {name} is not installed");
             let required = env::var_os("SEALWAX_REQUIRE_INTEROP").is_some();
             assert!(!required, "SEALWAX_REQUIRE_INTEROP is set, and {name} is not installed");
         }
@@ -52,7 +51,7 @@ impl Stack {
         KINDS.iter().filter(move |kind| kind.stack == self)
     }
 
-    /// Runs a script of `tests/legacy`; answers its JSON, or what it complained of.
+    /// Runs a script of `tests/legacy`. Returns its JSON, or its error output.
     pub(crate) fn run(
         self,
         script: &str,
@@ -68,7 +67,7 @@ impl Stack {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        // Each script reads all before it writes, or reads nothing.
+        // Each script reads all its input before it writes, or reads none.
         let mut stdin = child.stdin.take().unwrap();
         let written = stdin.write_all(input.as_bytes());
         drop(stdin);
@@ -121,13 +120,13 @@ fn what_is_written_here_opens_in(stack: Stack) {
     assert_eq!(opened, Value::Object(expected));
     println!("{} kinds, {ROWS} rows each, opened in {stack:?}", files.len());
 
-    // A test of the script: it compares.
+    // Checks the script itself: it compares the plaintexts.
     for kind in stack.kinds() {
         let mut file = File::fresh(kind, 1, &mut rng);
         file.rows[0].plaintext.push(b'x');
         let sent = Value::Array(vec![file.json()]);
         let complaint = stack.run(stack.script(), &["open"], &sent.to_string()).unwrap_err();
-        assert!(complaint.contains("another text"), "{}: {complaint}", kind.name);
+        assert!(complaint.contains("wrong plaintext"), "{}: {complaint}", kind.name);
     }
 }
 

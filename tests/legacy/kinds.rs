@@ -1,5 +1,5 @@
-//! The table of kinds. Each has one place: where its parts stand, a function from a row to a
-//! [`Secret`], and one back.
+//! The table of kinds. Everything about a kind is in one place: where its parts are, a function
+//! from a row to a [`Secret`], and one in the other direction.
 
 use sealwax::Secret;
 use sealwax::legacy::{cloak, litellm, n8n};
@@ -13,15 +13,15 @@ use Coding::{Base64, Base64Url, Bytes, Hex};
 use Part::{Ciphertext, Iv, KeyIv, KeyTag, Label, Mark, Salt, Tag, WrappedKey};
 use Piece::{Coded, KeyId, Text};
 
-/// The columns of a row. A column of text is its bytes.
+/// The columns of a row. A column of text is stored as its bytes.
 pub(crate) type Row = Vec<Vec<u8>>;
 
-/// What is encoded in a row.
+/// A part that is encoded in a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Part {
     /// The byte 0x01.
     Mark,
-    /// Its length, and the name that the reader declares.
+    /// The length of the label, and the label that the reader declares.
     Label,
     Salt,
     Iv,
@@ -29,40 +29,40 @@ pub(crate) enum Part {
     Ciphertext,
     /// The row's own key, encrypted.
     WrappedKey,
-    /// The tag of that.
+    /// The tag of the wrapped key.
     KeyTag,
-    /// The iv of that.
+    /// The IV of the wrapped key.
     KeyIv,
 }
 
-/// What stands in a column, one after the other.
+/// The content of a column, piece by piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Piece {
-    /// Always this.
+    /// A fixed text.
     Text(&'static str),
-    /// The name of the key, up to the next piece.
+    /// The id of the key, up to the next piece.
     KeyId,
-    /// Parts, joined and encoded as one.
+    /// Parts that are joined and then encoded together.
     Coded(Coding, &'static [Part]),
 }
 
-/// What the tag has next to it, if anything: what a tag cut short comes to.
+/// What comes next to the tag, which determines the effect of a tag that is cut short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TagPlace {
-    /// Nothing. A short one is seen for what it is.
+    /// Nothing. A short tag is detected as such.
     Apart,
-    /// The ciphertext. The reader takes what is missing from there, as long as there is any.
+    /// The ciphertext. The reader takes the missing bytes from it, as long as it has any.
     Joined,
 }
 
-/// Why a row was refused: the class of the error.
+/// Why a row was rejected: the class of the error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Refusal {
     Malformed,
     NotAuthentic,
-    /// What was unwrapped is not a key.
+    /// The unwrapped plaintext is not a key.
     Key,
-    /// The row names a key that the caller does not have. The caller's refusal, not the crate's.
+    /// The row names a key that the caller does not have. The caller rejects it, not the crate.
     OtherKeyId,
 }
 
@@ -72,12 +72,12 @@ impl From<TripletError> for Refusal {
             TripletError::Malformed { .. } => Self::Malformed,
             TripletError::NotAuthentic => Self::NotAuthentic,
             TripletError::Key { .. } => Self::Key,
-            other => panic!("no row is refused for this: {other}"),
+            other => panic!("a row cannot cause this error: {other}"),
         }
     }
 }
 
-/// Where the rows of a kind come from, and where ours are read.
+/// The stack that writes the rows of a kind, and that reads ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stack {
     Node,
@@ -89,7 +89,7 @@ pub(crate) struct Kind {
     pub(crate) name: &'static str,
     pub(crate) stack: Stack,
     pub(crate) columns: &'static [&'static [Piece]],
-    /// The lengths of an iv that its reader takes.
+    /// The IV lengths that its reader accepts.
     pub(crate) ivs: &'static [usize],
     pub(crate) tag: TagPlace,
     pub(crate) read: fn(&Key, &Row) -> Result<Secret, Refusal>,
@@ -328,7 +328,7 @@ pub(crate) static KINDS: [Kind; 15] = [
         name: "n8n",
         stack: Stack::Node,
         columns: &[&[KeyId, Text(":"), Coded(Base64, &[Mark, Salt, Tag, Ciphertext])]],
-        // Derived, and in no row.
+        // Derived, so no row contains it.
         ivs: &[12],
         tag: TagPlace::Joined,
         read: |key, row| {
@@ -350,7 +350,7 @@ pub(crate) fn kind(name: &str) -> &'static Kind {
     KINDS.iter().find(|kind| kind.name == name).unwrap()
 }
 
-/// Bytes that are no text reach a parser in the way a careless caller hands them on.
+/// Bytes that are not text reach the parser as they would from a careless caller.
 fn text(column: &[u8]) -> String {
     String::from_utf8_lossy(column).into_owned()
 }
@@ -374,7 +374,7 @@ fn write_layout(
     vec![row.encode(layout).unwrap().into_bytes()]
 }
 
-/// Blob, iv, tag: the order in which services declare them.
+/// The order blob, IV, tag, in which services declare them.
 fn read_columns(key: &Key, row: &Row, encoding: Encoding) -> Result<Secret, Refusal> {
     let [ciphertext, iv, tag] = [0, 1, 2].map(|column| text(&row[column]));
     Ok(key.triplet.decrypt(&Triplet::from_columns(&iv, &tag, &ciphertext, encoding)?)?)
@@ -404,7 +404,7 @@ fn new_hex(rng: &mut Seeded) -> KeyText {
     KeyText::new("hex", hex(&rng.bytes(32)))
 }
 
-/// A data key, wrapped as the crate wraps any text of n8n's.
+/// Returns a data key, wrapped as the crate wraps any text for n8n.
 fn new_n8n(rng: &mut Seeded) -> KeyText {
     let instance_key = rng.text(32);
     let wrapping_key = TripletKey::insecure_sha256_of(&instance_key);

@@ -1,9 +1,9 @@
-// Rows as their own stacks write and read them: Node's crypto and WebCrypto, and nothing installed.
+// Writes and reads rows as their own stacks do, with Node's crypto and WebCrypto and no other packages.
 //
-//   node legacy.mjs make SEED    rows of every kind below, made from the seed, to stdout
-//   node legacy.mjs open         reads rows from stdin, opens each, compares, and tells how many
+//   node legacy.mjs make SEED    makes rows of every kind below from the seed, and writes them to stdout
+//   node legacy.mjs open         reads rows from stdin, opens and compares each, and reports how many
 //
-// Both in the form of tests/vectors/legacy. The other kinds are in legacy.py.
+// Both use the format of tests/vectors/legacy. The other kinds are in legacy.py.
 import { createCipheriv, createDecipheriv, createHash, hkdfSync, webcrypto } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
@@ -11,7 +11,7 @@ import { pathToFileURL } from 'node:url';
 const TAG = 16;
 const sha256 = (data) => createHash('sha256').update(data).digest();
 
-/** Bytes that are the same for the same seed, and look like any others. */
+/** Returns bytes that are the same for the same seed, and otherwise look random. */
 export function draws(seed) {
   let [count, left] = [0, Buffer.alloc(0)];
   return (length) => {
@@ -22,8 +22,8 @@ export function draws(seed) {
   };
 }
 
-// The usual lines of a service over createCipheriv. The length of the tag is given, or the reader
-// would take 4 bytes for one: see node_accepts.mjs.
+// The usual code of a service that uses createCipheriv. The tag length is given, because otherwise
+// the reader would accept a tag of 4 bytes: see node_accepts.mjs.
 function seal(key, iv, plaintext) {
   const cipher = createCipheriv('aes-256-gcm', key, iv, { authTagLength: TAG });
   const ciphertext = Buffer.concat([cipher.update(plaintext), cipher.final()]);
@@ -35,13 +35,13 @@ function open(key, { iv, tag, ciphertext }) {
   return Buffer.concat([decipher.update(ciphertext), decipher.final()]);
 }
 
-// WebCrypto: the tag is at the end of what `encrypt` answers.
+// In WebCrypto, the tag is at the end of what `encrypt` returns.
 async function subtle(verb, key, iv, data) {
   const cryptoKey = await webcrypto.subtle.importKey('raw', key, 'AES-GCM', false, [verb]);
   return Buffer.from(await webcrypto.subtle[verb]({ name: 'AES-GCM', iv }, cryptoKey, data));
 }
 
-// n8n: key and iv are derived for each row.
+// n8n derives a key and an IV for each row.
 function n8nDerive(key, salt) {
   const derived = Buffer.from(hkdfSync('sha256', key, salt, 'n8n-encryption-v1', 44));
   return [derived.subarray(0, 32), derived.subarray(32)];
@@ -58,13 +58,13 @@ function n8nOpen(key, blob) {
   return open(derived, { iv, tag: bytes.subarray(33, 49), ciphertext: bytes.subarray(49) });
 }
 
-/** A row of deployment_key: the data key, as hex, under SHA-256 of the instance key. */
+/** Returns a row of deployment_key: the data key, in hex, encrypted under SHA-256 of the instance key. */
 export function n8nKey(name, instanceKey, dataKey, salt) {
   const value = n8nSeal(sha256(instanceKey), salt, dataKey.toString('hex'));
   return { text: instanceKey, as: 'n8n', name, value };
 }
 
-/** The 32 bytes that a key is, from its text. */
+/** Returns the 32 bytes of a key, from its text. */
 export function rawKey({ text, as, value }) {
   switch (as) {
     case 'sha256': return sha256(text);
@@ -73,11 +73,11 @@ export function rawKey({ text, as, value }) {
     case 'base64': return Buffer.from(text, 'base64');
     case 'utf8': return Buffer.from(text, 'utf8');
     case 'n8n': return Buffer.from(n8nOpen(sha256(text), value).toString('utf8'), 'hex');
-    default: throw new Error(`no key is ${as}`);
+    default: throw new Error(`unknown key derivation: ${as}`);
   }
 }
 
-/** One text of hex, the parts in this order with `:` between them. */
+/** One text in hex, with the parts in this order and `:` between them. */
 const separated = (ivLength, ...order) => ({
   ivs: [ivLength],
   write: (key, plaintext, iv) => {
@@ -90,7 +90,7 @@ const separated = (ivLength, ...order) => ({
   },
 });
 
-/** Three columns of text: blob, iv, tag. */
+/** Three columns of text: blob, IV, tag. */
 const columns = (encoding) => ({
   ivs: [12, 16],
   write: (key, plaintext, iv) => {
@@ -103,7 +103,7 @@ const columns = (encoding) => ({
   },
 });
 
-/** Two columns of text: iv, and ciphertext ‖ tag. */
+/** Two columns of text: IV, and ciphertext ‖ tag. */
 const webCrypto = (ivEncoding) => ({
   ivs: [12],
   write: async (key, plaintext, iv) => {
@@ -121,7 +121,7 @@ const newUtf8 = (draw) => ({ text: draw(24).toString('base64'), as: 'utf8' });
 const newN8n = (draw) =>
   n8nKey(draw(12).toString('base64url'), draw(24).toString('base64'), draw(32), draw(32));
 
-/** Each kind: the lengths of its iv, a fresh key, a row written, a row read. */
+/** Each kind: the lengths of its IV, and functions that make a key, write a row and read a row. */
 export const kinds = {
   'hex-iv16-sha256': { newKey: newText, ...separated(16, 'iv', 'tag', 'ciphertext') },
   lobechat: {
@@ -158,7 +158,7 @@ export const kinds = {
   },
   n8n: {
     newKey: newN8n,
-    ivs: [32], // The salt: the iv is made of it.
+    ivs: [32], // The salt. The IV is derived from it.
     write: (key, plaintext, salt) => [`${key.name}:${n8nSeal(rawKey(key), salt, plaintext)}`],
     read: (key, [text]) => n8nOpen(rawKey(key), text.slice(text.indexOf(':') + 1)),
   },
@@ -170,7 +170,7 @@ async function make(seed) {
     const draw = draws(`${seed}/${kind}`);
     const [keys, rows] = [[newKey(draw), newKey(draw)], []];
     for (let i = 0; i < 20; i++) {
-      // Text, because some stacks hold nothing else; half of its characters are not ASCII.
+      // Text, because some stacks store nothing else; half of its characters are not ASCII.
       const plaintext = Buffer.from(draw(draw(2).readUInt16BE() % 301).toString('latin1'), 'utf8');
       const columns = await write(keys[i % 2], plaintext, draw(ivs[i % ivs.length]), draw);
       rows.push({ key: i % 2, plaintext: plaintext.toString('hex'), columns });
@@ -185,7 +185,7 @@ export async function openAll(files) {
   for (const { kind, keys, rows } of files) {
     for (const [number, { key, plaintext, columns }] of rows.entries()) {
       const found = await kinds[kind].read(keys[key], columns);
-      if (found.toString('hex') !== plaintext) throw new Error(`${kind} ${number}: another text`);
+      if (found.toString('hex') !== plaintext) throw new Error(`${kind} ${number}: wrong plaintext`);
     }
     opened[kind] = rows.length;
   }

@@ -1,12 +1,13 @@
-"""Rows as their own stacks write and read them: Python's `cryptography`, and nothing else installed.
+"""Writes and reads rows as their own stacks do, with Python's `cryptography` and no other packages.
 
-    python3 legacy.py make SEED    rows of every kind below, made from the seed, to stdout
-    python3 legacy.py open         reads rows from stdin, opens each, compares, and tells how many
+    python3 legacy.py make SEED    makes rows of every kind below from the seed, and writes them to stdout
+    python3 legacy.py open         reads rows from stdin, opens and compares each, and reports how many
 
-Both in the form of tests/vectors/legacy. The other kinds are in legacy.mjs.
+Both use the format of tests/vectors/legacy. The other kinds are in legacy.mjs.
 
-Elixir's Cloak is written here by its layout, and so is LiteLLM's version 3; what LiteLLM's version 2
-and SQLAlchemy-Utils themselves write is compared with this, byte for byte, by the generator there.
+The rows of Elixir's Cloak and of LiteLLM's version 3 are written here from their layouts. For LiteLLM's
+version 2 and SQLAlchemy-Utils, the generator in that folder compares the rows, byte for byte, with those
+that the packages themselves write.
 """
 
 import base64
@@ -20,7 +21,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 
 class Draws:
-    """Bytes that are the same for the same seed, and look like any others."""
+    """Bytes that are the same for the same seed, and otherwise look random."""
 
     def __init__(self, seed):
         self.seed, self.count, self.left = seed, 0, b""
@@ -34,7 +35,7 @@ class Draws:
 
 
 def raw_key(key):
-    """The 32 bytes that a key is, from its text."""
+    """Return the 32 bytes of a key, from its text."""
     text = key["text"]
     match key["as"]:
         case "sha256":
@@ -49,7 +50,7 @@ def raw_key(key):
         case "base64":
             return base64.b64decode(text, validate=True)
         case other:
-            raise ValueError(f"no key is {other}")
+            raise ValueError(f"unknown key derivation: {other}")
 
 
 def seal(key, iv, plaintext, associated_data=None):
@@ -62,7 +63,7 @@ def unseal(key, iv, ciphertext, tag, associated_data=None):
 
 
 class ColumnsBytes:
-    """Three columns of bytes: blob, iv, tag. Bytes are hex where they stand in JSON."""
+    """Three columns of bytes: blob, IV, tag. Bytes are hex in JSON."""
 
     ivs = [12, 16]
 
@@ -79,7 +80,7 @@ class ColumnsBytes:
 
 
 class LiteLlm:
-    """`v2:gcm:` or `v3:gcm:`, then base64url(iv ‖ ciphertext ‖ tag) with padding."""
+    """`v2:gcm:` or `v3:gcm:`, then base64url(IV ‖ ciphertext ‖ tag) with padding."""
 
     ivs = [12]
 
@@ -99,7 +100,7 @@ class LiteLlm:
 
 
 class SqlAlchemyUtils:
-    """base64(iv ‖ tag ‖ ciphertext) with padding."""
+    """base64(IV ‖ tag ‖ ciphertext) with padding."""
 
     ivs = [12]
 
@@ -116,7 +117,7 @@ class SqlAlchemyUtils:
 
 
 class Cloak:
-    """0x01 ‖ length of label ‖ label ‖ iv ‖ tag ‖ ciphertext, one column of bytes."""
+    """0x01 ‖ length of label ‖ label ‖ IV ‖ tag ‖ ciphertext, in one column of bytes."""
 
     def __init__(self, iv_length):
         self.ivs = [iv_length]
@@ -133,7 +134,7 @@ class Cloak:
         row, label, [iv_length] = bytes.fromhex(columns[0]), key["name"].encode(), self.ivs
         head = bytes([1, len(label)]) + label
         if not row.startswith(head):
-            raise ValueError("another label")
+            raise ValueError("wrong label")
         row = row.removeprefix(head)
         iv, tag, ciphertext = row[:iv_length], row[iv_length:][:16], row[iv_length + 16 :]
         return unseal(key, iv, ciphertext, tag, b"AES256GCM")
@@ -155,7 +156,7 @@ def make(seed):
         draw = Draws(f"{seed}/{name}")
         keys, rows = [kind.new_key(draw), kind.new_key(draw)], []
         for i in range(20):
-            # Text, because some stacks hold nothing else; half of its characters are not ASCII.
+            # Text, because some stacks store nothing else; half of its characters are not ASCII.
             length = int.from_bytes(draw(2), "big") % 301
             plaintext = draw(length).decode("latin-1").encode()
             columns = kind.write(keys[i % 2], plaintext, draw(kind.ivs[i % len(kind.ivs)]))
@@ -171,7 +172,7 @@ def open_all(files):
         for number, row in enumerate(file["rows"]):
             found = kind.read(file["keys"][row["key"]], row["columns"])
             if found.hex() != row["plaintext"]:
-                raise ValueError(f"{name} {number}: another text")
+                raise ValueError(f"{name} {number}: wrong plaintext")
         opened[name] = len(file["rows"])
     return opened
 

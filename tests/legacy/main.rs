@@ -1,11 +1,12 @@
-//! Rows that other stacks wrote: read, moved over, written back, and refused where a byte is wrong.
+//! Rows that other stacks wrote: reading them, migrating them, writing them back, and rejecting
+//! them if a byte is wrong.
 
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
-    reason = "a test may panic: that is how it fails"
+    reason = "tests fail by panicking"
 )]
 
 mod anatomy;

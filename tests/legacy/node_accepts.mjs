@@ -1,10 +1,12 @@
-// What a usual reader over Node's crypto takes for a row: measured, and written to stdout.
+// Measures what a typical reader over Node's crypto accepts as a row, and writes the result to
+// stdout.
 //
 //   node node_accepts.mjs > ../vectors/legacy/node_accepts.json
 //
-// The reader is the one of many services: no authTagLength, no look at a length or an alphabet. A
-// case is a genuine row, changed in one way and with no key at hand. "opens" means: to the plaintext
-// that was encrypted. What sealwax says of the same row stands beside it; the tests hold it to that.
+// The reader is that of many services: it sets no authTagLength, and checks no length or alphabet.
+// Each case is a genuine row with one change, made without access to the key. "opens" means that it
+// opens to the plaintext that was encrypted. Each case also has sealwax's result for the same row,
+// which the tests check.
 
 import { createCipheriv, createDecipheriv } from 'node:crypto';
 
@@ -17,7 +19,7 @@ function readParts(iv, tag, ciphertext) {
   return Buffer.concat([decipher.update(ciphertext), decipher.final()]).toString('utf8');
 }
 
-/** The usual readers, by the kind of the row. */
+/** Typical readers, by the kind of row. */
 const readers = {
   'hex-iv16-sha256': ([text]) => {
     const [iv, tag, ciphertext] = text.split(':');
@@ -29,7 +31,7 @@ const readers = {
     readParts(Buffer.from(iv, 'base64'), Buffer.from(tag, 'base64'), Buffer.from(ciphertext, 'base64')),
 };
 
-/** A genuine row. The iv counts up from 0xa0, so that there are letters to write in upper case. */
+/** Returns a genuine row. The IV counts up from 0xa0, so that it has letters to write in upper case. */
 function genuine(ivLength, plaintext = PLAINTEXT) {
   const iv = Buffer.from(Array.from(Array(ivLength).keys(), (i) => 0xa0 + i));
   const cipher = createCipheriv('aes-256-gcm', KEY, iv);
@@ -109,7 +111,7 @@ base64Columns('base64: in lines of 8', row, 'malformed', (part) => part.replace(
 base64Columns('base64: a space in front', row, 'malformed', (part) => ` ${part}`);
 base64Columns('base64: characters of no alphabet', row, 'malformed', (part) => `*${part}.`);
 base64Columns('base64: text after the padding', row, 'malformed', (part) => `${part}!`);
-// The last character before the padding, with a bit that stands for nothing.
+// The last character before the padding, with one of its unused bits set.
 base64Columns('base64: unused bits', row, 'malformed', (part) =>
   part.replace(/([A-Za-z0-9+/])(=+)$/, (_, last, padding) =>
     String.fromCharCode(last.charCodeAt(0) + 1) + padding));

@@ -1,7 +1,8 @@
-//! What a usual reader over Node's crypto takes for a row, and what this crate says of it.
+//! What a typical reader over Node's crypto accepts as a row, and what this crate says about it.
 //!
-//! The table is measured by `tests/legacy/node_accepts.mjs` and committed with Node's version. This
-//! crate's column is checked on every run, Node's where Node is there in that major version.
+//! `tests/legacy/node_accepts.mjs` measures the table, which is committed with Node's version. This
+//! crate's column is checked in every run. Node's column is checked if that major version of Node
+//! is installed.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,7 +21,7 @@ fn cases(table: &Value) -> &Vec<Value> {
     table["cases"].as_array().unwrap()
 }
 
-/// The 20 of `v20.1.2`.
+/// Returns 20 for `v20.1.2`.
 fn major(version: &str) -> &str {
     version.split(['v', '.']).nth(1).unwrap()
 }
@@ -54,7 +55,7 @@ fn what_this_crate_says_is_what_the_table_says() {
         assert_eq!(found, text(case, "sealwax"), "{}", text(case, "case"));
         *counts.entry([text(case, "node"), found]).or_default() += 1;
     }
-    // Nothing opens here that Node refuses, and nothing anywhere to another text.
+    // Nothing opens here that Node rejects, and nothing opens anywhere to a different plaintext.
     let expected = [
         (["opens", "malformed"], 35),
         (["opens", "opens"], 6),
@@ -73,7 +74,7 @@ fn what_node_says_is_what_the_table_says() {
     let versions = [&committed, &measured].map(|table| major(text(table, "node")));
     if versions[0] != versions[1] {
         println!(
-            "left out: the table is that of Node {}, and Node {} is here",
+            "skipped: the table is for Node {}, but Node {} is installed",
             versions[0], versions[1]
         );
         return;

@@ -1,4 +1,4 @@
-//! Where in a row a fault is, as the error says.
+//! The offset of a fault in a row, as the error reports it.
 
 use sealwax::legacy::{cloak, n8n};
 use sealwax::triplet::{IvLen, TripletError, TripletKey};
@@ -6,7 +6,7 @@ use sealwax::triplet::{IvLen, TripletError, TripletKey};
 fn offset(result: Result<sealwax::Secret, TripletError>) -> usize {
     match result.unwrap_err() {
         TripletError::Malformed { offset, .. } => offset,
-        other => panic!("another error: {other}"),
+        other => panic!("unexpected error: {other}"),
     }
 }
 

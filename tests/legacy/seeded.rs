@@ -1,4 +1,4 @@
-//! What is random in these tests, from a seed that a failure names.
+//! The randomness of these tests, from a seed that a failure prints.
 
 use std::convert::Infallible;
 use std::env;
@@ -7,17 +7,17 @@ use std::sync::LazyLock;
 
 use rand_core::{TryCryptoRng, TryRng};
 
-/// Another one in every run, unless `SEALWAX_LEGACY_SEED` says which.
+/// A different seed in every run, unless `SEALWAX_LEGACY_SEED` sets it.
 pub(crate) static SEED: LazyLock<u64> = LazyLock::new(|| match env::var("SEALWAX_LEGACY_SEED") {
     Ok(seed) => seed.parse().unwrap(),
     Err(_) => RandomState::new().hash_one("sealwax"),
 });
 
-/// SplitMix64. Nothing that is encrypted from it is secret.
+/// SplitMix64. Nothing that is encrypted with it is secret.
 pub(crate) struct Seeded(u64);
 
 impl Seeded {
-    /// The run's seed, apart for each purpose.
+    /// Derives an independent generator from the run's seed for each purpose.
     pub(crate) fn for_purpose(purpose: &str) -> Self {
         // FNV-1a, which is the same in every run.
         let fold = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
@@ -44,7 +44,7 @@ impl Seeded {
         std::iter::repeat_with(|| self.next().to_be_bytes()[0]).take(len).collect()
     }
 
-    /// Text, because some stacks hold nothing else; half of its characters are not ASCII.
+    /// Returns text, because some stacks store nothing else; half of its characters are not ASCII.
     pub(crate) fn text(&mut self, len: usize) -> String {
         self.bytes(len).into_iter().map(char::from).collect()
     }
@@ -54,11 +54,11 @@ impl TryRng for Seeded {
     type Error = Infallible;
 
     fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        panic!("the crate fills buffers")
+        panic!("the crate only fills buffers")
     }
 
     fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        panic!("the crate fills buffers")
+        panic!("the crate only fills buffers")
     }
 
     fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {

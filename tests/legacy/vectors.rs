@@ -1,4 +1,5 @@
-//! Known answers of the original stacks: each opens to the byte, and moves over to an envelope.
+//! Known answers from the original stacks: each row opens to the byte, and can be migrated to an
+//! envelope.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -10,8 +11,9 @@ use crate::files::{COMMITTED, Good, folder};
 use crate::kinds::{KINDS, Part, Refusal, kind};
 use crate::seeded::Seeded;
 
-/// What rows of each kind hold: all lengths around the blocks of the cipher, and what a separator,
-/// a terminator or an encoding could break. In some kinds it stands inside a JSON object.
+/// The plaintexts in the rows of each kind: all lengths around the cipher's blocks, and characters
+/// that a separator, a terminator or an encoding could break. In some kinds they are inside a JSON
+/// object.
 const LENGTHS: [usize; 35] = [
     0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25,
     26, 27, 28, 29, 30, 31, 32, 4096, 8192,
@@ -55,7 +57,7 @@ fn every_row_of_every_kind_opens_to_the_byte() {
             assert!(holds(&file.rows, text), "{name} holds no {text:?}");
         }
         let used: HashSet<_> = file.rows.iter().map(|row| row.key).collect();
-        assert_eq!(used.len(), file.keys.len(), "{name}: a key without a row");
+        assert_eq!(used.len(), file.keys.len(), "{name}: a key has no row");
     }
     println!(
         "{} rows of {} kinds opened",
@@ -64,7 +66,7 @@ fn every_row_of_every_kind_opens_to_the_byte() {
     );
 }
 
-/// No file that nobody reads.
+/// No file is left unread.
 #[test]
 fn every_file_is_of_a_kind() {
     let mut found = 0;
@@ -79,7 +81,7 @@ fn every_file_is_of_a_kind() {
     assert_eq!(found, KINDS.len());
 }
 
-/// The kinds that say so have rows with both lengths of the iv, and no iv is used twice.
+/// The kinds that allow two IV lengths have rows with both, and no IV is used twice.
 #[test]
 fn ivs_are_of_the_lengths_that_the_kinds_say() {
     for file in COMMITTED.iter() {
@@ -90,7 +92,7 @@ fn ivs_are_of_the_lengths_that_the_kinds_say() {
             let drawn = parts.into_iter().find(|(part, _)| matches!(part, Part::Iv | Part::Salt));
             *seen.entry(drawn.unwrap().1).or_default() += 1;
         }
-        assert!(seen.values().all(|count| *count == 1), "{}: an iv twice", kind.name);
+        assert!(seen.values().all(|count| *count == 1), "{}: an IV is used twice", kind.name);
         let count = |len: usize| seen.keys().filter(|iv| iv.len() == len).count();
         let expected = match kind.name {
             "columns-base64" | "columns-hex" | "columns-bytes" => [52, 16],
@@ -122,7 +124,7 @@ fn every_row_moves_over_to_an_envelope() {
     assert_eq!(moved, 827);
 }
 
-/// And back: what this crate writes is what it reads, and what the table says a row is.
+/// The other direction: the crate can read what it writes, and it matches the table.
 #[test]
 fn every_plaintext_is_written_back_in_its_kind() {
     let mut rng = Seeded::for_purpose("written back");
@@ -134,12 +136,12 @@ fn every_plaintext_is_written_back_in_its_kind() {
             let secret = Secret::from(row.plaintext.as_slice());
             for iv_len in [IvLen::Twelve, IvLen::Sixteen] {
                 let columns = (kind.write)(key, &secret, iv_len, &mut rng);
-                assert!(columns != row.columns, "{}: the same iv", kind.name);
+                assert!(columns != row.columns, "{}: the IV was not drawn again", kind.name);
                 assert!((kind.read)(key, &columns).unwrap() == secret, "{}", kind.name);
                 let parts = kind.parse(&key.name, &columns).unwrap();
                 assert_eq!(kind.compose(&key.name, &parts), columns);
                 let lens = |columns: &[Vec<u8>]| columns.iter().map(Vec::len).collect::<Vec<_>>();
-                // The same length, but for the iv where there are two.
+                // The length is the same, except for kinds with two IV lengths.
                 if kind.ivs.len() == 1 {
                     assert_eq!(lens(&columns), lens(&row.columns), "{}", kind.name);
                 }

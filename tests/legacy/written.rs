@@ -1,5 +1,5 @@
-//! Rows that are written here. With the operating system's randomness: none with an iv or a salt of another. One that
-//! came twice under a key would give away what both rows have in common, and the key that authenticates.
+//! Rows that the crate writes with the operating system's randomness: no IV or salt occurs twice. A repeated one under
+//! the same key would reveal what the two rows have in common, and the key that authenticates.
 
 use std::collections::HashSet;
 
@@ -19,7 +19,7 @@ fn secret() -> Secret {
     Secret::from("sk-test-123")
 }
 
-/// What these bytes of each row are, all of which are another's.
+/// Asserts that these bytes are different in every row.
 #[track_caller]
 fn distinct(rows: impl Iterator<Item = Vec<u8>>, at: usize, len: usize) {
     let found: HashSet<Vec<u8>> = rows.map(|row| row[at..at + len].to_vec()).collect();
@@ -66,7 +66,7 @@ fn no_row_of_litellm_has_the_iv_of_another() {
     }
 }
 
-/// 16 MiB of plaintext are read, and a byte more is refused before it is decoded.
+/// The crate reads 16 MiB of plaintext, and rejects one byte more before decoding it.
 #[test]
 fn the_longest_row_of_n8n_is_read() {
     const MAX: usize = 16_777_216;
@@ -88,6 +88,6 @@ fn no_row_of_n8n_has_the_salt_of_another() {
         assert_eq!(n8n::decrypt(&key(), &row).unwrap(), secret());
         Encoding::Base64.decode(row.strip_prefix("KEYID:").unwrap()).unwrap()
     };
-    // A byte of version, then the salt.
+    // One version byte, then the salt.
     distinct((0..ROWS).map(row), 1, 32);
 }

@@ -7,7 +7,7 @@ pub type Pairs = Vec<(String, String)>;
 /// What an envelope may hold in place of a credential.
 pub const HELD: [&str; 3] = ["swk1", "swo1", "ring"];
 
-/// Whether these pairs, in this order, are a context's.
+/// Returns whether these pairs, in this order, make a context.
 fn is_allowed(pairs: &Pairs) -> bool {
     let mut names: Vec<&String> = pairs.iter().map(|(name, _)| name).collect();
     names.sort();
@@ -18,7 +18,7 @@ fn is_allowed(pairs: &Pairs) -> bool {
         && pairs.iter().all(|(_, value)| value.len() <= 1024)
 }
 
-/// A name that a caller may not give, because it is set for him.
+/// Returns whether a name is reserved: the format sets it, and callers may not.
 pub fn is_reserved(name: &str) -> bool {
     name.starts_with("sw1/")
 }
@@ -30,7 +30,7 @@ pub fn is_host(host: &str) -> bool {
         && host.split('.').all(|label| !label.is_empty())
 }
 
-/// The hosts as the value of `sw1/hosts`; none where they are not hosts, or one is given twice.
+/// Returns the hosts as the value of `sw1/hosts`, or `None` if one is invalid or given twice.
 fn joined(hosts: &[String]) -> Option<String> {
     let mut sorted = hosts.to_vec();
     sorted.sort_by(|one, other| one.as_bytes().cmp(other.as_bytes()));
@@ -42,7 +42,7 @@ fn joined(hosts: &[String]) -> Option<String> {
     allowed.then_some(joined)
 }
 
-/// All pairs of a context: what a caller gives, and what is set for him.
+/// Returns all pairs of a context: those that the caller gives, and those that the format sets.
 pub fn whole(pairs: &Pairs, held: Option<&str>, hosts: Option<&[String]>) -> Option<Pairs> {
     if pairs.iter().any(|(name, _)| is_reserved(name)) {
         return None;
@@ -55,7 +55,8 @@ pub fn whole(pairs: &Pairs, held: Option<&str>, hosts: Option<&[String]>) -> Opt
     is_allowed(&pairs).then_some(pairs)
 }
 
-/// The pairs in ascending order of name, as bytes; none where they are no context.
+/// Returns the pairs in ascending order of name, compared as bytes, or `None` if they are not a
+/// context.
 pub fn sorted(pairs: &Pairs) -> Option<Pairs> {
     let mut sorted = pairs.clone();
     sorted.sort_by(|(one, _), (other, _)| one.as_bytes().cmp(other.as_bytes()));
@@ -74,7 +75,8 @@ pub fn encode(pairs: &Pairs) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// The pairs of an encoded context; none where the bytes are no context's encoding.
+/// Returns the pairs of an encoded context, or `None` if the bytes are not the encoding of a
+/// context.
 pub fn decode(encoded: &[u8]) -> Option<Pairs> {
     let mut rest = encoded;
     let mut pairs = Vec::new();

@@ -1,10 +1,11 @@
-//! Bytes as text. Base64 goes bit by bit, and is canonical where it encodes back to the same text.
+//! Bytes as text. Base64 is decoded bit by bit, and a text is canonical if the result encodes back
+//! to it.
 
 const STANDARD: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-/// The characters of base64url, in the order of what they stand for.
+/// The characters of base64url, in order of their values.
 pub const URL_SAFE: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/// An alphabet, and whether `=` fills the last group of four.
+/// An alphabet, and whether `=` pads the last group of four.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Base64 {
     alphabet: &'static [u8; 64],
@@ -15,7 +16,7 @@ pub const BASE64: Base64 = Base64 { alphabet: STANDARD, padded: true };
 pub const BASE64URL: Base64 = Base64 { alphabet: URL_SAFE, padded: false };
 pub const BASE64URL_PADDED: Base64 = Base64 { alphabet: URL_SAFE, padded: true };
 
-/// The `width` lowest bits of a number, the highest first.
+/// Returns the `width` lowest bits of a number, the highest first.
 fn bits(number: usize, width: usize) -> impl Iterator<Item = bool> {
     (0..width).rev().map(move |place| number >> place & 1 == 1)
 }
@@ -54,7 +55,7 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Hex digits in lower case; with `any_case`, in either and also mixed.
+/// Decodes hex digits: lower case only, or with `any_case`, either case, also mixed.
 pub fn unhex(text: &str, any_case: bool) -> Option<Vec<u8>> {
     let digits: Option<Vec<u8>> = text
         .chars()

@@ -1,4 +1,4 @@
-//! Sections 3, 6, 8 and 9: key ids, wraps, and an envelope in both of its forms.
+//! Sections 3, 6, 8 and 9: key ids, wraps, and both forms of an envelope.
 
 use super::encoding::BASE64URL;
 use super::{MAX_LEN, take, take_u8, take_u16, u8_of, u16_of};
@@ -7,7 +7,7 @@ use super::{MAX_LEN, take, take_u8, take_u16, u8_of, u16_of};
 pub struct Envelope {
     /// 1 or 2.
     pub suite: u8,
-    /// Key id, and kind ‖ body.
+    /// The key id, and kind ‖ body.
     pub wraps: Vec<(String, Vec<u8>)>,
     pub commitment: Vec<u8>,
     pub mac: Vec<u8>,
@@ -20,7 +20,7 @@ pub struct Envelope {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
     Malformed,
-    /// Of a newer version, 2 to 255.
+    /// A newer version, 2 to 255.
     Version(u8),
 }
 
@@ -33,7 +33,7 @@ pub fn is_key_id(id: &[u8]) -> bool {
         && !looks_like_a_key(id)
 }
 
-/// Whether `sw`, one or two letters and `1_` stand in it, in any case.
+/// Returns whether the id contains `sw`, one or two letters and `1_`, in any case.
 fn looks_like_a_key(id: &[u8]) -> bool {
     let id = id.to_ascii_lowercase();
     (0..id.len()).any(|at| {
@@ -48,7 +48,7 @@ fn looks_like_a_key(id: &[u8]) -> bool {
 }
 
 impl Envelope {
-    /// What has to hold whatever form it was read from.
+    /// Checks the rules that hold for both forms.
     fn checked(self) -> Option<Self> {
         let Self { suite, wraps, commitment, mac, iv, tag, ciphertext } = &self;
         let mut ids: Vec<&String> = wraps.iter().map(|(id, _)| id).collect();
@@ -127,7 +127,7 @@ impl Envelope {
         if fields[0] == "sw1" && fields.len() > 1 {
             return Self::from_fields(&fields).ok_or(Refused::Malformed);
         }
-        // Written out once more, so that a number has one way to stand there.
+        // Formats each number and compares, so that a version can be written in only one way.
         let newer = (2..=255).find(|version| fields[0] == format!("sw{version}"));
         Err(match newer {
             Some(version) if fields.len() > 1 => Refused::Version(version),

@@ -1,8 +1,8 @@
-//! A second implementation, to compare the crate with: written from the page *format*, slow, and as plain
-//! as it can be. It shares no code with the crate but the ciphers themselves, and names nothing of it.
+//! A second implementation to compare the crate with: written from the page *format*, slow, and as plain as possible.
+//! It shares only the ciphers themselves with the crate, and uses nothing from it.
 //!
-//! The fuzzers and the tests that put envelopes together by hand include this file by its path. It is no
-//! test by itself, and each of them uses another part of it.
+//! The fuzzers, and the tests that build envelopes by hand, include this file by path. It is not a test itself, and
+//! each of them uses a different part of it.
 
 use aes_gcm::aead::array::Array;
 use aes_gcm::aead::consts::{U16, U32};
@@ -19,12 +19,12 @@ pub mod envelope;
 pub mod keyring;
 pub mod procedures;
 
-/// 16 MiB: the longest plaintext, and so the longest ciphertext.
+/// 16 MiB: the maximum length of a plaintext, and therefore of a ciphertext.
 pub const MAX_LEN: usize = 16_777_216;
 
 pub type Key = [u8; 32];
 
-/// The next `len` bytes; none where there are fewer.
+/// Takes the next `len` bytes, or returns `None` if there are fewer.
 pub fn take<'a>(rest: &mut &'a [u8], len: usize) -> Option<&'a [u8]> {
     let (taken, after) = rest.split_at_checked(len)?;
     *rest = after;
@@ -61,20 +61,20 @@ pub fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     hmac.finalize().into_bytes().into()
 }
 
-/// HKDF-Expand to at most one block, which is all that the format has: one HMAC.
+/// HKDF-Expand to at most one block, which is all that the format needs: one HMAC.
 pub fn expand(prk: &[u8], info: &[&[u8]], len: usize) -> Vec<u8> {
     hmac(prk, &[&info.concat(), &[1]])[..len].to_vec()
 }
 
-/// The ciphers that anything here is encrypted with.
+/// The ciphers used here.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Cipher {
-    /// AES-256-GCM; an iv of 12 bytes, or, in rows of others, of 16.
+    /// AES-256-GCM with an IV of 12 bytes, or of 16 in rows from other programs.
     AesGcm,
     ChaChaPoly,
 }
 
-/// ciphertext ‖ tag
+/// Returns ciphertext ‖ tag.
 pub fn encrypt(cipher: Cipher, key: &[u8], iv: &[u8], bound: &[u8], plaintext: &[u8]) -> Vec<u8> {
     fn run<A>(key: &[u8], iv: &[u8], bound: &[u8], plaintext: &[u8]) -> Vec<u8>
     where
@@ -94,7 +94,7 @@ pub fn encrypt(cipher: Cipher, key: &[u8], iv: &[u8], bound: &[u8], plaintext: &
     run(key, iv, bound, plaintext)
 }
 
-/// The plaintext of ciphertext ‖ tag; none where it is not authentic.
+/// Returns the plaintext of ciphertext ‖ tag, or `None` if it is not authentic.
 pub fn decrypt(
     cipher: Cipher,
     key: &[u8],

@@ -29,7 +29,7 @@ impl State {
         }
     }
 
-    /// Whether a key in this state opens; the others may have material in the text, and it is dropped.
+    /// Returns whether a key in this state opens. In the other states, the text may contain material, which is dropped.
     pub fn has_material(self) -> bool {
         matches!(self, Self::Primary | Self::Retired | Self::Escrow)
     }
@@ -39,22 +39,21 @@ impl State {
 pub struct Entry {
     pub state: State,
     pub id: String,
-    /// None where the state has no material.
+    /// `None` if the state has no material.
     pub key: Option<Key>,
 }
 
 /// The primary first, then the others in the order given.
 pub type Keyring = Vec<Entry>;
 
-/// What can be wrong with the text of a keyring. One text can have several faults, and the page does
-/// not say which of them a reader names.
+/// What can be wrong with a keyring text. One text can have several faults, and the page does not say which of them a
+/// reader names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// A line, counted from 1, that has an entry which is none; one with a key in the place of its id
-    /// among them.
+    /// A line, counted from 1, that contains an invalid entry, including one with a key in place of its id.
     Line(usize),
     TwiceTheId,
-    /// Two ids that have one key.
+    /// Two ids with the same key.
     TwiceTheKey(String, String),
     NoPrimary,
     TwoPrimaries,
@@ -62,7 +61,7 @@ pub enum Fault {
     TooManyKeys,
 }
 
-/// One byte, 32 times.
+/// Returns whether a key is one byte, 32 times.
 pub fn is_weak(key: &[u8]) -> bool {
     key.iter().all(|byte| *byte == key[0])
 }
@@ -72,7 +71,7 @@ fn checksum(label: &[u8], key: &[u8]) -> Vec<u8> {
 }
 
 const LABEL: &[u8] = b"sw1/key";
-/// Of the texts of the keys of rows that others wrote.
+/// The label for texts of keys of rows from other programs.
 const LEGACY_LABEL: &[u8] = b"swkt1/key";
 
 fn with_checksum(label: &[u8], key: &[u8]) -> String {
@@ -89,14 +88,14 @@ pub fn key_of(text: &str) -> Option<Key> {
     (bytes[32..] == checksum(LABEL, &key) && !is_weak(&key)).then_some(key)
 }
 
-/// Texts of keys without their prefix, one of each that there is.
+/// Returns key texts without their prefix, one of each kind.
 pub fn bare_texts(key: &Key) -> [String; 3] {
     let both = [key.as_slice(), key].concat();
     [(LABEL, key.as_slice()), (LEGACY_LABEL, key), (LABEL, &both)]
         .map(|(label, key)| with_checksum(label, key))
 }
 
-/// Whether it is the text of a key without its prefix.
+/// Returns whether this is a key text without its prefix.
 fn is_bare_text(text: &str) -> bool {
     let Some(bytes) = BASE64URL.decode(text) else { return false };
     let Some((key, found)) = bytes.split_at_checked(bytes.len().saturating_sub(4)) else {
@@ -117,7 +116,7 @@ pub fn text(keyring: &Keyring) -> String {
     lines.collect()
 }
 
-/// The keyring of a text, or all that is wrong with it.
+/// Returns the keyring in a text, or everything that is wrong with it.
 pub fn parse(text: &str) -> Result<Keyring, Vec<Fault>> {
     let is_blank = |character: char| character == ' ' || character == '\t';
     let mut keyring = Vec::new();
@@ -165,16 +164,16 @@ pub fn parse(text: &str) -> Result<Keyring, Vec<Fault>> {
     }
     faults.extend(twice_the_key(&keyring));
 
-    // What is not kept has done its work above.
+    // Keys that are not kept were only needed for the checks above.
     for entry in &mut keyring {
         entry.key = entry.key.filter(|_| entry.state.has_material());
     }
-    // A stable sort.
+    // The sort is stable.
     keyring.sort_by_key(|entry| entry.state != State::Primary);
     if faults.is_empty() { Ok(keyring) } else { Err(faults) }
 }
 
-/// Every two entries with one key, in both orders.
+/// Returns every two entries with the same key, in both orders.
 fn twice_the_key(keyring: &Keyring) -> Vec<Fault> {
     let mut faults = Vec::new();
     let with_key: Vec<_> = keyring.iter().filter(|entry| entry.key.is_some()).collect();
@@ -189,8 +188,8 @@ fn twice_the_key(keyring: &Keyring) -> Vec<Fault> {
     faults
 }
 
-/// With its key, also where the state has none. Any other white space, a `#` or a byte-order mark is in
-/// none of the fields below.
+/// Parses an entry, with its key even if the state has none. None of the fields below can contain other whitespace, a
+/// `#` or a byte-order mark.
 fn entry_of(fields: &[&str]) -> Option<Entry> {
     let state = State::ALL.into_iter().find(|state| state.name() == fields[0])?;
     let id = (*fields.get(1)?).to_owned();

@@ -1,10 +1,10 @@
-//! Section 11: the procedures, over local keys. What remote ones fail with is named only.
+//! Section 11: the procedures, over local keys. Failures of remote keys are only named.
 
 use super::envelope::Envelope;
 use super::keyring::{Entry, Keyring, State, is_weak};
 use super::{Cipher, Key, decrypt, encrypt, expand, hmac, sha256, u8_of, u32_of};
 
-/// Why an envelope does not open, verify or rewrap; with the ids that the error has to name.
+/// Why an envelope does not open, verify or rewrap, with the ids that the error has to name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
     UnknownKey(Vec<String>),
@@ -30,7 +30,7 @@ fn cipher(suite: u8) -> Cipher {
     if suite == 1 { Cipher::AesGcm } else { Cipher::ChaChaPoly }
 }
 
-/// The payload's key, and the commitment.
+/// Returns the payload key and the commitment.
 pub fn derive(dek: &[u8], suite: u8, iv: &[u8], context: &[u8]) -> (Vec<u8>, Vec<u8>) {
     let bound = [&[suite], iv, &sha256(&[context])].concat();
     (expand(dek, &[b"sw1/data", &bound], 32), expand(dek, &[b"sw1/comm", &bound], 32))
@@ -46,7 +46,7 @@ pub fn salt(master: &Key, key_id: &str, suite: u8, commitment: &[u8], dek: &[u8]
     expand(master, &[b"sw1/salt", &bind, dek], 24)
 }
 
-/// The data key with the pad over it, and the reverse.
+/// Applies the pad to a data key, or removes it.
 pub fn padded(master: &Key, salt: &[u8], dek: &[u8]) -> Vec<u8> {
     let pad = expand(master, &[b"sw1/wrap", salt], 32);
     dek.iter().zip(pad).map(|(byte, pad)| byte ^ pad).collect()
@@ -57,12 +57,12 @@ pub fn wrap_local(master: &Key, key_id: &str, suite: u8, commitment: &[u8], dek:
     wrapped(&check_value(master), &salt, &padded(master, &salt, dek))
 }
 
-/// kind ‖ check ‖ salt ‖ padded data key
+/// Returns kind ‖ check ‖ salt ‖ padded data key.
 pub fn wrapped(check: &[u8], salt: &[u8], padded: &[u8]) -> Vec<u8> {
     [&[1], check, salt, padded].concat()
 }
 
-/// The salt and the padded data key of a local wrap of the right length.
+/// Returns the salt and the padded data key of a local wrap of the right length.
 pub fn salt_and_padded(wrapped: &[u8]) -> (&[u8], &[u8]) {
     (&wrapped[5..29], &wrapped[29..61])
 }
@@ -98,12 +98,12 @@ pub fn mac(dek: &[u8], envelope: &Envelope) -> Vec<u8> {
     hmac(dek, &[b"sw1/mac", &envelope.head(), iv, tag, &len])[..16].to_vec()
 }
 
-/// The same envelope with the mac that whoever has the data key gives it.
+/// Returns the same envelope with the MAC that anyone who has the data key can compute.
 pub fn with_mac(envelope: Envelope, dek: &[u8]) -> Envelope {
     Envelope { mac: mac(dek, &envelope), ..envelope }
 }
 
-/// The keys that a seal wraps for: the primary, then the escrows.
+/// Returns the keys that a seal wraps for: the primary, then the escrow keys.
 fn sealing(keyring: &Keyring) -> impl Iterator<Item = &Entry> {
     let primary = keyring.iter().filter(|entry| entry.state == State::Primary);
     primary.chain(keyring.iter().filter(|entry| entry.state == State::Escrow))

@@ -1,4 +1,5 @@
-//! GF(2^128) as GHASH has it (SP 800-38D §6.3): the first bit of a block is the coefficient of x^0.
+//! GF(2^128) in GHASH's representation (SP 800-38D §6.3): the first bit of a block is the
+//! coefficient of x^0.
 
 use core::ops::{Add, Mul};
 
@@ -38,7 +39,7 @@ impl Mul for Element {
             if other.0 >> bit & 1 == 1 {
                 product ^= shifted;
             }
-            // Times x, modulo x^128 + x^7 + x^2 + x + 1.
+            // Multiplies by x, modulo x^128 + x^7 + x^2 + x + 1.
             shifted = shifted >> 1 ^ if shifted & 1 == 1 { 0xe1 << 120 } else { 0 };
         }
         Self(product)

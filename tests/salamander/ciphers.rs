@@ -1,4 +1,4 @@
-//! The ciphers by themselves, as a naive construction uses them.
+//! The ciphers alone, as a naive construction uses them.
 
 use aes_gcm::AesGcm;
 use aes_gcm::aead::array::typenum::{U12, U16};
@@ -10,7 +10,7 @@ use chacha20poly1305::ChaCha20Poly1305;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cipher {
     Gcm,
-    /// With an iv of 16 bytes.
+    /// With an IV of 16 bytes.
     GcmLongIv,
     ChaCha,
 }
@@ -37,7 +37,7 @@ impl Cipher {
         encrypt(key, iv, associated_data, plaintext)
     }
 
-    /// The plaintext, if the tag verifies.
+    /// Returns the plaintext if the tag verifies.
     pub(crate) fn decrypt(
         self,
         key: &[u8; 32],

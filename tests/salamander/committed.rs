@@ -1,4 +1,4 @@
-//! The same ciphertexts in envelopes, arranged in every way: each reads one way at most.
+//! The same ciphertexts in envelopes, arranged in every way: each envelope has at most one reading.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ fn context(row: &str) -> EncryptionContext {
     EncryptionContext::new([("tenant", "acme"), ("row", row)]).unwrap()
 }
 
-/// One way to read an envelope: by this data key, in this context.
+/// One reading of an envelope: with this data key, in this context.
 #[derive(Clone)]
 struct Reading {
     data_key: [u8; 32],
@@ -25,7 +25,7 @@ impl Reading {
     }
 }
 
-/// What was tried, and what came of it.
+/// What was tried, and how often it opened.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Count {
     envelopes: usize,
@@ -33,8 +33,8 @@ struct Count {
     opened: usize,
 }
 
-/// Opens an envelope with every keyring and every data key in every context, and counts. Whatever
-/// opens it reads the same.
+/// Opens an envelope with every keyring and every data key in every context, and counts. Asserts
+/// that every successful attempt gives the same reading.
 fn read_everywhere(
     envelope: &Envelope,
     rings: &[Keyring],
@@ -61,13 +61,13 @@ fn read_everywhere(
         }
     }
     count.envelopes += 1;
-    assert!(plaintexts.len() <= 1, "an envelope with {} plaintexts", plaintexts.len());
-    assert!(places.len() <= 1, "an envelope of {} contexts", places.len());
+    assert!(plaintexts.len() <= 1, "an envelope has {} plaintexts", plaintexts.len());
+    assert!(places.len() <= 1, "an envelope opens in {} contexts", places.len());
 }
 
-/// Every envelope around a ciphertext that decrypts under the keys of both readings: each of two
-/// wraps holds either data key and is bound to either commitment, in either order, under either
-/// commitment and with a mac by either data key.
+/// Builds every envelope around a ciphertext that decrypts under the keys of both readings. Each of
+/// the two wraps holds either data key and is bound to either commitment. The wraps come in either
+/// order, under either commitment, with a MAC computed with either data key.
 fn arrange(suite: Suite, readings: &[Reading; 2], count: &mut Count) {
     let iv: [u8; 12] = drawn("iv");
     let derived = [0, 1].map(|of| {
@@ -79,12 +79,12 @@ fn arrange(suite: Suite, readings: &[Reading; 2], count: &mut Count) {
     let mut ciphertext = drawn::<51>("ciphertext").to_vec();
     let tag = pair.reconcile(&mut ciphertext);
     let plaintexts = pair.readings(&ciphertext, &tag).map(Option::unwrap);
-    assert_ne!(plaintexts[0], plaintexts[1], "no salamander");
+    assert_ne!(plaintexts[0], plaintexts[1], "both keys read the same plaintext");
 
     let masters = [("a", drawn("master a")), ("b", drawn("master b"))];
     let [a, b] = [0, 1].map(|of| (masters[of].0, &masters[of].1));
     let rings = [ring(&[a]), ring(&[b]), ring(&[a, b]), ring(&[b, a])];
-    // A bit for each choice.
+    // One bit for each choice.
     for choices in 0_usize..1 << 7 {
         let choice = |bit: usize| choices >> bit & 1;
         let wrap_of = |of: usize| {
@@ -117,9 +117,9 @@ fn arranged(one: (&str, &str), other: (&str, &str)) -> Count {
     count
 }
 
-/// Opened are those whose commitment and mac are by one data key: by that data key, 64 times; by
-/// the keyrings with a wrap that holds it and is bound to its commitment, 16 and 16 times by one
-/// key, 28 and 28 times by two.
+/// The envelopes that open are those whose commitment and MAC come from one data key. That data key
+/// opens 64 of them. The keyrings whose wrap holds that data key and is bound to its commitment
+/// open the others: 16 and 16 for the keyrings of one key, 28 and 28 for those of two.
 #[test]
 fn an_envelope_of_two_data_keys_opens_by_one_at_most() {
     let count = arranged(("one", "1"), ("other", "1"));

@@ -1,13 +1,13 @@
-//! A ciphertext and one tag that are right under two keys.
+//! A ciphertext and a tag that are valid under two keys.
 //!
-//! Either tag is a polynomial in a secret of its key, with the blocks of the message as
-//! coefficients. That two tags are equal is therefore one linear equation for one block.
+//! Under each key, the tag is a polynomial in a secret of that key, with the blocks of the message
+//! as coefficients. Requiring two tags to be equal is therefore one linear equation for one block.
 
 use crate::binary_field::Element as Bits;
 use crate::ciphers::Cipher;
 use crate::prime_field::Element as Number;
 
-/// Two keys, and what else they are used with alike.
+/// Two keys, and the other inputs that they share.
 pub(crate) struct Pair<'a> {
     pub(crate) cipher: Cipher,
     pub(crate) keys: [&'a [u8; 32]; 2],
@@ -19,8 +19,8 @@ pub(crate) struct Pair<'a> {
 const FREE: core::ops::Range<usize> = 16..32;
 
 impl Pair<'_> {
-    /// Overwrites the second block of a ciphertext, so that the tag that is answered is right under
-    /// both keys.
+    /// Overwrites the second block of a ciphertext so that the returned tag is valid under both
+    /// keys.
     pub(crate) fn reconcile(&self, ciphertext: &mut [u8]) -> [u8; 16] {
         match self.cipher {
             Cipher::Gcm | Cipher::GcmLongIv => self.reconcile_gcm(ciphertext),
@@ -28,19 +28,20 @@ impl Pair<'_> {
                 if let Some(tag) = self.reconcile_chacha(ciphertext) {
                     return tag;
                 }
-                // No block of 16 bytes solves it: another first block, another equation.
+                // No block of 16 bytes solves the equation. Another first block gives another
+                // equation.
                 ciphertext[0] = ciphertext[0].wrapping_add(1);
             },
         }
     }
 
-    /// What each key reads in it.
+    /// Returns the plaintext under each key.
     pub(crate) fn readings(&self, ciphertext: &[u8], tag: &[u8; 16]) -> [Option<Vec<u8>>; 2] {
         let Self { cipher, iv, associated_data, .. } = self;
         self.keys.map(|key| cipher.decrypt(key, iv, associated_data, ciphertext, tag))
     }
 
-    /// tag = (… (block₁ × H + block₂) × H + … + lengths) × H + mask, in GF(2^128).
+    /// Solves tag = (… (block₁ × H + block₂) × H + … + lengths) × H + mask, in GF(2^128).
     fn reconcile_gcm(&self, ciphertext: &mut [u8]) -> [u8; 16] {
         ciphertext[FREE].fill(0);
         let lengths = self.lengths(ciphertext).map(|bytes| (8 * bytes).to_be_bytes()).concat();
@@ -56,8 +57,9 @@ impl Pair<'_> {
         (tag + block * factor).0.to_be_bytes()
     }
 
-    /// H and the mask, without a look inside: the tag of nothing is the mask, and that of a block
-    /// of zeros as associated data is lengths × H + mask.
+    /// Computes H and the mask without access to the cipher's internals: the tag of an empty
+    /// message is the mask, and the tag of a block of zeros as associated data is lengths × H +
+    /// mask.
     fn gcm_secrets(&self, key: &[u8; 32]) -> (Bits, Bits) {
         let tag = |associated_data: &[u8]| {
             let (_, tag) = self.cipher.encrypt(key, self.iv, associated_data, &[]);
@@ -68,13 +70,13 @@ impl Pair<'_> {
         ((tag(&[0; 16]) + mask) * lengths.inverse(), mask)
     }
 
-    /// tag = the low 128 bits of (… (block₁ × r + block₂) × r + … + lengths) × r mod p, and of the
-    /// sum of that and s. A block counts as 2^128 more than its bytes.
+    /// Solves tag = the low 128 bits of s plus (… (block₁ × r + block₂) × r + … + lengths) × r mod
+    /// p. A block counts as 2^128 more than its bytes.
     fn reconcile_chacha(&self, ciphertext: &mut [u8]) -> Option<[u8; 16]> {
         ciphertext[FREE].fill(0);
         let lengths = self.lengths(ciphertext).map(u64::to_le_bytes).concat();
         let blocks = self.blocks(ciphertext, &lengths);
-        // With a free block of nothing at all: without its 2^128 as well.
+        // With an empty free block, so its 2^128 is subtracted as well.
         let [(sum, factor, s), (other_sum, other_factor, other_s)] = self.keys.map(|key| {
             let (r, s) = poly1305_secrets(key, self.iv);
             let add = |sum, block| (sum + Number::new(1, u128::from_le_bytes(block))) * r;
@@ -82,7 +84,8 @@ impl Pair<'_> {
             let factor = r.power(self.exponent(&blocks));
             (sum - Number::new(1, 0) * factor, factor, s)
         });
-        // The sums have to differ by s − s′, but modulo 2^128: by that, or by a multiple more.
+        // The sums have to differ by s − s′ modulo 2^128, so by that or by a multiple of 2^128
+        // more.
         (0..4).find_map(|high| {
             let difference = Number::new(high, other_s.wrapping_sub(s));
             let block = (difference + other_sum - sum) * (factor - other_factor).inverse();
@@ -102,7 +105,7 @@ impl Pair<'_> {
         [self.associated_data, ciphertext].map(|part| part.len().try_into().unwrap())
     }
 
-    /// The message as both tags have it: each part filled up with zeros to whole blocks.
+    /// Returns the message as both tags process it, each part padded with zeros to whole blocks.
     fn blocks(&self, ciphertext: &[u8], lengths: &[u8]) -> Vec<[u8; 16]> {
         let parts = [self.associated_data, ciphertext, lengths];
         let blocks = parts.into_iter().flat_map(|part| part.chunks(16)).map(|chunk| {
@@ -113,20 +116,22 @@ impl Pair<'_> {
         blocks.collect()
     }
 
-    /// How often the free block is multiplied: once for itself, and for each block after it.
+    /// Returns how often the free block is multiplied: once for itself, and once for each block
+    /// after it.
     fn exponent(&self, blocks: &[[u8; 16]]) -> usize {
         blocks.len() - self.associated_data.len().div_ceil(16) - FREE.start / 16
     }
 }
 
-/// r and s: the first 32 bytes of ChaCha20 for the key and iv (RFC 8439 §2.6), r with bits cleared.
+/// Returns r and s: the first 32 bytes of ChaCha20 for the key and IV (RFC 8439 §2.6), with some
+/// bits of r cleared.
 fn poly1305_secrets(key: &[u8; 32], iv: &[u8]) -> (Number, u128) {
     let block = chacha20_block(key, iv);
     let half = |at: usize| u128::from_le_bytes(*block[at..].first_chunk().unwrap());
     (Number::new(0, half(0) & 0x0fff_fffc_0fff_fffc_0fff_fffc_0fff_ffff), half(16))
 }
 
-/// Block 0 of ChaCha20 (RFC 8439 §2.3).
+/// Returns block 0 of ChaCha20 (RFC 8439 §2.3).
 fn chacha20_block(key: &[u8; 32], iv: &[u8]) -> Vec<u8> {
     let input = [b"expand 32-byte k", key.as_slice(), &[0; 4], iv].concat();
     let input: Vec<_> =

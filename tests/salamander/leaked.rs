@@ -1,12 +1,12 @@
-//! A data key that leaked: of one row, while the master keys and all other data keys did not.
+//! What a leaked data key allows: one row's data key leaked, while the master keys and all other data keys did not.
 //!
-//! Its thief reads that row, and writes it: any plaintext, in the row's own context and under its
-//! own iv, because the wraps are bound to the commitment, and the commitment to iv and context. A
-//! rewrap keeps the data key, and so does not end it; sealing the credential anew does. No other
-//! row reads otherwise, and this one reads nowhere else.
+//! The thief reads that row and can rewrite it: with any plaintext, in the row's own context and under its own IV,
+//! because the wraps are bound to the commitment, and the commitment to the IV and the context. A rewrap keeps the data
+//! key, so it does not end this; sealing the credential again does. No other row reads differently, and this row opens
+//! in no other context.
 //!
-//! All of that is for a wrap that is bound. Where a provider binds nothing, nothing stands between a
-//! known data key with its wrap and another commitment: its thief writes rows of any context.
+//! All of this requires a wrap that is bound. If a provider binds nothing, nothing prevents a known data key and its
+//! wrap from being used with another commitment, and the thief writes rows in any context.
 
 use sealwax::{
     DataKey, EncryptionContext, Envelope, KeyWrapper, Keyring, OpenError, ProviderFuture, Secret,
@@ -24,19 +24,19 @@ fn context(tenant: &str) -> EncryptionContext {
     EncryptionContext::new([("tenant", tenant)]).unwrap()
 }
 
-/// What came of a row that the thief put together.
+/// The results for the rows that the thief builds.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Count {
     envelopes: usize,
     attempts: usize,
-    /// The thief's row, in its context: as it was sealed, and as the thief wrote it.
+    /// The thief's row in its own context: as it was sealed, and as the thief rewrote it.
     own: [usize; 2],
-    /// The other row, untouched.
+    /// The other row, unchanged.
     other: usize,
 }
 
-/// Each field from either row or by the thief's own computation, in every combination: no more
-/// comes of them than the two rows, and the thief's one rewritten.
+/// Takes each field from either row or from the thief's own computation, in every combination. The only rows that open
+/// are the two rows themselves, and the thief's own row rewritten.
 #[test]
 fn the_thief_of_a_data_key_rewrites_its_row_and_nothing_else() {
     let masters = [("prod", drawn("prod")), ("dr", drawn("dr"))];
@@ -60,21 +60,21 @@ fn the_thief_of_a_data_key_rewrites_its_row_and_nothing_else() {
                 count.attempts += 1;
                 let Ok(secret) = ring.open(&envelope, context) else { continue };
                 if *context == contexts[1] {
-                    assert!(parts == other, "{suite}: another row was altered");
+                    assert!(parts == other, "{suite}: an altered version of the other row opens");
                     count.other += 1;
                     continue;
                 }
                 let kept = |row: &Parts| (row.suite, row.iv.clone(), row.commitment.clone());
-                assert!(kept(&parts) == kept(&own), "{suite}: more than the payload is new");
+                assert!(kept(&parts) == kept(&own), "{suite}: more than the payload has changed");
                 let written = [SEALED, WRITTEN].iter().position(|it| secret.expose_secret() == *it);
                 count.own[written.unwrap()] += 1;
             }
         }
     }
     println!("with a leaked data key: {count:?}");
-    // Of each suite. Opened are those that keep suite, iv and commitment (which two of the choices
-    // below have in common) and a wrap where it was: by `prod` 5 of the pairs of wraps, by `dr` 4,
-    // by one or the other 8. The mac is new, or everything is as it was.
+    // For each suite. The rows that open keep the suite, the IV, the commitment (which two of the choices below have in
+    // common) and one wrap in its place. `prod` opens 5 of the pairs of wraps, `dr` opens 4, and a keyring with both
+    // opens 8. The MAC is new, or nothing has changed.
     let envelopes = 20 * 4 * 2 * 2 * 4 * 3;
     let own = [(5 + 4 + 8) * 2 + 3 * 2, (5 + 4 + 8) * 2];
     let expected = Count { envelopes, attempts: envelopes * 6, own, other: 3 };
@@ -87,7 +87,7 @@ fn the_thief_of_a_data_key_rewrites_its_row_and_nothing_else() {
     assert_eq!(count, doubled);
 }
 
-/// Everything that can be put together out of two rows and the data key of the first.
+/// Returns everything that can be built from two rows and the data key of the first.
 fn combined(
     own: &Parts,
     other: &Parts,
@@ -135,7 +135,7 @@ fn combined(
     found
 }
 
-/// A rewrap keeps the data key, because it keeps the payload.
+/// A rewrap keeps the data key because it keeps the payload.
 #[test]
 fn a_leaked_data_key_survives_a_rewrap_and_ends_with_a_new_seal() {
     for suite in SUITES {
@@ -167,7 +167,7 @@ fn a_leaked_data_key_survives_a_rewrap_and_ends_with_a_new_seal() {
     }
 }
 
-/// A service that encrypts what it is given and is told nothing else.
+/// A service that encrypts the data key it is given and binds it to nothing.
 struct Unbound;
 
 const NO_IV: [u8; 12] = [0; 12];
@@ -194,8 +194,8 @@ impl MasterKeyProvider for Unbound {
     }
 }
 
-/// A row of another tenant, by somebody who has a data key and its wraps: these in front, and everything
-/// else as the format says under that data key.
+/// Returns a row of another tenant, written by someone who has a data key and its wraps: these wraps, with everything
+/// else computed under that data key as the format says.
 fn written_elsewhere(
     suite: Suite,
     leaked: &[u8; 32],
@@ -232,7 +232,7 @@ fn a_leaked_data_key_and_its_wrap_write_no_other_row() {
                 assert!(!matches!(ring.rewrap(&written), Ok(Some(_))), "{suite}");
                 refused += 1;
             }
-            // Nothing but the wraps refuses it: by the data key alone it opens.
+            // Only the wraps cause the rejection: with the data key alone, the row opens.
             let data_key = DataKey::from_bytes(&mut leaked.clone()).unwrap();
             let read = written.open_with(&data_key, &other).unwrap();
             assert!(read.expose_secret() == WRITTEN, "{suite}");

@@ -1,17 +1,17 @@
-//! One ciphertext, two readings: a tag of GCM or of Poly1305 commits to no key, so whoever knows two
-//! keys can make a ciphertext that decrypts under both, to two plaintexts. (Dodis and others, "Fast
-//! message franking: from invisible salamanders to encryptment", 2018; Len, Grubbs and Ristenpart,
-//! "Partitioning oracle attacks", 2021.)
+//! One ciphertext, two readings. A tag of GCM or Poly1305 does not commit to a key, so anyone who
+//! knows two keys can make a ciphertext that decrypts under both, to two plaintexts. (Dodis and
+//! others, "Fast message franking: from invisible salamanders to encryptment", 2018; Len, Grubbs
+//! and Ristenpart, "Partitioning oracle attacks", 2021.)
 //!
-//! Here such ciphertexts are made, opened where nothing stands against them, and put into envelopes
-//! in every arrangement: an envelope reads one way at most. Next to it, what a wrap is good for in
-//! another row, and a data key that leaked.
+//! These tests make such ciphertexts, open them where nothing prevents it, and put them into
+//! envelopes in every arrangement: an envelope has at most one reading. They also test what a wrap
+//! can do in another row, and what a leaked data key allows.
 
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
-    reason = "a test may panic: that is how it fails"
+    reason = "tests fail by panicking"
 )]
 
 mod binary_field;
@@ -20,12 +20,12 @@ mod forgery;
 mod page;
 mod prime_field;
 
-/// Included by its path, as by all who compare the crate with it.
+/// Included by path, as in all tests that compare the crate with it.
 #[path = "../reference/format.rs"]
 #[expect(
     dead_code,
     unreachable_pub,
-    reason = "others use more of it, and the fuzzers as a library"
+    reason = "other tests use more of it, and the fuzzers use it as a library"
 )]
 mod reference;
 

@@ -1,4 +1,4 @@
-//! Where nothing commits to a key: one row, two readings.
+//! Without a commitment to the key, one row has two readings.
 
 use sealwax::triplet::{Encoding, Triplet, TripletKey};
 
@@ -6,7 +6,7 @@ use crate::ciphers::{CIPHERS, Cipher};
 use crate::forgery::Pair;
 use crate::page::drawn;
 
-/// Under both keys the ciphertext decrypts, and to something else; under a third it does not.
+/// The ciphertext decrypts under both keys, to different plaintexts, and not under a third.
 #[test]
 fn a_cipher_alone_accepts_one_ciphertext_under_two_keys() {
     let [one, other, third] = ["one", "other", "third"].map(drawn::<32>);
@@ -14,7 +14,7 @@ fn a_cipher_alone_accepts_one_ciphertext_under_two_keys() {
     for cipher in CIPHERS {
         let iv = &drawn::<16>("iv")[..cipher.iv_len()];
         for associated_data in [b"".as_slice(), b"a row's id", &[7; 32]] {
-            // Two blocks, a credential of the usual length, and one that ends with a block.
+            // Two blocks, a credential of the usual length, and one that ends at a block boundary.
             for len in [32, 51, 64] {
                 let pair = Pair { cipher, keys: [&one, &other], iv, associated_data };
                 let mut ciphertext = drawn::<64>("ciphertext")[..len].to_vec();
@@ -32,7 +32,7 @@ fn a_cipher_alone_accepts_one_ciphertext_under_two_keys() {
     assert_eq!(accepted, 3 * 3 * 3 * 2);
 }
 
-/// A row of iv, tag and ciphertext is no better than its cipher. This is what an envelope is for.
+/// A row of IV, tag and ciphertext is no better than its cipher. An envelope closes this gap.
 #[test]
 fn a_triplet_opens_under_two_keys() {
     let keys = ["one", "other"].map(drawn::<32>);
@@ -44,7 +44,7 @@ fn a_triplet_opens_under_two_keys() {
         let tag = pair.reconcile(&mut ciphertext);
         let readings = pair.readings(&ciphertext, &tag).map(Option::unwrap);
         let row = Triplet::from_parts(iv, &tag, &ciphertext).unwrap();
-        // As it comes out of the database.
+        // As it is read from the database.
         let [iv, tag, ciphertext] = row.to_columns(Encoding::HexLower);
         let row = Triplet::from_columns(&iv, &tag, &ciphertext, Encoding::HexLower).unwrap();
         for (mut key, reading) in keys.into_iter().zip(&readings) {
@@ -57,8 +57,8 @@ fn a_triplet_opens_under_two_keys() {
     assert_eq!(opened, 4);
 }
 
-/// A data key for each master key, and a payload: an envelope without commitment and mac. What is
-/// read depends on who reads.
+/// One data key for each master key, and one payload: an envelope without a commitment and a MAC.
+/// The plaintext depends on the reader.
 #[test]
 fn an_envelope_without_a_commitment_reads_otherwise_for_each_of_its_keys() {
     let [iv, wrap_iv] = ["iv", "wrap iv"].map(drawn::<16>);

@@ -1,5 +1,5 @@
-//! Envelopes put together by the reference, which is of the format page and not of the crate; and a reader
-//! of them who leaves a check out.
+//! Envelopes built by the reference, which follows the format page and not the crate, and a reader that leaves out one
+//! check.
 
 use sealwax::{EncryptionContext, Envelope, Keyring, MasterKey, Suite};
 
@@ -14,12 +14,12 @@ pub(crate) fn cipher(suite: Suite) -> Cipher {
     if suite == Suite::Aes256Gcm { Cipher::Gcm } else { Cipher::ChaCha }
 }
 
-/// Bytes that are the same for the same words, and look like any others.
+/// Returns bytes that are the same for the same words, and otherwise look random.
 pub(crate) fn drawn<const N: usize>(words: &str) -> [u8; N] {
     core::array::from_fn(|place| sha256(&[words.as_bytes(), &place.to_be_bytes()])[0])
 }
 
-/// The payload's key, and the commitment.
+/// Returns the payload key and the commitment.
 pub(crate) fn derive(
     data_key: &Key,
     suite: Suite,
@@ -39,7 +39,7 @@ pub(crate) fn xor(one: &[u8], other: &[u8]) -> Key {
 }
 
 impl Parts {
-    /// Sealed for these master keys.
+    /// Seals for these master keys.
     pub(crate) fn sealed(
         suite: Suite,
         data_key: &Key,
@@ -54,12 +54,12 @@ impl Parts {
         procedures::seal(&keyring, suite.id(), context.encoded(), plaintext, data_key, iv)
     }
 
-    /// The mac as somebody computes it who has this data key.
+    /// Replaces the MAC with the one that someone with this data key computes.
     pub(crate) fn with_mac_under(self, data_key: &[u8]) -> Self {
         procedures::with_mac(self, data_key)
     }
 
-    /// What the reader of the format opens who has one master key.
+    /// Opens the envelope as a reader of the format with one master key does.
     pub(crate) fn opened(
         &self,
         id: &str,
@@ -70,7 +70,7 @@ impl Parts {
         procedures::open(&keyring, self, context.encoded()).ok()
     }
 
-    /// What a reader opens who takes the salt as it stands, and checks everything else.
+    /// Opens the envelope as a reader that does not verify the salt, but checks everything else.
     pub(crate) fn opened_without_the_salt(
         &self,
         id: &str,
@@ -103,7 +103,7 @@ pub(crate) fn master_key(bytes: &[u8; 32]) -> MasterKey {
     MasterKey::from_bytes(&mut bytes.clone()).unwrap()
 }
 
-/// A keyring that opens with these keys, tried in this order.
+/// Returns a keyring that opens with these keys, tried in this order.
 pub(crate) fn ring(keys: &[(&str, &[u8; 32])]) -> Keyring {
     let (id, primary) = keys[0];
     let ring = Keyring::new(id.parse().unwrap(), master_key(primary)).unwrap();

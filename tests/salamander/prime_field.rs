@@ -1,8 +1,8 @@
-//! The integers modulo 2^130 − 5, as Poly1305 has them (RFC 8439 §2.5).
+//! The integers modulo 2^130 − 5, as Poly1305 uses them (RFC 8439 §2.5).
 
 use core::ops::{Add, Mul, Sub};
 
-/// high × 2^128 + low, which is less than the prime.
+/// The number high × 2^128 + low, which is less than the prime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Element {
     pub(crate) high: u128,
@@ -19,7 +19,7 @@ impl Element {
         Self { high, low }.reduced()
     }
 
-    /// Of what is less than twice the prime.
+    /// Reduces a number that is less than twice the prime.
     fn reduced(self) -> Self {
         if (self.high, self.low) < (PRIME.high, PRIME.low) { self } else { self.minus(PRIME) }
     }
@@ -60,7 +60,7 @@ impl Add for Element {
 impl Sub for Element {
     type Output = Self;
 
-    #[expect(clippy::suspicious_arithmetic_impl, reason = "less one is more the other way round")]
+    #[expect(clippy::suspicious_arithmetic_impl, reason = "subtracting is adding the negative")]
     fn sub(self, other: Self) -> Self {
         self + PRIME.minus(other).reduced()
     }

@@ -1,6 +1,6 @@
-//! A wrap is a salt and a data key under a pad, and the pad follows from the salt alone. Whoever knows one
-//! data key knows the pad of its wrap, and can put any other data key under it. What stands against that is
-//! that an opener computes the salt once more, from what it unwrapped and from the row it is in.
+//! A wrap is a salt and a data key under a pad, and the pad follows from the salt alone. Anyone who knows one data key
+//! knows the pad of its wrap, and can put any other data key under it. This fails because the opener computes the salt
+//! again, from the data key that it unwrapped and from the row.
 
 use sealwax::{EncryptionContext, OpenError, UnwrapError};
 
@@ -14,18 +14,18 @@ fn context(tenant: &str) -> EncryptionContext {
     EncryptionContext::new([("tenant", tenant)]).unwrap()
 }
 
-/// What came of a row whose wrap is put together.
+/// The results for the rows whose wrap is forged.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Count {
     envelopes: usize,
     opened: usize,
-    /// By a reader who takes the salt as it stands.
+    /// Opened by a reader that does not verify the salt.
     opened_without_the_salt: usize,
 }
 
-/// Two rows, whose data keys are known, and a third data key. Everything in an envelope but its wrap is as
-/// the format says, under either of the three, in either suite, iv and context. In the wrap stand the salt of
-/// either row, and under the pad of either any of the three.
+/// There are two rows with known data keys, and a third data key. Everything in an envelope except its wrap follows the
+/// format, under any of the three data keys, in either suite, IV and context. The wrap has the salt of either row, and
+/// any of the three data keys under the pad of either row.
 #[test]
 fn a_wrap_of_one_row_is_good_for_no_other() {
     let mut count = Count::default();
@@ -33,8 +33,8 @@ fn a_wrap_of_one_row_is_good_for_no_other() {
         one_pair_of_rows(suites, &mut count);
     }
     println!("wraps of two rows: {count:?}");
-    // Of each pair: the two rows as they were. Taken as they stand, the salt and the pad of one row hold
-    // any data key in any row, where the data key is that of the rest.
+    // For each pair: the two rows as they were. Without a check, the salt and the pad of one row hold any data key in
+    // any row, if it is the data key of the rest.
     let rests = 2 * 2 * 2 * 3;
     assert_eq!(
         count,
@@ -74,7 +74,7 @@ fn one_pair_of_rows(suites: [sealwax::Suite; 2], count: &mut Count) {
                 count.envelopes += 1;
                 let opened = ring.open(&parts.envelope(), context);
                 let read = parts.opened(prod.0, &prod.1, context);
-                assert_eq!(opened.is_ok(), read.is_some(), "the crate and the page");
+                assert_eq!(opened.is_ok(), read.is_some(), "the crate and the page disagree");
                 let read = parts.opened_without_the_salt(prod.0, &prod.1, context);
                 count.opened_without_the_salt += usize::from(read.is_some());
                 match opened {
@@ -94,12 +94,12 @@ fn one_pair_of_rows(suites: [sealwax::Suite; 2], count: &mut Count) {
     }
 }
 
-/// The other place for two readings: one wrap that holds two data keys, for two services that know its id by
-/// master keys with one check value. By its pads alone any wrap does. By its salt it holds one at most:
-/// each service computes its own.
+/// The other place for two readings is one wrap that holds two data keys, for two services that use its id for master
+/// keys with the same check value. Its pads alone would allow this for any wrap. With its salt, a wrap holds at most
+/// one data key, because each service computes its own salt.
 #[test]
 fn a_wrap_holds_one_data_key_at_most() {
-    // The first two numbers of which the check values are equal.
+    // The first two numbers that give equal check values.
     let masters = [15_906, 61_477].map(|n| sha256(&[format!("master key {n}").as_bytes()]));
     let check = check_value(&masters[0]);
     assert_eq!(check, check_value(&masters[1]));
@@ -121,13 +121,13 @@ fn a_wrap_holds_one_data_key_at_most() {
                     let envelope = Parts { wraps, ..row.clone() }.with_mac_under(held).envelope();
                     let found = rings.each_ref().map(|ring| ring.verify(&envelope).is_ok());
                     attempts += found.len();
-                    assert_ne!(found, [true, true], "{suite}: one wrap, two data keys");
+                    assert_ne!(found, [true, true], "{suite}: one wrap holds two data keys");
                     verified[0] += usize::from(found[0]);
                     verified[1] += usize::from(found[1]);
                 }
             }
         }
     }
-    // Of each suite, the service whose salt and pad it is, where the mac is by the data key in it.
+    // For each suite: the service that the salt and the pad belong to, if the MAC is computed with the data key in it.
     assert_eq!((attempts, verified), (2 * 3 * 2 * 2 * 2, [2, 2]));
 }

@@ -1,4 +1,4 @@
-//! A key is 32 bytes that are not one repeated, or their one text with its checksum, and nothing else.
+//! A key is 32 bytes that are not all equal, or their one text with its checksum, and nothing else.
 
 use sealwax::{DataKey, KeyError, MasterKey};
 
@@ -6,7 +6,7 @@ use crate::fixtures::{BASE64URL, base64url, master_key, sha256};
 
 type FromBytes = fn(&mut [u8]) -> Result<(), KeyError>;
 
-/// What makes a key of bytes: `MasterKey` and `DataKey` alike.
+/// The types that make a key from bytes: `MasterKey` and `DataKey`, which behave the same.
 const FROM_BYTES: [(&str, FromBytes); 2] = [
     ("master key", |bytes| MasterKey::from_bytes(bytes).map(drop)),
     ("data key", |bytes| DataKey::from_bytes(bytes).map(drop)),
@@ -39,7 +39,7 @@ fn a_key_is_32_bytes_that_are_not_one_repeated_and_its_source_is_wiped() {
             assert_eq!(bytes, [0; 32], "{name}, bit {bit} of byte {place}: not wiped");
             tried += 1;
         }
-        // What an environment variable holds when the hex was never decoded.
+        // The content of an environment variable whose hex was never decoded.
         let mut hex = *b"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
         let error = from_bytes(&mut hex).unwrap_err();
         assert!(matches!(error, KeyError::Length { found: 64, .. }), "{name}: {error}");
@@ -66,7 +66,7 @@ fn a_key_text_is_written_as_the_format_says() {
     key[31] = !1;
     let checksum = sha256(&[b"sw1/key".as_slice(), &key].concat());
     let expected = format!("swk1_{}", base64url(&[key.as_slice(), &checksum[..4]].concat()));
-    assert!(key_text(1) == expected, "another text");
+    assert!(key_text(1) == expected, "wrong text");
     assert_eq!(expected.len(), 53);
     assert_eq!(expected.parse::<MasterKey>().unwrap().check_value(), master_key(1).check_value());
 }
@@ -154,7 +154,7 @@ fn every_single_character_of_a_key_text_changed_deleted_or_doubled_is_refused() 
             let expected =
                 if at >= 5 && in_alphabet { KeyError::Checksum } else { KeyError::Malformed };
             match key_fault(&format!("{front}{other}{back}")) {
-                // In place of its prefix is something that stands in front of texts.
+                // In place of the prefix is something that often comes before a text.
                 KeyError::Surrounded { .. } if at < 5 => (),
                 found => assert_eq!(found, expected, "character {at} as {other:?}"),
             }

@@ -1,4 +1,5 @@
-//! Each field has its limits, the same in both forms; what goes beyond is named with its field and place.
+//! Each field has its limits, which are the same in both forms; an error for exceeding one names the field and the
+//! position.
 
 use sealwax::{Draft, Envelope, Field, KeyId, Secret, Suite, WrapKind, WrappedKey};
 
@@ -14,7 +15,7 @@ fn a_key_id_is_one_to_128_characters_of_its_alphabet() {
         assert_eq!(id.parse::<KeyId>().unwrap().as_ref(), id);
     }
     let mut tried = 0;
-    // Every byte, at the start and later on.
+    // Every byte, at the start and later.
     for byte in 0..=u8::MAX {
         let envelope = sealed(Suite::default(), 3);
         for (at, alphabet) in [(0, ""), (1, "._-/@")] {
@@ -116,7 +117,7 @@ fn each_fault_of_the_binary_form_is_named_with_its_field_and_place() {
         ("a key id of 255 bytes", with_ids(&[&"k".repeat(255)]), (Field::KeyId, ID_AT)),
         ("a key id that climbs", with_ids(&["../x"]), (Field::KeyId, ID_AT)),
         ("a key id with a NUL", with_ids(&["pr\0d"]), (Field::KeyId, ID_AT)),
-        ("a key id that is no UTF-8", with_byte(ID_AT + 2, 0xff), (Field::KeyId, ID_AT)),
+        ("a key id that is not UTF-8", with_byte(ID_AT + 2, 0xff), (Field::KeyId, ID_AT)),
         ("a key id in UTF-8", with_ids(&["pr\u{43e}d"]), (Field::KeyId, ID_AT)),
         ("one key id twice", with_ids(&["prod", "prod"]), (Field::KeyId, second_at)),
         ("no key id", row[..ID_LEN_AT].to_vec(), (Field::KeyId, ID_LEN_AT)),
@@ -139,15 +140,15 @@ fn each_fault_of_the_binary_form_is_named_with_its_field_and_place() {
             row[..commitment_at + 31].to_vec(),
             (Field::Commitment, commitment_at),
         ),
-        ("half a mac", row[..commitment_at + 47].to_vec(), (Field::Mac, commitment_at + 32)),
-        ("half an iv", row[..commitment_at + 59].to_vec(), (Field::Iv, commitment_at + 48)),
+        ("half a MAC", row[..commitment_at + 47].to_vec(), (Field::Mac, commitment_at + 32)),
+        ("half an IV", row[..commitment_at + 59].to_vec(), (Field::Iv, commitment_at + 48)),
         ("half a tag", row[..commitment_at + 75].to_vec(), (Field::Tag, commitment_at + 60)),
     ];
     assert_eq!(rows.len(), 37);
     for (name, bytes, expected) in rows {
         assert_eq!(binary_fault(&bytes), expected, "{name}");
     }
-    // The least that is an envelope, and one byte less in each of its fields but the last.
+    // The shortest possible envelope.
     let least = &row[..commitment_at + 76];
     assert_eq!(Envelope::from_bytes(least).unwrap().ciphertext(), b"");
 }
@@ -197,7 +198,7 @@ fn the_text_form_keeps_every_limit_of_the_binary_form() {
     assert_eq!(parsed.key_ids().count(), 8);
 }
 
-/// The text form is told where the faulty wrap starts, as the binary form is.
+/// The error for the text form points to the start of the invalid wrap, as for the binary form.
 #[test]
 fn a_fault_in_a_later_wrap_is_placed_at_that_wrap_in_the_text_form() {
     let parts = Parts::of(&sealed(Suite::default(), 3));

@@ -1,4 +1,4 @@
-//! What was never an envelope is refused as none, at once, whatever its length.
+//! Input that was never an envelope is rejected as such, at once, whatever its length.
 
 use std::time::{Duration, Instant};
 
@@ -64,7 +64,7 @@ fn what_was_never_an_envelope_is_refused_and_not_echoed() {
                 windows += 1;
             }
         }
-        // The same bytes where the binary form is expected.
+        // The same bytes in place of the binary form.
         let bytes = Envelope::from_bytes(text.as_bytes()).expect_err(name);
         let expected = match text.len() {
             _ if text.starts_with("SW\u{1}") => (Field::KeyId, 5),
@@ -85,13 +85,13 @@ fn another_number_of_fields_is_refused_where_it_ends_or_where_the_eighth_starts(
     let fields: Vec<&str> = row.split(':').collect();
     let mut tried = 0;
     for count in [2, 3, 4, 5, 6, 8, 9, 70_000] {
-        // Whole fields taken away from the end, or empty ones added.
+        // Whole fields removed from the end, or empty ones added.
         let mut text = fields[..fields.len().min(count)].join(":");
         text.extend(std::iter::repeat_n(':', count.saturating_sub(fields.len())));
         assert_eq!(text.split(':').count(), count);
         let expected = if count < 7 { text.len() } else { row.len() + 1 };
         assert_eq!(text_fault(&text), (Field::Envelope, expected), "{count} fields");
-        // Of fields with nothing in them.
+        // Fields that are all empty.
         let empty = format!("sw1{}", ":".repeat(count - 1));
         let expected = if count < 7 { empty.len() } else { "sw1:::::::".len() };
         assert_eq!(text_fault(&empty), (Field::Envelope, expected), "{count} empty fields");
@@ -101,12 +101,12 @@ fn another_number_of_fields_is_refused_where_it_ends_or_where_the_eighth_starts(
     assert_eq!(text_fault("sw1::::::"), (Field::Suite, 4), "seven empty fields");
 }
 
-/// The largest column a caller is likely to hand over by mistake, full of what the parser looks
-/// for.
+/// The largest column that a caller is likely to pass by mistake, full of characters that the
+/// parser looks for.
 #[test]
 fn sixty_four_mebibytes_of_nothing_are_refused_quickly() {
     const LEN: usize = 64 * 1024 * 1024;
-    // Linear work takes a fraction of it, also on a slow machine; quadratic work takes days.
+    // Linear work takes a fraction of this, even on a slow machine; quadratic work takes days.
     const LIMIT: Duration = Duration::from_secs(5);
     let head = "sw1:a256gcm:";
     let row = one_wrap(Suite::default(), "").to_string();

@@ -1,4 +1,4 @@
-//! No error about a faulty row repeats any of it.
+//! No error about an invalid row repeats any of it.
 
 use sealwax::{Envelope, FormatError, Keyring, Secret};
 
@@ -27,14 +27,14 @@ fn no_error_about_a_faulty_row_holds_four_bytes_of_it() {
             let faulty = text.with(field, |text| format!("{}{stray}{}", &text[..1], &text[1..]));
             let faulty = faulty.join();
             let error = faulty.parse::<Envelope>().unwrap_err();
-            // But for the prefix and the suite, whose names an error may well say.
+            // Except the prefix and the suite, whose names an error may contain.
             says_nothing(error, &faulty.as_bytes()["sw1:a256gcm:".len() + stray.len()..]);
         }
     }
     for len in 0..row.as_bytes().len() - CREDENTIAL.len() {
         says_nothing(Envelope::from_bytes(&row.as_bytes()[..len]).unwrap_err(), row.as_bytes());
     }
-    // All but the prefix of each text, and the whole row for each part of its front.
+    // Everything but the prefix of each text, and the whole row for each prefix of its binary form.
     let (of_text, of_bytes) = (row.to_string().len(), row.as_bytes().len());
     let in_texts = 7 * 4 * (of_text - "sw1:a256gcm:".len() - 3);
     assert_eq!(windows, in_texts + (of_bytes - CREDENTIAL.len()) * (of_bytes - 3));

@@ -1,4 +1,5 @@
-//! Any plaintext of up to 16 MiB comes back as it was, an empty one too, and none is opened twice.
+//! Any plaintext of up to 16 MiB is returned unchanged, including an empty one, and none is opened
+//! twice.
 
 use sealwax::{Draft, EncryptionContext, Envelope, Field, Keyring, SealError, Secret, Suite};
 
@@ -18,7 +19,7 @@ fn round_trips(keyring: &Keyring, context: &EncryptionContext, plaintext: &[u8],
         assert_eq!(envelope, sealed, "{name}");
     }
     let opened = keyring.open(&sealed, context).unwrap_or_else(|error| panic!("{name}: {error}"));
-    assert!(opened.expose_secret() == plaintext, "{name}: another plaintext came back");
+    assert!(opened.expose_secret() == plaintext, "{name}: wrong plaintext");
 }
 
 #[test]
@@ -53,7 +54,7 @@ fn any_plaintext_comes_back_as_it_was() {
     }
 }
 
-/// A service once opened what it had opened, because it looked sealed.
+/// A service once opened its own output again, because it looked sealed.
 #[test]
 fn an_envelope_within_an_envelope_is_opened_once() {
     for suite in SUITES {
@@ -89,7 +90,7 @@ fn a_plaintext_that_is_no_text_is_an_error_when_asked_as_text_and_whole_as_bytes
     assert!(opened.expose_secret() == plaintext);
 }
 
-/// The largest plaintext, one byte more, and ciphertexts of either length in both forms.
+/// The longest plaintext, one byte more, and ciphertexts of either length in both forms.
 #[test]
 fn sixteen_mebibytes_are_the_longest_plaintext() {
     const LONGEST: usize = 16 * 1024 * 1024;
@@ -110,13 +111,13 @@ fn sixteen_mebibytes_are_the_longest_plaintext() {
 
     round_trips(&keyring, &context, &plaintext[..1024 * 1024], "1 MiB");
     plaintext.pop();
-    // In the suite, and in the form, that take the least time without optimisation.
+    // In the suite and the form that take the least time without optimisation.
     let keyring = keyring.with_suite(Suite::ChaCha20Poly1305);
     let longest = keyring.seal(&Secret::from(plaintext.as_slice()), &context).unwrap();
     assert_eq!(longest.ciphertext().len(), LONGEST);
     let longest = Envelope::from_bytes(longest.as_bytes()).unwrap();
     let opened = keyring.open(&longest, &context).unwrap();
-    assert!(opened.expose_secret() == plaintext, "another plaintext came back");
+    assert!(opened.expose_secret() == plaintext, "wrong plaintext");
 
     let mut parts = Parts::of(&one_wrap(Suite::default(), ""));
     let front = parts.binary().len();
@@ -125,8 +126,8 @@ fn sixteen_mebibytes_are_the_longest_plaintext() {
     parts.ciphertext.push(0);
     assert_eq!(binary_fault(&parts.binary()), (Field::Ciphertext, front), "binary");
 
-    // In the text form every length is checked before a byte is decoded, that of the ciphertext
-    // before the wraps: a fault there shows that the check was passed.
+    // In the text form every length is checked before a byte is decoded. The ciphertext's is
+    // checked before the wraps, so a fault in a wrap shows that the length check passed.
     let mut row = Text::of(&one_wrap(Suite::default(), ""));
     row.wrapped.clear();
     for (len, expected) in [

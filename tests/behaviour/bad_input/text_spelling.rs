@@ -1,4 +1,5 @@
-//! A field of the text form has one spelling, and what differs from it is refused in its place.
+//! A field of the text form has only one spelling, and any other spelling is rejected at its
+//! position.
 
 use sealwax::{Envelope, Field, Keyring, Suite};
 
@@ -8,7 +9,7 @@ use crate::fixtures::{
     sealed,
 };
 
-/// Characters that editors, spreadsheets, shells and copying hands put into a field.
+/// Characters that editors, spreadsheets, shells and careless copying put into a field.
 const STRAY: [(&str, &str); 24] = [
     ("a space", " "),
     ("a tab", "\t"),
@@ -43,8 +44,8 @@ fn a_stray_character_in_any_field_is_refused_there() {
         let row = Text::of(&one_wrap(suite, CREDENTIAL));
         for field in TEXT_FIELDS {
             for (name, stray) in STRAY {
-                // In front of the field, within it, after it; as one more, and in the place of as
-                // many bytes, so that the length stays right.
+                // In front of the field, inside it and after it; added, and in place of as many
+                // bytes, so that the length stays right.
                 for (at, replaces) in [(0, 0), (1, 0), (usize::MAX, 0), (0, 1), (1, 1)] {
                     let mut changed = row.with(field, |text| {
                         let at = at.min(text.len());
@@ -58,7 +59,7 @@ fn a_stray_character_in_any_field_is_refused_there() {
                 }
             }
         }
-        // Around the whole row, as a line that was read and not stripped.
+        // Around the whole row, as in a line that was read and not stripped.
         for (name, stray) in STRAY {
             let found = text_fault(&format!("{stray}{}", row.join()));
             assert_eq!(found, (Field::Prefix, 0), "{suite}, {name} in front");
@@ -68,14 +69,14 @@ fn a_stray_character_in_any_field_is_refused_there() {
     assert_eq!(tried, 2 * (7 * 24 * 5 + 24));
 }
 
-/// Separators do not stay in their field, so each moves the fault to a place of its own.
+/// Separators do not stay in their field, so each moves the fault to its own position.
 #[test]
 fn a_stray_separator_is_refused() {
     let row = Text::of(&one_wrap(Suite::default(), CREDENTIAL));
     let length = row.join().len();
     let mut tried = 0;
     for field in TEXT_FIELDS {
-        // An eighth field: what follows the last colon.
+        // An eighth field: the text after the last colon.
         let mut with_colon = row.with(field, |text| format!("{}:{}", &text[..1], &text[1..]));
         let last = with_colon.start(Field::Ciphertext);
         let expected = if field == Field::Ciphertext { last + 2 } else { last };
@@ -83,7 +84,7 @@ fn a_stray_separator_is_refused() {
 
         let mut with_equals = row.with(field, |text| format!("{}={}", &text[..1], &text[1..]));
         let expected = match field {
-            // The id ends at the first one, and the rest of it is no wrapped key.
+            // The id ends at the first one, and the rest of it is not a wrapped key.
             Field::KeyId => (Field::WrappedKey, with_equals.start(Field::KeyId) + 2),
             field => (field, with_equals.start(field)),
         };
@@ -91,7 +92,7 @@ fn a_stray_separator_is_refused() {
 
         let mut with_comma = row.with(field, |text| format!("{},{}", &text[..4], &text[4..]));
         let expected = match field {
-            // Two wraps, the first of them without its half.
+            // Two wraps, the first of them without its second half.
             Field::KeyId => (Field::WrappedKey, with_comma.start(Field::KeyId)),
             Field::WrappedKey => (Field::WrappedKey, with_comma.start(Field::WrappedKey) + 5),
             field => (field, with_comma.start(field)),
@@ -134,9 +135,9 @@ fn another_encoding_of_a_field_is_refused() {
             if !padding.is_empty() {
                 faulty.push(("padding", format!("{encoded}{padding}")));
             }
-            // A wrapped key or a ciphertext of another length is one that the keys refuse.
+            // A wrapped key or a ciphertext of another length parses, and is rejected by the keys.
             if !matches!(field, Field::WrappedKey | Field::Ciphertext) {
-                faulty.push(("one character less", encoded[1..].to_owned()));
+                faulty.push(("one character fewer", encoded[1..].to_owned()));
                 faulty.push(("one character more", format!("{encoded}A")));
                 faulty.push(("hex", hex.clone()));
                 faulty.push(("upper-case hex", hex.to_uppercase()));
@@ -151,14 +152,16 @@ fn another_encoding_of_a_field_is_refused() {
             }
         }
     }
-    // Padded where there is room for it: the wrapped key and the tag always, the ciphertext thrice.
+    // Padded if padding is possible: the wrapped key and the tag always, the ciphertext three
+    // times.
     assert_eq!(tried, 4 * (5 * 7 + 3 * 6 + 2) + 2);
 }
 
 #[test]
 fn unused_bits_that_are_not_zero_are_refused() {
     let mut tried = 0;
-    // Fields of 61 and 16 bytes end in 4 unused bits; a ciphertext of 1 or 2 in 4 and 2.
+    // Fields of 61 and 16 bytes end in 4 unused bits; a ciphertext of 1 byte in 4, and of 2 bytes
+    // in 2.
     for (plaintext, ciphertext_bits) in [("1", 4), ("22", 2), ("333", 0), ("4444", 4)] {
         let row = Text::of(&one_wrap(Suite::default(), plaintext));
         for (field, bits) in [
@@ -207,12 +210,12 @@ fn a_field_of_another_length_is_refused_in_the_text_form() {
         let mut exchanged = Text::of(&envelope);
         std::mem::swap(&mut exchanged.iv, &mut exchanged.tag);
         let at = exchanged.start(Field::Iv);
-        assert_eq!(text_fault(&exchanged.join()), (Field::Iv, at), "{suite}, iv and tag exchanged");
+        assert_eq!(text_fault(&exchanged.join()), (Field::Iv, at), "{suite}, IV and tag swapped");
         tried += 1;
     }
     assert_eq!(tried, 2 * (18 + 9 + 6 + 1));
 
-    // The binary form has no separators, so that there the mac tells.
+    // The binary form has no separators, so there the MAC detects the swap.
     let envelope = sealed(Suite::default(), 5);
     let mut exchanged = Parts::of(&envelope);
     std::mem::swap(&mut exchanged.iv, &mut exchanged.tag);
@@ -230,7 +233,7 @@ fn names_are_case_sensitive() {
         assert_eq!(text_fault(&changed), (Field::Suite, at), "suite {name:?}");
         assert_eq!(fault(&name.parse::<Suite>().unwrap_err()), (Field::Suite, 0), "{name:?}");
     }
-    // Another id, and not another spelling of the same.
+    // This is another id, not another spelling of the same one.
     let renamed: Envelope = text.replacen("prod=", "PROD=", 1).parse().unwrap();
     let keyring = Keyring::new(key_id("prod"), master_key(1)).unwrap();
     assert_eq!(opening(&keyring, &renamed, &acme()), "unknown_key(PROD)");

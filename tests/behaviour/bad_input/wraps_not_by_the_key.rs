@@ -1,4 +1,4 @@
-//! A wrap that parses and that its key did not make is refused when it is used.
+//! A wrap that parses, but that its key did not make, is rejected when it is used.
 
 use sealwax::{
     DataKey, Envelope, Field, KeyWrapper, Keyring, MasterKeyProvider, ProviderError,
@@ -12,7 +12,7 @@ use crate::fixtures::{
 };
 use crate::reference::procedures::{check_value, padded, salt};
 
-/// A local wrap made by hand, of a data key of any length; of a long one, the pad begins again.
+/// Builds a local wrap by hand, of a data key of any length; for a long one, the pad repeats.
 ///
 /// check ‖ salt ‖ data key xor pad
 fn hand_made_body(master: &[u8; 32], suite: Suite, commitment: &[u8], data_key: &[u8]) -> Vec<u8> {
@@ -34,7 +34,7 @@ fn a_local_wrap_of_another_length_is_refused() {
             let parts = Parts::of(&envelope).with_wraps(&[wrapped]).with_mac_under(&data_key);
             opening(&keyring, &parts.envelope(), &acme())
         };
-        // A control: what is made by hand of the right key opens, and is what the crate made.
+        // A control: the wrap built by hand from the right key opens, and equals the crate's.
         let right = hand_made_body(&master, suite, envelope.commitment(), data_key.expose_secret());
         assert_eq!(right, envelope.wrapped_keys().next().unwrap().body(), "{suite}");
         assert_eq!(with_body(&right), "opened", "{suite}");
@@ -48,7 +48,7 @@ fn a_local_wrap_of_another_length_is_refused() {
         }
         let bare = data_key.expose_secret();
         assert_eq!(with_body(bare), "wrap_altered(prod)", "{suite}, the bare data key");
-        // The right one, shorter and longer.
+        // The right body, shorter and longer.
         for len in [1, 4, 28, 59, 61, 62, 76, 1000, 65_534] {
             let mut body = right.clone();
             body.resize(len, 0);
@@ -59,7 +59,7 @@ fn a_local_wrap_of_another_length_is_refused() {
     assert_eq!(tried, 2 * (6 + 9));
 }
 
-/// A service that unwraps whatever it is asked to into these bytes.
+/// A service that unwraps everything to these bytes.
 struct Unwraps(Vec<u8>);
 
 impl KeyWrapper for Unwraps {

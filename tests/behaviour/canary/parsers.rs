@@ -1,4 +1,4 @@
-//! No parser, of envelopes, words, keys, keyrings or contexts, shows its input in an error.
+//! No parser of envelopes, words, keys, keyrings or contexts shows its input in an error.
 
 use sealwax::{
     ContextError, DataKey, EncryptionContext, Envelope, KeyError, KeyId, Keyring, KeyringError,
@@ -10,7 +10,7 @@ use crate::canary::{
 };
 use crate::fixtures::{Scripted, key_id};
 
-/// Texts and bytes that are no envelope, with a secret in every field of one.
+/// Parses texts and bytes that are not an envelope, with a secret in every field of one.
 #[test]
 fn no_parser_of_an_envelope_or_of_its_words_shows_its_input() {
     let mut shown = Shown::default();
@@ -44,7 +44,7 @@ fn no_parser_of_an_envelope_or_of_its_words_shows_its_input() {
             }
         }
         for text in texts {
-            // A longer wrap or ciphertext is none the less one.
+            // A longer wrap or ciphertext still parses.
             if let Err(error) = text.parse::<Envelope>() {
                 shown.variant("FormatError", "an envelope's text", &error);
                 refused += 1;
@@ -66,7 +66,7 @@ fn no_parser_of_an_envelope_or_of_its_words_shows_its_input() {
         ];
         for front in fronts {
             let bytes = [front, bytes, b"\0\0\0"].concat();
-            // Long enough, the last one is an envelope.
+            // If it is long enough, the last one is an envelope.
             if let Err(error) = Envelope::from_bytes(&bytes) {
                 shown.variant("FormatError", "an envelope's bytes", &error);
                 refused += 1;

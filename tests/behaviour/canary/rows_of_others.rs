@@ -1,4 +1,4 @@
-//! No error over rows that others wrote, or over their keys, shows a secret.
+//! No error about rows from other programs, or about their keys, shows a secret.
 
 use sealwax::Secret;
 use sealwax::triplet::{IvLen, Layout, Part, Triplet, TripletError, TripletKey};
@@ -9,7 +9,7 @@ use crate::canary::{
 use crate::fixtures::{Scripted, base64url};
 use crate::triplet::ENCODINGS;
 
-/// Rows that others wrote, with a secret in every part of one; and the keys of such rows.
+/// Tries rows from other programs with a secret in every part, and the keys of such rows.
 #[test]
 fn no_error_over_rows_that_others_wrote_shows_a_secret() {
     let mut shown = Shown::default();
@@ -62,7 +62,7 @@ fn no_error_over_rows_that_others_wrote_shows_a_secret() {
                 reads.push(Triplet::from_joined_parts(row.iv(), input.as_bytes()));
                 for read in reads {
                     let error = read.and_then(|row| triplet_key().decrypt(&row)).unwrap_err();
-                    shown.variant("TripletError", "another's row", &error);
+                    shown.variant("TripletError", "a row from another program", &error);
                     refused += 1;
                 }
             }
@@ -79,12 +79,12 @@ fn no_error_over_rows_that_others_wrote_shows_a_secret() {
         for wrapped in [&PRIMARY[..31], &[PRIMARY.as_slice(), b"q"].concat(), b"", &[b'q'; 32]] {
             let wrapped = triplet_key().encrypt(&Secret::from(wrapped), iv_len).unwrap();
             let error = triplet_key().unwrap_key(&wrapped).unwrap_err();
-            shown.variant("TripletError", "what was unwrapped", &error);
+            shown.variant("TripletError", "an unwrapped key", &error);
             match &error {
                 TripletError::Key { source, .. } => {
-                    shown.variant("KeyError", "what was unwrapped", source);
+                    shown.variant("KeyError", "an unwrapped key", source);
                 }
-                // Of another length, and told before it is.
+                // A plaintext of another length is rejected before decryption.
                 other => assert!(matches!(other, TripletError::Malformed { .. }), "{other}"),
             }
         }

@@ -1,4 +1,4 @@
-//! No public type prints a secret, nor does a panic over one.
+//! No public type prints a secret, nor does a panic that involves one.
 
 use std::future;
 use std::panic::catch_unwind;
@@ -28,13 +28,13 @@ fn no_public_type_prints_a_secret() {
     shown.value("a master key's text", &key(PRIMARY).to_text());
     shown.value("a data key", &data_key());
     shown.value("a duplicate", &data_key().duplicate());
-    shown.value("an answer that is there", &ProviderFuture::ready(secret()));
+    shown.value("a ready result", &ProviderFuture::ready(secret()));
     shown.value(
-        "an answer of a data key",
+        "a data key as a result",
         &ProviderFuture::ready(Ok::<_, ProviderError>(data_key())),
     );
-    shown.value("an answer to come", &ProviderFuture::boxed(future::ready(secret())));
-    shown.value("what a key answers", &key(PRIMARY).check_value().len());
+    shown.value("a pending result", &ProviderFuture::boxed(future::ready(secret())));
+    shown.value("the reply of a key", &key(PRIMARY).check_value().len());
 
     let text = format!(
         "primary prod {}; retired old {}; disabled leaked {}",
@@ -65,10 +65,10 @@ fn no_public_type_prints_a_secret() {
         shown.value("a wrapped key", &WrappedKey::new(id.clone(), WrapKind::Local, &body).unwrap());
         let unwrap = UnwrapRequest::new(&id, suite, draft.commitment(), &body);
         shown.value("a request to unwrap", &unwrap);
-        shown.value("an answer to it", &key(PRIMARY).unwrap_key(unwrap));
+        shown.value("the reply to it", &key(PRIMARY).unwrap_key(unwrap));
         shown.value("a suite", &suite);
         let opened = keyring.open(&row, &acme());
-        shown.value("what was opened", &opened);
+        shown.value("an opened secret", &opened);
         let envelope = keyring.seal_async_with_rng(&secret(), &acme(), &mut Counting(1));
         shown.value("a seal to come", &envelope);
         printed += 1;
@@ -83,19 +83,19 @@ fn no_public_type_prints_a_secret() {
     shown.value("a key of a byte", &TripletKey::insecure_repeated_byte(b'q'));
     for iv_len in [IvLen::Twelve, IvLen::Sixteen] {
         let row = triplet(iv_len);
-        shown.value("the length of an iv", &iv_len);
-        shown.value("another's row", &row);
+        shown.value("the length of an IV", &iv_len);
+        shown.value("a row from another program", &row);
         shown.value("its parts", &(row.iv(), row.tag(), row.ciphertext()));
         for encoding in ENCODINGS {
             shown.value("an encoding", &encoding);
             let layout = Layout::joined([Part::Iv, Part::Tag, Part::Ciphertext], encoding, iv_len);
             shown.value("a layout", &layout);
-            shown.text("another's row as text", row.encode(layout).unwrap());
+            shown.text("a row from another program as text", row.encode(layout).unwrap());
             shown.value("its columns", &(row.to_columns(encoding), row.to_joined(encoding)));
         }
-        shown.value("what was decrypted", &triplet_key().decrypt(&row));
+        shown.value("a decrypted row", &triplet_key().decrypt(&row));
         let wrapped = triplet_key().encrypt(&Secret::from(PRIMARY), iv_len).unwrap();
-        shown.value("what was unwrapped", &triplet_key().unwrap_key(&wrapped));
+        shown.value("an unwrapped key", &triplet_key().unwrap_key(&wrapped));
         printed += 1;
     }
     assert_eq!(printed, 4);
@@ -106,7 +106,7 @@ fn opened() -> Result<Secret, OpenError> {
     Keyring::new(key_id("prod"), key(PRIMARY)).unwrap().open(&row(Suite::default()), &acme())
 }
 
-/// What a failed assertion prints is printed by `Debug`, and ends in a log.
+/// A failed assertion prints its values with `Debug`, and the output ends up in a log.
 #[test]
 fn no_panic_over_a_secret_shows_it() {
     let panics: [fn(); 5] = [

@@ -1,4 +1,4 @@
-//! No error of a verb shows a secret, whatever a key, a provider or a row did.
+//! No error of an operation shows a secret, whatever a key, a provider or a row does.
 
 use std::future;
 
@@ -14,7 +14,7 @@ use crate::canary::{
 };
 use crate::fixtures::{Scripted, context, key_id};
 
-/// A remote key that does nothing but fail, or answers later.
+/// A remote key that always fails, or replies later.
 struct Failing(Option<ProviderErrorKind>);
 
 impl KeyWrapper for Failing {
@@ -23,7 +23,7 @@ impl KeyWrapper for Failing {
         _request: WrapRequest<'a>,
     ) -> ProviderFuture<'a, Result<Vec<u8>, ProviderError>> {
         match self.0 {
-            Some(kind) => ProviderFuture::ready(Err(ProviderError::new(kind, "as told"))),
+            Some(kind) => ProviderFuture::ready(Err(ProviderError::new(kind, "as requested"))),
             None => ProviderFuture::boxed(future::pending()),
         }
     }
@@ -35,13 +35,13 @@ impl MasterKeyProvider for Failing {
         _request: UnwrapRequest<'a>,
     ) -> ProviderFuture<'a, Result<DataKey, ProviderError>> {
         match self.0 {
-            Some(kind) => ProviderFuture::ready(Err(ProviderError::new(kind, "as told"))),
+            Some(kind) => ProviderFuture::ready(Err(ProviderError::new(kind, "as requested"))),
             None => ProviderFuture::boxed(future::pending()),
         }
     }
 }
 
-/// One that wraps anything and unwraps it to another key.
+/// A key that wraps anything and unwraps it to another key.
 struct Forgetful;
 
 impl KeyWrapper for Forgetful {
@@ -62,7 +62,7 @@ impl MasterKeyProvider for Forgetful {
     }
 }
 
-/// The row as `prod` of another ring would have it: with the bit at `offset` from its end flipped.
+/// Returns the row with a bit flipped in the byte at `offset` from its end.
 fn altered(row: &Envelope, offset: usize) -> Envelope {
     let mut bytes = row.as_bytes().to_vec();
     let at = bytes.len() - offset;
@@ -70,9 +70,10 @@ fn altered(row: &Envelope, offset: usize) -> Envelope {
     Envelope::from_bytes(&bytes).unwrap()
 }
 
-fn provider_kinds() -> [ProviderErrorKind; 8] {
+fn provider_kinds() -> [ProviderErrorKind; 9] {
     [
         ProviderErrorKind::NotFound,
+        ProviderErrorKind::Unauthenticated,
         ProviderErrorKind::Denied,
         ProviderErrorKind::Disabled,
         ProviderErrorKind::Throttled,
@@ -91,12 +92,12 @@ fn no_error_of_a_verb_shows_a_secret() {
     let row = row(Suite::default());
     let len = row.ciphertext().len();
 
-    // Sealing.
+    // Sealing
     let sealed = prod().seal_with_rng(&secret(), &acme(), &mut Scripted(vec![]));
     shown.variant("SealError", "randomness that fails", &sealed.unwrap_err());
     let zeros = Scripted(vec![[&DRAWN[..32], &[0; 12]].concat()]);
     let sealed = prod().seal_with_rng(&secret(), &acme(), &mut { zeros });
-    shown.variant("SealError", "an iv of zeros", &sealed.unwrap_err());
+    shown.variant("SealError", "an IV of zeros", &sealed.unwrap_err());
     let long = Secret::from(PLAINTEXT.repeat(16 * 1024 * 1024 / PLAINTEXT.len() + 1));
     let sealed = prod().seal_with_rng(&long, &acme(), &mut drawn());
     shown.variant("SealError", "a long plaintext", &sealed.unwrap_err());
@@ -108,11 +109,11 @@ fn no_error_of_a_verb_shows_a_secret() {
     shown.variant("SealError", "no primary", &sealed.unwrap_err());
     shown.variant("RewrapError", "no primary", &opens.rewrap(&row).unwrap_err());
 
-    // Opening, verifying and rewrapping over rings that each refuse in another way.
+    // Opening, verifying and rewrapping with keyrings that each refuse in a different way
     let damaged = [
-        ("a mac that was altered", altered(&row, len + 16 + 12 + 1)),
-        ("a tag that was altered", altered(&row, len + 1)),
-        ("a wrap that was altered", altered(&row, len + 16 + 12 + 16 + 32 + 1)),
+        ("an altered MAC", altered(&row, len + 16 + 12 + 1)),
+        ("an altered tag", altered(&row, len + 1)),
+        ("an altered wrap", altered(&row, len + 16 + 12 + 16 + 32 + 1)),
         ("a check value that was altered", altered(&row, len + 16 + 12 + 16 + 32 + 60)),
         ("a ciphertext that was altered", altered(&row, 1)),
     ];
@@ -154,7 +155,7 @@ fn no_error_of_a_verb_shows_a_secret() {
     }
     rings.push(("a provider that waits", Keyring::new(key_id("kms"), Failing(None)).unwrap()));
     rings.push((
-        "a provider that answers another key",
+        "a provider that returns another key",
         Keyring::new(key_id("kms"), Forgetful).unwrap(),
     ));
     rings.push((
@@ -185,7 +186,7 @@ fn no_error_of_a_verb_shows_a_secret() {
     }
     let none = row.rewrap_with(&data_key(), vec![]).unwrap_err();
     shown.variant("RewrapError", "no wraps", &none);
-    // A provider that fails at wrapping, in a rewrap.
+    // A provider that fails to wrap during a rewrap
     let failing = Keyring::new(key_id("kms"), Failing(Some(ProviderErrorKind::Denied)))
         .unwrap()
         .with_retired(key_id("prod"), key(PRIMARY))

@@ -1,4 +1,4 @@
-//! No row is lost or opened wrongly over a history of keys and faults, against a model of keys and rows that
+//! No row is lost or opened wrongly over a history of keys and faults, compared with a model of keys and rows that
 //! knows no cryptography.
 
 use core::cell::RefCell;
@@ -19,7 +19,7 @@ use sealwax::{
 use crate::fixtures::{context, key_id, master_key, open_outcome, rewrap_outcome, seal_outcome};
 use crate::properties::{for_all, suite};
 
-/// The keys of the history. Of every second one the material is remote: it answers later.
+/// The keys of the history. Every second one is remote: it replies later.
 const KEYS: usize = 4;
 
 fn name(key: usize) -> String {
@@ -34,7 +34,7 @@ fn names(keys: &[usize]) -> String {
     keys.iter().map(|key| name(*key)).collect::<Vec<_>>().join(",")
 }
 
-/// The calls of one verb, and the one that fails; none where it is 0.
+/// Counts the provider calls of one operation. The call with number `failing` fails; 0 means none.
 #[derive(Default)]
 struct Calls {
     made: AtomicUsize,
@@ -101,7 +101,7 @@ struct History {
     seen: BTreeMap<String, usize>,
 }
 
-/// How a verb is called: in which form, and which provider call of it fails.
+/// How an operation is called: in which form, and which of its provider calls fails.
 #[derive(Clone, Copy, Debug)]
 struct How {
     sync: bool,
@@ -119,9 +119,9 @@ enum Step {
         how: How,
     },
     Primary(usize),
-    /// Retired, escrow, disabled, leaked or destroyed; without a state the keyring forgets the key.
+    /// Retired, escrow, disabled, leaked or destroyed; without a state, the key is removed from the keyring.
     Other(usize, Option<KeyState>),
-    /// Not stored: the compare-and-swap was lost, or the worker was killed.
+    /// If it is not stored, the compare-and-swap failed or the worker was killed.
     Rewrap {
         row: Index,
         how: How,
@@ -164,7 +164,7 @@ fn context_number(number: usize) -> EncryptionContext {
     context(&[[("row", "0")], [("row", "1")], [("ro", "w0")]][number])
 }
 
-/// How many calls a verb makes, and the error it ends with, if any.
+/// How many calls an operation makes, and the error it ends with, if any.
 type Expected = (usize, Result<(), String>);
 
 impl History {
@@ -205,7 +205,7 @@ impl History {
         self.calls.failing.store(how.failing.unwrap_or(0), Ordering::SeqCst);
     }
 
-    /// Notes what a verb came to, and compares.
+    /// Records the outcome of an operation, and compares it.
     fn compare(&mut self, verb: &str, found: &str, expected: &Expected) {
         let (calls, expected) = expected;
         assert_eq!(found, expected.as_ref().map_or_else(String::as_str, |()| "done"), "{verb}");
@@ -214,7 +214,7 @@ impl History {
         *self.seen.entry(format!("{verb}: {class}")).or_default() += 1;
     }
 
-    // The model.
+    // The model
 
     fn state(&self, key: usize) -> Option<KeyState> {
         if key == self.primary {
@@ -231,11 +231,11 @@ impl History {
     fn opening_keys(&self) -> Vec<usize> {
         let usable = |(_, state): &&_| matches!(state, KeyState::Retired | KeyState::Escrow);
         let mut others: Vec<_> = self.others.iter().filter(usable).map(|(key, _)| *key).collect();
-        others.sort_by_key(|key| is_remote(*key)); // Stable: local keys first.
+        others.sort_by_key(|key| is_remote(*key)); // The sort is stable, so local keys come first.
         [vec![self.primary], others].concat()
     }
 
-    /// What one call to a key comes to.
+    /// Returns the outcome of one call to a key.
     fn call(call: usize, key: usize, how: How) -> Result<(), String> {
         if how.failing == Some(call) {
             Err(format!("provider({}) Unavailable", name(key)))
@@ -274,7 +274,7 @@ impl History {
                 Err(error) => failures.push(error),
             }
         }
-        // The others may pass; who was not asked may open it now.
+        // The other failures are transient; a key that was not asked may open the row now.
         let would_block = failures.iter().find(|error| error.starts_with("would_block"));
         (calls, Err(would_block.unwrap_or(&failures[0]).clone()))
     }
@@ -288,7 +288,7 @@ impl History {
         }
     }
 
-    /// Each sealing key called once, after so many calls.
+    /// Calls each sealing key once, after this many calls.
     fn expect_each(&self, mut calls: usize, how: How) -> Expected {
         for key in self.sealing_keys() {
             calls += 1;
@@ -307,14 +307,14 @@ impl History {
         if unwrapped.is_err() {
             return (calls, unwrapped);
         }
-        // Wraps, and then checks what it has wrapped.
+        // Wraps, and then checks the wraps.
         match self.expect_each(calls, how) {
             (calls, Ok(())) => self.expect_each(calls, how),
             failed => failed,
         }
     }
 
-    // The verbs, against the model.
+    // The operations, compared with the model
 
     fn open(&mut self, row: usize, context: usize, how: How) {
         let ring = self.keyring(Suite::default());
@@ -327,7 +327,7 @@ impl History {
             false => pollster::block_on(ring.open_async(envelope, &number)),
         };
         if let Ok(secret) = &opened {
-            assert_eq!(secret.expose_secret(), plaintext, "another plaintext");
+            assert_eq!(secret.expose_secret(), plaintext, "wrong plaintext");
         }
         self.compare("open", &open_outcome(&opened), &expected);
     }
@@ -405,7 +405,7 @@ impl History {
         }
     }
 
-    /// Each row, in both forms of the verb, as the model says.
+    /// Opens each row with both forms of the operation, as the model predicts.
     fn open_all(&mut self) {
         for row in 0..self.rows.len() {
             for how in QUIET {
@@ -431,7 +431,7 @@ fn no_history_of_keys_and_faults_loses_a_row_or_opens_it_wrongly() {
             *seen.borrow_mut().entry(outcome).or_default() += count;
         }
     });
-    // That each end of each verb was seen, or nothing was shown about it.
+    // Every outcome of every operation must have occurred, or the test would show nothing about it.
     let seen = seen.into_inner();
     let wanted = [
         "open: context_mismatch",

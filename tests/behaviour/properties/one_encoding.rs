@@ -14,7 +14,7 @@ use sealwax::{Envelope, Secret, Suite};
 use crate::fixtures::{CREDENTIAL, Counting, SUITES, acme};
 use crate::properties::{for_all, ring_of, suite, text};
 
-/// Whether bytes are an envelope; if they are, they are its only encoding.
+/// Returns whether bytes are an envelope. If they are, asserts that they are its only encoding.
 fn parses_as_bytes(bytes: &[u8]) -> bool {
     let Ok(envelope) = Envelope::from_bytes(bytes) else {
         assert!(Envelope::try_from(bytes.to_vec()).is_err());
@@ -29,7 +29,7 @@ fn parses_as_bytes(bytes: &[u8]) -> bool {
     true
 }
 
-/// The same for text.
+/// Does the same for text.
 fn parses_as_text(text: &str) -> bool {
     let Ok(envelope) = text.parse::<Envelope>() else {
         assert!(Envelope::try_from(text.to_owned()).is_err());
@@ -41,7 +41,7 @@ fn parses_as_text(text: &str) -> bool {
     true
 }
 
-/// The parts, put together as the format page says, are the whole.
+/// Asserts that the parts, put together as the format page says, are the whole envelope.
 fn check_parts(envelope: &Envelope) {
     let suite = match envelope.suite() {
         Suite::Aes256Gcm => 1,
@@ -76,7 +76,7 @@ enum Edit<T> {
     Replace(Index, T),
     Insert(Index, T),
     Remove(Index),
-    /// Of what stands between two places, a copy behind it.
+    /// Inserts a copy of the items between two positions after them.
     Double(Index, Index),
     Truncate(Index),
 }
@@ -115,7 +115,7 @@ fn edits<T: Clone + fmt::Debug + 'static>(
     vec(edit, 1..4)
 }
 
-/// Valid envelopes of many shapes, sealed once.
+/// Returns valid envelopes of many shapes, which are sealed once.
 fn valid() -> &'static [Envelope] {
     static VALID: OnceLock<Vec<Envelope>> = OnceLock::new();
     VALID.get_or_init(|| {
@@ -134,7 +134,8 @@ fn valid() -> &'static [Envelope] {
     })
 }
 
-/// How many of the tried values parsed: both some and not all, or nothing was shown.
+/// Counts how many of the tried values parsed. Some must parse and some must not, or the test shows
+/// nothing.
 #[derive(Default)]
 struct Parsed(Cell<usize>, Cell<usize>);
 
@@ -180,7 +181,8 @@ fn text_that_parses_is_the_only_encoding_of_an_envelope() {
     parsed.assert_both();
 }
 
-/// What a parser is fed by whoever can write to the database, from nothing to nearly an envelope.
+/// Input that anyone who can write to the database can give to a parser, from nothing to almost an
+/// envelope.
 #[test]
 fn arbitrary_bytes_and_text_are_refused_or_canonical() {
     let front =
@@ -192,7 +194,7 @@ fn arbitrary_bytes_and_text_are_refused_or_canonical() {
     for_all(500, (front, text(0..200)), |(front, text)| {
         parses_as_text(&format!("{front}{text}"));
     });
-    // Any bodies, ids and kinds, in envelopes built of nothing but random fields.
+    // Any bodies, ids and kinds, in envelopes built from random fields alone.
     let parsed = Parsed::default();
     let wrap = (vec(select(b"aZ0._-/@".to_vec()), 0..5), vec(any::<u8>(), 1..60));
     let values = (suite(), vec(wrap, 0..10), vec(any::<u8>(), 76..200));
@@ -201,7 +203,7 @@ fn arbitrary_bytes_and_text_are_refused_or_canonical() {
         let mut bytes = vec![b'S', b'W', 1, u8::from(suite != Suite::Aes256Gcm) + 1, count];
         for (i, (rest, wrapped)) in wraps.iter().enumerate() {
             bytes.push(u8::try_from(rest.len()).unwrap() + 1);
-            bytes.push(b"AZaz09bcde"[i]); // So that no two are alike.
+            bytes.push(b"AZaz09bcde"[i]); // So that no two are the same.
             bytes.extend(rest);
             bytes.extend(u16::try_from(wrapped.len()).unwrap().to_be_bytes());
             bytes.extend(wrapped);

@@ -1,4 +1,4 @@
-//! What is sealed opens, in its context only, by each of its keys and from either form.
+//! An envelope opens only in its context, with each of its keys and from either form.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ fn what_is_sealed_opens_in_its_context_by_each_of_its_keys_from_either_form() {
 
         assert_eq!((row.suite(), row.key_ids().count()), (suite, escrows + 1));
         assert_eq!(row.ciphertext().len(), plaintext.len());
-        // As the format page counts: len8, id, u16, kind and body, for each wrap.
+        // The lengths from the format page: len8, id, u16, kind and body, for each wrap.
         let ids: usize = row.key_ids().map(|id| id.as_ref().len()).sum();
         let front = 5 + ids + (escrows + 1) * (1 + 2 + 61) + 32 + 16 + 12 + 16;
         assert_eq!(row.as_bytes().len(), front + plaintext.len());
@@ -42,7 +42,7 @@ fn what_is_sealed_opens_in_its_context_by_each_of_its_keys_from_either_form() {
             assert_eq!(alone.is_current(&row), escrows == 0 && n == 0);
         }
 
-        // Another context: one pair more, or one value longer.
+        // Another context: one more pair, or one longer value.
         let mut others = vec![pairs.clone(); 2];
         others[0].entry(other.clone()).or_insert_with(|| other.clone());
         if let Some((_, value)) = others[1].iter_mut().next() {
@@ -53,7 +53,7 @@ fn what_is_sealed_opens_in_its_context_by_each_of_its_keys_from_either_form() {
             assert_eq!(open_outcome(&opened), "context_mismatch", "{changed:?}");
         }
 
-        // A new primary, and the old one retired.
+        // A new primary, with the old one retired.
         let next = Keyring::new(key_id("next"), master_key(100))
             .unwrap()
             .with_retired(key_id("prod"), master_key(0))

@@ -1,4 +1,4 @@
-//! What is asked of a provider: each verb asks as often as it says, in order, and tells what to bind.
+//! What a provider is asked: each operation calls it as often as documented, in order, and passes what to bind.
 
 use core::pin::pin;
 use core::task::Poll;
@@ -34,7 +34,7 @@ fn each_verb_calls_each_provider_as_often_as_it_says_and_in_order() {
         assert!(!ring.is_current(&row) && ring.is_current(&current));
         assert_eq!(log.take_calls(), "", "is_current {form:?}");
         assert_eq!(form.rewrap(&ring, &current).unwrap(), None);
-        assert_eq!(log.take_calls(), "", "rewrap what is current {form:?}");
+        assert_eq!(log.take_calls(), "", "rewrap a current envelope {form:?}");
 
         assert_eq!(form.rewrap(&ring, &row).unwrap(), Some(current.clone()));
         let unwrap_wrap_check = "unwrap:o wrap:p wrap:e wrap:f unwrap:p unwrap:e unwrap:f";
@@ -53,7 +53,7 @@ fn the_same_is_asked_and_answered_when_a_provider_is_called_again() {
             assert_eq!(form.open(&ring, &row).unwrap(), secret());
         }
     }
-    // Two requests that are pending at once, polled in turn.
+    // Two requests that are pending at the same time, polled alternately.
     let slow = three(When::Later(2), &log);
     let acme = acme();
     let (first, second) = (slow.open_async(&row, &acme), slow.open_async(&row, &acme));
@@ -70,7 +70,7 @@ fn the_same_is_asked_and_answered_when_a_provider_is_called_again() {
     assert_eq!(ready, 2);
 }
 
-/// One that has a better wrap to offer, as long as it says so.
+/// A provider that has a better wrap to offer, as long as it says so.
 #[test]
 fn a_provider_that_calls_its_wraps_outdated_has_them_renewed() {
     struct Renewing(Remote, AtomicUsize);
@@ -114,8 +114,7 @@ fn a_provider_that_calls_its_wraps_outdated_has_them_renewed() {
     }
 }
 
-/// What a request tells is what a provider binds: one that exchanged any of it would unwrap
-/// nothing.
+/// A request contains what a provider binds. A provider that changed any of it would not unwrap.
 #[test]
 fn requests_tell_what_to_bind() {
     for (suite, suite_byte) in SUITES.into_iter().zip([1, 2]) {

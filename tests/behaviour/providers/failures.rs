@@ -1,4 +1,5 @@
-//! A provider that fails: each verb tells which one, of what kind, and whether it may pass.
+//! A provider that fails: each operation reports which one, with which kind of error, and whether
+//! it is transient.
 
 use core::time::Duration;
 use std::error::Error;
@@ -43,8 +44,8 @@ fn opening_maps_each_kind_of_error_and_reports_the_first_that_may_pass() {
     let mut tried = 0;
     for form in FORMS {
         for (i, kind) in KINDS.into_iter().enumerate() {
-            // Each of the three calls fails, the later ones with other kinds than the first.
-            let kinds = [kind, KINDS[(i + 1) % 8], KINDS[(i + 3) % 8]];
+            // Each of the three calls fails, the later ones with different kinds than the first.
+            let kinds = [kind, KINDS[(i + 1) % KINDS.len()], KINDS[(i + 3) % KINDS.len()]];
             let told = kinds.iter().position(|kind| is_transient(*kind)).unwrap_or(0);
             let transient = is_transient(kinds[told]);
             let expected = opened_as(["p", "e", "f"][told], kinds[told]);
@@ -62,7 +63,7 @@ fn opening_maps_each_kind_of_error_and_reports_the_first_that_may_pass() {
             assert_eq!(verified.unwrap_err().is_transient(), transient, "{kind:?}");
             assert_eq!(log.take_calls(), "unwrap:p unwrap:e unwrap:f");
 
-            // One or two failures are made up for by the next provider, which is the last asked.
+            // After one or two failures, the next provider succeeds and is the last one asked.
             for (failing, asked) in [(1, "unwrap:p unwrap:e"), (2, "unwrap:p unwrap:e unwrap:f")] {
                 log.set_faults(&faults[..failing]);
                 let opened = form.open(&ring, &row);
@@ -116,7 +117,7 @@ fn a_rewrap_fails_at_each_of_its_calls_with_what_that_call_was_for() {
         }
     }
     assert_eq!(tried, 2 * 8 * 7);
-    // After all of which the row is as it was, and rewraps when the service is well.
+    // After all this, the row is unchanged, and is rewrapped when the service works again.
     log.set_faults(&[]);
     assert_eq!(ring.rewrap(&row).unwrap(), Some(seal(&ring)));
 }
@@ -161,9 +162,9 @@ fn a_provider_error_tells_its_kind_its_wait_and_its_source() {
     }
     messages.sort_unstable();
     messages.dedup();
-    assert_eq!(messages.len(), 8);
+    assert_eq!(messages.len(), 9);
 
-    // It is reached from the errors of the verbs.
+    // The errors of the operations lead to it.
     let log = Arc::new(Log::default());
     log.set_faults(&[(1, Fault::Fail(ProviderErrorKind::Denied))]);
     let error = Form::Now.seal(&three(When::Now, &log)).unwrap_err();

@@ -42,7 +42,7 @@ fn an_answer_polled_after_it_was_given_stays_pending() {
         assert_eq!(poll_once(Pin::new(&mut mapped)), Poll::Pending);
         assert_eq!(mapped.into_ready().ok(), None);
     }
-    // Nor does the future in it see a poll after it was ready: it might panic.
+    // Nor is the inner future polled after it was ready, because it might panic.
     let log = Log::default();
     let mut answer =
         ProviderFuture::boxed(Waiting { pending: 0, answer: future::ready(7), log: &log });
@@ -50,7 +50,7 @@ fn an_answer_polled_after_it_was_given_stays_pending() {
         let _ = poll_once(Pin::new(&mut answer));
     }
     assert_eq!(log.polls(), 1);
-    // And it is dropped as soon as it was ready.
+    // And it is dropped as soon as it is ready.
     assert_eq!(log.dropped.load(Ordering::SeqCst), 1);
 }
 

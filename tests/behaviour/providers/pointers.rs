@@ -1,4 +1,4 @@
-//! A pointer to a provider is the provider.
+//! A pointer to a provider behaves like the provider.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use sealwax::{
 use crate::fixtures::{acme, key_id, master_key};
 use crate::providers::{another_key, seal, secret};
 
-/// A provider with answers of its own to everything that a pointer could forget to forward.
+/// A provider with an unusual reply to every call that a pointer could forget to forward.
 struct Peculiar(MasterKey);
 
 impl KeyWrapper for Peculiar {

@@ -1,4 +1,4 @@
-//! All types, and the futures of all verbs, may go to another thread.
+//! All types, and the futures of all operations, may move to another thread.
 
 use core::future::Future;
 use std::rc::Rc;
@@ -19,7 +19,7 @@ use crate::providers::{Log, When, old, seal, secret, successor};
 const fn is_send_and_sync<T: Send + Sync + ?Sized>() {}
 const fn is_send_and_unpin<T: Send + Unpin>() {}
 
-/// Of the compiler, and not of a run: that this test compiles is what it says.
+/// The compiler checks this: the test passes if it compiles.
 #[test]
 fn all_types_are_send_and_sync_and_answers_are_send_and_unpin() {
     is_send_and_sync::<ContextError>();
@@ -51,7 +51,7 @@ fn all_types_are_send_and_sync_and_answers_are_send_and_unpin() {
 
     is_send_and_unpin::<ProviderFuture<'_, Result<Envelope, SealError>>>();
     is_send_and_unpin::<ProviderFuture<'_, Result<DataKey, ProviderError>>>();
-    // Also where what it answers is pinned to its place.
+    // This holds even if the result is pinned in place.
     is_send_and_unpin::<ProviderFuture<'_, core::marker::PhantomPinned>>();
 }
 
@@ -90,7 +90,7 @@ fn futures_are_send_whatever_the_randomness_was() {
     let acme = acme();
     let sealing = {
         let mut rng = NotSend(Rc::new(()), Counting(1));
-        // Neither the RNG nor the secret nor the context is held by the future.
+        // The future borrows neither the RNG nor the secret nor the context.
         ring.seal_async_with_rng(&secret(), &context(&[("a", "b")]), &mut rng)
     };
     let envelope = elsewhere(sealing).unwrap();

@@ -1,4 +1,4 @@
-//! Two phases in place of the trait make what a keyring makes, and refuse what it refuses.
+//! Sealing in two phases produces the same as a keyring with a provider, and rejects the same.
 
 use sealwax::{
     Draft, Envelope, Field, FormatError, KeyWrapper, Keyring, RewrapError, Suite, UnwrapError,
@@ -53,12 +53,12 @@ fn two_phases_make_the_same_bytes_as_a_keyring() {
     }
     assert_eq!(tried, 2);
 
-    // With the operating system's randomness, no two drafts are alike.
+    // With the operating system's randomness, no two drafts are the same.
     let drafts = [(); 2].map(|()| Draft::new(&secret(), &acme(), Suite::default()).unwrap());
     assert_ne!(drafts[0].commitment(), drafts[1].commitment());
 }
 
-/// Wraps that make no envelope, and the field that says so.
+/// Returns wraps that do not make an envelope, and the field that the error names.
 fn bad_wraps(suite: Suite, draft: &Draft) -> [(&'static str, Vec<WrappedKey>, Field); 4] {
     let ids = ["a", "b", "c", "d", "e", "f", "g", "h", "i"];
     let nine = wraps_of(&ids.map(|id| (id, 1)), suite, draft);
@@ -67,7 +67,7 @@ fn bad_wraps(suite: Suite, draft: &Draft) -> [(&'static str, Vec<WrappedKey>, Fi
     [
         ("none", vec![], Field::WrapCount),
         ("nine", nine, Field::WrapCount),
-        ("300, more than a byte counts", many.collect(), Field::WrapCount),
+        ("300, more than fits in a byte", many.collect(), Field::WrapCount),
         ("two of one id", wraps_of(&[("a", 1), ("b", 2), ("a", 3)], suite, draft), Field::KeyId),
     ]
 }
@@ -95,7 +95,7 @@ fn wraps_that_make_no_envelope_are_refused_in_both_phases() {
                 }
                 other => panic!("{name}: {other:?}"),
             }
-            // The mac is checked first, whatever the wraps are.
+            // The MAC is checked first, whatever the wraps are.
             let result = row.rewrap_with(&another_key(), wraps);
             assert!(
                 matches!(result, Err(RewrapError::Unwrap(UnwrapError::EnvelopeAltered))),
@@ -103,7 +103,7 @@ fn wraps_that_make_no_envelope_are_refused_in_both_phases() {
             );
             tried += 1;
         }
-        // Eight are accepted, and those that were there are gone.
+        // Eight are accepted, and the previous ones are gone.
         let ids = ["a", "b", "c", "d", "e", "f", "g", "h"].map(|id| (id, 4));
         let fresh = row.rewrap_with(draft.data_key(), wraps_of(&ids, suite, &draft)).unwrap();
         assert_eq!(fresh.key_ids().count(), 8);
@@ -117,7 +117,8 @@ fn wraps_that_make_no_envelope_are_refused_in_both_phases() {
     assert_eq!(tried, 2 * 4);
 }
 
-/// A rewrap in two phases blesses nothing: each bit before the ciphertext, but for the wraps' own.
+/// A rewrap in two phases does not authenticate an altered envelope: this flips each bit before the
+/// ciphertext, except those of the wraps.
 #[test]
 fn an_altered_envelope_is_not_rewrapped_by_the_holder_of_its_data_key() {
     let suite = Suite::default();

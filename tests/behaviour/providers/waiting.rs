@@ -1,5 +1,5 @@
-//! A provider that takes its time: verbs without `async` do not wait for it; the others begin when they
-//! are polled, and end when they are dropped.
+//! A provider that takes its time: sync operations do not wait for it; async ones start when they are polled, and end
+//! when they are dropped.
 
 use core::pin::pin;
 use core::task::Poll;
@@ -20,7 +20,7 @@ use crate::providers::{
     Form, Log, Remote, When, old, poll_once, remote, seal, secret, successor, three,
 };
 
-/// As many polls as the providers are pending, and the same bytes as from keys that answer now.
+/// As many polls as the providers are pending, and the same bytes as from keys that are ready at once.
 #[test]
 fn async_verbs_wait_for_providers_that_take_their_time() {
     let log = Arc::new(Log::default());
@@ -63,20 +63,20 @@ fn sync_verbs_do_not_wait_and_do_not_poll() {
         let ring = three(when, &log).with_retired(key_id("prod"), master_key(1)).unwrap();
         let local = sealed(Suite::default(), 1);
         assert_eq!(rewrap_outcome(&Form::Now.rewrap(&ring, &local)), "would_block(p)", "{when:?}");
-        // A remote escrow only.
+        // Only a remote escrow key.
         let ring = Keyring::new(key_id("prod"), master_key(1))
             .unwrap()
             .with_escrow(key_id("e"), remote(2, when, &log))
             .unwrap();
         assert_eq!(seal_outcome(&Form::Now.seal(&ring)), "would_block(e)", "{when:?}");
         assert_eq!(rewrap_outcome(&Form::Now.rewrap(&ring, &local)), "would_block(e)", "{when:?}");
-        // What is current is told without a call.
+        // A current envelope is recognised without a call.
         assert_eq!(successor(when, &log).rewrap(&current).unwrap(), None);
     }
     assert_eq!(log.polls(), 0);
 }
 
-/// One that answers now when it wraps and later when it unwraps, so that the check would block.
+/// A key that is ready when it wraps but not when it unwraps, so that the check would block.
 #[test]
 fn a_rewrap_whose_check_would_block_is_no_rewrap() {
     struct Mixed(Remote);
@@ -130,13 +130,13 @@ fn a_remote_primary_does_not_keep_a_local_escrow_from_opening() {
         );
         assert_eq!(Form::Now.open(&ring, &row).unwrap(), secret(), "{when:?}");
         Form::Now.verify(&ring, &row).unwrap();
-        // Primary, then the local escrow; the remote one stands before it and is not asked.
+        // The primary, then the local escrow key. The remote one comes before it in the keyring and is not asked.
         assert_eq!(log.take_calls(), "unwrap:p unwrap:p", "{when:?}");
         assert_eq!(log.polls(), 0, "{when:?}");
     }
 }
 
-/// The four async verbs: pending for ever, polled so often, dropped.
+/// The four async operations: pending for ever, polled a number of times, then dropped.
 #[test]
 fn an_async_verb_starts_when_it_is_polled_and_ends_when_it_is_dropped() {
     let log = Arc::new(Log::default());
@@ -201,7 +201,7 @@ fn a_verb_polled_after_it_returned_stays_pending() {
     assert!(polled(true) && polled(false) && polled(false));
 }
 
-/// Half-way through a rewrap of which each call takes two polls.
+/// Drops a rewrap halfway; each of its calls takes two polls.
 #[test]
 fn a_rewrap_dropped_at_any_poll_has_done_nothing_and_can_be_repeated() {
     let log = Arc::new(Log::default());
@@ -220,7 +220,7 @@ fn a_rewrap_dropped_at_any_poll_has_done_nothing_and_can_be_repeated() {
     assert_eq!(fresh, Some(seal(&successor(When::Now, &log))));
 }
 
-/// The RNG has been drawn from, once, when the future is there; and no provider was asked yet.
+/// By the time the future is returned, the RNG was called once, and no provider was asked yet.
 #[test]
 fn randomness_is_drawn_before_the_future_is_returned() {
     let log = Arc::new(Log::default());
@@ -231,7 +231,7 @@ fn randomness_is_drawn_before_the_future_is_returned() {
     assert_eq!(log.take_calls(), "");
     assert_eq!(pollster::block_on(future).unwrap(), seal(&three(When::Now, &log)));
 
-    // Where it fails, nobody is asked.
+    // If the RNG fails, no provider is asked.
     let failed = ring.seal_async_with_rng(&secret(), &acme(), &mut Scripted(vec![]));
     assert!(matches!(pollster::block_on(failed), Err(SealError::Random)));
     let _: OffScript = Scripted(vec![]).try_fill_bytes(&mut [0]).unwrap_err();

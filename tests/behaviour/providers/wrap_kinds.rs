@@ -1,4 +1,4 @@
-//! A provider is asked about wraps of its own kind only, and about none of a reserved kind.
+//! A provider is asked only about wraps of its own kind, and never about a reserved kind.
 
 use std::sync::Arc;
 
@@ -9,7 +9,8 @@ use crate::fixtures::{
 };
 use crate::providers::{FORMS, Log, Remote, When, remote, seal, secret};
 
-/// An envelope with one wrap, for `p`, of any kind: its body is what the key of [`remote`] makes.
+/// Returns an envelope with one wrap, for `p`, of any kind. Its body is what the key of [`remote`]
+/// makes.
 fn of_kind(kind: WrapKind, suite: Suite) -> Envelope {
     let draft = Draft::new_with_rng(&secret(), &acme(), suite, &mut Counting(1)).unwrap();
     let id = key_id("p");
@@ -21,7 +22,7 @@ fn of_kind(kind: WrapKind, suite: Suite) -> Envelope {
 
 const KIND_BYTES: [u8; 10] = [0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x7f, 0x80, 0x81, 0xff];
 
-/// The entry of a keyring accepts the kind its provider has, and a reserved kind never.
+/// A keyring's entry accepts the kind of its provider, but never a reserved kind.
 #[test]
 fn a_wrap_of_another_kind_is_refused_unasked_and_a_reserved_kind_always() {
     let mut opened = 0;
@@ -42,8 +43,9 @@ fn a_wrap_of_another_kind_is_refused_unasked_and_a_reserved_kind_always() {
                 if in_row == in_ring && usable {
                     assert_eq!(form.open(&ring, &row).unwrap(), secret(), "{at}");
                     assert_eq!(log.take_calls(), "unwrap:p", "{at}");
-                    // A provider of the local kind that does not say is not current: it might stand
-                    // around other key material than the row's.
+                    // A provider of the local kind that does not implement `is_current` is never
+                    // current, because it might contain other key material than the one that
+                    // wrapped the row.
                     assert_eq!(ring.is_current(&row), in_row != 0x01, "{at}");
                     opened += 1;
                     continue;

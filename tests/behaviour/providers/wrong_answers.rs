@@ -1,4 +1,4 @@
-//! A provider that answers wrongly, another key or none or a body that does not fit, is noticed.
+//! A provider's wrong reply is noticed: a different key, no key, or a body that does not fit.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::fixtures::{
 };
 use crate::providers::{FORMS, Fault, Log, When, old, remote, seal, secret, successor};
 
-/// Wraps the data key that it was given, but for this bit.
+/// Wraps the data key that it was given, with this bit flipped.
 struct Flips {
     key: MasterKey,
     bit: usize,
@@ -56,7 +56,7 @@ fn a_data_key_that_differs_in_any_one_bit_is_another() {
             .with_retired(key_id("prod"), master_key(1))
             .unwrap();
         assert_eq!(rewrap_outcome(&ring.rewrap(&row)), "unverified(next)", "bit {bit}");
-        // What it seals, nobody opens.
+        // Nobody can open what it seals.
         let sealed = ring.seal(&secret(), &acme()).unwrap();
         assert_eq!(open_outcome(&ring.open(&sealed, &acme())), "envelope_altered", "bit {bit}");
     }
@@ -71,7 +71,8 @@ fn another_data_key_opens_nothing_and_is_noticed_when_it_is_wrapped() {
     log.take_calls();
     let mut tried = 0;
     for form in FORMS {
-        // Opening: the mac does not verify under it; the next provider is asked.
+        // When opening, the MAC does not verify under the wrong key, and the next provider is
+        // asked.
         log.set_faults(&[(1, Fault::AnotherKey)]);
         assert_eq!(open_outcome(&form.open(&ring, &row)), "envelope_altered");
         assert_eq!(log.take_calls(), "unwrap:o");
@@ -82,11 +83,11 @@ fn another_data_key_opens_nothing_and_is_noticed_when_it_is_wrapped() {
 
         let rows = [
             (1, "envelope_altered"),
-            // It wrapped another data key than it was given.
+            // It wrapped a different data key than it was given.
             (2, "unverified(p)"),
             (3, "unverified(e)"),
             (4, "unverified(f)"),
-            // It answers another than it wrapped.
+            // It returns a different data key than it wrapped.
             (5, "unverified(p)"),
             (6, "unverified(e)"),
             (7, "unverified(f)"),
@@ -100,7 +101,7 @@ fn another_data_key_opens_nothing_and_is_noticed_when_it_is_wrapped() {
             tried += 1;
         }
 
-        // A seal does not ask back. What it wrote is refused, or opened by another wrap.
+        // A seal does not check the wrap. The envelope is rejected, or another wrap opens it.
         log.set_faults(&[(1, Fault::AnotherKey)]);
         let envelope = form.seal(&ring).unwrap();
         log.set_faults(&[]);
@@ -127,13 +128,13 @@ fn an_answer_that_is_no_data_key_is_refused_as_an_altered_wrap() {
             log.take_calls();
             let rewrapped = form.rewrap(&successor(When::Now, &log), &row);
             assert_eq!(rewrap_outcome(&rewrapped), "wrap_altered(o)", "{len} bytes, {form:?}");
-            // When it checks what it has wrapped.
+            // When the rewrap checks what it has wrapped.
             log.set_faults(&[(5, Fault::KeyOf(len))]);
             log.take_calls();
             let rewrapped = form.rewrap(&successor(When::Now, &log), &row);
             assert_eq!(rewrap_outcome(&rewrapped), "unverified(p)", "{len} bytes, {form:?}");
         }
-        // A control: the same bytes are the data key where there are 32 of them.
+        // A control: 32 of the same bytes are the data key.
         log.set_faults(&[(1, Fault::KeyOf(32))]);
         log.take_calls();
         let opened = form.open(&old(When::Now, &log), &row);
@@ -166,7 +167,7 @@ fn a_body_that_fits_no_envelope_is_the_fault_of_its_provider() {
                 assert_eq!(seal_outcome(&result), format!("wrap({id}) Other"), "{at}");
                 log.take_calls();
 
-                // What is wrong with it is told by the source.
+                // The source of the error says what is wrong with the wrap.
                 let error = result.unwrap_err();
                 assert!(!error.is_transient());
                 let field = match error.source().unwrap().source().unwrap().downcast_ref() {
@@ -182,7 +183,8 @@ fn a_body_that_fits_no_envelope_is_the_fault_of_its_provider() {
                 tried += 1;
             }
         }
-        // The shortest and the longest body there is; only a wrap that unwraps is rewrapped to.
+        // The shortest and the longest possible body. A rewrap succeeds only with a wrap that
+        // unwraps.
         for len in [1, 65_534] {
             log.set_faults(&[(2, Fault::Body(vec![1; len]))]);
             let envelope = form.seal(&ring).unwrap();

@@ -1,4 +1,4 @@
-//! What formats say of a broken body: the fault by its name, and no part of a value.
+//! The errors of formats for an invalid body: they name the fault, and contain no part of a value.
 
 use core::error::Error;
 use core::fmt::Debug;
@@ -46,7 +46,7 @@ trait Format {
 
     fn read<T: DeserializeOwned>(body: &[u8]) -> Reading<T>;
 
-    /// The value out of each of the shapes.
+    /// Reads the value from each of the shapes.
     fn shapes<T: DeserializeOwned>(body: &[u8]) -> [(&'static str, Reading<T>); 4] {
         [
             ("plain", Self::read(body).map(|Plain { value }| value)),
@@ -63,7 +63,7 @@ trait Format {
         ]
     }
 
-    /// What the errors say where it is refused.
+    /// Returns the error messages, if the body is rejected.
     fn refused(shown: &mut Shown, body: &[u8]) -> Vec<String> {
         let secrets = Self::shapes::<Secret>(body).map(|(shape, read)| (shape, read.err()));
         let envelopes = Self::shapes::<Envelope>(body).map(|(shape, read)| (shape, read.err()));
@@ -138,7 +138,8 @@ impl Format for Postcard {
 impl Format for Toml {
     const NAME: &str = "TOML";
 
-    /// Without the input, of which this error shows the line: it is the reader's who has the input.
+    /// Drops the input, because this error would show the line. Hiding it is up to the reader who
+    /// has the input.
     fn read<T: DeserializeOwned>(body: &[u8]) -> Reading<T> {
         toml::from_slice(body).map_err(|mut error| {
             error.set_input(None);
@@ -163,7 +164,7 @@ impl Format for Form {
     }
 }
 
-/// The control: what is refused below is refused for its fault.
+/// The control: the bodies that are rejected below are rejected for their fault.
 #[test]
 fn a_whole_body_is_read_in_each_shape() {
     fn is_read<F: Format, T: DeserializeOwned + Debug + PartialEq>(
@@ -177,7 +178,7 @@ fn a_whole_body_is_read_in_each_shape() {
         shapes.len()
     }
 
-    /// In formats that people read it is a text, and something else in the others.
+    /// In human-readable formats the value is a text, and in the others something else.
     fn read<T: DeserializeOwned + Debug + PartialEq>(
         value: &T,
         text: &str,
@@ -187,7 +188,8 @@ fn a_whole_body_is_read_in_each_shape() {
         let toml = format!("value = \"{text}\"");
         let form = serde_urlencoded::to_string([("value", text)]).unwrap();
         let cbor = cbor(&Plain { value: binary });
-        // It tells nobody what it holds: no flattening, no looking for a variant.
+        // Postcard is not self-describing, so it supports neither flattening nor looking for a
+        // variant.
         let bytes = postcard::to_allocvec(&Plain { value: Some(binary) }).unwrap();
         assert_eq!(Postcard::read::<Plain<T>>(&bytes[1..]).unwrap().value, *value);
         assert_eq!(Postcard::read::<Optional<T>>(&bytes).unwrap().value.as_ref(), Some(value));
@@ -235,7 +237,7 @@ fn json_bodies() -> Vec<Vec<u8>> {
     bodies
 }
 
-/// A text of 24 to 255 bytes.
+/// Encodes a text of 24 to 255 bytes.
 fn cbor_text(text: &str) -> Vec<u8> {
     [&[0x78, u8::try_from(text.len()).unwrap()], text.as_bytes()].concat()
 }
@@ -338,7 +340,8 @@ fn no_format_quotes_a_value_from_a_broken_body() {
     let [json, cbor, toml] = [json_bodies(), cbor_bodies(), toml_bodies()];
     assert_eq!((json.len(), cbor.len(), toml.len()), (18, 15, 15));
     assert_eq!((postcard_bodies().len(), form_bodies().len()), (16, 12));
-    // Of each body up to eight: two types in four shapes. A form's text is a secret as good as any.
+    // Up to eight for each body: two types in four shapes. A text in a form is always a valid
+    // secret.
     assert_eq!(search::<Json>(&json), 144);
     assert_eq!(search::<JsonReader>(&json), 144);
     assert_eq!(search::<JsonValue>(&json), 140);
@@ -349,7 +352,7 @@ fn no_format_quotes_a_value_from_a_broken_body() {
     assert_eq!(search::<TomlTable>(&toml), 120);
     assert_eq!(search::<Form>(&form_bodies()), 76);
 
-    // In postcard an option says first that there is something.
+    // In postcard, an option starts with a byte that says whether there is a value.
     let mut shown = Shown::default();
     for body in postcard_bodies() {
         let body = [&[1], &body[..]].concat();
@@ -389,7 +392,7 @@ fn a_missing_field_is_told_by_its_name() {
     shown.assert_clean(&scanner(), 8 * 8 * 5);
 }
 
-/// Input that ends in an error.
+/// Input that ends with an error.
 struct Broken<'a>(&'a [u8]);
 
 impl io::Read for Broken<'_> {
@@ -449,7 +452,7 @@ fn broken_input_stays_the_formats_own_error() {
     assert_eq!(classes::<Secret>() + classes::<Envelope>(), 18);
 }
 
-/// Tells what it found without having asked what was expected, in an error that is no enum.
+/// Reports what it found without asking what was expected, in an error that is not an enum.
 struct Quoting;
 
 impl<'de> Deserializer<'de> for Quoting {
@@ -480,10 +483,11 @@ fn a_binary_format_that_quotes_by_itself_is_not_repeated() {
     assert_eq!(error.to_string(), "expected a sealed envelope");
 }
 
-/// What is said around a secret is not the secret's to replace: the limits of the test above.
+/// A secret has no control over errors that concern what surrounds it: these are the limits of the
+/// test above.
 #[test]
 fn what_a_container_or_a_parser_quotes_is_the_readers_to_hide() {
-    // A struct, where something else stands in its place.
+    // A struct, if something else is in its place.
     let error = serde_json::from_value::<Plain<Secret>>(json!(TEXT)).unwrap_err();
     assert_eq!(scanner().find(&error.to_string()), Some("a text"));
     // A parser that shows the line.

@@ -1,4 +1,5 @@
-//! A row that is bound opens with what it is bound to, and one that is not with nothing.
+//! A bound row opens only with the associated data it is bound to, and an unbound row only without
+//! any.
 
 use sealwax::Secret;
 use sealwax::triplet::{Encoding, Layout, Triplet};
@@ -6,7 +7,7 @@ use sealwax::triplet::{Encoding, Layout, Triplet};
 use crate::fixtures::CREDENTIAL;
 use crate::triplet::{IV12_ROW, IV16_ROW, Told, key, parsed, told};
 
-/// The tags of the first two where the associated data is `row-42`, made the same way.
+/// The tags of the first two rows with the associated data `row-42`, generated in the same way.
 const IV16_BOUND_TAG: &str = "20fd59a41a003e794fb26df76b085817";
 const IV12_BOUND_TAG: &str = "69aa6977aab5f29a4ba8d45a8a09b392";
 

@@ -1,4 +1,4 @@
-//! An iv is the bytes that were drawn, 12 or 16 of them, and neither is taken for the other.
+//! An IV is the 12 or 16 bytes that were drawn, and one length is never treated as the other.
 
 use std::collections::HashSet;
 use std::error::Error;
@@ -11,8 +11,8 @@ use sealwax::triplet::{IvLen, Triplet};
 use crate::fixtures::{CREDENTIAL, Scripted};
 use crate::triplet::{IV_LENS, Told, key, told};
 
-/// Neither cut to its first 12 bytes, nor taken for a counter block: what is equal to a row of 12
-/// bytes in front is none the less another row.
+/// An IV of 16 bytes is neither cut to its first 12 bytes nor used as a counter block. A row whose
+/// IV starts with the 12 bytes of another row's is a different row.
 #[test]
 fn an_iv_of_sixteen_bytes_is_no_iv_of_twelve() {
     let secret = Secret::from(CREDENTIAL);
@@ -28,7 +28,7 @@ fn an_iv_of_sixteen_bytes_is_no_iv_of_twelve() {
         let sixteen = encrypt(&long, IvLen::Sixteen);
         assert_eq!(sixteen.iv(), long);
         rows.push(sixteen.clone());
-        // One's tag and ciphertext under the other's iv.
+        // The tag and the ciphertext of one row under the IV of the other.
         for (iv, row) in [(&short, &sixteen), (&long, &twelve)] {
             let mixed = Triplet::from_parts(iv, row.tag(), row.ciphertext()).unwrap();
             assert_eq!(told(&key().decrypt(&mixed)), Told::NotAuthentic, "{end:?}");
@@ -38,7 +38,7 @@ fn an_iv_of_sixteen_bytes_is_no_iv_of_twelve() {
     assert_eq!(rows.iter().map(|row| row.ciphertext().to_vec()).collect::<HashSet<_>>().len(), 6);
 }
 
-/// Writes all that was asked for, and answers an error.
+/// Writes everything that was requested, and returns an error.
 struct FailsFull;
 
 #[derive(Debug)]
@@ -80,7 +80,7 @@ fn the_iv_that_is_drawn_is_the_iv_that_is_written() {
     for iv_len in IV_LENS {
         let len = iv_len.bytes();
         let last = |byte: u8| [vec![0; len - 1], vec![byte]].concat();
-        // One byte repeated is an iv like others.
+        // One byte repeated is as good an IV as any.
         for iv in [(1..).take(len).collect::<Vec<u8>>(), vec![0xa5; len], last(1), last(0x80)] {
             let mut rng = Scripted(vec![iv.clone(), iv.clone()]);
             let row = key().encrypt_with_rng(&CREDENTIAL.into(), iv_len, &mut rng).unwrap();
@@ -88,7 +88,8 @@ fn the_iv_that_is_drawn_is_the_iv_that_is_written() {
             assert_eq!(key().decrypt(&row).unwrap(), Secret::from(CREDENTIAL));
             tried += 1;
         }
-        // A source that ran out, answers zeros, or is asked for another number of bytes.
+        // A source that has run out, that returns zeros, or that is asked for another number of
+        // bytes.
         let refused =
             [vec![], vec![vec![0; len]], vec![vec![1; len - 1]], vec![vec![1; 28 - len]], {
                 vec![vec![1; len + 1]]
@@ -99,7 +100,7 @@ fn the_iv_that_is_drawn_is_the_iv_that_is_written() {
         }
         let failed = key().encrypt_with_rng(&CREDENTIAL.into(), iv_len, &mut FailsFull);
         assert_eq!(told(&failed), Told::Random, "{iv_len:?}");
-        // From the operating system: never twice the same.
+        // From the operating system: never the same IV twice.
         let rows: Vec<_> =
             (0..100).map(|_| key().encrypt(&CREDENTIAL.into(), iv_len).unwrap()).collect();
         assert_eq!(rows.iter().map(Triplet::iv).collect::<HashSet<_>>().len(), 100);

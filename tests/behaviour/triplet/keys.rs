@@ -1,4 +1,4 @@
-//! A key of rows is 32 bytes, or their hex or base64 and nothing around it, or what is asked for by name.
+//! A key for rows is 32 bytes, or their hex or base64 and nothing around it, or one made by an explicit conversion.
 
 use std::error::Error;
 
@@ -10,7 +10,7 @@ use crate::triplet::{IV16_ROW, KEY_HEX, Told, encoded, forms, key, parsed, told,
 
 const KEY_BASE64: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
-/// Whether it is the key under which the known rows are.
+/// Returns whether this is the key of the known rows.
 fn is_the_key(key: &TripletKey) -> bool {
     let row = parsed(IV16_ROW, Layout::HEX_IV16_TAG_CIPHERTEXT);
     key.decrypt(&row).is_ok_and(|secret| secret == Secret::from(CREDENTIAL))
@@ -48,13 +48,13 @@ fn a_key_of_bytes_is_taken_and_its_source_wiped_whatever_it_held() {
     }
 }
 
-/// What a key in text becomes where its reader lets pass what hands and tools put around it.
+/// Returns texts that a reader of keys would accept if it ignored what people and tools put around a key.
 fn around(text: &str) -> Vec<String> {
     let strays = ["\n", "\r\n", " ", "\t", "\0", "\"", "'", "\u{feff}", "\u{a0}", "=", "0", "A"];
     let mut faulty = vec![String::new(), "null".to_owned(), text.repeat(2)];
     for stray in strays {
         let [first, last] = [&text[stray.len()..], &text[..text.len() - stray.len()]];
-        // As more, and in the place of as many bytes, so that the length stays right.
+        // Added, and in place of as many bytes, so that the length stays right.
         faulty.extend([format!("{stray}{text}"), format!("{text}{stray}")]);
         faulty.push(format!("{stray}{text}{stray}"));
         if !matches!(stray, "=" | "0" | "A") {
@@ -70,14 +70,15 @@ fn around(text: &str) -> Vec<String> {
     faulty
 }
 
-/// Not in the encoding; and what stands around it is told where it has more characters than a key, and only there.
+/// Asserts that a text is not in the encoding. What surrounds it is named if the text has more characters than a key,
+/// and only then.
 fn refused(found: Result<TripletKey, KeyError>, text: &str, len: usize, what: &str) {
     let error = found.unwrap_err();
     let at_both = [" ", "\n", "\t", "\r", "\"", "'", "\u{a0}"];
     let is_marked = at_both.iter().any(|mark| text.starts_with(mark) || text.ends_with(mark))
         || ["\u{feff}", "0x", "\\x"].iter().any(|mark| text.starts_with(mark));
     match error {
-        // What follows is long enough, or no character of a key.
+        // The rest is long enough, or not a character of a key.
         KeyError::Surrounded { surrounding: Surrounding::Path, .. } => panic!("{what}: {error}"),
         KeyError::Surrounded { surrounding: Surrounding::Assignment, .. } => {
             assert!(text.len() > len + 1, "{what}: {error}");
@@ -112,7 +113,7 @@ fn a_key_in_hex_is_sixty_four_digits_and_nothing_around_them() {
 #[test]
 fn a_key_in_base64_is_forty_four_characters_and_nothing_around_them() {
     assert!(is_the_key(&TripletKey::from_base64(KEY_BASE64).unwrap()));
-    // Both characters that the other alphabet has not.
+    // Both characters that the other alphabet lacks.
     let signs = format!("{}8=", "+/".repeat(21));
     assert!(TripletKey::from_base64(&signs).is_ok());
 
@@ -121,7 +122,7 @@ fn a_key_in_base64_is_forty_four_characters_and_nothing_around_them() {
     let mut faulty = around(KEY_BASE64);
     faulty.extend([unpadded, KEY_HEX, &KEY_HEX[..44], &"=".repeat(44)].map(str::to_owned));
     faulty.extend([signs.replace('+', "-"), signs.replace('/', "_"), signs.replace("8=", "8")]);
-    // Two bits that stand for nothing.
+    // Two unused bits.
     faulty.extend(["9", "+", "/"].map(|last| format!("{}{last}=", &KEY_BASE64[..42])));
     for bytes in [&key[..16], &key[..24], &key[..31], &[&key[..], &[9]].concat(), &key.repeat(2)] {
         faulty.push(encoded(Encoding::Base64, bytes));
@@ -140,7 +141,7 @@ fn a_key_in_base64_is_forty_four_characters_and_nothing_around_them() {
 #[test]
 fn a_hashed_key_is_that_of_the_text_as_it_stands() {
     let rows = [
-        // FIPS 180-4, from NIST's examples.
+        // From NIST's examples for FIPS 180-4.
         ("abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
         ("", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
         // From Node: createHash('sha256').update('ключ').digest('hex').
@@ -161,7 +162,7 @@ fn a_hashed_key_is_that_of_the_text_as_it_stands() {
     let decrypt = |text| TripletKey::insecure_sha256_of(text).decrypt(&row);
     assert_eq!(decrypt("correct horse\n").unwrap(), Secret::from("sk"));
     assert_eq!(told(&decrypt("correct horse")), Told::NotAuthentic);
-    // A text that is a key in hex is hashed none the less.
+    // A text that is a key in hex is hashed all the same.
     let hashed = TripletKey::from_bytes(&mut sha256(KEY_HEX.as_bytes())).unwrap();
     let row = hashed.encrypt(&"s".into(), IvLen::Sixteen).unwrap();
     assert!(TripletKey::insecure_sha256_of(KEY_HEX).decrypt(&row).is_ok());
@@ -169,7 +170,7 @@ fn a_hashed_key_is_that_of_the_text_as_it_stands() {
 
 #[test]
 fn a_repeated_byte_is_a_key_where_it_is_asked_for() {
-    // The credential under 64 zeros, from Node, and again from Python's `cryptography`.
+    // The credential under 64 zeros, from Node, and checked with Python's `cryptography`.
     let row = "404142434445464748494a4b4c4d4e4f:1a42e56fb70cf66d555b5bdde5af1dcb:\
         12d768963fc973cf3270c7c16904987cffe71924ecfdca15cf17c3bd1d07c2a212d4a6e803592c2800d3d8498c\
         aa01643147d8";
@@ -202,13 +203,13 @@ fn a_key_of_another_row_is_unwrapped_where_it_is_one() {
         let other = data_key.unwrap_key(&parsed(&wrapped, layout));
         assert_eq!(told(&other), Told::NotAuthentic, "{form:?}, under another key");
 
-        // Of another length it is no key, whoever asks: told before a key is used.
+        // A plaintext of another length is not a key, for any key that is asked: it is rejected before a key is used.
         for len in [0, 2, 16, 31, 33, 64] {
             let bytes: Vec<u8> = (1..=len).collect();
             let row = parsed(&wrap(&bytes), layout);
             for asked in [key(), &data_key] {
                 let error = asked.unwrap_key(&row).unwrap_err().to_string();
-                let expected = "ciphertext at byte 0: expected 32 bytes, a wrapped key";
+                let expected = "invalid ciphertext at byte 0: expected a wrapped key of 32 bytes";
                 assert_eq!(error, expected, "{form:?}, {len}");
             }
             assert_eq!(key().decrypt(&row).unwrap(), Secret::from(bytes), "{form:?}, {len}");

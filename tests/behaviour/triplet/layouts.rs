@@ -1,4 +1,5 @@
-//! A row reads in each layout that it was written in, as Node and Python write it, and the same in columns.
+//! A row can be read in each layout that it was written in, as Node and Python write it, and in the same way from
+//! columns.
 
 use sealwax::Secret;
 use sealwax::triplet::{Encoding, IvLen, Layout, Triplet};
@@ -8,7 +9,7 @@ use crate::triplet::{
     ENCODINGS, Form, IV_LENS, IV12_ROW, IV16_ROW, ORDERS, Row, encoded, forms, key, parsed, written,
 };
 
-/// No byte under the iv 30 31 32 …, made the same way.
+/// A row with an empty ciphertext under the IV 30 31 32 …, generated in the same way.
 const IV16_EMPTY_ROW: &str = "303132333435363738393a3b3c3d3e3f:59f46f79db4288dbf81d6b2a95273b68:";
 
 #[test]
@@ -22,7 +23,10 @@ fn each_layout_reads_what_it_writes_and_writes_what_it_read() {
             assert_eq!((row.iv_len(), row.iv().len()), (form.iv_len, form.iv_len.bytes()));
             assert_eq!(row.ciphertext().len(), len);
             let text = row.encode(layout).unwrap();
-            assert!(text == form.write(&Row::of(&row)), "{form:?}, {len} bytes, written otherwise");
+            assert!(
+                text == form.write(&Row::of(&row)),
+                "{form:?}, {len} bytes, written differently"
+            );
             let read = parsed(&text, layout);
             assert!(read == row && read.encode(layout).unwrap() == text, "{form:?}, {len} bytes");
             assert_eq!(key().decrypt(&read).unwrap(), plaintext, "{form:?}, {len} bytes");
@@ -36,7 +40,7 @@ fn each_layout_reads_what_it_writes_and_writes_what_it_read() {
 fn the_constants_read_what_node_and_python_wrote() {
     let [iv12, iv16] = [IV12_ROW, IV16_ROW].map(|row| row.split(':').collect::<Vec<_>>());
     let swapped = |row: &[&str]| [row[0], row[2], row[1]].join(":");
-    // From Python: base64.b64encode(iv + tag + ciphertext), and with the last two exchanged.
+    // From Python: base64.b64encode(iv + tag + ciphertext), and with the last two swapped.
     let [joined, sealed] = [
         "ICEiIyQlJicoKSormd26eVJWW4I9OdOm4uh1ZaFRiwQJ624jKk1w/fUtws7ocI3+5OQGiAueBXgi5jNnGv6Udv1RQKxj\
          hRfoGUtcjKdsqw==",
@@ -58,7 +62,7 @@ fn the_constants_read_what_node_and_python_wrote() {
         (Layout::BASE64_IV12_CIPHERTEXT_TAG_JOINED, sealed, base64(tag_last)),
     ];
     for (layout, text, form) in rows {
-        // So what holds for each form holds for each constant.
+        // So the tests of each form apply to each constant.
         assert_eq!(layout, form.layout());
         let row = parsed(text, layout);
         assert_eq!(key().decrypt(&row).unwrap(), Secret::from(CREDENTIAL), "{layout:?}");

@@ -1,4 +1,4 @@
-//! 16 MiB are a row, and one byte more is none.
+//! 16 MiB fit in a row, and one byte more does not.
 
 use sealwax::triplet::{Encoding, IvLen, Layout, Triplet};
 use sealwax::{Field, Secret};
@@ -40,7 +40,7 @@ fn a_ciphertext_of_sixteen_mebibytes_and_one_byte_is_refused() {
     assert_eq!(told(&Triplet::from_joined_parts(&long.iv, &sealed[1..])), Told::Done);
     let mut tried = 0;
     for encoding in ENCODINGS {
-        // So many bytes of zeros as text.
+        // Returns this many zero bytes as text.
         let zeros = |bytes: usize| match encoding {
             Encoding::HexLower | Encoding::HexAnyCase => "0".repeat(2 * bytes),
             Encoding::Base64 | Encoding::Base64UrlPadded => {
@@ -50,7 +50,8 @@ fn a_ciphertext_of_sixteen_mebibytes_and_one_byte_is_refused() {
             _ => "A".repeat((bytes * 4).div_ceil(3)),
         };
         let (iv, tag) = (zeros(12), zeros(16));
-        // One column alone may be the longest that there is, a ciphertext with its tag behind it.
+        // A single column may have the maximum length, which is that of a ciphertext followed by
+        // its tag.
         assert_eq!(encoding.decode(&zeros(MAX_LEN + 16)).unwrap().len(), MAX_LEN + 16);
         let longer = encoding.decode(&zeros(MAX_LEN + 17));
         assert_eq!(told(&longer), Told::Malformed(Field::Column, 0), "{encoding:?}");

@@ -1,4 +1,4 @@
-//! A row is of the layout that is said, and a layout that no row can have is an error.
+//! A row has the layout that the reader declares, and a layout that no row can have is an error.
 
 use sealwax::Field;
 use sealwax::triplet::{Encoding, IvLen, Triplet};
@@ -29,7 +29,7 @@ fn a_row_of_another_layout_is_refused() {
         }
         for encoding in ENCODINGS {
             let other = Form { encoding, ..form };
-            // Where another encoding spells it the same, it is the same row.
+            // If another encoding spells it the same way, it is the same row.
             let is_same = other.write(&row) == text;
             let done = read(&text, other.layout()) == Told::Done;
             assert_eq!(done, is_same, "{form:?} read as {encoding:?}");
@@ -38,7 +38,7 @@ fn a_row_of_another_layout_is_refused() {
         }
         for iv_len in IV_LENS {
             let done = read(&text, Form { iv_len, ..form }.layout()) == Told::Done;
-            assert_eq!(done, iv_len == form.iv_len, "{form:?} read with an iv of {iv_len:?}");
+            assert_eq!(done, iv_len == form.iv_len, "{form:?} read with an IV of {iv_len:?}");
             tried += 1;
         }
         for separator in [None, Some(':'), Some(';'), Some('\u{ff1a}'), Some('\u{a789}')] {
@@ -51,7 +51,7 @@ fn a_row_of_another_layout_is_refused() {
         }
     }
     assert_eq!(tried, 120 * (5 + 5 + 2 + 4));
-    // Hex, which has no letters in capitals here, in both of its encodings.
+    // Hex in both of its encodings, because the text has no upper-case letters.
     assert_eq!(same, 120 + 48);
 }
 
@@ -84,7 +84,7 @@ fn a_layout_that_names_a_part_twice_is_an_error() {
     assert_eq!(tried, 21 * 5 * 3 * 2);
 }
 
-/// Whatever does not stand in the alphabet separates; whatever does is an error.
+/// A character outside the alphabet is a separator; one in the alphabet is an error.
 #[test]
 fn a_separator_is_any_character_that_no_part_can_hold() {
     let digits = "0123456789abcdefABCDEF";

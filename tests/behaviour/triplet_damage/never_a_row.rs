@@ -1,4 +1,4 @@
-//! What was never a row is refused as none, at once, whatever its length.
+//! Input that was never a row is rejected as such, at once, whatever its length.
 
 use std::time::{Duration, Instant};
 
@@ -35,7 +35,7 @@ fn another_number_of_parts_is_refused_where_it_ends_or_where_the_fourth_starts()
 #[test]
 fn sixty_four_mebibytes_of_nothing_are_refused_quickly() {
     const LEN: usize = 64 * 1024 * 1024;
-    // As in `bad_input::never_an_envelope`: linear work takes a fraction of it.
+    // As in `bad_input::never_an_envelope`: linear work takes a fraction of this.
     const LIMIT: Duration = Duration::from_secs(5);
     let mut refused = 0;
     for filling in [":", "0", "A", "=", "\0"] {
@@ -118,14 +118,14 @@ fn what_was_never_a_row_is_refused() {
         for text in &texts {
             match read(text, form.layout()) {
                 Told::Malformed(..) => malformed += 1,
-                // What happens to be of the encoding.
+                // Some texts happen to be valid in the encoding.
                 Told::NotAuthentic if form.separator.is_none() => others.push(form.encoding),
                 other => panic!("{form:?}, a text of {} bytes: {other:?}", text.len()),
             }
         }
     }
     let found = ENCODINGS.map(|encoding| others.iter().filter(|found| **found == encoding).count());
-    // The last two: a key that is base64url, and a hash that is of every encoding.
+    // The last two: a key that is valid base64url, and a hash that is valid in every encoding.
     assert_eq!(found, [12, 12, 12, 24, 24]);
     assert_eq!(malformed + others.len(), 120 * texts.len());
 }

@@ -1,4 +1,4 @@
-//! No error about a faulty row repeats any of it.
+//! No error about an invalid row repeats any of it.
 
 use sealwax::triplet::{IvLen, Part, Triplet, TripletError};
 
@@ -45,7 +45,7 @@ fn no_error_about_a_faulty_row_holds_four_bytes_of_it() {
         errors.push(("not a key", key().unwrap_key(&own).unwrap_err()));
 
         tried += errors.len();
-        // Many are the same.
+        // Many errors are the same.
         let mut shown = Shown::default();
         let mut distinct: Vec<TripletError> = Vec::new();
         for (what, error) in errors {
@@ -56,14 +56,14 @@ fn no_error_about_a_faulty_row_holds_four_bytes_of_it() {
         }
         shown.text("the row", format!("{own:?} {own:#?} {layout:?}"));
         let scanner = Scanner::new(&[
-            ("the iv", iv),
+            ("the IV", iv),
             ("the tag", tag),
             ("the ciphertext", ciphertext),
             ("the text", text.as_bytes()),
             ("the plaintext", CREDENTIAL.as_bytes()),
         ]);
         shown.assert_clean(&scanner, 5 * distinct.len());
-        // Layout, NotAuthentic, Key, and Malformed in one or more places.
+        // Layout, NotAuthentic, Key, and Malformed at one or more positions.
         assert!(distinct.len() > 4, "{}", distinct.len());
     }
     assert!(tried > 50_000, "{tried}");

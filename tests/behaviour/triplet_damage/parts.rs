@@ -1,4 +1,4 @@
-//! A row one of whose parts is longer, shorter, altered or in another place does not open.
+//! A row does not open if one of its parts is longer, shorter, altered or in another place.
 
 use sealwax::Field;
 use sealwax::triplet::{Part, Triplet};
@@ -11,7 +11,8 @@ fn assert_refused(form: Form, row: &Row, what: &str) {
     assert_eq!(read(&form.write(row), form.layout()), expected(form, row), "{form:?}, {what}");
 }
 
-/// The first so many bytes, the last, and all of them with more behind and in front.
+/// Returns the first `len` bytes and the last, or, if there are fewer, all of them with zeros after
+/// or before.
 fn of_len(bytes: &[u8], len: usize) -> Vec<Vec<u8>> {
     if len <= bytes.len() {
         return vec![bytes[..len].to_vec(), bytes[bytes.len() - len..].to_vec()];
@@ -20,7 +21,7 @@ fn of_len(bytes: &[u8], len: usize) -> Vec<Vec<u8>> {
     vec![[bytes, &more].concat(), [&more, bytes].concat()]
 }
 
-/// What Node's `crypto` takes unless told otherwise: every one of them a forgery in waiting.
+/// Node's `crypto` accepts these unless told otherwise, and each of them makes a forgery easier.
 #[test]
 fn a_tag_of_another_length_is_refused_before_it_is_tried() {
     let (mut tried, mut cut_texts) = (0, 0);
@@ -32,7 +33,7 @@ fn a_tag_of_another_length_is_refused_before_it_is_tried() {
                 for tag in of_len(&row.tag, len) {
                     let bad = Row { tag, ..row.clone() };
                     assert_refused(form, &bad, &format!("{len} bytes"));
-                    // As parts and as columns, in which there is nothing to run into.
+                    // As parts and as columns, where no other part is adjacent.
                     let found = Triplet::from_parts(&bad.iv, &bad.tag, &bad.ciphertext);
                     assert_eq!(told(&found), Told::Malformed(Field::Tag, 0), "{len} bytes");
                     let [iv, tag, ciphertext] = [&bad.iv, &bad.tag, &bad.ciphertext]
@@ -53,7 +54,7 @@ fn a_tag_of_another_length_is_refused_before_it_is_tried() {
                     tried += 1;
                 }
             }
-            // Cut between two characters; of one text, from its start or its end.
+            // Cut between two characters of one text, from its start or its end.
             if form.separator.is_some() {
                 let texts = form.texts(&row);
                 let at = form.order.iter().position(|part| *part == Part::Tag).unwrap();
@@ -92,7 +93,7 @@ fn an_iv_of_another_length_is_refused() {
             for iv in of_len(&row.iv, len) {
                 let bad = Row { iv, ..row.clone() };
                 assert_refused(form, &bad, &format!("{len} bytes"));
-                // Of a length that is one, the tag tells.
+                // If the length is valid, the tag detects it.
                 let expected = match len {
                     12 | 16 => Told::NotAuthentic,
                     _ => Told::Malformed(Field::Iv, 0),
@@ -116,7 +117,7 @@ fn an_iv_of_another_length_is_refused() {
     assert_eq!(tried, 120 * 10 * 2);
 }
 
-/// Also where the lengths do not tell them apart.
+/// Even if the parts have the same length.
 #[test]
 fn parts_that_changed_places_are_refused() {
     let (mut of_equal_length, mut unchanged) = (0, 0);
@@ -144,10 +145,10 @@ fn parts_that_changed_places_are_refused() {
             }
         }
     }
-    // Where nothing changed places with what stands beside it, in a joined text.
+    // In a joined text, a change of places may leave the bytes the same.
     assert_eq!(unchanged, 10 * (4 + 4 + 2 + 2));
-    // Tag and ciphertext of 16 bytes; with an iv of 12, a ciphertext of 12 and the iv; with one of
-    // 16, any two of 16, and the iv and the tag beside any ciphertext.
+    // Tag and ciphertext of 16 bytes. With an IV of 12, a ciphertext of 12 and the IV. With an IV
+    // of 16, any two parts of 16, and the IV and the tag with any ciphertext.
     assert_eq!(of_equal_length, 60 * (1 + 1) + 60 * (5 + 3));
 }
 
@@ -163,7 +164,7 @@ fn a_part_with_more_bytes_in_front_or_behind_is_refused() {
                 for more in [&[0][..], &[0xc5], &[1, 2, 3], &[0; 4], &[0; 16], &[0xff; 32]] {
                     longer.extend([[more, &own].concat(), [&own, more].concat()]);
                 }
-                // Twice nothing is nothing.
+                // Doubling an empty part changes nothing.
                 for bytes in longer.into_iter().filter(|bytes| bytes.len() > own.len()) {
                     let mut bad = row.clone();
                     *bad.part(part) = bytes;
@@ -193,7 +194,7 @@ fn no_bit_of_a_row_can_be_flipped() {
         }
     }
     assert_eq!(tried, 60 * 8 * (12 + 16 + 3) + 60 * 8 * (16 + 16 + 3));
-    // Of a row without a ciphertext, and of one over several blocks.
+    // For a row without a ciphertext, and for one of several blocks.
     let mut tried = 0;
     for iv_len in IV_LENS {
         for plaintext in ["", CREDENTIAL] {

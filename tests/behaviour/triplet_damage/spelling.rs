@@ -1,4 +1,5 @@
-//! A part has one spelling in each encoding, in a text as in a column; only hex may be of any case.
+//! A part has only one spelling in each encoding, in a text and in a column; only hex may be in
+//! either case.
 
 use sealwax::Field;
 use sealwax::triplet::{Encoding, Triplet};

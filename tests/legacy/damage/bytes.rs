@@ -1,4 +1,4 @@
-//! Damage to what is encoded: bits, lengths, and parts in each other's place.
+//! Damage to the encoded data: bits, lengths, and parts in each other's place.
 
 use super::{LONG, each_row};
 use crate::kinds::{Part, Refusal, TagPlace};
@@ -16,7 +16,7 @@ fn every_bit() {
             for at in 0..bytes.len() {
                 let bits = match bytes.len() {
                     ..=LONG => 0..8,
-                    // One bit of a block, another one of the next.
+                    // One bit in each block, and a different one in the next.
                     _ if at % 16 == at / 16 % 16 => at % 8..at % 8 + 1,
                     _ => continue,
                 };
@@ -32,12 +32,12 @@ fn every_bit() {
     });
 }
 
-/// A tag of 4 bytes is one that somebody without the key finds in 2^32 tries, and soon in fewer.
+/// Without the key, an attacker finds a tag of 4 bytes in 2^32 tries, and soon in fewer.
 #[test]
 fn every_other_length_of_a_tag() {
     each_row("a tag cut or grown", 15, 20_000, |subject, tally| {
         for (place, (part, tag)) in subject.parts.iter().enumerate() {
-            // What is missing is taken from the ciphertext next to it, where that is joined.
+            // If the tag is joined to the ciphertext, the missing bytes are taken from it.
             let beside = match part {
                 Part::Tag => Part::Ciphertext,
                 Part::KeyTag => Part::WrappedKey,
@@ -46,7 +46,7 @@ fn every_other_length_of_a_tag() {
             let (_, beside) = subject.parts.iter().find(|(part, _)| *part == beside).unwrap();
             for len in (0..TAG_LEN).chain([17, 18, 24, 32, 64]) {
                 let expected = match subject.kind.tag {
-                    // What is left is no longer as long as a wrapped key.
+                    // The rest no longer has the length of a wrapped key.
                     _ if *part == Part::KeyTag => Refusal::Malformed,
                     TagPlace::Joined if beside.len() + len >= TAG_LEN => Refusal::NotAuthentic,
                     TagPlace::Joined | TagPlace::Apart => Refusal::Malformed,
@@ -60,7 +60,7 @@ fn every_other_length_of_a_tag() {
     });
 }
 
-/// With each other in the row, and with those of other rows under the same key.
+/// Exchanges parts with each other in the row, and with those of other rows under the same key.
 #[test]
 fn every_two_parts_exchanged() {
     each_row("parts exchanged", 15, 14_000, |subject, tally| {

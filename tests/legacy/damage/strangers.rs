@@ -1,4 +1,4 @@
-//! Rows that are whole, and not for this reader: of another kind, under another key or name, or no
+//! Intact rows that are not for this reader: of another kind, under another key or name, or not
 //! rows at all.
 
 use std::collections::BTreeSet;
@@ -13,7 +13,7 @@ use crate::files::{COMMITTED, File, Good, Key, KeyText};
 use crate::kinds::{KINDS, Kind, Part, Piece, Refusal, Row};
 use crate::seeded::{SEED, Seeded};
 
-/// Under its own key and under the reader's, with the columns in every turn.
+/// Reads each row under its own key and under the reader's, with the columns in every rotation.
 #[test]
 fn a_row_of_every_other_kind() {
     let mut tally = Tally::default();
@@ -42,12 +42,12 @@ fn a_row_of_every_other_kind() {
         }
     }
     assert_eq!(pairs.len(), 15 * 14);
-    // Hex iv:tag:ciphertext as three columns; of an empty ciphertext, iv and tag as two.
+    // Hex iv:tag:ciphertext as three columns; and with an empty ciphertext, IV and tag as two.
     assert_eq!(same, 52 + 51 + 2);
     tally.report("of another kind", 15, 65_000);
 }
 
-/// How it was refused; not at all where it is the same row in another dress.
+/// Returns how the row was rejected, or `None` if it is the same row in another form.
 fn of_another_kind(
     written: &File,
     row: &Good,
@@ -60,12 +60,13 @@ fn of_another_kind(
     match ((reader.read)(key, turned), parsed) {
         (Ok(secret), Ok(parts)) => {
             let own = written.kind.parse(&written.keys[row.key].name, &row.columns).unwrap();
-            assert!(sorted(parts) == sorted(own), "{pair:?}: it opened");
+            assert!(sorted(parts) == sorted(own), "{pair:?}: the row opened");
             assert!(secret.expose_secret() == row.plaintext, "{pair:?}");
             None
         }
-        (Ok(_), Err(refusal)) => panic!("{pair:?}: it opened, which is {refusal:?}"),
-        // Both columns twice: it opens where a data key is expected, and is none.
+        (Ok(_), Err(refusal)) => panic!("{pair:?}: the row opened, expected {refusal:?}"),
+        // Both columns twice: the row opens where a data key is expected, but the plaintext is not
+        // one.
         (Err(Refusal::Key), Ok(_)) if pair == ["webcrypto", "envelope"] => Some(Refusal::Key),
         (Err(found), parsed) => {
             let expected = parsed.err().unwrap_or(Refusal::NotAuthentic);
@@ -80,7 +81,8 @@ fn sorted(mut parts: Parts) -> Parts {
     parts
 }
 
-/// A row's columns as those of a row with `count`: each as the first one, and one text for all.
+/// Returns rows of `count` columns made from this row: rotated to start at each column, and also with
+/// a single text split, or several joined.
 fn turns(row: &Row, count: usize) -> Vec<Row> {
     let mut dresses = vec![row.clone()];
     match (row.as_slice(), count) {
@@ -105,7 +107,7 @@ fn under_every_other_key() {
             assert_eq!(refusal, Refusal::NotAuthentic, "{}", subject.origin);
             tally.count(kind, refusal);
         };
-        // Those of the other rows, a new one, and a placeholder.
+        // The keys of the other rows, a new one, and a placeholder.
         for (other, text) in file.keys.iter().zip(&file.key_texts) {
             if !std::ptr::eq(other, *key) {
                 refuse(&text.clone().named(&key.name).key());
@@ -121,8 +123,8 @@ const OTHER_LABELS: [&str; 8] =
 const OTHER_KEY_IDS: [&str; 8] =
     ["KEYID0123456789ab", "my-second_key-Id", "NAMEx", "xNAME", "_", "-", "NAME.", " NAME"];
 
-/// The names that stand in a row in clear. Another one is refused before a key is used, be it in the
-/// row or declared by the reader.
+/// Names that a row contains unencrypted. A different name is rejected before a key is used,
+/// whether it is in the row or declared by the reader.
 #[test]
 fn under_every_other_name() {
     each_row("under another name", 3, 2_200, |subject, tally| {
@@ -140,7 +142,7 @@ fn under_every_other_name() {
             let refusal = subject.refusal(&declared, row, &|| format!("as {other:?}"));
             assert_eq!(refusal, expected, "{origin}: as {other:?}");
             tally.count(kind, refusal);
-            // What no key id can be is no row of n8n.
+            // A name that cannot be a key id does not make an n8n row.
             let no_key_id = other.len() > 36 || other.contains(['.', ' ']);
             let expected = if no_key_id { Refusal::Malformed } else { expected };
             let renamed = kind.compose(&other, &relabelled(parts, &other));
@@ -158,8 +160,8 @@ fn relabelled(parts: &Parts, name: &str) -> Parts {
     parts
 }
 
-/// Malformed; and read as what it says it is, under the key of that version from the same text, not
-/// authentic.
+/// The row is malformed. Read as the version that it claims, under the key that this version
+/// derives from the same text, it is not authentic.
 #[test]
 fn every_other_version() {
     let prefixes = [
@@ -204,7 +206,7 @@ fn version(kind: &Kind) -> Option<&'static str> {
     }
 }
 
-/// What a service stored before it encrypted, or where it forgot to.
+/// What a service stored before it encrypted, or forgot to encrypt.
 #[test]
 fn a_credential_in_place_of_a_row_is_malformed() {
     let credentials = [
@@ -219,7 +221,7 @@ fn a_credential_in_place_of_a_row_is_malformed() {
         "-----BEGIN TEST KEY-----\nc2stdGVzdA==\n-----END TEST KEY-----\n",
     ];
     each_row("a credential in place of a row", 15, 30_000, |subject, tally| {
-        // What stands before a `:` may be a key id, and nobody has that key.
+        // The text before a `:` may be a key id, but nobody has that key.
         let malformed = |refusal| match refusal {
             Refusal::OtherKeyId => subject.kind.name == "n8n",
             other => other == Refusal::Malformed,
@@ -227,18 +229,18 @@ fn a_credential_in_place_of_a_row_is_malformed() {
         for credential in credentials {
             let what = || format!("{credential:?}");
             let column = credential.as_bytes().to_vec();
-            // The one column that was there, before others were added; and in all of them.
+            // In the only column that existed before others were added; and in all columns.
             let mut alone = vec![Vec::new(); subject.row.len()];
             alone[0].clone_from(&column);
             for row in [alone, vec![column.clone(); subject.row.len()]] {
                 let refusal = subject.refuse(&row, tally, &what).unwrap();
                 assert!(malformed(refusal), "{}: {}: {refusal:?}", subject.origin, what());
             }
-            // In one of them, the others as they are.
+            // In one column, with the others unchanged.
             for at in 0..subject.row.len() {
                 let row = subject.with_column(at, column.clone());
                 let refusal = subject.refuse(&row, tally, &what);
-                // Bytes can be any bytes, and a ciphertext can be empty.
+                // A column of bytes can contain any bytes, and a ciphertext can be empty.
                 let may_be_any = matches!(
                     subject.kind.columns[at],
                     [Piece::Coded(Coding::Bytes, _) | Piece::Coded(_, [Part::Ciphertext])]
@@ -279,10 +281,10 @@ fn a_wrapped_data_key_damaged() {
                     flipped[at] ^= 1 << bit;
                     refuse(text, &encoded(&flipped), told(at == 0));
                 }
-                // Version, salt and tag are the least.
+                // A value needs at least the version, the salt and the tag.
                 refuse(text, &encoded(&bytes[..at]), told(at < 1 + 32 + 16));
             }
-            // And what the older form starts with.
+            // The start of the older form.
             let older = "U2FsdGVkX18AAAAAAAAAAKqqqqqqqqqqqqqqqqqqqqo=".to_owned();
             for malformed in
                 [format!("{value}A"), format!("{value}\n"), format!("{name}:{value}"), older]
@@ -299,7 +301,7 @@ fn a_wrapped_data_key_damaged() {
     tally.report("a wrapped data key", 1, 6_000);
 }
 
-/// What opens, and is not 64 digits of a key.
+/// Returns plaintexts that open, but are not the 64 digits of a key.
 fn no_data_keys() -> Vec<String> {
     let repeated = [("ab", 31), ("ab", 33), ("00", 32), ("zz", 32)];
     let texts = ["", "sk-test-123", "é"].map(str::to_owned);

@@ -1,4 +1,4 @@
-//! Damage to what is stored: characters, and the same bytes in another spelling.
+//! Damage to the stored text: changed characters, and the same bytes in another spelling.
 
 use super::{LONG, Subject, each_row};
 use crate::coding::Coding;
@@ -23,7 +23,7 @@ fn characters_added_at_each_end_of_each_column() {
     });
 }
 
-/// In columns of bytes: every byte.
+/// In columns of bytes, this changes every byte.
 #[test]
 fn every_character_deleted_doubled_or_in_the_other_case() {
     each_row("a character changed", 15, 300_000, |subject, tally| {
@@ -47,10 +47,10 @@ fn other_case(character: u8) -> u8 {
     if character.is_ascii_alphabetic() { character ^ 0x20 } else { character }
 }
 
-/// What a lenient decoder takes for the same bytes. Each is malformed.
+/// Spellings that a lenient decoder accepts for the same bytes. Each is malformed.
 #[test]
 fn every_other_spelling_is_malformed() {
-    each_row("spelled otherwise", 15, 33_000, |subject, tally| {
+    each_row("spelled differently", 15, 33_000, |subject, tally| {
         let mut refuse = |row: Row, how: &str| {
             let refusal = subject.refuse(&row, tally, &|| how.to_owned());
             let fine = refusal.is_none_or(|refusal| refusal == Refusal::Malformed);
@@ -68,7 +68,7 @@ fn every_other_spelling_is_malformed() {
             let (coding, coded_at) = spelling(subject, at);
             let (before, coded) = subject.row[at].split_at(coded_at);
             let spellings = match coding {
-                // Of no byte there is one spelling.
+                // An empty column has only one spelling.
                 _ if coded.is_empty() => continue,
                 Coding::Hex => spellings_of_hex(coded),
                 other => spellings_of_base64(other, coded),
@@ -80,7 +80,7 @@ fn every_other_spelling_is_malformed() {
     });
 }
 
-/// How a column is encoded, and where that starts: after a version or a key id.
+/// Returns the encoding of a column and where it starts, which may be after a version or a key id.
 fn spelling(subject: &Subject<'_>, at: usize) -> (Coding, usize) {
     let pieces = subject.kind.columns[at];
     let coded = pieces.iter().find_map(|piece| match piece {
@@ -112,7 +112,7 @@ fn in_lines(coded: &[u8]) -> Spellings {
     found
 }
 
-/// Of several parts, all with what separates them.
+/// Works on several parts at once, including their separators.
 fn spellings_of_hex(coded: &[u8]) -> Spellings {
     let upper = |(at, byte): (usize, &u8)| {
         if at.is_multiple_of(2) { byte.to_ascii_uppercase() } else { *byte }
@@ -142,7 +142,7 @@ fn spellings_of_base64(coding: Coding, coded: &[u8]) -> Spellings {
         ("with more padding", [coded, b"===="].concat()),
         ("in the other alphabet", coded.iter().map(other_alphabet).collect()),
     ];
-    // Every last character that differs in bits that stand for nothing.
+    // Every last character that differs only in unused bits.
     let last = unpadded.len() - 1;
     for character in (b'A'..=b'Z').chain(b'a'..=b'z').chain(b'0'..=b'9') {
         let mut spelled = coded.to_vec();

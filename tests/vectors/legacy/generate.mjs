@@ -2,8 +2,8 @@
 //
 //   node generate.mjs
 //
-// Everything is drawn from one seed, so that a rerun writes the same bytes. With N8N_CIPHER set to
-// the path of n8n-core's dist/encryption/aes-256-gcm.js, that cipher opens each row of n8n as well.
+// Everything is drawn from one seed, so a rerun writes the same bytes. If N8N_CIPHER is set to the
+// path of n8n-core's dist/encryption/aes-256-gcm.js, that cipher also opens each n8n row.
 
 import { writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -31,8 +31,9 @@ const cut = (length) => Buffer.from(LINE.repeat(Math.ceil(length / LINE.length))
 const apiKey = (text) => JSON.stringify({ apiKey: text });
 
 /**
- * What a kind's rows hold, for the first length of its iv and for a second. `wrap` makes of a
- * credential what the service stores; a kind of text has no row of every byte.
+ * Returns the plaintexts of a kind: first those for its first IV length, then those for a second
+ * one. `wrap` turns a credential into what the service stores; a kind that stores text has no row
+ * with every byte.
  */
 function plaintexts({ wrap = (text) => text, text = false }) {
   const special = SPECIAL.map((special) => Buffer.from(wrap(special)));
@@ -45,7 +46,7 @@ function openByN8n(keys, rows) {
   for (const { key, plaintext, columns: [text] } of rows) {
     const blob = text.slice(text.indexOf(':') + 1);
     const opened = new CipherAes256GCM().decrypt(blob, rawKey(keys[key]).toString('hex'));
-    if (opened !== Buffer.from(plaintext, 'hex').toString()) throw new Error('n8n reads another text');
+    if (opened !== Buffer.from(plaintext, 'hex').toString()) throw new Error('n8n reads a different plaintext');
   }
   console.log(`n8n's own cipher opened ${rows.length} rows`);
 }
@@ -100,7 +101,7 @@ await file('envelope', 'crypto.subtle', [
   { text: ' a key-encryption key, trimmed\n', as: 'sha256-trimmed' },
 ], {});
 await file('n8n', 'crypto.createCipheriv and hkdfSync, by the layout of n8n-core 2.41.1', [
-  // Known before, and so is the first row.
+  // An older known answer, like the first row.
   {
     text: 'my-instance-key-é',
     as: 'n8n',

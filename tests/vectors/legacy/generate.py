@@ -5,9 +5,9 @@
     venv/bin/pip install --no-deps litellm==1.109.1
     venv/bin/python generate.py
 
-Everything is drawn from one seed, so that a rerun writes the same bytes. The two packages draw the
-iv from `os.urandom`, which is answered from the seed while they run; what they write is compared
-with what ../../legacy/legacy.py writes by the layout.
+Everything is drawn from one seed, so a rerun writes the same bytes. The two packages draw the IV from
+`os.urandom`, which this program replaces with bytes from the seed while they run. It compares what they
+write with what ../../legacy/legacy.py writes from the layout.
 """
 
 import ctypes
@@ -53,7 +53,7 @@ def cut(length):
 
 
 class OpenSsl:
-    """libcrypto itself, by the calls that a C program makes."""
+    """libcrypto itself, through the calls that a C program makes."""
 
     SET_IV_LENGTH, GET_TAG = 0x9, 0x10
 
@@ -102,7 +102,7 @@ def by_sqlalchemy_utils(key, plaintext, iv):
 
 
 def load_litellm():
-    """The one module of LiteLLM that encrypts: the package itself wants the whole proxy."""
+    """Load the one module of LiteLLM that encrypts: importing the package needs the whole proxy."""
     path = Path(importlib.util.find_spec("litellm").origin).parent
     server = types.ModuleType("litellm.proxy.proxy_server")
     server.general_settings = {"encryption_algorithm": "aes-256-gcm"}
@@ -134,7 +134,7 @@ def file(name, made_with, keys, known=(), write=None, text=False):
             key, iv = len(rows) % len(keys), draw(iv_length)
             columns = kind.write(keys[key], plaintext, iv)
             if write:
-                assert write(keys[key], plaintext, iv) == columns, f"{name}: another layout"
+                assert write(keys[key], plaintext, iv) == columns, f"{name}: the layout differs"
             rows.append({"key": key, "plaintext": plaintext.hex(), "columns": columns})
     open_all([{"kind": name, "keys": keys, "rows": rows}])
 
