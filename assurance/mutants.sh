@@ -1,33 +1,33 @@
 #!/usr/bin/env bash
-# Mutation testing: changes the library in each way that cargo-mutants knows, and counts the changes that no
-# test notices: assurance/mutants.sh [JOBS]. Linux; needs `cargo install --locked cargo-mutants`; takes an hour or two.
+# Mutation testing: changes the library in each way that cargo-mutants knows, and counts the changes that no test
+# notices: assurance/mutants.sh [JOBS]. Needs Linux and `cargo install --locked cargo-mutants`; takes an hour or two.
 #
-# Those that nothing can notice are left out in .cargo/mutants.toml, each with its reason, and count as missed.
+# .cargo/mutants.toml excludes the changes that no test can notice, each with its reason. They count as not noticed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 jobs=${1:-$(nproc)}
 out=${CARGO_TARGET_DIR:-$PWD/target}
-unset CARGO_TARGET_DIR # each copy of the tree builds in its own
+unset CARGO_TARGET_DIR # each copy of the tree builds in its own target directory
 export CARGO_INCREMENTAL=1 CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_TEST_DEBUG=0
-# KiB: a mutant that takes memory without end is to end.
+# In KiB. A mutant that allocates without end must be stopped.
 ulimit -v 12000000
 
 rm -rf "$out"/mutants.*
 mkdir -p "$out"
-# The quickest tests first; each stage is for those that the stages before it have not noticed. As arguments
-# of the build too: without them it builds every test for every change. A stage begins with its tests over the
-# library as it is: where they fail, it ends there.
+# The fastest tests come first, and each stage runs the mutants that the earlier stages did not notice. The arguments
+# also apply to the build, which would otherwise build every test for every change. Each stage first runs its tests on
+# the unchanged library, and fails if they do.
 for tests in "--test=corpora" \
   "--lib --test=behaviour --test=contract --test=error_table --test=heap --test=architecture" \
   "--test=legacy --test=salamander --test=wycheproof" \
   "--release --test=stack"; do
   status=0
-  # shellcheck disable=SC2086 # one word an argument
+  # shellcheck disable=SC2086 # each word is an argument
   mapfile -t arguments < <(printf -- '--cargo-arg=%s\n' $tests)
   cargo mutants --package sealwax --iterate --output "$out" --jobs "$jobs" --timeout 90 \
     --colors never --cargo-arg=--locked "${arguments[@]}" || status=$?
-  # 2: some were missed; 3: some took too long, which is noticed.
+  # 2: some were missed. 3: some took too long, which counts as noticed.
   case $status in 0 | 2 | 3) ;; *) exit "$status" ;; esac
   for outcome in caught unviable; do cat "$out/mutants.out/$outcome.txt" >>"$out/mutants.$outcome"; done
 done

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# The library's tests with the oldest versions that Cargo.toml allows: assurance/oldest_versions.sh
+# Runs the library's tests with the oldest versions that Cargo.toml allows: assurance/oldest_versions.sh
 #
-# Twice: with the oldest of every crate, and with the oldest of those that Cargo.toml names over the newest
-# of those below. Resolves in copies of the tree, in the target directory; takes some minutes each.
+# It does so twice: with the oldest version of every crate, and with the oldest version of each crate that Cargo.toml
+# names and the newest of all others. It resolves in copies of the tree, in the target directory. Each run takes some
+# minutes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,13 +18,13 @@ for resolution in minimal-versions direct-minimal-versions; do
   rm -rf "$copy" && mkdir -p "$copy"
   git ls-files -z --cached --others --exclude-standard |
     tar c --null --files-from=- --ignore-failed-read | tar x -C "$copy"
-  # byok-vault is built with its committed versions only: it is a program.
+  # byok-vault is a program, so it is built only with its committed versions.
   sed -i 's/^members = .*/members = []/' "$copy/Cargo.toml"
   (
     cd "$copy"
     export CARGO_TARGET_DIR="$out/$resolution/built"
-    # The variable lets a stable cargo take an unstable option, so that no nightly is needed. It is set for
-    # the resolution alone, which compiles nothing.
+    # The variable lets a stable cargo accept an unstable option, so that no nightly is needed. It is set only for
+    # the resolution, which compiles nothing.
     RUSTC_BOOTSTRAP=1 cargo update -Z "$resolution" 2>"$out/$resolution/update" ||
       { cat "$out/$resolution/update"; exit 1; }
     crates >"$out/$resolution/crates"
@@ -33,9 +34,9 @@ for resolution in minimal-versions direct-minimal-versions; do
   )
   older=$(comm -13 "$out/committed" "$out/$resolution/crates" | wc -l)
   passed=$(awk '/^test result: ok/ { sum += $4 } END { print sum + 0 }' "$out/$resolution/log")
-  echo "$resolution: $(wc -l <"$out/$resolution/crates") crates, $older of other versions than Cargo.lock's;" \
+  echo "$resolution: $(wc -l <"$out/$resolution/crates") crates, $older not at the version in Cargo.lock;" \
     "$passed tests passed on $(rustc --version | cut -d ' ' -f 2)"
-  # What is resolved is not what is committed, and the tests ran.
+  # Asserts that the resolved versions differ from the committed ones, and that the tests ran.
   [ "$older" -ge 10 ]
   [ "$passed" -ge 200 ]
 done

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Whether comparisons take the same time wherever the difference is, by dudect: `assurance/constant_time/dudect.sh`.
-# Prints |t| of each try. Above 10 the two classes differ. Noise comes and goes: a comparison that is above is
-# tried four times more, and fails where three or more of the five are above, so that a small leak, which is
-# above most of the time, does not pass for noise. The controls, which end at the first difference, have one try.
+# Measures with dudect whether comparisons take the same time wherever the difference is:
+# `assurance/constant_time/dudect.sh`. Prints |t| of each try. Above 10, the two classes differ. Because noise comes
+# and goes, a comparison above 10 is tried four more times, and fails if at least three of the five tries are above.
+# A small leak, which is above most of the time, is thus not mistaken for noise. The controls, which end at the first
+# difference, have one try.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -12,7 +13,7 @@ program="$CARGO_TARGET_DIR/release/dudect"
 threshold=10
 failed=0
 
-# The largest |t| of one bench: by its own line, because `mac` is part of another name too.
+# Prints the largest |t| of one bench. Matches its whole name, because `--filter` also matches parts of names.
 t_of() {
   "$program" --filter "$1" | sed -n "s/^bench $1 .*max t = \([+-][0-9.]*\).*/\1/p" | tr -d '+-'
 }
@@ -24,7 +25,7 @@ above() {
 for bench in ends_early_in_64 ends_early_in_16; do
   t=$(t_of "$bench")
   echo "$bench: |t| = $t, a control"
-  above "$t" || { echo "WRONG: $bench is not told apart"; failed=1; }
+  above "$t" || { echo "WRONG: the two classes of $bench do not differ"; failed=1; }
 done
 for bench in secrets mac commitment salt; do
   tries=""

@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# Whether a branch or an address depends on a secret, by Valgrind: `assurance/constant_time/run.sh`.
-# Prints its figures for each set of backends; fails on a report that none of the `verdicts*.supp` names, on a
-# verdict that comes more or less often than it says there, where a control is not caught, and where other
-# code ran than the set is for.
+# Checks under Valgrind whether a branch or an address depends on a secret: `assurance/constant_time/run.sh`.
+# Prints its figures for each set of backends. Fails on a report that no entry of `verdicts*.supp` covers, on a
+# verdict that is reached more or less often than its entry says, if a control is not caught, and if other code
+# ran than the set is for.
 set -euo pipefail
 cd "$(dirname "$0")"
 
 if ! command -v valgrind >/dev/null; then
-  echo "left out: valgrind is not installed"
+  echo "skipped: valgrind is not installed"
   exit 3
 fi
 if [ "$(uname -sm)" != "Linux x86_64" ]; then
-  echo "left out: the client requests are those of Linux on x86-64"
+  echo "skipped: the client requests are written for Linux on x86-64"
   exit 3
 fi
 target="${CARGO_TARGET_DIR:-$PWD/../../target}"
@@ -21,12 +21,12 @@ finish() {
   if [ "$failed" = 0 ]; then
     rm -r "$logs"
   else
-    echo "Each report stands behind its operation in $logs; $(rustc --version), $(valgrind --version)"
+    echo "Each report follows the name of its operation in $logs; $(rustc --version), $(valgrind --version)"
   fi
 }
 trap finish EXIT
 
-# The verdicts that Valgrind let pass, each as often as its entry says in brackets.
+# Checks that Valgrind suppressed each verdict as often as its entry says in brackets.
 verdicts() {
   local log=$1 tags=$2 used entries wrong
   used=$(sed -n 's/.*used_suppression: *\([0-9]*\) \(.*([0-9]*)\) .*/\1 \2/p' "$log")
@@ -34,14 +34,14 @@ verdicts() {
   wrong=$(sed -n '/^\([0-9]*\) .*(\1)$/!p' <<<"$used")
   echo "verdicts: $(grep -c . <<<"$used") of $entries entries used, $(awk '{ n += $1 } END { print n + 0 }' <<<"$used") times"
   if [ -n "$wrong" ] || [ "$(grep -c . <<<"$used")" != "$entries" ]; then
-    echo "WRONG: verdicts.supp and $tags expect other numbers than these:"
+    echo "WRONG: these numbers differ from those in verdicts.supp and $tags:"
     sed 's/^/  /' <<<"$used"
     return 1
   fi
 }
 
-# Which code of each primitive ran: the source files that callgrind came through. A `--cfg` that is renamed
-# upstream changes nothing and says nothing; and what the processor has, Valgrind may not have.
+# Prints which code of each primitive ran, by the source files that callgrind saw. This is measured because a `--cfg`
+# that was renamed upstream is ignored silently, and because Valgrind may lack what the processor has.
 ran() {
   valgrind --tool=callgrind --callgrind-out-file="$2" "$1" run 2>"$2.log"
   sed -nE '/^c?f[lie]=\([0-9]+\) /{
@@ -57,11 +57,11 @@ ran() {
   }' "$2" | sort -u | paste -sd, | sed 's/,/, /g'
 }
 
-# What is run under Valgrind, what was compiled for it, and the code that is to run.
+# Builds the program and runs it under Valgrind. Arguments: the set, the code that must run, RUSTFLAGS, cargo's flags.
 check() {
   local name=$1 expected=$2 backends=$3 log=$logs/$1 tags=verdicts_rust_crypto.supp built=$target code
   if [ "$name" = aws-lc ]; then tags=verdicts_aws_lc.supp; fi
-  # Without flags in the place of all, where AWS-LC is built already.
+  # Without RUSTFLAGS, build in the shared target directory, which already has AWS-LC.
   if [ -n "$backends" ]; then built=$target/ct-$name; fi
   echo "== $name"
   RUSTFLAGS="$backends" cargo build --quiet --release --locked --bin undefined "${@:4}" --target-dir "$built"
@@ -72,14 +72,14 @@ check() {
   code=$(ran "$program" "$log.callgrind") || failed=1
   echo "ran: $code"
   if [ "$name" != soft ] && ! grep -q ": $processor\$" "$log.out"; then
-    echo "not compared with what runs on a processor with $processor"
+    echo "not compared: the expected code is for a processor with $processor"
   elif [ "$code" != "$expected" ]; then
-    echo "WRONG: $name is for $expected"
+    echo "WRONG: $name must run $expected"
     failed=1
   fi
 }
 
-# What Valgrind 3.19 makes of a processor with AVX2, and of a newer one.
+# The features that Valgrind 3.19 reports on a processor with AVX2, or on a newer one.
 processor="aes, no vaes, pclmulqdq, avx2, no sha"
 check detected "AES x86_aes, ChaCha20 avx2, GHASH x86, Poly1305 avx2, SHA-256 soft" ""
 valgrind --quiet --error-limit=no "$target/release/undefined" known 2>"$logs/known" || failed=1

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# What is left of secrets in the memory of a process that has dropped everything: `assurance/residue/run.sh`.
-# Prints its figures; fails where a fragment is left, and where a control does not find what it must.
+# Searches the memory of a process that has dropped everything for what is left of its secrets:
+# `assurance/residue/run.sh`. Prints its figures. Fails if a fragment is left, or if a control does not find what it
+# must.
 set -euo pipefail
 cd "$(dirname "$0")"
 
 if [ "$(uname -sm)" != "Linux x86_64" ]; then
-  echo "left out: reads memory as Linux on x86-64 has it"
+  echo "skipped: the search reads memory and registers of Linux on x86-64"
   exit 3
 fi
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/../../target}"
@@ -14,6 +15,6 @@ cargo build --quiet --release --locked --manifest-path without_wiping/Cargo.toml
 built="$CARGO_TARGET_DIR/release"
 "$built/search" "$built/probe" "$built/probe_without_wiping"
 echo "with feature aws-lc:"
-# In place of the other probe, so that it stands on the AWS-LC that others have built.
+# Built in place of the other probe, so that it reuses the AWS-LC that other steps have built.
 cargo build --quiet --release --locked --bin probe --features aws-lc
 "$built/search" "$built/probe" "$built/probe_without_wiping"

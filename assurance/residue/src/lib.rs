@@ -1,6 +1,6 @@
-//! What the probe and the search say to each other.
+//! The protocol between the probe and the search.
 //!
-//! The search makes every secret and hands it over through a pipe; the probe reads it straight into
-//! the buffer that the library will wipe, and so holds no copy of its own.
+//! The search makes every secret and sends it through a pipe. The probe reads it straight into the
+//! buffer that the library will wipe, so it has no copy of its own.
 
 pub mod pipe;

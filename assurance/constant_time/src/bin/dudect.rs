@@ -1,8 +1,8 @@
-//! Comparisons, measured: two classes of input that differ in the first or in the last byte must take
+//! Measures comparisons: two classes of input, which differ in the first or in the last byte, must take
 //! the same time (dudect, <https://eprint.iacr.org/2016/1123>).
 //!
-//! `dudect.sh` runs this and judges the t-values. The last two are controls: comparisons that end at
-//! the first difference, whose t-values must be large.
+//! `dudect.sh` runs this and judges the t-values. The last two benches are controls: comparisons that
+//! end at the first difference, whose t-values must be large.
 
 use std::convert::Infallible;
 use std::hint::black_box;
@@ -17,10 +17,10 @@ use sealwax::{
 };
 use sha2::Sha256;
 
-/// Places in memory for the inputs of both classes, mixed: no class has a better one.
+/// How many inputs there are. Those of both classes are mixed in memory, so that neither has better places.
 const PLACES: usize = 256;
 
-/// Inputs of both classes at random, made from where the difference is.
+/// Makes inputs of both classes in random order. `make` gets the position of the difference.
 fn inputs<T>(rng: &mut BenchRng, last: usize, mut make: impl FnMut(usize) -> T) -> Vec<(Class, T)> {
     let mut input = |_| {
         let (class, at) = if rng.random() { (Class::Left, 0) } else { (Class::Right, last) };
@@ -29,12 +29,12 @@ fn inputs<T>(rng: &mut BenchRng, last: usize, mut make: impl FnMut(usize) -> T) 
     (0..PLACES).map(&mut input).collect()
 }
 
-/// What is measured is a comparison that tells the difference, in both classes: not an error on the way to it.
+/// Asserts that in both classes the comparison itself notices the difference, and not an earlier check.
 fn assert_of_both_classes<T>(inputs: &[(Class, T)], differs: impl Fn(&T) -> bool) {
     for class in [|class| matches!(class, Class::Left), |class| matches!(class, Class::Right)] {
         let mut of_class = inputs.iter().filter(|(of, _)| class(*of)).peekable();
-        assert!(of_class.peek().is_some(), "inputs of each class");
-        assert!(of_class.all(|(_, input)| differs(input)), "the difference is what is noticed");
+        assert!(of_class.peek().is_some(), "a class has no inputs");
+        assert!(of_class.all(|(_, input)| differs(input)), "the difference was not noticed");
     }
 }
 
@@ -59,7 +59,7 @@ fn differs(at: usize) -> Vec<u8> {
     bytes
 }
 
-/// Secret == Secret.
+/// Measures `Secret == Secret`.
 fn secrets(runner: &mut CtRunner, rng: &mut BenchRng) {
     let secret = Secret::from([0x5a; LEN].as_slice());
     let inputs = inputs(rng, LEN - 1, |at| Secret::from(differs(at)));
@@ -69,14 +69,14 @@ fn secrets(runner: &mut CtRunner, rng: &mut BenchRng) {
 
 fn data_key() -> DataKey {
     let mut bytes: Vec<u8> = (0..32).collect();
-    DataKey::from_bytes(&mut bytes).expect("no weak key")
+    DataKey::from_bytes(&mut bytes).expect("not a weak key")
 }
 
 fn context() -> EncryptionContext {
     EncryptionContext::new([("tenant", "acme")]).expect("a pair")
 }
 
-/// Draws the known data key, and an iv.
+/// Draws the known data key, and an IV.
 struct Known;
 
 impl TryRng for Known {
@@ -98,7 +98,7 @@ impl TryRng for Known {
 
 impl TryCryptoRng for Known {}
 
-/// An envelope whose data key is known, wrapped in no way that could be unwrapped.
+/// Makes an envelope whose data key is known, with a wrap that nothing can unwrap.
 fn envelope(suite: Suite) -> Vec<u8> {
     let draft = Draft::new_with_rng(&"s3cret".into(), &context(), suite, &mut Known);
     let wrapped = WrappedKey::new("kms".parse().expect("an id"), WrapKind::Provider, b"opaque");
@@ -106,14 +106,14 @@ fn envelope(suite: Suite) -> Vec<u8> {
     envelope.expect("an envelope").into()
 }
 
-/// Bytes of commitment, mac, iv, tag and ciphertext: the end of the envelope.
+/// The lengths of commitment, MAC, IV, tag and ciphertext, which are the end of the envelope.
 const COMMITMENT: usize = 32;
 const MAC: usize = 16;
 const IV_AND_TAG: usize = 12 + 16;
 const CIPHERTEXT: usize = 6;
 const TAIL: usize = COMMITMENT + MAC + IV_AND_TAG + CIPHERTEXT;
 
-/// An envelope with another mac.
+/// Makes an envelope with a wrong MAC.
 fn other_mac(suite: Suite, at: usize) -> Envelope {
     let mut bytes = envelope(suite);
     let mac = bytes.len() - TAIL + COMMITMENT;
@@ -121,7 +121,7 @@ fn other_mac(suite: Suite, at: usize) -> Envelope {
     bytes.try_into().expect("the layout is as it was")
 }
 
-/// An envelope with another commitment, and the mac that belongs to it.
+/// Makes an envelope with a wrong commitment, and the MAC that matches it.
 fn other_commitment(suite: Suite, at: usize) -> Envelope {
     let mut bytes = envelope(suite);
     let commitment = bytes.len() - TAIL;
@@ -136,13 +136,13 @@ fn other_commitment(suite: Suite, at: usize) -> Envelope {
     bytes.try_into().expect("the layout is as it was")
 }
 
-/// One suite and the other in turn, whatever the class: the work before the comparison is the same.
+/// Alternates between the suites whatever the class, so that the work before the comparison is the same.
 fn suites() -> impl FnMut() -> Suite {
     let mut suites = [Suite::Aes256Gcm, Suite::ChaCha20Poly1305].into_iter().cycle();
-    move || suites.next().expect("no end")
+    move || suites.next().expect("an endless iterator")
 }
 
-/// The envelope's mac, through verify_with.
+/// Measures the envelope's MAC, through `verify_with`.
 fn mac(runner: &mut CtRunner, rng: &mut BenchRng) {
     let (data_key, mut suite) = (data_key(), suites());
     let inputs = inputs(rng, MAC - 1, |at| other_mac(suite(), at));
@@ -152,11 +152,11 @@ fn mac(runner: &mut CtRunner, rng: &mut BenchRng) {
     measure(runner, rng, 4_000_000, &inputs, |envelope| envelope.verify_with(&data_key).is_err());
 }
 
-/// The commitment, through open_with.
+/// Measures the commitment, through `open_with`.
 fn commitment(runner: &mut CtRunner, rng: &mut BenchRng) {
     let (data_key, context, mut suite) = (data_key(), context(), suites());
     let inputs = inputs(rng, COMMITMENT - 1, |at| other_commitment(suite(), at));
-    // The mac is right, and so the commitment is compared.
+    // The MAC is right, so the commitment is compared.
     assert_of_both_classes(&inputs, |envelope| {
         matches!(envelope.open_with(&data_key, &context), Err(OpenError::ContextMismatch))
     });
@@ -165,8 +165,10 @@ fn commitment(runner: &mut CtRunner, rng: &mut BenchRng) {
     });
 }
 
-/// A wrap with another salt. The pad follows from the salt, so the data key goes under the pad of the other
-/// one: what is computed from it is the salt as it was, which differs from the other where that was changed.
+/// Makes a wrap with a salt that is wrong at one byte, or with the right one.
+///
+/// The pad follows from the salt, so the data key is XORed with the pad of the wrong salt. The salt that an unwrap
+/// computes is then the right one, which differs from the wrong one only at the changed byte.
 fn other_salt(suite: Suite, at: Option<usize>) -> (Suite, Vec<u8>) {
     let hmac = |label: &[u8], parts: &[&[u8]]| {
         let hmac = Hmac::<Sha256>::new_from_slice(&MASTER).expect("any length");
@@ -188,20 +190,21 @@ fn other_salt(suite: Suite, at: Option<usize>) -> (Suite, Vec<u8>) {
 const SALT: usize = 24;
 const MASTER: [u8; 32] = *b"a master key of no other use: 32";
 
-/// The salt of a wrap, through a master key that is asked by hand.
+/// Measures the salt of a wrap, by calling a master key directly.
 fn salt(runner: &mut CtRunner, rng: &mut BenchRng) {
     let (prod, mut suite) = ("prod".parse().expect("an id"), suites());
-    let master = MasterKey::from_bytes(&mut MASTER.clone()).expect("no weak key");
+    let master = MasterKey::from_bytes(&mut MASTER.clone()).expect("not a weak key");
     let refused = |(suite, body): &(Suite, Vec<u8>)| {
         let request = UnwrapRequest::new(&prod, *suite, &[7; COMMITMENT], body);
         master.unwrap_key(request).into_ready().expect("ready").err()
     };
-    assert!(refused(&other_salt(suite(), None)).is_none(), "with the salt as it was it unwraps");
+    assert!(refused(&other_salt(suite(), None)).is_none(), "the right salt does not unwrap");
     let inputs = inputs(rng, SALT - 1, |at| other_salt(suite(), Some(at)));
     assert_of_both_classes(&inputs, |input| {
         refused(input).is_some_and(|error| error.kind() == ProviderErrorKind::Rejected)
     });
-    // All from one place: how some of 256 lie to the key that is allocated in between shows, and is no class.
+    // Every input is copied to one place. With 256 places, the times would show where each of them is relative to
+    // the key that is allocated in between, which has nothing to do with the class.
     let mut place = inputs[0].1.clone();
     for _ in 0..4_000_000 {
         let (class, (suite, body)) = &inputs[rng.random_range(0..inputs.len())];
@@ -217,7 +220,7 @@ fn ends_early(one: &[u8], other: &[u8]) -> bool {
     one.iter().zip(other).all(|(a, b)| black_box(a) == b)
 }
 
-/// A control: what `secrets` would be with such a comparison.
+/// A control: `secrets` with a comparison that ends early.
 fn ends_early_in_64(runner: &mut CtRunner, rng: &mut BenchRng) {
     let secret = Secret::from([0x5a; LEN].as_slice());
     let inputs = inputs(rng, LEN - 1, |at| Secret::from(differs(at)));
@@ -226,7 +229,7 @@ fn ends_early_in_64(runner: &mut CtRunner, rng: &mut BenchRng) {
     });
 }
 
-/// A control: what `mac` would be with such a comparison behind what a verb does before it.
+/// A control: `mac` with a comparison that ends early, after the work that an operation does before it.
 fn ends_early_in_16(runner: &mut CtRunner, rng: &mut BenchRng) {
     let data_key = data_key();
     let real = Envelope::try_from(envelope(Suite::Aes256Gcm)).expect("an envelope");

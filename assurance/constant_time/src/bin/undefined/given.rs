@@ -1,4 +1,4 @@
-//! Secrets that count as undefined, and what is made of them.
+//! Secrets that are marked as undefined, and the values that are made from them.
 
 use std::convert::Infallible;
 
@@ -8,27 +8,29 @@ use sealwax::{DataKey, EncryptionContext, Envelope, KeyId, Keyring, MasterKey, S
 
 use crate::memcheck::{public, published, secret};
 
-/// 32 bytes that count up, times an odd number: no two keys alike.
+/// Returns 32 bytes that count up from `first` in steps of 7, so that no two keys are equal.
 pub fn public_bytes(first: u8) -> Vec<u8> {
     (0..32).map(|i: u8| i.wrapping_mul(7).wrapping_add(first)).collect()
 }
 
-/// The same, as a secret.
+/// Returns the same bytes, marked as secret.
 pub fn bytes(first: u8) -> Vec<u8> {
     let bytes = public_bytes(first);
     secret(&bytes);
     bytes
 }
 
-/// Text, all of it a secret.
+/// Returns a text, all of it marked as secret.
 pub fn text(text: &str) -> String {
     let text = text.to_owned();
     secret(text.as_bytes());
     text
 }
 
-/// Draws a secret, one byte repeated but for the last: a check for weak keys that ended at the first
-/// difference would be counted at each byte. An iv after it, as in a seal, is public.
+/// Draws a secret that is one repeated byte, except for its last byte.
+///
+/// A check for weak keys that ended at the first difference would be reported at each byte. The IV that
+/// follows the secret in a seal is public.
 pub struct Drawn;
 
 impl TryRng for Drawn {
@@ -54,26 +56,25 @@ impl TryRng for Drawn {
 
 impl TryCryptoRng for Drawn {}
 
-/// A master key whose bytes are secret and whose check value, which stands in every wrap, is public.
+/// Returns a master key whose bytes are secret. Its check value is public, because every wrap contains it.
 pub fn master_key(first: u8) -> MasterKey {
-    let key = MasterKey::from_bytes(&mut bytes(first)).expect("no weak key");
+    let key = MasterKey::from_bytes(&mut bytes(first)).expect("not a weak key");
     public(&block_of(&key)[check_at()..][..4]);
     key
 }
 
-/// Where the check value lies in the block that a master key points to: looked for once, in a key
-/// that is no secret.
+/// Finds the check value in the block that a master key points to, using a key that is not secret.
 fn check_at() -> usize {
-    let key = MasterKey::from_bytes(&mut public_bytes(1)).expect("no weak key");
+    let key = MasterKey::from_bytes(&mut public_bytes(1)).expect("not a weak key");
     let (block, check) = (block_of(&key), key.check_value());
-    // What lies between its parts was never written.
+    // The padding between its fields was never written.
     public(block);
     block.windows(4).position(|four| four == check).expect("a check value in a master key")
 }
 
 fn block_of(key: &MasterKey) -> &[u8] {
     assert_eq!(size_of::<MasterKey>(), size_of::<*mut u8>(), "a master key is one pointer");
-    // SAFETY: a master key is a box, as just asserted; the block is as long as its allocator says.
+    // SAFETY: a master key is a box, as just asserted, and the allocator returns the length of the block.
     unsafe {
         let block = *std::ptr::from_ref(key).cast::<*mut u8>();
         std::slice::from_raw_parts(block, libc::malloc_usable_size(block.cast()))
@@ -81,11 +82,11 @@ fn block_of(key: &MasterKey) -> &[u8] {
 }
 
 pub fn data_key(first: u8) -> DataKey {
-    published(DataKey::from_bytes(&mut bytes(first))).expect("no weak key")
+    published(DataKey::from_bytes(&mut bytes(first))).expect("not a weak key")
 }
 
 pub fn row_key(first: u8) -> TripletKey {
-    published(TripletKey::from_bytes(&mut bytes(first))).expect("no weak key")
+    published(TripletKey::from_bytes(&mut bytes(first))).expect("not a weak key")
 }
 
 pub fn credential(len: usize) -> Secret {
@@ -118,7 +119,7 @@ pub fn context() -> EncryptionContext {
     EncryptionContext::new([("tenant", "acme"), ("row", "1")]).expect("two pairs")
 }
 
-/// An envelope, which is public from here on.
+/// Marks an envelope as public.
 pub fn public_envelope(envelope: Envelope) -> Envelope {
     public(envelope.as_bytes());
     envelope
@@ -129,10 +130,10 @@ pub fn sealed(suite: Suite, len: usize) -> Envelope {
     public_envelope(sealed.expect("sealed"))
 }
 
-/// The same envelope with one byte changed, counted from its end.
+/// Returns the envelope with one byte changed, counted from its end.
 pub fn altered(envelope: &Envelope, from_end: usize) -> Envelope {
     let mut bytes = Vec::from(envelope.clone());
     let at = bytes.len() - from_end;
     bytes[at] ^= 1;
-    bytes.try_into().expect("the layout is as it was")
+    bytes.try_into().expect("the layout is unchanged")
 }

@@ -1,4 +1,4 @@
-//! Keys: out of bytes and text, and into text.
+//! Keys: from bytes and text, and to text.
 
 use std::hint::black_box;
 
@@ -9,15 +9,15 @@ use crate::given::{Drawn, bytes, data_key, master_key, public_bytes, text};
 use crate::memcheck::{public, published, secret};
 use crate::operation;
 
-/// The text of a master key; `swk1_` in it is no secret.
+/// Returns the text of a master key, all of it secret except `swk1_`.
 fn master_text(first: u8) -> String {
-    let key = MasterKey::from_bytes(&mut public_bytes(first)).expect("no weak key");
+    let key = MasterKey::from_bytes(&mut public_bytes(first)).expect("not a weak key");
     let text = key.to_text().expose_str().expect("text").to_owned();
     secret(&text.as_bytes()[5..]);
     text
 }
 
-/// With another character at a place.
+/// Returns the text of a master key with one character changed.
 fn mistyped(at: usize) -> String {
     let text = master_text(1);
     public(text.as_bytes());
@@ -56,7 +56,7 @@ pub fn operations() {
             secret(&weak);
             assert!(published(DataKey::from_bytes(&mut weak)).is_err());
         }
-        // All but one byte alike, at either end.
+        // All bytes are equal except the first or the last.
         for at in [0, 31] {
             let mut key = [0x77; 32];
             key[at] = 0x78;
@@ -73,7 +73,7 @@ fn row_keys() {
     let hex = "00112233445566778899aabbccddeeff0f1e2d3c4b5a69788796a5b4c3d2e1f0";
     let base64 = BASE64;
     operation("row key from bytes", || {
-        drop(black_box(published(TripletKey::from_bytes(&mut bytes(1))).expect("no weak key")));
+        drop(black_box(published(TripletKey::from_bytes(&mut bytes(1))).expect("not a weak key")));
     });
     operation("row key from hex", || {
         drop(black_box(TripletKey::from_hex(&text(hex)).expect("a key")));
@@ -97,9 +97,9 @@ fn row_keys() {
     });
 }
 
-/// What looks at each character.
+/// Runs what looks at each character.
 pub fn known() {
-    // Lines, words and stray characters are told apart before a word is known to be a key.
+    // The parser has to distinguish lines, words and stray characters before it knows that a word is a key.
     crate::known("keyring from text", 2, |key| {
         let [prod, old, dr] = [[1, 2, 3], [4, 5, 6]][key].map(master_text);
         let lines = ["primary prod ", &prod, "\nretired old ", &old, "\ndisabled dr ", &dr];

@@ -1,9 +1,8 @@
-//! Every operation over secrets that count as undefined, under Valgrind: no branch and no address
-//! may depend on one.
+//! Runs every operation under Valgrind with secrets that are marked as undefined: no branch and no
+//! address may depend on one.
 //!
-//! Results that everybody may see are marked public where the library returns them. Where the
-//! library itself goes one way or the other on a verdict, `verdicts.supp` names the function and
-//! says why it may.
+//! Results that everybody may see are marked as public when the library returns them. Where the
+//! library itself branches on a verdict, `verdicts.supp` names the function and says why it may.
 
 mod given;
 mod keys;
@@ -18,7 +17,7 @@ use std::process::ExitCode;
 use sealwax::{KeyWrapper, MasterKeyProvider, Suite, UnwrapRequest, WrapRequest};
 
 pub const SUITES: [Suite; 2] = [Suite::Aes256Gcm, Suite::ChaCha20Poly1305];
-/// Lengths below, at and above what the ciphers do at once.
+/// Lengths below, at and above what the ciphers process at once.
 pub const LENS: [usize; 5] = [0, 1, 51, 256, 4099];
 
 thread_local! {
@@ -27,9 +26,9 @@ thread_local! {
     static REPORTS: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Runs an operation, and says how many reports it gave, if any.
+/// Runs an operation, and prints how many reports it caused, if any.
 pub fn operation(name: &str, work: impl FnOnce()) {
-    // In Valgrind's log the reports stand behind this line.
+    // In Valgrind's log, the reports follow this line.
     eprintln!("operation: {name}");
     let before = memcheck::reports();
     work();
@@ -41,8 +40,10 @@ pub fn operation(name: &str, work: impl FnOnce()) {
     }
 }
 
-/// Looks at each character of a secret, by nature; and takes the same way for all secrets of a kind:
-/// each branch that is reported for one is reported for the others, and as often.
+/// Runs an operation that by its nature looks at each character of a secret.
+///
+/// It must take the same path for all secrets of a kind: each branch that is reported for one secret
+/// is reported for the others, and as often.
 pub fn known(name: &str, secrets: usize, work: impl Fn(usize)) {
     eprintln!("known: {name}");
     let reports = |secret| {
@@ -50,7 +51,7 @@ pub fn known(name: &str, secrets: usize, work: impl Fn(usize)) {
         work(secret);
         memcheck::reports() - before
     };
-    // Once for what is done the first time only.
+    // The first run also does what is done only once.
     reports(0);
     let first = reports(0);
     let alike = (1..secrets).all(|secret| reports(secret) == first);
@@ -62,7 +63,7 @@ pub fn known(name: &str, secrets: usize, work: impl Fn(usize)) {
     REPORTS.set(REPORTS.get() + usize::from(!alike || first == 0));
 }
 
-/// What must be caught; answers whether it is.
+/// Runs a control, and returns whether it was caught if, and only if, that is expected.
 fn control(name: &str, expected: bool, work: impl FnOnce()) -> bool {
     eprintln!("control: {name}");
     let before = memcheck::reports();
@@ -74,19 +75,19 @@ fn control(name: &str, expected: bool, work: impl FnOnce()) -> bool {
     caught == expected
 }
 
-/// As a comparison must not be: it ends at the first difference.
+/// Compares as a comparison must not: it ends at the first difference.
 #[inline(never)]
 fn ends_early(one: &[u8], other: &[u8]) -> bool {
     one.iter().zip(other).all(|(a, b)| a == b)
 }
 
-/// As a decoder must not be: it looks a secret up.
+/// Decodes as a decoder must not: it uses a secret as an index.
 #[inline(never)]
 fn looks_up(table: &[u8; 256], digits: &[u8]) -> u8 {
     digits.iter().fold(0, |sum, digit| sum ^ table[usize::from(*digit)])
 }
 
-/// A test of the test.
+/// Tests the test: returns for each control whether it behaved as expected.
 fn controls() -> Vec<bool> {
     let table: [u8; 256] = std::array::from_fn(|i| u8::try_from(i).unwrap_or(0) ^ 0x5a);
     let table = black_box(table);
@@ -111,8 +112,9 @@ fn controls() -> Vec<bool> {
     caught
 }
 
-/// That nothing is reported would tell little if the ciphers' instructions lost sight of a secret: what
-/// comes out of them is secret until it is made public.
+/// Returns whether the output of the ciphers counts as secret until it is made public.
+///
+/// An absence of reports would mean little if Valgrind lost track of a secret in the ciphers' instructions.
 fn what_a_secret_enters_is_secret(suite: Suite) -> bool {
     let (context, zeros) = (given::context(), [0; 64]);
     let sealed = given::sealed(suite, 51);
@@ -131,7 +133,7 @@ fn what_a_secret_enters_is_secret(suite: Suite) -> bool {
     encrypts && decrypts && encodes && hashes(suite)
 }
 
-/// The same of HMAC: a salt that is compared byte by byte, and a branch on a data key that came out of a wrap.
+/// Returns the same for HMAC: compares a salt byte by byte, and branches on an unwrapped data key.
 fn hashes(suite: Suite) -> bool {
     let (prod, commitment) = (given::id("prod"), [7; 32]);
     let (master, data_key) = (given::master_key(1), given::data_key(99));
@@ -140,7 +142,7 @@ fn hashes(suite: Suite) -> bool {
         master.wrap_key(request).into_ready().expect("ready").expect("a wrap")
     };
     let salt = control(
-        &format!("the salt of a wrap in {suite}, compared to the first difference"),
+        &format!("the salt of a wrap in {suite}, compared up to the first difference"),
         true,
         || {
             black_box(ends_early(&wrapped()[4..28], &[0; 24]));
@@ -157,7 +159,7 @@ fn hashes(suite: Suite) -> bool {
     salt && unwrapped
 }
 
-/// What the ciphers and the hash choose their backends by.
+/// Returns the features by which the ciphers and the hash choose their backends.
 fn processor() -> String {
     let features = [
         ("aes", is_x86_feature_detected!("aes")),
@@ -169,57 +171,57 @@ fn processor() -> String {
     features.map(|(name, there)| format!("{}{name}", if there { "" } else { "no " })).join(", ")
 }
 
-/// What `run.sh` is to see; figures of the documentation.
+/// The counts that are expected. The documentation has the same figures.
 const ALL_OPERATIONS: [(&str, usize, fn()); 4] = [
-    ("verbs in both suites", 108, verbs::operations),
+    ("envelopes, in both suites", 108, verbs::operations),
     ("comparisons", 5, verbs::compared),
     ("keys", 13, keys::operations),
     ("rows", 37, rows::operations),
 ];
 const ALL_KNOWN: usize = 3;
 
-/// Every operation; how many there were of each sort, in words.
+/// Runs every operation, and returns how many there were of each sort, in words.
 fn operations() -> String {
     let sorts = ALL_OPERATIONS.map(|(sort, expected, operations)| {
         let before = OPERATIONS.get();
         operations();
         let count = OPERATIONS.get() - before;
-        assert_eq!(count, expected, "{sort}: some were lost, or some are new");
+        assert_eq!(count, expected, "{sort}: the number of operations has changed");
         format!("{sort} {count}")
     });
     sorts.join(", ")
 }
 
-/// What is known to look at each character.
+/// Runs the operations that are known to look at each character.
 fn all_known() -> ExitCode {
     keys::known();
     rows::known();
     let (known, wrong) = (KNOWN.get(), REPORTS.get());
-    println!("known: {known} operations look at each character; {wrong} of them by the secret");
-    assert_eq!(known, ALL_KNOWN, "some were lost, or some are new");
+    println!("known: {known} operations look at each character; {wrong} depend on the secret");
+    assert_eq!(known, ALL_KNOWN, "the number of known operations has changed");
     if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn main() -> ExitCode {
     if !memcheck::is_watching() {
-        eprintln!("nothing is seen without Valgrind: run.sh runs this under it");
+        eprintln!("this needs Valgrind: run.sh runs it");
         return ExitCode::from(2);
     }
     match std::env::args().nth(1).as_deref() {
         Some("known") => return all_known(),
-        // For callgrind, which sees what runs and has no reports.
+        // For callgrind, which sees what runs but reports nothing.
         Some("run") => {
             operations();
             return ExitCode::SUCCESS;
         }
         _ => (),
     }
-    println!("processor, as Valgrind has it: {}", processor());
+    println!("processor, as seen under Valgrind: {}", processor());
     let controls = controls();
     let sorts = operations();
     let caught = controls.iter().filter(|caught| **caught).count();
     let (operations, reports) = (OPERATIONS.get(), REPORTS.get());
-    // A verb is an operation of its own in each suite, and what has a plaintext at each length.
+    // Each suite counts as an operation of its own, and so does each length of the plaintext.
     println!("operations: {operations} ({sorts}): {reports} reports");
     println!("controls: {caught} of {} as expected", controls.len());
     if reports == 0 && caught == controls.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -1,4 +1,4 @@
-//! Rows that others wrote.
+//! Rows of other programs.
 
 use std::hint::black_box;
 
@@ -11,7 +11,7 @@ use crate::given::{Drawn, bytes, credential, public_bytes, row_key, text};
 use crate::memcheck::{public, public_verdict};
 use crate::{LENS, operation};
 
-/// An iv of 12 or 16 bytes, or a salt of 32: public.
+/// Draws an IV of 12 or 16 bytes, or a salt of 32 bytes, all of them public.
 struct Iv;
 
 impl rand_core::TryRng for Iv {
@@ -79,9 +79,9 @@ pub fn operations() {
     });
 }
 
-/// What looks at each character.
+/// Runs what looks at each character.
 pub fn known() {
-    // Of one length and in ASCII; in other text the lengths of its characters show.
+    // Both texts are ASCII and of one length. In other text, the lengths of the characters show.
     crate::known("expose_str", 2, |text| {
         let secret = Secret::from(crate::given::text(["credential", "CREDENTIAL"][text]));
         black_box(secret.expose_str().is_ok());
@@ -92,7 +92,7 @@ pub fn known() {
     });
 }
 
-/// Rows in base64: encoded here, and so public where the library is done.
+/// Runs the rows in base64. They are encoded when the library returns them, and public from then on.
 fn encoded(len: usize) {
     for version in [litellm::Version::V2, litellm::Version::V3] {
         operation(&format!("litellm {version:?} {len}"), || {

@@ -1,4 +1,4 @@
-//! Seal, verify, open, rewrap, in one call and in two phases; and what they refuse.
+//! Seal, verify, open and rewrap, in one call and in two phases, and what they reject.
 
 use std::future::poll_fn;
 use std::hint::black_box;
@@ -37,7 +37,7 @@ fn of_len(suite: Suite, len: usize) {
     operation(&format!("seal {suite} {len}"), || drop(black_box(sealed(suite, len))));
     operation(&format!("open {suite} {len}"), || {
         let opened = keyring(suite).open(&sealed(suite, len), &context()).expect("opened");
-        // Opened to what was sealed: a comparison, whose verdict is public.
+        // Compares the result with what was sealed; the verdict is public.
         assert!(public_verdict(opened == credential(len)));
     });
     operation(&format!("verify {suite} {len}"), || {
@@ -71,16 +71,17 @@ fn two_phases(suite: Suite, len: usize) {
     });
 }
 
-/// From the end of an envelope: behind the escrow's wrap stand commitment 32, mac 16, iv 12 and tag 16, and
-/// a ciphertext of 51.
+/// Positions of bytes, counted from the end of an envelope.
+///
+/// After the escrow's wrap come the commitment (32 bytes), MAC (16), IV (12), tag (16) and ciphertext (51).
 const FIELDS: [(&str, usize); 4] = [
-    ("mac", 51 + 16 + 12 + 1),
+    ("MAC", 51 + 16 + 12 + 1),
     ("commitment", 51 + 16 + 12 + 16 + 1),
     ("wrapped key", 51 + 16 + 12 + 16 + 32 + 1),
     ("salt", 51 + 16 + 12 + 16 + 32 + 32 + 1),
 ];
 
-/// Has to open by that wrap.
+/// Returns a keyring that can open only through the escrow's wrap.
 fn escrow_alone(suite: Suite) -> Keyring {
     Keyring::new(id("dr"), master_key(2)).unwrap().with_suite(suite)
 }
@@ -110,7 +111,7 @@ fn refused(suite: Suite) {
     });
 }
 
-/// A master key as a provider, asked by hand.
+/// Runs a master key as a provider, called directly.
 fn wraps(suite: Suite) {
     let (prod, commitment) = (id("prod"), [7; 32]);
     operation(&format!("wrap and unwrap {suite}"), || {
@@ -133,7 +134,7 @@ fn wraps(suite: Suite) {
     });
 }
 
-/// A master key behind a network: the answer is there at the second poll.
+/// A master key behind a network: each result is ready at the second poll.
 struct Remote(MasterKey);
 
 async fn network_trip() {
@@ -173,7 +174,7 @@ impl MasterKeyProvider for Remote {
     }
 }
 
-/// The executor.
+/// Polls a future until it is ready: a minimal executor.
 fn waited<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     let mut context = Context::from_waker(Waker::noop());
@@ -184,7 +185,7 @@ fn waited<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-/// The verbs that wait: over keys in memory, and over remote ones.
+/// Runs the async operations, with keys in memory and with remote ones.
 fn waiting(suite: Suite, remote: bool) {
     let key = |ring_id: &str, first| match remote {
         false => Keyring::new(id(ring_id), master_key(first)).unwrap(),

@@ -1,4 +1,4 @@
-//! A test of the search: what is left on purpose, in each place where something can be left.
+//! Tests the search: leaves a secret on purpose in each place where one can be left.
 
 use std::cell::UnsafeCell;
 use std::hint::black_box;
@@ -16,7 +16,7 @@ unsafe impl Sync for Place {}
 
 static PLACE: Place = Place(UnsafeCell::new([0; 32]));
 
-/// A copy at the low end of a large frame.
+/// Leaves a copy at the low end of a large frame.
 #[inline(never)]
 fn leave_on_stack(left: &[u8]) {
     let mut frame = [0; 8192];
@@ -43,7 +43,7 @@ pub fn steps() {
         unsafe { (*PLACE.0.get()).fill(0) };
         drop(secret(32));
     });
-    // A key that lives is found in every form that it is held in.
+    // A live key is found in every form in which it is held.
     step("canary: a master key that lives", Suite::Aes256Gcm, 0, &mut || {
         std::mem::forget(master_key(0));
     });

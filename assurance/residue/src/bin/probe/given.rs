@@ -1,4 +1,4 @@
-//! What the search hands over, and what is made of it.
+//! Receives what the search sends, and makes values from it.
 
 use std::ops::Deref;
 use std::panic::resume_unwind;
@@ -7,7 +7,7 @@ use rand_core::{TryCryptoRng, TryRng};
 use residue::pipe::{self, role};
 use sealwax::{DataKey, EncryptionContext, KeyId, Keyring, MasterKey, Secret, Suite};
 
-/// Asks for bytes of a role; answers how many there are.
+/// Requests bytes of a role, and returns how many there are.
 fn ask(role: u8, number: u8, size: usize) -> usize {
     pipe::write(&pipe::message(pipe::GIVE, role, number, size));
     let mut len = [0; 4];
@@ -15,19 +15,19 @@ fn ask(role: u8, number: u8, size: usize) -> usize {
     u32::from_le_bytes(len).try_into().unwrap_or_default()
 }
 
-/// Bytes in a buffer of exactly their size, for the library to take over.
+/// Returns bytes in a buffer of exactly their size, which the library can take over.
 pub fn bytes(role: u8, number: u8, size: usize) -> Vec<u8> {
     let mut buffer = vec![0; ask(role, number, size)];
     pipe::read(&mut buffer);
     buffer
 }
 
-/// Text, of the same kind.
+/// Returns text in such a buffer.
 pub fn text(role: u8, number: u8, size: usize) -> String {
     String::from_utf8(bytes(role, number, size)).expect("the search sends text for it")
 }
 
-/// What the probe lends to the library: a caller wipes what it keeps itself.
+/// Bytes that the probe lends to the library. A caller has to wipe what it keeps.
 pub struct Lent(Vec<u8>);
 
 impl Lent {
@@ -51,13 +51,13 @@ impl Deref for Lent {
 impl Drop for Lent {
     fn drop(&mut self) {
         for byte in &mut self.0 {
-            // SAFETY: a byte of our own. Not by zeroize, which a control switches off.
+            // SAFETY: a byte that we own. Not wiped with zeroize, which the control switches off.
             unsafe { std::ptr::from_mut(byte).write_volatile(0) };
         }
     }
 }
 
-/// Draws what the search hands over, straight into the library's buffer; or nothing.
+/// Draws what the search sends, straight into the library's buffer, or misbehaves.
 pub enum Rng {
     Of(u8, u8),
     Fails,
@@ -65,9 +65,9 @@ pub enum Rng {
     RepeatsAByte,
 }
 
-/// A seal's 44 bytes.
+/// Draws the 44 bytes of a seal.
 pub const DRAWN: Rng = Rng::Of(role::DRAWN, 0);
-/// A row's iv.
+/// Draws the IV of a row.
 pub const IV: Rng = Rng::Of(role::IV, 0);
 
 #[derive(Debug)]
@@ -99,7 +99,7 @@ impl TryRng for Rng {
                 pipe::read(buffer);
                 Ok(())
             }
-            // A source that fails half-way leaves what it has written.
+            // A source that fails halfway leaves what it has written.
             Self::Fails | Self::Panics => {
                 let (half, _) = buffer.split_at_mut(buffer.len() / 2);
                 assert_eq!(ask(role::DATA_KEY, 0, half.len()), half.len());
@@ -131,7 +131,7 @@ pub fn data_key(number: u8) -> DataKey {
     DataKey::from_bytes(&mut bytes(role::DATA_KEY, number, 32)).expect("32 random bytes")
 }
 
-/// Prod seals, and dr is its escrow.
+/// Returns a keyring in which `prod` seals and `dr` is its escrow.
 pub fn keyring(suite: Suite) -> Keyring {
     Keyring::new(id("prod"), master_key(0))
         .unwrap()
@@ -140,7 +140,7 @@ pub fn keyring(suite: Suite) -> Keyring {
         .with_suite(suite)
 }
 
-/// The one after a rotation.
+/// Returns the keyring after a rotation.
 pub fn next_keyring(suite: Suite) -> Keyring {
     Keyring::new(id("next"), master_key(2))
         .unwrap()
@@ -157,7 +157,7 @@ pub fn context() -> EncryptionContext {
     EncryptionContext::new([("tenant", "acme"), ("row", "1")]).expect("two pairs")
 }
 
-/// Everything that an error says.
+/// Formats everything that an error says.
 pub fn says(error: &dyn std::error::Error) {
     std::hint::black_box(format!("{error} {error:?} {:?}", error.source()));
 }

@@ -1,4 +1,4 @@
-//! Keys: made, read, written, refused; and a keyring's text.
+//! Keys: made, read, written and rejected, and the text of a keyring.
 
 use std::hint::black_box;
 use std::panic::catch_unwind;
@@ -12,7 +12,7 @@ use sealwax::{
 use crate::given::{Lent, Rng, bytes, data_key, id, keyring, master_key, next_keyring};
 use crate::{SUITES, step};
 
-/// Whatever the random bytes of the step were, they are no weak key.
+/// A weak key. The random bytes of a step never are one.
 const REPEATED: [u8; 32] = [0x77; 32];
 
 pub fn steps() {
@@ -32,7 +32,7 @@ fn master_keys(suite: sealwax::Suite) {
         drop(black_box(MasterKey::generate_with_rng(&mut rng).expect("32 random bytes")));
     });
     step(made, suite, 0, &mut || drop(black_box(MasterKey::generate().expect("randomness"))));
-    // Moved, as into a keyring or a thread.
+    // Moved, as it would be into a keyring or a thread.
     step(made, suite, 0, &mut || {
         let moved = Box::new([black_box(master_key(0)), black_box(master_key(1))]);
         black_box(format!("{moved:?} {:?}", moved[0].check_value()));
@@ -105,7 +105,7 @@ fn data_keys(suite: sealwax::Suite) {
     });
 }
 
-/// A master key as a provider, asked by hand.
+/// Runs a master key as a provider, called directly.
 fn wraps(suite: sealwax::Suite) {
     let commitment = [7; 32];
     step("wrap and unwrap", suite, 0, &mut || {

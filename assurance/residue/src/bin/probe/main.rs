@@ -1,7 +1,7 @@
 //! Does everything that the library can do, drops everything, and waits to be searched.
 //!
 //! One step is one operation: fresh memory, the operation, and then nothing until the search has
-//! looked. Secrets come from the search and are handed on to the library; see `given`.
+//! looked. Secrets come from the search and are passed to the library; see `given`.
 
 mod canaries;
 mod given;
@@ -15,21 +15,23 @@ mod waiting;
 use residue::pipe;
 use sealwax::Suite;
 
-/// Lengths around a block of each primitive, up to the largest that fits a page; and 1 MiB. A plaintext
-/// below 8 bytes is too short to be told from chance: there the search looks for keys and what is made of them.
+/// Lengths around the block size of each primitive, up to the largest that fits a page, and 1 MiB.
+///
+/// A plaintext of less than 8 bytes cannot be distinguished from chance. For those, the search looks only for
+/// keys and for what is derived from them.
 pub const SIZES: [usize; 28] = [
     0, 1, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 256, 257, 511, 512,
     1000, 1024, 2048, 4095, 4096, MIB,
 ];
 const MIB: usize = 1024 * 1024;
-/// Where the length makes no difference: one that fits no block.
+/// For steps in which the length does not matter: it is no multiple of a block.
 pub const SOME: usize = 51;
 
 pub const SUITES: [Suite; 2] = [Suite::Aes256Gcm, Suite::ChaCha20Poly1305];
 
-/// One operation, and a look at what it left.
+/// Runs one operation, and lets the search look at what it left.
 ///
-/// Not inlined: what `work` uses lies below this frame, on the stack that was painted.
+/// Not inlined, so that what `work` uses is below this frame, on the stack that was painted.
 #[inline(never)]
 pub fn step(name: &'static str, suite: Suite, size: usize, work: &mut dyn FnMut()) {
     memory::fresh();
@@ -40,10 +42,12 @@ pub fn step(name: &'static str, suite: Suite, size: usize, work: &mut dyn FnMut(
     pipe::read(&mut [0]);
 }
 
-/// `probe all` does every step, `probe brief` each operation at one length; `probe kept` does that
-/// in one memory, which is never cleared, and leaves a canary at its end.
+/// Runs the steps that the argument selects.
+///
+/// `probe all` does every step, and `probe brief` does each operation at one length. `probe kept`
+/// does the latter without ever clearing memory, and leaves a canary at the end.
 fn main() {
-    // A panic of a provider is part of a step, and says nothing.
+    // A panic of a provider is part of a step, so nothing is printed for it.
     std::panic::set_hook(Box::new(|panic| {
         if panic.payload().is::<&str>() || panic.payload().is::<String>() {
             eprintln!("{panic}");

@@ -1,8 +1,8 @@
 //! Memory that hides nothing: a heap that never uses a block twice, and a stack that was painted.
 //!
-//! A heap that hands a freed block out again covers what was left in it, and one that gives it back
-//! to the system takes it away from the search. Here a step gets pages of its own, fresh from the
-//! system, and keeps what it freed as it was freed until the search has looked.
+//! A heap that reuses a freed block overwrites what was left in it, and one that returns it to the
+//! system hides it from the search. Here, each step gets its own pages, fresh from the system, and
+//! freed blocks stay unchanged until the search has looked.
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::UnsafeCell;
@@ -10,11 +10,11 @@ use std::hint::black_box;
 use std::ptr::null_mut;
 use std::sync::OnceLock;
 
-/// Bytes taken from the system at once, unless a block is larger.
+/// Bytes that are requested from the system at once, unless a block is larger.
 const CHUNK: usize = 256 * 1024;
-/// More than a step takes.
+/// More than any step needs.
 const MAX_CHUNKS: usize = 1024;
-/// Bytes of stack below a step that are zeros when it starts.
+/// Bytes of stack below a step that are zero when it starts.
 const PAINTED: usize = 128 * 1024;
 
 struct Heap {
@@ -24,7 +24,7 @@ struct Heap {
     count: usize,
 }
 
-/// Blocks in a row, none of them used again.
+/// A heap of consecutive blocks, none of which is used again.
 pub struct OnceOnly(UnsafeCell<Heap>);
 
 // SAFETY: the probe has one thread.
@@ -65,14 +65,14 @@ impl Heap {
     }
 }
 
-// SAFETY: each block is handed out once, out of pages that stay until `fresh`.
+// SAFETY: each block is handed out once, from pages that stay mapped until `fresh`.
 unsafe impl GlobalAlloc for OnceOnly {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the probe has one thread.
         unsafe { (*self.0.get()).take(layout) }
     }
 
-    // Pages of the system are zeros already.
+    // Fresh pages from the system are already zero.
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: as above.
         unsafe { (*self.0.get()).take(layout) }
@@ -81,16 +81,17 @@ unsafe impl GlobalAlloc for OnceOnly {
     unsafe fn dealloc(&self, _: *mut u8, _: Layout) {}
 }
 
-/// The chunks that belong to no step.
+/// How many chunks belong to no step.
 static KEPT: OnceLock<usize> = OnceLock::new();
 
-/// From here on nothing is cleared.
+/// Stops all clearing from here on.
 pub fn keep() {
     KEPT.get_or_init(|| usize::MAX);
 }
 
-/// Gives back the pages of the last step and paints the stack below the caller. What was allocated
-/// before the first call stays.
+/// Returns the pages of the last step to the system, and paints the stack below the caller.
+///
+/// What was allocated before the first call stays.
 pub fn fresh() {
     if KEPT.get() == Some(&usize::MAX) {
         return;
@@ -104,7 +105,7 @@ pub fn fresh() {
             let (start, len) = (&(*heap).chunks)[(*heap).count];
             libc::munmap(std::ptr::with_exposed_provenance_mut(start), len);
         }
-        // The next block starts a chunk.
+        // The next block starts a new chunk.
         ((*heap).next, (*heap).end) = (0, 0);
     }
     paint();

@@ -1,4 +1,4 @@
-//! Rows that others wrote: triplets, Cloak, LiteLLM, n8n.
+//! Rows of other programs: triplets, Cloak, LiteLLM, n8n.
 
 use std::hint::black_box;
 
@@ -10,7 +10,7 @@ use sealwax::{Secret, Suite};
 use crate::given::{IV, Lent, Rng, bytes, says, secret, text};
 use crate::{SOME, step};
 
-/// Rows have AES-256-GCM, whatever the suite of envelopes.
+/// Rows always use AES-256-GCM, whatever the suite of envelopes.
 const SUITE: Suite = Suite::Aes256Gcm;
 const SALT: Rng = Rng::Of(role::SALT, 0);
 
@@ -69,7 +69,7 @@ fn keys() {
         says(&TripletKey::from_bytes(&mut long).expect_err("44 bytes"));
     });
     step(refused, SUITE, 0, &mut || {
-        // The last digit is none: all before it are decoded by then.
+        // The last character is invalid, so everything before it has been decoded by then.
         let mut lent = text(role::ROW_KEY_HEX, 0, 0);
         lent.pop();
         lent.push('g');
@@ -85,10 +85,10 @@ fn keys() {
     });
 }
 
-/// What the probe changed itself, it wipes itself.
+/// Wipes a text that the probe itself has changed.
 fn wipe(text: String) {
     for byte in &mut text.into_bytes() {
-        // SAFETY: a byte of our own.
+        // SAFETY: a byte that we own.
         unsafe { std::ptr::from_mut(byte).write_volatile(0) };
     }
 }
@@ -120,7 +120,7 @@ fn triplets(size: usize, iv_len: IvLen, layout: Layout) {
 fn unwrapped_keys() {
     for iv_len in [IvLen::Twelve, IvLen::Sixteen] {
         step("row key unwrapped", SUITE, 32, &mut || {
-            // The key of the row is wrapped as a data key is: under another.
+            // The row's key is wrapped the same way that a data key is: under another key.
             let wrapped = Secret::from(bytes(role::DATA_KEY, 0, 32));
             let row = key().encrypt_with_rng(&wrapped, iv_len, &mut { IV }).expect("encrypted");
             drop(black_box(key().unwrap_key(&row).expect("a key")));
@@ -131,7 +131,7 @@ fn unwrapped_keys() {
             let error = key().unwrap_key(&row).expect_err("51 bytes");
             assert!(matches!(error, TripletError::Malformed { .. }));
             says(&error);
-            // A placeholder, and so no key.
+            // A placeholder, which is not accepted as a key.
             let repeated = Secret::from([0x77; 32].as_slice());
             let row = key().encrypt_with_rng(&repeated, iv_len, &mut { IV }).expect("encrypted");
             let error = key().unwrap_key(&row).expect_err("weak");

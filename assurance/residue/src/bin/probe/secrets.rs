@@ -1,4 +1,4 @@
-//! A secret: from each source, into each form, compared, read from formats.
+//! A secret: made from each source, turned into each form, compared, and read from formats.
 
 use std::hint::black_box;
 
@@ -11,7 +11,7 @@ use crate::{SOME, step};
 
 const SUITE: Suite = Suite::Aes256Gcm;
 
-/// Bytes with as much spare capacity again, part of it written before.
+/// Returns bytes with at least as much spare capacity, which has been written to before.
 fn roomy(size: usize) -> Vec<u8> {
     let lent = Lent::new(role::PLAINTEXT, 0, size);
     let mut roomy = Vec::with_capacity(2 * size + 8);
@@ -61,7 +61,7 @@ pub fn steps(sizes: &[usize]) {
         let lent = Lent::new(role::DATA_KEY, 0, 32);
         let array: &[u8; 32] = lent.as_slice().try_into().expect("32 bytes");
         let secret = Secret::from(array);
-        // Not text, most likely: the error tells a position.
+        // Most likely this is not text; the error then contains a position.
         drop(black_box(SecretString::try_from(&secret).map_err(|error| error.to_string())));
         drop(black_box(SecretString::try_from(secret).map_err(|error| error.to_string())));
     });
@@ -78,7 +78,7 @@ fn formats() {
             let cut = &json[..json.len() - 1];
             black_box(serde_json::from_slice::<Secret>(cut).expect_err("cut off").to_string());
         });
-        // A value that was read before: its string becomes the secret.
+        // A value that was parsed before, whose string becomes the secret.
         step("secret deserialised", SUITE, size, &mut || {
             let value = serde_json::Value::String(text(role::PLAINTEXT, 0, size));
             drop(black_box(serde_json::from_value::<Secret>(value).expect("a string")));
@@ -90,7 +90,7 @@ fn formats() {
             assert_eq!(cut.is_err(), size > 0 || binary.len() == 1);
         });
     }
-    // What a format's own buffer keeps is not the library's to wipe: known, and counted apart.
+    // The library cannot wipe a format's own buffer. What it keeps is known and counted separately.
     step("known: serde_json unescapes", SUITE, SOME, &mut || {
         let json = Lent::new(role::JSON, 1, SOME);
         drop(black_box(serde_json::from_str::<Secret>(json.text()).expect("a string")));

@@ -1,4 +1,4 @@
-//! Seal, verify, open, rewrap; in one call and in two phases; and each of their refusals.
+//! Seal, verify, open and rewrap, in one call and in two phases, and everything that they reject.
 
 use std::hint::black_box;
 use std::ops::RangeInclusive;
@@ -22,12 +22,12 @@ pub fn sealed(suite: Suite, size: usize) -> Envelope {
     keyring(suite).seal_with_rng(&secret(size), &context(), &mut { DRAWN }).expect("sealed")
 }
 
-/// The same envelope with one byte changed, counted from its end.
+/// Returns the envelope with one byte changed, counted from its end.
 pub fn altered(envelope: &Envelope, from_end: usize) -> Envelope {
     let mut bytes = Vec::from(envelope.clone());
     let at = bytes.len() - from_end;
     bytes[at] ^= 1;
-    bytes.try_into().expect("the layout is as it was")
+    bytes.try_into().expect("the layout is unchanged")
 }
 
 pub fn steps(sizes: &[usize]) {
@@ -53,7 +53,7 @@ fn of_size(suite: Suite, size: usize) {
         let opened = keyring(suite).open(&sealed(suite, size), &context()).expect("opened");
         assert_eq!(black_box(opened).len(), size);
     });
-    // A keyring that has been moved, cloned and sent to a thread's place in the heap.
+    // A keyring that has been cloned and moved to the heap, as for a thread.
     step("open", suite, size, &mut || {
         let ring = Box::new(next_keyring(suite).clone());
         drop(black_box(ring.open(&sealed(suite, size), &context()).expect("opened")));
@@ -84,7 +84,7 @@ fn of_size(suite: Suite, size: usize) {
     }
 }
 
-/// Two-phase callers wrap in ways of their own: here with a master key, by hand.
+/// Wraps by other means, as two-phase callers do: here by calling a master key directly.
 fn wrapped(draft: &Draft) -> Vec<WrappedKey> {
     let (prod, dr) = (id("prod"), id("dr"));
     let wrap = |number: u8, id: &sealwax::KeyId| {
@@ -173,7 +173,7 @@ fn seal_refused(suite: Suite) {
         });
     }
     step(name, suite, SOME, &mut || {
-        // A remote escrow, asked by a verb that does not wait; and a provider that fails.
+        // A remote escrow in a call that does not wait, and a provider that fails.
         let remote = Remote::new(master_key(1), 1, Manner::Well);
         let ring = Keyring::new(id("prod"), master_key(0)).unwrap().with_suite(suite);
         let ring = ring.with_escrow(id("dr"), remote).expect("two ids");
@@ -209,7 +209,8 @@ fn open_refused(suite: Suite, size: usize) {
             says(&ring.verify(&envelope).expect_err("refused"));
         });
     };
-    // tag 16, iv 12, mac 16, commitment 32; before it the escrow's wrap, which ends in the data key xor pad.
+    // Tag 16, IV 12, MAC 16 and commitment 32 bytes. Before them is the escrow's wrap, which ends with the data
+    // key XOR the pad.
     step(keyring, 16, |error| matches!(error, OpenError::Unwrap(UnwrapError::EnvelopeAltered)));
     step(keyring, 16 + 12 + 16, |error| {
         matches!(error, OpenError::Unwrap(UnwrapError::EnvelopeAltered))
@@ -239,7 +240,7 @@ fn open_refused(suite: Suite, size: usize) {
     });
     let failing = |_| Keyring::new(id("prod"), Failing(master_key(0))).unwrap();
     step(failing, 0, |error| matches!(error, OpenError::Unwrap(UnwrapError::Provider { .. })));
-    // A remote key, where the envelope has a wrap of one in memory.
+    // A remote key, while the wrap in the envelope is from a key in memory.
     let remote = |_| Keyring::new(id("prod"), Remote::new(master_key(0), 1, Manner::Well)).unwrap();
     step(remote, 0, |error| matches!(error, OpenError::Unwrap(UnwrapError::WrongWrapKind { .. })));
 }
@@ -264,7 +265,7 @@ fn rewrap_refused(suite: Suite, size: usize) {
         says(&ring.rewrap(&sealed(suite, size)).expect_err("unknown"));
     });
     step(name, suite, size, &mut || {
-        // A provider that unwraps something else than it wrapped.
+        // A provider that unwraps something other than what it wrapped.
         let ring = Keyring::new(id("next"), Liar(master_key(2))).unwrap().with_suite(suite);
         let ring = ring.with_retired(id("prod"), master_key(0)).expect("two ids");
         let error = ring.rewrap(&sealed(suite, size)).expect_err("lies");
@@ -273,7 +274,7 @@ fn rewrap_refused(suite: Suite, size: usize) {
     });
 }
 
-/// Unwraps another data key than it wrapped.
+/// A provider that unwraps a different data key from the one it wrapped.
 struct Liar(sealwax::MasterKey);
 
 impl KeyWrapper for Liar {
@@ -295,7 +296,7 @@ impl sealwax::MasterKeyProvider for Liar {
     }
 }
 
-/// Every length up to a page, one after the other; in the control, one of them.
+/// Runs every length up to a page, one after the other. In the control, runs one of them.
 pub fn sweep(sizes: RangeInclusive<usize>) {
     for suite in SUITES {
         for size in sizes.clone() {

@@ -1,4 +1,4 @@
-//! The verbs that wait: over keys in memory and remote ones, polled to the end, and dropped before.
+//! The async operations, with keys in memory and remote ones, polled to the end or dropped before.
 
 use std::future::poll_fn;
 use std::hint::black_box;
@@ -23,7 +23,7 @@ pub struct Remote {
     manner: Manner,
 }
 
-/// How a remote key answers.
+/// How a remote key behaves.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Manner {
     Well,
@@ -45,7 +45,7 @@ impl Remote {
         .await;
     }
 
-    /// What a client of a service does at its worst.
+    /// Panics, which is the worst that the client of a service can do.
     fn panics(&self) {
         if self.manner == Manner::NotAtAll {
             resume_unwind(Box::new(()));
@@ -86,7 +86,7 @@ impl MasterKeyProvider for Remote {
     }
 }
 
-/// A provider that refuses.
+/// A provider that always fails.
 pub struct Failing(pub MasterKey);
 
 impl KeyWrapper for Failing {
@@ -112,14 +112,14 @@ impl MasterKeyProvider for Failing {
     }
 }
 
-/// Polls so often, then drops; whether it was ready by then. This is the executor.
+/// Polls a future up to `times` times, drops it, and returns whether it was ready: a minimal executor.
 fn polled<T>(future: impl Future<Output = T>, times: usize) -> bool {
     let mut future = pin!(future);
     let mut context = Context::from_waker(Waker::noop());
     (0..times).any(|_| future.as_mut().poll(&mut context).is_ready())
 }
 
-/// More polls than any verb here takes.
+/// More polls than any operation here needs.
 const TO_THE_END: usize = 32;
 
 pub fn steps() {
@@ -145,10 +145,10 @@ pub fn steps() {
     }
 }
 
-/// A master key in memory, or a remote one.
+/// Whether the master key is in memory, which is `None`, or remote.
 type Way = Option<(usize, Manner)>;
 
-/// The keyring that seals, where `next` is none; and the one after a rotation.
+/// Returns the keyring that seals if `next` is `None`, and otherwise the one after a rotation.
 fn ring(suite: Suite, way: Way, next: Option<MasterKey>) -> Keyring {
     let (prod, key) = (id("prod"), master_key(0));
     let ring = match (next, way) {
@@ -169,14 +169,14 @@ fn verbs(suite: Suite, way: Way) {
     let all: [(&'static str, Verb); 8] = [
         ("seal, waiting", |suite, way, _, polls| {
             let ring = ring(suite, way, None);
-            // The future holds neither secret nor context: they are gone before it is polled.
+            // The future borrows neither the secret nor the context: they are dropped before it is polled.
             let sealing = {
                 let (secret, context) = (secret(SOME), context());
                 ring.seal_async_with_rng(&secret, &context, &mut { DRAWN })
             };
             polled(sealing, polls)
         }),
-        // The system's randomness: the search knows the master keys and the credential.
+        // With the system's randomness, the search knows only the master keys and the credential.
         ("seal, waiting", |suite, way, _, polls| {
             let ring = ring(suite, way, None);
             polled(ring.seal_async(&secret(SOME), &context()), polls)
@@ -196,8 +196,8 @@ fn verbs(suite: Suite, way: Way) {
             polled(ring.open_async(envelope, &elsewhere), polls)
         }),
         ("verify refused, waiting", |suite, way, envelope, polls| {
-            // The mac's last byte, before iv, tag and ciphertext; and the last of the only wrap, or of an
-            // escrow's, before commitment and mac.
+            // Alters the last byte of the MAC, which is before IV, tag and ciphertext, and the last byte of the
+            // only wrap, or of the escrow's, which is before commitment and MAC.
             let ring = ring(suite, way, None);
             let mac = altered(envelope, SOME + 16 + 12 + 1);
             let wrap = altered(envelope, SOME + 16 + 12 + 16 + 32 + 1);
@@ -214,7 +214,7 @@ fn verbs(suite: Suite, way: Way) {
         }),
     ];
     for (name, verb) in all {
-        // Dropped before the first poll, then after each, until there is nothing to wait for.
+        // Dropped before the first poll, then after each further one, until there is nothing to wait for.
         for polls in 0..=TO_THE_END {
             let mut ended = false;
             step(name, suite, SOME, &mut || {
@@ -225,16 +225,16 @@ fn verbs(suite: Suite, way: Way) {
             if ended {
                 break;
             }
-            assert!(polls < TO_THE_END, "{name} comes to no end");
+            assert!(polls < TO_THE_END, "{name} does not end");
         }
     }
 }
 
-/// Wrapped by a remote key, so that it is one that is asked to unwrap.
+/// Seals with a remote key, so that a remote key has to unwrap.
 fn remotely(suite: Suite) -> sealwax::Envelope {
     let ring = ring(suite, Some((1, Manner::Well)), None);
     let (secret, context) = (secret(SOME), context());
-    // One that draws of the system's randomness is dropped unpolled.
+    // A seal with the system's randomness is dropped without a poll.
     drop(ring.seal_async(&secret, &context));
     let mut sealing = ring.seal_async_with_rng(&secret, &context, &mut { DRAWN });
     let mut task = Context::from_waker(Waker::noop());
@@ -243,5 +243,5 @@ fn remotely(suite: Suite) -> sealwax::Envelope {
             return sealed.expect("sealed");
         }
     }
-    panic!("a seal comes to no end");
+    panic!("a seal does not end");
 }

@@ -1,4 +1,4 @@
-//! What a crash would leave on disk.
+//! Searches what a crash would leave on disk.
 
 use std::fs;
 use std::path::Path;
@@ -8,29 +8,31 @@ use super::process::Probe;
 use super::windows::Windows;
 
 pub struct Figures {
-    /// Who wrote it.
+    /// Who wrote the core dump.
     by: &'static str,
     len: usize,
-    /// Bytes of secrets in memory; and whether there are some among the registers.
+    /// How many bytes of secrets are in memory.
     in_memory: usize,
+    /// Whether the registers contain some as well.
     in_notes: bool,
 }
 
-/// The one canary of the probe: 32 bytes.
+/// The length of the probe's only canary.
 const CANARY: usize = 32;
 
-/// Aborts the probe, and searches the core that the kernel writes. Where the kernel hands cores to
-/// a program, or may write none, the mappings of the live probe are searched instead: they are what
-/// would be in it.
+/// Aborts the probe, and searches the core dump that the kernel writes.
+///
+/// If the kernel passes core dumps to a program, or may not write one, the mappings of the live probe
+/// are searched instead: they are what the dump would contain.
 pub fn look(probe: Probe, folder: &Path, windows: &Windows) -> Result<Figures> {
     let pattern = fs::read_to_string("/proc/sys/kernel/core_pattern")?;
     if pattern.starts_with(['|', '/']) || !Probe::may_leave_a_core() {
         return of_mappings(&probe, windows);
     }
-    let path = probe.core(folder)?.ok_or("the kernel wrote no core")?;
+    let path = probe.core(folder)?.ok_or("the kernel wrote no core dump")?;
     let core = fs::read(path)?;
     let mut figures = Figures { by: "the kernel", len: core.len(), in_memory: 0, in_notes: false };
-    for (kind, bytes) in segments(&core).ok_or("the core is no ELF file of 64 bits")? {
+    for (kind, bytes) in segments(&core).ok_or("the core dump is not a 64-bit ELF file")? {
         let mut found = Vec::new();
         windows.search(bytes, &mut found);
         match kind {
@@ -54,10 +56,10 @@ fn of_mappings(probe: &Probe, windows: &Windows) -> Result<Figures> {
     Ok(figures)
 }
 
-/// The segment that holds threads and their registers.
+/// The type of the segment that contains threads and their registers.
 const PT_NOTE: u32 = 4;
 
-/// The segments of an ELF file: their types and bytes.
+/// Returns the type and the bytes of each segment of an ELF file.
 fn segments(core: &[u8]) -> Option<Vec<(u32, &[u8])>> {
     let number = |at: usize, len: usize| {
         let mut bytes = [0; 8];
@@ -67,7 +69,7 @@ fn segments(core: &[u8]) -> Option<Vec<(u32, &[u8])>> {
     if !core.starts_with(b"\x7fELF\x02") {
         return None;
     }
-    // e_phoff, e_phentsize, e_phnum; then p_type, p_offset, p_filesz.
+    // e_phoff, e_phentsize and e_phnum; below, p_offset, p_filesz and p_type.
     let (table, entry, count) = (number(32, 8)?, number(54, 2)?, number(56, 2)?);
     (0..count)
         .map(|i| {
@@ -91,7 +93,7 @@ impl Figures {
             Vec::new()
         } else {
             vec![format!(
-                "{in_memory} bytes of secrets are in the core, and the canary has {CANARY}"
+                "the core dump contains {in_memory} bytes of secrets, but the canary has {CANARY}"
             )]
         }
     }

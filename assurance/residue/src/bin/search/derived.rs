@@ -1,8 +1,7 @@
-//! What the library makes of a key, made once more: texts, states of HMAC, expanded keys,
-//! keystreams.
+//! Derives again what the library derives from a key: texts, HMAC states, expanded keys, keystreams.
 //!
-//! Each in the form in which it lies in memory. That the forms are right is what the control without
-//! wiping shows: it finds each of them.
+//! Each value has the form that it has in memory. The control without wiping shows that the forms
+//! are right, because it finds each of them.
 
 use aes::Block;
 use aes_gcm::AesGcm;
@@ -22,24 +21,24 @@ use super::windows::Windows;
 
 const KEY: &str = "key";
 const TEXT: &str = "key's text";
-/// A key as the words that SHA-256 takes it in.
+/// A key as the words in which SHA-256 processes it.
 const WORDS: &str = "key as words";
-const PADDED: &str = "hmac's padded key";
-const STATE: &str = "hmac's state";
-/// Within a message: after each of its blocks.
-const INNER: &str = "hmac's inner state";
-/// Words of SHA-256's schedule: any 16 in a row give back the block. Not among the kinds below, because
-/// the SHA instructions keep them in registers.
+const PADDED: &str = "HMAC's padded key";
+const STATE: &str = "HMAC's state";
+/// HMAC's state within a message, after each of its blocks.
+const INNER: &str = "HMAC's inner state";
+/// Words of SHA-256's message schedule: any 16 consecutive ones yield the block. Not among [`KINDS`],
+/// because the SHA instructions keep them in registers.
 const SCHEDULE: &str = "hash's schedule";
 const DERIVED: &str = "derived key";
-/// What a data key is xored with in a wrap.
+/// What a data key is XORed with in a wrap.
 const PAD: &str = "pad of a wrap";
-const ROUND_KEYS: &str = "aes round keys";
-const GHASH: &str = "ghash key";
+const ROUND_KEYS: &str = "AES round keys";
+const GHASH: &str = "GHASH key";
 const KEYSTREAM: &str = "keystream";
-const POLY: &str = "poly1305 key";
+const POLY: &str = "Poly1305 key";
 
-/// A kind for each form: the control asks for all of them.
+/// The kinds of secrets, one for each form. The control has to find all of them.
 pub const KINDS: [&str; 14] = [
     "plaintext",
     KEY,
@@ -99,7 +98,7 @@ pub fn base64(bytes: &[u8], standard: bool) -> Vec<u8> {
     text
 }
 
-/// The length that stands before bytes in postcard.
+/// Returns the length prefix of bytes in postcard.
 pub fn varint(mut len: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     loop {
@@ -118,7 +117,7 @@ pub fn master_text(key: &[u8]) -> Vec<u8> {
     [b"swk1_".as_slice(), &base64(&[key, &checksum[..4]].concat(), false)].concat()
 }
 
-/// A key as bytes, as hex and base64, and as words of a hash's block, at any offset in it.
+/// Adds a key as bytes, as hex and base64, and as words of a hash's block, at any offset in a word.
 pub fn key(key: &[u8], windows: &mut Windows) {
     windows.add(KEY, key);
     windows.add(TEXT, &hex(key));
@@ -133,12 +132,12 @@ fn words(key: &[u8], windows: &mut Windows) {
     }
 }
 
-/// The whole words of big-endian bytes, as they lie in memory here.
+/// Returns the whole words of big-endian bytes as they are in memory on this machine.
 fn swapped(bytes: &[u8]) -> Vec<u8> {
     bytes.chunks_exact(4).flat_map(|word| word.iter().rev().copied()).collect()
 }
 
-/// SHA-256's first state.
+/// SHA-256's initial state.
 const START: [u32; 8] = [
     0x6a09_e667,
     0xbb67_ae85,
@@ -150,7 +149,7 @@ const START: [u32; 8] = [
     0x5be0_cd19,
 ];
 
-/// A state as words, as bytes, and as the SHA instructions hold it: ABEF and CDGH, the first word on top.
+/// Adds a state as words, as bytes, and as the SHA instructions hold it: ABEF and CDGH, first word on top.
 fn state(kind: &'static str, state: [u32; 8], windows: &mut Windows) {
     windows.add(kind, &state.map(u32::to_le_bytes).concat());
     windows.add(kind, &state.map(u32::to_be_bytes).concat());
@@ -159,7 +158,7 @@ fn state(kind: &'static str, state: [u32; 8], windows: &mut Windows) {
     windows.add(kind, &[h, g, d, c].concat());
 }
 
-/// HMAC's key blocks, and the states that it keeps instead of the key.
+/// Adds HMAC's key blocks, and the states that it keeps instead of the key.
 pub fn hmac_key(key: &[u8], windows: &mut Windows) {
     for pad in [0x36, 0x5c] {
         let mut block = [pad; 64];
@@ -173,7 +172,7 @@ pub fn hmac_key(key: &[u8], windows: &mut Windows) {
     }
 }
 
-/// The words that SHA-256 makes of a block behind its own 16 (FIPS 180-4 §6.2.2), as they lie in memory.
+/// Adds the words that SHA-256 derives from a block's own 16 (FIPS 180-4 §6.2.2), as they are in memory.
 fn schedule(block: &[u8; 64], windows: &mut Windows) {
     let mut words: Vec<u32> =
         block.as_chunks().0.iter().map(|word| u32::from_be_bytes(*word)).collect();
@@ -187,8 +186,8 @@ fn schedule(block: &[u8; 64], windows: &mut Windows) {
         .add(SCHEDULE, &words[16..].iter().flat_map(|word| word.to_ne_bytes()).collect::<Vec<_>>());
 }
 
-/// The states of HMAC's inner hash after each block of a message, and the schedules of the blocks that hold
-/// a part of a secret. From the last of the states and the key's outer state follows the output.
+/// Adds the states of HMAC's inner hash after each block of a message, and the schedules of the blocks that
+/// contain a part of a secret. The output follows from the last of these states and the key's outer state.
 fn inner_states(key: &[u8], message: &[u8], secret: &[u8], windows: &mut Windows) {
     let mut blocks = vec![0x36; 64];
     blocks.iter_mut().zip(key).for_each(|(place, byte)| *place ^= byte);
@@ -211,7 +210,7 @@ fn inner_states(key: &[u8], message: &[u8], secret: &[u8], windows: &mut Windows
     }
 }
 
-/// The outer hash's block: what the inner one comes to, and its padding.
+/// Adds the schedule of the outer hash's block, which is the inner hash and its padding.
 fn outer_block(key: &[u8], message: &[u8], windows: &mut Windows) {
     let mut padded = [0x36; 64];
     padded.iter_mut().zip(key).for_each(|(place, byte)| *place ^= byte);
@@ -221,7 +220,7 @@ fn outer_block(key: &[u8], message: &[u8], windows: &mut Windows) {
     schedule(&block, windows);
 }
 
-/// HKDF-Expand, and what HMAC comes through on the way to each block of it.
+/// Computes HKDF-Expand, and adds HMAC's states on the way to each block of the output.
 fn expanded(
     prk: &[u8],
     info: &[&[u8]],
@@ -252,7 +251,7 @@ fn expand(prk: &[u8], info: &[&[u8]], len: usize) -> Vec<u8> {
     okm
 }
 
-/// HKDF-Extract, which is HMAC under the salt, over the key material.
+/// Computes HKDF-Extract, which is HMAC of the key material under the salt, and adds its states.
 fn extract(salt: &[u8], key_material: &[u8], windows: &mut Windows) -> Vec<u8> {
     let (prk, _) = Hkdf::<Sha256>::extract(Some(salt), key_material);
     inner_states(salt, key_material, key_material, windows);
@@ -262,7 +261,7 @@ fn extract(salt: &[u8], key_material: &[u8], windows: &mut Windows) -> Vec<u8> {
     prk.to_vec()
 }
 
-/// The payload's key, and the commitment, which is public.
+/// Returns the payload key and the commitment, which is public.
 pub fn payload_keys(
     data_key: &[u8],
     suite: u8,
@@ -276,7 +275,7 @@ pub fn payload_keys(
     (derived(b"sw1/data"), derived(b"sw1/comm"))
 }
 
-/// A wrap: the blocks that the data key is in on the way to the salt, which is public, and the pad.
+/// Adds the secrets of a wrap: the pad, and the blocks with the data key from which the public salt follows.
 pub fn wrap(
     master: &[u8],
     suite: u8,
@@ -295,14 +294,14 @@ pub fn wrap(
     }
 }
 
-/// The key and the iv of n8n's rows under a data key.
+/// Returns the key and the IV of n8n's rows under a data key.
 pub fn n8n_key(data_key: &[u8], salt: &[u8], windows: &mut Windows) -> (Vec<u8>, Vec<u8>) {
     let prk = extract(salt, data_key, windows);
     let okm = expanded(&prk, &[b"n8n-encryption-v1"], &[], 44, windows);
     (okm[..32].to_vec(), okm[32..].to_vec())
 }
 
-/// The keys that are made of a passphrase: its hash, and LiteLLM's.
+/// Returns the keys that are made from a passphrase: its hash, and LiteLLM's key.
 pub fn passphrase_keys(text: &[u8]) -> [Vec<u8>; 2] {
     let (_, prk) = Hkdf::<Sha256>::extract(Some(&[]), text);
     let mut key = vec![0; 32];
@@ -317,7 +316,7 @@ pub fn passphrase(text: &[u8], windows: &mut Windows) {
     passphrase_keys(text).iter().for_each(|hashed| key(hashed, windows));
 }
 
-/// The key of an AEAD, and what it is expanded to.
+/// Adds the key of an AEAD, and what it is expanded to.
 pub fn aead_key(suite: u8, key: &[u8], iv: &[u8], size: usize, windows: &mut Windows) {
     windows.add(DERIVED, key);
     words(key, windows);
@@ -341,7 +340,7 @@ fn aes_gcm<N: aes_gcm::aead::array::ArraySize>(
     let round_keys = aes256_round_keys(key);
     // The first two are the key itself.
     windows.add(ROUND_KEYS, &round_keys[2..].concat());
-    // Those that decrypt, which the library never does with AES; its cipher makes them all the same.
+    // The round keys for decryption. The library never decrypts with AES, but the cipher expands them anyway.
     let inverse = round_keys[1..14].iter().map(|round_key| {
         let mut block = Block::from(*round_key);
         aes::hazmat::inv_mix_columns(&mut block);
@@ -353,7 +352,7 @@ fn aes_gcm<N: aes_gcm::aead::array::ArraySize>(
     Aes256::new(key.try_into().expect("32 bytes")).encrypt_block(&mut h);
     windows.add(GHASH, &h);
     let h = mul_x(h.into_iter().rev().collect::<Vec<_>>().try_into().expect("16 bytes"));
-    // The powers, each the one before times the first.
+    // The powers of H, each computed from the one before.
     let mut power = h;
     for _ in 0..8 {
         windows.add(GHASH, &power);
@@ -362,28 +361,28 @@ fn aes_gcm<N: aes_gcm::aead::array::ArraySize>(
         power = next.finalize().into();
     }
 
-    // Zeros encrypt to the keystream, and nothing has what masks the tag as its tag.
+    // Zeros encrypt to the keystream, and the tag of an empty message is what masks a tag.
     let cipher = AesGcm::<Aes256, N>::new(key.try_into().expect("32 bytes"));
-    let nonce = iv.try_into().expect("an iv of this length");
+    let nonce = iv.try_into().expect("an IV of this length");
     let mut stream = vec![0; len];
     let encrypted = cipher.encrypt_inout_detached(&nonce, &[], stream.as_mut_slice().into());
     encrypted.expect("a short text");
     windows.add(KEYSTREAM, &stream);
-    // Over nothing, and there it is the tag, and public.
+    // If the plaintext is empty, the mask is the tag, and public.
     if len > 0 {
         let mask = cipher.encrypt_inout_detached(&nonce, &[], (&mut [][..]).into());
         windows.add(KEYSTREAM, &mask.expect("no text"));
     }
 }
 
-/// ByteReverse(H) times x, as GHASH becomes POLYVAL (RFC 8452, appendix A).
+/// Multiplies ByteReverse(H) by x, which turns GHASH into POLYVAL (RFC 8452, appendix A).
 fn mul_x(reversed: [u8; 16]) -> [u8; 16] {
     let value = u128::from_le_bytes(reversed);
     let reduced = if value >> 127 == 1 { (0xc2 << 120) | 1 } else { 0 };
     ((value << 1) ^ reduced).to_le_bytes()
 }
 
-/// FIPS 197 §5.2.
+/// Expands an AES-256 key (FIPS 197 §5.2).
 fn aes256_round_keys(key: &[u8]) -> [[u8; 16]; 15] {
     let sbox = sbox();
     let substituted = |word: [u8; 4]| word.map(|byte| sbox[usize::from(byte)]);
@@ -407,12 +406,12 @@ fn aes256_round_keys(key: &[u8]) -> [[u8; 16]; 15] {
     std::array::from_fn(|round| std::array::from_fn(|i| words[round * 4 + i / 4][i % 4]))
 }
 
-/// The S-box, out of the inverses in GF(2^8) (FIPS 197 §5.1.1).
+/// Computes the S-box from the inverses in GF(2^8) (FIPS 197 §5.1.1).
 fn sbox() -> [u8; 256] {
     let mut sbox = [0x63; 256];
     let (mut p, mut q) = (1_u8, 1_u8);
     loop {
-        // p runs through all elements but zero, and q is its inverse: times three, over three.
+        // p runs through all elements except zero, multiplied by three each time. q is its inverse.
         p ^= (p << 1) ^ if p & 0x80 == 0 { 0 } else { 0x1b };
         q ^= q << 1;
         q ^= q << 2;
@@ -430,7 +429,7 @@ fn chacha20_poly1305(key: &[u8], iv: &[u8], len: usize, windows: &mut Windows) {
     let mut stream = vec![0; 64 + len];
     ChaCha20::new_from_slices(key, iv).expect("32 and 12 bytes").apply_keystream(&mut stream);
     windows.add(KEYSTREAM, &stream[64..]);
-    // The rest of the first block is thrown away: it is of no use to anybody.
+    // The rest of the first block is discarded, and useless to anyone.
     let (r, s) = (&stream[..16], &stream[16..32]);
     windows.add(POLY, &[r, s].concat());
     let clamped = u128::from_le_bytes(r.try_into().expect("16 bytes"))

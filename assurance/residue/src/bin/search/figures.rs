@@ -1,4 +1,4 @@
-//! What was found, counted; and what must have been found.
+//! Counts what was found, and compares it with what must be found.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ pub struct Ended {
     pub size: usize,
 }
 
-/// What was looked at under one name.
+/// What was found after the steps of one name.
 #[derive(Default)]
 struct Operation {
     steps: usize,
@@ -27,37 +27,37 @@ struct Operation {
 pub struct Figures {
     operations: BTreeMap<String, Operation>,
     kinds: BTreeMap<&'static str, usize>,
-    /// Of which secret, after what, and where: how often, and how deep below the stack pointer.
+    /// How often a fragment was found and how deep below the stack pointer, by operation, secret and place.
     places: BTreeMap<String, (usize, u64)>,
     sizes: [usize; 2],
     registers_refused: bool,
-    /// Fragments of the step that is looked at.
+    /// Fragments in the current step.
     of_step: usize,
     pub searched: usize,
-    /// Windows of secrets that were not looked for.
+    /// How many windows of secrets were not searched for.
     pub ignored: usize,
 }
 
-/// What the probe does: a figure of the page assurance.
+/// How many operations the probe does. The page *assurance* has the same figures.
 const OPERATIONS: usize = 52;
 const STEPS: usize = 10_178;
-/// Each operation at one length.
+/// How many steps the control does, with each operation at one length.
 const CONTROL_STEPS: usize = 530;
-/// Steps of the control that may leave nothing, each with the reason.
+/// How many steps of the control may leave nothing, each with the reason.
 const EMPTY: [(&str, usize); 6] = [
     // An empty credential.
     ("secret deserialised", 3),
-    // The system's randomness, which the search does not know.
+    // Drawn from the system's randomness, which the search does not know.
     ("master key made", 2),
     ("data key made", 2),
-    // A second draw lies where the first one was, and one byte repeated is nothing to look for; and what
-    // unwinds the stack lies where the draw was.
+    // A second draw overwrites the first one, and one repeated byte is not searched for. In the other steps,
+    // unwinding the stack overwrites the draw.
     ("master key refused", 4),
     ("row key refused", 1),
-    // A text that is too short, refused as it stands.
+    // A text that is too short is rejected before it is decoded.
     ("master key's text refused", 4),
 ];
-/// What the canaries leave: 32 bytes each. The key that lives is there as a key and as two states.
+/// What each canary leaves, in bytes. The live master key is in memory as a key and as two states.
 const CANARIES: [(&str, usize); 6] = [
     ("canary: nothing is left", 0),
     ("canary: left on the heap", 32),
@@ -66,11 +66,12 @@ const CANARIES: [(&str, usize); 6] = [
     ("canary: and wiped there", 0),
     ("canary: a master key that lives", 96),
 ];
-/// What others leave, in bytes: a format's own buffer holds the credential of 51 bytes once.
+/// What other crates leave, in bytes: a format's own buffer contains the credential of 51 bytes once.
 const KNOWN: [(&str, usize); 1] = [("known: serde_json unescapes", 51)];
-/// The most windows of secrets that may be there before there is a secret: some of a run's ten million are, by chance.
+/// How many windows of secrets memory may contain before there is a secret. A few of the ten million in a run
+/// occur there by chance.
 const IGNORED: usize = 8;
-/// Lines of what was found that are shown.
+/// How many lines of findings are printed.
 const SHOWN: usize = 24;
 
 fn is_canary(name: &str) -> bool {
@@ -112,7 +113,7 @@ impl Figures {
         }
     }
 
-    /// Ends a step: whether a fragment was in the vector registers, if they could be read.
+    /// Ends a step. `in_vectors` says whether a vector register held a fragment, if they could be read.
     pub fn end_step(&mut self, ended: &Ended, in_vectors: Option<bool>) {
         self.registers_refused |= in_vectors.is_none();
         let operation = self.operations.entry(ended.name.clone()).or_default();
@@ -123,7 +124,7 @@ impl Figures {
         self.sizes = [self.sizes[0].min(ended.size), self.sizes[1].max(ended.size)];
     }
 
-    /// The operations, without canaries and what is known.
+    /// Returns the operations, except the canaries and what is known.
     fn own(&self) -> impl Iterator<Item = (&String, &Operation)> {
         self.operations.iter().filter(|(name, _)| !is_canary(name) && !is_known(name))
     }
@@ -132,7 +133,7 @@ impl Figures {
         self.own().map(|(_, operation)| of(operation)).sum()
     }
 
-    /// The figures of the probe as it is; answers what is wrong.
+    /// Prints the figures of the probe that wipes, and returns what is wrong.
     pub fn report(&self) -> Vec<String> {
         let (operations, steps) = (self.own().count(), self.sum(|operation| operation.steps));
         let (fragments, bytes) = (self.sum(|o| o.fragments), self.sum(|o| o.bytes));
@@ -150,17 +151,17 @@ impl Figures {
             println!("{name}: {bytes} bytes, not ours to wipe");
         }
         if self.registers_refused {
-            println!("left out: the registers, which the kernel does not let a parent read here");
+            println!("skipped: the registers, which the kernel does not let a parent read here");
         } else {
             let vectors = self.sum(|operation| operation.in_vectors);
             println!(
                 "known: after {vectors} steps a vector register holds a fragment; \
-                 no safe code clears one"
+                 safe code cannot clear it"
             );
         }
         let mut wrong = Vec::new();
         if known != KNOWN {
-            wrong.push(format!("{known:?} is left, and {KNOWN:?} is known"));
+            wrong.push(format!("{known:?} is left, but only {KNOWN:?} is known"));
         }
         let mut canaries = 0;
         for (name, expected) in CANARIES {
@@ -168,16 +169,16 @@ impl Figures {
             if found == Some(expected) {
                 canaries += 1;
             } else {
-                wrong.push(format!("{name}: {found:?} bytes, and {expected} are left"));
+                wrong.push(format!("{name}: {found:?} bytes found, {expected} expected"));
             }
         }
-        println!("canaries: {canaries} of {} as they were left", CANARIES.len());
+        println!("canaries: {canaries} of {} found as they were left", CANARIES.len());
         println!(
-            "not looked for: {} fragments, which were there before there was a secret",
+            "not searched for: {} fragments that were in memory before there was a secret",
             self.ignored
         );
         if self.ignored > IGNORED {
-            wrong.push(format!("{} fragments were there before", self.ignored));
+            wrong.push(format!("{} fragments were in memory before", self.ignored));
         }
         if fragments > 0 {
             wrong.push(format!("{fragments} fragments are left, {}", self.of_kinds()));
@@ -201,7 +202,7 @@ impl Figures {
         })
     }
 
-    /// The figures of the probe that wipes nothing; answers what it did not find.
+    /// Prints the figures of the probe that wipes nothing, and returns what was not found.
     pub fn report_control(&self, kinds: &[&str]) -> Vec<String> {
         let found = self.sum(|operation| operation.fragments);
         let (operations, steps) = (self.own().count(), self.sum(|operation| operation.steps));
@@ -218,12 +219,12 @@ impl Figures {
             if operation.empty > may_be {
                 let (empty, steps) = (operation.empty, operation.steps);
                 wrong.push(format!(
-                    "{name}: nothing is found after {empty} of {steps} steps, where nothing is wiped"
+                    "{name}: without wiping, nothing is found after {empty} of {steps} steps"
                 ));
             }
         }
         let missing = kinds.iter().filter(|kind| !self.kinds.contains_key(**kind));
-        wrong.extend(missing.map(|kind| format!("no {kind} is found where nothing is wiped")));
+        wrong.extend(missing.map(|kind| format!("without wiping, no {kind} is found")));
         if (operations, steps) != (OPERATIONS, CONTROL_STEPS) {
             wrong.push(format!("the control did {steps} steps of {operations} operations"));
         }

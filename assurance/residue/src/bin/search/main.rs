@@ -1,7 +1,7 @@
-//! Hands secrets to the probe, and looks in the probe's memory for what is left of them.
+//! Sends secrets to the probe, and searches the probe's memory for what is left of them.
 //!
-//! `search PROBE PROBE_WITHOUT_WIPING` prints its figures, and exits with 1 where a fragment of a
-//! secret is left, or where one is not found that a control has left on purpose.
+//! `search PROBE PROBE_WITHOUT_WIPING` prints its figures. It exits with 1 if a fragment of a secret
+//! is left, or if it does not find what a control has left on purpose.
 
 mod core_file;
 mod derived;
@@ -23,7 +23,7 @@ use windows::{Found, Windows};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// What a program cannot write to is looked at in every so many steps.
+/// Read-only memory is searched once in this many steps.
 const READ_ONLY_EVERY: usize = 64;
 
 struct Search {
@@ -31,7 +31,7 @@ struct Search {
     secrets: Secrets,
     windows: Windows,
     figures: Figures,
-    /// Whether the probe has asked for something.
+    /// Whether the probe has requested anything yet.
     has_begun: bool,
 }
 
@@ -46,7 +46,7 @@ impl Search {
         })
     }
 
-    /// Serves the probe until a step has ended; none when the probe has.
+    /// Serves the probe until a step has ended. Returns `None` when the probe has ended.
     fn next_step(&mut self) -> Result<Option<Ended>> {
         self.secrets.next_step();
         loop {
@@ -71,7 +71,7 @@ impl Search {
         }
     }
 
-    /// What can be written to and is there before the probe has asked for its first secret.
+    /// Excludes from the search what writable memory contains before the probe requests its first secret.
     fn ignore_what_is_there(&mut self) -> Result<()> {
         let mut memory = Vec::new();
         for mapping in self.probe.mappings()?.into_iter().filter(|mapping| mapping.writable) {
@@ -81,11 +81,11 @@ impl Search {
         Ok(())
     }
 
-    /// Looks for the secrets of the step that has ended.
+    /// Searches for the secrets of the step that has ended.
     fn look(&mut self, ended: &Ended) -> Result<()> {
         self.windows.clear();
         self.secrets.windows(ended.suite, &mut self.windows);
-        // Looked at where they can be: where a debugger is refused, memory can be read all the same.
+        // Optional: if the kernel refuses a debugger, memory can still be read.
         let registers = self.probe.registers().ok();
         let stack_pointer = registers.as_ref().map(Registers::stack_pointer);
         let all = self.figures.steps().is_multiple_of(READ_ONLY_EVERY);
@@ -113,7 +113,7 @@ impl Search {
     }
 }
 
-/// Every step of the probe, each with a look at what it left.
+/// Runs every step of the probe, and searches for what each of them left.
 fn steps(program: &str, mode: &str, folder: &Path) -> Result<Figures> {
     let mut search = Search::start(program, mode, folder)?;
     let mut last = None;
@@ -131,7 +131,7 @@ fn steps(program: &str, mode: &str, folder: &Path) -> Result<Figures> {
     }
 }
 
-/// All steps in one memory that is never cleared, and then a core. The last of them leaves a canary.
+/// Runs all steps without clearing memory, then searches a core dump. The last step leaves a canary.
 fn core(program: &str, folder: &Path) -> Result<core_file::Figures> {
     let mut search = Search::start(program, "kept", folder)?;
     let mut last = None;
@@ -139,7 +139,7 @@ fn core(program: &str, folder: &Path) -> Result<core_file::Figures> {
         if ended.name == "end" {
             break;
         }
-        // What a format keeps is known, and counted where every step is looked at.
+        // What a format keeps is known, and is counted when each step is searched.
         if !ended.name.starts_with("known") {
             search.secrets.windows(ended.suite, &mut search.windows);
         }
@@ -158,7 +158,7 @@ fn temporary() -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// Prints the figures; answers what is wrong with them.
+/// Prints the figures, and returns what is wrong with them.
 fn run(probe: &str, without_wiping: &str, folder: &Path) -> Result<Vec<String>> {
     let figures = steps(probe, "all", folder)?;
     let core = core(probe, folder)?;

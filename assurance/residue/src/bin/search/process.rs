@@ -1,4 +1,4 @@
-//! The probe, seen from outside: its memory, its registers, its core.
+//! The probe, seen from outside: its memory, registers and core dump.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -14,7 +14,7 @@ pub struct Probe {
     memory: File,
 }
 
-/// A mapping of the probe, as `/proc/<pid>/maps` has it.
+/// A mapping of the probe, as listed in `/proc/<pid>/maps`.
 pub struct Mapping {
     start: u64,
     len: usize,
@@ -22,14 +22,14 @@ pub struct Mapping {
     pub writable: bool,
 }
 
-/// The registers of the probe as the kernel hands them to a debugger.
+/// The registers of the probe, as the kernel provides them to a debugger.
 pub struct Registers {
     pub general: Vec<u8>,
     pub vectors: Vec<u8>,
 }
 
 impl Probe {
-    /// Starts it in a folder where its core may go.
+    /// Starts the probe in a folder for its core dump.
     pub fn start(program: &Path, mode: &str, folder: &Path) -> io::Result<Self> {
         let mut command = Command::new(program);
         command.arg(mode).current_dir(folder).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -49,12 +49,12 @@ impl Probe {
         Ok(Self { child, stdin: pipes.0, stdout: pipes.1, memory })
     }
 
-    /// Whether the limits of this process let its children have one.
+    /// Returns whether the limits of this process allow its children to leave a core dump.
     pub fn may_leave_a_core() -> bool {
         core_limit() > 0
     }
 
-    /// The next message; none when the probe has ended.
+    /// Reads the next message. Returns `false` when the probe has ended.
     pub fn hear(&mut self, buffer: &mut [u8]) -> bool {
         self.stdout.read_exact(buffer).is_ok()
     }
@@ -63,7 +63,7 @@ impl Probe {
         self.stdin.write_all(bytes)
     }
 
-    /// All readable mappings, but those that the kernel keeps for itself.
+    /// Returns all readable mappings, except those that belong to the kernel.
     pub fn mappings(&self) -> io::Result<Vec<Mapping>> {
         let maps = fs::read_to_string(format!("/proc/{}/maps", self.child.id()))?;
         Ok(maps.lines().filter_map(Mapping::parse).collect())
@@ -74,11 +74,11 @@ impl Probe {
         self.memory.read_exact_at(buffer, mapping.start)
     }
 
-    /// Stops it for a moment: it waits in a system call, which goes on afterwards.
+    /// Reads the registers. The probe waits in a system call, which is interrupted and then continues.
     pub fn registers(&self) -> io::Result<Registers> {
         let pid = libc::pid_t::try_from(self.child.id()).unwrap_or_default();
         let request = |request, address: usize, data: usize| {
-            // SAFETY: the addresses are of our own buffers, or none.
+            // SAFETY: the addresses are null or those of our own buffers.
             match unsafe { libc::ptrace(request, pid, address, data) } {
                 -1 => Err(io::Error::last_os_error()),
                 _ => Ok(()),
@@ -96,7 +96,7 @@ impl Probe {
             buffer.truncate(place.iov_len);
             Ok::<_, io::Error>(buffer)
         };
-        // NT_PRSTATUS and NT_X86_XSTATE of the kernel's elf.h.
+        // NT_PRSTATUS and NT_X86_XSTATE in the kernel's elf.h.
         let registers = Registers { general: set(1)?, vectors: set(0x202)? };
         request(libc::PTRACE_DETACH, 0, 0)?;
         Ok(registers)
@@ -107,11 +107,11 @@ impl Probe {
         self.child.wait()
     }
 
-    /// Has the kernel write a core, and answers it; none where the kernel gives it to a program.
+    /// Makes the kernel write a core dump, and returns its path if it is in the folder.
     pub fn core(mut self, folder: &Path) -> io::Result<Option<PathBuf>> {
-        // All of its memory: also what it shares with files, and headers.
+        // All of its memory, including file mappings and ELF headers.
         fs::write(format!("/proc/{}/coredump_filter", self.child.id()), "0x7f")?;
-        // SAFETY: our own child.
+        // SAFETY: sends a signal to our own child.
         unsafe { libc::kill(self.child.id().try_into().unwrap_or_default(), libc::SIGABRT) };
         self.child.wait()?;
         let mut found = fs::read_dir(folder)?.filter_map(Result::ok).map(|entry| entry.path());
@@ -121,23 +121,23 @@ impl Probe {
     }
 }
 
-/// The size that a core may have.
+/// Returns the maximum size of a core dump.
 fn core_limit() -> libc::rlim_t {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: a structure of our own, which the call fills.
+    // SAFETY: the call fills a structure of our own.
     unsafe { libc::getrlimit(libc::RLIMIT_CORE, &raw mut limit) };
     limit.rlim_max
 }
 
 impl Registers {
-    /// `rsp` in the kernel's user_regs_struct.
+    /// Returns `rsp` of the kernel's `user_regs_struct`.
     pub fn stack_pointer(&self) -> u64 {
         self.general.get(152..160).and_then(|rsp| rsp.try_into().ok()).map_or(0, u64::from_le_bytes)
     }
 }
 
 impl Mapping {
-    /// The address of a byte.
+    /// Returns the address of a byte.
     pub fn at(&self, offset: usize) -> u64 {
         self.start + u64::try_from(offset).unwrap_or_default()
     }
@@ -150,7 +150,7 @@ impl Mapping {
         let start = u64::from_str_radix(start, 16).ok()?;
         let len = usize::try_from(u64::from_str_radix(end, 16).ok()? - start).ok()?;
         let kernel = ["[vvar]", "[vvar_vclock]", "[vsyscall]"].contains(&name);
-        // The name without its folder, which is this machine's.
+        // Without the folder, which depends on the machine.
         let name = name.rsplit('/').next().unwrap_or(name).to_owned();
         let writable = access.contains('w');
         (access.starts_with('r') && !kernel).then_some(Self { start, len, name, writable })

@@ -1,4 +1,4 @@
-//! The secrets of a step: made for the probe, and what the library makes of them, made once more.
+//! Makes the secrets of a step for the probe, and derives again what the library derives from them.
 
 use std::collections::BTreeMap;
 
@@ -7,16 +7,16 @@ use residue::pipe::role;
 use super::derived;
 use super::windows::Windows;
 
-/// As `src/docs/format.md` has them; the probe's ids and contexts.
+/// The probe's ids and contexts, encoded as in `src/docs/format.md`.
 const IDS: [&str; 4] = ["prod", "dr", "next", "old"];
 const CONTEXT: &[u8] = b"\x00\x02\x00\x03row\x00\x011\x00\x06tenant\x00\x04acme";
 const ELSEWHERE: &[u8] = b"\x00\x00";
-/// What a master key is asked to bind to by hand.
+/// The commitment that the probe passes when it calls a master key directly.
 const COMMITMENT: [u8; 32] = [7; 32];
 
 pub struct Secrets {
     step: u64,
-    /// What the probe has been given in this step, by role and number.
+    /// What the probe has received in this step, by role and number.
     given: BTreeMap<(u8, u8), Vec<u8>>,
 }
 
@@ -25,13 +25,13 @@ impl Secrets {
         Self { step: 0, given: BTreeMap::new() }
     }
 
-    /// Other secrets from here on.
+    /// Starts a step, which has different secrets.
     pub fn next_step(&mut self) {
         self.step += 1;
         self.given.clear();
     }
 
-    /// What the probe is given. A role and a number stand for the same bytes all through a step.
+    /// Returns the bytes for the probe. Within a step, they are the same for the same role and number.
     pub fn give(&mut self, role: u8, number: u8, size: usize) -> Vec<u8> {
         let bytes = self.make(role, number, size);
         self.given.insert((role, number), bytes.clone());
@@ -42,7 +42,7 @@ impl Secrets {
         match role {
             role::PLAINTEXT => self.printable(role, number, size),
             role::PASSPHRASE => self.printable(role, number, 40),
-            // Where fewer bytes are asked for, the start of it.
+            // If fewer bytes are requested, the start of the key.
             role::DATA_KEY => self.random(role, number, if size == 0 { 32 } else { size }),
             role::IV if size == 0 => self.random(role, number, 12),
             role::IV | role::SALT | role::MASTER_KEY => self.random(role, number, size.max(12)),
@@ -67,7 +67,7 @@ impl Secrets {
                 let plaintext = self.give(role::PLAINTEXT, 0, size);
                 [derived::varint(size), plaintext].concat()
             }
-            other => panic!("the probe asks for {other}"),
+            other => panic!("the probe requests the unknown role {other}"),
         }
     }
 
@@ -90,7 +90,7 @@ impl Secrets {
     fn keyring_text(&mut self, shape: u8) -> Vec<u8> {
         let mut text =
             |number, mistyped| String::from_utf8(self.master_text(number, mistyped)).expect("text");
-        // In the place of an id.
+        // A key without its prefix, in the place of an id.
         let bare = text(5, false)[5..].to_owned();
         let mut line = |state: &str, id: &str, number, mistyped| {
             format!("{state} {id} {}\n", text(number, mistyped))
@@ -116,15 +116,15 @@ impl Secrets {
         lines.concat().into_bytes()
     }
 
-    /// Bytes of a step, a role and a number; nothing in them repeats.
+    /// Returns bytes that depend on the step, a role and a number, without repetitions.
     fn random(&self, role: u8, number: u8, len: usize) -> Vec<u8> {
         let mut state = self.step << 16 | u64::from(role) << 8 | u64::from(number);
-        // Far from the others, whatever the role.
+        // Moves the state far away from those of other roles and numbers.
         state = split_mix(&mut state);
         (0..len).map(|_| split_mix(&mut state).to_le_bytes()[7]).collect()
     }
 
-    /// Text of 92 characters, which JSON takes as they stand.
+    /// Returns text made of 92 characters that JSON does not escape.
     fn printable(&self, role: u8, number: u8, len: usize) -> Vec<u8> {
         let printable = |byte: u8| match byte % 92 + b'!' {
             b'"' => b'}',
@@ -134,7 +134,7 @@ impl Secrets {
         self.random(role, number, len).into_iter().map(printable).collect()
     }
 
-    /// Everything of the step that must not be left.
+    /// Adds everything from the step that must not be left.
     pub fn windows(&self, suite: u8, windows: &mut Windows) {
         for ((role, _), bytes) in &self.given {
             match *role {
@@ -167,7 +167,7 @@ impl Secrets {
         self.row_windows(windows);
     }
 
-    /// What an envelope's keys are expanded to, and its wraps.
+    /// Adds what an envelope's keys are expanded to, and its wraps.
     fn envelope_windows(&self, suite: u8, windows: &mut Windows) {
         let given = |role, number| self.given.get(&(role, number)).map(Vec::as_slice);
         let drawn = given(role::DRAWN, 0).map(|drawn| drawn.split_at(32));
@@ -193,7 +193,7 @@ impl Secrets {
         }
     }
 
-    /// What the keys of rows are expanded to.
+    /// Adds what row keys are expanded to.
     fn row_windows(&self, windows: &mut Windows) {
         let given = |role| self.given.get(&(role, 0));
         let size = given(role::PLAINTEXT).map_or(64, Vec::len);
@@ -211,7 +211,7 @@ impl Secrets {
     }
 }
 
-/// splitmix64: from one state to the next, and what is drawn there.
+/// splitmix64: advances the state and returns the next value.
 fn split_mix(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mixed = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,25 +1,25 @@
-//! Eight bytes of a secret, wherever they are.
+//! Finds eight bytes of a secret, wherever they are.
 
 use std::collections::HashSet;
 
 /// The shortest fragment that counts as left behind.
 pub const FRAGMENT: usize = 8;
 
-/// Every eight bytes in a row of the secrets, and of which kind of secret each is.
+/// Every eight consecutive bytes of the secrets, each with the kind of its secret.
 pub struct Windows {
-    /// Open addressing; 0 is an empty slot, and no window.
+    /// A hash table with open addressing. 0 is an empty slot and never a window.
     slots: Vec<(u64, u8)>,
-    /// One bit for each slot's hash: most of memory is told apart without a look at the slots.
+    /// A bit for each hash, which rules out most of memory without a look at the slots.
     seen: Vec<u64>,
     count: usize,
     kinds: Vec<&'static str>,
-    /// What was there before there was a secret.
+    /// What memory contained before there was a secret.
     before: HashSet<u64>,
-    /// Windows of secrets that are not looked for, because they were there before.
+    /// How many windows of secrets are not searched for, because memory contained them before.
     pub ignored: usize,
 }
 
-/// Bytes in a row that are of a secret.
+/// Consecutive bytes that are part of a secret.
 pub struct Found {
     pub at: usize,
     pub len: usize,
@@ -44,9 +44,10 @@ impl Windows {
         *self = Self { before, ignored, ..Self::new() };
     }
 
-    /// Takes in memory from before there was a secret: what it holds says nothing about one. Eight
-    /// characters of hex are no more than four bytes, and the C library reads the addresses of
-    /// `/proc/self/maps`, which are drawn anew in each run, into a buffer that it leaves as it is.
+    /// Excludes memory from before there was a secret, because what it contains cannot come from one.
+    ///
+    /// Eight hex digits are only four bytes of a key, and can occur by chance: the C library reads the
+    /// addresses in `/proc/self/maps`, which are random in each run, into a buffer that it does not clear.
     pub fn ignore(&mut self, memory: &[u8]) {
         self.before.extend(memory.windows(FRAGMENT).map(word));
     }
@@ -84,7 +85,7 @@ impl Windows {
         }
     }
 
-    /// Takes in a secret. Bytes that repeat are no secret: nothing could be told from them.
+    /// Adds a secret. Windows in which one byte repeats are skipped, because they could be anything.
     pub fn add(&mut self, kind: &'static str, secret: &[u8]) {
         let kind = self.kinds.iter().position(|known| *known == kind).unwrap_or_else(|| {
             self.kinds.push(kind);
@@ -130,7 +131,7 @@ impl Windows {
         }
         let kind = self.kinds[usize::from(kind)];
         match found.last_mut() {
-            // The next byte of the same fragment.
+            // One more byte of the same fragment.
             Some(last) if last.kind == kind && last.at + last.len - FRAGMENT + 1 == at => {
                 last.len += 1;
             }

@@ -1,5 +1,7 @@
-//! Wipes nothing. The types and traits of zeroize 1.9 that the crates below sealwax use, so that
-//! all of them build with their wiping in place and without its effect.
+//! A `zeroize` that wipes nothing.
+//!
+//! It has the types and traits of zeroize 1.9 that sealwax and the crates below it use, so that all
+//! of them build with their wiping in place but without its effect.
 
 #![no_std]
 

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Builds the library for WebAssembly and for bare metal, and seals and opens in Node: assurance/no_std/run.sh
+#
+# Both targets need a compiler with the sources of `core`, because their compiled libraries are not installed: Debian's
+# packages rustc-web, rust-web-src and lld, or the compiler that RUSTC names. Exits with 3 if something is missing.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+rustc=${RUSTC:-/usr/bin/rustc}
+sources() { echo "$("$rustc" --print sysroot 2>/dev/null)/lib/rustlib/src/rust/library/core"; }
+missing=()
+[ -d "$(sources)" ] || missing+=("a compiler with its library's sources (rustc-web, rust-web-src)")
+command -v wasm-ld >/dev/null || missing+=("wasm-ld (lld)")
+command -v node >/dev/null || missing+=("node")
+if [ ${#missing[@]} != 0 ]; then printf 'skipped: needs %s\n' "${missing[@]}"; exit 3; fi
+
+built=${CARGO_TARGET_DIR:-$PWD/target}
+# The variable lets a stable compiler accept `-Zbuild-std`.
+build() { RUSTC=$rustc RUSTC_BOOTSTRAP=1 cargo rustc -q --locked --release -Zbuild-std=core,alloc --target "$@"; }
+
+build thumbv7em-none-eabi --crate-type staticlib
+echo "thumbv7em-none-eabi: $(stat -c %s "$built/thumbv7em-none-eabi/release/libno_std.a") bytes, not run"
+
+build wasm32-unknown-unknown --crate-type cdylib --config 'target.wasm32-unknown-unknown.linker="wasm-ld"'
+node run.mjs "$built/wasm32-unknown-unknown/release/no_std.wasm"
