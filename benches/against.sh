@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The verbs of this tree beside those of another commit, in one run: `benches/against.sh COMMIT [ROUNDS]`.
-# Programs of both take turns; of each verb the fastest round counts. 51 bytes, RustCrypto.
+# Compares the times of this tree and of another commit, in one run: `benches/against.sh COMMIT [ROUNDS]`.
+# The programs of the two take turns, and the fastest round of each operation counts. 51 bytes, RustCrypto.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,19 +10,19 @@ folder="$(mktemp -d)"
 trap 'git worktree remove --force "$folder/tree" 2>/dev/null; rm -rf "$folder"' EXIT
 git worktree add --quiet --detach "$folder/tree" "$commit"
 
-build() { # folder of the tree, folder for what is built
+build() { # arguments: the tree, the target directory
   cargo bench --quiet --manifest-path "$1/Cargo.toml" --target-dir "$2" -p sealwax --locked --bench instructions \
     --no-run --message-format=json | sed -nE 's/.*"executable":"([^"]*instructions-[^"]*)".*/\1/p'
 }
 there=$(build "$folder/tree" "$folder/target")
 here=$(build . "${CARGO_TARGET_DIR:-target}")
 
-once() { # program, suite, verb, times: nanoseconds each
+once() { # arguments: program, suite, operation, times; prints the nanoseconds of one
   local start=${EPOCHREALTIME/./}
   "$1" "$2" "$3" "$4"
   echo $((1000 * (${EPOCHREALTIME/./} - start) / $4))
 }
-echo "| verb | suite | $commit, ns | here, ns | ratio |"
+echo "| operation | suite | $commit, ns | here, ns | ratio |"
 echo "|---|---|--:|--:|--:|"
 for verb in seal open verify rewrap; do
   for suite in a256gcm c20p; do

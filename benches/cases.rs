@@ -1,6 +1,6 @@
-//! Every verb by suite and size, each beside its floor: what the benchmarks run.
+//! The operations that the benchmarks run, by suite and size, each with its floor.
 
-#![allow(dead_code, reason = "each program that shares this file uses a part of it")]
+#![allow(dead_code, reason = "each program that shares this file uses only part of it")]
 
 use std::hint::black_box;
 
@@ -11,9 +11,9 @@ use crate::floor;
 use crate::turns::Contender;
 
 pub(crate) const SUITES: [Suite; 2] = [Suite::Aes256Gcm, Suite::ChaCha20Poly1305];
-/// An API key, a service-account file, and two sizes at which only the cipher counts.
+/// An API key, a service-account file, and two sizes at which only the cipher matters.
 pub(crate) const SIZES: [usize; 4] = [51, 2048, 64 * 1024, 1024 * 1024];
-/// The verbs, and the suites that make a difference to each.
+/// The operations, each with the suites that make a difference to it.
 pub(crate) const VERBS: [(&str, &[Suite]); 13] = [
     ("seal", &SUITES),
     ("open", &SUITES),
@@ -34,11 +34,11 @@ const KEY_ID: &str = "prod-2025";
 const NEXT_KEY_ID: &str = "prod-2026";
 const PAIRS: [(&str, &str); 3] = [("tenant", "acme"), ("provider", "openai"), ("row", "4711")];
 
-/// Everything that stands before the first row does.
+/// Everything that is set up before the first row.
 pub(crate) struct Case {
     suite: Suite,
     keyring: Keyring,
-    /// Another primary, with the key of `keyring` retired.
+    /// A keyring with another primary, in which the key of `keyring` is retired.
     next: Keyring,
     context: EncryptionContext,
     secret: Secret,
@@ -83,7 +83,7 @@ impl Case {
         case
     }
 
-    /// The floor does the same work: what it writes is what the library reads and writes.
+    /// Asserts that the floor does the same work: it writes what the library reads and writes.
     fn check_floor(&self) {
         let context = self.context.encoded();
         assert_eq!(floor::context(PAIRS), context);
@@ -98,7 +98,9 @@ impl Case {
         assert_eq!(floor::parse_text(self.suite, KEY_ID, &self.text), bytes);
     }
 
-    /// The library and the floor at one verb. Each asserts that it did what it is timed for.
+    /// Returns the library and the floor, ready to run one operation.
+    ///
+    /// Each asserts that it has done the work it is timed for.
     pub(crate) fn contenders(&self, verb: &str) -> [Contender<'_>; 2] {
         let Self { suite, master, next_master, context, envelope, secret, .. } = self;
         let (suite, len) = (*suite, secret.len());
@@ -146,7 +148,7 @@ impl Case {
                     assert_eq!(fresh.len(), bytes.len());
                 }),
             ],
-            // The paved path of the README: the context is built, and the envelope is a text.
+            // The way that the README shows: the context is built first, and the envelope becomes text.
             "seal to text" => [
                 sealwax(move || {
                     let context = EncryptionContext::new(black_box(PAIRS)).unwrap();
@@ -246,18 +248,18 @@ impl Case {
                     assert_eq!(floor::triplet_parse(black_box(&self.row)).1.len(), len);
                 }),
             ],
-            other => panic!("no verb {other}"),
+            other => panic!("no operation is called {other}"),
         }
     }
 }
 
 impl Case {
-    /// What a seal does, part by part.
+    /// Returns the parts of a seal.
     pub(crate) fn parts(&self) -> Vec<Contender<'_>> {
         floor::parts(&self.master, self.suite, self.secret.expose_secret(), self.context.encoded())
     }
 
-    /// The cipher alone, with a fresh key each time.
+    /// Returns the cipher alone, with a fresh key each time.
     pub(crate) fn bare_cipher(&self) -> Contender<'_> {
         let mut out = vec![0; self.secret.len()];
         let plaintext = self.secret.expose_secret();
@@ -275,7 +277,7 @@ impl Case {
         &self.text
     }
 
-    /// `<key id>=<wrapped key>`, as the text has it.
+    /// Returns the first `<key id>=<wrapped key>` of the text.
     pub(crate) fn first_wrap(&self) -> &str {
         self.text.split(':').nth(2).unwrap()
     }

@@ -1,9 +1,9 @@
-//! The floor below each verb: the same primitive calls in a straight line, one RNG call and one
-//! allocation, and nothing else. No keyring, no checks, no errors, no wiping, no types.
+//! The floor of each operation: the same calls to the primitives in a straight line, with one RNG
+//! call and one allocation. There is no keyring, no check, no error, no wiping and no type.
 //!
-//! What a verb costs above its floor is what the crate around the primitives costs.
+//! The difference between an operation and its floor is what this crate adds to the primitives.
 
-#![allow(dead_code, reason = "each program that shares this file uses a part of it")]
+#![allow(dead_code, reason = "each program that shares this file uses only part of it")]
 
 use std::hint::black_box;
 
@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use crate::turns::Contender;
 
-/// What is known of a master key before the first row.
+/// What is computed from a master key before the first row.
 pub(crate) struct Master {
     prf: Prf,
     check: [u8; 4],
@@ -30,7 +30,7 @@ impl Master {
     }
 }
 
-/// Where the fields of an envelope of one local wrap lie.
+/// Where the fields of an envelope with one local wrap are.
 #[derive(Clone, Copy)]
 struct At {
     body: usize,
@@ -94,7 +94,7 @@ pub(crate) fn verify(master: &Master, suite: Suite, envelope: &[u8]) {
     assert!(front[at.mac..at.iv] == mac(&prf, front, at, ciphertext.len()));
 }
 
-/// From one master key to the next; unwraps what it has wrapped, as `Keyring::rewrap` does.
+/// Rewraps from one master key to another, and unwraps the new wrap, as `Keyring::rewrap` does.
 pub(crate) fn rewrap(from: &Master, to: &Master, suite: Suite, envelope: &[u8]) -> Vec<u8> {
     let (old, at) = (At::new(from.key_id), At::new(to.key_id));
     let data_key = unwrap(envelope, old, from, suite);
@@ -113,7 +113,7 @@ pub(crate) fn rewrap(from: &Master, to: &Master, suite: Suite, envelope: &[u8]) 
     fresh
 }
 
-/// A context of pairs that are few and short.
+/// Encodes a context of a few short pairs.
 pub(crate) fn context<const N: usize>(mut pairs: [(&str, &str); N]) -> Vec<u8> {
     pairs.sort_unstable();
     let len = pairs.iter().map(|(name, value)| 4 + name.len() + value.len()).sum::<usize>();
@@ -126,7 +126,7 @@ pub(crate) fn context<const N: usize>(mut pairs: [(&str, &str); N]) -> Vec<u8> {
     encoded
 }
 
-/// The text form of an envelope of one wrap.
+/// Returns the text form of an envelope with one wrap.
 pub(crate) fn encode_text(suite: Suite, key_id: &str, envelope: &[u8]) -> String {
     let at = At::new(key_id);
     let fields = [
@@ -160,7 +160,7 @@ pub(crate) fn encode_text(suite: Suite, key_id: &str, envelope: &[u8]) -> String
     String::from_utf8(text).unwrap()
 }
 
-/// The binary form of an envelope of one wrap.
+/// Returns the binary form of an envelope with one wrap.
 pub(crate) fn parse_text(suite: Suite, key_id: &str, text: &str) -> Vec<u8> {
     let at = At::new(key_id);
     let mut fields = text["sw1:".len() + suite.as_str().len() + 1..].split(':');
@@ -188,7 +188,7 @@ pub(crate) fn parse_text(suite: Suite, key_id: &str, text: &str) -> Vec<u8> {
     envelope
 }
 
-/// AES-256-GCM under one key: iv, tag and ciphertext in one allocation.
+/// Encrypts with AES-256-GCM under one key: IV, tag and ciphertext in one allocation.
 pub(crate) fn triplet_encrypt(key: &[u8; 32], secret: &[u8]) -> Vec<u8> {
     let mut row = vec![0; 28 + secret.len()];
     let (front, ciphertext) = row.split_at_mut(28);
@@ -206,7 +206,7 @@ pub(crate) fn triplet_decrypt(key: &[u8; 32], row: &[u8]) -> Vec<u8> {
     plaintext
 }
 
-/// Hex `iv:tag:ciphertext` with an iv of 12 bytes.
+/// Parses `iv:tag:ciphertext` in hex, with an IV of 12 bytes.
 pub(crate) fn triplet_parse(row: &str) -> ([u8; 28], Vec<u8>) {
     let mut front = [0; 28];
     base16ct::lower::decode(&row[..24], &mut front[..12]).unwrap();
@@ -216,14 +216,14 @@ pub(crate) fn triplet_parse(row: &str) -> ([u8; 28], Vec<u8>) {
     (front, ciphertext)
 }
 
-/// What a seal does, each part by itself.
+/// Returns the parts of a seal, to be timed one by one.
 pub(crate) fn parts<'a>(
     master: &'a Master,
     suite: Suite,
     secret: &'a [u8],
     context: &'a [u8],
 ) -> Vec<Contender<'a>> {
-    /// As in `src/secret/wiping.rs`.
+    /// The same as in `src/secret/wiping.rs`.
     const STACK_LEN: usize = if cfg!(feature = "aws-lc") { 6 * 1024 } else { 14 * 1024 };
     let sealed = seal(master, suite, secret, context);
     let (front, at) = (sealed.clone(), At::new(master.key_id));
@@ -279,7 +279,7 @@ fn payload_keys(prf: &Prf, suite: Suite, iv: &[u8; 12], context: &[u8]) -> ([u8;
     (expand(b"sw1/data"), expand(b"sw1/comm"))
 }
 
-/// The parts of what a wrap is bound to: version, suite, key id, commitment.
+/// Returns what a wrap is bound to: version, suite, key id and commitment.
 fn binding(front: &[u8], at: At, master: &Master, suite: Suite) -> ([u8; 256], usize) {
     let mut bytes = [0; 256];
     let id = master.key_id.as_bytes();
@@ -323,7 +323,7 @@ fn mac(prf: &Prf, front: &[u8], at: At, len: usize) -> [u8; 16] {
     hmac(prf, &parts)[..16].try_into().unwrap()
 }
 
-/// HMAC-SHA-256 under one key, whose two blocks are hashed already.
+/// HMAC-SHA-256 under one key, whose two blocks have already been hashed.
 #[derive(Clone)]
 struct Prf {
     inner: [u32; 8],
@@ -362,7 +362,7 @@ fn expand(prf: &Prf, info: &[&[u8]]) -> [u8; 32] {
     }
 }
 
-/// HMAC over the parts, which are less than eight blocks: all of them are compressed in one call.
+/// Computes HMAC over the parts, which are less than eight blocks and are compressed in one call.
 fn hmac(prf: &Prf, parts: &[&[u8]]) -> [u8; 32] {
     let mut blocks = [[0; 64]; 8];
     let message = blocks.as_flattened_mut();

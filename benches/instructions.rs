@@ -1,6 +1,8 @@
-//! One verb of the library, so many times, for a program that counts instructions:
-//! `instructions <suite> <verb> <times>`. Without arguments, the suites and verbs there are, one a
-//! line. `instructions.sh` runs it.
+//! Runs one operation of the library a given number of times, under a program that counts
+//! instructions: `instructions <suite> <operation> <times>`.
+//!
+//! Without arguments, it lists the suites and operations, one pair per line. It is run by
+//! `instructions.sh`.
 
 #![expect(
     clippy::unwrap_used,
@@ -9,7 +11,7 @@
     clippy::string_slice,
     clippy::arithmetic_side_effects,
     clippy::as_conversions,
-    reason = "a benchmark may panic, and reckons with small numbers"
+    reason = "a benchmark may panic, and computes with small numbers"
 )]
 
 mod cases;

@@ -1,4 +1,4 @@
-//! Time by size as a small SVG: both axes logarithmic.
+//! Draws time by size as a small SVG with two logarithmic axes.
 
 use std::fmt::Write;
 
@@ -6,7 +6,7 @@ const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 300.0;
 const LEFT: f64 = 60.0;
 const BOTTOM: f64 = 40.0;
-/// Told apart without colours too: by their dashes.
+/// The dashes distinguish the lines even without colours.
 const STROKES: [&str; 4] = [
     "stroke=\"#1f5fa8\"",
     "stroke=\"#1f5fa8\" stroke-dasharray=\"3 3\"",
@@ -14,10 +14,10 @@ const STROKES: [&str; 4] = [
     "stroke=\"#b5541c\" stroke-dasharray=\"3 3\"",
 ];
 
-/// One line of the picture: its name, and nanoseconds by bytes.
+/// One line of the chart: its name, and nanoseconds by bytes.
 pub(crate) type Line = (String, Vec<(usize, f64)>);
 
-/// In one line without blank ones, so that it can stand inside Markdown.
+/// Returns the chart on one line, so that Markdown accepts it.
 pub(crate) fn svg(title: &str, lines: &[Line]) -> String {
     let points = || lines.iter().flat_map(|(_, points)| points);
     let (x_min, x_max) = range(points().map(|(bytes, _)| *bytes as f64));
@@ -42,7 +42,7 @@ pub(crate) fn svg(title: &str, lines: &[Line]) -> String {
             text(&mut svg, (8.0, y(took) + 4.0), label);
         }
     }
-    // From the top, in the order of their ends, so that no two names meet.
+    // From the top down, ordered by where the lines end, so that no two names overlap.
     let mut names: Vec<usize> = (0..lines.len()).collect();
     let end = |i: &usize| lines[*i].1.last().map_or(0.0, |(_, took)| *took);
     names.sort_by(|a, b| end(b).total_cmp(&end(a)));

@@ -1,18 +1,22 @@
-//! What a second thread brings.
+//! Measures the throughput of one thread and of two.
 
 use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// So long that the start of a thread does not count, and that a take fits between two
-/// interruptions.
+/// Long enough that starting a thread does not matter, and short enough that a take fits between
+/// two interruptions.
 const TAKE: Duration = Duration::from_millis(5);
 const TAKES: usize = 12;
 
-/// One verb. Called in the thread that is to run it; what it returns runs the verb once.
+/// One operation.
+///
+/// The thread that runs the operation calls this, and the closure it gets runs the operation once.
 pub(crate) type Work<'a> = dyn Fn() -> Box<dyn FnMut() + 'a> + Sync + 'a;
 
-/// Iterations a second on one thread and on two: the best of several takes, which take turns.
+/// Returns the iterations per second on one thread and on two.
+///
+/// Each is the best of several takes, and the takes of all contenders alternate.
 pub(crate) fn one_and_two(work: &[&Work<'_>], quick: bool) -> Vec<[f64; 2]> {
     let (take, takes) = if quick { (Duration::ZERO, 1) } else { (TAKE, TAKES) };
     let iterations: Vec<u32> = work.iter().map(|&work| iterations(work, take)).collect();
@@ -38,7 +42,7 @@ fn iterations(work: &Work<'_>, take: Duration) -> u32 {
     iterations
 }
 
-/// Iterations a second of all threads together, from the first that starts to the last that ends.
+/// Returns the iterations per second of all threads together, from the first start to the last end.
 fn rate(work: &Work<'_>, threads: usize, iterations: u32) -> f64 {
     let barrier = Barrier::new(threads);
     let run = || {

@@ -1,5 +1,7 @@
-//! The tables about the library, as Markdown: `cargo bench --bench summary`; with `-- flags`, one line
-//! of the table about compiler flags. `tables.sh` puts them together with those of others.
+//! Prints the tables about the library, as Markdown: `cargo bench --bench summary`.
+//!
+//! With `-- flags`, it prints one line of the table about compiler flags. `tables.sh` combines
+//! these tables with those about the peers.
 
 #![expect(
     clippy::unwrap_used,
@@ -8,7 +10,7 @@
     clippy::string_slice,
     clippy::arithmetic_side_effects,
     clippy::as_conversions,
-    reason = "a benchmark may panic, and reckons with small numbers"
+    reason = "a benchmark may panic, and computes with small numbers"
 )]
 
 mod cases;
@@ -43,12 +45,12 @@ fn main() {
     refused(budget);
 }
 
-/// Each verb by size, and how many times as long as its floor; a picture of the first.
+/// Prints the time of each operation by size and its ratio to the floor, and a chart of the first.
 fn verbs(budget: Duration) {
     let mut lines: Vec<picture::Line> = Vec::new();
-    println!("### Each verb beside its floor, {BACKEND}\n");
-    println!("Nanoseconds, and how many times the floor's.\n");
-    println!("| verb | suite | 51 B | | 2 KiB | | 64 KiB | | 1 MiB | |");
+    println!("### Each operation compared with its floor, {BACKEND}\n");
+    println!("Nanoseconds, and the ratio to the floor.\n");
+    println!("| operation | suite | 51 B | | 2 KiB | | 64 KiB | | 1 MiB | |");
     println!("|---|---|--:|--:|--:|--:|--:|--:|--:|--:|");
     for (verb, suites) in VERBS {
         for suite in suites {
@@ -71,7 +73,7 @@ fn verbs(budget: Duration) {
     println!("\n{}\n", picture::svg(&format!("Sealing by size, {BACKEND}"), &lines));
 }
 
-/// What compiler flags make of the same, as bare numbers: the caller knows the flags.
+/// Prints the times under the current compiler flags as bare numbers; the caller knows the flags.
 fn flags(budget: Duration) {
     for (verb, suites) in &VERBS[..2] {
         for suite in *suites {
@@ -89,10 +91,10 @@ fn flags(budget: Duration) {
     println!("{:.0}", take_turns(&mut derivation, budget)[0]);
 }
 
-/// What a seal of an API key is made of, each part timed by itself.
+/// Prints the parts of sealing an API key, each timed alone.
 fn parts(budget: Duration) {
     println!("### What sealing 51 bytes is made of, {BACKEND}\n");
-    println!("Nanoseconds of each part by itself; the last line is a whole seal.\n");
+    println!("Nanoseconds for each part alone; the last line is a whole seal.\n");
     println!("| part | a256gcm | c20p |");
     println!("|---|--:|--:|");
     let columns = SUITES.map(|suite| {
@@ -110,10 +112,12 @@ fn parts(budget: Duration) {
     println!();
 }
 
-/// The throughput of large payloads beside that of the bare cipher.
+/// Prints the throughput for large payloads, compared with that of the bare cipher.
 fn raw(budget: Duration) {
-    println!("### 1 MiB beside the bare cipher, {BACKEND}\n");
-    println!("GiB a second; the cipher with a fresh key, into a buffer that is there.\n");
+    println!("### 1 MiB compared with the bare cipher, {BACKEND}\n");
+    println!(
+        "GiB per second; the cipher has a fresh key, and writes into a buffer that is already allocated.\n"
+    );
     println!("| suite | cipher | seal | ÷ cipher | open | ÷ cipher |");
     println!("|---|--:|--:|--:|--:|--:|");
     for suite in SUITES {
@@ -136,8 +140,8 @@ fn raw(budget: Duration) {
 }
 
 fn threads(quick: bool) {
-    println!("### Two threads against one, 51 bytes, {BACKEND}\n");
-    println!("| verb | suite | a second, 1 thread | a second, 2 threads | ratio |");
+    println!("### Two threads compared with one, 51 bytes, {BACKEND}\n");
+    println!("| operation | suite | per second, 1 thread | per second, 2 threads | ratio |");
     println!("|---|---|--:|--:|--:|");
     for suite in SUITES {
         let case = Case::new(suite, API_KEY);
@@ -164,15 +168,15 @@ fn threads(quick: bool) {
     println!();
 }
 
-/// Texts that are refused, of growing length: the time a KiB does not grow.
+/// Prints the time to refuse texts of growing length. Per KiB, it does not grow.
 fn refused(budget: Duration) {
-    println!("### Parsing what is refused, by length\n");
-    println!("Nanoseconds a KiB of text.\n");
+    println!("### Parsing refused texts, by length\n");
+    println!("Nanoseconds per KiB of text.\n");
     println!("| text | 64 KiB | 1 MiB | 16 MiB |");
     println!("|---|--:|--:|--:|");
     type Make = fn(&Case, usize) -> String;
     let texts: [(&str, Make); 2] = [
-        ("wraps without end", |case, len| {
+        ("an endless list of wraps", |case, len| {
             let wrap = [case.first_wrap(), ","].concat();
             ["sw1:a256gcm:", &wrap.repeat(len / wrap.len())].concat()
         }),

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# The figures of `src/docs/performance.md`, as Markdown into `src/docs/measurements.md`: `benches/tables.sh`.
-# Some fifteen minutes, most of them builds, on a machine that does nothing else; with `--esdk`, which adds the
-# AWS Encryption SDK, some ten more. `--test` runs everything for moments only and prints it: its figures mean
-# nothing. Linux on x86-64.
+# Writes the figures of `src/docs/performance.md` to `src/docs/measurements.md`, as Markdown: `benches/tables.sh`.
+# Takes about fifteen minutes, most of them for builds, on a machine that does nothing else. `--esdk` adds the AWS
+# Encryption SDK and takes about ten minutes more. `--test` runs everything for a moment only and prints the tables;
+# its figures mean nothing. Needs Linux on x86-64.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,27 +18,28 @@ for argument in "$@"; do
   esac
 done
 if [ "$(uname -sm)" != "Linux x86_64" ]; then
-  echo "the flags that are compared are those of x86-64, and the machine is told by Linux" >&2
+  echo "needs Linux on x86-64: the flags compared are for x86-64, and Linux describes the machine" >&2
   exit 2
 fi
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}" CARGO_TERM_QUIET=true
 work="$(mktemp -d)"
 trap 'rm -r "$work"' EXIT
-# The page is part of the library's documentation: it changes when it is whole, and not while it is built.
+# The page is part of the library's documentation, so it must not change while the library is built: it is replaced
+# when it is complete.
 page=src/docs/measurements.md
 exec 3>&1 >"$work/page"
 
 summary() { cargo bench -p sealwax --locked --bench summary "$@"; }
 of_peers() { cargo bench --manifest-path benches/peers/Cargo.toml --locked "$@"; }
 
-echo "## Measured"
+echo "## Measurements"
 echo
 echo "By \`benches/tables.sh${*:+ $*}\` on $(date -u +%F), with $(rustc --version | cut -d' ' -f1,2), on" \
   "$(sed -n 's/^model name\s*: //p' /proc/cpuinfo | head -1), $(nproc) cores, $(uname -s) $(uname -r | cut -d. -f1,2)." \
-  "Each figure is the fastest of many short batches, in which the contenders of a table took turns."
+  "Each figure is the fastest of many short batches. The contenders in a table took turns."
 echo
 if [ -n "$against" ]; then
-  echo "### Each verb beside commit $against"
+  echo "### Each operation compared with commit $against"
   echo
   benches/against.sh "$against" ${quick:+1}
   echo
@@ -59,7 +60,7 @@ echo "### Ciphers"
 echo
 of_peers --bench tables -- "${quick[@]}"
 
-# What compiler flags make of the same: a program each, which run in turns.
+# The same under different compiler flags: one program for each set, and the programs take turns.
 names=() programs=()
 build() {
   names+=("$1") programs+=("$(RUSTFLAGS="$2" CARGO_TARGET_DIR="$CARGO_TARGET_DIR/flags-${#names[@]}" \
@@ -91,7 +92,7 @@ for i in "${!names[@]}"; do
     END { for (f = 2; f <= n; f++) printf " %d |", min[f]; print "" }' "$work/flags" | sed "s#^#| ${names[i]} |#"
 done
 
-# What a program pays for having it: crates, the time of a clean release build, and size.
+# What a program pays for a dependency: crates, the time of a clean release build, and size.
 footprint() {
   local name=$1 dependency=$2 main=$3 folder="$work/probe" start
   mkdir -p "$folder/src"
@@ -113,7 +114,7 @@ footprint() {
 echo
 echo "### What a program pays"
 echo
-echo "Crates with those that only build; a clean release build on all cores; size over an empty program, both stripped."
+echo "Crates, including those that only build; a clean release build on all cores; size beyond an empty program, both stripped."
 echo
 echo "| | crates | build | size |"
 echo "|---|--:|--:|--:|"

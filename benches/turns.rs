@@ -1,20 +1,20 @@
-//! Contenders that take turns: what a machine does to one of them it does to all.
+//! Times contenders that take turns, so that whatever slows the machine down affects all of them.
 //!
-//! In each round every contender runs one short batch, in an order that rotates. Of each contender
-//! the fastest batch is kept; ratios are of figures from the same rounds.
+//! In each round every contender runs one short batch, in an order that rotates. The fastest batch
+//! of each contender counts, and ratios compare figures from the same rounds.
 
-#![allow(dead_code, reason = "each program that shares this file uses a part of it")]
+#![allow(dead_code, reason = "each program that shares this file uses only part of it")]
 
 use std::time::{Duration, Instant};
 
-/// Long enough that reading the clock twice, some 40 ns, does not count.
+/// Long enough that reading the clock twice, about 40 ns, does not matter.
 const BATCH: Duration = Duration::from_micros(40);
 const FEWEST_ROUNDS: usize = 20;
 
 /// One way to do a piece of work.
 pub(crate) struct Contender<'a> {
     pub(crate) name: String,
-    /// So many iterations; how long they took.
+    /// Runs the given number of iterations, and returns how long they took.
     pub(crate) run: Box<dyn FnMut(u32) -> Duration + 'a>,
 }
 
@@ -31,8 +31,9 @@ impl<'a> Contender<'a> {
     }
 }
 
-/// Lets the contenders take turns for about so long in all: nanoseconds an iteration of each, in its
-/// fastest batch.
+/// Lets the contenders take turns for about `time` in all.
+///
+/// Returns the nanoseconds per iteration of each contender, in its fastest batch.
 pub(crate) fn take_turns(contenders: &mut [Contender<'_>], time: Duration) -> Vec<f64> {
     let batches: Vec<u32> = contenders.iter_mut().map(batch_of).collect();
     let mut fastest = vec![f64::MAX; contenders.len()];
@@ -50,8 +51,10 @@ pub(crate) fn take_turns(contenders: &mut [Contender<'_>], time: Duration) -> Ve
     fastest
 }
 
-/// A sample of one contender, for criterion: it is taken in slices, and between two of them the others
-/// run the same slice untimed, so that a drift of the machine, and its caches, are the same for all.
+/// Takes a sample of one contender for criterion.
+///
+/// The sample is taken in slices. Between two slices the other contenders run one untimed, so that
+/// drift and the state of the caches are the same for all.
 pub(crate) fn sample(contenders: &mut [Contender<'_>], timed: usize, iterations: u64) -> Duration {
     let slice = u64::from(contenders.iter_mut().map(batch_of).min().unwrap_or(1));
     let (mut took, mut left) = (Duration::ZERO, iterations);
@@ -68,7 +71,7 @@ pub(crate) fn sample(contenders: &mut [Contender<'_>], timed: usize, iterations:
     took
 }
 
-/// How many iterations make a batch; found by running, which also warms up.
+/// Finds by trial how many iterations make a batch, which also warms up.
 fn batch_of(contender: &mut Contender<'_>) -> u32 {
     let mut iterations = 1;
     while (contender.run)(iterations) < BATCH && iterations < 1 << 20 {
@@ -77,7 +80,7 @@ fn batch_of(contender: &mut Contender<'_>) -> u32 {
     iterations
 }
 
-/// Nanoseconds in the unit that people read.
+/// Formats nanoseconds in a unit that is easy to read.
 pub(crate) fn time(nanoseconds: f64) -> String {
     match nanoseconds {
         ns if ns < 100_000.0 => thousands(ns),
@@ -85,7 +88,7 @@ pub(crate) fn time(nanoseconds: f64) -> String {
     }
 }
 
-/// A whole number, with commas.
+/// Formats a number as an integer with commas.
 pub(crate) fn thousands(number: f64) -> String {
     let digits = format!("{number:.0}");
     let mut text = String::new();

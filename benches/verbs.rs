@@ -1,5 +1,6 @@
-//! Every verb beside its floor, by suite and by size: `cargo bench --bench verbs`. Statistics
-//! by criterion; `summary` has the tables.
+//! Times every operation and its floor, by suite and by size: `cargo bench --bench verbs`.
+//!
+//! The statistics are criterion's; `summary` prints the tables.
 
 #![expect(
     clippy::unwrap_used,
@@ -8,7 +9,7 @@
     clippy::string_slice,
     clippy::arithmetic_side_effects,
     clippy::as_conversions,
-    reason = "a benchmark may panic, and reckons with small numbers"
+    reason = "a benchmark may panic, and computes with small numbers"
 )]
 
 mod cases;

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# How much of the library the inputs reach, those of corpus/ and those that run.sh has found since: fuzz/coverage.sh
+# Reports how much of the library the inputs reach, both those in corpus/ and those that run.sh has found since:
+# fuzz/coverage.sh
 #
-# Needs `rustup component add llvm-tools --toolchain nightly`. A line for each target, and one for all.
+# Needs `rustup component add llvm-tools --toolchain nightly`. Prints one line for each target, and one for
+# all of them together.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,11 +12,11 @@ host=$(rustc +nightly -vV | sed -n 's/^host: //p')
 tools=$(rustc +nightly --print sysroot)/lib/rustlib/$host/bin
 built=$target_dir/coverage/$host/release
 
-# Of src/: lines and regions that were reached, and how many there are.
+# Prints how many lines and regions of src/ were reached, and how many there are.
 report() {
   local profile=$1 name=$2 first=$3
   shift 3
-  # TOTAL: regions, of them missed, per cent, the same of functions, and of lines.
+  # The TOTAL line has regions, missed regions and a percentage, then the same for functions and for lines.
   "$tools/llvm-cov" report "$first" "${@/#/--object=}" --instr-profile="$profile" "$PWD/src" |
     awk -v name="$name" '$1 == "TOTAL" {
       printf "%-14s %5d of %d lines (%s)  %5d of %d regions (%s)\n", name, $8 - $9, $8, $10, $2 - $3, $2, $4

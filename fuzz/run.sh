@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Fuzzes each target for some seconds, and says in a line what that came to: fuzz/run.sh SECONDS [TARGET…]
+# Fuzzes each target for a number of seconds and prints one line of results for it: fuzz/run.sh SECONDS [TARGET…]
 #
-# Needs bash 4. Starts from corpus/, which is only read. What is found piles up in the target directory and is the
-# start of the next run there.
+# Needs bash 4. Starts from corpus/, which it only reads. The inputs it finds accumulate in the target directory, and
+# the next run starts from them too.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,22 +13,22 @@ found=${CARGO_TARGET_DIR:-$PWD/fuzz/target}/found
 mapfile -t targets < <(if [ $# -gt 0 ]; then printf '%s\n' "$@"; else ls fuzz/corpus; fi)
 
 cargo +nightly fuzz build
-echo "$seconds s each, $jobs at a time"
+echo "$seconds s per target, $jobs jobs in parallel"
 failed=0 executions=0 spent=0
-# A point in numbers, whatever the language of the machine.
+# Numbers have a decimal point, whatever the locale of the machine.
 export LC_ALL=C TIMEFORMAT=%U
 for target in "${targets[@]}"; do
   artifacts=$PWD/fuzz/artifacts/$target/
   log=$found/$target.log
   mkdir -p "$found/$target" "$artifacts"
   ended=well
-  # Processor time in user mode, not the clock's: a busy machine makes less of a minute.
+  # Measures user-mode processor time instead of wall-clock time: a busy machine does less work in a minute.
   cpu=$({
     time cargo +nightly fuzz run "$target" "$found/$target" "fuzz/corpus/$target" -- \
       -fork="$jobs" -ignore_timeouts=0 -ignore_ooms=0 -timeout=10 -max_total_time="$seconds" \
       -artifact_prefix="$artifacts" >"$log" 2>&1
   } 2>&1) || ended=badly
-  # Crashes, timeouts and what takes too much memory alike.
+  # This counts crashes, timeouts and inputs that use too much memory.
   crashes=$(grep -c 'Test unit written to' "$log" || true)
   # #EXECUTIONS: cov: C ft: F corp: N exec/s: S oom/timeout/crash: …
   line=$(grep -E '^#[0-9]+: cov:' "$log" | tail -n 1 || true)
@@ -44,5 +44,5 @@ for target in "${targets[@]}"; do
     grep -o 'Test unit written to .*' "$log" || true
   fi
 done
-echo "in all: $executions executions in $spent seconds of processor time"
+echo "total: $executions executions in $spent seconds of processor time"
 exit "$failed"

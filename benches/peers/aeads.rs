@@ -1,9 +1,9 @@
-//! The AEADs that a suite could be made of, each by its backends: what `ciphers` and `tables` run.
+//! The AEADs that a suite could be made of, by backend. `ciphers` and `tables` run them.
 //!
-//! All encrypt without associated data and with a tag of 16 bytes beside the ciphertext. Key
-//! objects of RustCrypto and of AWS-LC are wiped when they are dropped, and those of ring are not.
+//! All of them encrypt without associated data, and return a separate tag of 16 bytes. Key objects
+//! of RustCrypto and AWS-LC are wiped when they are dropped; those of ring are not.
 
-#![allow(dead_code, reason = "each program that shares this file uses a part of it")]
+#![allow(dead_code, reason = "each program that shares this file uses only part of it")]
 
 use std::hint::black_box;
 
@@ -19,30 +19,30 @@ use xaes_256_gcm::Xaes256Gcm;
 
 use crate::turns::Contender;
 
-/// An API key, a service-account file, and two sizes at which only the cipher counts.
+/// An API key, a service-account file, and two sizes at which only the cipher matters.
 pub(crate) const SIZES: [usize; 4] = [51, 2048, 64 * 1024, 1024 * 1024];
 const AES_256_GCM: &str = "AES-256-GCM";
 const CHACHA20_POLY1305: &str = "ChaCha20-Poly1305";
 
 type Tag = [u8; 16];
 
-/// One cipher of one backend, at the three pieces of work.
+/// One cipher of one backend, with the three pieces of work that are timed.
 pub(crate) struct Aead {
     pub(crate) cipher: &'static str,
     pub(crate) backend: &'static str,
-    /// A key object from 32 bytes.
+    /// Makes a key object from 32 bytes.
     pub(crate) set_up: Box<dyn Fn() -> Contender<'static>>,
-    /// Encrypts so many bytes under a key object that is there.
+    /// Encrypts that many bytes under an existing key object.
     pub(crate) message: Box<dyn Fn(usize) -> Contender<'static>>,
-    /// Both, as envelope encryption does for each message.
+    /// Does both, as envelope encryption does for each message.
     pub(crate) fresh_key: Box<dyn Fn(usize) -> Contender<'static>>,
-    /// Ciphertext and tag of one message.
+    /// The ciphertext and tag of one message.
     answer: (Vec<u8>, Tag),
 }
 
-/// What is encrypted, and where.
+/// What is encrypted, and the buffer that it is encrypted in.
 struct Message {
-    /// As long as the longest of a cipher; the others take a part.
+    /// As long as the longest nonce of a cipher. The others use the start of it.
     nonce: [u8; 24],
     plaintext: Vec<u8>,
     buffer: Vec<u8>,
@@ -90,7 +90,8 @@ pub(crate) fn all() -> Vec<Aead> {
 }
 
 impl Aead {
-    /// `set_up` makes a key object, `encrypt` fills the message's buffer and gives the tag.
+    /// Wraps two closures: `set_up` makes a key object, `encrypt` fills the message's buffer and
+    /// returns the tag.
     fn new<Key: 'static>(
         cipher: &'static str,
         backend: &'static str,
@@ -131,8 +132,8 @@ impl Aead {
 
 /// Encrypts one message again and again, and asserts the tag each time.
 ///
-/// In place, what was the ciphertext is the next plaintext. Under one key and nonce the keystream
-/// is the same, so every second result is the plaintext, and there are two tags that take turns.
+/// A cipher that works in place takes the last ciphertext as the next plaintext. Under one key and
+/// nonce the keystream is the same, so every other result is the plaintext, and two tags alternate.
 fn repeating(
     name: &str,
     size: usize,
@@ -162,7 +163,7 @@ fn in_place<C: AeadInOut>(key: &C, message: &mut Message) -> Tag {
     tag.unwrap().as_slice().try_into().unwrap()
 }
 
-/// For a cipher whose keystream depends on the plaintext: in place, no two results were the same.
+/// For a cipher whose keystream depends on the plaintext: in place, no two results would be equal.
 fn from_plaintext<C: AeadInOut>(key: &C, message: &mut Message) -> Tag {
     let nonce = rust_crypto_nonce::<C>(message);
     let buffer = InOutBuf::new(&message.plaintext, &mut message.buffer).unwrap();

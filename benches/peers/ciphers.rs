@@ -1,4 +1,4 @@
-//! What a cipher costs, by backend and by size: `cargo bench --bench ciphers`.
+//! Times the ciphers by backend and by size: `cargo bench --bench ciphers`.
 //!
 //! The contenders of a group take turns.
 

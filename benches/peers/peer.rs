@@ -1,4 +1,4 @@
-//! What keeps a credential in a column: who they are, and how each is set up.
+//! The peers: libraries and code that keep a credential in a column, and how each is set up.
 
 use std::fmt;
 use std::hint::black_box;
@@ -16,20 +16,23 @@ use crate::rate::Work;
 
 /// As long as the API keys of the larger providers.
 const PLAINTEXT: &[u8; 51] = b"sk-proj-0123456789abcdefghijklmnopqrstuvwxyzABCDEFG";
-/// What the credential belongs to, where a peer can bind it.
+/// What the credential belongs to. Used if a peer can bind it.
 const CONTEXT: [(&str, &str); 3] = [("tenant", "acme"), ("provider", "openai"), ("row", "4711")];
-/// Another row's, under which nothing bound to `CONTEXT` opens.
+/// The context of another row, under which nothing that is bound to `CONTEXT` opens.
 const OTHER_CONTEXT: [(&str, &str); 3] =
     [("tenant", "acme"), ("provider", "openai"), ("row", "4712")];
 const KEY_ID: &str = "prod-2026";
 
-/// The plaintext, with a length that a compiler cannot build into a peer's code.
+/// Returns the plaintext. Its length is hidden from the compiler, which could otherwise build it
+/// into a peer's code.
 fn plaintext() -> &'static [u8] {
     black_box(PLAINTEXT)
 }
 
-/// A peer at work. Its verbs are made in the thread that is to run them, because not every peer's key
-/// can be shared by threads; each asserts that the result is right.
+/// A peer at work.
+///
+/// Each thread makes the closures that it runs, because some peers have keys that threads cannot
+/// share. Each closure asserts that the result is right.
 pub(crate) struct Peer {
     pub(crate) about: About,
     pub(crate) seal: Box<Work<'static>>,
@@ -40,9 +43,9 @@ pub(crate) struct About {
     pub(crate) name: &'static str,
     pub(crate) form: Form,
     pub(crate) rng: Rng,
-    /// What an envelope is authenticated with, beyond the plaintext.
+    /// What an envelope authenticates in addition to the plaintext.
     pub(crate) binds: &'static str,
-    /// Whether an envelope that opens under two keys is ruled out.
+    /// Whether an envelope that opens under two keys is impossible.
     pub(crate) commits: &'static str,
     /// Bytes in the column.
     pub(crate) stored: RangeInclusive<usize>,
@@ -54,12 +57,12 @@ pub(crate) enum Form {
     Text,
 }
 
-/// Where a seal draws from. It decides much of the time of the fastest peers.
+/// Where a seal gets its randomness. The fastest peers spend much of their time on it.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Rng {
-    /// The operating system, at each draw.
+    /// The operating system, each time.
     System,
-    /// A CSPRNG of the thread, seeded from the operating system now and then.
+    /// A per-thread CSPRNG that is seeded from the operating system now and then.
     Thread,
 }
 
@@ -75,8 +78,10 @@ pub(crate) fn all() -> Vec<Peer> {
 }
 
 impl Peer {
-    /// `start` gives a thread what it works with, `seal` goes from the plaintext to the column and
-    /// `open` back.
+    /// Makes a peer from three closures.
+    ///
+    /// `start` returns what a thread works with, `seal` turns the plaintext into the value of the
+    /// column, and `open` turns it back.
     fn new<Start: 'static, Column: Bytes + 'static, Plaintext: Bytes>(
         about: About,
         start: impl Fn() -> Start + Clone + Sync + 'static,
@@ -112,13 +117,13 @@ impl Peer {
 }
 
 impl About {
-    /// Whether the two are worth a ratio: the same form and the same source of randomness.
+    /// Returns whether a ratio of the two makes sense: same form, same source of randomness.
     pub(crate) fn is_like(&self, other: &Self) -> bool {
         self.form == other.form && self.rng == other.rng
     }
 }
 
-/// What stands in a column, or a plaintext.
+/// The value of a column, or a plaintext.
 trait Bytes {
     fn bytes(&self) -> &[u8];
 }

@@ -1,4 +1,4 @@
-//! sealwax beside others that keep a credential in a column, as Markdown:
+//! Compares sealwax with others that keep a credential in a column, as Markdown:
 //! `cargo bench --bench peers`.
 
 #[path = "../rate.rs"]

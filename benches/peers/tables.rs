@@ -1,4 +1,4 @@
-//! The ciphers beside each other, and HMAC, as Markdown: `cargo bench --bench tables`.
+//! Compares the ciphers with each other, and HMAC, as Markdown: `cargo bench --bench tables`.
 
 #[path = "../turns.rs"]
 mod turns;
@@ -36,7 +36,7 @@ fn main() {
         println!("| {cipher} | {backend} | {set_up} | {message} | {fresh_key} |");
     }
 
-    println!("\nGiB a second, with the key set up before:\n");
+    println!("\nGiB per second, with the key set up before:\n");
     println!("| cipher | backend | 64 KiB | 1 MiB |");
     println!("|---|---|--:|--:|");
     for (i, Aead { cipher, backend, .. }) in aeads.iter().enumerate() {
@@ -47,7 +47,7 @@ fn main() {
     hmac(budget);
 }
 
-/// HMAC-SHA-256 over a short and a longer message of an envelope, the key set up before.
+/// Prints HMAC-SHA-256 over a short and a longer message of an envelope, with the key set up.
 fn hmac(budget: Duration) {
     const LENS: [usize; 2] = [33, 149];
     let key = [7; 32];

@@ -1,4 +1,4 @@
-//! What a second thread brings to each peer.
+//! Compares the throughput of each peer on one thread and on two.
 
 use std::thread;
 
@@ -15,7 +15,9 @@ pub(crate) fn two_against_one(peers: &[Peer], quick: bool) {
     let rates = one_and_two(&work, quick);
     let cores = thread::available_parallelism().map_or(0, usize::from);
     println!("Cores: {cores}.\n");
-    println!("| peer | form | RNG | verb | a second, 1 thread | a second, 2 threads | ratio |");
+    println!(
+        "| peer | form | RNG | operation | per second, 1 thread | per second, 2 threads | ratio |"
+    );
     println!("|---|---|---|---|--:|--:|--:|");
     for ((peer, verb, _), [one, two]) in rows.iter().zip(rates) {
         let about = &peer.about;

@@ -1,5 +1,5 @@
-//! Writes the inputs that the fuzzing starts from into `DIR/<target>/`: the vectors, texts of
-//! keyrings, a valid row of each kind, and short histories.
+//! Writes the inputs that fuzzing starts from into `DIR/<target>/`: the vectors, keyring texts, a valid row of each
+//! kind, and short histories.
 //!
 //! ```text
 //! cargo run --manifest-path fuzz/Cargo.toml --example seeds DIR
@@ -20,11 +20,11 @@ use sealwax_fuzz::reference::triplet::Row;
 use sealwax_fuzz::stateful::ALTERATIONS;
 use serde_json::Value;
 
-/// What is longer is no seed: the vectors have one of 4 KiB, and a fuzzer learns nothing from it.
+/// Longer inputs are not used as seeds: the vectors include one of 4 KiB, and a fuzzer learns nothing from it.
 const MAX_LEN: usize = 1200;
 
 fn main() {
-    let dir = std::env::args().nth(1).expect("a directory");
+    let dir = std::env::args().nth(1).expect("the first argument is a directory");
     let seeds: [(&str, Vec<Vec<u8>>); 9] = [
         ("context", contexts()),
         ("hmac", hmacs()),
@@ -51,7 +51,7 @@ fn vectors(file: &str, list: &str) -> Vec<Value> {
     file[list].as_array().unwrap().clone()
 }
 
-/// The vectors, and what the keyring of the targets has an answer for.
+/// Returns the vectors, and envelopes that lead to various results with the targets' keyring.
 fn envelopes() -> Vec<Envelope> {
     let text = |vector: &Value| vector["text"].as_str().unwrap().to_owned();
     let mut envelopes: Vec<Envelope> = vectors("v1.json", "vectors")
@@ -85,7 +85,7 @@ fn envelopes() -> Vec<Envelope> {
         // Eight wraps, of kinds that nothing here implements.
         let wraps = (1..=8).map(|kind| (format!("k{kind}"), vec![kind, 0])).collect();
         envelopes.push(Envelope { wraps, ..sealed.clone() });
-        // A local key's id over wraps of other kinds, and over one that is too short and too long.
+        // The id of a local key over wraps of other kinds, and over wraps that are too short or too long.
         for kind in [2, 3, 4, 5, 6, 0x80] {
             let mut wraps = sealed.wraps.clone();
             wraps[0].1[0] = kind;
@@ -97,14 +97,14 @@ fn envelopes() -> Vec<Envelope> {
             envelopes.push(Envelope { wraps, ..sealed.clone() });
         }
         envelopes.push(Envelope { ciphertext: b"b credential".to_vec(), ..sealed.clone() });
-        // Cut off by a column.
+        // Truncated by a column.
         envelopes.push(Envelope { ciphertext: b"a cred".to_vec(), ..sealed.clone() });
         envelopes.push(sealed);
     }
     envelopes
 }
 
-/// Other versions, what was cut off, and no wrap or one too many.
+/// Returns other versions, truncated inputs, and inputs with no wrap or one too many.
 fn broken_binary() -> Vec<Vec<u8>> {
     let mut broken: Vec<Vec<u8>> =
         [b"SW\x02\x01".as_slice(), b"SW\xff", b"SW\0", b"SW", b""].map(Vec::from).into();
@@ -122,7 +122,7 @@ fn texts() -> Vec<String> {
     texts.extend(envelopes().iter().map(Envelope::text));
     let fronts = ["sw2:", "sw255:x", "sw256:x", "sw02:", "sw0:", "sw2", "sw99999999999:x", "sw1:"];
     texts.extend(fronts.map(str::to_owned));
-    // A wrap that is as long as one can be, and one that is longer: a mark is 4,096 `A`s.
+    // A wrap of the maximum length, and one that is longer: a mark is 4,096 `A`s.
     let text = envelopes()[0].text();
     let (front, rest) = text.split_once('=').unwrap();
     let (_, rest) = rest.split_once(':').unwrap();
@@ -165,21 +165,21 @@ fn keyrings() -> Vec<String> {
         "destroyed x".to_owned(),
         "unknown a b".to_owned(),
         String::new(),
-        // A mark is a key.
+        // A mark stands for a key.
         "primary a \u{1}\nretired b \u{2};escrow c \u{3};disabled d;destroyed e \u{4}".to_owned(),
         "primary a \u{1}\nleaked b \u{2}\nleaked c".to_owned(),
-        // One key under two ids, and under one id twice.
+        // The same key under two ids, and twice under one id.
         "primary a \u{1}\nretired b \u{1}".to_owned(),
         "primary a \u{1}\nleaked b \u{1}".to_owned(),
         "primary a \u{1}\ndisabled b \u{2};destroyed c \u{2}".to_owned(),
         "primary a \u{1}\nretired a \u{1}".to_owned(),
-        // Keys in the place of ids: without their prefixes, with them, and in another case.
+        // Keys in place of ids: without their prefixes, with them, and in another case.
         "primary a \u{1}\nretired \u{5} \u{2}".to_owned(),
         "primary a \u{1}\ndisabled \u{6}".to_owned(),
         "primary \u{7} \u{1}".to_owned(),
         "primary a \u{1}\ndisabled a-SWKT1_b".to_owned(),
         "primary a \u{1}\ndisabled sw1_".to_owned(),
-        // A carriage return: at an end, twice there, and inside of a comment.
+        // A carriage return: at the end of a line, twice at an end, and inside a comment.
         "primary a \u{1}\r\n# a comment\r\nretired b \u{2} \r\n".to_owned(),
         "primary a \u{1}\r\r\n".to_owned(),
         "# a comment\rretired b\nprimary a \u{1}".to_owned(),
@@ -191,7 +191,7 @@ fn keyrings() -> Vec<String> {
         }
         texts.push(text);
     }
-    // As many keys as there can be, and one more.
+    // The maximum number of keys, and one more.
     for others in [1023, 1024] {
         let ids = (0..others).map(|number| format!(";disabled {number:x}")).collect::<String>();
         texts.push(format!("primary p {}{ids}", key(1)));
@@ -212,13 +212,13 @@ fn triplets() -> Vec<Vec<u8>> {
         add(&[number], shape.text(of(shape.iv_len)).as_bytes());
         let row = Row::sealed(&TRIPLET_KEY, &of(shape.iv_len).iv, &[], &[b'x'; 400]);
         add(&[number], shape.text(&row).as_bytes());
-        // A key, one that is weak, and what is none.
+        // A key, a weak key, and something that is not a key.
         for key in [DEK.as_slice(), &[7; 32], &[7; 31]] {
             let row = Row::sealed(&TRIPLET_KEY, &of(shape.iv_len).iv, &[], key);
             add(&[number], shape.text(&row).as_bytes());
         }
     }
-    // Separated by ':' and joined, in each order, encoding and length of iv.
+    // Separated by ':' and joined, in each order, in each encoding and with each IV length.
     for (number, iv) in [(0, &short), (1, &long)] {
         for encoding in 0..5 {
             for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
@@ -274,19 +274,19 @@ fn text(encoding: u8, bytes: &[u8]) -> String {
     sealwax_fuzz::reference::triplet::encode(encoding, bytes)
 }
 
-/// Rows and ring, context, form; then an edit or none.
+/// Rows and ring, context, form, then an edit or none.
 fn altered() -> Vec<Vec<u8>> {
     let mut seeds = Vec::new();
     for row in 0..4 {
         for ring in 0..9 {
             seeds.push(vec![row, 3 - row, ring, row, ring % 2]);
         }
-        // Each exchange, with and without a mac of the editor's own.
+        // Each exchange, with and without a new MAC by the editor.
         for exchange in 0..EXCHANGES {
             seeds.push(vec![row, (row + 1) % 4, 1, row, 0, 0, exchange, 1]);
             seeds.push(vec![row, (row + 1) % 4, 1, row, 1, 0, exchange, 1, 64]);
         }
-        // A wrap with one more bit or less: in its check, its salt and its padded key.
+        // A wrap with one bit flipped: in its check value, its salt and its padded key.
         for place in [14, 30, 60] {
             seeds.push(vec![row, row, 0, row, 0, 255, 0, 0, place, 1]);
         }
@@ -305,16 +305,16 @@ fn contexts() -> Vec<Vec<u8>> {
     for set in [nothing, key, hosts, b"\x03\x03\x04\x02"] {
         seeds.extend((0..10).map(|change| [pairs.as_slice(), set, &[change, 1, 1]].concat()));
     }
-    // No host, one twice, and what are none; one that is too long, and five that are.
+    // No host, a duplicate host, and invalid hosts; one that is too long, and five that are.
     seeds.push([pairs.as_slice(), b"\0\x01\x01"].concat());
     seeds.push([pairs.as_slice(), b"\0\x03\0\0"].concat());
     seeds.extend((5..12).map(|host| [pairs.as_slice(), &[0, 2, host]].concat()));
     seeds.extend([252, 253, 254].map(|len| [pairs.as_slice(), &[0, 2, 192, 0, len]].concat()));
     let long = (0..5).flat_map(|number| [192, 0, 248 + number]).collect::<Vec<u8>>();
     seeds.push([pairs.as_slice(), &[0, 6], &long].concat());
-    // Names that are reserved, and some that are not.
+    // Reserved names, and some that are not reserved.
     seeds.extend((0..6).map(|name| vec![1, 192, name, 1, b'x', 0, 0, 1]));
-    // 32 pairs and 33, and as many with what is set; and the limits of a name and a value.
+    // 32 pairs and 33, and as many including the pairs that the crate sets; and the limits of a name and a value.
     for (count, set) in
         [(32, nothing), (33, nothing), (31, key), (32, key), (30, hosts), (32, hosts)]
     {
@@ -329,7 +329,7 @@ fn contexts() -> Vec<Vec<u8>> {
     seeds
 }
 
-/// A key, cuts, and messages of each length about the end of a block.
+/// A key, cuts, and messages of each length around the end of a block.
 fn hmacs() -> Vec<Vec<u8>> {
     let seed = |key: &[u8], cuts: &[u16], len: u16| {
         let cuts: Vec<u8> = cuts.iter().flat_map(|cut| cut.to_be_bytes()).collect();
@@ -346,13 +346,13 @@ fn hmacs() -> Vec<Vec<u8>> {
         let key: Vec<u8> = DEK.iter().copied().cycle().take(len).collect();
         seeds.push(seed(&key, &[1], 43));
     }
-    // A weak key, which is none of the crate's; and no message.
+    // A weak key, which the crate rejects; and no message.
     seeds.push(seed(&[7; 32], &[3], 20));
     seeds.push(Vec::new());
     seeds
 }
 
-/// A row of every kind as it is, and some with an edit.
+/// A row of every kind, unchanged, and some with an edit.
 fn imports() -> Vec<Vec<u8>> {
     let of_len = |kind: u8, len: u16, edits: &[u8]| {
         [&[kind, 9], len.to_be_bytes().as_slice(), &[11], b"sk-test-123", edits].concat()
@@ -367,9 +367,9 @@ fn imports() -> Vec<Vec<u8>> {
     seeds
 }
 
-/// Nine states, of which the first is a primary's; then steps.
+/// Nine states, of which the first is that of a primary, then steps.
 fn histories() -> Vec<Vec<u8>> {
-    // A retired key, two escrows, one disabled, one leaked, one destroyed, and two that come later.
+    // A retired key, two escrow keys, one disabled, one leaked, one destroyed, and two that are added later.
     let states = [0, 1, 2, 2, 3, 4, 5, 6, 6];
     let seal = [0, 0, 0, 5, 5, b'h', b'e', b'l', b'l', b'o', 0];
     let rotate = [9, 1, 0];
@@ -382,19 +382,19 @@ fn histories() -> Vec<Vec<u8>> {
         // The key that sealed is destroyed, or gets other material.
         [&states[..], &seal, &rotate, &into(0, 5)].concat(),
         [&states[..], &seal, &[9, 0, 1, 11]].concat(),
-        // An escrow leaks, and the key that sealed; the row is refused, and a rewrap does not heal it.
+        // An escrow key leaks, or the key that sealed does. The row is refused, and a rewrap does not repair it.
         [&states[..], &seal, &into(2, 4), &rewrap, &into(2, 1), &rewrap].concat(),
         [&states[..], &seal, &rotate, &into(0, 4), &rewrap].concat(),
         [&states[..], &seal, &rotate, &rewrap, &into(0, 4)].concat(),
-        // A leaked key's text is kept; and its key comes back under another id.
+        // The text of a leaked key is kept, and its key comes back under another id.
         [&states[..], &seal, &[9, 5, 4], &[9, 1, 1, 5], &[9, 5, 4], &[9, 1, 1, 5]].concat(),
-        // A backup is made, the row rewrapped, and its old wraps put back.
+        // A backup is made, the row is rewrapped, and its old wraps are restored.
         [&states[..], &seal, &[5, 0], &rotate, &rewrap, &[4, 0, 1, 0, 12]].concat(),
     ];
     for alteration in 0..ALTERATIONS {
         seeds.push([&states[..], &seal, &seal, &[4, 0, 1, 1, alteration, 3, 1]].concat());
     }
-    // Two remote keys have it too, and the local ones go; each answers in each way.
+    // Two remote keys also have the data key, and the local keys are removed. Each replies in every way.
     let seal_for_two = [&seal[..10], &[2, 0, 1, 1, 1]].concat();
     let local_alone = [&[0, 6, 6, 6, 6, 6, 6, 6, 6], &seal_for_two[..]].concat();
     for one in 0..5 {
@@ -405,7 +405,7 @@ fn histories() -> Vec<Vec<u8>> {
             seeds.push([&local_alone[..], &remote, &altered, &rewrap].concat());
         }
     }
-    // In each context; and with a wrap of another kind, under an id that a local key gets then.
+    // In each context; and with a wrap of another kind, under an id that a local key gets later.
     for context in 0..7 {
         let seal = [&[0, context], &seal[2..]].concat();
         seeds.push([&states[..], &seal, &rotate, &rewrap].concat());

@@ -1,4 +1,4 @@
-//! The target; its property stands in `src/import.rs`.
+//! The fuzz target; the property it checks is in `src/import.rs`.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {

@@ -1,4 +1,4 @@
-//! The target; its property stands in `src/parse_binary.rs`.
+//! The fuzz target; the property it checks is in `src/parse_binary.rs`.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {

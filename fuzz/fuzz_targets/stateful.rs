@@ -1,4 +1,4 @@
-//! The target; its property stands in `src/stateful.rs`.
+//! The fuzz target; the property it checks is in `src/stateful.rs`.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {

@@ -1,4 +1,4 @@
-//! Where the crate and the reference have to say the same.
+//! Assertions that the crate and the reference agree.
 
 use sealwax::{
     EncryptionContext, Envelope, FormatError, KeyId, OpenError, RewrapError, UnwrapError,
@@ -8,7 +8,7 @@ use super::material::Ring;
 use super::reference::envelope::{Envelope as Expected, Refused};
 use super::reference::procedures::{self, Failure};
 
-/// That both parse it to the same fields, or both refuse it and for the same reason.
+/// Asserts that both parse the input to the same fields, or both reject it for the same reason.
 pub fn envelope(
     found: &Result<Envelope, FormatError>,
     expected: &Result<Expected, Refused>,
@@ -20,13 +20,13 @@ pub fn envelope(
             assert_eq!(version, expected);
         }
         (Err(FormatError::Malformed { offset, .. }), Err(Refused::Malformed)) => {
-            assert!(*offset <= input_len, "a fault at {offset} of {input_len}");
+            assert!(*offset <= input_len, "the fault is at byte {offset} of {input_len}");
         }
-        _ => panic!("{found:?}, and not {expected:?}"),
+        _ => panic!("found {found:?}, expected {expected:?}"),
     }
 }
 
-/// An envelope of the crate by its accessors.
+/// Reads the fields of one of the crate's envelopes through its accessors.
 pub fn fields(envelope: &Envelope) -> Expected {
     let wraps = envelope.wrapped_keys().map(|wrapped| {
         let id = wrapped.key_id().as_ref().to_owned();
@@ -49,7 +49,8 @@ fn ids(ids: &[KeyId]) -> impl Iterator<Item = &str> {
     ids.iter().map(AsRef::as_ref)
 }
 
-/// That every verb says the same about an envelope; answers the plaintext, where it opens.
+/// Asserts that every operation gives the same result for an envelope. Returns the plaintext if it
+/// opens.
 pub fn verdicts(
     ring: &Ring,
     envelope: &Envelope,
@@ -69,7 +70,7 @@ pub fn verdicts(
     assert_eq!(fresh, procedures::rewrap(reference, expected));
     if let Ok(Some(fresh)) = rewrapped {
         assert!(keyring.is_current(&fresh));
-        // A rewrap heals nothing.
+        // A rewrap repairs nothing.
         let reopened = keyring.open(&fresh, context).map(|secret| secret.expose_secret().to_vec());
         assert_eq!(reopened.map_err(|error| failure(&error)), opened);
     }
@@ -81,7 +82,7 @@ pub fn failure(error: &OpenError) -> Failure {
         OpenError::Unwrap(error) => unwrap_failure(error),
         OpenError::ContextMismatch => Failure::ContextMismatch,
         OpenError::PayloadAltered => Failure::PayloadAltered,
-        other => panic!("an error that the reference lacks: {other}"),
+        other => panic!("the reference has no such error: {other}"),
     }
 }
 
@@ -103,7 +104,7 @@ pub fn unwrap_failure(error: &UnwrapError) -> Failure {
         UnwrapError::Provider { key_id, source, .. } => {
             Failure::Provider { key_id: key_id.to_string(), may_pass: source.is_transient() }
         }
-        other => panic!("an error that the reference lacks: {other}"),
+        other => panic!("the reference has no such error: {other}"),
     }
 }
 
@@ -114,6 +115,6 @@ pub fn rewrap_failure(error: &RewrapError) -> Failure {
         RewrapError::Wrap { key_id, source, .. } => {
             Failure::Provider { key_id: key_id.to_string(), may_pass: source.is_transient() }
         }
-        other => panic!("an error that the reference lacks: {other}"),
+        other => panic!("the reference has no such error: {other}"),
     }
 }

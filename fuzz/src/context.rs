@@ -1,7 +1,7 @@
-//! Two contexts have one encoding exactly where they have the same pairs, in whatever order, those
-//! among them that the crate sets itself: what is held, and the hosts. One opens what was sealed for
-//! the other exactly then. What is refused has the fault that the error names. The reference makes
-//! the same bytes, and reads them back.
+//! Two contexts have the same encoding exactly if they have the same pairs, in any order. This includes the pairs that
+//! the crate sets itself: the hosts and what the envelope holds. One context opens what was sealed for the other
+//! exactly in that case. If a context is rejected, it has the fault that the error names. The reference produces the
+//! same bytes, and reads them back.
 
 use sealwax::{ContextError, EncryptionContext, Held, OpenError, Secret};
 
@@ -10,11 +10,11 @@ use super::input::Input;
 use super::material::{DEK, IV, RING, Scripted};
 use super::reference::context::{HELD, Pairs, decode, encode, is_host, is_reserved, sorted, whole};
 
-/// What a caller gives.
+/// The arguments of a caller.
 #[derive(Clone, Debug)]
 struct Given {
     pairs: Pairs,
-    /// One of [`HELDS`].
+    /// An index into [`HELDS`].
     held: Option<usize>,
     hosts: Option<Vec<String>>,
 }
@@ -53,7 +53,7 @@ impl Given {
     }
 }
 
-/// The context of what was given, if it is one: as the reference says.
+/// Builds the context, if the reference agrees that there is one.
 fn context(given: &Given) -> Option<EncryptionContext> {
     let found = build(given);
     let whole = given.whole();
@@ -80,7 +80,7 @@ fn context(given: &Given) -> Option<EncryptionContext> {
             }
         }
         (Err(error), None) => assert!(has_fault(given, error), "{error}"),
-        (found, expected) => panic!("{found:?}, and not {expected:?}"),
+        (found, expected) => panic!("found {found:?}, expected {expected:?}"),
     }
     found.ok()
 }
@@ -89,11 +89,11 @@ fn build(given: &Given) -> Result<EncryptionContext, ContextError> {
     let Given { pairs, held, hosts } = given;
     let iter = pairs.iter().map(|(name, value)| (name, value));
     let encoded_len: usize = pairs.iter().map(|(name, value)| 4 + name.len() + value.len()).sum();
-    // Of each pair, where it was given and where it is sorted to: no text is copied but into the
-    // encoding, which grows by doubling. Counted as if both stood there while it does.
+    // For each pair, this allows for its position as given and as sorted. Text is copied only into the encoding, which
+    // grows by doubling. The limit counts both copies, because both exist while it grows.
     let limit = Limit { bytes: 3 * encoded_len + 32 * (4 * 16 + 64) + 256, allocations: 24 };
     let mut context = limit.hold(|| EncryptionContext::new(iter))?;
-    // One pair more, beside a context that is still there; of hosts, also their list sorted, and joined.
+    // These add one pair to a context that still exists. The hosts are also sorted in a list and joined.
     let more =
         |limit: Limit, more: usize| Limit { bytes: limit.bytes + encoded_len + more, ..limit };
     if let Some(held) = held {
@@ -119,7 +119,7 @@ fn has_fault(given: &Given, error: &ContextError) -> bool {
             let len = pairs[*pair].0.len();
             len == *found && !(1..=64).contains(&len)
         }
-        // The hosts are one value.
+        // All hosts together are one value.
         ContextError::ValueLength { pair, found, .. } => {
             let len = match (pairs.get(*pair), hosts) {
                 (Some((_, value)), _) if value.len() == *found => value.len(),
@@ -138,7 +138,7 @@ fn has_fault(given: &Given, error: &ContextError) -> bool {
         ContextError::DuplicateHost { host, .. } => {
             hosts.is_some_and(|hosts| hosts[..*host].contains(&hosts[*host]))
         }
-        other => panic!("an error that the target lacks: {other}"),
+        other => panic!("the target has no such error: {other}"),
     }
 }
 
@@ -151,7 +151,7 @@ fn held(input: &mut Input<'_>) -> Option<usize> {
     input.below(1 + HELDS.len()).checked_sub(1)
 }
 
-/// Mostly hosts, and mostly few.
+/// Returns mostly valid hosts, and mostly few of them.
 fn hosts(input: &mut Input<'_>) -> Option<Vec<String>> {
     let count = input.below(8).checked_sub(1)?;
     Some((0..count).map(|_| host(input)).collect())
@@ -180,11 +180,11 @@ fn host(input: &mut Input<'_>) -> String {
     }
 }
 
-/// A short text as it stands, or one character often: so that a few bytes reach each limit.
+/// Returns a short text from the input, or one character many times, so that a few bytes reach each limit.
 fn text(input: &mut Input<'_>, limit: usize) -> String {
     match input.byte() {
         len @ 0..192 => String::from_utf8_lossy(input.take(usize::from(len) % 24)).into_owned(),
-        // Names that are reserved, and others that are not.
+        // Reserved names, and names that are not reserved.
         192..200 => {
             (*input.choose(&["sw1/holds", "sw1/hosts", "sw1/", "sw1", "SW1/a", "sw2/a"])).to_owned()
         }
@@ -195,7 +195,8 @@ fn text(input: &mut Input<'_>, limit: usize) -> String {
     }
 }
 
-/// The same in another order, or with a border moved, or one more or less; or something else.
+/// Returns the same pairs in another order, with a boundary moved, or with one more or one fewer, or something else
+/// entirely.
 fn variant(given: &Given, input: &mut Input<'_>) -> Given {
     let mut given = given.clone();
     let Given { pairs, held, hosts } = &mut given;

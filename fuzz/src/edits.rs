@@ -1,8 +1,8 @@
-//! What an attacker, or a bad disk, does to a row.
+//! What an attacker or a bad disk does to a row.
 
 use super::input::Input;
 
-/// Exchanges, inserts, deletes or doubles bytes of a row, or goes on with another row from some place.
+/// Changes, inserts, deletes or duplicates bytes of a row, or replaces its end with a part of another row.
 pub fn edit(row: &mut Vec<u8>, other: &[u8], input: &mut Input<'_>) {
     let edit = input.below(5);
     let at = input.u16() % (row.len() + 1);
@@ -29,8 +29,9 @@ pub fn edit(row: &mut Vec<u8>, other: &[u8], input: &mut Input<'_>) {
     }
 }
 
-/// What is one step away from a text that a strict reader accepts, and mostly refused. Fuzzing comes upon
-/// it by chance, and a minimised corpus drops what runs no new code; but a lenient reader takes it.
+/// Returns texts that are one step away from one that a strict reader accepts; most of them must be rejected. Fuzzing
+/// reaches them only by chance, and a minimised corpus drops inputs that run no new code, but a lenient reader would
+/// accept them.
 pub fn neighbours(text: &str) -> Vec<String> {
     let mut neighbours = vec![
         text.to_ascii_uppercase(),
@@ -42,7 +43,7 @@ pub fn neighbours(text: &str) -> Vec<String> {
         text.trim_end_matches('=').to_owned(),
         without_last(text).to_owned(),
     ];
-    // Another last character in a field: of base64, there is often one with the same bytes.
+    // Each field with another last character. In base64, another character often decodes to the same bytes.
     let ends = text.match_indices([':', ',', '.', '\n', '=']).map(|(at, _)| at).take(MAX_FIELDS);
     for (front, rest) in ends.chain([text.len()]).map(|end| text.split_at(end)) {
         if let Some(last @ '0'..'z') = front.chars().next_back() {

@@ -1,9 +1,9 @@
-//! HMAC-SHA-256, HKDF-Extract and HKDF-Expand of the crate are those of the crates `hmac` and `hkdf`,
-//! whatever the key, and however the message is cut into parts.
+//! The crate's HMAC-SHA-256, HKDF-Extract and HKDF-Expand agree with the crates `hmac` and `hkdf` for every key,
+//! however the message is cut into parts.
 //!
-//! The crate's own are private: `--cfg fuzzing`, as cargo-fuzz sets it, hands them out. Without it, what
-//! stands on them in the interface is checked: the check value of a key, and LiteLLM's key, which is an
-//! HKDF over a text of any length.
+//! The crate's functions are private. `--cfg fuzzing`, which cargo-fuzz sets, exposes them. Without it, this checks two
+//! parts of the public interface that depend on them: the check value of a key, and LiteLLM's key, which is an HKDF
+//! over a text of any length.
 
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
@@ -18,11 +18,11 @@ use super::reference::triplet::Row;
 use super::reference::{Key, keyring};
 
 const MAX_KEY: usize = 64;
-/// Twice what the crate gathers before it compresses, and a little.
+/// A little more than twice what the crate buffers before it compresses.
 const MAX_LEN: usize = 600;
 const MAX_CUTS: usize = 8;
 
-/// A key, a salt, where to cut, and a message.
+/// Reads a key, the places to cut, and a message.
 pub fn check(input: &[u8]) -> bool {
     let mut input = Input::new(input);
     let key_len = input.below(MAX_KEY + 1);
@@ -45,7 +45,7 @@ pub fn check(input: &[u8]) -> bool {
     !message.is_empty()
 }
 
-/// The parts of a message that is cut at these places; some are empty.
+/// Cuts a message at these places. Some of the parts are empty.
 fn cut(message: &[u8], mut cuts: Vec<usize>) -> Vec<&[u8]> {
     cuts.iter_mut().for_each(|cut| *cut %= message.len() + 1);
     cuts.sort_unstable();
@@ -66,7 +66,7 @@ fn hmac(key: &[u8], message: &[u8]) -> Key {
     hmac.finalize().into_bytes().into()
 }
 
-/// The key does not show its bytes; what it encrypts does.
+/// Compares LiteLLM's key. A key does not reveal its bytes, so this compares what it encrypts.
 fn litellm(message: &[u8]) {
     let text: String = message.iter().map(|byte| char::from(byte & 0x7f)).collect();
     let found = litellm::insecure_key(litellm::Version::V3, &text);
@@ -82,12 +82,12 @@ mod inside {
 
     use super::{Hkdf, Key, Sha256, expand, hmac};
 
-    /// `whole` is what a derivation takes for a key; `key` is shorter, or up to a block long.
+    /// `whole` is the key that a derivation uses; `key` may be shorter, or up to one block long.
     pub(super) fn check(key: &[u8], whole: &Key, message: &[u8], parts: &[&[u8]]) {
         assert_eq!(crates::hmac(key, parts), hmac(key, message));
         assert_eq!(crates::hmac_under(whole, parts), hmac(whole, message));
 
-        // However much of it is wanted.
+        // The prefix is the same, however many bytes are requested.
         let expected: Key = expand(whole, message);
         assert_eq!(crates::expand::<32>(whole, parts), expected);
         assert_eq!(crates::expand::<24>(whole, parts), expected[..24]);

@@ -1,7 +1,6 @@
-//! A row of another service on its way into an envelope, as an import takes it. The row that was
-//! written opens under its key to the plaintext it was made from, and under no other; sealed, it opens
-//! to the same. A row that was edited never opens as what it is said to be; and read in any other way,
-//! a row opens to its plaintext or not at all.
+//! A row of another service on its way into an envelope, as an import reads it. The original row opens under its key to
+//! its plaintext, and under no other key; once sealed, it opens to the same plaintext. An edited row never opens as its
+//! declared kind. Read as any other kind, a row opens to its plaintext or not at all.
 
 use sealwax::legacy::litellm::Version;
 use sealwax::legacy::{cloak, litellm, n8n};
@@ -16,7 +15,7 @@ use super::reference::encoding::hex;
 use super::reference::legacy;
 use super::reference::triplet::{Row, Shape};
 
-/// What a row is said to be.
+/// The kind that a row is declared to be.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Text(Shape),
@@ -46,14 +45,14 @@ fn kinds() -> Vec<Kind> {
     kinds
 }
 
-/// The keys of a service: the one that its rows are under, and what derives from its text.
+/// The keys of a service: the one that encrypts its rows, and the text that another is derived from.
 struct Keys {
     key: TripletKey,
     salt_key: &'static str,
 }
 
 impl Kind {
-    /// A row as the service writes it: by the crate, and to the byte as the reference does.
+    /// Writes a row the way the service does. Asserts that the crate and the reference write the same bytes.
     fn write(self, keys: &Keys, plaintext: &Secret, random: &[u8; 32]) -> Vec<u8> {
         let plain = plaintext.expose_secret();
         let iv = |iv_len: IvLen| &random[..iv_len.bytes()];
@@ -102,7 +101,7 @@ impl Kind {
         found
     }
 
-    /// None where it is no text.
+    /// Returns `None` if the row is not text.
     fn read(self, keys: &Keys, row: &[u8]) -> Option<Result<Secret, TripletError>> {
         if let Self::Cloak(iv_len) = self {
             return Some(cloak::decrypt(&keys.key, LABEL, iv_len, row));
@@ -125,13 +124,13 @@ impl Kind {
         Some(triplet.and_then(|triplet| keys.key.decrypt(&triplet)))
     }
 
-    /// Whether two rows are one and the same to a reader who reads what was asked for, and no more.
+    /// Returns whether two rows are the same to a strict reader of this kind.
     fn is_same(self, one: &[u8], other: &[u8]) -> bool {
         match self {
             Self::Text(Shape { encoding: Encoding::HexAnyCase, .. })
             | Self::Columns(Encoding::HexAnyCase, _)
             | Self::Joined(Encoding::HexAnyCase, _) => one.eq_ignore_ascii_case(other),
-            // The key id is a hint: nothing authenticates it.
+            // The key id is a hint that nothing authenticates.
             Self::N8n => {
                 let blob = |row: &[u8]| row.split(|byte| *byte == b':').nth(1).map(<[u8]>::to_vec);
                 blob(one) == blob(other)
@@ -146,16 +145,16 @@ fn lines(encoding: Encoding, columns: &[Vec<u8>]) -> Vec<u8> {
     columns.iter().map(encode).collect::<Vec<_>>().join("\n").into_bytes()
 }
 
-/// What is encoded is encoded in pieces of 192 bytes.
+/// Plaintexts are encrypted in pieces of 192 bytes.
 const MAX_LEN: usize = 600;
 
-/// What the row is said to be, its iv, its plaintext, another row; then edits.
+/// Reads the declared kind of the row, its IV, its plaintext and another row, then edits.
 pub fn check(input: &[u8]) -> bool {
     let mut input = Input::new(input);
     let kinds = kinds();
     let (kind, random) = (*input.choose(&kinds), key(input.byte()));
     let plaintext = input.long(MAX_LEN);
-    // As n8n keeps it: wrapped under another, and in hex.
+    // The key in n8n's form: in hex, wrapped under another key.
     let wrapped = legacy::n8n::wrap_key(INSTANCE_KEY, &random, hex(&TRIPLET_KEY).as_bytes());
     let unwrapped = n8n::insecure_unwrap_key(INSTANCE_KEY, &wrapped).unwrap();
     let right = Keys { key: unwrapped, salt_key: SALT_KEY };
@@ -167,13 +166,13 @@ pub fn check(input: &[u8]) -> bool {
         let row = [written.as_slice(), &[stray]].concat();
         assert!(
             !matches!(kind.read(&right, &row), Some(Ok(_))),
-            "it opens with {stray} at its end"
+            "a row with a trailing {stray} opens"
         );
     }
 
     let mut row = written.clone();
     while let Some(choice) = input.next() {
-        // Now and then the case of a letter.
+        // Sometimes the edit changes the case of a letter.
         match row.get_mut(usize::from(choice)) {
             Some(byte) if byte.is_ascii_alphabetic() && choice < 64 => *byte ^= 0x20,
             _ => edit(&mut row, &other, &mut input),
@@ -188,14 +187,17 @@ pub fn check(input: &[u8]) -> bool {
             opened |= reader == kind;
         }
         let read = reader.read(&wrong, &row);
-        assert!(!matches!(read, Some(Ok(_))), "it opens under another key");
+        assert!(!matches!(read, Some(Ok(_))), "the row opens under another key");
     }
-    assert!(opened || (row != written && row != other), "it does not open");
-    assert!(!opened || kind.is_same(&row, &written) || kind.is_same(&row, &other), "edited");
+    assert!(opened || (row != written && row != other), "the row does not open");
+    assert!(
+        !opened || kind.is_same(&row, &written) || kind.is_same(&row, &other),
+        "an edited row opens"
+    );
     opened
 }
 
-/// From here on it is an envelope.
+/// Seals the plaintext. From here on the row is an envelope.
 fn seal(secret: &Secret) {
     let (context, rng) = (context("1"), [DEK.as_slice(), &IV].concat());
     let sealed = RING.keyring.seal_with_rng(secret, &context, &mut Scripted(&rng)).unwrap();

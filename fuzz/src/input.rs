@@ -1,7 +1,7 @@
-//! An input taken apart, where it stands for more than one text.
+//! Splits a fuzzing input that encodes more than one text.
 
-/// Takes numbers and bytes off the front. At its end it answers zeros, so that no input is too short
-/// and what a mutation cuts off keeps its meaning up to there.
+/// Takes numbers and bytes off the front. At the end it returns zeros, so that no input is too short, and an input that
+/// a mutation has cut off keeps its meaning up to that point.
 pub struct Input<'a>(&'a [u8]);
 
 impl<'a> Input<'a> {
@@ -9,7 +9,7 @@ impl<'a> Input<'a> {
         Self(bytes)
     }
 
-    /// The next byte; none at the end.
+    /// Returns the next byte, or `None` at the end.
     pub fn next(&mut self) -> Option<u8> {
         let (byte, rest) = self.0.split_first()?;
         self.0 = rest;
@@ -24,24 +24,24 @@ impl<'a> Input<'a> {
         usize::from(u16::from_be_bytes([self.byte(), self.byte()]))
     }
 
-    /// A number below `limit`, out of one byte.
+    /// Returns a number below `limit`, from one byte.
     pub fn below(&mut self, limit: usize) -> usize {
         usize::from(self.byte()) % limit
     }
 
-    /// One of them.
+    /// Returns one of these items.
     pub fn choose<'t, T>(&mut self, from: &'t [T]) -> &'t T {
         &from[self.below(from.len())]
     }
 
-    /// `len` bytes, or as many as there are.
+    /// Returns `len` bytes, or as many as are left.
     pub fn take(&mut self, len: usize) -> &'a [u8] {
         let (taken, rest) = self.0.split_at(len.min(self.0.len()));
         self.0 = rest;
         taken
     }
 
-    /// Up to `limit` bytes: a few of the input, again and again, so that a short input makes a long one.
+    /// Returns up to `limit` bytes. It repeats a few bytes of the input, so that a short input makes a long text.
     pub fn long(&mut self, limit: usize) -> Vec<u8> {
         let len = self.u16() % (limit + 1);
         let few = self.below(16);

@@ -1,9 +1,9 @@
-//! The properties that the fuzz targets check, each a function over the bytes of an input; it answers
-//! whether the input got as far as the property is about, and panics where the property fails.
+//! The properties that the fuzz targets check. Each is a function over the bytes of an input. It returns whether the
+//! input got far enough to be checked, and panics if the property fails.
 //!
-//! The targets in `fuzz_targets/` call them. So does `tests/corpora/main.rs` of the library, over the
-//! inputs in `corpus/`: it includes this file by its path, and so nothing here may need a crate that
-//! the library does not stand on, or a path that starts with `crate`.
+//! The targets in `fuzz_targets/` call these functions. So does the library's `tests/corpora/main.rs`, over the inputs
+//! in `corpus/`. It includes this file by path, so nothing here may use a crate that the library does not depend on, or
+//! a path that starts with `crate`.
 
 pub mod agree;
 mod edits;
@@ -23,10 +23,10 @@ pub mod parse_text;
 pub mod parse_triplet;
 pub mod stateful;
 
-/// What a target checks.
+/// The function that checks a property.
 pub type Property = fn(&[u8]) -> bool;
 
-/// Every target, by its name.
+/// Every target, by name.
 pub const TARGETS: [(&str, Property); 9] = [
     ("context", context::check),
     ("hmac", hmac::check),

@@ -1,4 +1,4 @@
-//! Keys, keyrings and contexts that are the same on every run, for the crate and for the reference.
+//! Keys, keyrings and contexts that are the same in every run, for the crate and for the reference.
 
 use std::convert::Infallible;
 use std::sync::LazyLock;
@@ -10,7 +10,7 @@ use super::reference;
 use super::reference::Key;
 use super::reference::keyring::{Entry, State};
 
-/// 32 bytes that count up from a number: never one byte repeated.
+/// Returns 32 bytes that count up from a number, so never one byte repeated.
 pub const fn key(number: u8) -> Key {
     let mut key = [number; 32];
     let mut place = 0;
@@ -21,21 +21,21 @@ pub const fn key(number: u8) -> Key {
     key
 }
 
-/// The data key and the iv of what is sealed once.
+/// The data key and the IV of anything that is sealed only once.
 pub const DEK: Key = key(0x80);
 pub const IV: [u8; 12] = *b"twelve bytes";
 
-/// The key of rows that others wrote.
+/// The key of rows from other programs.
 pub const TRIPLET_KEY: Key = key(0);
 
-/// One keyring, as the crate and as the reference has it.
+/// One keyring, in the form of the crate and in that of the reference.
 pub struct Ring {
     pub keyring: Keyring,
     pub reference: reference::keyring::Keyring,
 }
 
 impl Ring {
-    /// From state, id and the number of a key.
+    /// Builds a keyring from the state, the id and the key number of each entry.
     pub fn new(entries: &[(State, &str, u8)]) -> Self {
         let entries = entries.iter().map(|(state, id, number)| Entry {
             state: *state,
@@ -48,7 +48,7 @@ impl Ring {
     }
 }
 
-/// What the parsers' targets open with.
+/// The keyring that the parser targets open with.
 pub static RING: LazyLock<Ring> = LazyLock::new(|| {
     Ring::new(&[
         (State::Primary, "prod", 1),
@@ -72,18 +72,18 @@ pub fn context(row: &str) -> EncryptionContext {
     EncryptionContext::new([("tenant", "acme"), ("row", row)]).unwrap()
 }
 
-/// Yields these bytes, in one call.
+/// An RNG that yields these bytes in one call.
 pub struct Scripted<'a>(pub &'a [u8]);
 
 impl TryRng for Scripted<'_> {
     type Error = Infallible;
 
     fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        panic!("the crate fills buffers")
+        panic!("the crate only fills buffers")
     }
 
     fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        panic!("the crate fills buffers")
+        panic!("the crate only fills buffers")
     }
 
     fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {

@@ -1,6 +1,6 @@
-//! An envelope that was edited opens only if it is still what was sealed, byte for byte; also for
-//! somebody who has its data key and puts a mac of his own on what he edited, in so far as it opens to
-//! nothing else. Every verb says about it what the reference says, under several keyrings.
+//! An edited envelope opens only if it is still what was sealed, byte for byte. If the editor has the data key and
+//! computes a new MAC over the edit, the envelope still opens to nothing else. Every operation gives the same result as
+//! the reference, under several keyrings.
 
 use std::sync::LazyLock;
 
@@ -27,17 +27,17 @@ struct Row {
 static RINGS: LazyLock<[Ring; 9]> = LazyLock::new(|| {
     use State::{Destroyed, Disabled, Escrow, Leaked, Primary, Retired};
     [
-        // As it was sealed: current.
+        // The keyring it was sealed with: current.
         Ring::new(&[(Primary, "prod", 1), (Escrow, "dr", 2)]),
-        // A new primary; the old one's wrap is tried first, then the escrow's.
+        // A new primary. The wrap of the old one is tried first, then that of the escrow key.
         Ring::new(&[(Primary, "next", 3), (Retired, "prod", 1), (Retired, "dr", 2)]),
-        // One wrap left that opens.
+        // Only one wrap can still be opened.
         Ring::new(&[(Primary, "next", 3), (Disabled, "prod", 0), (Retired, "dr", 2)]),
         // The same two keys, each under the other's id.
         Ring::new(&[(Primary, "prod", 2), (Escrow, "dr", 1)]),
         Ring::new(&[(Primary, "next", 3), (Disabled, "prod", 0), (Destroyed, "dr", 0)]),
         Ring::new(&[(Primary, "next", 3), (Disabled, "prod", 0)]),
-        // A key that leaked: beside one that opens, beside one that does not, and alone.
+        // A leaked key: alongside one that opens, alongside one that does not, and without any.
         Ring::new(&[(Primary, "next", 3), (Retired, "prod", 1), (Leaked, "dr", 0)]),
         Ring::new(&[(Primary, "next", 3), (Leaked, "prod", 0), (Disabled, "dr", 0)]),
         Ring::new(&[(Primary, "next", 3), (Leaked, "prod", 0), (Destroyed, "dr", 0)]),
@@ -59,7 +59,7 @@ static ROWS: LazyLock<[Row; 4]> = LazyLock::new(|| {
     ]
 });
 
-/// An envelope in one of its forms.
+/// An envelope in either its text or its binary form.
 struct Form {
     bytes: Vec<u8>,
     is_text: bool,
@@ -80,7 +80,7 @@ impl Form {
     }
 }
 
-/// Two rows, a keyring, a context and a form; then edits.
+/// Reads two rows, a keyring, a context and a form, then edits.
 pub fn check(input: &[u8]) -> bool {
     let mut input = Input::new(input);
     let (row, other) = (input.choose(&*ROWS), input.choose(&*ROWS));
@@ -95,7 +95,7 @@ pub fn check(input: &[u8]) -> bool {
             edit(&mut form.bytes, &foreign, &mut input);
             continue;
         }
-        // What needs its parts: a field exchanged, wraps moved, a mac put on it.
+        // These edits need the parsed parts: replacing a field, moving wraps, or computing a MAC.
         let Some(parts) = form.parts() else { break };
         let changed = if choice < 64 {
             exchange(parts, &other.parts, &mut input)
@@ -122,10 +122,10 @@ pub fn check(input: &[u8]) -> bool {
     true
 }
 
-/// How many ways there are to exchange a part.
+/// The number of ways to exchange a part.
 pub const EXCHANGES: u8 = 16;
 
-/// One field as in another envelope, or the wraps in another order, number or kind.
+/// Replaces one field with another envelope's, or changes the order, the number or the kind of the wraps.
 fn exchange(mut parts: Parts, other: &Parts, input: &mut Input<'_>) -> Parts {
     let other = other.clone();
     let len = parts.wraps.len();
@@ -147,7 +147,7 @@ fn exchange(mut parts: Parts, other: &Parts, input: &mut Input<'_>) -> Parts {
         // What a column that is too short does, or one that pads.
         13 => parts.ciphertext.truncate(input.byte().into()),
         14 => parts.ciphertext.push(input.byte()),
-        // One more wrap, of a kind that needs something else than a local key.
+        // One more wrap, of a kind that needs something other than a local key.
         15 if len < 8 => {
             parts.wraps.push(("kms".to_owned(), vec![input.byte().max(2), input.byte()]));
         }

@@ -1,4 +1,4 @@
-//! What parses as the binary form encodes to the same bytes, and to a text that parses to the same
+//! An envelope that parses from the binary form encodes to the same bytes, and to a text that parses to the same
 //! envelope. The reference parses the same inputs to the same fields, and opens what the crate opens.
 
 use sealwax::{Envelope, FormatError};
@@ -11,7 +11,7 @@ use super::{agree, parse_text};
 pub fn check(bytes: &[u8]) -> bool {
     let is_envelope = check_bytes(bytes);
     if is_envelope {
-        // Cut off anywhere in its front; and with any other number where lengths and kinds stand.
+        // Truncated anywhere near the front, and with other numbers in place of lengths and kinds.
         (0..bytes.len().min(MAX_FRONT)).for_each(|len| _ = parse(&bytes[..len]));
         for at in 2..8 {
             for number in [0, 1, 2, 3, 4, 8, 9, 127, 128, 129, 255] {
@@ -20,7 +20,7 @@ pub fn check(bytes: &[u8]) -> bool {
                 _ = parse(&bytes);
             }
         }
-        // An id is as long as it was, and looks like a key in front or at its end.
+        // An id of the same length that looks like a key at its start or at its end.
         let id = 6..6 + usize::from(bytes[5]);
         for key in [b"swk1_".as_slice(), b"SWKT1_", b"sW1_", b"swkty1_"] {
             if let Some(more) = id.len().checked_sub(key.len()) {
@@ -31,7 +31,7 @@ pub fn check(bytes: &[u8]) -> bool {
                 }
             }
         }
-        // A byte less and a byte more of ciphertext is an envelope that does not verify.
+        // With one byte of ciphertext fewer or more, it is an envelope that does not verify.
         _ = check_bytes(&bytes[..bytes.len() - 1]);
         _ = check_bytes(&[bytes, &[0]].concat());
     }

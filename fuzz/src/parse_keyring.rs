@@ -1,6 +1,6 @@
-//! A keyring text parses or is refused, as the reference says, and for one of the faults that it has;
-//! what parses has the keys and the states of the text, in its order, and seals under the material of
-//! the text. No error echoes a word.
+//! A keyring text parses or is rejected exactly as the reference says, and an error names a fault that the text has. A
+//! keyring that parses has the keys and the states of its text, in the same order, and seals with the material in the
+//! text. No error echoes a word.
 
 use sealwax::{KeyId, KeyState, Keyring, KeyringError, MasterKey, Secret};
 
@@ -11,21 +11,21 @@ use super::material::{DEK, IV, Scripted, context, key};
 use super::reference::keyring::{self, Entry, Fault, State};
 use super::reference::{Key, procedures};
 
-/// A keyring is read once, at start, and has at most 1,024 entries. However short its text, each costs
-/// an id, a key, its hashed states, and its place in two lists that double as they grow: of the entries,
-/// and of the keys, those that are not kept too.
+/// The limit for one entry. A keyring is read once, at start, and has at most 1,024 entries. However short its text,
+/// each entry costs an id, a key, its hashed states, and its place in two lists that double as they grow: one of the
+/// entries, and one of the keys, including keys that are not kept.
 const ENTRY: Limit = Limit { bytes: 384, allocations: 4 };
 const MAX_ENTRIES: usize = 1024;
-/// The first four places of the lists, and how often they double.
+/// The first four places of each list, and the number of times the lists double.
 const LIST: Limit = Limit { bytes: 512, allocations: 20 };
 
-/// In an input, the text of a key: one that is mutated has lost its checksum.
+/// In an input, these stand for the text of a key, because a mutated key text no longer has a valid checksum.
 const MARKS: [char; 4] = ['\u{1}', '\u{2}', '\u{3}', '\u{4}'];
-/// In an input, the text of a key without its prefix, of each kind.
+/// In an input, these stand for the text of a key without its prefix, one of each kind.
 const BARE_MARKS: [char; 3] = ['\u{5}', '\u{6}', '\u{7}'];
 const MAX_MARKS: usize = 64;
 
-/// Whose bare texts are ids as others are, but for their checksums: they start with a letter.
+/// A key whose bare texts start with a letter, so that only their checksums distinguish them from ids.
 const ID_KEY: Key = key(0x20);
 
 pub fn check(input: &[u8]) -> bool {
@@ -40,7 +40,7 @@ pub fn check(input: &[u8]) -> bool {
     let is_keyring = check_text(&text);
     if is_keyring && text.len() < 1024 {
         let mut others = neighbours(&text);
-        // Once more what stands in it; in lines or in one; with other white space and other states.
+        // The text repeated; on several lines or on one; with other whitespace and other states.
         others.extend([
             format!("{text}\n{text}"),
             format!("{text}\n{}", text.to_ascii_uppercase()),
@@ -67,14 +67,14 @@ pub fn check(input: &[u8]) -> bool {
             text.replace("retired", "primary"),
             text.replace("disabled", "escrow"),
         ]);
-        // A key of it once more, whatever may be done with it; and keys in the place of ids.
+        // A key of the text again, in every state; and keys in place of ids.
         if let Some(key) = text.split_whitespace().find(|word| word.starts_with("swk1_")) {
             let key = key.split(';').next().unwrap_or(key);
             for state in State::ALL {
                 others.push(format!("{text}\n{} again {key}", state.name()));
             }
         }
-        // And one that is never kept, twice.
+        // A key that is never kept, twice.
         let key = keyring::key_text(&ID_KEY);
         for [one, other] in
             [["disabled", "leaked"], ["destroyed", "disabled"], ["leaked", "retired"]]
@@ -111,7 +111,7 @@ fn check_text(text: &str) -> bool {
         (Err(error), Err(faults)) => {
             assert!(has_fault(&error, &faults), "{error}: none of {faults:?}");
             let message = error.to_string();
-            // But the ids of two keys that are one; and those are ids, as the reference says.
+            // Except the ids of two equal keys, which are ids according to the reference.
             let named = match &error {
                 KeyringError::DuplicateKey { key_id, other, .. } => {
                     [key_id, other].map(AsRef::as_ref)
@@ -123,11 +123,11 @@ fn check_text(text: &str) -> bool {
             assert!(!words.any(|word| message.contains(word)), "an error that echoes its input");
             false
         }
-        (found, expected) => panic!("{found:?}, and not {expected:?}"),
+        (found, expected) => panic!("found {found:?}, expected {expected:?}"),
     }
 }
 
-/// The same keyring, put together key by key: it has the same keys, and refuses what a text may not say.
+/// Builds the same keyring key by key. It has the same keys, and rejects what a text must not contain.
 fn built(found: &Keyring, expected: &keyring::Keyring) {
     let id = |id: &str| id.parse::<KeyId>().unwrap();
     let key = |key: &Option<Key>| MasterKey::from_bytes(&mut key.unwrap()).unwrap();
@@ -154,7 +154,7 @@ fn built(found: &Keyring, expected: &keyring::Keyring) {
         if entry.key.is_some() {
             let twice = faults(found.clone().with_retired(id(&new), key(&entry.key)));
             let KeyringError::DuplicateKey { key_id, other, .. } = &twice else {
-                panic!("{twice} and not a key that stands twice")
+                panic!("{twice}, expected a duplicate key")
             };
             assert_eq!([key_id.as_ref(), other.as_ref()], [new.as_str(), &entry.id]);
         }
@@ -165,7 +165,7 @@ fn built(found: &Keyring, expected: &keyring::Keyring) {
     }
 }
 
-/// Whether it is one of these.
+/// Returns whether the error names one of these faults.
 pub fn has_fault(error: &KeyringError, faults: &[Fault]) -> bool {
     let has = |fault: Fault| faults.contains(&fault);
     match error {
@@ -178,7 +178,7 @@ pub fn has_fault(error: &KeyringError, faults: &[Fault]) -> bool {
         KeyringError::TwoPrimaries => has(Fault::TwoPrimaries),
         KeyringError::TooManyEscrows => has(Fault::TooManyEscrows),
         KeyringError::TooManyKeys => has(Fault::TooManyKeys),
-        other => panic!("no error of a text: {other}"),
+        other => panic!("a text cannot cause this error: {other}"),
     }
 }
 
@@ -191,7 +191,7 @@ fn agree(found: &Keyring, expected: &keyring::Keyring) {
     let encoded = context.encoded();
     assert_eq!(fields(&sealed), procedures::seal(expected, 1, encoded, b"x", &DEK, &IV));
     built(found, expected);
-    // With each key as the only one.
+    // With each key alone in a keyring.
     for entry in expected.iter().filter(|entry| entry.key.is_some()).take(16) {
         let alone = vec![Entry { state: State::Primary, ..entry.clone() }];
         let sealed = procedures::seal(&alone, 2, encoded, b"x", &DEK, &IV);
@@ -208,6 +208,6 @@ fn state_of(state: KeyState) -> State {
         KeyState::Disabled => State::Disabled,
         KeyState::Leaked => State::Leaked,
         KeyState::Destroyed => State::Destroyed,
-        other => panic!("a state that the reference lacks: {other}"),
+        other => panic!("the reference has no such state: {other}"),
     }
 }

@@ -1,5 +1,5 @@
-//! What parses as the text form encodes to the same text, and to bytes that parse to the same
-//! envelope. The reference parses the same inputs to the same fields, and opens what the crate opens.
+//! An envelope that parses from the text form encodes to the same text, and to bytes that parse to the same envelope.
+//! The reference parses the same inputs to the same fields, and opens what the crate opens.
 
 use sealwax::{Envelope, FormatError};
 
@@ -9,7 +9,8 @@ use super::heap::Limit;
 use super::material::{RING, context};
 use super::reference::envelope::Envelope as Reference;
 
-/// In an input, so many `A`s: a wrap has up to 65,535 bytes, and an input that long is a slow one.
+/// In an input, this stands for `LONG` times `A`. A wrap has up to 65,535 bytes, and an input that long is slow to
+/// fuzz.
 const MARK: char = '\u{1}';
 const LONG: usize = 4096;
 /// Enough for one wrap that is too long.
@@ -28,7 +29,7 @@ pub fn check(input: &[u8]) -> bool {
         for front in FRONTS {
             _ = check_text(&text.replacen("sw1:", front, 1));
         }
-        // What looks like a key, in the place of an id, and at some place in one.
+        // Ids that look like a key, or contain what looks like one.
         for id in ["swk1_", "SWO1_x", "a-swkt1_b", "sw1_", "swk_1", "swabc1_", "xswsws1_", "sw11_"]
         {
             _ = check_text(&with_id(&text, id));
@@ -37,7 +38,7 @@ pub fn check(input: &[u8]) -> bool {
     is_envelope
 }
 
-/// Versions that are newer, and what only looks like one.
+/// Prefixes of newer versions, and prefixes that only resemble one.
 const FRONTS: [&str; 20] = [
     "sw2:",
     "sw9:",
@@ -61,7 +62,7 @@ const FRONTS: [&str; 20] = [
     "sw1",
 ];
 
-/// With another first id.
+/// Replaces the first key id.
 fn with_id(text: &str, id: &str) -> String {
     let front: String = text.split_inclusive(':').take(2).collect();
     match text.split_once('=') {

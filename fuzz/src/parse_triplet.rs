@@ -1,6 +1,6 @@
-//! Rows of others, in every layout that can be declared and in the formats of Cloak, LiteLLM and n8n:
-//! the crate and the reference accept the same texts, find the same parts and open the same rows.
-//! What parses encodes to the same text; but any case of hex is written in lower case.
+//! Rows from other programs, in every layout that can be declared and in the formats of Cloak, LiteLLM and n8n. The
+//! crate and the reference accept the same texts, find the same parts and open the same rows. A row that parses encodes
+//! to the same text, except that hex of either case is written in lower case.
 
 use sealwax::legacy::{cloak, litellm, n8n};
 use sealwax::triplet::{Encoding, IvLen, Layout, Part, Triplet, TripletError, TripletKey};
@@ -23,7 +23,7 @@ pub const ENCODINGS: [Encoding; 5] = [
 ];
 const PARTS: [Part; 3] = [Part::Iv, Part::Tag, Part::Ciphertext];
 pub const IV_LENS: [IvLen; 2] = [IvLen::Twelve, IvLen::Sixteen];
-/// Some belong to an alphabet, of which each belongs to a layout that no row can have.
+/// Some of these belong to the alphabet of an encoding. No row can have a layout with such a separator.
 const SEPARATORS: [char; 10] = [':', '.', '|', ',', '\n', 'é', 'A', 'z', '=', '-'];
 
 const IV_TAG_CIPHERTEXT: [Part; 3] = [Part::Iv, Part::Tag, Part::Ciphertext];
@@ -37,7 +37,7 @@ const fn base64_joined(parts: [Part; 3]) -> Shape {
     Shape { separator: None, parts, encoding: Encoding::Base64, iv_len: 12 }
 }
 
-/// The layouts that have a name, and what their names say.
+/// The named layouts, and the shapes that their names describe.
 pub const NAMED: [(Layout, Shape); 6] = [
     (Layout::HEX_IV16_TAG_CIPHERTEXT, hex(16, IV_TAG_CIPHERTEXT)),
     (Layout::HEX_IV12_TAG_CIPHERTEXT, hex(12, IV_TAG_CIPHERTEXT)),
@@ -47,7 +47,7 @@ pub const NAMED: [(Layout, Shape); 6] = [
     (Layout::BASE64_IV12_CIPHERTEXT_TAG_JOINED, base64_joined(IV_CIPHERTEXT_TAG)),
 ];
 
-/// What an input is a row of: its first byte. Below `DECLARED`, the layouts that have a name.
+/// What an input is a row of, given by its first byte. Values below `DECLARED` are the named layouts.
 pub mod kind {
     pub const DECLARED: u8 = 6;
     pub const JOINED: u8 = 7;
@@ -64,7 +64,7 @@ pub mod kind {
     pub const ALL: usize = 18;
 }
 
-/// The kind of row first; what comes after it chooses the layout, where there is a choice.
+/// Reads the kind of row first. If the kind has a choice of layouts, the next bytes choose one.
 pub fn check(input: &[u8]) -> bool {
     let mut input = Input::new(input);
     let number = input.below(kind::ALL);
@@ -109,7 +109,7 @@ pub fn check(input: &[u8]) -> bool {
     }
 }
 
-/// Checks a text, and what is next to it where it is accepted.
+/// Checks a text and, if it is accepted, its neighbours.
 fn texts(input: &[u8], check: impl Fn(&str) -> bool) -> bool {
     let Ok(text) = std::str::from_utf8(input) else { return false };
     let accepted = check(text);
@@ -137,7 +137,7 @@ fn row(text: &str, layout: Layout, shape: &Shape) -> bool {
     let encoded = triplet.encode(layout).unwrap();
     assert_eq!(encoded, shape.text(&expected));
     assert!(encoded == text || shape.encoding == Encoding::HexAnyCase);
-    // Said to be of another layout, it is a row where the reference says so.
+    // Declared to be of another layout, it is a row only if the reference says so.
     let iv_len = 28 - shape.iv_len;
     let mut others = vec![Shape { iv_len, ..*shape }];
     others.extend(ENCODINGS.map(|encoding| Shape { encoding, ..*shape }));
@@ -158,11 +158,11 @@ fn parse(text: &str, layout: Layout, shape: &Shape) -> Option<(Triplet, Row)> {
             agree(&found, &expected, text);
             found.ok().zip(expected)
         }
-        (_, expected) => panic!("{found:?}, and not {expected:?}"),
+        (_, expected) => panic!("found {found:?}, expected {expected:?}"),
     }
 }
 
-/// Columns of text, a line each.
+/// Checks columns of text, one per line.
 fn columns(text: &str, encoding: Encoding, joined: bool) -> bool {
     let columns: Vec<&str> = text.split('\n').collect();
     let decode = |text| triplet::decode(encoding, text);
@@ -189,7 +189,7 @@ fn columns(text: &str, encoding: Encoding, joined: bool) -> bool {
     true
 }
 
-/// One column, whatever it is.
+/// Checks a single column, whatever it contains.
 fn column(text: &str, encoding: Encoding) -> bool {
     let found = Limit::twice(text.len(), 1).hold(|| encoding.decode(text)).ok();
     assert_eq!(found, triplet::decode(encoding, text));
@@ -211,7 +211,7 @@ fn bytes(iv: &[u8], tag: &[u8], rest: &[u8], joined: bool) -> bool {
     found.is_ok()
 }
 
-/// That both found the same parts, or none; and that both open them, or neither.
+/// Asserts that both found the same parts, or neither did; and that both open them, or neither does.
 fn agree(found: &Result<Triplet, TripletError>, expected: &Option<Row>, text: &str) {
     match (found, expected) {
         (Ok(found), Some(expected)) => {
@@ -224,7 +224,7 @@ fn agree(found: &Result<Triplet, TripletError>, expected: &Option<Row>, text: &s
             let opened = limit.hold(|| key.decrypt(found));
             let plaintext = expected.open(&TRIPLET_KEY, &[]).ok_or(Failure::NotAuthentic);
             same(&opened, plaintext.clone());
-            // Of another length it is no wrapped key, and is not decrypted.
+            // A plaintext of another length is not a wrapped key, and is not decrypted.
             let wrapped = match expected.ciphertext.len() {
                 32 => plaintext.map(|key| Key::try_from(key).unwrap()),
                 _ => Err(Failure::Malformed),
@@ -235,11 +235,11 @@ fn agree(found: &Result<Triplet, TripletError>, expected: &Option<Row>, text: &s
         (Err(TripletError::Malformed { offset, .. }), None) => {
             assert!(*offset <= text.len() && text.is_char_boundary(*offset));
         }
-        _ => panic!("{found:?}, and not {expected:?}"),
+        _ => panic!("found {found:?}, expected {expected:?}"),
     }
 }
 
-/// In each layout that has a name, it is the row that the reference writes, and reads the same.
+/// Asserts that in each named layout, the row is the one that the reference writes, and parses to the same triplet.
 fn rewritten(triplet: &Triplet, row: &Row) {
     for (layout, shape) in NAMED {
         match triplet.encode(layout) {
@@ -248,18 +248,17 @@ fn rewritten(triplet: &Triplet, row: &Row) {
                 assert_eq!(Triplet::parse(&text, layout).as_ref(), Ok(triplet));
             }
             Err(TripletError::Layout { .. }) => assert_ne!(shape.iv_len, row.iv.len()),
-            Err(other) => panic!("a layout with a name: {other}"),
+            Err(other) => panic!("unexpected error for a named layout: {other}"),
         }
     }
 }
 
-/// That a row opened to the same plaintext, or was refused for the same reason; answers whether it
-/// opened.
+/// Asserts that a row opened to the same plaintext, or was rejected for the same reason. Returns whether it opened.
 fn same(found: &Result<Secret, TripletError>, expected: Result<Vec<u8>, Failure>) -> bool {
     match (found, &expected) {
         (Ok(found), Ok(expected)) => assert_eq!(found.expose_secret(), expected),
         (Err(error), Err(expected)) => assert_eq!(failure(error), *expected),
-        _ => panic!("{found:?}, and not {expected:?}"),
+        _ => panic!("found {found:?}, expected {expected:?}"),
     }
     found.is_ok()
 }
@@ -269,7 +268,7 @@ fn failure(error: &TripletError) -> Failure {
         TripletError::Malformed { .. } => Failure::Malformed,
         TripletError::NotAuthentic => Failure::NotAuthentic,
         TripletError::Key { .. } => Failure::Key,
-        other => panic!("of a row: {other}"),
+        other => panic!("a row cannot cause this error: {other}"),
     }
 }
 
@@ -311,7 +310,7 @@ fn n8n_value(value: &str) -> bool {
     same_key(found.map_err(|error| failure(&error)), expected)
 }
 
-/// The text of a key: one text in hex, one in base64.
+/// Checks the text of a key, read once as hex and once as base64.
 fn key(text: &str) -> bool {
     let decoded = [encoding::unhex(text, true), encoding::BASE64.decode(text)];
     let found = [
@@ -331,10 +330,9 @@ fn key(text: &str) -> bool {
     accepted
 }
 
-/// That both have the same key, or none and for the same reason; answers whether they have one. A weak
-/// key is none.
+/// Asserts that both have the same key, or that neither has one, for the same reason. Returns whether they have one.
 ///
-/// A key does not show its bytes; what it encrypts does.
+/// A weak key counts as no key. A key does not reveal its bytes, so this compares what the keys encrypt.
 fn same_key(found: Result<TripletKey, Failure>, expected: Result<Key, Failure>) -> bool {
     let is_key = |key: Key| if keyring::is_weak(&key) { Err(Failure::Key) } else { Ok(key) };
     match (found, expected.and_then(is_key)) {
@@ -351,6 +349,6 @@ fn same_key(found: Result<TripletKey, Failure>, expected: Result<Key, Failure>) 
             assert_eq!(found, expected);
             false
         }
-        (found, expected) => panic!("{found:?}, and not {expected:?}"),
+        (found, expected) => panic!("found {found:?}, expected {expected:?}"),
     }
 }

@@ -1,4 +1,4 @@
-//! Keys at a service that keeps a data key as it is but for a mask, and answers as it is told to.
+//! Keys at a service that only masks a data key, and that replies as it is told to.
 
 use std::future;
 
@@ -11,14 +11,14 @@ use super::reference::Key;
 use super::reference::keyring::is_weak;
 use super::reference::procedures::Failure;
 
-/// What the service does about a wrapped key.
+/// How the service treats a wrapped key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     Opens,
-    /// It has to be waited for.
+    /// The caller has to wait.
     Blocks,
     Throttled,
-    /// Not, and it will not.
+    /// The service refuses, now and later.
     Denied,
 }
 
@@ -28,18 +28,18 @@ impl Mode {
 
 const MASK: u8 = 0x55;
 
-/// The body of a wrap.
+/// Returns the body of a wrap.
 pub fn body(dek: &Key) -> Vec<u8> {
     dek.iter().map(|byte| byte ^ MASK).collect()
 }
 
-/// The data key that is in a body, if one is.
+/// Returns the data key in a body, if there is one.
 fn data_key(body: &[u8]) -> Option<Key> {
     let key: Key = self::body(body.try_into().ok()?).try_into().ok()?;
     (!is_weak(&key)).then_some(key)
 }
 
-/// What a keyring makes of the answer.
+/// Returns what a keyring makes of the reply.
 pub fn answer(mode: Mode, key_id: &str, body: &[u8]) -> Result<Key, Failure> {
     let key_id = key_id.to_owned();
     match mode {

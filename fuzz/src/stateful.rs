@@ -1,9 +1,10 @@
-//! A history of a service: keys come, go and change, rows are sealed, rewrapped, copied and altered.
-//! After each step every row answers what a ledger says that remembers what was written, and knows
-//! nothing of ciphers: a row opens exactly where a key that may open finds its wrap, its front and its
-//! payload as somebody once wrote them, in the context they were written for, and no key leaked that it
-//! is wrapped for. Some rows have wraps more, of other kinds, as another service would add them; a remote
-//! key opens them, fails for now, for good, or would have to be waited for.
+//! The history of a service: keys are added, removed and changed, and rows are sealed, rewrapped, copied and altered.
+//!
+//! After each step, every row must give the result that a ledger predicts. The ledger remembers what was written and
+//! knows nothing about ciphers. It predicts that a row opens exactly if all of these hold: a key that may open finds
+//! its wrap, its front and its payload as they were once written; the context is the one they were written for; and no
+//! key that the row is wrapped for has leaked. Some rows have additional wraps of other kinds, as another service would
+//! add them. A remote key opens these, fails for now, fails for good, or would have to be waited for.
 
 use std::sync::LazyLock;
 
@@ -21,9 +22,10 @@ use super::reference::procedures::{self, Failure};
 use super::remote::{self, Mode, Remote};
 
 const IDS: [&str; 9] = ["a", "a.b", "b", "c", "d-1", "e_2", "f/3", "g@4", "h"];
-/// The ids of remote keys, which only ever retire.
+/// The ids of remote keys, which are only ever retired.
 const REMOTE: [&str; 2] = ["hsm", "kms"];
-/// More than ids, so that each can have its own; but two can have one, which no keyring has.
+/// More than there are ids, so that each id can have its own key; but two ids can also share one, which no keyring
+/// allows.
 const MATERIALS: u8 = 12;
 const MAX_STEPS: usize = 24;
 const MAX_ROWS: usize = 4;
@@ -38,7 +40,7 @@ static CONTEXTS: LazyLock<[EncryptionContext; 7]> = LazyLock::new(|| {
         if !hosts.is_empty() {
             context = context.with_hosts(hosts).unwrap();
         }
-        // What the crate sets is what the page says.
+        // The crate sets the pairs that the format page prescribes.
         let pairs: Pairs = [("tenant", "acme"), ("row", "1")]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into();
@@ -70,7 +72,7 @@ struct Slot {
     id: &'static str,
     state: Option<State>,
     material: u8,
-    /// Whether its key stands in the text although its state has none.
+    /// Whether the text contains the key even though the state needs none.
     keeps_key: bool,
 }
 
@@ -85,12 +87,12 @@ impl Slot {
 struct Keys {
     slots: Vec<Slot>,
     suite: u8,
-    /// How each of the remote keys answers; none where it is not in the keyring.
+    /// How each remote key replies; `None` if it is not in the keyring.
     remote: [Option<Mode>; 2],
 }
 
 impl Keys {
-    /// As they stand in the text.
+    /// Returns the entries as they appear in the text.
     fn entries(&self) -> keyring::Keyring {
         let entries = self.slots.iter().filter_map(|slot| {
             let state = slot.state?;
@@ -104,7 +106,7 @@ impl Keys {
         self.slots.iter().filter(move |slot| slot.state == Some(state))
     }
 
-    /// Why the text is none of a keyring; nothing, where it is one.
+    /// Returns why the text is not a keyring, or nothing if it is one.
     fn faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         match self.with(State::Primary).count() {
@@ -135,17 +137,17 @@ impl Keys {
     }
 }
 
-/// A row of the table: what stands there now, and where it belongs.
+/// A row of the table: its current content, and the context it belongs to.
 #[derive(Clone)]
 struct Row {
     parts: Parts,
     context: usize,
 }
 
-/// What was ever written, by a seal or a rewrap.
+/// Everything that a seal or a rewrap ever wrote.
 #[derive(Default)]
 struct Ledger {
-    /// With the context and the plaintext that they were sealed with.
+    /// Each with the context and the plaintext it was sealed with.
     sealed: Vec<(Parts, usize, Vec<u8>)>,
     written: Vec<Parts>,
 }
@@ -158,7 +160,7 @@ impl Ledger {
         })
     }
 
-    /// All of it but the ciphertext, of which only the length counts.
+    /// Compares everything except the ciphertext, of which only the length counts.
     fn knows_front(&self, row: &Parts) -> bool {
         let front = |Parts { suite, wraps, commitment, iv, tag, ciphertext, .. }: &Parts| {
             let (wraps, commitment) = (wraps.clone(), commitment.clone());
@@ -198,7 +200,7 @@ impl Ledger {
             };
             failures.push(failure);
         }
-        // After all local keys.
+        // Remote keys come after all local keys.
         for (id, mode) in remote {
             let Some((_, wrapped)) = row.wraps.iter().find(|(other, _)| other == id) else {
                 continue;
@@ -213,7 +215,7 @@ impl Ledger {
                 Err(failure) => failures.push(failure),
             }
         }
-        // What was not tried, then what may pass, then the first of all.
+        // An error for a key that was not tried comes first, then a transient one, then the first of all.
         let blocks = |failure: &&Failure| matches!(failure, Failure::WouldBlock(_));
         let passes =
             |failure: &&Failure| matches!(failure, Failure::Provider { may_pass: true, .. });
@@ -228,7 +230,7 @@ impl Ledger {
         }))
     }
 
-    /// Whether it is the data key that the row was sealed with.
+    /// Returns whether this is the data key that the row was sealed with.
     fn has_dek(&self, row: &Parts, dek: &Key) -> bool {
         let sealed = self.sealed.iter().position(|(parts, ..)| parts.commitment == row.commitment);
         sealed.is_some_and(|number| data_key(number) == *dek)
@@ -236,7 +238,7 @@ impl Ledger {
 
     fn open(&self, keys: &Keys, row: &Parts, context: usize) -> Result<&[u8], Failure> {
         self.verify(keys, row)?;
-        // What verifies was sealed once.
+        // A row that verifies was sealed once.
         let is_origin = |sealed: &&(Parts, usize, Vec<u8>)| sealed.0.commitment == row.commitment;
         let (sealed, sealed_for, plaintext) = self.sealed.iter().find(is_origin).unwrap();
         if *sealed_for != context {
@@ -265,7 +267,7 @@ struct Service {
     ledger: Ledger,
 }
 
-/// Nine states; then steps.
+/// Reads nine states, then steps.
 pub fn check(input: &[u8]) -> bool {
     let mut input = Input::new(input);
     let slots = (0..).zip(IDS).map(|(material, id)| {
@@ -287,7 +289,7 @@ pub fn check(input: &[u8]) -> bool {
             service.check(row);
         }
     }
-    // A row was rewrapped.
+    // At least one row was rewrapped.
     service.ledger.written.len() > service.ledger.sealed.len()
 }
 
@@ -295,7 +297,7 @@ fn state(input: &mut Input<'_>) -> Option<State> {
     State::ALL.get(input.below(State::ALL.len() + 1)).copied()
 }
 
-/// The keyring as the service reads it; none where it does not start, for the right reason.
+/// Returns the keyring as the service reads it. Returns `None` if it does not parse, after checking the reason.
 fn keyring_of(keys: &Keys) -> Option<Keyring> {
     let (parsed, faults) = (keyring::text(&keys.entries()).parse::<Keyring>(), keys.faults());
     match parsed {
@@ -330,7 +332,7 @@ impl Service {
                 let altered = alter(self.rows[one].parts.clone(), &self.rows[other].parts, input);
                 self.rows[one].parts = altered;
             }
-            // A backup is made, or put back.
+            // Makes a backup of a row, or restores one.
             5 if !self.rows.is_empty() => {
                 let copy = self.rows[row(input, &self.rows)].clone();
                 self.put(copy);
@@ -350,7 +352,7 @@ impl Service {
         let mut keys = self.keys.clone();
         let at = input.below(keys.slots.len());
         match input.below(10) {
-            // The usual way: a new primary, and the old one retired.
+            // The usual case: a new primary, and the old one is retired.
             0 => {
                 for slot in &mut keys.slots {
                     slot.state = match slot.state {
@@ -388,7 +390,7 @@ impl Service {
         let suite = self.keys.suite;
         let expected = procedures::seal(&reference, suite, encoded, &plaintext, &dek, &iv);
         assert_eq!(parts, expected);
-        // Another service has the data key too, and wraps of its own; or a local key's id.
+        // Another service also has the data key, and adds its own wraps, or wraps under the id of a local key.
         for _ in 0..input.below(4) {
             let id = *input.choose(&["kms", "hsm", "h", "b", "g@4"]);
             let wrapped = match input.below(3) {
@@ -410,7 +412,7 @@ impl Service {
         let envelope = Envelope::try_from(parts.binary()).unwrap();
         let Ok(Some(fresh)) = self.keyring.rewrap(&envelope) else { return };
         let fresh = fields(&fresh);
-        // The reference has no remote keys; what they open it is not asked about.
+        // The reference has no remote keys, so rows that only they open are not compared.
         match procedures::rewrap(&ordered(&self.keys), parts) {
             Ok(expected) => assert_eq!(Some(&fresh), expected.as_ref()),
             Err(_) => assert!(self.keys.remote.contains(&Some(Mode::Opens))),
@@ -421,7 +423,7 @@ impl Service {
         *parts = fresh;
     }
 
-    /// That a row answers what the ledger says.
+    /// Asserts that a row gives the result that the ledger predicts.
     fn check(&self, row: usize) {
         let Self { keys, keyring, rows, ledger } = self;
         let Row { parts, context } = &rows[row];
@@ -450,20 +452,20 @@ impl Service {
     }
 }
 
-/// Of a provider, the kinds that no reader implements yet, or a private one; now and then as long as a
-/// local one is.
+/// Returns a wrap of a provider, of a kind that no reader implements yet, or of a private kind. Some are as long as a
+/// local wrap.
 fn wrap_of_another_kind(input: &mut Input<'_>) -> Vec<u8> {
     let kind = *input.choose(&[2, 3, 4, 5, 6, 0x7f, 0x80, 0xff]);
     let len = *input.choose(&[60, 1, 2, 300]);
     [vec![kind], vec![input.byte(); len]].concat()
 }
 
-/// Fresh for each row.
+/// Returns a fresh data key for each row.
 fn data_key(row: usize) -> Key {
     material::key(u8::try_from(row).unwrap() + 0x81)
 }
 
-/// The primary first, and only keys that are in use, as the reference has them.
+/// Returns the keys in the reference's form: the primary first, and only the keys that are in use.
 fn ordered(keys: &Keys) -> keyring::Keyring {
     let mut entries = keys.entries();
     for entry in &mut entries {
@@ -473,10 +475,10 @@ fn ordered(keys: &Keys) -> keyring::Keyring {
     entries
 }
 
-/// How many ways there are to alter a row.
+/// The number of ways to alter a row.
 pub const ALTERATIONS: u8 = 19;
 
-/// One field changed, or exchanged with another row's, or the wraps moved; but an envelope still.
+/// Changes one field, replaces it with another row's, or moves the wraps. The result is still an envelope.
 fn alter(mut parts: Parts, other: &Parts, input: &mut Input<'_>) -> Parts {
     let other = other.clone();
     let count = parts.wraps.len();
@@ -519,7 +521,7 @@ fn alter(mut parts: Parts, other: &Parts, input: &mut Input<'_>) -> Parts {
             *wrapped = wrap_of_another_kind(input);
             return parts;
         }
-        // The same body as it was, in another kind.
+        // The same body under another kind.
         15 => {
             wrapped[0] = *input.choose(&[2, 3, 4, 5, 6, 0x80]);
             return parts;

@@ -1,4 +1,4 @@
-//! age: one file a credential, for one X25519 recipient.
+//! age: one file for each credential, with one X25519 recipient.
 
 use std::sync::Arc;
 
@@ -12,13 +12,13 @@ pub(super) fn peer() -> Peer {
     let about = About {
         name: "age, X25519",
         form: Form::Binary,
-        // For keys; what is random in a header beside them comes from the thread's.
+        // For keys. The other random parts of a header come from the thread's generator.
         rng: Rng::System,
         // The header's HMAC.
         binds: "recipients",
-        // The header's HMAC is keyed from the file key; no claim about it was found.
+        // The header's HMAC is keyed from the file key. We found no claim about commitment.
         commits: "partly",
-        // A header has a stanza of random length ("grease").
+        // A header contains a stanza of random length ("grease").
         stored: 264..=441,
     };
     Peer::new(

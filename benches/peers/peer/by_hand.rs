@@ -1,5 +1,5 @@
 //! What services write themselves: AES-256-GCM under one key from an environment variable, and a
-//! row `iv:tag:ciphertext` in hex. No envelope, no context, nothing wiped.
+//! row `iv:tag:ciphertext` in hex. There is no envelope and no context, and nothing is wiped.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use rand::Rng as _;
 
 use super::{About, Form, Peer, Rng, plaintext};
 
-/// As the environment variable has it.
+/// The value of the environment variable.
 const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 const TAG_LEN: usize = 16;
 

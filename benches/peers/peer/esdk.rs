@@ -1,5 +1,5 @@
-//! The AWS Encryption SDK: a message a credential, the data key wrapped by a raw AES keyring in
-//! memory where a service has a KMS. So no request is in the figures.
+//! The AWS Encryption SDK: one message for each credential. A raw AES keyring in memory wraps the
+//! data key where a service would have a KMS, so the figures include no request.
 //!
 //! The suite commits and does not sign. The SDK's default also signs each message with ECDSA over
 //! P-384, for readers that are trusted less than writers.
@@ -20,7 +20,7 @@ use super::{About, CONTEXT, Form, KEY_ID, OTHER_CONTEXT, Peer, Rng, plaintext};
 struct Fixture {
     client: Client,
     keyring: KeyringRef,
-    /// The verbs take one of their own: each clones it.
+    /// Each call clones it, because the SDK takes ownership.
     context: HashMap<String, String>,
 }
 

@@ -1,4 +1,4 @@
-//! The library: a keyring of one local key, suite `a256gcm`, in both forms.
+//! This library: a keyring with one local key, suite `a256gcm`, in both forms.
 
 use std::sync::Arc;
 
@@ -52,7 +52,7 @@ impl Fixture {
         self.keyring.seal(&self.secret, &self.context).unwrap()
     }
 
-    /// With a CSPRNG that asks the operating system now and then only.
+    /// Seals with a CSPRNG that asks the operating system only now and then.
     fn seal_fast(&self) -> Envelope {
         self.keyring.seal_with_rng(&self.secret, &self.context, &mut rand::rng()).unwrap()
     }

@@ -1,5 +1,5 @@
-//! Tink's envelope encryption: a data key a credential, AES-256-GCM, wrapped by a keyset in memory
-//! where a service has a KMS. So no request is in the figures.
+//! Tink's envelope encryption: AES-256-GCM, with one data key for each credential. A keyset in
+//! memory wraps it where a service would have a KMS, so the figures include no request.
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ pub(super) fn peer() -> Peer {
         name: "Tink `KmsEnvelopeAead`",
         form: Form::Binary,
         rng: Rng::Thread,
-        // The wrap has empty associated data, and its key id is a prefix that only selects a key.
+        // The wrap has empty associated data, and the key id before it only selects a key.
         binds: "context",
         commits: "no",
         stored: 150..=150,

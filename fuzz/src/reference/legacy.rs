@@ -11,7 +11,7 @@ use super::triplet::Row;
 pub enum Failure {
     Malformed,
     NotAuthentic,
-    /// It opened, and what is in it is no key.
+    /// The row opened, but does not contain a key.
     Key,
 }
 
@@ -24,7 +24,7 @@ pub mod cloak {
 
     const BOUND: &[u8] = b"AES256GCM";
 
-    /// The label, and what follows it.
+    /// Returns the label, and the rest of the row.
     fn split(row: &[u8]) -> Option<(&[u8], &[u8])> {
         let mut rest = row;
         if take_u8(&mut rest)? != 1 {
@@ -62,7 +62,7 @@ pub mod litellm {
         match version {
             Version::V2 => "v2:gcm:",
             Version::V3 => "v3:gcm:",
-            other => panic!("a version that the reference lacks: {other:?}"),
+            other => panic!("the reference has no such version: {other:?}"),
         }
     }
 
@@ -70,7 +70,7 @@ pub mod litellm {
         match version {
             Version::V2 => sha256(&[salt_key.as_bytes()]),
             _ => {
-                // No salt is 32 zeros.
+                // An absent salt is 32 zeros.
                 let prk = hmac(&[0; 32], &[salt_key.as_bytes()]);
                 expand(&prk, &[b"litellm-at-rest-v3"], 32).try_into().unwrap()
             }
@@ -108,7 +108,8 @@ pub mod n8n {
         allowed.then_some((key_id, blob))
     }
 
-    /// key ‖ iv of a row: two blocks of HKDF-Expand, of which the second starts with the first.
+    /// Derives key ‖ IV of a row: two blocks of HKDF-Expand, of which the second starts with the
+    /// first.
     fn derive(key: &Key, salt: &[u8]) -> (Key, Vec<u8>) {
         let (prk, info) = (hmac(salt, &[key]), b"n8n-encryption-v1");
         let first = hmac(&prk, &[info, &[1]]);
@@ -116,7 +117,7 @@ pub mod n8n {
         (first, second[..12].to_vec())
     }
 
-    /// The row of a blob, and its key.
+    /// Returns the row in a blob, and its key.
     fn parse(key: &Key, blob: &str) -> Option<(Row, Key)> {
         let bytes = BASE64.decode(blob)?;
         let mut rest = bytes.as_slice();
@@ -155,7 +156,7 @@ pub mod n8n {
         format!("{key_id}:{}", blob(key, salt, plaintext))
     }
 
-    /// What stands in the column `value` of `deployment_key`.
+    /// Returns the content of the column `value` of `deployment_key`.
     pub fn wrap_key(instance_key: &str, salt: &[u8; 32], text: &[u8]) -> String {
         blob(&sha256(&[instance_key.as_bytes()]), salt, text)
     }

@@ -1,4 +1,4 @@
-//! Rows of three parts: iv, tag and ciphertext, in one text, in columns of text, or as bytes.
+//! Rows of three parts: IV, tag and ciphertext, in one text, in columns of text, or as bytes.
 
 use sealwax::triplet::{Encoding, Part};
 
@@ -12,7 +12,7 @@ pub struct Row {
     pub ciphertext: Vec<u8>,
 }
 
-/// What a row looks like, as its reader declares it.
+/// The shape of a row, as its reader declares it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
     pub separator: Option<char>,
@@ -25,7 +25,7 @@ pub struct Shape {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
     Malformed,
-    /// No row can have the shape.
+    /// No row can have this shape.
     Shape,
 }
 
@@ -35,7 +35,7 @@ pub fn encode(encoding: Encoding, bytes: &[u8]) -> String {
         Encoding::Base64 => BASE64.encode(bytes),
         Encoding::Base64Url => BASE64URL.encode(bytes),
         Encoding::Base64UrlPadded => BASE64URL_PADDED.encode(bytes),
-        other => panic!("an encoding that the reference lacks: {other:?}"),
+        other => panic!("the reference has no such encoding: {other:?}"),
     }
 }
 
@@ -46,11 +46,12 @@ pub fn decode(encoding: Encoding, text: &str) -> Option<Vec<u8>> {
         Encoding::Base64 => BASE64.decode(text),
         Encoding::Base64Url => BASE64URL.decode(text),
         Encoding::Base64UrlPadded => BASE64URL_PADDED.decode(text),
-        other => panic!("an encoding that the reference lacks: {other:?}"),
+        other => panic!("the reference has no such encoding: {other:?}"),
     }
 }
 
-/// The characters that a separator must not be: of the encoding and of its lenient readers.
+/// Returns the characters that a separator must not be: those of the encoding and of its lenient
+/// readers.
 fn alphabet(encoding: Encoding) -> &'static str {
     match encoding {
         Encoding::HexLower | Encoding::HexAnyCase => "0123456789abcdefABCDEF",
@@ -58,7 +59,7 @@ fn alphabet(encoding: Encoding) -> &'static str {
         Encoding::Base64Url | Encoding::Base64UrlPadded => {
             "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_="
         }
-        other => panic!("an encoding that the reference lacks: {other:?}"),
+        other => panic!("the reference has no such encoding: {other:?}"),
     }
 }
 
@@ -116,7 +117,7 @@ impl Shape {
 }
 
 impl Row {
-    /// From three columns of bytes.
+    /// Builds a row from three columns of bytes.
     pub fn of(iv: &[u8], tag: &[u8], ciphertext: &[u8]) -> Option<Self> {
         let allowed =
             [12, 16].contains(&iv.len()) && tag.len() == 16 && ciphertext.len() <= MAX_LEN;
@@ -124,7 +125,7 @@ impl Row {
         allowed.then_some(Self { iv, tag, ciphertext })
     }
 
-    /// From two columns of bytes.
+    /// Builds a row from two columns of bytes.
     pub fn of_joined(iv: &[u8], ciphertext_and_tag: &[u8]) -> Option<Self> {
         let (ciphertext, tag) = ciphertext_and_tag.split_last_chunk::<16>()?;
         Self::of(iv, tag, ciphertext)

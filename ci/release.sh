@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Rehearses a release up to the upload: ci/release.sh. It works in a clone of the commit, in the target directory.
+#
+# Packages every crate of the workspace, builds each from its package alone, and checks what the package contains.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+source ci/setup.sh
+
+copy=$CARGO_TARGET_DIR/release
+rm -rf "$copy"
+git clone -q . "$copy"
+cd "$copy"
+
+step "each crate builds from its package"
+cargo package --workspace --locked
+
+step "each package is complete"
+packages=$CARGO_TARGET_DIR/package
+packed=0
+for manifest in Cargo.toml crates/*/Cargo.toml; do
+  name=$(sed -n '/^\[package\]/,/^\[/ s/^name = "\(.*\)"/\1/p' "$manifest")
+  version=$(sed -n '/^\[workspace.package\]/,/^\[/ s/^version = "\(.*\)"/\1/p' Cargo.toml)
+  files=$(tar tzf "$packages/$name-$version.crate")
+  for file in LICENSE-APACHE LICENSE-MIT README.md Cargo.toml; do
+    grep -qx "$name-$version/$file" <<<"$files" || { echo "$name: no $file" >&2; exit 1; }
+  done
+  # Files that belong only to the repository, and tests that run only there.
+  if grep -E '/(assurance|ci|fuzz|target)/|/tests/(corpora|repository|architecture)|\.sh$' <<<"$files"; then
+    echo "$name: these files must not be in the package" >&2
+    exit 1
+  fi
+  echo "$name $version: $(wc -l <<<"$files") files, $(stat -c %s "$packages/$name-$version.crate") bytes"
+  packed=$((packed + 1))
+done
+[ "$packed" -ge 2 ]
+grep -qx "sealwax-$version/src/docs/format.md" < <(tar tzf "$packages/sealwax-$version.crate")
+
+step "publish in this order"
+cargo publish --workspace --dry-run --no-verify --locked 2>&1 | sed -n 's/^ *Uploading /  /p'
