@@ -11,7 +11,7 @@ export CARGO_PROFILE_DEV_DEBUG=0
 export CARGO_PROFILE_DEV_OPT_LEVEL=1
 
 # Packages that are separate workspaces.
-alone="fuzz assurance/no_std assurance/residue assurance/residue/without_wiping assurance/constant_time benches/peers"
+alone="fuzz assurance/no_std assurance/services assurance/residue assurance/residue/without_wiping assurance/constant_time benches/peers"
 
 step() { printf '\n== %s (%ss)\n' "$*" "$SECONDS"; }
 
@@ -29,5 +29,9 @@ or_left_out() {
   case $status in 0) ;; 3) leave_out "$what: see above" ;; *) exit "$status" ;; esac
 }
 
+# The minimum Rust version, as rustup names its toolchain.
+msrv=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+
+has_postgres() { command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; }
 has_python() { python3 -c 'import cryptography' 2>/dev/null; }
 if { command -v node >/dev/null && has_python; } || [ -n "${SEALWAX_REQUIRE_ALL:-}" ]; then export SEALWAX_REQUIRE_INTEROP=1; fi

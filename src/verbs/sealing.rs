@@ -120,8 +120,9 @@ impl Keyring {
     ///
     /// # Errors
     ///
-    /// Returns an [`OpenError`], each variant of which calls for a different action. It is safe to distinguish the
-    /// variants, even in a reply to a caller: each follows from public bytes, or is the verdict of a MAC.
+    /// Returns an [`OpenError`], each variant of which calls for a different action. Distinguishing the
+    /// variants tells an attacker nothing new: each follows from public bytes, or is the verdict of a MAC. The page
+    /// [operations](crate::docs::operations) says what to show to customers.
     pub fn open(
         &self,
         envelope: &Envelope,

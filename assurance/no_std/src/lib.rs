@@ -73,7 +73,10 @@ fn steps() -> Result<(), u32> {
     let new = Keyring::new("new".parse().map_err(|_| 13_u32)?, new).map_err(|_| 14_u32)?;
     let both = new.with_retired("old".parse().map_err(|_| 15_u32)?, key()?).map_err(|_| 16_u32)?;
     let fresh = both.rewrap(&parsed).map_err(|_| 17_u32)?.ok_or(18_u32)?;
-    ensure(both.open(&fresh, &context("7")?).is_ok() && ring.open(&fresh, &context("7")?).is_err(), 19)
+    ensure(
+        both.open(&fresh, &context("7")?).is_ok() && ring.open(&fresh, &context("7")?).is_err(),
+        19,
+    )
 }
 
 fn ensure(holds: bool, step: u32) -> Result<(), u32> {
@@ -96,7 +99,8 @@ unsafe impl GlobalAlloc for Arena {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let start = self.bytes.get().cast::<u8>();
         let reserve = |taken: usize| {
-            let block = taken.checked_add(start.wrapping_add(taken).align_offset(layout.align()))?;
+            let block =
+                taken.checked_add(start.wrapping_add(taken).align_offset(layout.align()))?;
             block.checked_add(layout.size()).filter(|end| *end <= ARENA_LEN).map(|end| (block, end))
         };
         let mut taken = self.taken.load(Ordering::Relaxed);
