@@ -1,0 +1,137 @@
+use std::pin::Pin;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use axum::body::{Body, Bytes};
+use axum::extract::{Extension, Json, Path, Request, State};
+use axum::http::header::AUTHORIZATION;
+use axum::http::{Method, StatusCode, Uri};
+use axum::response::Response;
+use axum::routing::{get, post, put};
+use axum::{Router, middleware};
+use sealwax::{ContextError, EncryptionContext, Envelope, Keyring, OpenError, Secret};
+use serde::Deserialize;
+use sqlx::PgPool;
+
+use crate::calling::bearer;
+use crate::failure::Failure;
+use crate::signing_in::signed_in;
+
+#[derive(Clone, Debug)]
+pub struct App {
+    pub ring: Arc<ArcSwap<Keyring>>,
+    pub db: PgPool,
+    pub send: fn(Request) -> Reply, // Your HTTP client.
+}
+
+pub type Reply = Pin<Box<dyn Future<Output = Response> + Send>>;
+
+/// Who is signed in. Your authentication puts it into the request's extensions.
+#[derive(Clone, Copy, Debug)]
+pub struct Tenant(pub i64);
+
+/// The providers that customers have keys for: a closed set, so no text of theirs is in a context.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Provider {
+    OpenAi,
+    Mistral,
+}
+
+impl Provider {
+    /// Its name in rows and contexts, and where its requests go.
+    const fn parts(self) -> (&'static str, &'static str) {
+        match self {
+            Self::OpenAi => ("openai", "https://api.openai.com/v1/chat/completions"),
+            Self::Mistral => ("mistral", "https://api.mistral.ai/v1/chat/completions"),
+        }
+    }
+}
+
+/// What a credential belongs to: who is signed in, and what the request names. Never what the row says.
+pub fn context(tenant: Tenant, provider: Provider) -> Result<EncryptionContext, ContextError> {
+    let tenant = tenant.0.to_string();
+    EncryptionContext::new([("tenant", tenant.as_str()), ("provider", provider.parts().0)])
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Put {
+    api_key: Secret,
+}
+
+async fn store(
+    State(app): State<App>,
+    Extension(tenant): Extension<Tenant>,
+    Path(provider): Path<Provider>,
+    Json(Put { api_key }): Json<Put>,
+) -> Result<StatusCode, Failure> {
+    // A line feed at its end would show at the first call only.
+    bearer(&api_key).map_err(|_| Failure::Request(StatusCode::UNPROCESSABLE_ENTITY))?;
+    let envelope = app.ring.load().seal(&api_key, &context(tenant, provider)?)?;
+    let sql = "INSERT INTO credentials (tenant, provider, envelope) VALUES ($1, $2, $3)
+        ON CONFLICT (tenant, provider) DO UPDATE SET envelope = excluded.envelope";
+    let insert = sqlx::query(sql).bind(tenant.0).bind(provider.parts().0);
+    insert.bind(envelope.as_bytes()).execute(&app.db).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Listing needs no key.
+async fn list(State(app): State<App>, Extension(tenant): Extension<Tenant>) -> Result<Json<Vec<String>>, Failure> {
+    let sql = "SELECT provider FROM credentials WHERE tenant = $1 ORDER BY provider";
+    Ok(Json(sqlx::query_scalar(sql).bind(tenant.0).fetch_all(&app.db).await?))
+}
+
+async fn delete(
+    State(app): State<App>,
+    Extension(tenant): Extension<Tenant>,
+    Path(provider): Path<Provider>,
+) -> Result<StatusCode, Failure> {
+    let sql = "DELETE FROM credentials WHERE tenant = $1 AND provider = $2";
+    sqlx::query(sql).bind(tenant.0).bind(provider.parts().0).execute(&app.db).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Opens a tenant's credential. The audit has its line before the caller has the secret.
+async fn open(app: &App, tenant: Tenant, provider: Provider) -> Result<Secret, Failure> {
+    let sql = "SELECT envelope FROM credentials WHERE tenant = $1 AND provider = $2";
+    let select = sqlx::query_scalar(sql).bind(tenant.0).bind(provider.parts().0);
+    let column: Option<Vec<u8>> = select.fetch_optional(&app.db).await?;
+    let envelope = Envelope::try_from(column.ok_or(Failure::Request(StatusCode::NOT_FOUND))?)?;
+
+    let opened = app.ring.load().open(&envelope, &context(tenant, provider)?);
+    let outcome = opened.as_ref().map_or_else(OpenError::name, |_| "opened");
+    let sql = "INSERT INTO audit (tenant, provider, commitment, outcome) VALUES ($1, $2, $3, $4)";
+    let insert = sqlx::query(sql).bind(tenant.0).bind(provider.parts().0);
+    insert.bind(&envelope.commitment()[..]).bind(outcome).execute(&app.db).await?;
+    Ok(opened?)
+}
+
+async fn call(
+    State(app): State<App>,
+    Extension(tenant): Extension<Tenant>,
+    Path(provider): Path<Provider>,
+    body: Bytes,
+) -> Result<Response, Failure> {
+    let api_key = open(&app, tenant, provider).await?;
+    let authorization = bearer(&api_key).map_err(|_| Failure::Request(StatusCode::UNPROCESSABLE_ENTITY))?;
+    let mut request = Request::new(Body::from(body));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = Uri::from_static(provider.parts().1);
+    request.headers_mut().insert(AUTHORIZATION, authorization);
+    Ok((app.send)(request).await)
+}
+
+/// Public: two processes with the same keyring text show the same.
+async fn health(State(app): State<App>) -> String {
+    format!("{:016x}", u64::from_be_bytes(app.ring.load().fingerprint()))
+}
+
+pub fn router(app: App) -> Router {
+    Router::new()
+        .route("/credentials", get(list))
+        .route("/credentials/{provider}", put(store).delete(delete))
+        .route("/call/{provider}", post(call))
+        .layer(middleware::from_fn(signed_in))
+        .route("/health", get(health))
+        .with_state(app)
+}

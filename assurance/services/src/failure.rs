@@ -1,0 +1,50 @@
+use std::error::Error;
+use std::iter::successors;
+
+use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
+use axum::response::{IntoResponse, Response};
+use sealwax::{ContextError, ErrorClass, FormatError, OpenError, SealError};
+
+/// Why a handler failed.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub enum Failure {
+    Open(#[from] OpenError),
+    Seal(#[from] SealError),
+    Context(#[from] ContextError),
+    Format(#[from] FormatError),
+    Database(#[from] sqlx::Error),
+    #[error("{0}")]
+    Request(StatusCode),
+}
+
+/// The status for the customer, and who must look at it: the tables of the page Operations.
+pub fn verdict(class: ErrorClass, name: &str) -> (StatusCode, &'static str) {
+    match (class, name) {
+        (ErrorClass::Transient, _) => (StatusCode::SERVICE_UNAVAILABLE, "if it persists"),
+        (ErrorClass::Gone, _) | (_, "key_leaked") => (StatusCode::GONE, "nobody"),
+        (_, "too_long") => (StatusCode::PAYLOAD_TOO_LARGE, "nobody"),
+        (ErrorClass::Altered, _) => (StatusCode::INTERNAL_SERVER_ERROR, "security"),
+        _ => (StatusCode::INTERNAL_SERVER_ERROR, "page"),
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let (class, name, retry_after) = match &self {
+            Self::Open(error) => (error.class(), error.name(), error.retry_after()),
+            Self::Seal(error) => (error.class(), error.name(), error.retry_after()),
+            Self::Context(error) => (error.class(), error.name(), None),
+            Self::Format(error) => (error.class(), error.name(), None),
+            Self::Database(_) => (ErrorClass::Transient, "database", None),
+            Self::Request(status) => return status.into_response(),
+        };
+        let (status, alert) = verdict(class, name);
+        let causes = successors(self.source(), |&cause| cause.source());
+        let report = causes.fold(self.to_string(), |line, cause| format!("{line}: {cause}"));
+        eprintln!("{name} ({class}), alert: {alert}: {report}");
+        let seconds = retry_after.map(|wait| wait.as_millis().div_ceil(1000).to_string());
+        (status, seconds.map(|seconds| [(RETRY_AFTER, seconds)]), ()).into_response()
+    }
+}

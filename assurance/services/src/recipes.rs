@@ -1,0 +1,4 @@
+pub mod cached;
+pub mod fleet;
+pub mod measured;
+pub mod patient;

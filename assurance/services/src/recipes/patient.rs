@@ -1,0 +1,64 @@
+use std::time::Duration;
+
+use sealwax::{
+    DataKey, KeyWrapper, MasterKeyProvider, ProviderError, ProviderErrorKind, ProviderFuture, UnwrapRequest, WrapKind,
+    WrapRequest,
+};
+use tokio::time::{Instant, sleep, timeout_at};
+
+type Reply<'a, T> = ProviderFuture<'a, Result<T, ProviderError>>;
+
+/// Gives a provider a deadline, and a few attempts where the error may pass.
+#[derive(Debug)]
+pub struct Patient<P> {
+    pub inner: P,
+    pub attempts: u32,
+    /// For one attempt.
+    pub deadline: Duration,
+    /// For all attempts and the waits between them.
+    pub total: Duration,
+    /// How long to wait after attempt 1, 2, and so on. Jitter belongs here.
+    pub wait: fn(u32) -> Duration,
+}
+
+impl<P> Patient<P> {
+    async fn ask<'a, T>(&self, request: impl Fn() -> Reply<'a, T>) -> Result<T, ProviderError> {
+        let end = Instant::now() + self.total;
+        let mut attempt = 1;
+        loop {
+            let deadline = end.min(Instant::now() + self.deadline);
+            let error = match timeout_at(deadline, request()).await {
+                Ok(Ok(value)) => return Ok(value),
+                Ok(Err(error)) => error,
+                Err(elapsed) => ProviderError::new(ProviderErrorKind::Unavailable, elapsed),
+            };
+            let wait = (self.wait)(attempt).max(error.retry_after().unwrap_or_default());
+            let too_long = wait >= end.saturating_duration_since(Instant::now());
+            if !error.is_transient() || attempt >= self.attempts || too_long {
+                return Err(error);
+            }
+            sleep(wait).await;
+            attempt += 1;
+        }
+    }
+}
+
+impl<P: KeyWrapper> KeyWrapper for Patient<P> {
+    fn wrap_key<'a>(&'a self, request: WrapRequest<'a>) -> Reply<'a, Vec<u8>> {
+        ProviderFuture::boxed(self.ask(move || self.inner.wrap_key(request)))
+    }
+
+    fn kind(&self) -> WrapKind {
+        self.inner.kind()
+    }
+
+    fn is_current(&self, body: &[u8]) -> bool {
+        self.inner.is_current(body)
+    }
+}
+
+impl<P: MasterKeyProvider> MasterKeyProvider for Patient<P> {
+    fn unwrap_key<'a>(&'a self, request: UnwrapRequest<'a>) -> Reply<'a, DataKey> {
+        ProviderFuture::boxed(self.ask(move || self.inner.unwrap_key(request)))
+    }
+}

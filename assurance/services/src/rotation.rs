@@ -1,0 +1,45 @@
+use sealwax::{Envelope, Keyring, RowError};
+use sqlx::PgPool;
+use tokio::task::spawn_blocking;
+
+use crate::start::AnyError;
+
+/// Wraps the rows after `last` for the keyring's primary, and returns those that failed.
+pub async fn rotate(db: &PgPool, ring: &Keyring, mut last: i64) -> Result<Vec<(i64, RowError)>, AnyError> {
+    let mut failures = Vec::new();
+    loop {
+        let page = "SELECT id, envelope FROM credentials WHERE id > $1 ORDER BY id LIMIT 1000";
+        let rows: Vec<(i64, Vec<u8>)> = sqlx::query_as(page).bind(last).fetch_all(db).await?;
+        let Some(&(end, _)) = rows.last() else { return Ok(failures) };
+        // Milliseconds of work: not on a thread that requests wait for.
+        let ring = ring.clone();
+        let batch = spawn_blocking(move || ring.rewrap_batch(rows)).await?;
+        if batch.must_stop() {
+            return Err(format!("a key is wrong, nothing was written: {:?}", batch.failures.first()).into());
+        }
+        let swaps: Vec<_> = batch.changes.into_iter().map(|row| (row.id, row.old, row.fresh)).collect();
+        let written = swap(db, &swaps).await?;
+        eprintln!("to row {end}: {written} of {} written, {} were current", swaps.len(), batch.current);
+        failures.extend(batch.failures);
+        last = end;
+    }
+}
+
+/// Writes the fresh envelopes, each only where the old one is still there.
+pub async fn swap(db: &PgPool, rows: &[(i64, Envelope, Envelope)]) -> sqlx::Result<u64> {
+    let ids: Vec<_> = rows.iter().map(|(id, ..)| *id).collect();
+    let old: Vec<_> = rows.iter().map(|(_, old, _)| old.as_bytes()).collect();
+    let fresh: Vec<_> = rows.iter().map(|(.., fresh)| fresh.as_bytes()).collect();
+    let swap = sqlx::query(SWAP).bind(ids).bind(old).bind(fresh);
+    Ok(swap.execute(db).await?.rows_affected())
+}
+
+// Locks the rows in the order of their ids, so that two jobs cannot deadlock. For a column text: text[].
+const SWAP: &str = "
+    WITH swap AS (
+        SELECT id, old, fresh
+          FROM unnest($1::int8[], $2::bytea[], $3::bytea[]) AS swap (id, old, fresh)
+          JOIN credentials USING (id) ORDER BY id FOR UPDATE OF credentials
+    )
+    UPDATE credentials SET envelope = swap.fresh
+      FROM swap WHERE credentials.id = swap.id AND credentials.envelope = swap.old";

@@ -1,0 +1,115 @@
+//! Keys, rows, and a key service.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use sealwax::{
+    DataKey, KeyWrapper, Keyring, MasterKey, MasterKeyProvider, ProviderError, ProviderErrorKind, ProviderFuture,
+    UnwrapRequest, WrapKind, WrapRequest,
+};
+use services::credentials::{Provider, Tenant, context};
+use sqlx::PgPool;
+
+/// The text of a new key.
+pub(crate) fn key() -> String {
+    MasterKey::generate().unwrap().to_text().expose_str().unwrap().to_owned()
+}
+
+pub(crate) fn ring(text: &str) -> Keyring {
+    text.parse().unwrap()
+}
+
+/// One row a tenant, from 1 on: the credential of tenant 7 is `secret 7`.
+pub(crate) async fn rows(db: &PgPool, ring: &Keyring, count: i64) {
+    let tenants: Vec<i64> = (1..=count).collect();
+    let seal = |&tenant: &i64| {
+        let context = context(Tenant(tenant), Provider::OpenAi).unwrap();
+        Vec::from(ring.seal(&format!("secret {tenant}").into(), &context).unwrap())
+    };
+    let envelopes: Vec<Vec<u8>> = tenants.iter().map(seal).collect();
+    let sql = "INSERT INTO credentials (tenant, provider, envelope)
+        SELECT tenant, 'openai', envelope FROM unnest($1, $2) AS new (tenant, envelope)";
+    sqlx::query(sql).bind(tenants).bind(envelopes).execute(db).await.unwrap();
+}
+
+/// A key at a service: each call waits, then fails as the script says, or succeeds when that has ended.
+#[derive(Debug)]
+pub(crate) struct Kms {
+    key: MasterKey,
+    pub(crate) wait: Duration,
+    pub(crate) script: Mutex<VecDeque<ProviderErrorKind>>,
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) calls: AtomicU32,
+}
+
+impl Kms {
+    pub(crate) fn new(script: impl IntoIterator<Item = ProviderErrorKind>) -> Self {
+        Self {
+            key: MasterKey::generate().unwrap(),
+            wait: Duration::ZERO,
+            script: Mutex::new(script.into_iter().collect()),
+            retry_after: None,
+            calls: AtomicU32::new(0),
+        }
+    }
+
+    pub(crate) fn calls(&self) -> u32 {
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    async fn trip(&self) -> Result<(), ProviderError> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        tokio::time::sleep(self.wait).await;
+        let next = self.script.lock().unwrap().pop_front();
+        next.map_or(Ok(()), |kind| {
+            let error = ProviderError::from(kind);
+            Err(match self.retry_after {
+                Some(wait) => error.with_retry_after(wait),
+                None => error,
+            })
+        })
+    }
+}
+
+/// A kind and a version by which a decorator that forgets to pass them on is noticed.
+pub(crate) const KIND: WrapKind = WrapKind::private::<7>();
+
+impl KeyWrapper for Kms {
+    fn wrap_key<'a>(&'a self, request: WrapRequest<'a>) -> ProviderFuture<'a, Result<Vec<u8>, ProviderError>> {
+        ProviderFuture::boxed(async move {
+            self.trip().await?;
+            self.key.wrap_key(request).await
+        })
+    }
+
+    fn kind(&self) -> WrapKind {
+        KIND
+    }
+
+    fn is_current(&self, body: &[u8]) -> bool {
+        body.len() == 60
+    }
+}
+
+impl MasterKeyProvider for Kms {
+    fn unwrap_key<'a>(&'a self, request: UnwrapRequest<'a>) -> ProviderFuture<'a, Result<DataKey, ProviderError>> {
+        ProviderFuture::boxed(async move {
+            self.trip().await?;
+            self.key.unwrap_key(request).await
+        })
+    }
+}
+
+/// A ring whose primary is this provider.
+pub(crate) fn remote(provider: impl MasterKeyProvider + 'static) -> Keyring {
+    Keyring::new("kms/eu".parse().unwrap(), provider).unwrap()
+}
+
+/// What a decorator must pass on.
+pub(crate) fn passes_on(decorator: &impl KeyWrapper) {
+    assert_eq!(decorator.kind(), KIND);
+    assert!(decorator.is_current(&[0; 60]));
+    assert!(!decorator.is_current(&[0; 59]));
+}

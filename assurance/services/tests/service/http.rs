@@ -1,0 +1,179 @@
+//! The service over HTTP.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use axum::response::IntoResponse;
+use sealwax::{Keyring, OpenError, ProviderErrorKind, SealError};
+use services::credentials::{App, Reply, router};
+use services::failure::Failure;
+use services::rotation::rotate;
+use sqlx::PgPool;
+use tower::ServiceExt;
+
+use crate::given;
+use crate::server::database;
+
+/// In place of a provider: returns the header that it got, if `Debug` does not show it.
+fn echo(request: Request) -> Reply {
+    assert!(request.uri().to_string().starts_with("https://api.openai.com/"));
+    assert!(!format!("{request:?}").contains("sk-"), "a Debug shows the key");
+    let header = request.headers()[AUTHORIZATION].as_bytes().to_vec();
+    Box::pin(async { header.into_response() })
+}
+
+fn service(db: &PgPool, ring: Keyring) -> (Router, Arc<ArcSwap<Keyring>>) {
+    let ring = Arc::new(ArcSwap::from_pointee(ring));
+    (router(App { ring: ring.clone(), db: db.clone(), send: echo }), ring)
+}
+
+async fn ask(service: &Router, tenant: i64, request: &str, body: &str) -> (StatusCode, String) {
+    let (method, path) = request.split_once(' ').unwrap();
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("x-tenant", tenant)
+        .header(CONTENT_TYPE, "application/json")
+        .body(Body::from(body.to_owned()))
+        .unwrap();
+    let response = service.clone().oneshot(request).await.unwrap();
+    let status = response.status();
+    let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+async fn audit(db: &PgPool) -> Vec<(i64, Vec<u8>, String)> {
+    let sql = "SELECT tenant, commitment, outcome FROM audit ORDER BY at";
+    sqlx::query_as(sql).fetch_all(db).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_credential_is_stored_listed_used_and_deleted_by_its_tenant_alone() {
+    let Some((db, _)) = database().await else { return };
+    let (service, _) = service(&db, given::ring(&format!("primary a {}", given::key())));
+    let (none, empty) = ((StatusCode::NO_CONTENT, String::new()), String::new());
+
+    let body = r#"{"api_key": "sk-of-seven"}"#;
+    assert_eq!(ask(&service, 7, "PUT /credentials/openai", body).await, none);
+    let (status, list) = ask(&service, 7, "GET /credentials", "").await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(list, r#"["openai"]"#);
+    let used = (StatusCode::OK, "Bearer sk-of-seven".to_owned());
+    assert!(ask(&service, 7, "POST /call/openai", "{}").await == used);
+
+    // Another tenant, and nobody.
+    let missing = (StatusCode::NOT_FOUND, empty.clone());
+    assert_eq!(ask(&service, 8, "GET /credentials", "").await, (StatusCode::OK, "[]".to_owned()));
+    assert_eq!(ask(&service, 8, "POST /call/openai", "{}").await, missing);
+    assert_eq!(ask(&service, 8, "DELETE /credentials/openai", "").await, none, "deletes its own, which is none");
+    let unsigned = Request::get("/credentials").body(Body::empty()).unwrap();
+    let response = service.clone().oneshot(unsigned).await.unwrap();
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+
+    // Replaced, then deleted.
+    let body = r#"{"api_key": "sk-another"}"#;
+    assert_eq!(ask(&service, 7, "PUT /credentials/openai", body).await, none);
+    let used = (StatusCode::OK, "Bearer sk-another".to_owned());
+    assert!(ask(&service, 7, "POST /call/openai", "{}").await == used);
+    assert_eq!(ask(&service, 7, "DELETE /credentials/openai", "").await, none);
+    assert_eq!(ask(&service, 7, "POST /call/openai", "{}").await, missing);
+
+    // The audit has both uses, of two different envelopes.
+    let audit = audit(&db).await;
+    let [(7, first, _), (7, second, _)] = &audit[..] else { panic!("{audit:?}") };
+    assert!(audit.iter().all(|(.., outcome)| outcome == "opened"));
+    assert_ne!(first, second);
+}
+
+#[tokio::test]
+async fn a_row_that_was_moved_or_altered_does_not_open_and_the_audit_says_why() {
+    let Some((db, _)) = database().await else { return };
+    let ring = given::ring(&format!("primary a {}", given::key()));
+    given::rows(&db, &ring, 2).await;
+    let (service, _) = service(&db, ring);
+    let failed = (StatusCode::INTERNAL_SERVER_ERROR, String::new());
+
+    let swap = "UPDATE credentials SET tenant = 3 - tenant";
+    let drop = "ALTER TABLE credentials DROP CONSTRAINT credentials_tenant_provider_key";
+    sqlx::raw_sql(drop).execute(&db).await.unwrap();
+    sqlx::raw_sql(swap).execute(&db).await.unwrap();
+    assert_eq!(ask(&service, 1, "POST /call/openai", "{}").await, failed);
+    sqlx::raw_sql(swap).execute(&db).await.unwrap();
+    assert_eq!(ask(&service, 1, "POST /call/openai", "{}").await.0, StatusCode::OK);
+
+    let cut = "UPDATE credentials SET envelope = substring(envelope FROM 1 FOR octet_length(envelope) - 1)";
+    sqlx::raw_sql(cut).execute(&db).await.unwrap();
+    assert_eq!(ask(&service, 1, "POST /call/openai", "{}").await, failed);
+    let outcomes: Vec<_> = audit(&db).await.into_iter().map(|(.., outcome)| outcome).collect();
+    assert_eq!(outcomes, ["context_mismatch", "opened", "envelope_altered"]);
+
+    let no_envelope = "UPDATE credentials SET envelope = 'sk-plain'";
+    sqlx::raw_sql(no_envelope).execute(&db).await.unwrap();
+    assert_eq!(ask(&service, 1, "POST /call/openai", "{}").await, failed);
+}
+
+#[tokio::test]
+async fn the_audit_comes_first_and_its_commitment_outlives_a_rotation() {
+    let Some((db, _)) = database().await else { return };
+    let (old, new) = (given::key(), given::key());
+    given::rows(&db, &given::ring(&format!("primary old {old}")), 1).await;
+    let (service, _) = service(&db, given::ring(&format!("primary new {new}; retired old {old}")));
+
+    let used = (StatusCode::OK, "Bearer secret 1".to_owned());
+    assert!(ask(&service, 1, "POST /call/openai", "{}").await == used);
+    let ring = given::ring(&format!("primary new {new}; retired old {old}"));
+    assert!(rotate(&db, &ring, 0).await.unwrap().is_empty());
+    assert!(ask(&service, 1, "POST /call/openai", "{}").await == used);
+    let audit = audit(&db).await;
+    let [(1, before, _), (1, after, _)] = &audit[..] else { panic!("{audit:?}") };
+    assert_eq!(before, after);
+    assert_eq!(before.len(), 32);
+
+    sqlx::raw_sql("DROP TABLE audit").execute(&db).await.unwrap();
+    let refused = (StatusCode::SERVICE_UNAVAILABLE, String::new());
+    assert_eq!(ask(&service, 1, "POST /call/openai", "{}").await, refused);
+}
+
+#[tokio::test]
+async fn no_response_repeats_what_it_refuses() {
+    let Some((db, _)) = database().await else { return };
+    let (service, _) = service(&db, given::ring(&format!("primary a {}", given::key())));
+    let bodies = [
+        (r#"{"api_key": 4242424242}"#, StatusCode::UNPROCESSABLE_ENTITY, "expected a secret"),
+        (r#"{"apikey": "sk-4242424242"}"#, StatusCode::UNPROCESSABLE_ENTITY, "missing field `api_key`"),
+        (r#"{"api_key": "sk-4242424242"#, StatusCode::BAD_REQUEST, "EOF"),
+        (r#"{"api_key": "sk-4242424242\n"}"#, StatusCode::UNPROCESSABLE_ENTITY, ""),
+    ];
+    for (body, expected, word) in bodies {
+        let (status, reply) = ask(&service, 1, "PUT /credentials/openai", body).await;
+        assert_eq!(status, expected);
+        assert!(!reply.contains("4242"), "the response repeats the key");
+        assert!(reply.contains(word), "{reply}");
+    }
+    let (status, _) = ask(&service, 1, "PUT /credentials/nobody", r#"{"api_key": "sk"}"#).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn a_key_service_that_asks_to_wait_is_passed_on_as_retry_after() {
+    let mut kms = given::Kms::new([ProviderErrorKind::Throttled]);
+    kms.retry_after = Some(Duration::from_millis(1500));
+    let ring = given::remote(kms);
+    let context = sealwax::EncryptionContext::empty();
+    let error: SealError = ring.seal_async(&"sk".into(), &context).await.unwrap_err();
+    let response = Failure::from(error).into_response();
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(response.headers()[RETRY_AFTER], "2");
+
+    let row = ring.seal_async(&"sk".into(), &context).await.unwrap();
+    let error: OpenError = ring.open(&row, &context).unwrap_err();
+    let response = Failure::from(error).into_response();
+    assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(!response.headers().contains_key(RETRY_AFTER));
+}

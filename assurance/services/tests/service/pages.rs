@@ -1,0 +1,80 @@
+//! What the pages show is what is run here.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The blocks of a page with their languages.
+fn blocks(page: &str) -> Vec<(String, String)> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../src/docs").join(page);
+    let (mut blocks, mut open): (Vec<(String, String)>, bool) = (Vec::new(), false);
+    for line in fs::read_to_string(path).unwrap().lines() {
+        match line.strip_prefix("```") {
+            Some(language) => {
+                if !open {
+                    blocks.push((language.to_owned(), String::new()));
+                }
+                open = !open;
+            }
+            None if open => blocks.last_mut().unwrap().1.extend([line, "\n"]),
+            None => {}
+        }
+    }
+    blocks
+}
+
+/// The files below `src/`.
+fn sources() -> Vec<(PathBuf, String)> {
+    let (mut found, mut left) = (Vec::new(), vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")]);
+    while let Some(dir) = left.pop() {
+        for entry in fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => left.push(path),
+                false => found.push((path.clone(), fs::read_to_string(&path).unwrap())),
+            }
+        }
+    }
+    found
+}
+
+/// Whether a block is in a file: whole lines, in a row.
+fn shows(source: &str, block: &str) -> bool {
+    format!("\n{source}").contains(&format!("\n{block}"))
+}
+
+fn held(page: &str, rust: usize, sql: usize) {
+    let (blocks, sources) = (blocks(page), sources());
+    let count = |language: &str| blocks.iter().filter(|(of, _)| of == language).count();
+    assert_eq!((count("rust"), count("sql")), (rust, sql), "blocks of {page}");
+    assert_eq!(blocks.len(), rust + sql + count("text") + count("toml"), "other languages in {page}");
+    for (language, block) in &blocks {
+        let ext = match language.as_str() {
+            "rust" => "rs",
+            "sql" => "sql",
+            _ => continue,
+        };
+        let of = |path: &Path| path.extension().is_some_and(|found| found == ext);
+        let found = sources.iter().any(|(path, source)| of(path) && shows(source, block));
+        assert!(found, "no file in src/ has this block of {page}:\n{block}");
+        assert!(block.lines().count() > 1, "{block}");
+    }
+}
+
+#[test]
+fn every_block_of_the_page_services_is_run() {
+    held("services.md", 7, 3);
+}
+
+#[test]
+fn every_block_of_the_page_recipes_is_run() {
+    held("recipes.md", 6, 1);
+}
+
+/// The control: a block that is not there, and half a line, are noticed.
+#[test]
+fn a_block_that_is_not_in_a_file_is_noticed() {
+    assert!(shows("a\nbc\nd\n", "bc\nd\n"));
+    assert!(!shows("a\nbc\nd\n", "c\nd\n"));
+    assert!(!shows("a\nbc\nd\n", "a\nd\n"));
+    assert!(!shows("a\nbc\nd\n", "b\n"));
+}

@@ -1,0 +1,182 @@
+//! All rows to a new primary, while others write.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use sealwax::{Envelope, Keyring, MasterKey, ProviderErrorKind};
+use services::credentials::{Provider, Tenant, context};
+use services::remote::rewrap_remote;
+use services::rotation::{rotate, swap};
+use sqlx::PgPool;
+
+use crate::given;
+use crate::server::database;
+
+const ROWS: i64 = 3_500;
+
+async fn envelopes(db: &PgPool) -> BTreeMap<i64, Vec<u8>> {
+    let sql = "SELECT tenant, envelope FROM credentials";
+    let rows: Vec<(i64, Vec<u8>)> = sqlx::query_as(sql).fetch_all(db).await.unwrap();
+    rows.into_iter().collect()
+}
+
+/// Replaces the credential of each seventh tenant, one after another, and returns what it wrote.
+async fn replace(db: PgPool, ring: Keyring, ended: Arc<AtomicBool>) -> BTreeMap<i64, String> {
+    let mut written = BTreeMap::new();
+    for round in 0.. {
+        for tenant in (1..=ROWS).step_by(7) {
+            if ended.load(Ordering::SeqCst) {
+                return written;
+            }
+            let secret = format!("secret {tenant} of round {round}");
+            let context = context(Tenant(tenant), Provider::OpenAi).unwrap();
+            let envelope = ring.seal(&secret.clone().into(), &context).unwrap();
+            let sql = "UPDATE credentials SET envelope = $1 WHERE tenant = $2";
+            let update = sqlx::query(sql).bind(envelope.as_bytes()).bind(tenant);
+            update.execute(&db).await.unwrap();
+            written.insert(tenant, secret);
+        }
+    }
+    written
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_rotation_during_writes_and_another_rotation_loses_nothing() {
+    let Some((db, _)) = database().await else { return };
+    let (old, new) = (given::key(), given::key());
+    let announced = given::ring(&format!("primary old {old}; retired new {new}"));
+    let promoted = given::ring(&format!("primary new {new}; retired old {old}"));
+    given::rows(&db, &announced, ROWS).await;
+
+    // A process that has not promoted the new key yet goes on sealing under the old one.
+    let ended = Arc::new(AtomicBool::new(false));
+    let writer = tokio::spawn(replace(db.clone(), announced.clone(), ended.clone()));
+    let (first, second) = tokio::join!(rotate(&db, &promoted, 0), rotate(&db, &promoted, 0));
+    ended.store(true, Ordering::SeqCst);
+    let replaced = writer.await.unwrap();
+    assert!(first.unwrap().is_empty() && second.unwrap().is_empty());
+    assert!(replaced.len() > 10, "only {} were replaced", replaced.len());
+
+    assert!(rotate(&db, &promoted, 0).await.unwrap().is_empty());
+    let rows = envelopes(&db).await;
+    assert!(rotate(&db, &promoted, 0).await.unwrap().is_empty());
+    assert_eq!(envelopes(&db).await, rows, "a further run changes nothing");
+
+    // The old key is not needed, and each row has what was written last.
+    let alone = given::ring(&format!("primary new {new}; disabled old"));
+    assert_eq!(i64::try_from(rows.len()).unwrap(), ROWS);
+    for (tenant, bytes) in rows {
+        let envelope = Envelope::try_from(bytes).unwrap();
+        let context = context(Tenant(tenant), Provider::OpenAi).unwrap();
+        let secret = alone.open(&envelope, &context).unwrap();
+        let expected = replaced.get(&tenant).cloned().unwrap_or(format!("secret {tenant}"));
+        assert!(secret.expose_str() == Ok(expected.as_str()), "what was written last is lost");
+    }
+}
+
+#[tokio::test]
+async fn one_row_that_fails_stays_and_a_wrong_keyring_stops_everything() {
+    let Some((db, _)) = database().await else { return };
+    let (old, new) = (given::key(), given::key());
+    given::rows(&db, &given::ring(&format!("primary old {old}")), 3).await;
+    let damage = "UPDATE credentials SET envelope = substring(envelope FROM 1 FOR 150) WHERE tenant = 2";
+    sqlx::raw_sql(damage).execute(&db).await.unwrap();
+    let before = envelopes(&db).await;
+
+    let wrong = given::ring(&format!("primary new {new}"));
+    assert!(rotate(&db, &wrong, 0).await.is_err());
+    assert_eq!(envelopes(&db).await, before);
+
+    let ring = given::ring(&format!("primary new {new}; retired old {old}"));
+    let failures = rotate(&db, &ring, 0).await.unwrap();
+    assert!(matches!(&failures[..], [(2, error)] if error.name() == "envelope_altered"));
+    let after = envelopes(&db).await;
+    assert_eq!(after[&2], before[&2]);
+    assert!(after[&1] != before[&1] && after[&3] != before[&3]);
+    // From where it was left.
+    assert_eq!(rotate(&db, &ring, 1).await.unwrap().len(), 1);
+    assert_eq!(rotate(&db, &ring, 2).await.unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn two_jobs_that_meet_in_the_same_rows_do_not_deadlock() {
+    let Some((db, _)) = database().await else { return };
+    let (old, new) = (given::key(), given::key());
+    given::rows(&db, &given::ring(&format!("primary old {old}")), 300).await;
+    let ring = given::ring(&format!("primary new {new}; retired old {old}"));
+    let rows: Vec<(i64, Vec<u8>)> =
+        sqlx::query_as("SELECT id, envelope FROM credentials ORDER BY id").fetch_all(&db).await.unwrap();
+    let changes = ring.rewrap_batch(rows).changes;
+    let there: Vec<_> = changes.into_iter().map(|row| (row.id, row.old, row.fresh)).collect();
+    // One job's array is the other's from its end on; each also undoes what it did.
+    let back: Vec<_> = there.iter().rev().cloned().collect();
+    let undo = |rows: &[(i64, Envelope, Envelope)]| {
+        rows.iter().map(|(id, old, fresh)| (*id, fresh.clone(), old.clone())).collect::<Vec<_>>()
+    };
+    let (there_undone, back_undone) = (undo(&there), undo(&back));
+    for _ in 0..20 {
+        let (first, second) = tokio::join!(swap(&db, &there), swap(&db, &back));
+        assert_eq!(first.unwrap() + second.unwrap(), 300);
+        let (first, second) = tokio::join!(swap(&db, &there_undone), swap(&db, &back_undone));
+        assert_eq!(first.unwrap() + second.unwrap(), 300);
+    }
+}
+
+#[tokio::test]
+async fn rows_move_to_a_key_at_a_service_in_a_spawned_task() {
+    let Some((db, _)) = database().await else { return };
+    let old = given::key();
+    given::rows(&db, &given::ring(&format!("primary old {old}")), 60).await;
+    let kms = Arc::new(given::Kms::new([ProviderErrorKind::Denied]));
+    let key: MasterKey = old.parse().unwrap();
+    let ring = given::remote(kms.clone()).with_retired("old".parse().unwrap(), key).unwrap();
+
+    let rows: Vec<(i64, Vec<u8>)> =
+        sqlx::query_as("SELECT id, envelope FROM credentials").fetch_all(&db).await.unwrap();
+    let rows: Vec<_> = rows.into_iter().map(|(id, row)| (id, Envelope::try_from(row).unwrap())).collect();
+    let task = {
+        let (db, ring) = (db.clone(), ring.clone());
+        tokio::spawn(async move {
+            let rewrapped = rewrap_remote(&ring, rows, 8).await.unwrap();
+            let swaps: Vec<_> =
+                rewrapped.into_iter().filter_map(|(id, old, fresh)| Some((id, old, fresh.ok()??))).collect();
+            swap(&db, &swaps).await.unwrap()
+        })
+    };
+    assert_eq!(task.await.unwrap(), 59);
+    // A wrap and an unwrap each, and the one that was denied.
+    assert_eq!(kms.calls(), 59 * 2 + 1);
+    for (tenant, row) in envelopes(&db).await {
+        let context = context(Tenant(tenant), Provider::OpenAi).unwrap();
+        let envelope = Envelope::try_from(row).unwrap();
+        let secret = ring.open_async(&envelope, &context).await.unwrap();
+        assert!(secret.expose_str().unwrap() == format!("secret {tenant}"));
+    }
+}
+
+/// A row as a struct of sqlx's.
+#[derive(sqlx::FromRow)]
+struct Stored {
+    id: i64,
+    #[sqlx(try_from = "Vec<u8>")]
+    envelope: Envelope,
+}
+
+#[tokio::test]
+async fn a_struct_of_sqlx_reads_an_envelope_and_loses_the_reason_where_it_is_none() {
+    let Some((db, _)) = database().await else { return };
+    let key = given::key();
+    given::rows(&db, &given::ring(&format!("primary a {key}")), 1).await;
+    let select = "SELECT id, envelope FROM credentials";
+    let row: Stored = sqlx::query_as(select).fetch_one(&db).await.unwrap();
+    assert_eq!((row.id, row.envelope.key_ids().count()), (1, 1));
+
+    sqlx::raw_sql("UPDATE credentials SET envelope = 'sk-plain'").execute(&db).await.unwrap();
+    let error = sqlx::query_as::<_, Stored>(select).fetch_one(&db).await.err().unwrap();
+    let sqlx::Error::ColumnDecode { index, source } = error else { panic!("{error}") };
+    assert_eq!(index, "envelope");
+    // Where this fails, sqlx has become better, and the page Services says too much.
+    assert!(source.downcast_ref::<sealwax::FormatError>().is_none());
+    assert_eq!(source.to_string(), "unprintable error: (unprintable type)");
+}

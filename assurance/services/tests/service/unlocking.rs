@@ -1,0 +1,36 @@
+//! A keyring that a KMS unlocks at the start.
+
+use std::sync::Arc;
+
+use sealwax::{EncryptionContext, Held, Secret};
+use services::unlocking::{lock, unlock};
+
+use crate::given;
+
+#[tokio::test]
+async fn one_request_unlocks_a_keyring_and_rows_cost_none() {
+    let kms = Arc::new(given::Kms::new([]));
+    let ring = given::remote(kms.clone());
+    let text = Secret::from(format!("primary a {}", given::key()));
+    let file = lock(&ring, "byok", &text).await.unwrap();
+    assert!(!file.contains("swk1_"));
+    assert_eq!(kms.calls(), 1);
+
+    let local = unlock(&ring, "byok", &format!("{file}\n")).await.unwrap();
+    assert_eq!(kms.calls(), 2);
+    let context = EncryptionContext::empty();
+    let row = local.seal(&"sk".into(), &context).unwrap();
+    assert!(local.open(&row, &context).unwrap().expose_str() == Ok("sk"));
+    assert_eq!(kms.calls(), 2);
+    assert_eq!(local.fingerprint(), given::ring(text.expose_str().unwrap()).fingerprint());
+
+    let held = EncryptionContext::new([("service", "byok")]).unwrap().holding(Held::Keyring).unwrap();
+    assert!(ring.open_async(&file.parse().unwrap(), &held).await.is_ok());
+
+    // Another service's file, a credential in place of a keyring, a text that is none.
+    assert!(unlock(&ring, "billing", &file).await.is_err());
+    let context = EncryptionContext::new([("service", "byok")]).unwrap();
+    let credential = ring.seal_async(&text, &context).await.unwrap().to_string();
+    assert!(unlock(&ring, "byok", &credential).await.is_err());
+    assert!(lock(&ring, "byok", &"primary a swk1_".into()).await.is_err());
+}
