@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use sealwax::triplet::{Encoding, Triplet, TripletKey};
 use sealwax::{
-    Draft, KeyId, Keyring, ProviderError, ProviderErrorKind, ProviderFuture, Secret, Suite,
-    WrapKind,
+    Draft, Envelope, ErrorClass, KeyId, Keyring, ProviderError, ProviderErrorKind, ProviderFuture,
+    Secret, Suite, WrapKind,
 };
 use secrecy::{ExposeSecret, SecretString};
 
@@ -19,6 +19,26 @@ fn a_suite_is_shown_and_read_by_its_name_in_the_text_form() {
         assert_eq!(name.parse::<Suite>().unwrap(), suite);
         assert_eq!(format!("{suite:>9}"), format!("{name:>9}"));
     }
+}
+
+#[test]
+fn a_class_is_shown_by_its_name() {
+    use ErrorClass::{Altered, Bug, Failed, Gone, Misconfigured, Refused, Transient};
+    let names = ["transient", "gone", "altered", "misconfigured", "refused", "failed", "bug"];
+    let classes = [Transient, Gone, Altered, Misconfigured, Refused, Failed, Bug];
+    for (class, name) in classes.into_iter().zip(names) {
+        assert_eq!((class.as_str(), class.to_string().as_str()), (name, name));
+        assert_eq!(format!("{class:>14}"), format!("{name:>14}"));
+    }
+}
+
+#[test]
+fn the_text_form_in_place_of_the_binary_form_is_named() {
+    let text = sealed(Suite::default(), 1).to_string();
+    let error = Envelope::from_bytes(text.as_bytes()).unwrap_err().to_string();
+    assert_eq!(error, "invalid prefix at byte 0: expected \"SW\": this is the text form");
+    let error = Envelope::from_bytes(b"credential").unwrap_err().to_string();
+    assert!(!error.contains("text form"), "{error}");
 }
 
 #[test]
