@@ -46,15 +46,15 @@ pub mod decisions {}
 pub mod architecture {}
 
 // As in lib.rs, the first definition of a link wins.
-#[doc = "[Performance]: super::performance\n[Assurance]: super::assurance\n"]
+#[doc = "[Performance]: crate::docs::performance\n[Assurance]: crate::docs::assurance\n"]
 #[doc = include_str!("../COMPARE.md")]
 pub mod compare {}
 
-#[doc = "[architecture]: super::architecture\n[SECURITY.md]: super::security\n"]
+#[doc = "[architecture]: crate::docs::architecture\n[SECURITY.md]: crate::docs::security\n"]
 #[doc = include_str!("../CONTRIBUTING.md")]
 pub mod contributing {}
 
-#[doc = "[format]: super::format\n[operations]: super::operations\n[threat model]: super::threat_model\n"]
+#[doc = "[format]: crate::docs::format\n[operations]: crate::docs::operations\n[threat model]: crate::docs::threat_model\n"]
 #[doc = include_str!("../SECURITY.md")]
 pub mod security {}
 
