@@ -166,7 +166,8 @@ fn the_benchmarks_know_how_much_stack_is_wiped() {
 /// The address of the repository: one place, empty until there is one. Nothing else may invent it.
 fn address() -> String {
     let manifest = fs::read_to_string(Path::new(ROOT).join("Cargo.toml")).unwrap();
-    let lines: Vec<_> = manifest.lines().filter_map(|l| l.strip_prefix("repository = \"")).collect();
+    let lines: Vec<_> =
+        manifest.lines().filter_map(|l| l.strip_prefix("repository = \"")).collect();
     assert_eq!(lines.len(), 1, "one address");
     lines[0].trim_end_matches('"').to_owned()
 }
@@ -224,7 +225,10 @@ fn the_links_of_the_readmes_lead_to_files() {
             assert!(text.matches(&format!("[{name}]")).count() > 1, "[{name}] is not used");
             if readme == Path::new("README.md") {
                 // In the built documentation the same link leads to the page there.
-                assert!(lib.contains(&format!("//! [{name}]: crate::docs::")), "[{name}] in lib.rs");
+                assert!(
+                    lib.contains(&format!("//! [{name}]: crate::docs::")),
+                    "[{name}] in lib.rs"
+                );
                 linked.insert(path);
             }
             defined += 1;

@@ -98,7 +98,10 @@ fn pairs_out_of_their_limits_are_refused_and_the_error_names_the_pair() {
 fn an_error_says_which_pair_and_what_is_allowed_and_nothing_of_the_pair() {
     let long = "~".repeat(1025);
     let rows = [
-        (owned(&[("ok", ""), (&long, "")]), "the name of context pair 1 has 1025 bytes: expected 1 to 64"),
+        (
+            owned(&[("ok", ""), (&long, "")]),
+            "the name of context pair 1 has 1025 bytes: expected 1 to 64",
+        ),
         (owned(&[("a", &long)]), "the value of context pair 0 has 1025 bytes: expected 0 to 1024"),
         (owned(&[("~~", ""), ("~~", "~~")]), "context pair 1 repeats the name of an earlier pair"),
         (

@@ -329,7 +329,10 @@ fn an_error_over_hosts_shows_none() {
     let long = ["q", "w", "x", "v", "z"].map(|letter| letter.repeat(253));
     let long: Vec<&str> = long.iter().map(String::as_str).collect();
     for (hosts, shown) in [
-        (&["QQ"][..], "host 0 in the list is invalid: expected 1 to 253 characters from a-z 0-9 - _ . "),
+        (
+            &["QQ"][..],
+            "host 0 in the list is invalid: expected 1 to 253 characters from a-z 0-9 - _ . ",
+        ),
         (&["qq", "qq"], "host 1 in the list repeats an earlier host"),
         (&[], "the list of hosts is empty: expected at least one host"),
         (&long, "the value of context pair 0 has 1269 bytes: expected 0 to 1024"),

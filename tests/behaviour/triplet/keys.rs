@@ -89,6 +89,21 @@ fn refused(found: Result<TripletKey, KeyError>, text: &str, len: usize, what: &s
     }
 }
 
+/// A variable's name is named only where what follows it is long enough for a key: base64 ends in `=` too.
+#[test]
+fn a_variable_in_front_of_a_key_is_named() {
+    let hinted = |found: Result<TripletKey, KeyError>| match found.unwrap_err() {
+        KeyError::Surrounded { surrounding, .. } => Some(surrounding),
+        _ => None,
+    };
+    let hex = |text: &str| hinted(TripletKey::from_hex(text));
+    let base64 = |text: &str| hinted(TripletKey::from_base64(text));
+    assert_eq!(hex(&format!("KEY={KEY_HEX}")), Some(Surrounding::Assignment));
+    assert_eq!(hex(&format!("KEY={}", &KEY_HEX[..63])), None);
+    assert_eq!(base64(&format!("KEY={KEY_BASE64}")), Some(Surrounding::Assignment));
+    assert_eq!(base64(&format!("KEY={}", &KEY_BASE64[..43])), None);
+}
+
 #[test]
 fn a_key_in_hex_is_sixty_four_digits_and_nothing_around_them() {
     let mixed = KEY_HEX.replace('a', "A").replace("1f", "1F");
