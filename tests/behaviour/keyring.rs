@@ -262,7 +262,7 @@ fn a_fault_is_told_with_its_line_and_its_kind() {
         ("a mistyped key", "retired b <typo>", "key mistyped"),
         ("a truncated key", "retired b <cut>", "key malformed"),
         ("a key with one character more", "retired b <2>A", "key malformed"),
-        ("a key in quotes", "retired b \"<2>\"", "the key: found quotes"),
+        ("a key in quotes", "retired b \"<2>\"", "the key: found leading or trailing quotes"),
         ("a key without its prefix", "retired b AAAA", "key malformed"),
         ("a key with a prefix in upper case", "retired b SWK1_AAAA", "key malformed"),
         ("a prefix alone", "retired b swk1_", "key malformed"),
