@@ -48,7 +48,7 @@ impl Provider {
     }
 }
 
-/// What a credential belongs to: who is signed in, and what the request names. Never what the row says.
+/// Builds the context from who is signed in and what the request names, never from the row.
 pub fn context(tenant: Tenant, provider: Provider) -> Result<EncryptionContext, ContextError> {
     let tenant = tenant.0.to_string();
     EncryptionContext::new([("tenant", tenant.as_str()), ("provider", provider.parts().0)])
@@ -65,7 +65,7 @@ async fn store(
     Path(provider): Path<Provider>,
     Json(Put { api_key }): Json<Put>,
 ) -> Result<StatusCode, Failure> {
-    // A line feed at its end would show at the first call only.
+    // `bearer` (below) rejects a line feed at the end now, and not at the first call.
     bearer(&api_key).map_err(|_| Failure::Request(StatusCode::UNPROCESSABLE_ENTITY))?;
     let envelope = app.ring.load().seal(&api_key, &context(tenant, provider)?)?;
     let sql = "INSERT INTO credentials (tenant, provider, envelope) VALUES ($1, $2, $3)
@@ -75,7 +75,7 @@ async fn store(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Listing needs no key.
+/// Lists the providers of a tenant, which needs no key.
 async fn list(State(app): State<App>, Extension(tenant): Extension<Tenant>) -> Result<Json<Vec<String>>, Failure> {
     let sql = "SELECT provider FROM credentials WHERE tenant = $1 ORDER BY provider";
     Ok(Json(sqlx::query_scalar(sql).bind(tenant.0).fetch_all(&app.db).await?))
@@ -91,7 +91,7 @@ async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Opens a tenant's credential. The audit has its line before the caller has the secret.
+/// Opens a tenant's credential. Writes a line to the audit before it returns the secret.
 async fn open(app: &App, tenant: Tenant, provider: Provider) -> Result<Secret, Failure> {
     let sql = "SELECT envelope FROM credentials WHERE tenant = $1 AND provider = $2";
     let select = sqlx::query_scalar(sql).bind(tenant.0).bind(provider.parts().0);

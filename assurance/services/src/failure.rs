@@ -19,7 +19,7 @@ pub enum Failure {
     Request(StatusCode),
 }
 
-/// The status for the customer, and who must look at it: the tables of the page Operations.
+/// Returns the status for the customer, and who must be alerted, as in the tables on the page Operations.
 pub fn verdict(class: ErrorClass, name: &str) -> (StatusCode, &'static str) {
     match (class, name) {
         (ErrorClass::Transient, _) => (StatusCode::SERVICE_UNAVAILABLE, "if it persists"),

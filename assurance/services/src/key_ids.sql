@@ -1,7 +1,7 @@
--- The ids of the keys that an envelope is wrapped for, in its order: prod-2026,eu-dr. NULL if it is no envelope.
+-- Returns the key ids of an envelope's wraps, in their order: prod-2026,eu-dr. NULL if it is not an envelope.
 CREATE FUNCTION key_ids(envelope bytea) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 DECLARE ids text[]; len int;
-    at int := 5; -- Where a wrap begins: the length of its key's id, the id, the length of the wrap, the wrap.
+    at int := 5; -- Where an entry begins: length of the id, id, length of the wrap, wrap.
 BEGIN
     IF octet_length(envelope) < 87 OR substring(envelope FROM 1 FOR 3) <> '\x535701' THEN RETURN NULL; END IF;
     FOR wrap IN 1 .. get_byte(envelope, 4) LOOP

@@ -23,7 +23,7 @@ async fn main() -> Result<(), AnyError> {
         return Err(format!("rows need keys that the keyring lacks: {}", unknown.join(" or ")).into());
     }
     let ring = Arc::new(ArcSwap::from_pointee(ring));
-    // Before anything is served: a SIGHUP that nobody waits for ends the process.
+    // Before anything is served, because a SIGHUP without a handler ends the process.
     tokio::spawn(reload_on(signal(SignalKind::hangup())?, ring.clone(), path));
 
     let listener = TcpListener::bind(var("LISTEN").map_err(|_| "no LISTEN")?).await?;

@@ -7,7 +7,7 @@ use tokio::signal::unix::Signal;
 
 use crate::start::{AnyError, read_keyring};
 
-/// Takes the file's keyring, if it may replace the one that runs.
+/// Replaces the running keyring with that in the file, if `can_replace` allows it.
 pub fn reload(running: &ArcSwap<Keyring>, path: &Path) -> Result<(), AnyError> {
     let fresh = read_keyring(path)?;
     fresh.can_replace(&running.load()).map_err(|problems| format!("{problems:?}"))?;
@@ -20,7 +20,7 @@ pub async fn reload_on(mut hangup: Signal, running: Arc<ArcSwap<Keyring>>, path:
     while hangup.recv().await.is_some() {
         match reload(&running, &path) {
             Ok(()) => eprintln!("keys reloaded"),
-            Err(error) => eprintln!("keys not reloaded: {error}"), // And an alert.
+            Err(error) => eprintln!("keys not reloaded: {error}"), // Raise an alert too.
         }
     }
 }

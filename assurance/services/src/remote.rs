@@ -3,7 +3,7 @@ use tokio::task::{JoinError, JoinSet};
 
 pub type Rewrapped = (i64, Envelope, Result<Option<Envelope>, RewrapError>);
 
-/// Rewraps a page over keys at a service: `at_once` rows at a time, and in any order.
+/// Rewraps a page with keys at a service, `at_once` rows at a time, and returns it in any order.
 pub async fn rewrap_remote(
     ring: &Keyring,
     rows: Vec<(i64, Envelope)>,
@@ -14,7 +14,7 @@ pub async fn rewrap_remote(
         if running.len() >= at_once {
             done.extend(running.join_next().await.transpose()?);
         }
-        // The task owns all that it uses. A clone of a keyring shares its keys.
+        // The task owns everything that it uses. A clone of a keyring shares its keys.
         let ring = ring.clone();
         running.spawn(async move {
             let fresh = ring.rewrap_async(&envelope).await;

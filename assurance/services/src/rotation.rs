@@ -4,14 +4,14 @@ use tokio::task::spawn_blocking;
 
 use crate::start::AnyError;
 
-/// Wraps the rows after `last` for the keyring's primary, and returns those that failed.
+/// Rewraps the rows whose id is above `last`, and returns those that failed.
 pub async fn rotate(db: &PgPool, ring: &Keyring, mut last: i64) -> Result<Vec<(i64, RowError)>, AnyError> {
     let mut failures = Vec::new();
     loop {
         let page = "SELECT id, envelope FROM credentials WHERE id > $1 ORDER BY id LIMIT 1000";
         let rows: Vec<(i64, Vec<u8>)> = sqlx::query_as(page).bind(last).fetch_all(db).await?;
         let Some(&(end, _)) = rows.last() else { return Ok(failures) };
-        // Milliseconds of work: not on a thread that requests wait for.
+        // This takes milliseconds, so it must not block a thread that serves requests.
         let ring = ring.clone();
         let batch = spawn_blocking(move || ring.rewrap_batch(rows)).await?;
         if batch.must_stop() {
@@ -25,7 +25,7 @@ pub async fn rotate(db: &PgPool, ring: &Keyring, mut last: i64) -> Result<Vec<(i
     }
 }
 
-/// Writes the fresh envelopes, each only where the old one is still there.
+/// Writes each fresh envelope if its row still has the old one, and returns how many it wrote.
 pub async fn swap(db: &PgPool, rows: &[(i64, Envelope, Envelope)]) -> sqlx::Result<u64> {
     let ids: Vec<_> = rows.iter().map(|(id, ..)| *id).collect();
     let old: Vec<_> = rows.iter().map(|(_, old, _)| old.as_bytes()).collect();
@@ -34,7 +34,7 @@ pub async fn swap(db: &PgPool, rows: &[(i64, Envelope, Envelope)]) -> sqlx::Resu
     Ok(swap.execute(db).await?.rows_affected())
 }
 
-// Locks the rows in the order of their ids, so that two jobs cannot deadlock. For a column text: text[].
+// Locks the rows in the order of their ids, so that two jobs cannot deadlock. For a text column, bind text[].
 const SWAP: &str = "
     WITH swap AS (
         SELECT id, old, fresh

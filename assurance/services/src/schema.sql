@@ -2,7 +2,7 @@ CREATE TABLE credentials (
     id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     tenant   bigint NOT NULL,
     provider text NOT NULL,
-    envelope bytea NOT NULL, -- Or text. Not varchar(255): an envelope is longer.
+    envelope bytea NOT NULL, -- Or text, but not varchar(255): the text form is longer.
     UNIQUE (tenant, provider)
 );
 CREATE TABLE audit (

@@ -11,7 +11,7 @@ type Reply<'a, T> = ProviderFuture<'a, Result<T, ProviderError>>;
 
 type Kept = VecDeque<([u8; 32], Instant, DataKey)>;
 
-/// Keeps what a provider unwrapped, for a while. A key that leaves is wiped.
+/// Keeps unwrapped data keys for a while, and then wipes them.
 #[derive(Debug)]
 pub struct Cached<P> {
     inner: P,
@@ -21,17 +21,17 @@ pub struct Cached<P> {
 }
 
 impl<P> Cached<P> {
-    /// An empty cache around a provider.
+    /// Creates an empty cache around a provider.
     pub const fn new(inner: P, max_age: Duration, max_entries: usize) -> Self {
         Self { inner, max_age, max_entries, kept: Mutex::new(VecDeque::new()) }
     }
 
-    /// Wipes all keys: when the key at the service was disabled, for instance.
+    /// Wipes all keys, for instance when the key at the service was disabled.
     pub fn clear(&self) {
         self.young().clear();
     }
 
-    /// Wipes the keys that are too old, at each use and whenever you call it, and returns how many are left.
+    /// Wipes the keys that are too old, as each use does, and returns how many are left.
     pub fn sweep(&self) -> usize {
         self.young().len()
     }

@@ -1,7 +1,7 @@
 use sealwax::Keyring;
 use sqlx::PgPool;
 
-/// Says which keyring text this process has: at its start, after a reload, and once a minute.
+/// Posts which keyring text this process has. Call it at the start, after a reload, and once a minute.
 pub async fn report(db: &PgPool, process: &str, ring: &Keyring) -> sqlx::Result<()> {
     let sql = "INSERT INTO keyring_reports (process, fingerprint) VALUES ($1, $2)
         ON CONFLICT (process) DO UPDATE SET fingerprint = excluded.fingerprint, at = now()";
@@ -9,7 +9,7 @@ pub async fn report(db: &PgPool, process: &str, ring: &Keyring) -> sqlx::Result<
     report.execute(db).await.map(drop)
 }
 
-/// Whether at least `processes` have reported lately, each with the text that runs here or with the next one.
+/// Returns whether at least `processes` reported lately, and all of them have `running` or `next`.
 pub async fn is_ready(db: &PgPool, running: &Keyring, next: &Keyring, processes: i64) -> sqlx::Result<bool> {
     let sql = "SELECT count(*) FILTER (WHERE fingerprint IN ($1, $2)), count(*)
         FROM keyring_reports WHERE at > now() - interval '3 minutes'";

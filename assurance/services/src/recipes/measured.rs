@@ -9,10 +9,10 @@ use tokio::time::Instant;
 
 type Reply<'a, T> = ProviderFuture<'a, Result<T, ProviderError>>;
 
-/// For an operation and an outcome: how many calls, and their time in all.
+/// The number of calls and their total time, by operation and outcome.
 pub type Figures = BTreeMap<(&'static str, &'static str), (u64, Duration)>;
 
-/// Counts and times the calls of a provider. The figures are for your metrics endpoint.
+/// Counts and times the calls to a provider, for your metrics endpoint.
 #[derive(Debug)]
 pub struct Measured<P> {
     pub inner: P,

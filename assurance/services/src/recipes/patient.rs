@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 type Reply<'a, T> = ProviderFuture<'a, Result<T, ProviderError>>;
 
-/// Gives a provider a deadline, and a few attempts where the error may pass.
+/// Gives each call of a provider a deadline, and retries transient errors.
 #[derive(Debug)]
 pub struct Patient<P> {
     pub inner: P,
