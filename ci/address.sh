@@ -1,21 +1,26 @@
 #!/usr/bin/env bash
-# Sets the address of the repository, once, everywhere it belongs: ci/address.sh https://…
+# Sets the address of the repository, once, everywhere it belongs: ci/address.sh REPOSITORY FILES
+# For instance: ci/address.sh https://github.com/OWNER/NAME https://github.com/OWNER/NAME/blob/main
 #
 # The address is written only in `repository` in [workspace.package], which every crate inherits and which is empty until
-# there is an address. The links of the READMEs are relative until then, and absolute afterwards, because crates.io
-# shows a README without the files around it. `tests/repository.rs` accepts both states.
+# there is an address. The links of the READMEs are relative until then. Afterwards they are absolute, below FILES,
+# because crates.io shows a README without the files around it. `tests/repository.rs` accepts both states. GNU tools.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-address=${1:-}
-[[ $address =~ ^https://[^/[:space:]]+/[^[:space:]]*[^/[:space:]]$ ]] || { echo "usage: $0 https://…" >&2; exit 2; }
+repository=${1:-} files=${2:-}
+for url in "$repository" "$files"; do
+  [[ $url =~ ^https://[A-Za-z0-9._~/-]*[A-Za-z0-9_~-]$ ]] || { echo "usage: $0 https://… https://…" >&2; exit 2; }
+done
+[[ $files == "$repository"/* ]] || { echo "$files is not below $repository" >&2; exit 2; }
 grep -qx 'repository = ""' Cargo.toml || { echo "the address is already set in Cargo.toml" >&2; exit 1; }
 
-sed -i "s|^repository = \"\"\$|repository = \"$address\"|" Cargo.toml
 for readme in README.md crates/*/README.md; do
   # The links are defined at the end of each README, one per line.
   sed -n 's/^\[[^]]*\]: \([^:]*\)$/\1/p' "$readme" | while read -r target; do
     path=$(realpath -m --relative-to=. "$(dirname "$readme")/$target")
-    sed -i "s|^\(\[[^]]*\]: \)$target\$|\1$address/blob/main/$path|" "$readme"
+    sed -i "s|^\(\[[^]]*\]: \)$target\$|\1$files/$path|" "$readme"
   done
 done
+# Last, so that a run that stops half-way can be repeated.
+sed -i "s|^repository = \"\"\$|repository = \"$repository\"|" Cargo.toml

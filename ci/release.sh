@@ -6,7 +6,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 source ci/setup.sh
 
-copy=$CARGO_TARGET_DIR/release
+copy=$CARGO_TARGET_DIR/rehearsal
+[ -z "$(git status --porcelain)" ] || echo "this checks the last commit, without the changes that are not committed"
 rm -rf "$copy"
 git clone -q . "$copy"
 cd "$copy"
@@ -36,4 +37,6 @@ done
 grep -qx "sealwax-$version/src/docs/format.md" < <(tar tzf "$packages/sealwax-$version.crate")
 
 step "publish in this order"
-cargo publish --workspace --dry-run --no-verify --locked 2>&1 | sed -n 's/^ *Uploading /  /p'
+cargo publish --workspace --dry-run --no-verify --locked 2>"$copy/order" || { cat "$copy/order" >&2; exit 1; }
+grep -c '^ *Uploading ' "$copy/order" >/dev/null
+sed -n 's/^ *Uploading /  /p' "$copy/order"

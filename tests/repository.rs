@@ -218,8 +218,13 @@ fn the_links_of_the_readmes_lead_to_files() {
                 let beside = Path::new(ROOT).join(&readme);
                 beside.parent().unwrap().join(target)
             } else {
-                let prefix = format!("{address}/blob/main/");
-                Path::new(ROOT).join(target.strip_prefix(&prefix).unwrap())
+                // Below the address there is a path to the branch, which depends on the host.
+                let below = target.strip_prefix(&format!("{address}/")).unwrap();
+                let mut path = Path::new(below);
+                while !Path::new(ROOT).join(path).exists() {
+                    path = path.strip_prefix(path.iter().next().unwrap()).unwrap();
+                }
+                Path::new(ROOT).join(path)
             };
             assert!(path.exists(), "[{name}]: {target}");
             assert!(text.matches(&format!("[{name}]")).count() > 1, "[{name}] is not used");

@@ -1,11 +1,12 @@
 // Runs the WebAssembly module's round trip a hundred times: node run.mjs MODULE
+import { webcrypto } from "node:crypto";
 import { readFileSync } from "node:fs";
 
 let drawn = 0;
 const imports = {
   host: {
     fill_random(start, len) {
-      crypto.getRandomValues(new Uint8Array(instance.exports.memory.buffer, start, len));
+      webcrypto.getRandomValues(new Uint8Array(instance.exports.memory.buffer, start, len));
       drawn += len;
     },
   },

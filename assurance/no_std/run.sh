@@ -10,6 +10,9 @@ rustc=${RUSTC:-/usr/bin/rustc}
 sources() { echo "$("$rustc" --print sysroot 2>/dev/null)/lib/rustlib/src/rust/library/core"; }
 missing=()
 [ -d "$(sources)" ] || missing+=("a compiler with its library's sources (rustc-web, rust-web-src)")
+supported=$(sed -n 's/^rust-version = "1\.\(.*\)"/\1/p' ../../Cargo.toml)
+version=$("$rustc" --version 2>/dev/null | sed 's/^rustc 1\.\([0-9]*\).*/\1/' || true)
+[ "${version:-0}" -ge "$supported" ] || missing+=("a compiler that is new enough")
 command -v wasm-ld >/dev/null || missing+=("wasm-ld (lld)")
 command -v node >/dev/null || missing+=("node")
 if [ ${#missing[@]} != 0 ]; then printf 'skipped: needs %s\n' "${missing[@]}"; exit 3; fi

@@ -51,8 +51,8 @@ pub enum SealError {
 /// [`verify`](crate::Keyring::verify) returns this error, and opening and rewrapping start with the same check. Nothing
 /// was changed.
 ///
-/// It is safe to distinguish the variants: each follows from public bytes, or is the verdict of a MAC that an attacker
-/// without the key cannot steer. If several wraps fail, a transient failure is reported before a final one.
+/// It is safe to distinguish the variants: each follows from public bytes, or is the verdict of a MAC, which fails for
+/// every change that somebody without the key can make. If several wraps fail, a transient failure is reported before a final one.
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum UnwrapError {

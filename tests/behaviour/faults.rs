@@ -260,6 +260,7 @@ fn a_batch_of_rewraps_loses_no_row_to_a_fault_at_any_of_its_calls() {
     assert_eq!(tried, 2 * (REWRAP_CALLS * 10 + 8 * 2 + 12));
     // All except the first unwrap of the two rows that an escrow key also opens.
     assert_eq!(failed_rows, tried - 2 * 2 * 11);
+    assert_eq!(looked_at, 5_472);
     println!("faults: {tried} rewrap batches, one call of each fails, {looked_at} rows, 0 lost");
 }
 
@@ -309,6 +310,7 @@ fn a_batch_of_rewraps_outlives_a_service_that_goes_away() {
         }
     }
     assert_eq!(tried, 2 * 9 * REWRAP_CALLS);
+    assert_eq!(looked_at, 4_320);
     println!("faults: {tried} rewrap batches, the service goes away, {looked_at} rows, 0 lost");
 }
 
