@@ -122,7 +122,7 @@ impl FromStr for KeyState {
 }
 
 #[cfg(feature = "serde")]
-crate::format::serde::serde_as_text!(KeyState: "the key state");
+crate::format::serde::serde_as_text!(KeyState: "a key state");
 
 impl Entry {
     fn key_id(&self) -> &KeyId {

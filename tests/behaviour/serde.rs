@@ -4,7 +4,7 @@
 use core::fmt::Debug;
 use std::collections::BTreeMap;
 
-use sealwax::{Envelope, Secret};
+use sealwax::{Envelope, KeyId, KeyState, Secret, Suite, WrapKind};
 use serde::de::value::{Error, StringDeserializer};
 use serde::de::{DeserializeOwned, Deserializer, IntoDeserializer, Visitor};
 use serde::{Deserialize, Serialize, Serializer, forward_to_deserialize_any};
@@ -314,6 +314,14 @@ fn a_mistyped_secret_or_envelope_is_refused_and_not_quoted() {
         }
         for said in refused::<Envelope>(&mut shown, "an envelope", &json) {
             assert!(said.starts_with("expected a sealed envelope"), "{said}");
+        }
+        for (said, expected) in [
+            (refused::<KeyId>(&mut shown, "a key id", &json), "expected a key id"),
+            (refused::<Suite>(&mut shown, "a suite", &json), "expected a suite name"),
+            (refused::<WrapKind>(&mut shown, "a kind of wrap", &json), "expected a wrap kind"),
+            (refused::<KeyState>(&mut shown, "a state", &json), "expected a key state"),
+        ] {
+            assert!(said.iter().all(|said| said.starts_with(expected)), "{said:?}");
         }
         let error = Secret::deserialize(Binary(value.clone())).unwrap_err();
         assert_eq!(error.to_string(), "expected a secret");
