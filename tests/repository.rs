@@ -248,6 +248,32 @@ fn the_links_of_the_readmes_lead_to_files() {
     assert!(pages.len() >= 13);
 }
 
+#[test]
+fn the_links_between_pages_lead_to_files() {
+    let docs = fs::read_to_string(Path::new(ROOT).join("src/docs.rs")).unwrap();
+    let mut defined = 0;
+    for page in files(|path| path.extension().is_some_and(|extension| extension == "md")) {
+        let is_a_page = page.starts_with("src/docs") || page.components().count() == 1;
+        if !is_a_page || page == Path::new("README.md") {
+            continue;
+        }
+        let path = Path::new(ROOT).join(&page);
+        let text = fs::read_to_string(&path).unwrap();
+        for (name, target) in
+            text.lines().filter_map(|line| line.strip_prefix('[')?.split_once("]: "))
+        {
+            let target = path.parent().unwrap().join(target);
+            assert!(target.is_file(), "{}: [{name}]", page.display());
+            // RELEASING.md is not part of the documentation.
+            let is_in_docs =
+                docs.to_lowercase().contains(&format!("[{}]: crate::docs::", name.to_lowercase()));
+            assert!(is_in_docs || page == Path::new("RELEASING.md"), "[{name}] in docs.rs");
+            defined += 1;
+        }
+    }
+    assert!(defined >= 30, "only {defined}");
+}
+
 /// Every public item is on the front page of the documentation or one module below it.
 #[test]
 fn no_public_item_is_more_than_two_clicks_away() {
