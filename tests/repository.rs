@@ -169,7 +169,7 @@ fn address() -> String {
     let lines: Vec<_> =
         manifest.lines().filter_map(|l| l.strip_prefix("repository = \"")).collect();
     assert_eq!(lines.len(), 1, "one address");
-    lines[0].trim_end_matches('"').to_owned()
+    lines.first().unwrap().trim_end_matches('"').to_owned()
 }
 
 #[test]
