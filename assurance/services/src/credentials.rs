@@ -4,16 +4,15 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use axum::body::{Body, Bytes};
 use axum::extract::{Extension, Json, Path, Request, State};
-use axum::http::header::AUTHORIZATION;
-use axum::http::{Method, StatusCode, Uri};
+use axum::http::header::{AUTHORIZATION, InvalidHeaderValue};
+use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::response::Response;
 use axum::routing::{get, post, put};
 use axum::{Router, middleware};
-use sealwax::{ContextError, EncryptionContext, Envelope, Keyring, OpenError, Secret};
+use sealwax::{ContextError, EncryptionContext, Envelope, Keyring, Secret};
 use serde::Deserialize;
 use sqlx::PgPool;
 
-use crate::calling::bearer;
 use crate::failure::Failure;
 use crate::signing_in::signed_in;
 
@@ -59,13 +58,20 @@ pub struct Put {
     api_key: Secret,
 }
 
+/// Returns the value of `Authorization`. A request's `Debug` output does not show it.
+pub fn bearer(api_key: &Secret) -> Result<HeaderValue, InvalidHeaderValue> {
+    let mut value = HeaderValue::from_bytes(api_key.with_prefix("Bearer ").expose_secret())?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
 async fn store(
     State(app): State<App>,
     Extension(tenant): Extension<Tenant>,
     Path(provider): Path<Provider>,
     Json(Put { api_key }): Json<Put>,
 ) -> Result<StatusCode, Failure> {
-    // `bearer` (below) rejects a line feed at the end now, and not at the first call.
+    // This rejects a line feed at the end now, and not at the first call.
     bearer(&api_key).map_err(|_| Failure::Request(StatusCode::UNPROCESSABLE_ENTITY))?;
     let envelope = app.ring.load().seal(&api_key, &context(tenant, provider)?)?;
     let sql = "INSERT INTO credentials (tenant, provider, envelope) VALUES ($1, $2, $3)
@@ -73,6 +79,27 @@ async fn store(
     let insert = sqlx::query(sql).bind(tenant.0).bind(provider.parts().0);
     insert.bind(envelope.as_bytes()).execute(&app.db).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Opens a tenant's credential. Writes a line to the audit before it returns the secret.
+async fn open(app: &App, tenant: Tenant, provider: Provider) -> Result<Secret, Failure> {
+    let sql = "SELECT envelope FROM credentials WHERE tenant = $1 AND provider = $2";
+    let select = sqlx::query_scalar(sql).bind(tenant.0).bind(provider.parts().0);
+    let column: Option<Vec<u8>> = select.fetch_optional(&app.db).await?;
+    let envelope = Envelope::try_from(column.ok_or(Failure::Request(StatusCode::NOT_FOUND))?);
+    let context = context(tenant, provider)?;
+
+    let commitment = envelope.as_ref().map(|envelope| *envelope.commitment()).ok();
+    let opened = envelope.map(|envelope| app.ring.load().open(&envelope, &context));
+    let outcome = match &opened {
+        Ok(Ok(_)) => "opened",
+        Ok(Err(error)) => error.name(),
+        Err(error) => error.name(),
+    };
+    let sql = "INSERT INTO audit (tenant, provider, outcome, commitment) VALUES ($1, $2, $3, $4)";
+    let insert = sqlx::query(sql).bind(tenant.0).bind(provider.parts().0);
+    insert.bind(outcome).bind(commitment).execute(&app.db).await?;
+    Ok(opened??)
 }
 
 /// Lists the providers of a tenant, which needs no key.
@@ -89,21 +116,6 @@ async fn delete(
     let sql = "DELETE FROM credentials WHERE tenant = $1 AND provider = $2";
     sqlx::query(sql).bind(tenant.0).bind(provider.parts().0).execute(&app.db).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// Opens a tenant's credential. Writes a line to the audit before it returns the secret.
-async fn open(app: &App, tenant: Tenant, provider: Provider) -> Result<Secret, Failure> {
-    let sql = "SELECT envelope FROM credentials WHERE tenant = $1 AND provider = $2";
-    let select = sqlx::query_scalar(sql).bind(tenant.0).bind(provider.parts().0);
-    let column: Option<Vec<u8>> = select.fetch_optional(&app.db).await?;
-    let envelope = Envelope::try_from(column.ok_or(Failure::Request(StatusCode::NOT_FOUND))?)?;
-
-    let opened = app.ring.load().open(&envelope, &context(tenant, provider)?);
-    let outcome = opened.as_ref().map_or_else(OpenError::name, |_| "opened");
-    let sql = "INSERT INTO audit (tenant, provider, commitment, outcome) VALUES ($1, $2, $3, $4)";
-    let insert = sqlx::query(sql).bind(tenant.0).bind(provider.parts().0);
-    insert.bind(&envelope.commitment()[..]).bind(outcome).execute(&app.db).await?;
-    Ok(opened?)
 }
 
 async fn call(

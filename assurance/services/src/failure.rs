@@ -30,6 +30,13 @@ pub fn verdict(class: ErrorClass, name: &str) -> (StatusCode, &'static str) {
     }
 }
 
+/// Returns whether the same statement may succeed later: after errors of connections, deadlocks, resources, shutdowns.
+fn is_transient(error: &sqlx::Error) -> bool {
+    let state = error.as_database_error().and_then(|error| error.code()).unwrap_or_default();
+    ["08", "40", "53", "57"].iter().any(|class| state.starts_with(class))
+        || matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed)
+}
+
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let (class, name, retry_after) = match &self {
@@ -37,13 +44,15 @@ impl IntoResponse for Failure {
             Self::Seal(error) => (error.class(), error.name(), error.retry_after()),
             Self::Context(error) => (error.class(), error.name(), None),
             Self::Format(error) => (error.class(), error.name(), None),
-            Self::Database(_) => (ErrorClass::Transient, "database", None),
+            Self::Database(error) if is_transient(error) => (ErrorClass::Transient, "database", None),
+            Self::Database(_) => (ErrorClass::Misconfigured, "database", None),
             Self::Request(status) => return status.into_response(),
         };
         let (status, alert) = verdict(class, name);
         let causes = successors(self.source(), |&cause| cause.source());
         let report = causes.fold(self.to_string(), |line, cause| format!("{line}: {cause}"));
         eprintln!("{name} ({class}), alert: {alert}: {report}");
+        let retry_after = retry_after.filter(|_| class == ErrorClass::Transient);
         let seconds = retry_after.map(|wait| wait.as_millis().div_ceil(1000).to_string());
         (status, seconds.map(|seconds| [(RETRY_AFTER, seconds)]), ()).into_response()
     }

@@ -2,7 +2,6 @@
 
 #![forbid(unsafe_code)]
 
-pub mod calling;
 pub mod credentials;
 pub mod failure;
 pub mod recipes;

@@ -1,5 +1,6 @@
 use std::env::var;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -7,20 +8,31 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use services::credentials::{App, Reply, router};
-use services::reload::reload_on;
-use services::start::{AnyError, read_keyring, unknown_keys};
+use services::reload::{read_keyring, reload_on};
+use services::start::{AnyError, unknown_keys};
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 #[tokio::main]
-async fn main() -> Result<(), AnyError> {
+async fn main() -> ExitCode {
+    let Err(error) = serve().await else { return ExitCode::SUCCESS };
+    eprintln!("{error}"); // If `main` returned it, its `Debug` would be printed.
+    ExitCode::FAILURE
+}
+
+async fn serve() -> Result<(), AnyError> {
     let path = PathBuf::from(var("SEALWAX_KEYS_FILE").map_err(|_| "no SEALWAX_KEYS_FILE")?);
     let ring = read_keyring(&path)?;
     let db = PgPool::connect(&var("DATABASE_URL").map_err(|_| "no DATABASE_URL")?).await?;
     let unknown = unknown_keys(&db, &ring).await?;
-    if !unknown.is_empty() {
-        return Err(format!("rows need keys that the keyring lacks: {}", unknown.join(" or ")).into());
+    let report = format!("rows need keys that the keyring lacks: {unknown:?}");
+    // A few damaged rows must not keep every process from starting.
+    let most = var("MAX_UNKNOWN_ROWS").map_or(Ok(10), |most| most.parse()).map_err(|_| "bad MAX_UNKNOWN_ROWS")?;
+    if unknown.iter().map(|(_, rows)| rows).sum::<i64>() > most {
+        return Err(report.into());
+    } else if !unknown.is_empty() {
+        eprintln!("{report}"); // Raise an alert too.
     }
     let ring = Arc::new(ArcSwap::from_pointee(ring));
     // Before anything is served, because a SIGHUP without a handler ends the process.

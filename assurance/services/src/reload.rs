@@ -2,17 +2,25 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use sealwax::Keyring;
+use sealwax::{Keyring, ReloadProblem, Secret};
 use tokio::signal::unix::Signal;
 
-use crate::start::{AnyError, read_keyring};
+use crate::start::AnyError;
+
+/// Reads the keyring from its file. The text is wiped, and no error repeats any part of it.
+pub fn read_keyring(path: &Path) -> Result<Keyring, AnyError> {
+    let bytes = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let text = Secret::from(bytes);
+    Ok(text.expose_str()?.parse()?)
+}
 
 /// Replaces the running keyring with that in the file, if `can_replace` allows it.
 pub fn reload(running: &ArcSwap<Keyring>, path: &Path) -> Result<(), AnyError> {
-    let fresh = read_keyring(path)?;
-    fresh.can_replace(&running.load()).map_err(|problems| format!("{problems:?}"))?;
-    running.store(Arc::new(fresh));
-    Ok(())
+    let (old, fresh) = (running.load_full(), read_keyring(path)?);
+    let describe = |problem: &ReloadProblem| problem.to_string();
+    fresh.can_replace(&old).map_err(|problems| problems.iter().map(describe).collect::<Vec<_>>().join("; "))?;
+    let is_swapped = Arc::ptr_eq(&old, &running.compare_and_swap(&old, Arc::new(fresh)));
+    is_swapped.then_some(()).ok_or_else(|| "another reload came first".into())
 }
 
 /// Reloads at each SIGHUP.

@@ -4,23 +4,25 @@ use tokio::task::spawn_blocking;
 
 use crate::start::AnyError;
 
-/// Rewraps the rows whose id is above `last`, and returns those that failed.
-pub async fn rotate(db: &PgPool, ring: &Keyring, mut last: i64) -> Result<Vec<(i64, RowError)>, AnyError> {
-    let mut failures = Vec::new();
+/// Rewraps the rows whose id is above `last`, passes those that fail to `log`, and returns how many were not current.
+pub async fn rotate(db: &PgPool, ring: &Keyring, last: i64, log: impl Fn(i64, RowError)) -> Result<usize, AnyError> {
+    let (mut last, mut total) = (last, 0);
     loop {
         let page = "SELECT id, envelope FROM credentials WHERE id > $1 ORDER BY id LIMIT 1000";
         let rows: Vec<(i64, Vec<u8>)> = sqlx::query_as(page).bind(last).fetch_all(db).await?;
-        let Some(&(end, _)) = rows.last() else { return Ok(failures) };
+        let Some(&(end, _)) = rows.last() else { return Ok(total) };
         // This takes milliseconds, so it must not block a thread that serves requests.
         let ring = ring.clone();
         let batch = spawn_blocking(move || ring.rewrap_batch(rows)).await?;
-        if batch.must_stop() {
-            return Err(format!("a key is wrong, nothing was written: {:?}", batch.failures.first()).into());
+        let must_stop = batch.must_stop();
+        batch.failures.into_iter().for_each(|(id, error)| log(id, error));
+        if must_stop {
+            return Err(format!("a key failed, or every row did: nothing of the page to row {end} was written").into());
         }
         let swaps: Vec<_> = batch.changes.into_iter().map(|row| (row.id, row.old, row.fresh)).collect();
         let written = swap(db, &swaps).await?;
         eprintln!("to row {end}: {written} of {} written, {} were current", swaps.len(), batch.current);
-        failures.extend(batch.failures);
+        total += swaps.len();
         last = end;
     }
 }
@@ -36,10 +38,7 @@ pub async fn swap(db: &PgPool, rows: &[(i64, Envelope, Envelope)]) -> sqlx::Resu
 
 // Locks the rows in the order of their ids, so that two jobs cannot deadlock. For a text column, bind text[].
 const SWAP: &str = "
-    WITH swap AS (
-        SELECT id, old, fresh
-          FROM unnest($1::int8[], $2::bytea[], $3::bytea[]) AS swap (id, old, fresh)
-          JOIN credentials USING (id) ORDER BY id FOR UPDATE OF credentials
-    )
+    WITH swap AS (SELECT id, old, fresh FROM unnest($1::int8[], $2::bytea[], $3::bytea[]) AS swap (id, old, fresh)
+        JOIN credentials USING (id) ORDER BY id FOR UPDATE OF credentials)
     UPDATE credentials SET envelope = swap.fresh
       FROM swap WHERE credentials.id = swap.id AND credentials.envelope = swap.old";

@@ -6,5 +6,6 @@ CREATE TABLE credentials (
     UNIQUE (tenant, provider)
 );
 CREATE TABLE audit (
-    at timestamptz DEFAULT now(), tenant bigint, provider text, commitment bytea NOT NULL, outcome text NOT NULL
+    at timestamptz DEFAULT now(), tenant bigint, provider text, outcome text NOT NULL,
+    commitment bytea -- NULL if the row is not an envelope.
 );

@@ -1,27 +1,23 @@
 use std::error::Error;
-use std::path::Path;
 
-use sealwax::{Keyring, Secret};
+use sealwax::Keyring;
 use sqlx::PgPool;
 
 pub type AnyError = Box<dyn Error + Send + Sync>;
 
-/// Reads the keyring from its file. The text is wiped, and no error repeats any part of it.
-pub fn read_keyring(path: &Path) -> Result<Keyring, AnyError> {
-    let text = Secret::from(std::fs::read(path)?);
-    Ok(text.expose_str()?.parse()?)
+/// Counts the rows that are wrapped for no key of this keyring, by list of key ids (for at most 100 lists).
+pub async fn unknown_keys(db: &PgPool, ring: &Keyring) -> sqlx::Result<Vec<(String, i64)>> {
+    let known: Vec<&str> = ring.keys().map(|(key_id, _)| key_id.as_ref()).collect();
+    let lists: Vec<String> = sqlx::query_scalar(UNKNOWN_LISTS).bind(known).fetch_all(db).await?;
+    sqlx::query_as(COUNTS).bind(lists).fetch_all(db).await
 }
 
-/// Returns the lists of key ids that rows have and that contain no id of this keyring.
-pub async fn unknown_keys(db: &PgPool, ring: &Keyring) -> sqlx::Result<Vec<String>> {
-    let mut lists: Vec<String> = sqlx::query_scalar(KEY_LISTS).fetch_all(db).await?;
-    lists.retain(|list| list.split(',').all(|key_id| ring.state(key_id).is_none()));
-    Ok(lists)
-}
+// DISTINCT would read every row. This asks the index for the next list until there is none.
+pub const UNKNOWN_LISTS: &str = r#"
+    WITH RECURSIVE lists (list) AS (SELECT min(key_ids(envelope) COLLATE "C") FROM credentials
+        UNION ALL SELECT (SELECT min(key_ids(envelope) COLLATE "C") FROM credentials
+                           WHERE key_ids(envelope) COLLATE "C" > list) FROM lists WHERE list IS NOT NULL)
+    SELECT list FROM lists WHERE NOT string_to_array(list, ',') && $1 LIMIT 100"#;
 
-/// Selects all lists. DISTINCT would read every row; this asks the index for the next list until there is none.
-pub const KEY_LISTS: &str = "
-    WITH RECURSIVE lists (list) AS (SELECT min(key_ids(envelope)) FROM credentials
-        UNION ALL SELECT (SELECT min(key_ids(envelope)) FROM credentials WHERE key_ids(envelope) > list)
-          FROM lists WHERE list IS NOT NULL)
-    SELECT list FROM lists WHERE list IS NOT NULL";
+pub const COUNTS: &str = r#"
+    SELECT key_ids(envelope), count(*) FROM credentials WHERE key_ids(envelope) COLLATE "C" = ANY($1) GROUP BY 1"#;

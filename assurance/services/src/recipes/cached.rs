@@ -9,39 +9,71 @@ use tokio::time::Instant;
 
 type Reply<'a, T> = ProviderFuture<'a, Result<T, ProviderError>>;
 
-type Kept = VecDeque<([u8; 32], Instant, DataKey)>;
-
 /// Keeps unwrapped data keys for a while, and then wipes them.
 #[derive(Debug)]
 pub struct Cached<P> {
     inner: P,
     max_age: Duration,
     max_entries: usize,
-    kept: Mutex<Kept>, // The oldest is in front.
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    keys: VecDeque<([u8; 32], Instant, DataKey)>, // The oldest is in front.
+    clears: u64,
 }
 
 impl<P> Cached<P> {
     /// Creates an empty cache around a provider.
     pub const fn new(inner: P, max_age: Duration, max_entries: usize) -> Self {
-        Self { inner, max_age, max_entries, kept: Mutex::new(VecDeque::new()) }
+        let kept = Mutex::new(Kept { keys: VecDeque::new(), clears: 0 });
+        Self { inner, max_age, max_entries, kept }
     }
 
     /// Wipes all keys, for instance when the key at the service was disabled.
     pub fn clear(&self) {
-        self.young().clear();
+        let mut kept = self.young();
+        kept.keys.clear();
+        kept.clears += 1;
     }
 
     /// Wipes the keys that are too old, as each use does, and returns how many are left.
     pub fn sweep(&self) -> usize {
-        self.young().len()
+        self.young().keys.len()
     }
 
     fn young(&self) -> MutexGuard<'_, Kept> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        while kept.front().is_some_and(|(_, since, _)| since.elapsed() >= self.max_age) {
-            kept.pop_front();
+        while kept.keys.front().is_some_and(|(_, since, _)| since.elapsed() >= self.max_age) {
+            kept.keys.pop_front();
         }
         kept
+    }
+}
+
+impl<P: MasterKeyProvider> MasterKeyProvider for Cached<P> {
+    fn unwrap_key<'a>(&'a self, request: UnwrapRequest<'a>) -> Reply<'a, DataKey> {
+        let id = request.cache_key();
+        let kept = self.young();
+        if let Some((.., key)) = kept.keys.iter().find(|(kept, ..)| *kept == id) {
+            return ProviderFuture::ready(Ok(key.duplicate()));
+        }
+        let clears = kept.clears;
+        drop(kept);
+        self.inner.unwrap_key(request).map(move |unwrapped| {
+            if let Ok(key) = &unwrapped {
+                let mut kept = self.young();
+                // Otherwise this reply is to a request from before a `clear`.
+                if kept.clears == clears {
+                    kept.keys.push_back((id, Instant::now(), key.duplicate()));
+                }
+                if kept.keys.len() > self.max_entries {
+                    kept.keys.pop_front();
+                }
+            }
+            unwrapped
+        })
     }
 }
 
@@ -56,24 +88,5 @@ impl<P: KeyWrapper> KeyWrapper for Cached<P> {
 
     fn is_current(&self, body: &[u8]) -> bool {
         self.inner.is_current(body)
-    }
-}
-
-impl<P: MasterKeyProvider> MasterKeyProvider for Cached<P> {
-    fn unwrap_key<'a>(&'a self, request: UnwrapRequest<'a>) -> Reply<'a, DataKey> {
-        let id = request.cache_key();
-        if let Some((.., key)) = self.young().iter().find(|(kept, ..)| *kept == id) {
-            return ProviderFuture::ready(Ok(key.duplicate()));
-        }
-        self.inner.unwrap_key(request).map(move |unwrapped| {
-            if let Ok(key) = &unwrapped {
-                let mut kept = self.young();
-                if kept.len() >= self.max_entries {
-                    kept.pop_front();
-                }
-                kept.push_back((id, Instant::now(), key.duplicate()));
-            }
-            unwrapped
-        })
     }
 }

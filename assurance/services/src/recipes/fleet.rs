@@ -1,7 +1,7 @@
 use sealwax::Keyring;
 use sqlx::PgPool;
 
-/// Posts which keyring text this process has. Call it at the start, after a reload, and once a minute.
+/// Posts which keyring text this process has. Call it before you serve, after a reload, and once a minute.
 pub async fn report(db: &PgPool, process: &str, ring: &Keyring) -> sqlx::Result<()> {
     let sql = "INSERT INTO keyring_reports (process, fingerprint) VALUES ($1, $2)
         ON CONFLICT (process) DO UPDATE SET fingerprint = excluded.fingerprint, at = now()";

@@ -1,6 +1,7 @@
 //! Which keys rows need, in SQL.
 
 use sealwax::{EncryptionContext, Envelope, Keyring, WrapKind, WrappedKey};
+use services::start::{COUNTS, UNKNOWN_LISTS};
 use sqlx::{AssertSqlSafe, PgPool, Row};
 
 use crate::given;
@@ -52,17 +53,141 @@ async fn sql_and_the_library_read_the_same_key_ids_in_both_forms() {
         let first: String = sqlx::query_scalar(first).bind(envelope.as_bytes()).fetch_one(&db).await.unwrap();
         assert_eq!(first, String::from(envelope.key_ids().next().unwrap()));
     }
-    // Cut at any place, and with any byte changed, a row fails nothing.
-    let row = envelopes[3].as_bytes();
+    // Cut at any place, and with any byte changed, a row fails nothing, and has a list where it is an envelope.
+    let row = envelopes[4].as_bytes();
+    let (mut cuts, mut parsed) = (0, 0);
     for len in 0..row.len() {
-        of_bytes(&db, &row[..len]).await;
+        let cut = Envelope::from_bytes(&row[..len]).ok().as_ref().map(keys);
+        cuts += u32::from(cut.is_some());
+        assert_eq!(of_bytes(&db, &row[..len]).await, cut, "{len}");
         let mut changed = row.to_vec();
         changed[len] ^= 0xff;
-        of_bytes(&db, &changed).await;
+        let list = of_bytes(&db, &changed).await;
+        if let Ok(envelope) = Envelope::from_bytes(&changed) {
+            parsed += 1;
+            assert_eq!(list, Some(keys(&envelope)), "{len}");
+        }
     }
-    for other in ["", "sk-plain", "SW", "sw1:", "null"] {
+    // Of the ciphertext, 5 bytes; and what only a key can check.
+    assert_eq!((cuts, parsed), (5, 2 * 61 + 76 + 5));
+    for other in ["", "sk-plain", "SW", "sw1:", "null", "sw1:a256gcm::::", "sw1:a256gcm:::::", "sw1:a:sk-plain:c:d:e:f"]
+    {
         assert_eq!(of_bytes(&db, other.as_bytes()).await, None, "{other}");
         assert_eq!(of_text(&db, other).await, None, "{other}");
+    }
+}
+
+/// The binary form of an envelope with these ids, or of what only looks like one.
+fn head(ids: &[&[u8]]) -> Vec<u8> {
+    let mut bytes = vec![b'S', b'W', 1, 1, ids.len().try_into().unwrap()];
+    for id in ids {
+        bytes.push(id.len().try_into().unwrap());
+        bytes.extend([id, &[0, 61][..], &[0xff; 61]].concat());
+    }
+    bytes.extend([0xee; 76]);
+    bytes
+}
+
+/// The text form of the same.
+fn text(ids: &[&str]) -> String {
+    let wraps: Vec<_> = ids.iter().map(|id| format!("{id}={}", "A".repeat(82))).collect();
+    let [proof, iv, tag] = [64, 16, 22].map(|len| "A".repeat(len));
+    format!("sw1:a256gcm:{}:{proof}:{iv}:{tag}:", wraps.join(","))
+}
+
+#[tokio::test]
+async fn rows_with_hostile_key_ids_have_no_list_and_do_not_break_the_index() {
+    let Some((db, _)) = database().await else { return };
+    let long = "y".repeat(128);
+    let allowed: [&[&str]; 3] = [&["a"], &["Z-z0.9_/@"], &[long.as_str(); 8]];
+    let too_long = "y".repeat(129);
+    let refused =
+        ["", "-a", ".a", "a,b", "a\nb", "a\n", "\na", "a\r", "\x1b[2J", "a\0", "a b", "a:b", "a=b", "ä", "a\\b"];
+    let refused: Vec<&str> = refused.into_iter().chain([too_long.as_str()]).collect();
+    let of = |ids: &[&str]| head(&ids.iter().map(|id| id.as_bytes()).collect::<Vec<_>>());
+    for ids in allowed {
+        assert!(Envelope::from_bytes(&of(&ids[..1])).is_ok());
+        assert_eq!(of_bytes(&db, &of(ids)).await, Some(ids.join(",")));
+        assert_eq!(of_text(&db, &text(ids)).await, Some(ids.join(",")));
+    }
+    for id in &refused {
+        assert!(Envelope::from_bytes(&of(&[id])).is_err());
+        for ids in [&[*id][..], &["a", id]] {
+            assert_eq!(of_bytes(&db, &of(ids)).await, None, "{id:?}");
+        }
+    }
+    for id in refused.iter().filter(|id| !id.contains('\0')) {
+        // In text, these characters separate ids.
+        let expected = (*id == "a=b").then(|| "a".to_owned());
+        assert_eq!(of_text(&db, &text(&[id])).await, expected, "{id:?}");
+    }
+    assert_eq!(of_bytes(&db, &head(&[b"\xff\xfe"])).await, None);
+    // No wraps, and too many.
+    assert_eq!(of_bytes(&db, &of(&[])).await, None);
+    assert_eq!(of_bytes(&db, &[of(&[]), vec![0; 100]].concat()).await, None);
+    assert_eq!(of_bytes(&db, &of(&["a"; 9])).await, None);
+    assert_eq!(of_text(&db, &text(&[])).await, None);
+    assert_eq!(of_text(&db, &text(&["a"; 9])).await, None);
+
+    // A list that no page of an index can hold, and the longest that is right.
+    let noise: Vec<u8> = (0..255_u8).map(|n| n.wrapping_mul(167) ^ 0x80).collect();
+    for row in [head(&vec![&noise[..]; 255]), head(&vec![long.as_bytes(); 255]), of(&[long.as_str(); 8]), of(&["a,b"])]
+    {
+        let insert =
+            "INSERT INTO credentials (tenant, provider, envelope) SELECT count(*), 'openai', $1 FROM credentials";
+        sqlx::query(insert).bind(row).execute(&db).await.unwrap();
+    }
+    let again = r#"DROP INDEX credentials_key_ids;
+        CREATE INDEX credentials_key_ids ON credentials (key_ids(envelope) COLLATE "C")"#;
+    sqlx::raw_sql(again).execute(&db).await.unwrap();
+    let rows = "SELECT count(key_ids(envelope)), count(*) FROM credentials";
+    let (listed, all): (i64, i64) = sqlx::query_as(rows).fetch_one(&db).await.unwrap();
+    assert_eq!((listed, all), (1, 4));
+}
+
+#[tokio::test]
+async fn the_functions_are_immutable_and_the_index_is_valid() {
+    let Some((db, _)) = database().await else { return };
+    // What the two functions call, and the operators <>, !~, LIKE and ||.
+    let called = [
+        "octet_length(bytea)",
+        "substring(bytea, integer, integer)",
+        "substring(text, integer)",
+        "get_byte(bytea, integer)",
+        "encode(bytea, text)",
+        "byteane(bytea, bytea)",
+        "textregexne(text, text)",
+        "textnlike(text, text)",
+        "textcat(text, text)",
+        "string_to_array(text, text)",
+        "split_part(text, text, integer)",
+        "cardinality(anyarray)",
+        "strpos(text, text)",
+    ];
+    let volatility = async |function: &str| -> String {
+        let sql = "SELECT provolatile::text FROM pg_proc WHERE oid = $1::regprocedure";
+        sqlx::query_scalar(sql).bind(function).fetch_one(&db).await.unwrap()
+    };
+    for function in called {
+        assert_eq!(volatility(function).await, "i", "{function}");
+    }
+    for function in ["array_to_string(anyarray, text)", "convert_from(bytea, name)"] {
+        assert_eq!(volatility(function).await, "s", "{function}");
+    }
+
+    given::rows(&db, &given::ring(&format!("primary b {}", given::key())), 500).await;
+    sqlx::raw_sql("UPDATE credentials SET tenant = tenant + 1000").execute(&db).await.unwrap();
+    given::rows(&db, &given::ring(&format!("primary A {}", given::key())), 500).await;
+    let index = "SELECT indisvalid, collname::text FROM pg_index, pg_collation AS c
+        WHERE indexrelid = 'credentials_key_ids'::regclass AND c.oid = indcollation[0]";
+    let (is_valid, collation): (bool, String) = sqlx::query_as(index).fetch_one(&db).await.unwrap();
+    assert!(is_valid);
+    assert_eq!(collation, "C");
+    let has_amcheck = "SELECT count(*) FROM pg_available_extensions WHERE name = 'amcheck'";
+    if sqlx::query_scalar::<_, i64>(has_amcheck).fetch_one(&db).await.unwrap() == 1 {
+        // Computes the list of each row again, and looks for it in the index.
+        let check = "CREATE EXTENSION amcheck; SELECT bt_index_check('credentials_key_ids', true)";
+        sqlx::raw_sql(check).execute(&db).await.unwrap();
     }
 }
 
@@ -84,26 +209,27 @@ async fn a_census_of_either_column_counts_what_the_library_counts() {
     assert_eq!((rows.len(), of_c), (2_003, 3));
 
     // The index leads to the three, and to the lists of all rows.
-    let plan = |sql: &str| {
+    let plan = async |sql: &str| {
         let explain = AssertSqlSafe(format!("EXPLAIN ANALYZE {sql}"));
-        let lines = sqlx::query(explain);
-        let db = db.clone();
-        async move {
-            let lines = lines.fetch_all(&db).await.unwrap();
-            lines.iter().map(|line| line.get::<String, _>(0)).collect::<Vec<_>>().join("\n")
+        let lines = sqlx::query(explain).fetch_all(&db).await.unwrap();
+        lines.iter().map(|line| line.get::<String, _>(0)).collect::<Vec<_>>().join("\n")
+    };
+    let plans = async |index: &str| {
+        let of_three = r#"SELECT id FROM credentials WHERE key_ids(envelope) COLLATE "C" = 'c'"#;
+        let lists = UNKNOWN_LISTS.replace("$1", "'{c}'::text[]");
+        let (some, none) = (COUNTS.replace("$1", "'{c}'::text[]"), COUNTS.replace("$1", "'{}'::text[]"));
+        for (sql, count) in [(of_three, 1), (&lists, 2), (&some, 1), (&none, 1)] {
+            let plan = plan(sql).await;
+            assert!(!plan.contains("Seq Scan"), "{plan}");
+            assert_eq!(plan.matches(index).count(), count, "{plan}");
         }
     };
-    let found = plan("SELECT id FROM credentials WHERE key_ids(envelope) = 'c'").await;
-    assert!(found.contains("credentials_key_ids"), "{found}");
-    assert!(!found.contains("Seq Scan"), "{found}");
-    let lists = plan(services::start::KEY_LISTS).await;
-    assert!(!lists.contains("Seq Scan"), "{lists}");
-    assert_eq!(lists.matches("credentials_key_ids").count(), 2, "{lists}");
+    plans("credentials_key_ids").await;
 
     // The same rows in a column of text.
     let text = "ALTER TABLE credentials RENAME COLUMN envelope TO bytes;
         ALTER TABLE credentials ADD COLUMN envelope text;
-        CREATE INDEX of_text ON credentials (key_ids(envelope))";
+        CREATE INDEX of_text ON credentials (key_ids(envelope) COLLATE \"C\")";
     sqlx::raw_sql(text).execute(&db).await.unwrap();
     for (id, bytes) in
         sqlx::query_as::<_, (i64, Vec<u8>)>("SELECT id, bytes FROM credentials").fetch_all(&db).await.unwrap()
@@ -115,6 +241,5 @@ async fn a_census_of_either_column_counts_what_the_library_counts() {
     sqlx::raw_sql("ANALYZE credentials").execute(&db).await.unwrap();
     let census: Vec<(Option<String>, i64)> = sqlx::query_as(sql).fetch_all(&db).await.unwrap();
     assert_eq!(census, expected);
-    let found = plan("SELECT id FROM credentials WHERE key_ids(envelope) = 'c'").await;
-    assert!(found.contains("of_text"), "{found}");
+    plans("of_text").await;
 }

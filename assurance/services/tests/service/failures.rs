@@ -6,6 +6,9 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use sealwax::{Envelope, ErrorClass};
 use services::failure::{Failure, verdict};
+use sqlx::AssertSqlSafe;
+
+use crate::server::database;
 
 const CLASSES: [ErrorClass; 7] = [
     ErrorClass::Transient,
@@ -76,8 +79,45 @@ fn a_failure_has_the_message_and_the_causes_of_its_error() {
     assert_eq!(failure.to_string(), message);
     assert!(!message.contains("sk-plain"), "{message}");
     assert_eq!(failure.into_response().status(), StatusCode::INTERNAL_SERVER_ERROR);
-    let failure = Failure::from(sqlx::Error::PoolTimedOut);
-    assert_eq!(failure.into_response().status(), StatusCode::SERVICE_UNAVAILABLE);
     let failure = Failure::Request(StatusCode::NOT_FOUND);
     assert_eq!(failure.into_response().status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_database_error_is_503_if_the_same_statement_may_succeed_later_and_else_500() {
+    let may_pass = |error: sqlx::Error| {
+        let text = error.to_string();
+        match Failure::from(error).into_response().status() {
+            StatusCode::SERVICE_UNAVAILABLE => true,
+            StatusCode::INTERNAL_SERVER_ERROR => false,
+            other => panic!("{other}: {text}"),
+        }
+    };
+    assert!(may_pass(sqlx::Error::PoolTimedOut) && may_pass(sqlx::Error::PoolClosed));
+    assert!(may_pass(std::io::Error::from(std::io::ErrorKind::ConnectionReset).into()));
+    assert!(!may_pass(sqlx::Error::RowNotFound) && !may_pass(sqlx::Error::Protocol("?".into())));
+
+    let Some((db, _)) = database().await else { return };
+    let raise = async |state: &str| {
+        let sql = format!("DO $$ BEGIN RAISE EXCEPTION SQLSTATE '{state}'; END $$");
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&db).await.unwrap_err()
+    };
+    // Connection failure, serialization, deadlock, too many connections, shutdown.
+    for state in ["08006", "40001", "40P01", "53300", "57P01"] {
+        assert!(may_pass(raise(state).await), "{state}");
+    }
+    // Not null, unique, privilege, a read-only server, a bug in the function; and one in which the class comes later.
+    for state in ["23502", "23505", "42501", "25006", "XX000", "22P08"] {
+        assert!(!may_pass(raise(state).await), "{state}");
+    }
+    // Of the server itself: a statement that takes too long, a table and a column that are missing, another type.
+    let slow = "SET statement_timeout = 20; SELECT pg_sleep(5)";
+    assert!(may_pass(sqlx::raw_sql(slow).execute(&db).await.unwrap_err()));
+    for sql in ["SELECT 1 FROM nowhere", "SELECT nothing FROM credentials"] {
+        assert!(!may_pass(sqlx::raw_sql(sql).execute(&db).await.unwrap_err()), "{sql}");
+    }
+    let error = sqlx::query_scalar::<_, Vec<u8>>("SELECT 1").fetch_one(&db).await.unwrap_err();
+    assert!(!may_pass(error), "a value does not decode");
+    db.close().await;
+    assert!(may_pass(sqlx::raw_sql("SELECT 1").execute(&db).await.unwrap_err()));
 }

@@ -6,6 +6,7 @@ mod census;
 mod failures;
 mod given;
 mod http;
+mod measurement;
 mod pages;
 mod program;
 mod recipes;

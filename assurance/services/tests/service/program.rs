@@ -16,11 +16,12 @@ struct Program {
 }
 
 impl Program {
-    fn start(url: &str, file: &KeyFile) -> Self {
+    fn start(url: &str, file: &KeyFile, most: Option<&str>) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_services"))
             .env("SEALWAX_KEYS_FILE", &file.0)
             .env("DATABASE_URL", url)
             .env("LISTEN", "127.0.0.1:0")
+            .envs(most.map(|most| ("MAX_UNKNOWN_ROWS", most)))
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -32,6 +33,17 @@ impl Program {
         let mut line = String::new();
         self.log.read_line(&mut line).unwrap();
         line.trim().to_owned()
+    }
+
+    /// Its last line, when it has ended with an error.
+    fn refuses(mut self) -> String {
+        let line = self.line();
+        let ended = (0..100).find_map(|_| {
+            sleep(Duration::from_millis(50));
+            self.child.try_wait().unwrap()
+        });
+        assert_eq!(ended.map(|status| status.success()), Some(false));
+        line
     }
 
     fn hang_up(&self) {
@@ -63,10 +75,11 @@ fn ask(address: &str, request: &str, body: &str) -> String {
 
 #[tokio::test]
 async fn the_program_serves_reloads_at_a_signal_and_refuses_to_start_without_a_key() {
-    let Some((_db, url)) = database().await else { return };
+    let Some((db, url)) = database().await else { return };
     let (old, new) = (given::key(), given::key());
     let file = KeyFile::new("program", &format!("primary old {old}"));
-    let mut program = Program::start(&url, &file);
+    given::rows(&db, &given::ring(&format!("primary old {old}")), 11).await;
+    let mut program = Program::start(&url, &file, None);
     let address = program.line().strip_prefix("listening on ").unwrap().to_owned();
     let stored = ask(&address, "PUT /credentials/openai", r#"{"api_key": "sk-of-seven"}"#);
     assert!(stored.starts_with("HTTP/1.1 204"), "{stored}");
@@ -86,17 +99,21 @@ async fn the_program_serves_reloads_at_a_signal_and_refuses_to_start_without_a_k
     assert_eq!(health(&address), hex);
     drop(program);
 
-    // A text without the key of the row.
+    // One row with a damaged id does not stop a start, unless nothing may be damaged.
+    let flip = "UPDATE credentials SET envelope = set_byte(envelope, 6, get_byte(envelope, 6) # 1) WHERE tenant = 3";
+    sqlx::raw_sql(flip).execute(&db).await.unwrap();
+    let mut program = Program::start(&url, &file, None);
+    assert_eq!(program.line(), r#"rows need keys that the keyring lacks: [("nld", 1)]"#);
+    assert!(program.line().starts_with("listening on "));
+    assert!(Program::start(&url, &file, Some("0")).refuses().contains(r#"[("nld", 1)]"#));
+    sqlx::raw_sql(flip).execute(&db).await.unwrap();
+
+    // A text without the key of eleven rows.
     file.write(&format!("primary new {new}"));
-    let mut program = Program::start(&url, &file);
-    let line = program.line();
-    assert!(line.contains("rows need keys that the keyring lacks: old"), "{line}");
-    for _ in 0..100 {
-        if let Some(status) = program.child.try_wait().unwrap() {
-            assert!(!status.success());
-            return;
-        }
-        sleep(Duration::from_millis(50));
-    }
-    panic!("the program did not end");
+    let line = Program::start(&url, &file, None).refuses();
+    assert!(line.contains(r#"rows need keys that the keyring lacks: [("old", 11)]"#), "{line}");
+    assert!(Program::start(&url, &file, Some("many")).refuses().contains("bad MAX_UNKNOWN_ROWS"));
+    let mut program = Program::start(&url, &file, Some("11"));
+    assert!(program.line().starts_with("rows need keys"));
+    assert!(program.line().starts_with("listening on "));
 }

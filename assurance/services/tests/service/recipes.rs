@@ -148,6 +148,33 @@ async fn a_cache_saves_requests_until_an_entry_is_old_or_the_oldest_of_too_many(
     given::passes_on(&cached);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_cache_does_not_keep_a_reply_to_a_request_from_before_a_clear() {
+    let mut kms = Kms::new([]);
+    kms.wait = SECOND;
+    let wraps = Wraps::new(&kms, 1).await;
+    let cached = Cached::new(kms, 60 * SECOND, 2);
+    let clear = async {
+        tokio::time::sleep(SECOND / 2).await;
+        cached.clear();
+    };
+    tokio::join!(wraps.unwrap(&cached, 0), clear);
+    assert_eq!(cached.sweep(), 0);
+    wraps.unwrap(&cached, 0).await;
+    assert_eq!(cached.sweep(), 1);
+}
+
+#[tokio::test]
+async fn a_cache_for_no_entries_keeps_none() {
+    let kms = Arc::new(Kms::new([]));
+    let wraps = Wraps::new(&kms, 1).await;
+    let cached = Cached::new(kms.clone(), 60 * SECOND, 0);
+    for calls in 1..=3 {
+        wraps.unwrap(&cached, 0).await;
+        assert_eq!((kms.calls(), cached.sweep()), (calls, 0));
+    }
+}
+
 #[tokio::test]
 async fn a_cache_keeps_no_error_and_hands_out_no_body_of_another_row() {
     let kms = Arc::new(Kms::new([]));
@@ -265,4 +292,10 @@ async fn a_key_is_promoted_when_every_process_has_it() {
     assert!(ready().await);
     report(&db, "worker-2", &before).await.unwrap();
     assert!(!ready().await, "it is back");
+
+    // One that died counts until its row is deleted.
+    sqlx::raw_sql("DELETE FROM keyring_reports WHERE process = 'worker-2'").execute(&db).await.unwrap();
+    assert!(ready().await);
+    sqlx::raw_sql("DELETE FROM keyring_reports WHERE process = 'worker'").execute(&db).await.unwrap();
+    assert!(!ready().await, "its replacement has not reported");
 }

@@ -1,11 +1,14 @@
 //! A new keyring text for a process that runs.
 
+use std::io::Write;
 use std::path::PathBuf;
-use std::{env, fs, process};
+use std::sync::Arc;
+use std::{env, fs, process, thread};
 
 use arc_swap::ArcSwap;
-use services::reload::reload;
-use services::start::{read_keyring, unknown_keys};
+use services::reload::{read_keyring, reload};
+use services::start::unknown_keys;
+use sqlx::AssertSqlSafe;
 
 use crate::given;
 use crate::server::database;
@@ -67,22 +70,66 @@ fn the_steps_of_a_new_primary_are_taken_and_anything_else_is_refused() {
     assert_eq!(running.load().primary().unwrap().as_ref(), "new");
 }
 
+#[test]
+fn a_reload_that_another_one_overtook_changes_nothing() {
+    let (old, other) = (given::key(), given::key());
+    let running = ArcSwap::from_pointee(given::ring(&format!("primary old {old}")));
+    // A pipe: opening it waits for the reload, which has taken the old keyring by then, and waits for the text.
+    let pipe = KeyFile(env::temp_dir().join(format!("services-{}-pipe", process::id())));
+    assert!(process::Command::new("mkfifo").arg(&pipe.0).status().unwrap().success());
+    thread::scope(|scope| {
+        let slow = scope.spawn(|| reload(&running, &pipe.0).map_err(|error| error.to_string()));
+        let mut text = fs::OpenOptions::new().write(true).open(&pipe.0).unwrap();
+        running.store(Arc::new(given::ring(&format!("primary old {old}; leaked gone; retired other {other}"))));
+        write!(text, "primary old {old}").unwrap();
+        drop(text);
+        assert_eq!(slow.join().unwrap(), Err("another reload came first".to_owned()));
+    });
+    assert!(running.load().state("gone").is_some(), "a leaked key is forgotten");
+}
+
 #[tokio::test]
 async fn a_ring_that_lacks_the_keys_of_rows_is_noticed() {
     let Some((db, _)) = database().await else { return };
     let (a, b, c) = (given::key(), given::key(), given::key());
-    let none: [&str; 0] = [];
+    let none: [(String, i64); 0] = [];
+    let lists = |lists: &[&str]| lists.iter().map(|list| ((*list).to_owned(), 3)).collect::<Vec<_>>();
     assert_eq!(unknown_keys(&db, &given::ring(&format!("primary z {c}"))).await.unwrap(), none);
 
     given::rows(&db, &given::ring(&format!("primary a {a}; escrow e {b}")), 3).await;
     sqlx::raw_sql("UPDATE credentials SET tenant = tenant + 10").execute(&db).await.unwrap();
     given::rows(&db, &given::ring(&format!("primary c {c}")), 3).await;
-    sqlx::raw_sql("UPDATE credentials SET envelope = 'damaged' WHERE tenant = 3").execute(&db).await.unwrap();
+    sqlx::raw_sql("INSERT INTO credentials (tenant, provider, envelope) VALUES (4, 'openai', 'damaged')")
+        .execute(&db)
+        .await
+        .unwrap();
 
     let unknown = async |text: String| unknown_keys(&db, &given::ring(&text)).await.unwrap();
-    assert_eq!(unknown(format!("primary c {c}")).await, ["a,e"]);
-    assert_eq!(unknown(format!("primary z {}", given::key())).await, ["a,e", "c"]);
+    assert_eq!(unknown(format!("primary c {c}")).await, lists(&["a,e"]));
+    assert_eq!(unknown(format!("primary z {}", given::key())).await, lists(&["a,e", "c"]));
     // One of a row's keys is enough; a key that is refused on purpose is not missing.
     assert_eq!(unknown(format!("primary c {c}; retired e {b}")).await, none);
     assert_eq!(unknown(format!("primary a {a}; destroyed c")).await, none);
+
+    // A bit of the id: c is b; then it is no id, which the census shows.
+    let flip = async |bit: &str| {
+        let sql =
+            "UPDATE credentials SET envelope = set_byte(envelope, 6, get_byte(envelope, 6) # bit) WHERE tenant = 1";
+        sqlx::raw_sql(AssertSqlSafe(sql.replace("bit", bit))).execute(&db).await.unwrap();
+    };
+    let ring = || format!("primary a {a}; retired c {c}");
+    flip("1").await;
+    assert_eq!(unknown(ring()).await, [("b".to_owned(), 1)]);
+    flip("128").await;
+    assert_eq!(unknown(ring()).await, none);
+
+    // However many lists there are, it returns a hundred.
+    let many = "INSERT INTO credentials (tenant, provider, envelope)
+        SELECT 100 + n, 'openai', overlay(envelope PLACING convert_to(chr(65 + n % 26) || chr(97 + n / 26), 'UTF8') FROM 7)
+          FROM credentials, generate_series(0, 149) AS n WHERE tenant = 2";
+    let wide = "UPDATE credentials SET envelope = substring(envelope FROM 1 FOR 5) || '\\x026363'
+        || substring(envelope FROM 8) WHERE tenant = 2";
+    sqlx::raw_sql(wide).execute(&db).await.unwrap();
+    sqlx::raw_sql(many).execute(&db).await.unwrap();
+    assert_eq!(unknown(ring()).await.len(), 100);
 }

@@ -78,11 +78,11 @@ fn start() -> Option<Server> {
     Some(Server { dir: dir.trim().to_owned(), _shell: shell })
 }
 
-/// Says so even where the test's output is captured, at the end of .ci/run too; and fails where nothing may be left out.
+/// Says so even where the test's output is captured, at the end of .ci/run too; and fails where nothing may be skipped.
 fn leave_out() {
     assert!(env::var_os("SEALWAX_REQUIRE_ALL").is_none(), "initdb and pg_ctl are not installed");
     let count = LEFT_OUT.fetch_add(1, Ordering::SeqCst) + 1;
-    let line = format!("left out: tests over PostgreSQL, {count} so far: initdb is not installed\n");
+    let line = format!("skipped: tests over PostgreSQL, {count} so far: initdb is not installed\n");
     stderr().write_all(line.as_bytes()).unwrap();
     if let (1, Some(list)) = (count, env::var_os("SEALWAX_LEFT_OUT")) {
         let list: File = OpenOptions::new().append(true).create(true).open(list).unwrap();
@@ -90,7 +90,7 @@ fn leave_out() {
     }
 }
 
-/// An empty database, and its URL. `None` where the test is left out.
+/// An empty database, and its URL. `None` where the test is skipped.
 pub(crate) async fn empty() -> Option<(PgPool, String)> {
     let Some(server) = SERVER.get_or_init(start) else {
         leave_out();

@@ -29,6 +29,12 @@ async fn one_request_unlocks_a_keyring_and_rows_cost_none() {
 
     // Another service's file, a credential in place of a keyring, a text that is none.
     assert!(unlock(&ring, "billing", &file).await.is_err());
+    // An older file opens, unless its revision is a part of the name.
+    let next = lock(&ring, "byok", &format!("primary b {}; leaked a", given::key()).into()).await.unwrap();
+    assert!(unlock(&ring, "byok", &next).await.is_ok() && unlock(&ring, "byok", &file).await.is_ok());
+    let first = lock(&ring, "byok/1", &text).await.unwrap();
+    assert!(unlock(&ring, "byok/1", &first).await.is_ok());
+    assert!(unlock(&ring, "byok/2", &first).await.is_err());
     let context = EncryptionContext::new([("service", "byok")]).unwrap();
     let credential = ring.seal_async(&text, &context).await.unwrap().to_string();
     assert!(unlock(&ring, "byok", &credential).await.is_err());

@@ -1,0 +1,103 @@
+//! How long the ways to write a rotation take:
+//! `cargo test --release --manifest-path assurance/services/Cargo.toml --locked -- --ignored --nocapture`.
+
+use std::time::{Duration, Instant};
+
+use sealwax::Envelope;
+use services::rotation::swap;
+use sqlx::{PgConnection, PgPool};
+
+use crate::given;
+use crate::server::database;
+
+type Change = (i64, Envelope, Envelope);
+
+const ROWS: i64 = 5_000;
+
+async fn one_by_one(connection: &mut PgConnection, rows: &[Change]) -> u64 {
+    let mut written = 0;
+    for (id, old, fresh) in rows {
+        let update = sqlx::query("UPDATE credentials SET envelope = $3 WHERE id = $1 AND envelope = $2");
+        let update = update.bind(id).bind(old.as_bytes()).bind(fresh.as_bytes());
+        written += update.execute(&mut *connection).await.unwrap().rows_affected();
+    }
+    written
+}
+
+/// The statement of the page Operations, which locks rows in any order.
+async fn unordered(db: &PgPool, rows: &[Change]) -> u64 {
+    let ids: Vec<_> = rows.iter().map(|(id, ..)| *id).collect();
+    let old: Vec<_> = rows.iter().map(|(_, old, _)| old.as_bytes()).collect();
+    let fresh: Vec<_> = rows.iter().map(|(.., fresh)| fresh.as_bytes()).collect();
+    let update = "UPDATE credentials SET envelope = change.fresh
+        FROM unnest($1::int8[], $2::bytea[], $3::bytea[]) AS change(id, old, fresh)
+        WHERE credentials.id = change.id AND credentials.envelope = change.old";
+    sqlx::query(update).bind(ids).bind(old).bind(fresh).execute(db).await.unwrap().rows_affected()
+}
+
+#[tokio::test]
+#[ignore = "a measurement"]
+async fn one_statement_for_a_page_of_1000_and_one_for_each_of_5000_rows() {
+    let Some((db, _)) = database().await else { return };
+    let (a, b) = (given::key(), given::key());
+    let rings = [format!("primary a {a}; retired b {b}"), format!("primary b {b}; retired a {a}")]
+        .map(|text| given::ring(&text));
+    given::rows(&db, &rings[0], ROWS).await;
+
+    // Turn by turn, back and forth; the fastest of each counts.
+    let mut fastest = [Duration::MAX; 4];
+    for turn in 0..120 {
+        let sql = "SELECT id, envelope FROM credentials ORDER BY id";
+        let rows: Vec<(i64, Vec<u8>)> = sqlx::query_as(sql).fetch_all(&db).await.unwrap();
+        let changes = rings[1 - turn % 2].rewrap_batch(rows).changes;
+        let changes: Vec<Change> = changes.into_iter().map(|row| (row.id, row.old, row.fresh)).collect();
+        sqlx::raw_sql("VACUUM credentials").execute(&db).await.unwrap();
+
+        let (start, mut written) = (Instant::now(), 0);
+        let way = turn / 2 % 4;
+        for page in changes.chunks(1_000) {
+            written += match way {
+                0 => one_by_one(&mut db.acquire().await.unwrap(), page).await,
+                1 => {
+                    let mut transaction = db.begin().await.unwrap();
+                    let written = one_by_one(&mut transaction, page).await;
+                    transaction.commit().await.unwrap();
+                    written
+                }
+                2 => swap(&db, page).await.unwrap(),
+                _ => unordered(&db, page).await,
+            };
+        }
+        fastest[way] = fastest[way].min(start.elapsed());
+        assert_eq!(written, 5_000);
+    }
+
+    let [each, in_transaction, swapped, unordered] = fastest.map(|time| time.as_secs_f64() * 1e3);
+    println!(
+        "{ROWS} rows: one UPDATE for each, {each:.0} ms; the same in transactions of 1,000, {in_transaction:.0} ms"
+    );
+    println!("swap: {swapped:.0} ms; without the lock order, {unordered:.0} ms");
+    let (each, in_transaction) = (each / swapped, in_transaction / swapped);
+    println!("swap is {each:.1} times as fast as one UPDATE for each, {in_transaction:.1} times with transactions");
+    println!("the lock order makes it {:.0} % slower", (swapped / unordered - 1.0) * 100.0);
+}
+
+#[tokio::test]
+#[ignore = "a measurement"]
+async fn a_census_of_100000_rows() {
+    let Some((db, _)) = database().await else { return };
+    given::rows(&db, &given::ring(&format!("primary prod-2026 {}", given::key())), 1).await;
+    let copies = "INSERT INTO credentials (tenant, provider, envelope)
+        SELECT n, provider, envelope FROM credentials, generate_series(2, 100000) AS n";
+    sqlx::raw_sql(copies).execute(&db).await.unwrap();
+    sqlx::raw_sql("VACUUM ANALYZE credentials").execute(&db).await.unwrap();
+    let mut fastest = Duration::MAX;
+    for _ in 0..5 {
+        let start = Instant::now();
+        let census = sqlx::query_as(include_str!("../../src/census.sql"));
+        let census: Vec<(String, i64)> = census.fetch_all(&db).await.unwrap();
+        fastest = fastest.min(start.elapsed());
+        assert_eq!(census, [("prod-2026".to_owned(), 100_000)]);
+    }
+    println!("a census of 100,000 rows: {} ms", fastest.as_millis());
+}
