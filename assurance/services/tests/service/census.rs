@@ -1,4 +1,4 @@
-//! Which keys rows need, in SQL.
+//! Tests the SQL that lists the keys that rows need.
 
 use sealwax::{EncryptionContext, Envelope, Keyring, WrapKind, WrappedKey};
 use services::start::{COUNTS, UNKNOWN_LISTS};
@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, PgPool, Row};
 use crate::given;
 use crate::server::database;
 
-/// Envelopes of every shape that a head can have.
+/// Returns envelopes with every shape of head that the format allows.
 fn envelopes() -> Vec<Envelope> {
     let context = EncryptionContext::empty();
     let key = |id: &str| format!("primary {id} {}", given::key());
@@ -19,7 +19,7 @@ fn envelopes() -> Vec<Envelope> {
     let mut envelopes: Vec<_> = rings
         .flat_map(|ring| ["", "sk-51", &"x".repeat(5_000)].map(|secret| ring.seal(&secret.into(), &context).unwrap()))
         .collect();
-    // Wraps of other lengths: one byte, and some whose length needs two.
+    // Wraps can have other lengths: these are one byte long, or so long that their length fills two bytes.
     for len in [1, 255, 256, 700, 65_534] {
         let draft = sealwax::Draft::new(&"sk".into(), &context, sealwax::Suite::default()).unwrap();
         let wrap = |id: &str| WrappedKey::new(id.parse().unwrap(), WrapKind::Provider, &vec![0xff; len]).unwrap();
@@ -53,7 +53,8 @@ async fn sql_and_the_library_read_the_same_key_ids_in_both_forms() {
         let first: String = sqlx::query_scalar(first).bind(envelope.as_bytes()).fetch_one(&db).await.unwrap();
         assert_eq!(first, String::from(envelope.key_ids().next().unwrap()));
     }
-    // Cut at any place, and with any byte changed, a row fails nothing, and has a list where it is an envelope.
+    // The SQL function raises no error on a row that is cut at any place or has any byte changed. It returns the list
+    // if the library still parses the row.
     let row = envelopes[4].as_bytes();
     let (mut cuts, mut parsed) = (0, 0);
     for len in 0..row.len() {
@@ -68,7 +69,7 @@ async fn sql_and_the_library_read_the_same_key_ids_in_both_forms() {
             assert_eq!(list, Some(keys(&envelope)), "{len}");
         }
     }
-    // Of the ciphertext, 5 bytes; and what only a key can check.
+    // A cut inside the 5 bytes of ciphertext still parses. So does a changed byte that only a key can check.
     assert_eq!((cuts, parsed), (5, 2 * 61 + 76 + 5));
     for other in ["", "sk-plain", "SW", "sw1:", "null", "sw1:a256gcm::::", "sw1:a256gcm:::::", "sw1:a:sk-plain:c:d:e:f"]
     {
@@ -77,7 +78,7 @@ async fn sql_and_the_library_read_the_same_key_ids_in_both_forms() {
     }
 }
 
-/// The binary form of an envelope with these ids, or of what only looks like one.
+/// Returns the binary form of an envelope with these key ids, whether or not the format allows them.
 fn head(ids: &[&[u8]]) -> Vec<u8> {
     let mut bytes = vec![b'S', b'W', 1, 1, ids.len().try_into().unwrap()];
     for id in ids {
@@ -88,7 +89,7 @@ fn head(ids: &[&[u8]]) -> Vec<u8> {
     bytes
 }
 
-/// The text form of the same.
+/// Returns the text form of an envelope with these key ids, whether or not the format allows them.
 fn text(ids: &[&str]) -> String {
     let wraps: Vec<_> = ids.iter().map(|id| format!("{id}={}", "A".repeat(82))).collect();
     let [proof, iv, tag] = [64, 16, 22].map(|len| "A".repeat(len));
@@ -117,19 +118,20 @@ async fn rows_with_hostile_key_ids_have_no_list_and_do_not_break_the_index() {
         }
     }
     for id in refused.iter().filter(|id| !id.contains('\0')) {
-        // In text, these characters separate ids.
+        // In the text form, `=` ends a key id, so the function reads `a=b` as the id `a`.
         let expected = (*id == "a=b").then(|| "a".to_owned());
         assert_eq!(of_text(&db, &text(&[id])).await, expected, "{id:?}");
     }
     assert_eq!(of_bytes(&db, &head(&[b"\xff\xfe"])).await, None);
-    // No wraps, and too many.
+    // A row with no wraps or with too many has no list.
     assert_eq!(of_bytes(&db, &of(&[])).await, None);
     assert_eq!(of_bytes(&db, &[of(&[]), vec![0; 100]].concat()).await, None);
     assert_eq!(of_bytes(&db, &of(&["a"; 9])).await, None);
     assert_eq!(of_text(&db, &text(&[])).await, None);
     assert_eq!(of_text(&db, &text(&["a"; 9])).await, None);
 
-    // A list that no page of an index can hold, and the longest that is right.
+    // The lists of the first two rows would be too long for a page of an index. The third row has the longest valid
+    // list.
     let noise: Vec<u8> = (0..255_u8).map(|n| n.wrapping_mul(167) ^ 0x80).collect();
     for row in [head(&vec![&noise[..]; 255]), head(&vec![long.as_bytes(); 255]), of(&[long.as_str(); 8]), of(&["a,b"])]
     {
@@ -148,7 +150,7 @@ async fn rows_with_hostile_key_ids_have_no_list_and_do_not_break_the_index() {
 #[tokio::test]
 async fn the_functions_are_immutable_and_the_index_is_valid() {
     let Some((db, _)) = database().await else { return };
-    // What the two functions call, and the operators <>, !~, LIKE and ||.
+    // The two functions call these functions, some of them through the operators <>, !~, LIKE and ||.
     let called = [
         "octet_length(bytea)",
         "substring(bytea, integer, integer)",
@@ -185,7 +187,7 @@ async fn the_functions_are_immutable_and_the_index_is_valid() {
     assert_eq!(collation, "C");
     let has_amcheck = "SELECT count(*) FROM pg_available_extensions WHERE name = 'amcheck'";
     if sqlx::query_scalar::<_, i64>(has_amcheck).fetch_one(&db).await.unwrap() == 1 {
-        // Computes the list of each row again, and looks for it in the index.
+        // amcheck computes the list of each row again, and looks for it in the index.
         let check = "CREATE EXTENSION amcheck; SELECT bt_index_check('credentials_key_ids', true)";
         sqlx::raw_sql(check).execute(&db).await.unwrap();
     }
@@ -208,7 +210,7 @@ async fn a_census_of_either_column_counts_what_the_library_counts() {
     let of_c = rows.iter().filter(|row| keys(&Envelope::from_bytes(row).unwrap()) == "c").count();
     assert_eq!((rows.len(), of_c), (2_003, 3));
 
-    // The index leads to the three, and to the lists of all rows.
+    // PostgreSQL uses the index to find the three rows, and to read the lists of all rows.
     let plan = async |sql: &str| {
         let explain = AssertSqlSafe(format!("EXPLAIN ANALYZE {sql}"));
         let lines = sqlx::query(explain).fetch_all(&db).await.unwrap();
@@ -226,7 +228,7 @@ async fn a_census_of_either_column_counts_what_the_library_counts() {
     };
     plans("credentials_key_ids").await;
 
-    // The same rows in a column of text.
+    // The census gives the same counts if a text column holds the rows.
     let text = "ALTER TABLE credentials RENAME COLUMN envelope TO bytes;
         ALTER TABLE credentials ADD COLUMN envelope text;
         CREATE INDEX of_text ON credentials (key_ids(envelope) COLLATE \"C\")";

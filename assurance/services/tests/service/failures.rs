@@ -1,4 +1,4 @@
-//! The responses to errors are those of the tables in the page Operations.
+//! Tests that the responses to errors match the tables on the page Operations.
 
 use std::fs;
 
@@ -20,7 +20,7 @@ const CLASSES: [ErrorClass; 7] = [
     ErrorClass::Bug,
 ];
 
-/// `KeyLeaked` is `key_leaked`.
+/// Converts the name of a variant to snake case: `KeyLeaked` becomes `key_leaked`.
 fn snake(variant: &str) -> String {
     let mut name = String::new();
     for letter in variant.chars() {
@@ -55,12 +55,12 @@ fn every_row_with_a_class_and_a_status_gets_that_status_and_that_alert() {
                 let (status, who) = verdict(*class, &snake(variant));
                 assert_eq!(status.as_str(), cells[http], "{variant}");
                 let alert = if cells[alert] == "no" { "nobody" } else { cells[alert] };
-                assert!(alert.starts_with(who), "{variant}: {who} is not {alert}");
+                assert!(alert.starts_with(who), "{variant}: the code alerts {who:?}, the page says {alert:?}");
                 rows += 1;
             }
         }
     }
-    assert!(rows >= 25, "{rows} rows");
+    assert!(rows >= 25, "compared only {rows} rows");
 }
 
 #[test]
@@ -102,22 +102,24 @@ async fn a_database_error_is_503_if_the_same_statement_may_succeed_later_and_els
         let sql = format!("DO $$ BEGIN RAISE EXCEPTION SQLSTATE '{state}'; END $$");
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(&db).await.unwrap_err()
     };
-    // Connection failure, serialization, deadlock, too many connections, shutdown.
+    // Connection failure, serialization failure, deadlock, too many connections, shutdown of the server.
     for state in ["08006", "40001", "40P01", "53300", "57P01"] {
         assert!(may_pass(raise(state).await), "{state}");
     }
-    // Not null, unique, privilege, a read-only server, a bug in the function; and one in which the class comes later.
+    // Not null, unique, missing privilege, read-only transaction, internal error. The last state contains 08, the class
+    // of connection errors, but does not start with it.
     for state in ["23502", "23505", "42501", "25006", "XX000", "22P08"] {
         assert!(!may_pass(raise(state).await), "{state}");
     }
-    // Of the server itself: a statement that takes too long, a table and a column that are missing, another type.
+    // The server itself raises these errors: a statement takes too long, a table or a column is missing. sqlx raises
+    // the one after them, because the value has another type.
     let slow = "SET statement_timeout = 20; SELECT pg_sleep(5)";
     assert!(may_pass(sqlx::raw_sql(slow).execute(&db).await.unwrap_err()));
     for sql in ["SELECT 1 FROM nowhere", "SELECT nothing FROM credentials"] {
         assert!(!may_pass(sqlx::raw_sql(sql).execute(&db).await.unwrap_err()), "{sql}");
     }
     let error = sqlx::query_scalar::<_, Vec<u8>>("SELECT 1").fetch_one(&db).await.unwrap_err();
-    assert!(!may_pass(error), "a value does not decode");
+    assert!(!may_pass(error), "a value that does not decode was reported as temporary");
     db.close().await;
     assert!(may_pass(sqlx::raw_sql("SELECT 1").execute(&db).await.unwrap_err()));
 }

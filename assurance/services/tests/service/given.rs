@@ -1,4 +1,4 @@
-//! Keys, rows, and a key service.
+//! Keys, rows and a key service that the tests share.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -12,7 +12,7 @@ use sealwax::{
 use services::credentials::{Provider, Tenant, context};
 use sqlx::PgPool;
 
-/// The text of a new key.
+/// Returns the text of a new key.
 pub(crate) fn key() -> String {
     MasterKey::generate().unwrap().to_text().expose_str().unwrap().to_owned()
 }
@@ -21,7 +21,7 @@ pub(crate) fn ring(text: &str) -> Keyring {
     text.parse().unwrap()
 }
 
-/// One row a tenant, from 1 on: the credential of tenant 7 is `secret 7`.
+/// Inserts one row for each tenant, from 1 to `count`. The credential of tenant 7 is `secret 7`.
 pub(crate) async fn rows(db: &PgPool, ring: &Keyring, count: i64) {
     let tenants: Vec<i64> = (1..=count).collect();
     let seal = |&tenant: &i64| {
@@ -34,7 +34,7 @@ pub(crate) async fn rows(db: &PgPool, ring: &Keyring, count: i64) {
     sqlx::query(sql).bind(tenants).bind(envelopes).execute(db).await.unwrap();
 }
 
-/// A key at a service: each call waits, then fails as the script says, or succeeds when that has ended.
+/// A key at a service. Each call waits, then fails as the script says; when the script has ended, it succeeds.
 #[derive(Debug)]
 pub(crate) struct Kms {
     key: MasterKey,
@@ -73,7 +73,7 @@ impl Kms {
     }
 }
 
-/// A kind and a version by which a decorator that forgets to pass them on is noticed.
+/// A kind that a decorator has to pass on: the default is another.
 pub(crate) const KIND: WrapKind = WrapKind::private::<7>();
 
 impl KeyWrapper for Kms {
@@ -102,12 +102,12 @@ impl MasterKeyProvider for Kms {
     }
 }
 
-/// A ring whose primary is this provider.
+/// Returns a keyring whose primary is this provider.
 pub(crate) fn remote(provider: impl MasterKeyProvider + 'static) -> Keyring {
     Keyring::new("kms/eu".parse().unwrap(), provider).unwrap()
 }
 
-/// What a decorator must pass on.
+/// Asserts that a decorator passes on the kind and `is_current`.
 pub(crate) fn passes_on(decorator: &impl KeyWrapper) {
     assert_eq!(decorator.kind(), KIND);
     assert!(decorator.is_current(&[0; 60]));

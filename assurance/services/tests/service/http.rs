@@ -1,4 +1,4 @@
-//! The service over HTTP.
+//! Tests the service through its HTTP routes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,10 +20,12 @@ use tower::ServiceExt;
 use crate::given;
 use crate::server::database;
 
-/// In place of a provider: returns the header that it got, if `Debug` does not show it.
+/// Returns the `Authorization` header of a request in the body of the response, in place of a provider.
+///
+/// Panics if the `Debug` output of the request shows the key.
 fn echo(request: Request) -> Reply {
     assert!(request.uri().to_string().starts_with("https://api.openai.com/"));
-    assert!(!format!("{request:?}").contains("sk-"), "a Debug shows the key");
+    assert!(!format!("{request:?}").contains("sk-"), "the Debug output shows the key");
     let header = request.headers()[AUTHORIZATION].as_bytes().to_vec();
     Box::pin(async { header.into_response() })
 }
@@ -67,16 +69,16 @@ async fn a_credential_is_stored_listed_used_and_deleted_by_its_tenant_alone() {
     let used = (StatusCode::OK, "Bearer sk-of-seven".to_owned());
     assert!(ask(&service, 7, "POST /call/openai", "{}").await == used);
 
-    // Another tenant, and nobody.
+    // Another tenant cannot reach the credential, and the service rejects a request without a tenant.
     let missing = (StatusCode::NOT_FOUND, empty.clone());
     assert_eq!(ask(&service, 8, "GET /credentials", "").await, (StatusCode::OK, "[]".to_owned()));
     assert_eq!(ask(&service, 8, "POST /call/openai", "{}").await, missing);
-    assert_eq!(ask(&service, 8, "DELETE /credentials/openai", "").await, none, "deletes its own, which is none");
+    assert_eq!(ask(&service, 8, "DELETE /credentials/openai", "").await, none, "tenant 8 has nothing to delete");
     let unsigned = Request::get("/credentials").body(Body::empty()).unwrap();
     let response = service.clone().oneshot(unsigned).await.unwrap();
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
 
-    // Replaced, then deleted.
+    // The tenant replaces the credential, then deletes it.
     let body = r#"{"api_key": "sk-another"}"#;
     assert_eq!(ask(&service, 7, "PUT /credentials/openai", body).await, none);
     let used = (StatusCode::OK, "Bearer sk-another".to_owned());
@@ -84,7 +86,7 @@ async fn a_credential_is_stored_listed_used_and_deleted_by_its_tenant_alone() {
     assert_eq!(ask(&service, 7, "DELETE /credentials/openai", "").await, none);
     assert_eq!(ask(&service, 7, "POST /call/openai", "{}").await, missing);
 
-    // The audit has both uses, of two different envelopes.
+    // The audit has a line for each use, and the two lines name different envelopes.
     let audit = audit(&db).await;
     let [(7, first, _), (7, second, _)] = &audit[..] else { panic!("{audit:?}") };
     assert!(audit.iter().all(|(.., outcome)| outcome == "opened"));
@@ -171,6 +173,15 @@ async fn a_key_service_that_asks_to_wait_is_passed_on_as_retry_after() {
     let response = Failure::from(error).into_response();
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(response.headers()[RETRY_AFTER], "2");
+
+    // Nobody should try again after an error that does not pass.
+    let mut kms = given::Kms::new([ProviderErrorKind::Denied]);
+    kms.retry_after = Some(Duration::from_millis(1500));
+    let error = given::remote(kms).seal_async(&"sk".into(), &context).await.unwrap_err();
+    assert!(error.retry_after().is_some());
+    let response = Failure::from(error).into_response();
+    assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(!response.headers().contains_key(RETRY_AFTER));
 
     let row = ring.seal_async(&"sk".into(), &context).await.unwrap();
     let error: OpenError = ring.open(&row, &context).unwrap_err();

@@ -1,4 +1,6 @@
-//! The pages Services and Recipes, run: over a PostgreSQL of the tests, as a program, and each recipe.
+//! Tests that run the code of the pages Services and Recipes.
+//!
+//! They run the service with a PostgreSQL server that they start, run it as a program, and run each recipe.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic: that is how it fails")]
 
@@ -6,7 +8,6 @@ mod census;
 mod failures;
 mod given;
 mod http;
-mod measurement;
 mod pages;
 mod program;
 mod recipes;

@@ -1,9 +1,9 @@
-//! What the pages show is what is run here.
+//! Tests that every Rust or SQL block of the pages is also in a file in `src/`, which the other tests run.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The blocks of a page with their languages.
+/// Returns the code blocks of a page, each with its language.
 fn blocks(page: &str) -> Vec<(String, String)> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../src/docs").join(page);
     let (mut blocks, mut open): (Vec<(String, String)>, bool) = (Vec::new(), false);
@@ -22,7 +22,7 @@ fn blocks(page: &str) -> Vec<(String, String)> {
     blocks
 }
 
-/// The files below `src/`.
+/// Returns the path and the text of each file in `src/`.
 fn sources() -> Vec<(PathBuf, String)> {
     let (mut found, mut left) = (Vec::new(), vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")]);
     while let Some(dir) = left.pop() {
@@ -37,7 +37,7 @@ fn sources() -> Vec<(PathBuf, String)> {
     found
 }
 
-/// Whether a block is in a file: whole lines, in a row.
+/// Returns whether a file contains a block as consecutive whole lines.
 fn shows(source: &str, block: &str) -> bool {
     format!("\n{source}").contains(&format!("\n{block}"))
 }
@@ -45,8 +45,8 @@ fn shows(source: &str, block: &str) -> bool {
 fn held(page: &str, rust: usize, sql: usize) {
     let (blocks, sources) = (blocks(page), sources());
     let count = |language: &str| blocks.iter().filter(|(of, _)| of == language).count();
-    assert_eq!((count("rust"), count("sql")), (rust, sql), "blocks of {page}");
-    assert_eq!(blocks.len(), rust + sql + count("text") + count("toml"), "other languages in {page}");
+    assert_eq!((count("rust"), count("sql")), (rust, sql), "the number of Rust and SQL blocks in {page} has changed");
+    assert_eq!(blocks.len(), rust + sql + count("text") + count("toml"), "{page} has blocks in other languages");
     for (language, block) in &blocks {
         let ext = match language.as_str() {
             "rust" => "rs",
@@ -56,7 +56,7 @@ fn held(page: &str, rust: usize, sql: usize) {
         let of = |path: &Path| path.extension().is_some_and(|found| found == ext);
         let found = sources.iter().any(|(path, source)| of(path) && shows(source, block));
         assert!(found, "no file in src/ has this block of {page}:\n{block}");
-        assert!(block.lines().count() > 1, "{block}");
+        assert!(block.lines().count() > 1, "{page} has a block of one line:\n{block}");
     }
 }
 
@@ -70,7 +70,7 @@ fn every_block_of_the_page_recipes_is_run() {
     held("recipes.md", 7, 1);
 }
 
-/// The control: a block that is not there, and half a line, are noticed.
+/// Shows that the comparison can fail: it rejects a block that is not in the file, and half a line.
 #[test]
 fn a_block_that_is_not_in_a_file_is_noticed() {
     assert!(shows("a\nbc\nd\n", "bc\nd\n"));

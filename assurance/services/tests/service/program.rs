@@ -1,4 +1,4 @@
-//! The program: its start, and a SIGHUP.
+//! Tests that start the program and send it a SIGHUP.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -35,7 +35,9 @@ impl Program {
         line.trim().to_owned()
     }
 
-    /// Its last line, when it has ended with an error.
+    /// Returns the line that the program logs before it exits with an error.
+    ///
+    /// Panics if the program does not exit, or exits without an error.
     fn refuses(mut self) -> String {
         let line = self.line();
         let ended = (0..100).find_map(|_| {
@@ -87,7 +89,8 @@ async fn the_program_serves_reloads_at_a_signal_and_refuses_to_start_without_a_k
 
     file.write(&format!("primary new {new}"));
     program.hang_up();
-    assert!(program.line().starts_with("keys not reloaded: "));
+    let line = program.line();
+    assert!(line.starts_with("keys not reloaded: the new keyring drops key old"), "{line}");
     let health = |address: &str| ask(address, "GET /health", "").split_once("\r\n\r\n").unwrap().1.to_owned();
     assert!(before.ends_with(&health(&address)));
 
@@ -99,7 +102,7 @@ async fn the_program_serves_reloads_at_a_signal_and_refuses_to_start_without_a_k
     assert_eq!(health(&address), hex);
     drop(program);
 
-    // One row with a damaged id does not stop a start, unless nothing may be damaged.
+    // One row with a damaged key id does not stop the program from starting, unless `MAX_UNKNOWN_ROWS` is 0.
     let flip = "UPDATE credentials SET envelope = set_byte(envelope, 6, get_byte(envelope, 6) # 1) WHERE tenant = 3";
     sqlx::raw_sql(flip).execute(&db).await.unwrap();
     let mut program = Program::start(&url, &file, None);
@@ -108,7 +111,12 @@ async fn the_program_serves_reloads_at_a_signal_and_refuses_to_start_without_a_k
     assert!(Program::start(&url, &file, Some("0")).refuses().contains(r#"[("nld", 1)]"#));
     sqlx::raw_sql(flip).execute(&db).await.unwrap();
 
-    // A text without the key of eleven rows.
+    // An operator reads what is wrong, and not how the error is built.
+    file.write("");
+    let line = Program::start(&url, &file, None).refuses();
+    assert!(line.starts_with("the keyring has no primary key: add a line"), "{line}");
+
+    // The new keyring text lacks the key that eleven rows need.
     file.write(&format!("primary new {new}"));
     let line = Program::start(&url, &file, None).refuses();
     assert!(line.contains(r#"rows need keys that the keyring lacks: [("old", 11)]"#), "{line}");

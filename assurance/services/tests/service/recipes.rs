@@ -1,4 +1,4 @@
-//! The recipes, each around a key service that does as it is told.
+//! Tests each recipe with a key service that follows a script.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
@@ -22,7 +22,7 @@ fn patient(kms: Arc<Kms>) -> Patient<Arc<Kms>> {
     Patient { inner: kms, attempts: 3, deadline: SECOND, total: 10 * SECOND, wait: |n| SECOND * n / 10 }
 }
 
-/// Seals over the provider, and returns how many requests and how much time that took.
+/// Seals a secret through a patient provider, and returns the result, the number of requests and the time it took.
 async fn seal(kms: Kms) -> (Result<Envelope, sealwax::SealError>, u32, Duration) {
     let (kms, start) = (Arc::new(kms), Instant::now());
     let ring = given::remote(patient(kms.clone()));
@@ -83,7 +83,7 @@ async fn a_patient_provider_gives_up_on_a_service_that_does_not_reply() {
     given::passes_on(&patient(Arc::new(Kms::new([]))));
 }
 
-/// Data keys under a key at the service: what an unwrap is asked for.
+/// Data keys that the key service has wrapped, from which the tests make unwrap requests.
 struct Wraps {
     key_id: KeyId,
     rows: Vec<([u8; 32], DataKey, Vec<u8>)>,
@@ -106,10 +106,10 @@ impl Wraps {
         UnwrapRequest::new(&self.key_id, Suite::default(), commitment, body)
     }
 
-    /// Unwraps it, and asserts that it is the right key.
+    /// Unwraps the data key of a row, and asserts that it is the right one.
     async fn unwrap(&self, provider: &impl MasterKeyProvider, row: usize) {
         let key = provider.unwrap_key(self.request(row)).await.unwrap();
-        assert!(key.expose_secret() == self.rows[row].1.expose_secret(), "another key");
+        assert!(key.expose_secret() == self.rows[row].1.expose_secret(), "the provider returned another key");
     }
 }
 
@@ -122,11 +122,11 @@ async fn a_cache_saves_requests_until_an_entry_is_old_or_the_oldest_of_too_many(
     wraps.unwrap(&cached, 0).await;
     wraps.unwrap(&cached, 0).await;
     assert_eq!(kms.calls(), 1);
-    // A hit is ready, so that a synchronous open works.
+    // If the cache has the key, its future is ready at once, so a synchronous open works.
     assert!(cached.unwrap_key(wraps.request(0)).into_ready().is_ok());
     assert!(cached.unwrap_key(wraps.request(1)).into_ready().is_err());
 
-    // The third sends the first away.
+    // The third entry evicts the first.
     wraps.unwrap(&cached, 1).await;
     wraps.unwrap(&cached, 2).await;
     assert_eq!((kms.calls(), cached.sweep()), (3, 2));
@@ -135,7 +135,7 @@ async fn a_cache_saves_requests_until_an_entry_is_old_or_the_oldest_of_too_many(
     wraps.unwrap(&cached, 0).await;
     assert_eq!((kms.calls(), cached.sweep()), (4, 2));
 
-    // Age counts from the request, and not from the last use.
+    // The age of an entry counts from the request to the key service, not from the last use.
     advance(59 * SECOND).await;
     wraps.unwrap(&cached, 0).await;
     assert_eq!(kms.calls(), 4);
@@ -189,7 +189,7 @@ async fn a_cache_keeps_no_error_and_hands_out_no_body_of_another_row() {
     let error = cached.unwrap_key(moved).await.unwrap_err();
     assert_eq!((error.kind(), kms.calls()), (ProviderErrorKind::Rejected, 3));
 
-    // In a ring: sealed once, opened twice with one request.
+    // A keyring with this cache seals once, and opens twice with a single unwrap request.
     let (kms, context) = (Arc::new(Kms::new([])), EncryptionContext::empty());
     let ring = given::remote(Cached::new(kms.clone(), 60 * SECOND, 100));
     let row = ring.seal_async(&"sk".into(), &context).await.unwrap();
@@ -237,7 +237,9 @@ async fn decorators_work_around_each_other() {
     assert_eq!((figures[&("wrap", "ok")].0, figures[&("unwrap", "ok")].0, kms.calls()), (1, 1, 3));
 }
 
-/// A service on this thread that turns bytes around. Its future is not `Send`, as those of JavaScript are not.
+/// A key service on this thread that reverses bytes.
+///
+/// Its future is not `Send`, like the futures of JavaScript promises.
 struct Fetch;
 
 async fn fetch(body: &[u8]) -> Vec<u8> {
@@ -277,25 +279,25 @@ async fn a_key_is_promoted_when_every_process_has_it() {
     let promoted = given::ring(&format!("primary new {new}; retired old {old}"));
     let ready = async || is_ready(&db, &announced, &promoted, 3).await.unwrap();
 
-    assert!(!ready().await, "nobody has reported");
+    assert!(!ready().await, "no process has reported");
     report(&db, "web-1", &announced).await.unwrap();
     report(&db, "web-2", &announced).await.unwrap();
-    assert!(!ready().await, "one is missing");
+    assert!(!ready().await, "one process has not reported");
     report(&db, "worker", &before).await.unwrap();
-    assert!(!ready().await, "one has the old text");
+    assert!(!ready().await, "one process has the old text");
     report(&db, "worker", &promoted).await.unwrap();
     assert!(ready().await);
     report(&db, "worker-2", &before).await.unwrap();
-    assert!(!ready().await, "one more than was expected has the old text");
+    assert!(!ready().await, "a fourth process has the old text");
     let gone = "UPDATE keyring_reports SET at = now() - interval '1 hour' WHERE process = 'worker-2'";
     sqlx::raw_sql(gone).execute(&db).await.unwrap();
     assert!(ready().await);
     report(&db, "worker-2", &before).await.unwrap();
-    assert!(!ready().await, "it is back");
+    assert!(!ready().await, "the fourth process is back");
 
-    // One that died counts until its row is deleted.
+    // A process that died counts for three minutes, unless somebody deletes its row.
     sqlx::raw_sql("DELETE FROM keyring_reports WHERE process = 'worker-2'").execute(&db).await.unwrap();
     assert!(ready().await);
     sqlx::raw_sql("DELETE FROM keyring_reports WHERE process = 'worker'").execute(&db).await.unwrap();
-    assert!(!ready().await, "its replacement has not reported");
+    assert!(!ready().await, "the replacement process has not reported");
 }

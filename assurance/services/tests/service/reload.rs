@@ -1,4 +1,4 @@
-//! A new keyring text for a process that runs.
+//! Tests that a running process takes a new keyring text.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use sqlx::AssertSqlSafe;
 use crate::given;
 use crate::server::database;
 
-/// A file that is removed at the end.
+/// A file with a keyring text, which is deleted on drop.
 pub(crate) struct KeyFile(pub(crate) PathBuf);
 
 impl KeyFile {
@@ -43,17 +43,17 @@ fn the_steps_of_a_new_primary_are_taken_and_anything_else_is_refused() {
     let first = fingerprint();
 
     let refused = [
-        (format!("primary new {new}\nretired old {old}"), "new"), // Not announced.
-        (format!("primary new {new}"), "old"),                    // Dropped.
-        (format!("primary old {new}"), "old"),                    // Other material.
-        (format!("primary old {}", old.get(..40).unwrap()), "line 1"), // No keyring.
+        (format!("primary new {new}\nretired old {old}"), "new"), // The new key was not announced.
+        (format!("primary new {new}"), "old"),                    // The old key is missing.
+        (format!("primary old {new}"), "old"),                    // The old id has another key.
+        (format!("primary old {}", old.get(..40).unwrap()), "line 1"), // The text does not parse.
         (String::new(), "primary"),
     ];
     for (text, word) in &refused {
         file.write(text);
         let error = reload(&running, &file.0).unwrap_err().to_string();
         let shows = |key: &String| error.contains(key.get(..12).unwrap());
-        assert!(!shows(&old) && !shows(&new), "an error shows a key");
+        assert!(!shows(&old) && !shows(&new), "the error shows a key");
         assert!(error.contains(word), "{error}");
         assert_eq!(fingerprint(), first);
     }
@@ -65,7 +65,7 @@ fn the_steps_of_a_new_primary_are_taken_and_anything_else_is_refused() {
     assert_eq!(running.load().primary().unwrap().as_ref(), "new");
     assert_ne!(fingerprint(), first);
 
-    // No file.
+    // The file does not exist.
     assert!(reload(&running, &env::temp_dir().join("services-of-nobody")).is_err());
     assert_eq!(running.load().primary().unwrap().as_ref(), "new");
 }
@@ -74,7 +74,8 @@ fn the_steps_of_a_new_primary_are_taken_and_anything_else_is_refused() {
 fn a_reload_that_another_one_overtook_changes_nothing() {
     let (old, other) = (given::key(), given::key());
     let running = ArcSwap::from_pointee(given::ring(&format!("primary old {old}")));
-    // A pipe: opening it waits for the reload, which has taken the old keyring by then, and waits for the text.
+    // The file is a pipe, so opening it waits until the reload opens it too. By then, the reload has loaded the old
+    // keyring, and it waits for the text.
     let pipe = KeyFile(env::temp_dir().join(format!("services-{}-pipe", process::id())));
     assert!(process::Command::new("mkfifo").arg(&pipe.0).status().unwrap().success());
     thread::scope(|scope| {
@@ -85,7 +86,7 @@ fn a_reload_that_another_one_overtook_changes_nothing() {
         drop(text);
         assert_eq!(slow.join().unwrap(), Err("another reload came first".to_owned()));
     });
-    assert!(running.load().state("gone").is_some(), "a leaked key is forgotten");
+    assert!(running.load().state("gone").is_some(), "the keyring no longer knows the leaked key");
 }
 
 #[tokio::test]
@@ -107,11 +108,12 @@ async fn a_ring_that_lacks_the_keys_of_rows_is_noticed() {
     let unknown = async |text: String| unknown_keys(&db, &given::ring(&text)).await.unwrap();
     assert_eq!(unknown(format!("primary c {c}")).await, lists(&["a,e"]));
     assert_eq!(unknown(format!("primary z {}", given::key())).await, lists(&["a,e", "c"]));
-    // One of a row's keys is enough; a key that is refused on purpose is not missing.
+    // One of the keys of a row is enough. A key that the keyring refuses on purpose is not missing.
     assert_eq!(unknown(format!("primary c {c}; retired e {b}")).await, none);
     assert_eq!(unknown(format!("primary a {a}; destroyed c")).await, none);
 
-    // A bit of the id: c is b; then it is no id, which the census shows.
+    // Changing one bit of the id `c` makes it `b`. Changing another bit makes it invalid, so the row has no list.
+    // `unknown_keys` does not report such a row, but the census counts it.
     let flip = async |bit: &str| {
         let sql =
             "UPDATE credentials SET envelope = set_byte(envelope, 6, get_byte(envelope, 6) # bit) WHERE tenant = 1";
@@ -123,7 +125,7 @@ async fn a_ring_that_lacks_the_keys_of_rows_is_noticed() {
     flip("128").await;
     assert_eq!(unknown(ring()).await, none);
 
-    // However many lists there are, it returns a hundred.
+    // `unknown_keys` returns at most 100 lists.
     let many = "INSERT INTO credentials (tenant, provider, envelope)
         SELECT 100 + n, 'openai', overlay(envelope PLACING convert_to(chr(65 + n % 26) || chr(97 + n / 26), 'UTF8') FROM 7)
           FROM credentials, generate_series(0, 149) AS n WHERE tenant = 2";

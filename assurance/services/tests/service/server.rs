@@ -1,4 +1,4 @@
-//! A PostgreSQL of the tests, and a database in it for each.
+//! Starts a PostgreSQL for the tests, and creates a database in it for each of them.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write, stderr};
@@ -11,11 +11,13 @@ use std::{env, fs};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, PgPool};
 
-/// Starts a server that only a socket in a directory leads to, prints the directory, and waits for the end of its
-/// input: that is when the tests end, in whatever way.
+/// Starts a server that listens only on a socket, prints the socket's directory, and waits until its input ends.
+///
+/// That happens when the test process ends, even if it was killed. Then the script stops the server.
 const SCRIPT: &str = r#"
     set -eu
-    dir=$(mktemp -d /tmp/services.XXXXXX)
+    # In /tmp, because the path of a socket has at most 107 bytes.
+    dir=$(mktemp -d -p /tmp)
     trap '"$1/pg_ctl" -D "$dir/data" -m immediate stop >/dev/null 2>&1; rm -rf "$dir"' EXIT
     trap 'exit 1' HUP INT TERM
     chmod 755 "$dir"
@@ -26,7 +28,7 @@ const SCRIPT: &str = r#"
     read -r _ || true
 "#;
 
-/// While this lives, its pipe is open and the server runs: to the end of the process.
+/// The server runs as long as the pipe to its shell is open, which is until the process ends.
 struct Server {
     dir: String,
     _shell: Child,
@@ -36,7 +38,7 @@ static SERVER: OnceLock<Option<Server>> = OnceLock::new();
 static NUMBER: AtomicUsize = AtomicUsize::new(1);
 static LEFT_OUT: AtomicUsize = AtomicUsize::new(0);
 
-/// Where initdb and pg_ctl are.
+/// Returns the directory of initdb and pg_ctl.
 fn binaries() -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
@@ -51,7 +53,7 @@ fn id(of: &[&str]) -> Option<String> {
     output.status.success().then(|| String::from_utf8(output.stdout).unwrap().trim().to_owned())
 }
 
-/// As root the server does not start.
+/// Returns the command for the shell, as another user if the tests run as root: PostgreSQL refuses to run as root.
 fn shell() -> Command {
     if id(&[]).as_deref() != Some("0") {
         return Command::new("sh");
@@ -78,7 +80,8 @@ fn start() -> Option<Server> {
     Some(Server { dir: dir.trim().to_owned(), _shell: shell })
 }
 
-/// Says so even where the test's output is captured, at the end of .ci/run too; and fails where nothing may be skipped.
+/// Reports a skipped test, even if the test's output is captured, and at the end of .ci/run. Fails if nothing may be
+/// skipped.
 fn leave_out() {
     assert!(env::var_os("SEALWAX_REQUIRE_ALL").is_none(), "initdb and pg_ctl are not installed");
     let count = LEFT_OUT.fetch_add(1, Ordering::SeqCst) + 1;
@@ -90,7 +93,7 @@ fn leave_out() {
     }
 }
 
-/// An empty database, and its URL. `None` where the test is skipped.
+/// Returns an empty database and its URL, or `None` if the test is skipped.
 pub(crate) async fn empty() -> Option<(PgPool, String)> {
     let Some(server) = SERVER.get_or_init(start) else {
         leave_out();
@@ -105,7 +108,7 @@ pub(crate) async fn empty() -> Option<(PgPool, String)> {
     Some((pool.await.unwrap(), format!("postgres://services@localhost/{name}?host={}", server.dir)))
 }
 
-/// The same with the tables of the page.
+/// Returns the same, with the tables of the page.
 pub(crate) async fn database() -> Option<(PgPool, String)> {
     let (db, url) = empty().await?;
     for file in ["schema.sql", "key_ids.sql"] {

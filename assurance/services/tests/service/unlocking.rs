@@ -1,4 +1,4 @@
-//! A keyring that a KMS unlocks at the start.
+//! Tests a keyring that a KMS unlocks when the service starts.
 
 use std::sync::Arc;
 
@@ -27,14 +27,15 @@ async fn one_request_unlocks_a_keyring_and_rows_cost_none() {
     let held = EncryptionContext::new([("service", "byok")]).unwrap().holding(Held::Keyring).unwrap();
     assert!(ring.open_async(&file.parse().unwrap(), &held).await.is_ok());
 
-    // Another service's file, a credential in place of a keyring, a text that is none.
+    // `unlock` rejects the file of another service.
     assert!(unlock(&ring, "billing", &file).await.is_err());
-    // An older file opens, unless its revision is a part of the name.
+    // `unlock` opens an older file, unless the revision is part of the name.
     let next = lock(&ring, "byok", &format!("primary b {}; leaked a", given::key()).into()).await.unwrap();
     assert!(unlock(&ring, "byok", &next).await.is_ok() && unlock(&ring, "byok", &file).await.is_ok());
     let first = lock(&ring, "byok/1", &text).await.unwrap();
     assert!(unlock(&ring, "byok/1", &first).await.is_ok());
     assert!(unlock(&ring, "byok/2", &first).await.is_err());
+    // `unlock` rejects a credential in place of a keyring, and `lock` rejects a text that is not a keyring.
     let context = EncryptionContext::new([("service", "byok")]).unwrap();
     let credential = ring.seal_async(&text, &context).await.unwrap().to_string();
     assert!(unlock(&ring, "byok", &credential).await.is_err());

@@ -1,5 +1,13 @@
-//! How long the ways to write a rotation take:
-//! `cargo test --release --manifest-path assurance/services/Cargo.toml --locked -- --ignored --nocapture`.
+//! Times the ways to write the rows of a rotation, and a census:
+//! `cargo bench --manifest-path assurance/services/Cargo.toml --locked --bench rotation`.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a benchmark fails by panicking")]
+
+#[path = "../tests/service/given.rs"]
+#[expect(dead_code, reason = "only the tests use the key service")]
+mod given;
+#[path = "../tests/service/server.rs"]
+mod server;
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +15,6 @@ use sealwax::Envelope;
 use services::rotation::swap;
 use sqlx::{PgConnection, PgPool};
 
-use crate::given;
 use crate::server::database;
 
 type Change = (i64, Envelope, Envelope);
@@ -24,7 +31,7 @@ async fn one_by_one(connection: &mut PgConnection, rows: &[Change]) -> u64 {
     written
 }
 
-/// The statement of the page Operations, which locks rows in any order.
+/// Does the same as `swap` without the lock order, so that two jobs at once can deadlock.
 async fn unordered(db: &PgPool, rows: &[Change]) -> u64 {
     let ids: Vec<_> = rows.iter().map(|(id, ..)| *id).collect();
     let old: Vec<_> = rows.iter().map(|(_, old, _)| old.as_bytes()).collect();
@@ -35,16 +42,20 @@ async fn unordered(db: &PgPool, rows: &[Change]) -> u64 {
     sqlx::query(update).bind(ids).bind(old).bind(fresh).execute(db).await.unwrap().rows_affected()
 }
 
-#[tokio::test]
-#[ignore = "a measurement"]
-async fn one_statement_for_a_page_of_1000_and_one_for_each_of_5000_rows() {
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    writing_5000_rows().await;
+    a_census_of_100000_rows().await;
+}
+
+async fn writing_5000_rows() {
     let Some((db, _)) = database().await else { return };
     let (a, b) = (given::key(), given::key());
     let rings = [format!("primary a {a}; retired b {b}"), format!("primary b {b}; retired a {a}")]
         .map(|text| given::ring(&text));
     given::rows(&db, &rings[0], ROWS).await;
 
-    // Turn by turn, back and forth; the fastest of each counts.
+    // The four take turns, each back and forth; the fastest run of each counts.
     let mut fastest = [Duration::MAX; 4];
     for turn in 0..120 {
         let sql = "SELECT id, envelope FROM credentials ORDER BY id";
@@ -82,8 +93,6 @@ async fn one_statement_for_a_page_of_1000_and_one_for_each_of_5000_rows() {
     println!("the lock order makes it {:.0} % slower", (swapped / unordered - 1.0) * 100.0);
 }
 
-#[tokio::test]
-#[ignore = "a measurement"]
 async fn a_census_of_100000_rows() {
     let Some((db, _)) = database().await else { return };
     given::rows(&db, &given::ring(&format!("primary prod-2026 {}", given::key())), 1).await;
@@ -94,7 +103,7 @@ async fn a_census_of_100000_rows() {
     let mut fastest = Duration::MAX;
     for _ in 0..5 {
         let start = Instant::now();
-        let census = sqlx::query_as(include_str!("../../src/census.sql"));
+        let census = sqlx::query_as(include_str!("../src/census.sql"));
         let census: Vec<(String, i64)> = census.fetch_all(&db).await.unwrap();
         fastest = fastest.min(start.elapsed());
         assert_eq!(census, [("prod-2026".to_owned(), 100_000)]);
