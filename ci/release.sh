@@ -38,5 +38,4 @@ grep -qx "sealwax-$version/src/docs/format.md" < <(tar tzf "$packages/sealwax-$v
 
 step "publish in this order"
 cargo publish --workspace --dry-run --no-verify --locked 2>"$copy/order" || { cat "$copy/order" >&2; exit 1; }
-grep -c '^ *Uploading ' "$copy/order" >/dev/null
-sed -n 's/^ *Uploading /  /p' "$copy/order"
+grep '^ *Uploading ' "$copy/order"
