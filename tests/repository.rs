@@ -197,6 +197,11 @@ fn every_crate_inherits_version_licence_and_address() {
     }
 }
 
+/// Returns the links that a page defines, one in a line of its own: the name, and where it leads.
+fn definitions(page: &str) -> impl Iterator<Item = (&str, &str)> {
+    page.lines().filter_map(|line| line.strip_prefix('[')?.split_once("]: "))
+}
+
 /// Relative until there is an address; crates.io shows a README without the files around it.
 #[test]
 fn the_links_of_the_readmes_lead_to_files() {
@@ -210,9 +215,7 @@ fn the_links_of_the_readmes_lead_to_files() {
         }
         let text = fs::read_to_string(Path::new(ROOT).join(&readme)).unwrap();
         assert!(!text.contains("]("), "{}: links are defined at its end", readme.display());
-        for (name, target) in
-            text.lines().filter_map(|line| line.strip_prefix('[')?.split_once("]: "))
-        {
+        for (name, target) in definitions(&text) {
             let path = if address.is_empty() {
                 assert!(!target.contains(':'), "[{name}]: {target}");
                 let beside = Path::new(ROOT).join(&readme);
@@ -250,7 +253,7 @@ fn the_links_of_the_readmes_lead_to_files() {
 
 #[test]
 fn the_links_between_pages_lead_to_files() {
-    let docs = fs::read_to_string(Path::new(ROOT).join("src/docs.rs")).unwrap();
+    let docs = fs::read_to_string(Path::new(ROOT).join("src/docs.rs")).unwrap().to_lowercase();
     let mut defined = 0;
     for page in files(|path| path.extension().is_some_and(|extension| extension == "md")) {
         let is_a_page = page.starts_with("src/docs") || page.components().count() == 1;
@@ -259,14 +262,11 @@ fn the_links_between_pages_lead_to_files() {
         }
         let path = Path::new(ROOT).join(&page);
         let text = fs::read_to_string(&path).unwrap();
-        for (name, target) in
-            text.lines().filter_map(|line| line.strip_prefix('[')?.split_once("]: "))
-        {
+        for (name, target) in definitions(&text) {
             let target = path.parent().unwrap().join(target);
             assert!(target.is_file(), "{}: [{name}]", page.display());
             // RELEASING.md is not part of the documentation.
-            let is_in_docs =
-                docs.to_lowercase().contains(&format!("[{}]: crate::docs::", name.to_lowercase()));
+            let is_in_docs = docs.contains(&format!("[{}]: crate::docs::", name.to_lowercase()));
             assert!(is_in_docs || page == Path::new("RELEASING.md"), "[{name}] in docs.rs");
             defined += 1;
         }
@@ -274,14 +274,31 @@ fn the_links_between_pages_lead_to_files() {
     assert!(defined >= 30, "only {defined}");
 }
 
-/// Every public item is on the front page of the documentation or one module below it.
+/// An item is on the front page of the documentation, on the page of a module there, or linked from that page.
 #[test]
 fn no_public_item_is_more_than_two_clicks_away() {
-    let listing = fs::read_to_string(Path::new(ROOT).join("ci/public_api.txt")).unwrap();
-    let modules: Vec<_> =
-        listing.lines().filter_map(|line| line.strip_prefix("pub mod sealwax")).collect();
-    assert!(modules.len() > 10, "{modules:?}");
-    for module in modules {
-        assert!(module.matches("::").count() <= 2, "sealwax{module}");
+    let read = |file: &str| fs::read_to_string(Path::new(ROOT).join(file)).unwrap();
+    let (listing, legacy) = (read("ci/public_api.txt"), read("src/legacy.rs"));
+    let (mut modules, mut linked) = (0, 0);
+    for line in listing.lines() {
+        if let Some(module) = line.strip_prefix("pub mod sealwax::") {
+            let is_deep = module.contains("::") && !module.starts_with("docs::");
+            assert!(!is_deep || module.starts_with("legacy::"), "{module}");
+            modules += 1;
+        }
+        let item = ["fn", "enum", "struct"].iter().find_map(|kind| {
+            let path = line.strip_prefix(&format!("pub {kind} sealwax::legacy::"));
+            path.or_else(|| {
+                line.strip_prefix(&format!("#[non_exhaustive] pub {kind} sealwax::legacy::"))
+            })
+        });
+        // Not the methods of a type.
+        let item =
+            item.and_then(|item| item.split('(').next()).filter(|i| i.matches("::").count() == 1);
+        if let Some(item) = item {
+            assert!(legacy.contains(&format!("[`{item}`]")), "{item}");
+            linked += 1;
+        }
     }
+    assert!(modules > 10 && linked >= 14, "{modules}, {linked}");
 }
