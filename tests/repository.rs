@@ -274,6 +274,18 @@ fn the_links_between_pages_lead_to_files() {
     assert!(defined >= 30, "only {defined}");
 }
 
+/// Returns the path below `legacy` of a line in the list of public items, if it is an item of one of the modules there.
+fn item_of_legacy(line: &str) -> Option<&str> {
+    let (kind, path) = line.split_once(" sealwax::legacy::")?;
+    // For instance `pub const fn` or `#[non_exhaustive] pub enum`; not a type after an item of another module.
+    let kind = kind.rsplit_once("] ").map_or(kind, |(_, kind)| kind);
+    let is_item = kind.split(' ').next() == Some("pub") && !kind.contains("::");
+    let end = path.find(|c: char| !c.is_alphanumeric() && c != '_' && c != ':');
+    let path = path.get(..end.unwrap_or(path.len()))?.trim_end_matches(':');
+    // A path of three names is a variant, a method or a field.
+    (is_item && path.matches("::").count() == 1).then_some(path)
+}
+
 /// An item is on the front page of the documentation, on the page of a module there, or linked from that page.
 #[test]
 fn no_public_item_is_more_than_two_clicks_away() {
@@ -282,23 +294,44 @@ fn no_public_item_is_more_than_two_clicks_away() {
     let (mut modules, mut linked) = (0, 0);
     for line in listing.lines() {
         if let Some(module) = line.strip_prefix("pub mod sealwax::") {
-            let is_deep = module.contains("::") && !module.starts_with("docs::");
-            assert!(!is_deep || module.starts_with("legacy::"), "{module}");
+            let module = module.strip_prefix("legacy::").unwrap_or(module);
+            assert!(!module.contains("::") || module.starts_with("docs::"), "{module}");
             modules += 1;
         }
-        let item = ["fn", "enum", "struct"].iter().find_map(|kind| {
-            let path = line.strip_prefix(&format!("pub {kind} sealwax::legacy::"));
-            path.or_else(|| {
-                line.strip_prefix(&format!("#[non_exhaustive] pub {kind} sealwax::legacy::"))
-            })
-        });
-        // Not the methods of a type.
-        let item =
-            item.and_then(|item| item.split('(').next()).filter(|i| i.matches("::").count() == 1);
-        if let Some(item) = item {
+        if let Some(item) = item_of_legacy(line) {
             assert!(legacy.contains(&format!("[`{item}`]")), "{item}");
             linked += 1;
         }
     }
     assert!(modules > 10 && linked >= 14, "{modules}, {linked}");
+}
+
+#[test]
+fn each_kind_of_item_in_legacy_is_recognised() {
+    let items = [
+        "pub fn sealwax::legacy::a::item(&str) -> core::option::Option<&str>",
+        "pub fn sealwax::legacy::a::item<R: rand_core::TryRng>(&mut R) -> sealwax::legacy::a::B",
+        "pub const fn sealwax::legacy::a::item() -> u8",
+        "#[non_exhaustive] pub enum sealwax::legacy::a::item",
+        "#[non_exhaustive] pub struct sealwax::legacy::a::item<T: core::fmt::Debug>",
+        "pub const sealwax::legacy::a::item: usize",
+        "pub static sealwax::legacy::a::item: sealwax::legacy::a::B",
+        "pub trait sealwax::legacy::a::item: core::fmt::Debug",
+        "pub type sealwax::legacy::a::item = sealwax::legacy::a::B",
+    ];
+    for line in items {
+        assert_eq!(item_of_legacy(line), Some("a::item"), "{line}");
+    }
+    let others = [
+        "pub mod sealwax::legacy::a",
+        "pub sealwax::legacy::a::B::C",
+        "pub sealwax::legacy::a::B::field: sealwax::legacy::a::D",
+        "pub fn sealwax::legacy::a::B::method(&self) -> sealwax::legacy::a::D",
+        "impl core::marker::Copy for sealwax::legacy::a::B",
+        "pub fn sealwax::open(sealwax::Secret, sealwax::legacy::a::B)",
+        "pub fn sealwax::triplet::a::item(&str)",
+    ];
+    for line in others {
+        assert_eq!(item_of_legacy(line), None, "{line}");
+    }
 }
