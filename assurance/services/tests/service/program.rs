@@ -106,7 +106,7 @@ async fn the_program_serves_reloads_at_a_signal_and_refuses_to_start_without_a_k
     let flip = "UPDATE credentials SET envelope = set_byte(envelope, 6, get_byte(envelope, 6) # 1) WHERE tenant = 3";
     sqlx::raw_sql(flip).execute(&db).await.unwrap();
     let mut program = Program::start(&url, &file, None);
-    assert_eq!(program.line(), r#"rows need keys that the keyring lacks: [("nld", 1)]"#);
+    assert_eq!(program.line(), r#"rows need keys that the keyring lacks: 1 in all; by key ids: [("nld", 1)]"#);
     assert!(program.line().starts_with("listening on "));
     assert!(Program::start(&url, &file, Some("0")).refuses().contains(r#"[("nld", 1)]"#));
     sqlx::raw_sql(flip).execute(&db).await.unwrap();
@@ -119,9 +119,23 @@ async fn the_program_serves_reloads_at_a_signal_and_refuses_to_start_without_a_k
     // The new keyring text lacks the key that eleven rows need.
     file.write(&format!("primary new {new}"));
     let line = Program::start(&url, &file, None).refuses();
-    assert!(line.contains(r#"rows need keys that the keyring lacks: [("old", 11)]"#), "{line}");
+    assert_eq!(line, r#"rows need keys that the keyring lacks: 11 in all; by key ids: [("old", 11)]"#);
     assert!(Program::start(&url, &file, Some("many")).refuses().contains("bad MAX_UNKNOWN_ROWS"));
     let mut program = Program::start(&url, &file, Some("11"));
     assert!(program.line().starts_with("rows need keys"));
+    assert!(program.line().starts_with("listening on "));
+
+    // Somebody adds 120 rows, each with an id of its own that sorts before `old`. If the limit is raised to their number,
+    // the wrong keyring still does not start, because all rows count. Only 100 lists are printed.
+    let junk = "INSERT INTO credentials (tenant, provider, envelope)
+        SELECT 100 + n, provider, overlay(envelope PLACING convert_to(to_char(n, 'FM000'), 'UTF8') FROM 7)
+          FROM credentials, generate_series(1, 120) AS n WHERE tenant = 1";
+    sqlx::raw_sql(junk).execute(&db).await.unwrap();
+    let line = Program::start(&url, &file, Some("120")).refuses();
+    assert!(line.contains(r#"131 in all; by key ids: [("old", 11), ("001", 1), "#), "{line}");
+    assert_eq!(line.matches(", 1)").count(), 99);
+    file.write(&format!("primary new {new}; retired old {old}"));
+    let mut program = Program::start(&url, &file, Some("120"));
+    assert!(program.line().contains("120 in all"));
     assert!(program.line().starts_with("listening on "));
 }

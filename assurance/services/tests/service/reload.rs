@@ -125,7 +125,7 @@ async fn a_ring_that_lacks_the_keys_of_rows_is_noticed() {
     flip("128").await;
     assert_eq!(unknown(ring()).await, none);
 
-    // `unknown_keys` returns at most 100 lists.
+    // No list is left out, however many there are, and those with most rows come first.
     let many = "INSERT INTO credentials (tenant, provider, envelope)
         SELECT 100 + n, 'openai', overlay(envelope PLACING convert_to(chr(65 + n % 26) || chr(97 + n / 26), 'UTF8') FROM 7)
           FROM credentials, generate_series(0, 149) AS n WHERE tenant = 2";
@@ -133,5 +133,9 @@ async fn a_ring_that_lacks_the_keys_of_rows_is_noticed() {
         || substring(envelope FROM 8) WHERE tenant = 2";
     sqlx::raw_sql(wide).execute(&db).await.unwrap();
     sqlx::raw_sql(many).execute(&db).await.unwrap();
-    assert_eq!(unknown(ring()).await.len(), 100);
+    sqlx::raw_sql("UPDATE credentials SET tenant = tenant + 1000").execute(&db).await.unwrap();
+    given::rows(&db, &given::ring(&format!("primary x {}", given::key())), 2).await;
+    let lists = unknown(ring()).await;
+    assert_eq!((&lists[0], lists.len()), (&("x".to_owned(), 2), 152));
+    assert!(lists[1..].windows(2).all(|two| two[0].0 < two[1].0 && two[0].1 == 1));
 }
