@@ -91,11 +91,15 @@ async fn open(app: &App, tenant: Tenant, provider: Provider) -> Result<Secret, F
 
     let commitment = envelope.as_ref().map(|envelope| *envelope.commitment()).ok();
     let opened = envelope.map(|envelope| app.ring.load().open(&envelope, &context));
-    let outcome = match &opened {
-        Ok(Ok(_)) => "opened",
-        Ok(Err(error)) => error.name(),
-        Err(error) => error.name(),
+    let (outcome, class) = match &opened {
+        Ok(Ok(_)) => ("opened", None),
+        Ok(Err(error)) => (error.name(), Some(error.class())),
+        Err(error) => (error.name(), Some(error.class())),
     };
+    // Before the insert: if that fails, its error is returned instead of this one.
+    if let Some(class) = class {
+        eprintln!("tenant {}, {}: {outcome} ({class})", tenant.0, provider.parts().0);
+    }
     let sql = "INSERT INTO audit (tenant, provider, outcome, commitment) VALUES ($1, $2, $3, $4)";
     let insert = sqlx::query(sql).bind(tenant.0).bind(provider.parts().0);
     insert.bind(outcome).bind(commitment).execute(&app.db).await?;

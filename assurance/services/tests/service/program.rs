@@ -139,3 +139,32 @@ async fn the_program_serves_reloads_at_a_signal_and_refuses_to_start_without_a_k
     assert!(program.line().contains("120 in all"));
     assert!(program.line().starts_with("listening on "));
 }
+
+#[tokio::test]
+async fn a_failed_open_is_logged_even_if_the_audit_refuses_the_line() {
+    let Some((db, url)) = database().await else { return };
+    let key = given::key();
+    let file = KeyFile::new("audit", &format!("primary a {key}"));
+    given::rows(&db, &given::ring(&format!("primary a {key}")), 7).await;
+    sqlx::raw_sql("ALTER TABLE audit ADD CHECK (outcome = '')").execute(&db).await.unwrap();
+    let mut program = Program::start(&url, &file, None);
+    let address = program.line().strip_prefix("listening on ").unwrap().to_owned();
+    let call = |envelope: &str| {
+        let response = ask(&address, "POST /call/openai", "{}");
+        assert!(response.starts_with("HTTP/1.1 500"), "{envelope}");
+        assert!(!response.contains("secret 7"), "the response shows the key");
+    };
+
+    // An open that succeeds adds no line of its own.
+    call("as sealed");
+    assert!(program.line().starts_with("database (misconfigured), alert: page: "));
+    let cut = "UPDATE credentials SET envelope = substring(envelope FROM 1 FOR octet_length(envelope) - 1)";
+    sqlx::raw_sql(cut).execute(&db).await.unwrap();
+    call("altered");
+    assert_eq!(program.line(), "tenant 7, openai: envelope_altered (altered)");
+    assert!(program.line().starts_with("database (misconfigured), alert: page: "));
+    sqlx::raw_sql("UPDATE credentials SET envelope = 'sk-plain'").execute(&db).await.unwrap();
+    call("no envelope");
+    assert_eq!(program.line(), "tenant 7, openai: malformed (altered)");
+    assert!(program.line().starts_with("database (misconfigured), alert: page: "));
+}
