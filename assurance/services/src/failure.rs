@@ -30,10 +30,10 @@ pub fn verdict(class: ErrorClass, name: &str) -> (StatusCode, &'static str) {
     }
 }
 
-/// Returns whether the same statement may succeed later: after errors of connections, deadlocks, resources, shutdowns.
+/// Returns whether the same statement may succeed later: after errors of connections, locks, resources and shutdowns.
 fn is_transient(error: &sqlx::Error) -> bool {
     let state = error.as_database_error().and_then(|error| error.code()).unwrap_or_default();
-    ["08", "40", "53", "57"].iter().any(|class| state.starts_with(class))
+    ["08", "40", "53", "55P03", "57"].iter().any(|prefix| state.starts_with(prefix))
         || matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed)
 }
 
