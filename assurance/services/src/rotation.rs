@@ -1,28 +1,37 @@
+use arc_swap::ArcSwap;
 use sealwax::{Envelope, Keyring, RowError};
 use sqlx::PgPool;
 use tokio::task::spawn_blocking;
 
 use crate::start::AnyError;
 
-/// Rewraps the rows whose id is above `last`, passes those that fail to `log`, and returns how many were not current.
-pub async fn rotate(db: &PgPool, ring: &Keyring, last: i64, log: impl Fn(i64, RowError)) -> Result<usize, AnyError> {
-    let (mut last, mut total) = (last, 0);
+/// Rewraps the rows with ids above `last`, passes failures to `log`, and returns how many changed and how many failed.
+pub async fn rotate(
+    db: &PgPool,
+    ring: &ArcSwap<Keyring>,
+    mut last: i64,
+    log: impl Fn(i64, RowError),
+) -> Result<(usize, usize), AnyError> {
+    let (mut changed, mut failed) = (0, 0);
     loop {
         let page = "SELECT id, envelope FROM credentials WHERE id > $1 ORDER BY id LIMIT 1000";
         let rows: Vec<(i64, Vec<u8>)> = sqlx::query_as(page).bind(last).fetch_all(db).await?;
-        let Some(&(end, _)) = rows.last() else { return Ok(total) };
+        let Some(&(end, _)) = rows.last() else { return Ok((changed, failed)) };
+        let ring = ring.load_full(); // For each page, so that a reload takes effect.
         // This takes milliseconds, so it must not block a thread that serves requests.
-        let ring = ring.clone();
         let batch = spawn_blocking(move || ring.rewrap_batch(rows)).await?;
         let must_stop = batch.must_stop();
+        let is_unverified = batch.failures.iter().any(|(_, error)| error.name() == "unverified");
+        failed += batch.failures.len();
         batch.failures.into_iter().for_each(|(id, error)| log(id, error));
         if must_stop {
-            return Err(format!("a key failed, or every row did: nothing of the page to row {end} was written").into());
+            let why = if is_unverified { "a key does not unwrap what it wraps" } else { "all rows failed alike" };
+            return Err(format!("{why}: nothing of the page to row {end} was written").into());
         }
         let swaps: Vec<_> = batch.changes.into_iter().map(|row| (row.id, row.old, row.fresh)).collect();
         let written = swap(db, &swaps).await?;
         eprintln!("to row {end}: {written} of {} written, {} were current", swaps.len(), batch.current);
-        total += swaps.len();
+        changed += swaps.len();
         last = end;
     }
 }
@@ -36,7 +45,8 @@ pub async fn swap(db: &PgPool, rows: &[(i64, Envelope, Envelope)]) -> sqlx::Resu
     Ok(swap.execute(db).await?.rows_affected())
 }
 
-// Locks the rows in the order of their ids, so that two jobs cannot deadlock. For a text column, bind text[].
+// Locks the rows in the order of their ids, so that two jobs cannot deadlock. For a text column, change the two casts
+// to text[], and bind to_string() in place of as_bytes().
 const SWAP: &str = "
     WITH swap AS (SELECT id, old, fresh FROM unnest($1::int8[], $2::bytea[], $3::bytea[]) AS swap (id, old, fresh)
         JOIN credentials USING (id) ORDER BY id FOR UPDATE OF credentials)

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use sealwax::{
     DataKey, KeyWrapper, Keyring, MasterKey, MasterKeyProvider, ProviderError, ProviderErrorKind, ProviderFuture,
     UnwrapRequest, WrapKind, WrapRequest,
@@ -19,6 +20,11 @@ pub(crate) fn key() -> String {
 
 pub(crate) fn ring(text: &str) -> Keyring {
     text.parse().unwrap()
+}
+
+/// Returns a keyring that a test can replace, as a reload does.
+pub(crate) fn running(text: &str) -> ArcSwap<Keyring> {
+    ArcSwap::from_pointee(ring(text))
 }
 
 /// Inserts one row for each tenant, from 1 to `count`. The credential of tenant 7 is `secret 7`.

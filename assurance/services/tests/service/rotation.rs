@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use sealwax::{Envelope, Keyring, MasterKey, ProviderErrorKind, RowError};
+use arc_swap::ArcSwap;
+use sealwax::{
+    DataKey, Envelope, KeyWrapper, Keyring, MasterKey, MasterKeyProvider, ProviderError, ProviderErrorKind,
+    ProviderFuture, RowError, UnwrapRequest, WrapRequest,
+};
 use services::credentials::{Provider, Tenant, context};
 use services::remote::rewrap_remote;
 use services::rotation::{rotate, swap};
@@ -47,7 +51,7 @@ async fn a_rotation_during_writes_and_another_rotation_loses_nothing() {
     let Some((db, _)) = database().await else { return };
     let (old, new) = (given::key(), given::key());
     let announced = given::ring(&format!("primary old {old}; retired new {new}"));
-    let promoted = given::ring(&format!("primary new {new}; retired old {old}"));
+    let promoted = given::running(&format!("primary new {new}; retired old {old}"));
     given::rows(&db, &announced, ROWS).await;
 
     // A process that has not promoted the new key yet keeps sealing under the old one.
@@ -57,12 +61,12 @@ async fn a_rotation_during_writes_and_another_rotation_loses_nothing() {
     let (first, second) = tokio::join!(rotate(&db, &promoted, 0, none), rotate(&db, &promoted, 0, none));
     ended.store(true, Ordering::SeqCst);
     let replaced = writer.await.unwrap();
-    assert!(first.unwrap() + second.unwrap() > 0);
+    assert!(first.unwrap().0 + second.unwrap().0 > 0);
     assert!(replaced.len() > 10, "the writer replaced only {} credentials", replaced.len());
 
     rotate(&db, &promoted, 0, none).await.unwrap();
     let rows = envelopes(&db).await;
-    assert_eq!(rotate(&db, &promoted, 0, none).await.unwrap(), 0);
+    assert_eq!(rotate(&db, &promoted, 0, none).await.unwrap(), (0, 0));
     assert_eq!(envelopes(&db).await, rows, "another run changed rows");
 
     // The rows open without the old key, and each row has the last secret that was written to it.
@@ -86,25 +90,84 @@ async fn one_row_that_fails_stays_and_a_wrong_keyring_stops_everything() {
     sqlx::raw_sql(damage).execute(&db).await.unwrap();
     let before = envelopes(&db).await;
 
-    let run = async |ring: &Keyring, last: i64| {
+    let run = async |ring: &ArcSwap<Keyring>, last: i64| {
         let failures = RefCell::new(Vec::new());
-        let written = rotate(&db, ring, last, |id, error| failures.borrow_mut().push((id, error.name()))).await;
-        (written.map_err(|error| error.to_string()), failures.into_inner())
+        let counts = rotate(&db, ring, last, |id, error| failures.borrow_mut().push((id, error.name()))).await;
+        (counts.map_err(|error| error.to_string()), failures.into_inner())
     };
-    let wrong = given::ring(&format!("primary new {new}"));
+    let wrong = given::running(&format!("primary new {new}"));
     let (stopped, failures) = run(&wrong, 0).await;
-    assert!(stopped.unwrap_err().ends_with("nothing of the page to row 3 was written"));
+    assert_eq!(stopped.unwrap_err(), "all rows failed alike: nothing of the page to row 3 was written");
     assert_eq!(failures, [(1, "unknown_key"), (2, "unknown_key"), (3, "unknown_key")]);
     assert_eq!(envelopes(&db).await, before);
 
-    let ring = given::ring(&format!("primary new {new}; retired old {old}"));
-    assert_eq!(run(&ring, 0).await, (Ok(2), vec![(2, "envelope_altered")]));
+    // No page stops if the keyring refuses the rows on purpose, so a run without changes can have failures.
+    let disabled = given::running(&format!("primary new {new}; disabled old"));
+    let failures = vec![(1, "key_disabled"), (2, "key_disabled"), (3, "key_disabled")];
+    assert_eq!(run(&disabled, 0).await, (Ok((0, 3)), failures));
+    assert_eq!(envelopes(&db).await, before);
+
+    let ring = given::running(&format!("primary new {new}; retired old {old}"));
+    assert_eq!(run(&ring, 0).await, (Ok((2, 1)), vec![(2, "envelope_altered")]));
     let after = envelopes(&db).await;
     assert_eq!(after[&2], before[&2]);
     assert!(after[&1] != before[&1] && after[&3] != before[&3]);
     // A later run can start after any row.
-    assert_eq!(run(&ring, 1).await, (Ok(0), vec![(2, "envelope_altered")]));
-    assert_eq!(run(&ring, 2).await, (Ok(0), vec![]));
+    assert_eq!(run(&ring, 1).await, (Ok((0, 1)), vec![(2, "envelope_altered")]));
+    assert_eq!(run(&ring, 2).await, (Ok((0, 0)), vec![]));
+}
+
+/// A key that unwraps something other than what it wrapped.
+#[derive(Debug)]
+struct Broken;
+
+impl KeyWrapper for Broken {
+    fn wrap_key<'a>(&'a self, request: WrapRequest<'a>) -> ProviderFuture<'a, Result<Vec<u8>, ProviderError>> {
+        ProviderFuture::ready(Ok(request.data_key().expose_secret().iter().map(|byte| !byte).collect()))
+    }
+}
+
+impl MasterKeyProvider for Broken {
+    fn unwrap_key<'a>(&'a self, request: UnwrapRequest<'a>) -> ProviderFuture<'a, Result<DataKey, ProviderError>> {
+        ProviderFuture::ready(Ok(DataKey::from_bytes(&mut request.body().to_vec()).unwrap()))
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_does_not_unwrap_what_it_wraps_stops_with_its_own_message() {
+    let Some((db, _)) = database().await else { return };
+    let old = given::key();
+    given::rows(&db, &given::ring(&format!("primary old {old}")), 2).await;
+    let before = envelopes(&db).await;
+    let ring = given::remote(Broken).with_retired("old".parse().unwrap(), old.parse::<MasterKey>().unwrap());
+    let ring = ArcSwap::from_pointee(ring.unwrap());
+    let names = RefCell::new(Vec::new());
+    let error = rotate(&db, &ring, 0, |_, error| names.borrow_mut().push(error.name())).await.unwrap_err();
+    let expected = "a key does not unwrap what it wraps: nothing of the page to row 2 was written";
+    assert_eq!(error.to_string(), expected);
+    assert_eq!(names.into_inner(), ["unverified", "unverified"]);
+    assert_eq!(envelopes(&db).await, before);
+}
+
+#[tokio::test]
+async fn a_reload_between_two_pages_takes_effect() {
+    let Some((db, _)) = database().await else { return };
+    let (old, new, newer) = (given::key(), given::key(), given::key());
+    given::rows(&db, &given::ring(&format!("primary old {old}")), 1_002).await;
+    sqlx::raw_sql("UPDATE credentials SET envelope = 'sk-plain' WHERE id = 5").execute(&db).await.unwrap();
+    let running = given::running(&format!("primary new {new}; retired old {old}; retired newer {newer}"));
+    let fresh = given::ring(&format!("primary newer {newer}; retired old {old}; leaked new"));
+    fresh.can_replace(&running.load()).unwrap();
+    // Row 5 is on the first page. When it fails, `new` has leaked.
+    let reload = |id, _| {
+        assert_eq!(id, 5);
+        running.store(Arc::new(fresh.clone()));
+    };
+    assert_eq!(rotate(&db, &running, 0, reload).await.unwrap(), (1_001, 1));
+    let census: Vec<(Option<String>, i64)> =
+        sqlx::query_as(include_str!("../../src/census.sql")).fetch_all(&db).await.unwrap();
+    let of = |id: &str| Some(id.to_owned());
+    assert_eq!(census, [(of("new"), 999), (of("newer"), 2), (None, 1)]);
 }
 
 #[tokio::test]
@@ -117,11 +180,11 @@ async fn a_last_page_of_one_row_with_an_unknown_key_stops_after_the_pages_before
     sqlx::raw_sql(damage).execute(&db).await.unwrap();
     let before = envelopes(&db).await;
 
-    let ring = given::ring(&format!("primary new {new}; retired old {old}"));
+    let ring = given::running(&format!("primary new {new}; retired old {old}"));
     let failures = RefCell::new(Vec::new());
     let log = |id, error: RowError| failures.borrow_mut().push((id, error.name()));
     let error = rotate(&db, &ring, 0, log).await.unwrap_err();
-    assert!(error.to_string().ends_with("nothing of the page to row 1001 was written"), "{error}");
+    assert_eq!(error.to_string(), "all rows failed alike: nothing of the page to row 1001 was written");
     assert_eq!(
         failures.into_inner(),
         [(5, "envelope_altered"), (1001, "unknown_key")],
@@ -132,12 +195,13 @@ async fn a_last_page_of_one_row_with_an_unknown_key_stops_after_the_pages_before
     assert_eq!(changed, 999);
     // The operator can continue after the row that the error names. Once that row is repaired, a new run goes through
     // all pages.
-    assert_eq!(rotate(&db, &ring, 1001, |_, _| ()).await.unwrap(), 0);
+    assert_eq!(rotate(&db, &ring, 1001, |_, _| ()).await.unwrap(), (0, 0));
     let repair = "UPDATE credentials SET envelope = set_byte(envelope, 6, get_byte(envelope, 6) # 1) WHERE id = 1001";
     sqlx::raw_sql(repair).execute(&db).await.unwrap();
-    assert_eq!(rotate(&db, &ring, 0, |_, _| ()).await.unwrap(), 1);
-    let back = given::ring(&format!("primary old {old}; retired new {new}"));
-    assert_eq!(rotate(&db, &back, 0, |_, _| ()).await.unwrap(), 1_000);
+    assert_eq!(rotate(&db, &ring, 0, |_, _| ()).await.unwrap(), (1, 1));
+    let back = given::running(&format!("primary old {old}; retired new {new}"));
+    // Row 5 never left `old`, so it is current now: a rotation does not check such rows.
+    assert_eq!(rotate(&db, &back, 0, |_, _| ()).await.unwrap(), (1_000, 0));
 }
 
 #[tokio::test]
@@ -224,15 +288,15 @@ async fn a_struct_of_sqlx_reads_an_envelope_and_loses_the_reason_where_it_is_non
 
 /// Other writers can be faster for every row of a page. Then `rotate` writes nothing, and has to be called again.
 #[tokio::test]
-async fn rows_that_somebody_else_writes_count_as_not_current() {
+async fn rows_that_somebody_else_writes_count_as_changed() {
     let Some((db, _)) = database().await else { return };
     let (old, new) = (given::key(), given::key());
     given::rows(&db, &given::ring(&format!("primary old {old}")), 5).await;
     let never = "CREATE FUNCTION never() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
         CREATE TRIGGER never BEFORE UPDATE ON credentials FOR EACH ROW EXECUTE FUNCTION never()";
     sqlx::raw_sql(never).execute(&db).await.unwrap();
-    let promoted = given::ring(&format!("primary new {new}; retired old {old}"));
+    let promoted = given::running(&format!("primary new {new}; retired old {old}"));
     let before = envelopes(&db).await;
-    assert_eq!(rotate(&db, &promoted, 0, |_, error| panic!("{error}")).await.unwrap(), 5);
+    assert_eq!(rotate(&db, &promoted, 0, |_, error| panic!("{error}")).await.unwrap(), (5, 0));
     assert_eq!(envelopes(&db).await, before);
 }
