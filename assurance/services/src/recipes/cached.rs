@@ -20,7 +20,7 @@ pub struct Cached<P> {
 
 #[derive(Debug)]
 struct Kept {
-    keys: VecDeque<([u8; 32], Instant, DataKey)>, // The oldest is in front.
+    keys: VecDeque<([u8; 32], Instant, DataKey)>, // In the order of the replies.
     clears: u64,
 }
 
@@ -45,9 +45,7 @@ impl<P> Cached<P> {
 
     fn young(&self) -> MutexGuard<'_, Kept> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        while kept.keys.front().is_some_and(|(_, since, _)| since.elapsed() >= self.max_age) {
-            kept.keys.pop_front();
-        }
+        kept.keys.retain(|(_, since, _)| since.elapsed() < self.max_age);
         kept
     }
 }
@@ -61,12 +59,14 @@ impl<P: MasterKeyProvider> MasterKeyProvider for Cached<P> {
         }
         let clears = kept.clears;
         drop(kept);
+        // The key may be disabled at the service right after this request reaches it.
+        let since = Instant::now();
         self.inner.unwrap_key(request).map(move |unwrapped| {
             if let Ok(key) = &unwrapped {
                 let mut kept = self.young();
                 // Otherwise this reply is to a request from before a `clear`.
                 if kept.clears == clears {
-                    kept.keys.push_back((id, Instant::now(), key.duplicate()));
+                    kept.keys.push_back((id, since, key.duplicate()));
                 }
                 if kept.keys.len() > self.max_entries {
                     kept.keys.pop_front();

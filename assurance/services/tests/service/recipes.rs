@@ -135,7 +135,7 @@ async fn a_cache_saves_requests_until_an_entry_is_old_or_the_oldest_of_too_many(
     wraps.unwrap(&cached, 0).await;
     assert_eq!((kms.calls(), cached.sweep()), (4, 2));
 
-    // The age of an entry counts from the request to the key service, not from the last use.
+    // The age of an entry does not count from its last use.
     advance(59 * SECOND).await;
     wraps.unwrap(&cached, 0).await;
     assert_eq!(kms.calls(), 4);
@@ -146,6 +146,32 @@ async fn a_cache_saves_requests_until_an_entry_is_old_or_the_oldest_of_too_many(
     cached.clear();
     assert_eq!(cached.sweep(), 0);
     given::passes_on(&cached);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_age_of_an_entry_counts_from_the_request_to_a_slow_service() {
+    let mut kms = Kms::new([]);
+    kms.wait = 10 * SECOND;
+    let wraps = Wraps::new(&kms, 2).await;
+    // The first request is made twice, so the reply to the second request comes first.
+    kms.script.lock().unwrap().push_back(ProviderErrorKind::Throttled);
+    let patient = Patient { deadline: 60 * SECOND, total: 60 * SECOND, ..patient(Arc::new(kms)) };
+    let cached = Cached::new(patient, 30 * SECOND, 9);
+    let later = async {
+        tokio::time::sleep(5 * SECOND).await;
+        wraps.unwrap(&cached, 1).await;
+    };
+    let start = Instant::now();
+    tokio::join!(wraps.unwrap(&cached, 0), later);
+    assert!((20_000..20_200).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
+    assert_eq!(cached.sweep(), 2);
+    // The requests were made 31 and 26 seconds ago.
+    advance(31 * SECOND - start.elapsed()).await;
+    assert_eq!(cached.sweep(), 1);
+    assert!(cached.unwrap_key(wraps.request(0)).into_ready().is_err(), "the older entry is still there");
+    assert!(cached.unwrap_key(wraps.request(1)).into_ready().is_ok());
+    advance(5 * SECOND).await;
+    assert_eq!(cached.sweep(), 0);
 }
 
 #[tokio::test(start_paused = true)]
