@@ -1,5 +1,7 @@
 //! Times the ways to write the rows of a rotation, and a census:
 //! `cargo bench --manifest-path assurance/services/Cargo.toml --locked --bench rotation`.
+//!
+//! With `-- --test`, it only runs everything once, with few rows.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a benchmark fails by panicking")]
 
@@ -18,8 +20,6 @@ use sqlx::{PgConnection, PgPool};
 use crate::server::database;
 
 type Change = (i64, Envelope, Envelope);
-
-const ROWS: i64 = 5_000;
 
 async fn one_by_one(connection: &mut PgConnection, rows: &[Change]) -> u64 {
     let mut written = 0;
@@ -44,20 +44,22 @@ async fn unordered(db: &PgPool, rows: &[Change]) -> u64 {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    writing_5000_rows().await;
-    a_census_of_100000_rows().await;
+    let is_test = std::env::args().any(|arg| arg == "--test");
+    let (rows, turns, of_census) = if is_test { (20, 8, 100) } else { (5_000, 120, 100_000) };
+    writing(rows, turns).await;
+    a_census(of_census).await;
 }
 
-async fn writing_5000_rows() {
+async fn writing(count: i64, turns: usize) {
     let Some((db, _)) = database().await else { return };
     let (a, b) = (given::key(), given::key());
     let rings = [format!("primary a {a}; retired b {b}"), format!("primary b {b}; retired a {a}")]
         .map(|text| given::ring(&text));
-    given::rows(&db, &rings[0], ROWS).await;
+    given::rows(&db, &rings[0], count).await;
 
     // The four take turns, each back and forth; the fastest run of each counts.
     let mut fastest = [Duration::MAX; 4];
-    for turn in 0..120 {
+    for turn in 0..turns {
         let sql = "SELECT id, envelope FROM credentials ORDER BY id";
         let rows: Vec<(i64, Vec<u8>)> = sqlx::query_as(sql).fetch_all(&db).await.unwrap();
         let changes = rings[1 - turn % 2].rewrap_batch(rows).changes;
@@ -80,12 +82,12 @@ async fn writing_5000_rows() {
             };
         }
         fastest[way] = fastest[way].min(start.elapsed());
-        assert_eq!(written, 5_000);
+        assert_eq!(written, count.unsigned_abs());
     }
 
     let [each, in_transaction, swapped, unordered] = fastest.map(|time| time.as_secs_f64() * 1e3);
     println!(
-        "{ROWS} rows: one UPDATE for each, {each:.0} ms; the same in transactions of 1,000, {in_transaction:.0} ms"
+        "{count} rows: one UPDATE for each, {each:.0} ms; the same in transactions of 1,000, {in_transaction:.0} ms"
     );
     println!("swap: {swapped:.0} ms; without the lock order, {unordered:.0} ms");
     let (each, in_transaction) = (each / swapped, in_transaction / swapped);
@@ -93,12 +95,12 @@ async fn writing_5000_rows() {
     println!("the lock order makes it {:.0} % slower", (swapped / unordered - 1.0) * 100.0);
 }
 
-async fn a_census_of_100000_rows() {
+async fn a_census(count: i64) {
     let Some((db, _)) = database().await else { return };
     given::rows(&db, &given::ring(&format!("primary prod-2026 {}", given::key())), 1).await;
     let copies = "INSERT INTO credentials (tenant, provider, envelope)
-        SELECT n, provider, envelope FROM credentials, generate_series(2, 100000) AS n";
-    sqlx::raw_sql(copies).execute(&db).await.unwrap();
+        SELECT n, provider, envelope FROM credentials, generate_series(2, $1) AS n";
+    sqlx::query(copies).bind(count).execute(&db).await.unwrap();
     sqlx::raw_sql("VACUUM ANALYZE credentials").execute(&db).await.unwrap();
     let mut fastest = Duration::MAX;
     for _ in 0..5 {
@@ -106,7 +108,7 @@ async fn a_census_of_100000_rows() {
         let census = sqlx::query_as(include_str!("../src/census.sql"));
         let census: Vec<(String, i64)> = census.fetch_all(&db).await.unwrap();
         fastest = fastest.min(start.elapsed());
-        assert_eq!(census, [("prod-2026".to_owned(), 100_000)]);
+        assert_eq!(census, [("prod-2026".to_owned(), count)]);
     }
-    println!("a census of 100,000 rows: {} ms", fastest.as_millis());
+    println!("a census of {count} rows: {} ms", fastest.as_millis());
 }
