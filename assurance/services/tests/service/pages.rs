@@ -70,6 +70,24 @@ fn every_block_of_the_page_recipes_is_run() {
     held("recipes.md", 7, 1);
 }
 
+/// The page Assurance says how many tests there are, and how many of them use a PostgreSQL.
+#[test]
+fn the_page_assurance_counts_these_tests() {
+    let read = |path: PathBuf| fs::read_to_string(path).unwrap();
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/service");
+    let texts: Vec<_> = fs::read_dir(tests).unwrap().map(|entry| read(entry.unwrap().path())).collect();
+    let count = |line: &str| texts.iter().flat_map(|text| text.lines()).filter(|found| found.starts_with(line)).count();
+    let all = count("#[test]") + count("#[tokio::test");
+    let over_postgres = count("    let Some((db, ");
+    let page = read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../src/docs/assurance.md"));
+    for claim in [
+        format!("| {all} tests of the code on the pages [services] and [recipes], {over_postgres} of them over a real"),
+        format!("Of its {all} tests, {over_postgres} use a PostgreSQL"),
+    ] {
+        assert!(page.contains(&claim), "the page Assurance does not say: {claim}");
+    }
+}
+
 /// Shows that the comparison can fail: it rejects a block that is not in the file, and half a line.
 #[test]
 fn a_block_that_is_not_in_a_file_is_noticed() {
