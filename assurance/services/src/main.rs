@@ -1,4 +1,4 @@
-use std::env::var;
+use std::env::{args, var};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use services::credentials::{App, Reply, router};
 use services::reload::{read_keyring, reload_on};
+use services::rotation::rotate;
 use services::start::{AnyError, unknown_keys};
 use sqlx::PgPool;
 use tokio::net::TcpListener;
@@ -36,6 +37,11 @@ async fn serve() -> Result<(), AnyError> {
         return Err(report.into());
     } else if rows > 0 {
         eprintln!("{report}"); // Raise an alert too.
+    }
+    if args().nth(1).as_deref() == Some("rotate") {
+        let failures = rotate(&db, &ArcSwap::from_pointee(ring), 0).await?;
+        failures.iter().for_each(|(id, error)| eprintln!("row {id}: {} ({})", error.name(), error.class()));
+        return if failures.is_empty() { Ok(()) } else { Err("these rows were not rewrapped".into()) };
     }
     let ring = Arc::new(ArcSwap::from_pointee(ring));
     // Before anything is served, because a SIGHUP without a handler ends the process.

@@ -168,3 +168,25 @@ async fn a_failed_open_is_logged_even_if_the_audit_refuses_the_line() {
     assert_eq!(program.line(), "tenant 7, openai: malformed (altered)");
     assert!(program.line().starts_with("database (misconfigured), alert: page: "));
 }
+
+#[tokio::test]
+async fn with_the_argument_rotate_the_program_rewraps_all_rows_and_ends() {
+    let Some((db, url)) = database().await else { return };
+    let (old, new) = (given::key(), given::key());
+    given::rows(&db, &given::ring(&format!("primary old {old}")), 3).await;
+    let file = KeyFile::new("rotate", &format!("primary new {new}; retired old {old}"));
+    let rotate = || {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_services"));
+        program.arg("rotate").env("SEALWAX_KEYS_FILE", &file.0).env("DATABASE_URL", &url);
+        let output = program.output().unwrap();
+        (output.status.success(), String::from_utf8(output.stderr).unwrap())
+    };
+    assert_eq!(rotate(), (true, "to row 3: 3 of 3 written, 0 were current\n".to_owned()));
+    let damage = "UPDATE credentials SET envelope = substring(envelope FROM 1 FOR 150) WHERE id = 2";
+    sqlx::raw_sql(damage).execute(&db).await.unwrap();
+    file.write(&format!("primary old {old}; retired new {new}"));
+    let expected = "to row 3: 2 of 2 written, 0 were current\n\
+                    row 2: envelope_altered (altered)\n\
+                    these rows were not rewrapped\n";
+    assert_eq!(rotate(), (false, expected.to_owned()));
+}
