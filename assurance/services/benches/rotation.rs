@@ -77,7 +77,7 @@ async fn writing(count: i64, turns: usize) {
                     transaction.commit().await.unwrap();
                     written
                 }
-                2 => swap(&db, page).await.unwrap() as u64,
+                2 => u64::try_from(swap(&db, page).await.unwrap()).unwrap(),
                 _ => unordered(&db, page).await,
             };
         }
