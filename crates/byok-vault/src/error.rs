@@ -201,12 +201,12 @@ pub enum VaultError {
         path: PathBuf,
     },
     /// The command of `run` did not start.
-    #[error("cannot start {command:?} for {owner}: {source}")]
+    ///
+    /// Its name may be a key that was given by mistake, so the error does not repeat it.
+    #[error("cannot start the command for {owner}: {source}")]
     Start {
         /// The owner of the credential.
         owner: Owner,
-        /// The name of the command.
-        command: String,
         /// The error of the operating system.
         source: io::Error,
     },
@@ -332,7 +332,7 @@ impl VaultError {
                  instance key that wrapped it"
             }
             Self::QuarantineTaken { .. } => "choose another file with --quarantine",
-            Self::Start { .. } => "check the command after `--`",
+            Self::Start { .. } => "check the name of the command after `--`, and its permissions",
             Self::Story { .. } => "this is a bug in byok-vault or in sealwax: please report it",
             Self::InputOutput { .. } => "fix the cause and run the same command again",
         }

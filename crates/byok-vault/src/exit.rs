@@ -33,7 +33,7 @@ pub enum Exit {
     Database,
     /// Some rows are done, others are not.
     Partial,
-    /// The exit code of the command of `run`, or 128 + the signal that ended it.
+    /// The command of `run` did not start or, where it cannot replace this program, its exit code.
     Command(u8),
 }
 
@@ -54,8 +54,8 @@ Exit codes:
    12  a row is damaged, altered, or in another row's place
    13  the database failed, or is not a vault
    14  partly done: some rows could not be rewrapped, or were quarantined
-`run` exits with the exit code of its command: 126 if it cannot be executed,
-127 if it is not found, 128 + N if signal N ended it.";
+`run` becomes its command, so the exit code is the command's: 126 if it cannot be
+executed, 127 if it is not found, and in a shell 128 + N if signal N ended it.";
 
     fn code(self) -> u8 {
         match self {

@@ -1,6 +1,5 @@
 //! `run`: runs a command with a credential in its environment.
 
-use std::io;
 use std::process::Command;
 
 use crate::cli::{Cli, Run};
@@ -12,7 +11,7 @@ use crate::store::{Access, Store};
 
 /// Opens a credential and runs the command with it.
 ///
-/// The command does not get the keyring.
+/// The command does not get the keyring. On Unix, it replaces this program.
 ///
 /// # Errors
 /// Returns an error if the credential cannot be opened or passed on, or the command does not start.
@@ -26,15 +25,10 @@ pub fn run(cli: &Cli, args: &Run) -> Result<Exit, VaultError> {
     let name = args.env.as_ref().unwrap_or(&row.place.env_name);
 
     let mut words = args.command.iter();
-    let program = words.next().cloned().unwrap_or_default();
-    let mut command = Command::new(&program);
+    let mut command = Command::new(words.next().cloned().unwrap_or_default());
     command.args(words).env_remove(VARIABLE);
     command.env(name, credential::as_variable(&opened, &owner)?);
-    // This process may wait for hours. Wipe the keys and the credential now.
+    // If the command does not start, they are wiped as well.
     drop((opened, keys));
-    child::run_to_end(command).map(Exit::Command).map_err(|source: io::Error| VaultError::Start {
-        owner,
-        command: program.to_string_lossy().into_owned(),
-        source,
-    })
+    child::become_command(command).map(Exit::Command).map_err(|source| VaultError::Start { owner, source })
 }

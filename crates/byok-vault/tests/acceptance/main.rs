@@ -13,6 +13,8 @@ mod exit_codes;
 mod faults;
 mod import;
 mod rotation;
+#[cfg(unix)]
+mod process;
 mod run;
 mod sandbox;
 mod story;
