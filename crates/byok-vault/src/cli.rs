@@ -3,13 +3,14 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use sealwax::KeyId;
 
 use crate::exit::Exit;
 use crate::import::NO_CONTEXT;
 use crate::layout::{KeyAs, Layout};
-use crate::names::{name, variable};
+use crate::names::{holds_a_key, name, variable};
 use crate::row::Owner;
 
 /// A vault for customers' API keys, each sealed for one tenant and provider.
@@ -19,10 +20,10 @@ use crate::row::Owner;
 #[command(version, after_help = Exit::TABLE)]
 pub struct Cli {
     /// The vault's database file
-    #[arg(long, global = true, value_name = "FILE", default_value = "vault.db")]
+    #[arg(long, global = true, value_name = "FILE", default_value = "vault.db", value_parser = path())]
     pub db: PathBuf,
     /// The file with the keyring; without it, the environment variable SEALWAX_KEYS holds the keyring
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", value_parser = path())]
     pub keys_file: Option<PathBuf>,
     /// The command to run
     #[command(subcommand)]
@@ -92,7 +93,7 @@ pub struct Keygen {
     /// The id of the key, such as prod-2026. Never give one id to two keys
     pub id: KeyId,
     /// Write the line to this new file, which only its owner can read
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = path())]
     pub out: Option<PathBuf>,
 }
 
@@ -137,16 +138,16 @@ pub struct Import {
     #[arg(long)]
     pub insecure_placeholder_key: bool,
     /// The file for rows that are not imported [default: FILE.quarantine.jsonl]
-    #[arg(long, value_name = "FILE", required_if_eq("file", "-"))]
+    #[arg(long, value_name = "FILE", required_if_eq("file", "-"), value_parser = path())]
     pub quarantine: Option<PathBuf>,
     /// The number of rows per transaction
-    #[arg(long, value_name = "ROWS", default_value_t = 500,
-          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "ROWS", default_value_t = 500, value_parser = batch_size)]
     pub batch_size: u32,
     /// Open every row, but only report what would be done
     #[arg(long)]
     pub dry_run: bool,
     /// The rows, as JSON Lines; - is standard input
+    #[arg(value_parser = path())]
     pub file: PathBuf,
 }
 
@@ -179,8 +180,7 @@ pub struct Run {
 #[derive(Debug, Args)]
 pub struct Rotate {
     /// The number of rows per transaction
-    #[arg(long, value_name = "ROWS", default_value_t = 500,
-          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "ROWS", default_value_t = 500, value_parser = batch_size)]
     pub batch_size: u32,
     /// Only count the rows that would be rewrapped
     #[arg(long)]
@@ -207,4 +207,22 @@ pub struct Delete {
     /// The owner of the credential.
     #[command(flatten)]
     pub owner: OwnerArgs,
+}
+
+/// Returns the parser of the path of a file.
+fn path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().try_map(|text| {
+        // No file is created with a key as its name, and no message shows one.
+        if text.is_empty() || holds_a_key(text.as_encoded_bytes()) {
+            Err("expected the path of a file, not a key")
+        } else {
+            Ok(PathBuf::from(text))
+        }
+    })
+}
+
+/// Parses a number of rows per transaction.
+fn batch_size(text: &str) -> Result<u32, &'static str> {
+    let number = text.parse().ok().filter(|number| (1..=100_000).contains(number));
+    number.ok_or("expected a number from 1 to 100000")
 }

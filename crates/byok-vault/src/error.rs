@@ -1,6 +1,8 @@
 //! Errors that tell the operator what happened, to which row, and what to do next.
 //!
-//! No variant can hold a credential or key text, so no message can show one.
+//! No variant can hold a credential or key text, so no message can show one. An argument may be a key
+//! that was given by mistake, so a message shows an owner, which is in the table, and the path of a file
+//! that exists, but names only the option otherwise.
 
 use std::io;
 use std::path::PathBuf;
@@ -10,7 +12,7 @@ use sealwax::triplet::TripletError;
 use sealwax::{ContextError, KeyError, KeyringError, SealError};
 
 use crate::exit::Exit;
-use crate::formatting::whole;
+use crate::formatting::{file, whole};
 use crate::row::Owner;
 use crate::row_fault::{Fault, Kind};
 
@@ -21,23 +23,21 @@ pub enum VaultError {
     #[error("no keyring: neither --keys-file nor {} is set", crate::keys::VARIABLE)]
     NoKeyring,
     /// The file with the keyring cannot be read.
-    #[error("cannot read the keyring from {}: {source}", path.display())]
+    #[error("cannot read the keyring from the file of --keys-file: {source}")]
     KeyringFile {
-        /// The path given to `--keys-file`.
-        path: PathBuf,
         /// The error of the operating system.
         source: io::Error,
     },
     /// The keyring is not text.
     #[error("the keyring from {origin} is not UTF-8 text")]
     KeyringNotText {
-        /// A path, or the name of the variable.
+        /// The option or the variable.
         origin: String,
     },
     /// The keyring does not parse.
     #[error("the keyring from {origin} is invalid: {source}")]
     Keyring {
-        /// A path, or the name of the variable.
+        /// The option or the variable.
         origin: String,
         /// What is wrong with the keyring, without any of its text.
         source: KeyringError,
@@ -49,19 +49,16 @@ pub enum VaultError {
         source: KeyError,
     },
     /// There is no vault at this path.
-    #[error("there is no vault at {}", path.display())]
-    NoVault {
-        /// The path given to `--db`.
-        path: PathBuf,
-    },
+    #[error("there is no vault at the path of --db, by default vault.db in this directory")]
+    NoVault,
     /// The file belongs to another program.
-    #[error("{} is not a vault: another program created this database", path.display())]
+    #[error("{} is not a vault: another program created this database", file(path))]
     NotAVault {
         /// The path given to `--db`.
         path: PathBuf,
     },
     /// A newer release created the table.
-    #[error("the vault at {} has schema version {found}; this program supports {known}", path.display())]
+    #[error("the vault at {} has schema version {found}; this program supports {known}", file(path))]
     NewerVault {
         /// The path given to `--db`.
         path: PathBuf,
@@ -91,9 +88,9 @@ pub enum VaultError {
         owner: Owner,
     },
     /// `keygen --out` never overwrites.
-    #[error("{} already exists and was left unchanged", path.display())]
+    #[error("{} already exists and was left unchanged", file(path))]
     FileExists {
-        /// The path given to `--out`.
+        /// The path of the file.
         path: PathBuf,
     },
     /// The credential was given on the command line.
@@ -195,11 +192,8 @@ pub enum VaultError {
         source: TripletError,
     },
     /// The quarantine file would be the imported file, or a file of the vault.
-    #[error("the quarantine file {} is the file to import or a file of the vault", path.display())]
-    QuarantineTaken {
-        /// The path of the quarantine file.
-        path: PathBuf,
-    },
+    #[error("the quarantine file would be the file to import or a file of the vault")]
+    QuarantineTaken,
     /// The command of `run` did not start.
     ///
     /// Its name may be a key that was given by mistake, so the error does not repeat it.
@@ -252,11 +246,11 @@ impl VaultError {
             | Self::MissingOption { .. }
             | Self::StrayOption { .. }
             | Self::KeyArgument { .. }
-            | Self::QuarantineTaken { .. } => Exit::Usage,
+            | Self::QuarantineTaken => Exit::Usage,
             Self::NotFound { .. } => Exit::NotFound,
             Self::AlreadyExists { .. } | Self::FileExists { .. } => Exit::AlreadyExists,
             Self::Credential { .. } => Exit::CredentialRefused,
-            Self::NoVault { .. }
+            Self::NoVault
             | Self::NotAVault { .. }
             | Self::NewerVault { .. }
             | Self::Database { .. } => Exit::Database,
@@ -289,7 +283,7 @@ impl VaultError {
             Self::NewKey { .. } => {
                 "try again; if the error persists, check the operating system's randomness source"
             }
-            Self::NoVault { .. } => "check --db; the first `put` creates a new vault",
+            Self::NoVault => "check --db; the first `put` creates a new vault",
             Self::NotAVault { .. } => "check --db; the file was not changed",
             Self::NewerVault { .. } => "use a newer release of byok-vault",
             Self::Database { source, .. } => database_advice(source),
@@ -331,7 +325,7 @@ impl VaultError {
                  deployment_key whose algorithm is aes-256-gcm, and --key-env the variable with the \
                  instance key that wrapped it"
             }
-            Self::QuarantineTaken { .. } => "choose another file with --quarantine",
+            Self::QuarantineTaken => "choose another file with --quarantine",
             Self::Start { .. } => "check the name of the command after `--`, and its permissions",
             Self::Story { .. } => "this is a bug in byok-vault or in sealwax: please report it",
             Self::InputOutput { .. } => "fix the cause and run the same command again",

@@ -1,6 +1,7 @@
 //! Readable numbers, ages, names and nested errors.
 
 use std::fmt;
+use std::path::Path;
 use std::time::Duration;
 
 use sealwax::triplet::TripletError;
@@ -70,6 +71,12 @@ pub fn shown(name: &str) -> String {
             plain.into_iter().chain(escaped.into_iter().flatten())
         })
         .collect()
+}
+
+/// Returns the path of a file that exists, escaped for the terminal.
+#[must_use]
+pub fn file(path: &Path) -> String {
+    shown(&path.display().to_string())
 }
 
 /// Returns the complete message of an error about a legacy row.

@@ -72,7 +72,7 @@ impl Store {
             match access {
                 Access::Create => create_private(path)?,
                 Access::Read | Access::Write => {
-                    return Err(VaultError::NoVault { path: path.to_owned() });
+                    return Err(VaultError::NoVault);
                 }
             }
         }
@@ -370,7 +370,7 @@ fn create_private(path: &Path) -> Result<(), VaultError> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path).map(drop).map_err(|source| VaultError::InputOutput {
-        doing: format!("creating {}", path.display()),
+        doing: "creating the vault's file".to_owned(),
         source,
     })
 }

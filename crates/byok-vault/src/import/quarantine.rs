@@ -57,7 +57,7 @@ impl Quarantine {
         let path = path.map_or_else(|| with_suffix(input, ".quarantine.jsonl"), Path::to_owned);
         let of_the_vault = ["", "-wal", "-shm", "-journal"].map(|suffix| with_suffix(db, suffix));
         if is_same(&path, input) || of_the_vault.iter().any(|file| is_same(&path, file)) {
-            return Err(VaultError::QuarantineTaken { path });
+            return Err(VaultError::QuarantineTaken);
         }
         Ok(Self { path, input: input::name(input), file: None, rows: 0 })
     }
@@ -76,7 +76,7 @@ impl Quarantine {
         name.push(".");
         remove_left_overs(directory, &name);
         let file =
-            create_held(directory, &name).map_err(|source| self.failed("creating", source))?;
+            create_held(directory, &name).map_err(|source| Self::failed("creating", source))?;
         self.file = Some(BufWriter::new(file));
         Ok(())
     }
@@ -86,7 +86,7 @@ impl Quarantine {
         let Some(file) = &mut self.file else { return Ok(()) };
         let written = write_line(source, refusal, &self.input, file);
         self.rows += 1;
-        written.map_err(|source| self.failed("writing", source))
+        written.map_err(|source| Self::failed("writing", source))
     }
 
     /// Moves the file into place, if it contains a row.
@@ -98,18 +98,17 @@ impl Quarantine {
             Some(file) if self.rows > 0 => {
                 let file = file
                     .into_inner()
-                    .map_err(|error| self.failed("writing", error.into_error()))?;
-                file.as_file().sync_all().map_err(|source| self.failed("writing", source))?;
-                place(file, &self.path).map_err(|source| self.failed("saving", source))
+                    .map_err(|error| Self::failed("writing", error.into_error()))?;
+                file.as_file().sync_all().map_err(|source| Self::failed("writing", source))?;
+                place(file, &self.path).map_err(|source| Self::failed("saving", source))
             }
             _ if self.path.exists() => Ok(Placed::EarlierOnly(self.path)),
             _ => Ok(Placed::Nothing),
         }
     }
 
-    fn failed(&self, doing: &str, source: io::Error) -> VaultError {
-        let doing = format!("{doing} the quarantine file {}", self.path.display());
-        VaultError::InputOutput { doing, source }
+    fn failed(doing: &str, source: io::Error) -> VaultError {
+        VaultError::InputOutput { doing: format!("{doing} the quarantine file"), source }
     }
 }
 

@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod arguments;
 mod census;
 mod exit_codes;
 #[cfg(unix)]
