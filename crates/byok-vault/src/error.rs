@@ -67,6 +67,17 @@ pub enum VaultError {
         /// The newest version that this program supports.
         known: i64,
     },
+    /// Neither a row nor the keyring names the key of `census --retire`.
+    ///
+    /// Its id may be a key that was given by mistake, so the error does not repeat it.
+    #[error(
+        "no row names the key of --retire, and {}",
+        if *with_keyring { "neither does the keyring" } else { "there was no keyring" }
+    )]
+    UnknownKey {
+        /// Whether there was a keyring.
+        with_keyring: bool,
+    },
     /// SQLite failed.
     #[error("the database failed while {doing}: {source}")]
     Database {
@@ -254,6 +265,7 @@ impl VaultError {
             | Self::NotAVault { .. }
             | Self::NewerVault { .. }
             | Self::Database { .. } => Exit::Database,
+            Self::UnknownKey { .. } => Exit::Key,
             Self::Row { fault, .. } => fault.kind.exit(),
             Self::Seal { source, .. } if source.is_transient() => Exit::Transient,
             Self::Seal { .. } => Exit::Key,
@@ -286,6 +298,11 @@ impl VaultError {
             Self::NoVault => "check --db; the first `put` creates a new vault",
             Self::NotAVault { .. } => "check --db; the file was not changed",
             Self::NewerVault { .. } => "use a newer release of byok-vault",
+            Self::UnknownKey { with_keyring: true } => "check the spelling of the id",
+            Self::UnknownKey { with_keyring: false } => {
+                "check the spelling of the id; if a rotation has left the key, check again with the \
+                 keyring, which still names it"
+            }
             Self::Database { source, .. } => database_advice(source),
             Self::NotFound { .. } => "run `byok-vault list` to see what is stored",
             Self::AlreadyExists { .. } => "use `put --replace` to overwrite it",

@@ -63,6 +63,17 @@ pub struct Store {
 }
 
 impl Store {
+    /// Opens the vault at `path` for changes if there is one, and otherwise creates nothing.
+    ///
+    /// A command that stores credentials calls it before it has one.
+    ///
+    /// # Errors
+    /// Returns an error if the file is not a vault, or SQLite cannot open it.
+    pub fn open_if_present(path: &Path) -> Result<Option<Self>, VaultError> {
+        // An empty file is a vault that another process is creating.
+        if path.exists() { Self::open(path, Access::Create).map(Some) } else { Ok(None) }
+    }
+
     /// Opens the vault at `path`.
     ///
     /// # Errors

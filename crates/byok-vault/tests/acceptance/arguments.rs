@@ -68,6 +68,7 @@ fn lines(value: &OsStr) -> Vec<(String, Vec<OsString>)> {
     for begin in ["", "--", "-", "--db="] {
         lines.push((format!("{begin}VALUE"), vec![with(begin), "list".into()]));
     }
+    lines.push(("help VALUE".to_owned(), vec!["help".into(), value.to_owned()]));
     for command in program.get_subcommands() {
         let globals = program.get_arguments().filter(|argument| argument.is_global_set());
         for place in command.get_arguments().chain(globals) {
