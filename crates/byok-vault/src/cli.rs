@@ -10,8 +10,9 @@ use sealwax::KeyId;
 use crate::exit::Exit;
 use crate::import::NO_CONTEXT;
 use crate::layout::{KeyAs, Layout};
-use crate::names::{holds_a_key, name, variable};
+use crate::names::{holds_a_key, name};
 use crate::row::Owner;
+use crate::variables::for_a_command;
 
 /// A vault for customers' API keys, each sealed for one tenant and provider.
 ///
@@ -42,7 +43,8 @@ pub enum Command {
     /// Import rows that another program encrypted; can be killed and run again
     ///
     /// FILE has one JSON object per line: "id", a string or an integer; "tenant" and "provider";
-    /// "env", if `run` should pass the credential in that variable; and, as strings, the columns that
+    /// "env", if `run` should pass the credential in that variable, whose name must end in KEY, TOKEN,
+    /// SECRET, PASSWORD, PASSPHRASE, CREDENTIALS, _JSON, _PAT or _AUTH; and, as strings, the columns that
     /// are in brackets under --layout. Other members are ignored. A line has at most 32 MiB, and a row
     /// at most 64 members.
     ///
@@ -106,7 +108,7 @@ pub struct Put {
     /// The environment variable in which `run` passes the credential
     /// [default: OPENAI_API_KEY for openai, ANTHROPIC_API_KEY for anthropic, GEMINI_API_KEY for
     /// gemini and google, and so on]
-    #[arg(long, value_name = "NAME", value_parser = variable)]
+    #[arg(long, value_name = "NAME", value_parser = for_a_command)]
     pub env: Option<String>,
     /// Overwrite the existing credential
     #[arg(long)]
@@ -169,7 +171,7 @@ pub struct Run {
     #[command(flatten)]
     pub owner: OwnerArgs,
     /// Pass the credential in this variable [default: the one it was stored with]
-    #[arg(long, value_name = "NAME", value_parser = variable)]
+    #[arg(long, value_name = "NAME", value_parser = for_a_command)]
     pub env: Option<String>,
     /// The command and its arguments
     #[arg(last = true, required = true)]

@@ -419,6 +419,9 @@ pub enum CredentialProblem {
     /// The credential is not text, as an environment variable must be.
     #[error("it is not UTF-8 text")]
     NotText,
+    /// The row's variable is one that programs obey.
+    #[error("programs obey the variable that it was stored with, so it must not hold a customer's text")]
+    Variable,
 }
 
 impl CredentialProblem {
@@ -427,6 +430,10 @@ impl CredentialProblem {
             Self::Empty => "pipe the credential into standard input or type it at the prompt",
             Self::TooLong => {
                 "check that the right file was piped in: a credential is a key, not a document"
+            }
+            Self::Variable => {
+                "run `byok-vault list` to see the variable, find out who chose it, and name another \
+                 one with `run --env` or `put --replace --env`"
             }
             Self::Nul | Self::NotText => {
                 "store it in a text form (base64, PEM, JSON) with `put --replace`"

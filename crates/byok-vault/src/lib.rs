@@ -17,6 +17,7 @@ pub mod keys;
 pub mod names;
 pub mod row;
 pub mod store;
+pub mod variables;
 
 // What other programs store, and under which keys.
 pub mod layout;

@@ -4,10 +4,11 @@ use std::process::Command;
 
 use crate::cli::{Cli, Run};
 use crate::commands::{child, credential};
-use crate::error::VaultError;
+use crate::error::{CredentialProblem, VaultError};
 use crate::exit::Exit;
 use crate::keys::{Keys, VARIABLE};
 use crate::store::{Access, Store};
+use crate::variables;
 
 /// Opens a credential and runs the command with it.
 ///
@@ -23,6 +24,10 @@ pub fn run(cli: &Cli, args: &Run) -> Result<Exit, VaultError> {
         .ok_or_else(|| VaultError::NotFound { owner: owner.clone() })?;
     let opened = row.open(&keys.keyring)?;
     let name = args.env.as_ref().unwrap_or(&row.place.env_name);
+    if variables::is_obeyed(name) {
+        let problem = CredentialProblem::Variable;
+        return Err(VaultError::Credential { owner, problem });
+    }
 
     let mut words = args.command.iter();
     let mut command = Command::new(words.next().cloned().unwrap_or_default());

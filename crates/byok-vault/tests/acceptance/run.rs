@@ -1,5 +1,9 @@
 //! What the command of `run` sees, and what `run` returns.
 
+use byok_vault::row::{Owner, Place, Row};
+use byok_vault::store::{Access, Store};
+use sealwax::Secret;
+
 use crate::sandbox::{Keys, Sandbox};
 
 const ACME: [&str; 4] = ["--tenant", "acme", "--provider", "openai"];
@@ -36,9 +40,39 @@ fn another_variable_can_be_named() {
         sandbox.command(Some(&keys), &run(&["--env", "OTHER"], &["sh", "-c", script]));
     command.env_remove("OPENAI_API_KEY");
     sandbox.finish(command, b"").expect_code(0);
-    for name in ["SEALWAX_KEYS", "1A", "A-B", "", "A=B"] {
+    for name in ["SEALWAX_KEYS", "1A", "A-B", "", "A=B", "LD_PRELOAD", "PATH", "BASH_ENV"] {
         sandbox.vault(&keys, &run(&["--env", name], &["true"])).expect_code(2);
+        let put = [&ACME[..], &["--replace", "--env", name]].concat();
+        sandbox.put(&keys, &put, b"sk-canary-2").expect_code(2);
     }
+}
+
+/// A variable that an earlier release accepted, or that somebody with the keyring stored.
+#[test]
+fn a_stored_variable_that_programs_obey_is_refused() {
+    let (sandbox, keys) = stored();
+    let mut refused = 0;
+    for name in ["LD_PRELOAD", "NODE_OPTIONS", "PATH", "GIT_SSH_COMMAND"] {
+        let owner = Owner { tenant: "acme".to_owned(), provider: "openai".to_owned() };
+        let mut store = Store::open(&sandbox.db(), Access::Write).unwrap();
+        let found = store.find(&owner).unwrap().unwrap();
+        let place = Place { env_name: name.to_owned(), ..found.place };
+        let envelope = place.seal(&keys.keyring(), &Secret::from("sk-canary-1")).unwrap();
+        let writer = store.begin().unwrap();
+        writer.replace(&Row { place, envelope, ..found }).unwrap();
+        writer.commit().unwrap();
+        let touched = sandbox.path("touched");
+        let touch = ["touch", touched.to_str().unwrap()];
+        sandbox
+            .vault(&keys, &run(&[], &touch))
+            .expect_code(6)
+            .expect_in_stderr("programs obey the variable")
+            .expect_in_stderr("run --env");
+        assert!(!touched.exists());
+        sandbox.vault(&keys, &run(&["--env", "OPENAI_API_KEY"], &["true"])).expect_code(0);
+        refused += 1;
+    }
+    assert_eq!(refused, 4);
 }
 
 #[test]
