@@ -8,6 +8,8 @@ pub mod delete;
 pub mod import;
 pub mod keygen;
 pub mod list;
+#[cfg(unix)]
+pub mod prompt;
 pub mod put;
 pub mod rotate;
 pub mod run;

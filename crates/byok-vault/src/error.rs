@@ -419,6 +419,12 @@ pub enum CredentialProblem {
     /// The credential is not text, as an environment variable must be.
     #[error("it is not UTF-8 text")]
     NotText,
+    /// Several lines were pasted at the prompt.
+    #[error("it has several lines, and the prompt takes one")]
+    SeveralLines,
+    /// A control character was typed or pasted at the prompt.
+    #[error("it contains a control character, such as a tab")]
+    Control,
     /// The row's variable is one that programs obey.
     #[error("programs obey the variable that it was stored with, so it must not hold a customer's text")]
     Variable,
@@ -430,6 +436,10 @@ impl CredentialProblem {
             Self::Empty => "pipe the credential into standard input or type it at the prompt",
             Self::TooLong => {
                 "check that the right file was piped in: a credential is a key, not a document"
+            }
+            Self::SeveralLines | Self::Control => {
+                "nothing was stored, and nothing was passed on to the shell: pipe it into standard \
+                 input, as in `put ... < key.pem`"
             }
             Self::Variable => {
                 "run `byok-vault list` to see the variable, find out who chose it, and name another \

@@ -13,6 +13,8 @@ mod exit_codes;
 #[cfg(unix)]
 mod faults;
 mod import;
+#[cfg(target_os = "linux")]
+mod prompt;
 mod rotation;
 #[cfg(unix)]
 mod process;
