@@ -66,6 +66,8 @@ pub enum Command {
     Rotate(Rotate),
     /// Count rows by key, and check whether a key can be retired; needs no key
     Census(Census),
+    /// Copy the vault into a new file, also while other processes use it; needs no key
+    Backup(Backup),
     /// Delete a credential
     Delete(Delete),
 }
@@ -201,6 +203,14 @@ pub struct Census {
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
+}
+
+/// The arguments of `backup`.
+#[derive(Debug, Args)]
+pub struct Backup {
+    /// The new file, which only its owner can read
+    #[arg(value_parser = path())]
+    pub file: PathBuf,
 }
 
 /// The arguments of `delete`.

@@ -51,6 +51,24 @@ pub enum VaultError {
     /// There is no vault at this path.
     #[error("there is no vault at the path of --db, by default vault.db in this directory")]
     NoVault,
+    /// SQLite would take the name for something other than a file.
+    #[error("--db must name a file: an empty name, a name that begins with a colon, or a URI is none")]
+    DatabaseName,
+    /// There is a directory, a pipe or a device.
+    #[error("{} is not a file, so it is not a vault", file(path))]
+    NotAFile {
+        /// The path given to `--db`.
+        path: PathBuf,
+    },
+    /// The database of the vault has tables, indexes, views or triggers of another program.
+    #[error("the vault at {} has tables, indexes, views or triggers that are not its own", file(path))]
+    ForeignObjects {
+        /// The path given to `--db`.
+        path: PathBuf,
+    },
+    /// A backup is not what was copied.
+    #[error("the copy is not a vault with the same rows, and was removed")]
+    WrongCopy,
     /// The file belongs to another program.
     #[error("{} is not a vault: another program created this database", file(path))]
     NotAVault {
@@ -78,6 +96,9 @@ pub enum VaultError {
         /// Whether there was a keyring.
         with_keyring: bool,
     },
+    /// The table has a row with the greatest id, or had one.
+    #[error("the vault has used the last row id, {}, so it cannot store another credential", i64::MAX)]
+    NoRowId,
     /// SQLite failed.
     #[error("the database failed while {doing}: {source}")]
     Database {
@@ -98,7 +119,7 @@ pub enum VaultError {
         /// The owner that was looked up.
         owner: Owner,
     },
-    /// `keygen --out` never overwrites.
+    /// `keygen --out` and `backup` never overwrite.
     #[error("{} already exists and was left unchanged", file(path))]
     FileExists {
         /// The path of the file.
@@ -202,9 +223,9 @@ pub enum VaultError {
         /// What is wrong with the wrapped key, without any of its text.
         source: TripletError,
     },
-    /// The quarantine file would be the imported file, or a file of the vault.
-    #[error("the quarantine file would be the file to import or a file of the vault")]
-    QuarantineTaken,
+    /// A new file would be the imported file, or a file of the vault.
+    #[error("the new file would be the file to import or a file of the vault")]
+    OutputTaken,
     /// The command of `run` did not start.
     ///
     /// Its name may be a key that was given by mistake, so the error does not repeat it.
@@ -257,11 +278,16 @@ impl VaultError {
             | Self::MissingOption { .. }
             | Self::StrayOption { .. }
             | Self::KeyArgument { .. }
-            | Self::QuarantineTaken => Exit::Usage,
+            | Self::OutputTaken => Exit::Usage,
             Self::NotFound { .. } => Exit::NotFound,
             Self::AlreadyExists { .. } | Self::FileExists { .. } => Exit::AlreadyExists,
             Self::Credential { .. } => Exit::CredentialRefused,
+            Self::DatabaseName => Exit::Usage,
             Self::NoVault
+            | Self::NotAFile { .. }
+            | Self::ForeignObjects { .. }
+            | Self::WrongCopy
+            | Self::NoRowId
             | Self::NotAVault { .. }
             | Self::NewerVault { .. }
             | Self::Database { .. } => Exit::Database,
@@ -296,7 +322,19 @@ impl VaultError {
                 "try again; if the error persists, check the operating system's randomness source"
             }
             Self::NoVault => "check --db; the first `put` creates a new vault",
-            Self::NotAVault { .. } => "check --db; the file was not changed",
+            Self::NotAVault { .. } | Self::NotAFile { .. } => {
+                "check --db; the file was not changed"
+            }
+            Self::DatabaseName => "write ./ in front of a name that begins with a colon or with file:",
+            Self::ForeignObjects { .. } => {
+                "find out who changed the database (`SELECT * FROM sqlite_schema`), and drop what does \
+                 not belong there, or restore a backup; no row was read or written"
+            }
+            Self::NoRowId => {
+                "somebody stored a row with that id: store the credentials again in a new vault, with \
+                 another --db"
+            }
+            Self::WrongCopy => "run the command again; if the error persists, check the disk",
             Self::NewerVault { .. } => "use a newer release of byok-vault",
             Self::UnknownKey { with_keyring: true } => "check the spelling of the id",
             Self::UnknownKey { with_keyring: false } => {
@@ -306,7 +344,7 @@ impl VaultError {
             Self::Database { source, .. } => database_advice(source),
             Self::NotFound { .. } => "run `byok-vault list` to see what is stored",
             Self::AlreadyExists { .. } => "use `put --replace` to overwrite it",
-            Self::FileExists { .. } => "choose another name; a key file is never overwritten",
+            Self::FileExists { .. } => "choose another name; an existing file is never overwritten",
             Self::CredentialArgument { .. } => {
                 "pipe it into standard input or type it at the prompt; it was not stored, and it \
                  is now in the shell's history: replace it at its provider"
@@ -342,7 +380,7 @@ impl VaultError {
                  deployment_key whose algorithm is aes-256-gcm, and --key-env the variable with the \
                  instance key that wrapped it"
             }
-            Self::QuarantineTaken => "choose another file with --quarantine",
+            Self::OutputTaken => "choose another name, with --quarantine for the quarantine file",
             Self::Start { .. } => "check the name of the command after `--`, and its permissions",
             Self::Story { .. } => "this is a bug in byok-vault or in sealwax: please report it",
             Self::InputOutput { .. } => "fix the cause and run the same command again",

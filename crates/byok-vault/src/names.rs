@@ -1,5 +1,6 @@
 //! The rules for names, on the command line and in an imported file.
 
+use crate::formatting::is_invisible;
 use crate::keys::VARIABLE;
 
 /// The start of the text of a master key.
@@ -19,8 +20,9 @@ pub fn name(text: &str) -> Result<String, String> {
     if text.is_empty() || text.len() > 200 {
         return Err("a name must have 1 to 200 bytes".to_owned());
     }
-    if text.trim() != text || text.chars().any(char::is_control) {
-        return Err("a name must not contain control characters, or start or end with white space"
+    if text.trim() != text || text.chars().any(is_invisible) {
+        return Err("a name must not contain control characters or other invisible characters, or \
+                    start or end with white space"
             .to_owned());
     }
     if holds_a_key(text.as_bytes()) {

@@ -1,6 +1,9 @@
 //! The table of credentials, and all of the SQL.
 
-use std::fs::OpenOptions;
+mod backup;
+pub mod file;
+mod objects;
+
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -45,6 +48,12 @@ const COLUMNS: &str =
 /// How long to wait for another process to finish writing.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long to wait for other processes to finish reading.
+const PATIENCE_WITH_READERS: Duration = Duration::from_millis(500);
+
+/// A page of rows ends when its envelopes have this many bytes.
+const PAGE_LENGTH: usize = 8 * 1024 * 1024;
+
 /// What a command needs the database for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
@@ -71,7 +80,7 @@ impl Store {
     /// Returns an error if the file is not a vault, or SQLite cannot open it.
     pub fn open_if_present(path: &Path) -> Result<Option<Self>, VaultError> {
         // An empty file is a vault that another process is creating.
-        if path.exists() { Self::open(path, Access::Create).map(Some) } else { Ok(None) }
+        if file::exists(path)? { Self::open(path, Access::Create).map(Some) } else { Ok(None) }
     }
 
     /// Opens the vault at `path`.
@@ -79,9 +88,9 @@ impl Store {
     /// # Errors
     /// Returns an error if there is no file, it is not a vault, or SQLite cannot open it.
     pub fn open(path: &Path, access: Access) -> Result<Self, VaultError> {
-        if !path.exists() {
+        if !file::exists(path)? {
             match access {
-                Access::Create => create_private(path)?,
+                Access::Create => file::create_private(path)?,
                 Access::Read | Access::Write => {
                     return Err(VaultError::NoVault);
                 }
@@ -107,9 +116,13 @@ impl Store {
         // Read both in one snapshot, because another process may create the vault in between.
         let snapshot = self.connection.transaction().map_err(reading)?;
         let (application, version) = schema_version(&snapshot).map_err(reading)?;
+        let is_ours = objects::are_ours(&snapshot).map_err(reading)?;
         drop(snapshot);
         match (application, version) {
-            (APPLICATION_ID, SCHEMA_VERSION) => Ok(()),
+            (APPLICATION_ID, SCHEMA_VERSION) if is_ours => Ok(()),
+            (APPLICATION_ID, SCHEMA_VERSION) => {
+                Err(VaultError::ForeignObjects { path: path.to_owned() })
+            }
             (APPLICATION_ID, found) => {
                 Err(VaultError::NewerVault { path: path.to_owned(), found, known: SCHEMA_VERSION })
             }
@@ -186,18 +199,45 @@ impl Store {
         find(&self.connection, owner)
     }
 
-    /// Returns at most `limit` rows with ids above `after`, ordered by id.
+    /// Returns rows with ids of at least `first`, ordered by id: at most `limit`, and fewer if their
+    /// envelopes are long.
     ///
     /// # Errors
     /// Returns an error if SQLite fails.
-    pub fn page_after(&self, after: i64, limit: u32) -> Result<Vec<Row>, VaultError> {
+    pub fn page_from(&self, first: i64, limit: u32) -> Result<Vec<Row>, VaultError> {
         let reading = while_("reading a page of rows");
-        let sql = format!("{COLUMNS} WHERE id > :after ORDER BY id LIMIT :limit");
+        let sql = format!("{COLUMNS} WHERE id >= :first ORDER BY id LIMIT :limit");
         let mut statement = self.connection.prepare_cached(&sql).map_err(reading)?;
         let rows = statement
-            .query_map(named_params! {":after": after, ":limit": limit}, read_row)
+            .query_map(named_params! {":first": first, ":limit": limit}, read_row)
             .map_err(reading)?;
-        rows.collect::<Result<_, _>>().map_err(reading)
+        let (mut page, mut length) = (Vec::new(), 0);
+        for row in rows {
+            let row = row.map_err(reading)?;
+            length += row.envelope.len();
+            page.push(row);
+            if length >= PAGE_LENGTH {
+                break;
+            }
+        }
+        Ok(page)
+    }
+
+    /// Erases what was deleted or replaced from the files, and returns `false` if that has to wait.
+    ///
+    /// SQLite overwrites it in the -wal file first, and neither in the database nor in the older part of
+    /// the -wal file while another process reads an older snapshot.
+    #[must_use]
+    pub fn erase_replaced(&self) -> bool {
+        let checkpoint = || {
+            self.connection.busy_timeout(PATIENCE_WITH_READERS)?;
+            let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
+            let is_blocked = self.connection.query_row(sql, [], |row| row.get::<_, bool>(0))?;
+            self.connection.busy_timeout(PATIENCE)?;
+            rusqlite::Result::Ok(!is_blocked)
+        };
+        // The change itself is committed. If this fails, as on a full disk, the next one tries again.
+        checkpoint().unwrap_or(false)
     }
 
     /// Calls `visit` with each row of one snapshot, ordered by tenant and provider.
@@ -246,14 +286,15 @@ impl Writer<'_> {
     /// process can take it while this transaction is open.
     ///
     /// # Errors
-    /// Returns an error if SQLite fails.
+    /// Returns an error if the last id has been used, or SQLite fails.
     pub fn next_id(&self) -> Result<i64, VaultError> {
-        let sql =
-            "SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'credentials'";
-        self.transaction
+        let sql = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'credentials'";
+        let last: i64 = self
+            .transaction
             .prepare_cached(sql)
             .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
-            .map_err(while_("choosing a row id"))
+            .map_err(while_("choosing a row id"))?;
+        last.checked_add(1).ok_or(VaultError::NoRowId)
     }
 
     /// Returns the row of a tenant and provider.
@@ -370,20 +411,6 @@ impl Writer<'_> {
     pub fn commit(self) -> Result<(), VaultError> {
         self.transaction.commit().map_err(while_("committing the changes"))
     }
-}
-
-/// Creates the database file so that only its owner can read it.
-///
-/// SQLite would create it readable for everybody. The -wal and -shm files inherit its mode.
-fn create_private(path: &Path) -> Result<(), VaultError> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(drop).map_err(|source| VaultError::InputOutput {
-        doing: "creating the vault's file".to_owned(),
-        source,
-    })
 }
 
 fn schema_version(connection: &Connection) -> rusqlite::Result<(i64, i64)> {

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use crate::cli::{Cli, Put};
 use crate::clock::now;
-use crate::commands::credential;
+use crate::commands::{credential, erase};
 use crate::error::VaultError;
 use crate::exit::Exit;
 use crate::keys::Keys;
@@ -67,5 +67,8 @@ pub fn put(cli: &Cli, args: &Put, out: &mut impl Write) -> Result<Exit, VaultErr
         keys.keyring.primary().map_or("", AsRef::as_ref),
         row.place.env_name,
     )?;
+    if row.revision > 1 {
+        erase(&store, out)?;
+    }
     Ok(Exit::Done)
 }

@@ -10,7 +10,7 @@ use crate::clock::now;
 use crate::error::VaultError;
 use crate::rotation::Mode;
 use crate::row::{Owner, Row};
-use crate::store::{Access, Store, Writer};
+use crate::store::{Access, Store, Writer, file};
 
 /// The vault, which is created only when there is a row for it.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ impl<'v> Destination<'v> {
     pub fn open(db: &'v Path, keyring: &'v Keyring, mode: Mode) -> Result<Self, VaultError> {
         let store = match mode {
             Mode::Write => Store::open_if_present(db)?,
-            Mode::DryRun if db.exists() => Some(Store::open(db, Access::Read)?),
+            Mode::DryRun if file::exists(db)? => Some(Store::open(db, Access::Read)?),
             Mode::DryRun => None,
         };
         Ok(Self { db, keyring, mode, store, would_have: HashSet::new() })

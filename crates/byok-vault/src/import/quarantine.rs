@@ -18,6 +18,7 @@ use super::input::{self, LINE_LIMIT};
 use super::record::{Original, SPACE, Source};
 use super::refusal::Refusal;
 use crate::error::VaultError;
+use crate::files::{self, directory_of, with_suffix};
 
 /// The end of the name of a file that is being written.
 const UNFINISHED: &str = ".unfinished";
@@ -55,9 +56,8 @@ impl Quarantine {
     /// Returns an error if the path is that of the imported file, or of a file of the vault.
     pub fn at(path: Option<&Path>, input: &Path, db: &Path) -> Result<Self, VaultError> {
         let path = path.map_or_else(|| with_suffix(input, ".quarantine.jsonl"), Path::to_owned);
-        let of_the_vault = ["", "-wal", "-shm", "-journal"].map(|suffix| with_suffix(db, suffix));
-        if is_same(&path, input) || of_the_vault.iter().any(|file| is_same(&path, file)) {
-            return Err(VaultError::QuarantineTaken);
+        if files::is_same(&path, input) || files::is_of_the_vault(&path, db) {
+            return Err(VaultError::OutputTaken);
         }
         Ok(Self { path, input: input::name(input), file: None, rows: 0 })
     }
@@ -129,8 +129,10 @@ fn place(mut file: NamedTempFile, path: &Path) -> io::Result<Placed> {
     loop {
         let name = if number == 1 { path.to_owned() } else { numbered(path, number) };
         file = match file.persist_noclobber(&name) {
-            Ok(_) if number == 1 => return Ok(Placed::New(name)),
-            Ok(_) => return Ok(Placed::Numbered(name)),
+            Ok(_) => {
+                files::sync_directory_of(&name)?;
+                return Ok(if number == 1 { Placed::New(name) } else { Placed::Numbered(name) });
+            }
             Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => error.file,
             Err(error) => return Err(error.error),
         };
@@ -289,31 +291,5 @@ fn remove_left_overs(directory: &Path, begin: &OsStr) {
             // A file that cannot be removed stays, which does no harm.
             let _ = fs::remove_file(entry.path());
         }
-    }
-}
-
-/// Returns whether two paths are, or would be, the same file.
-fn is_same(one: &Path, other: &Path) -> bool {
-    let resolved = |path: &Path| {
-        path.canonicalize()
-            .ok()
-            .or_else(|| Some(directory_of(path).canonicalize().ok()?.join(path.file_name()?)))
-    };
-    match (resolved(one), resolved(other)) {
-        (Some(one), Some(other)) => one == other,
-        _ => one == other,
-    }
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
-}
-
-fn directory_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
     }
 }

@@ -8,10 +8,13 @@
 )]
 
 mod arguments;
+mod backup;
 mod census;
 mod exit_codes;
 #[cfg(unix)]
 mod faults;
+#[cfg(unix)]
+mod files;
 mod import;
 #[cfg(target_os = "linux")]
 mod prompt;
