@@ -52,7 +52,9 @@ pub enum VaultError {
     #[error("there is no vault at the path of --db, by default vault.db in this directory")]
     NoVault,
     /// SQLite would take the name for something other than a file.
-    #[error("--db must name a file: an empty name, a name that begins with a colon, or a URI is none")]
+    #[error(
+        "--db must name a file: an empty name, a name that begins with a colon, or a URI is none"
+    )]
     DatabaseName,
     /// There is a directory, a pipe or a device.
     #[error("{} is not a file, so it is not a vault", file(path))]
@@ -61,7 +63,10 @@ pub enum VaultError {
         path: PathBuf,
     },
     /// The database of the vault has tables, indexes, views or triggers of another program.
-    #[error("the vault at {} has tables, indexes, views or triggers that are not its own", file(path))]
+    #[error(
+        "the vault at {} has tables, indexes, views or triggers that are not its own",
+        file(path)
+    )]
     ForeignObjects {
         /// The path given to `--db`.
         path: PathBuf,
@@ -76,7 +81,10 @@ pub enum VaultError {
         path: PathBuf,
     },
     /// A newer release created the table.
-    #[error("the vault at {} has schema version {found}; this program supports {known}", file(path))]
+    #[error(
+        "the vault at {} has schema version {found}; this program supports {known}",
+        file(path)
+    )]
     NewerVault {
         /// The path given to `--db`.
         path: PathBuf,
@@ -97,7 +105,10 @@ pub enum VaultError {
         with_keyring: bool,
     },
     /// The table has a row with the greatest id, or had one.
-    #[error("the vault has used the last row id, {}, so it cannot store another credential", i64::MAX)]
+    #[error(
+        "the vault has used the last row id, {}, so it cannot store another credential",
+        i64::MAX
+    )]
     NoRowId,
     /// SQLite failed.
     #[error("the database failed while {doing}: {source}")]
@@ -325,7 +336,9 @@ impl VaultError {
             Self::NotAVault { .. } | Self::NotAFile { .. } => {
                 "check --db; the file was not changed"
             }
-            Self::DatabaseName => "write ./ in front of a name that begins with a colon or with file:",
+            Self::DatabaseName => {
+                "write ./ in front of a name that begins with a colon or with file:"
+            }
             Self::ForeignObjects { .. } => {
                 "find out who changed the database (`SELECT * FROM sqlite_schema`), and drop what does \
                  not belong there, or restore a backup; no row was read or written"
@@ -464,7 +477,9 @@ pub enum CredentialProblem {
     #[error("it contains a control character, such as a tab")]
     Control,
     /// The row's variable is one that programs obey.
-    #[error("programs obey the variable that it was stored with, so it must not hold a customer's text")]
+    #[error(
+        "programs obey the variable that it was stored with, so it must not hold a customer's text"
+    )]
     Variable,
 }
 

@@ -141,9 +141,25 @@ mod tests {
     #[test]
     fn what_makes_names_look_alike_is_shown() {
         let invisible = [
-            "\u{ad}", "\u{61c}", "\u{200b}", "\u{200c}", "\u{200d}", "\u{200e}", "\u{200f}",
-            "\u{2028}", "\u{2029}", "\u{202a}", "\u{202e}", "\u{2060}", "\u{2066}", "\u{2069}",
-            "\u{3164}", "\u{fe0f}", "\u{feff}", "\u{e0041}", "\u{85}",
+            "\u{ad}",
+            "\u{61c}",
+            "\u{200b}",
+            "\u{200c}",
+            "\u{200d}",
+            "\u{200e}",
+            "\u{200f}",
+            "\u{2028}",
+            "\u{2029}",
+            "\u{202a}",
+            "\u{202e}",
+            "\u{2060}",
+            "\u{2066}",
+            "\u{2069}",
+            "\u{3164}",
+            "\u{fe0f}",
+            "\u{feff}",
+            "\u{e0041}",
+            "\u{85}",
         ];
         for text in invisible {
             let escaped = text.escape_unicode();

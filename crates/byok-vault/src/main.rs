@@ -48,11 +48,14 @@ fn without_arguments(mut error: clap::Error) -> clap::Error {
     let of_the_user: Vec<_> =
         error.context().map(|(kind, _)| kind).filter(|kind| !is_of_the_program(kind)).collect();
     for kind in of_the_user {
-        let is_empty = matches!(error.get(kind), Some(ContextValue::String(text)) if text.is_empty());
+        let is_empty =
+            matches!(error.get(kind), Some(ContextValue::String(text)) if text.is_empty());
         match kind {
             // clap reports a missing value as an empty one.
             ContextKind::InvalidValue if is_empty => {}
-            ContextKind::InvalidValue | ContextKind::InvalidArg | ContextKind::InvalidSubcommand => {
+            ContextKind::InvalidValue
+            | ContextKind::InvalidArg
+            | ContextKind::InvalidSubcommand => {
                 error.insert(kind, ContextValue::String("...".to_owned()));
             }
             _ => {

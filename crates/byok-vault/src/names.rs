@@ -21,9 +21,11 @@ pub fn name(text: &str) -> Result<String, String> {
         return Err("a name must have 1 to 200 bytes".to_owned());
     }
     if text.trim() != text || text.chars().any(is_invisible) {
-        return Err("a name must not contain control characters or other invisible characters, or \
+        return Err(
+            "a name must not contain control characters or other invisible characters, or \
                     start or end with white space"
-            .to_owned());
+                .to_owned(),
+        );
     }
     if holds_a_key(text.as_bytes()) {
         return Err("a name must not contain a key".to_owned());

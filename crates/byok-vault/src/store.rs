@@ -229,12 +229,12 @@ impl Store {
     /// the -wal file while another process reads an older snapshot.
     #[must_use]
     pub fn erase_replaced(&self) -> bool {
-        let checkpoint = || {
+        let checkpoint = || -> rusqlite::Result<bool> {
             self.connection.busy_timeout(PATIENCE_WITH_READERS)?;
             let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
             let is_blocked = self.connection.query_row(sql, [], |row| row.get::<_, bool>(0))?;
             self.connection.busy_timeout(PATIENCE)?;
-            rusqlite::Result::Ok(!is_blocked)
+            Ok(!is_blocked)
         };
         // The change itself is committed. If this fails, as on a full disk, the next one tries again.
         checkpoint().unwrap_or(false)

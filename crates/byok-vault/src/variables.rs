@@ -149,9 +149,11 @@ const FAMILIES: [&str; 38] = [
 pub fn for_a_command(text: &str) -> Result<String, String> {
     let name = names::variable(text)?;
     if is_obeyed(&name) {
-        return Err("programs obey this variable, so it must not hold a customer's text; use a name \
+        return Err(
+            "programs obey this variable, so it must not hold a customer's text; use a name \
                     such as ACME_API_KEY"
-            .to_owned());
+                .to_owned(),
+        );
     }
     Ok(name)
 }
@@ -194,19 +196,18 @@ mod tests {
 
     #[test]
     fn what_programs_obey_is_refused() {
-        let obeyed = [
-            "PATH", "path", "LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "DYLD_INSERT_LIBRARIES",
-            "BASH_ENV", "ENV", "IFS", "PS4", "SHELLOPTS", "PROMPT_COMMAND", "NODE_OPTIONS",
-            "NODE_PATH", "PYTHONPATH", "PYTHONSTARTUP", "PYTHONHOME", "PERL5OPT", "PERL5LIB",
-            "PERL5DB", "RUBYOPT", "RUBYLIB", "JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS",
-            "JDK_JAVA_OPTIONS", "GIT_SSH_COMMAND", "GIT_EXEC_PATH", "GIT_CONFIG_KEY_0", "HOME",
-            "TMPDIR", "GCONV_PATH", "GLIBC_TUNABLES", "LOCPATH", "NLSPATH", "MALLOC_CHECK_",
-            "OPENSSL_CONF", "OPENSSL_MODULES", "SSL_CERT_FILE", "SSL_CERT_DIR", "HTTPS_PROXY",
-            "http_proxy", "CLASSPATH", "GOFLAGS", "LESSOPEN", "EDITOR", "PAGER", "LC_ALL",
-            "PHP_INI_SCAN_DIR", "DOTNET_STARTUP_HOOKS", "XDG_CONFIG_HOME", "CARGO_HOME",
-            "SSH_AUTH_SOCK", "SUDO_ASKPASS", "KUBECONFIG", "npm_config_registry", "SSLKEYLOGFILE",
-        ];
-        for name in obeyed {
+        let obeyed: Vec<_> = "
+            PATH path LD_PRELOAD LD_LIBRARY_PATH LD_AUDIT DYLD_INSERT_LIBRARIES BASH_ENV ENV
+            IFS PS4 SHELLOPTS PROMPT_COMMAND NODE_OPTIONS NODE_PATH PYTHONPATH PYTHONSTARTUP
+            PYTHONHOME PERL5OPT PERL5LIB PERL5DB RUBYOPT RUBYLIB JAVA_TOOL_OPTIONS
+            _JAVA_OPTIONS JDK_JAVA_OPTIONS GIT_SSH_COMMAND GIT_EXEC_PATH GIT_CONFIG_KEY_0 HOME
+            TMPDIR GCONV_PATH GLIBC_TUNABLES LOCPATH NLSPATH MALLOC_CHECK_ OPENSSL_CONF
+            OPENSSL_MODULES SSL_CERT_FILE SSL_CERT_DIR HTTPS_PROXY http_proxy CLASSPATH GOFLAGS
+            LESSOPEN EDITOR PAGER LC_ALL PHP_INI_SCAN_DIR DOTNET_STARTUP_HOOKS XDG_CONFIG_HOME
+            CARGO_HOME SSH_AUTH_SOCK SUDO_ASKPASS KUBECONFIG npm_config_registry SSLKEYLOGFILE"
+            .split_whitespace()
+            .collect();
+        for name in &obeyed {
             assert!(for_a_command(name).is_err(), "{name}");
             assert!(of_a_credential(name).is_err(), "{name}");
         }
@@ -215,23 +216,27 @@ mod tests {
 
     #[test]
     fn a_credential_has_a_name_that_a_file_may_choose() {
-        let names = [
-            "OPENAI_API_KEY", "ACME_KEY", "GITHUB_TOKEN", "GIT_TOKEN", "NODE_AUTH_TOKEN",
-            "RUBYGEMS_API_KEY", "GOOGLE_API_KEY", "GOOGLE_APPLICATION_CREDENTIALS",
-            "SERVICE_ACCOUNT_JSON", "PGPASSWORD", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
-            "STRIPE_SECRET", "CLIENT_SECRET", "_21ST_API_KEY", "GITLAB_PAT", "openai_api_key",
-        ];
-        for name in names {
-            assert_eq!(of_a_credential(name).as_deref(), Ok(name));
+        let names: Vec<_> = "
+            OPENAI_API_KEY ACME_KEY GITHUB_TOKEN GIT_TOKEN NODE_AUTH_TOKEN RUBYGEMS_API_KEY
+            GOOGLE_API_KEY GOOGLE_APPLICATION_CREDENTIALS SERVICE_ACCOUNT_JSON PGPASSWORD
+            AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN STRIPE_SECRET CLIENT_SECRET _21ST_API_KEY
+            GITLAB_PAT openai_api_key"
+            .split_whitespace()
+            .collect();
+        for name in &names {
+            assert_eq!(of_a_credential(name).as_deref(), Ok(*name));
         }
         assert_eq!(names.len(), 17);
     }
 
     #[test]
     fn another_name_is_for_an_operator_to_choose() {
-        let names = ["OTHER", "DATABASE_URL", "SENTRY_DSN", "ACME", "STARTUP_FILE"];
-        for name in names {
-            assert_eq!(for_a_command(name).as_deref(), Ok(name));
+        let names: Vec<_> = "
+            OTHER DATABASE_URL SENTRY_DSN ACME STARTUP_FILE"
+            .split_whitespace()
+            .collect();
+        for name in &names {
+            assert_eq!(for_a_command(name).as_deref(), Ok(*name));
             assert!(of_a_credential(name).is_err(), "{name}");
         }
         assert_eq!(names.len(), 5);

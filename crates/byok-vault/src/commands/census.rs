@@ -51,7 +51,9 @@ pub fn census(cli: &Cli, args: &cli::Census, out: &mut impl Write) -> Result<Exi
     Ok(match &args.retire {
         Some(id) => match census.verdict(id) {
             Verdict::Safe => Exit::Done,
-            Verdict::Unknown => return Err(VaultError::UnknownKey { with_keyring: keys.is_some() }),
+            Verdict::Unknown => {
+                return Err(VaultError::UnknownKey { with_keyring: keys.is_some() });
+            }
             _ => Exit::No,
         },
         None => census.worst().map_or(Exit::Done, |kind| kind.exit()),

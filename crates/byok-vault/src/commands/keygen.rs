@@ -56,11 +56,14 @@ fn write_file(path: &Path, line: &Secret) -> Result<(), VaultError> {
         _ => VaultError::InputOutput { doing: "creating the file of --out".to_owned(), source },
     })?;
     // A key that sealed something must survive a power cut.
-    new.write_all(line.expose_secret()).and_then(|()| new.sync_all()).and_then(|()| files::sync_directory_of(path)).map_err(|source| {
-        // Half a key is useless, and the file would block the next attempt.
-        let _ = fs::remove_file(path);
-        VaultError::InputOutput { doing: "writing the file of --out".to_owned(), source }
-    })
+    new.write_all(line.expose_secret())
+        .and_then(|()| new.sync_all())
+        .and_then(|()| files::sync_directory_of(path))
+        .map_err(|source| {
+            // Half a key is useless, and the file would block the next attempt.
+            let _ = fs::remove_file(path);
+            VaultError::InputOutput { doing: "writing the file of --out".to_owned(), source }
+        })
 }
 
 fn line(id: &KeyId, key: &Secret) -> Secret {

@@ -13,9 +13,7 @@ use rustix::termios::{
     LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
 };
 use sealwax::Secret;
-use signal_hook::consts::{
-    SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGUSR1, SIGUSR2,
-};
+use signal_hook::consts::{SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGUSR1, SIGUSR2};
 use signal_hook::{flag, low_level};
 
 use crate::credential::LIMIT;
@@ -30,8 +28,7 @@ const PAUSE: u8 = 2;
 const DISCARD_FOR: Duration = Duration::from_secs(10);
 
 /// The signals that end or stop a process by default.
-const SIGNALS: [i32; 8] =
-    [SIGHUP, SIGINT, SIGQUIT, SIGALRM, SIGTERM, SIGUSR1, SIGUSR2, SIGTSTP];
+const SIGNALS: [i32; 8] = [SIGHUP, SIGINT, SIGQUIT, SIGALRM, SIGTERM, SIGUSR1, SIGUSR2, SIGTSTP];
 
 /// Reads one line from the terminal without showing it.
 ///
@@ -84,8 +81,7 @@ impl Hidden {
         let problem = read?;
         let has_more = self.discard_the_rest()?;
         self.terminal.write_all(b"\n")?;
-        let has_control =
-            line.expose_str().is_ok_and(|text| text.chars().any(char::is_control));
+        let has_control = line.expose_str().is_ok_and(|text| text.chars().any(char::is_control));
         Ok(match problem {
             _ if has_more => Err(CredentialProblem::SeveralLines),
             Some(problem) => Err(problem),

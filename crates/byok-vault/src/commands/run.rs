@@ -35,5 +35,7 @@ pub fn run(cli: &Cli, args: &Run) -> Result<Exit, VaultError> {
     command.env(name, credential::as_variable(&opened, &owner)?);
     // If the command does not start, they are wiped as well.
     drop((opened, keys));
-    child::become_command(command).map(Exit::Command).map_err(|source| VaultError::Start { owner, source })
+    child::become_command(command)
+        .map(Exit::Command)
+        .map_err(|source| VaultError::Start { owner, source })
 }

@@ -28,10 +28,10 @@ impl Store {
             return Err(VaultError::WrongCopy);
         }
         // Otherwise the copy would need files next to it, even for reading.
-        copy.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(())).map_err(copying)?;
-        let check: String = copy
-            .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
+        copy.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))
             .map_err(copying)?;
+        let check: String =
+            copy.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)).map_err(copying)?;
         copy.close().map_err(|(_, source)| copying(source))?;
         let copied = Self::open(path, Access::Read)?.count()?;
         if check == "ok" && copied == rows { Ok(rows) } else { Err(VaultError::WrongCopy) }

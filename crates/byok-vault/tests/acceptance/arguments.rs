@@ -49,6 +49,10 @@ fn line(command: &Command, place: Option<&Arg>, value: &OsStr, joined: bool) -> 
             line.extend(written(argument, OsStr::new(good(argument)), false));
         }
     }
+    // Otherwise, it prints the new key.
+    if command.get_name() == "keygen" && place.is_none_or(|place| place.get_id() != "out") {
+        line.extend(["--out".into(), "new.txt".into()]);
+    }
     if let Some(global) = place.filter(|place| place.is_global_set()) {
         let at = 1;
         line.splice(at..at, written(global, value, joined));
@@ -137,10 +141,11 @@ fn a_key_that_is_not_utf_8_is_never_repeated() {
     assert!(run(&OsString::from_vec(bytes), |_| false) > 80);
 }
 
-/// A credential cannot be distinguished from the name of a customer, or of a file that is created.
+/// A credential cannot be distinguished from the name of a customer, a key or a file that is created.
 #[test]
 fn a_credential_is_not_repeated_where_no_name_is_expected() {
-    let names = [" tenant", " provider", "keygen out", "import quarantine", "backup file"];
+    let names =
+        [" tenant", " provider", "keygen id", "keygen out", "import quarantine", "backup file"];
     let is_a_name = |place: &str| names.iter().any(|name| place.ends_with(name));
     let credential = format!("{CANARY}-0123456789abcdef0123456789abcdef");
     assert!(run(OsStr::new(&credential), is_a_name) > 60);

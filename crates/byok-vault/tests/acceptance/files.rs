@@ -84,10 +84,9 @@ fn a_directory_that_may_not_be_read_is_reported_as_that() {
             chown(&private, Some(NOBODY), Some(NOBODY)).unwrap();
             command.uid(NOBODY).gid(NOBODY);
         }
-        sandbox
-            .finish(command, b"sk-canary")
-            .expect_code(7)
-            .expect_in_stderr("looking for the vault at the path of --db failed: Permission denied");
+        sandbox.finish(command, b"sk-canary").expect_code(7).expect_in_stderr(
+            "looking for the vault at the path of --db failed: Permission denied",
+        );
     }
     fs::set_permissions(&private, Permissions::from_mode(0o700)).unwrap();
 }
@@ -149,10 +148,7 @@ fn a_quarantine_file_does_not_take_the_name_of_a_file_of_the_vault() {
                 command.env("SEALWAX_KEYS", &keys.before.0).env("OLD_KEY", old.key);
                 command.stdout(std::process::Stdio::piped());
                 command.stderr(std::process::Stdio::piped());
-                sandbox
-                    .finish(command, b"")
-                    .expect_code(2)
-                    .expect_in_stderr("a file of the vault");
+                sandbox.finish(command, b"").expect_code(2).expect_in_stderr("a file of the vault");
                 refused += 1;
             }
         }

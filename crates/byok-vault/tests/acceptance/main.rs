@@ -10,17 +10,18 @@
 mod arguments;
 mod backup;
 mod census;
+mod erasing;
 mod exit_codes;
 #[cfg(unix)]
 mod faults;
 #[cfg(unix)]
 mod files;
 mod import;
+#[cfg(unix)]
+mod process;
 #[cfg(target_os = "linux")]
 mod prompt;
 mod rotation;
-#[cfg(unix)]
-mod process;
 mod run;
 mod sandbox;
 mod story;

@@ -154,9 +154,7 @@ fn the_exit_code_and_the_signal_are_the_commands() {
     let (sandbox, keys) = stored();
     for code in [0, 1, 7, 126, 127, 255] {
         let script = format!("exit {code}");
-        sandbox
-            .finish(run(&sandbox, &keys, &["sh", "-c", &script]), b"")
-            .expect_code(code);
+        sandbox.finish(run(&sandbox, &keys, &["sh", "-c", &script]), b"").expect_code(code);
     }
     for signal in [2, 9, 15] {
         let script = format!("kill -{signal} $$");

@@ -50,7 +50,7 @@ impl Prompt {
             return None;
         }
         let (sandbox, keys) = (Sandbox::new(), Keys::primary("k"));
-        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
+        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
         let controller = openpt(flags).unwrap();
         grantpt(&controller).unwrap();
         unlockpt(&controller).unwrap();

@@ -387,13 +387,13 @@ fn another_variable_is_told_and_left() {
     let (sandbox, keys) = new();
     let old = lobechat();
     let with_env = |n: u64, env: &str| old.line(n).replacen('{', &format!("{{\"env\":{env},"), 1);
-    let mine = "\"MINE\"";
+    let mine = "\"MY_KEY\"";
     let first = export(&sandbox, [with_env(0, mine), old.line(1)]);
     old.import(&sandbox, &keys, &[&first]).expect_code(0);
     let before = dump(&sandbox);
     // A line without a variable accepts the vault's.
     let lines = [
-        with_env(0, "\"OTHER\""),
+        with_env(0, "\"OTHER_KEY\""),
         with_env(1, mine),
         with_env(1, mine),
         old.line(2),
