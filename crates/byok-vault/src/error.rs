@@ -4,10 +4,11 @@
 //! that was given by mistake, so a message shows an owner, which is in the table, and the path of a file
 //! that exists, but names only the option otherwise.
 
+mod database;
+
 use std::io;
 use std::path::PathBuf;
 
-use rusqlite::{ErrorCode, ffi};
 use sealwax::triplet::TripletError;
 use sealwax::{ContextError, KeyError, KeyringError, SealError};
 
@@ -354,7 +355,7 @@ impl VaultError {
                 "check the spelling of the id; if a rotation has left the key, check again with the \
                  keyring, which still names it"
             }
-            Self::Database { source, .. } => database_advice(source),
+            Self::Database { source, .. } => database::advice(source),
             Self::NotFound { .. } => "run `byok-vault list` to see what is stored",
             Self::AlreadyExists { .. } => "use `put --replace` to overwrite it",
             Self::FileExists { .. } => "choose another name; an existing file is never overwritten",
@@ -399,54 +400,6 @@ impl VaultError {
             Self::InputOutput { .. } => "fix the cause and run the same command again",
         }
     }
-}
-
-fn database_advice(error: &rusqlite::Error) -> &'static str {
-    if is_failed_write(error) {
-        return "nothing more can be written: make room on the disk, or raise the limit on this \
-                user's space or on file sizes, and run the command again: finished batches are \
-                kept; if there is room, the disk is failing: check it before you write anything else";
-    }
-    match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            "another process is using the database: run the command again when it has finished"
-        }
-        Some(ErrorCode::ReadOnly) => {
-            "the database or its directory is read-only, and SQLite in WAL mode writes files next \
-             to the database even when it only reads: give this user write access, or work on a \
-             copy; nothing was changed"
-        }
-        Some(ErrorCode::CannotOpen) => {
-            "check that this user can read and write the file and its directory (a database in WAL \
-             mode needs its -wal and -shm files next to it, even for reading)"
-        }
-        Some(ErrorCode::DiskFull) => {
-            "make room on the disk and run the command again: finished batches are kept"
-        }
-        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
-            "check --db; if this is the vault, restore it from a backup"
-        }
-        _ => {
-            "run the command again; if the error persists, check the disk and restore from a backup"
-        }
-    }
-}
-
-/// Returns whether a write failed because there was no room for it.
-///
-/// SQLite reports "full" only if the operating system reports a full disk. If a quota or a limit is
-/// reached, or there is no room for the shared-memory index, SQLite reports that a write failed.
-fn is_failed_write(error: &rusqlite::Error) -> bool {
-    error.sqlite_error().is_some_and(|error| {
-        matches!(
-            error.extended_code,
-            ffi::SQLITE_IOERR_WRITE
-                | ffi::SQLITE_IOERR_FSYNC
-                | ffi::SQLITE_IOERR_TRUNCATE
-                | ffi::SQLITE_IOERR_SHMOPEN
-                | ffi::SQLITE_IOERR_SHMSIZE
-        )
-    })
 }
 
 impl From<io::Error> for VaultError {
