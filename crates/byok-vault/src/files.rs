@@ -1,6 +1,6 @@
 //! Files: whether two paths are one file, who else may read it, and what survives a power cut.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -72,7 +72,7 @@ pub fn is_shared_by_mistake(path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
 
     const OTHERS: u32 = 0o066;
-    fs::metadata(path).is_ok_and(|metadata| {
+    std::fs::metadata(path).is_ok_and(|metadata| {
         metadata.is_file()
             && metadata.mode() & OTHERS != 0
             && metadata.uid() == rustix::process::geteuid().as_raw()

@@ -10,7 +10,7 @@ use crate::sandbox::{Keys, Sandbox};
 
 const ROWS: u64 = 400;
 
-/// Returns the sandbox's directory as a vault of its own, with the backup as its file.
+/// Returns a vault that consists of a backup.
 fn restored(sandbox: &Sandbox, name: &str) -> Sandbox {
     let restored = Sandbox::new();
     fs::copy(sandbox.path(name), restored.db()).unwrap();

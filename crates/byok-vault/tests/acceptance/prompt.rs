@@ -42,8 +42,13 @@ struct Ended {
 }
 
 impl Prompt {
-    /// Starts `put` in a session of its own, or returns `None` if this machine has no `setsid`.
+    /// Starts `put` in a new session, or returns `None` if this machine has no `setsid`.
     fn new() -> Option<Self> {
+        Self::after(b"")
+    }
+
+    /// Starts `put` when this has been typed before.
+    fn after(typed: &[u8]) -> Option<Self> {
         let has_setsid = Command::new("setsid").args(["--wait", "true"]).status();
         if !has_setsid.is_ok_and(|status| status.success()) {
             println!("skipped: this machine has no setsid");
@@ -56,7 +61,8 @@ impl Prompt {
         unlockpt(&controller).unwrap();
         let terminal = File::from(ioctl_tiocgptpeer(&controller, flags).unwrap());
         assert!(is_usual(&terminal));
-        let controller = File::from(controller);
+        let mut controller = File::from(controller);
+        controller.write_all(typed).unwrap();
 
         let put = sandbox.command(None, &["put", "--tenant", "acme", "--provider", "openai"]);
         let mut command = Command::new("setsid");
@@ -208,9 +214,12 @@ fn a_paste_that_comes_in_parts_is_one() {
 
 #[test]
 fn what_was_typed_before_the_prompt_is_no_part_of_it() {
-    let Some(mut prompt) = Prompt::new() else { return };
+    let Some(mut prompt) = Prompt::after(b"for the shell\nand more") else { return };
     prompt.paste(b"sk-canary-1\n");
-    assert_eq!(prompt.end().left, 0);
+    let ended = prompt.end();
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.shown);
+    assert!(ended.stored.unwrap() == Secret::from("sk-canary-1"));
+    assert_eq!(ended.left, 0);
 }
 
 #[test]
