@@ -39,8 +39,6 @@ pub struct Census {
     pub unverified: Option<BTreeMap<i64, (Owner, Fault)>>,
     /// The key that was disabled for the verification.
     rehearsed: Option<KeyId>,
-    /// Whether a keyring supplied the states of the keys.
-    with_keyring: bool,
 }
 
 /// Whether a key can leave the keyring.
@@ -50,6 +48,8 @@ pub enum Verdict {
     Safe,
     /// Neither a row nor the keyring names it, so the id is probably misspelled.
     Unknown,
+    /// The vault has no rows, so nothing is known about the rows that it should have.
+    Empty,
     /// It is the keyring's primary.
     Primary,
     /// This many rows name no other key that stays.
@@ -89,7 +89,6 @@ pub fn take(
         unreadable: BTreeMap::new(),
         unverified: verify_with.map(|_| BTreeMap::new()),
         rehearsed: verify_with.and(rehearsed).cloned(),
-        with_keyring: keyring.is_some(),
     };
     store.for_each(|row| {
         census.rows += 1;
@@ -128,7 +127,17 @@ impl Census {
     /// Returns whether this key can leave the keyring, as far as the census checked.
     #[must_use]
     pub fn verdict(&self, id: &KeyId) -> Verdict {
-        let Some(count) = self.keys.get(id).copied() else { return self.verdict_on_unnamed(id) };
+        let named = self.keys.get(id).copied();
+        if self.rows == 0 && named.and_then(|count| count.state) != Some(KeyState::Primary) {
+            return Verdict::Empty;
+        }
+        let Some(count) = named else {
+            // A row that cannot be read may name it.
+            return match number(self.unreadable.len()) {
+                0 => Verdict::Unknown,
+                rows => Verdict::Unreadable(rows),
+            };
+        };
         let unverified = match &self.unverified {
             Some(rows) if self.rehearsed.as_ref() == Some(id) => Some(number(rows.len())),
             _ => None,
@@ -146,20 +155,6 @@ impl Census {
                 None if count.rows == 0 => Verdict::Safe,
                 None => Verdict::Untried(count.rows),
             }
-        }
-    }
-
-    /// Returns the verdict on a key that neither a row nor the keyring names.
-    ///
-    /// Without a keyring, a finished rotation leaves such a key behind, so it is safe to retire.
-    fn verdict_on_unnamed(&self, id: &KeyId) -> Verdict {
-        let alike = |other: &KeyId| other.as_ref().eq_ignore_ascii_case(id.as_ref());
-        if self.with_keyring || self.keys.keys().any(alike) {
-            Verdict::Unknown
-        } else if self.unreadable.is_empty() {
-            Verdict::Safe
-        } else {
-            Verdict::Unreadable(number(self.unreadable.len()))
         }
     }
 

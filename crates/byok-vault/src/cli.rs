@@ -3,14 +3,16 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use sealwax::KeyId;
 
 use crate::exit::Exit;
 use crate::import::NO_CONTEXT;
 use crate::layout::{KeyAs, Layout};
-use crate::names::{name, variable};
+use crate::names::{holds_a_key, name};
 use crate::row::Owner;
+use crate::variables::for_a_command;
 
 /// A vault for customers' API keys, each sealed for one tenant and provider.
 ///
@@ -19,10 +21,10 @@ use crate::row::Owner;
 #[command(version, after_help = Exit::TABLE)]
 pub struct Cli {
     /// The vault's database file
-    #[arg(long, global = true, value_name = "FILE", default_value = "vault.db")]
+    #[arg(long, global = true, value_name = "FILE", default_value = "vault.db", value_parser = path())]
     pub db: PathBuf,
     /// The file with the keyring; without it, the environment variable SEALWAX_KEYS holds the keyring
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", value_parser = path())]
     pub keys_file: Option<PathBuf>,
     /// The command to run
     #[command(subcommand)]
@@ -41,7 +43,8 @@ pub enum Command {
     /// Import rows that another program encrypted; can be killed and run again
     ///
     /// FILE has one JSON object per line: "id", a string or an integer; "tenant" and "provider";
-    /// "env", if `run` should pass the credential in that variable; and, as strings, the columns that
+    /// "env", if `run` should pass the credential in that variable, whose name must end in KEY, TOKEN,
+    /// SECRET, PASSWORD, PASSPHRASE, CREDENTIALS, _JSON, _PAT or _AUTH; and, as strings, the columns that
     /// are in brackets under --layout. Other members are ignored. A line has at most 32 MiB, and a row
     /// at most 64 members.
     ///
@@ -63,6 +66,8 @@ pub enum Command {
     Rotate(Rotate),
     /// Count rows by key, and check whether a key can be retired; needs no key
     Census(Census),
+    /// Copy the vault into a new file, also while other processes use it; needs no key
+    Backup(Backup),
     /// Delete a credential
     Delete(Delete),
 }
@@ -92,7 +97,7 @@ pub struct Keygen {
     /// The id of the key, such as prod-2026. Never give one id to two keys
     pub id: KeyId,
     /// Write the line to this new file, which only its owner can read
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = path())]
     pub out: Option<PathBuf>,
 }
 
@@ -105,7 +110,7 @@ pub struct Put {
     /// The environment variable in which `run` passes the credential
     /// [default: OPENAI_API_KEY for openai, ANTHROPIC_API_KEY for anthropic, GEMINI_API_KEY for
     /// gemini and google, and so on]
-    #[arg(long, value_name = "NAME", value_parser = variable)]
+    #[arg(long, value_name = "NAME", value_parser = for_a_command)]
     pub env: Option<String>,
     /// Overwrite the existing credential
     #[arg(long)]
@@ -137,16 +142,16 @@ pub struct Import {
     #[arg(long)]
     pub insecure_placeholder_key: bool,
     /// The file for rows that are not imported [default: FILE.quarantine.jsonl]
-    #[arg(long, value_name = "FILE", required_if_eq("file", "-"))]
+    #[arg(long, value_name = "FILE", required_if_eq("file", "-"), value_parser = path())]
     pub quarantine: Option<PathBuf>,
     /// The number of rows per transaction
-    #[arg(long, value_name = "ROWS", default_value_t = 500,
-          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "ROWS", default_value_t = 500, value_parser = batch_size)]
     pub batch_size: u32,
     /// Open every row, but only report what would be done
     #[arg(long)]
     pub dry_run: bool,
     /// The rows, as JSON Lines; - is standard input
+    #[arg(value_parser = path())]
     pub file: PathBuf,
 }
 
@@ -168,7 +173,7 @@ pub struct Run {
     #[command(flatten)]
     pub owner: OwnerArgs,
     /// Pass the credential in this variable [default: the one it was stored with]
-    #[arg(long, value_name = "NAME", value_parser = variable)]
+    #[arg(long, value_name = "NAME", value_parser = for_a_command)]
     pub env: Option<String>,
     /// The command and its arguments
     #[arg(last = true, required = true)]
@@ -179,8 +184,7 @@ pub struct Run {
 #[derive(Debug, Args)]
 pub struct Rotate {
     /// The number of rows per transaction
-    #[arg(long, value_name = "ROWS", default_value_t = 500,
-          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "ROWS", default_value_t = 500, value_parser = batch_size)]
     pub batch_size: u32,
     /// Only count the rows that would be rewrapped
     #[arg(long)]
@@ -201,10 +205,36 @@ pub struct Census {
     pub json: bool,
 }
 
+/// The arguments of `backup`.
+#[derive(Debug, Args)]
+pub struct Backup {
+    /// The new file, which only its owner can read
+    #[arg(value_parser = path())]
+    pub file: PathBuf,
+}
+
 /// The arguments of `delete`.
 #[derive(Debug, Args)]
 pub struct Delete {
     /// The owner of the credential.
     #[command(flatten)]
     pub owner: OwnerArgs,
+}
+
+/// Returns the parser of the path of a file.
+fn path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().try_map(|text| {
+        // No file is created with a key as its name, and no message shows one.
+        if text.is_empty() || holds_a_key(text.as_encoded_bytes()) {
+            Err("expected the path of a file, not a key")
+        } else {
+            Ok(PathBuf::from(text))
+        }
+    })
+}
+
+/// Parses a number of rows per transaction.
+fn batch_size(text: &str) -> Result<u32, &'static str> {
+    let number = text.parse().ok().filter(|number| (1..=100_000).contains(number));
+    number.ok_or("expected a number from 1 to 100000")
 }

@@ -1,5 +1,6 @@
 //! The commands, one file for each.
 
+pub mod backup;
 pub mod by_kind;
 pub mod census;
 pub mod child;
@@ -8,15 +9,19 @@ pub mod delete;
 pub mod import;
 pub mod keygen;
 pub mod list;
+#[cfg(unix)]
+pub mod prompt;
 pub mod put;
 pub mod rotate;
 pub mod run;
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use crate::cli::{Cli, Command};
 use crate::error::VaultError;
 use crate::exit::Exit;
+use crate::files;
+use crate::store::Store;
 use crate::story;
 
 /// Runs the command of the command line, and writes its results to `out`.
@@ -24,6 +29,9 @@ use crate::story;
 /// # Errors
 /// Returns an error if the command fails.
 pub fn dispatch(cli: &Cli, out: &mut impl Write) -> Result<Exit, VaultError> {
+    if cli.command.is_some() {
+        warn_about_modes(cli);
+    }
     match &cli.command {
         None => story::tell(out),
         Some(Command::Keygen(args)) => keygen::keygen(args, out),
@@ -33,6 +41,34 @@ pub fn dispatch(cli: &Cli, out: &mut impl Write) -> Result<Exit, VaultError> {
         Some(Command::Run(args)) => run::run(cli, args),
         Some(Command::Rotate(args)) => rotate::rotate(cli, args, out),
         Some(Command::Census(args)) => census::census(cli, args, out),
+        Some(Command::Backup(args)) => backup::backup(cli, args, out),
         Some(Command::Delete(args)) => delete::delete(cli, args, out),
+    }
+}
+
+/// Erases what a command deleted or replaced, and says so if it is still in a file.
+pub(crate) fn erase(store: &Store, out: &mut impl Write) -> Result<(), VaultError> {
+    if !store.erase_replaced() {
+        writeln!(
+            out,
+            "what was replaced or deleted is still in the vault's files, because another process \
+             reads the vault, or the disk is full: the next change after that erases it"
+        )?;
+    }
+    Ok(())
+}
+
+/// Warns about a keyring or a vault that other users may read.
+///
+/// It is a warning, because a mode may be the only way to share a file with a group.
+fn warn_about_modes(cli: &Cli) {
+    let keys = cli.keys_file.as_deref().map(|path| (path, "the file of --keys-file"));
+    for (path, what) in keys.into_iter().chain([(cli.db.as_path(), "the vault")]) {
+        if files::is_shared_by_mistake(path) {
+            let _ = writeln!(
+                io::stderr(),
+                "warning: other users may read or change {what}: `chmod 600` makes it private"
+            );
+        }
     }
 }

@@ -1,16 +1,19 @@
 //! Errors that tell the operator what happened, to which row, and what to do next.
 //!
-//! No variant can hold a credential or key text, so no message can show one.
+//! No variant can hold a credential or key text, so no message can show one. An argument may be a key
+//! that was given by mistake, so a message shows an owner, which is in the table, and the path of a file
+//! that exists, but names only the option otherwise.
+
+mod database;
 
 use std::io;
 use std::path::PathBuf;
 
-use rusqlite::{ErrorCode, ffi};
 use sealwax::triplet::TripletError;
 use sealwax::{ContextError, KeyError, KeyringError, SealError};
 
 use crate::exit::Exit;
-use crate::formatting::whole;
+use crate::formatting::{file, whole};
 use crate::row::Owner;
 use crate::row_fault::{Fault, Kind};
 
@@ -21,23 +24,21 @@ pub enum VaultError {
     #[error("no keyring: neither --keys-file nor {} is set", crate::keys::VARIABLE)]
     NoKeyring,
     /// The file with the keyring cannot be read.
-    #[error("cannot read the keyring from {}: {source}", path.display())]
+    #[error("cannot read the keyring from the file of --keys-file: {source}")]
     KeyringFile {
-        /// The path given to `--keys-file`.
-        path: PathBuf,
         /// The error of the operating system.
         source: io::Error,
     },
     /// The keyring is not text.
     #[error("the keyring from {origin} is not UTF-8 text")]
     KeyringNotText {
-        /// A path, or the name of the variable.
+        /// The option or the variable.
         origin: String,
     },
     /// The keyring does not parse.
     #[error("the keyring from {origin} is invalid: {source}")]
     Keyring {
-        /// A path, or the name of the variable.
+        /// The option or the variable.
         origin: String,
         /// What is wrong with the keyring, without any of its text.
         source: KeyringError,
@@ -49,19 +50,42 @@ pub enum VaultError {
         source: KeyError,
     },
     /// There is no vault at this path.
-    #[error("there is no vault at {}", path.display())]
-    NoVault {
+    #[error("there is no vault at the path of --db, by default vault.db in this directory")]
+    NoVault,
+    /// SQLite would take the name for something other than a file.
+    #[error(
+        "--db must name a file: an empty name, a name that begins with a colon, or a URI is none"
+    )]
+    DatabaseName,
+    /// There is a directory, a pipe or a device.
+    #[error("{} is not a file, so it is not a vault", file(path))]
+    NotAFile {
         /// The path given to `--db`.
         path: PathBuf,
     },
+    /// The database of the vault has tables, indexes, views or triggers of another program.
+    #[error(
+        "the vault at {} has tables, indexes, views or triggers that are not its own",
+        file(path)
+    )]
+    ForeignObjects {
+        /// The path given to `--db`.
+        path: PathBuf,
+    },
+    /// A backup is not what was copied.
+    #[error("the copy is not a vault with the same rows, and was removed")]
+    WrongCopy,
     /// The file belongs to another program.
-    #[error("{} is not a vault: another program created this database", path.display())]
+    #[error("{} is not a vault: another program created this database", file(path))]
     NotAVault {
         /// The path given to `--db`.
         path: PathBuf,
     },
     /// A newer release created the table.
-    #[error("the vault at {} has schema version {found}; this program supports {known}", path.display())]
+    #[error(
+        "the vault at {} has schema version {found}; this program supports {known}",
+        file(path)
+    )]
     NewerVault {
         /// The path given to `--db`.
         path: PathBuf,
@@ -70,6 +94,23 @@ pub enum VaultError {
         /// The newest version that this program supports.
         known: i64,
     },
+    /// Neither a row nor the keyring names the key of `census --retire`.
+    ///
+    /// Its id may be a key that was given by mistake, so the error does not repeat it.
+    #[error(
+        "no row names the key of --retire, and {}",
+        if *with_keyring { "neither does the keyring" } else { "there was no keyring" }
+    )]
+    UnknownKey {
+        /// Whether there was a keyring.
+        with_keyring: bool,
+    },
+    /// The table has a row with the greatest id, or had one.
+    #[error(
+        "the vault has used the last row id, {}, so it cannot store another credential",
+        i64::MAX
+    )]
+    NoRowId,
     /// SQLite failed.
     #[error("the database failed while {doing}: {source}")]
     Database {
@@ -90,10 +131,10 @@ pub enum VaultError {
         /// The owner that was looked up.
         owner: Owner,
     },
-    /// `keygen --out` never overwrites.
-    #[error("{} already exists and was left unchanged", path.display())]
+    /// `keygen --out` and `backup` never overwrite.
+    #[error("{} already exists and was left unchanged", file(path))]
     FileExists {
-        /// The path given to `--out`.
+        /// The path of the file.
         path: PathBuf,
     },
     /// The credential was given on the command line.
@@ -194,19 +235,16 @@ pub enum VaultError {
         /// What is wrong with the wrapped key, without any of its text.
         source: TripletError,
     },
-    /// The quarantine file would be the imported file, or a file of the vault.
-    #[error("the quarantine file {} is the file to import or a file of the vault", path.display())]
-    QuarantineTaken {
-        /// The path of the quarantine file.
-        path: PathBuf,
-    },
+    /// A new file would be the imported file, or a file of the vault.
+    #[error("the new file would be the file to import or a file of the vault")]
+    OutputTaken,
     /// The command of `run` did not start.
-    #[error("cannot start {command:?} for {owner}: {source}")]
+    ///
+    /// Its name may be a key that was given by mistake, so the error does not repeat it.
+    #[error("cannot start the command for {owner}: {source}")]
     Start {
         /// The owner of the credential.
         owner: Owner,
-        /// The name of the command.
-        command: String,
         /// The error of the operating system.
         source: io::Error,
     },
@@ -252,14 +290,20 @@ impl VaultError {
             | Self::MissingOption { .. }
             | Self::StrayOption { .. }
             | Self::KeyArgument { .. }
-            | Self::QuarantineTaken { .. } => Exit::Usage,
+            | Self::OutputTaken => Exit::Usage,
             Self::NotFound { .. } => Exit::NotFound,
             Self::AlreadyExists { .. } | Self::FileExists { .. } => Exit::AlreadyExists,
             Self::Credential { .. } => Exit::CredentialRefused,
-            Self::NoVault { .. }
+            Self::DatabaseName => Exit::Usage,
+            Self::NoVault
+            | Self::NotAFile { .. }
+            | Self::ForeignObjects { .. }
+            | Self::WrongCopy
+            | Self::NoRowId
             | Self::NotAVault { .. }
             | Self::NewerVault { .. }
             | Self::Database { .. } => Exit::Database,
+            Self::UnknownKey { .. } => Exit::Key,
             Self::Row { fault, .. } => fault.kind.exit(),
             Self::Seal { source, .. } if source.is_transient() => Exit::Transient,
             Self::Seal { .. } => Exit::Key,
@@ -289,13 +333,32 @@ impl VaultError {
             Self::NewKey { .. } => {
                 "try again; if the error persists, check the operating system's randomness source"
             }
-            Self::NoVault { .. } => "check --db; the first `put` creates a new vault",
-            Self::NotAVault { .. } => "check --db; the file was not changed",
+            Self::NoVault => "check --db; the first `put` creates a new vault",
+            Self::NotAVault { .. } | Self::NotAFile { .. } => {
+                "check --db; the file was not changed"
+            }
+            Self::DatabaseName => {
+                "write ./ in front of a name that begins with a colon or with file:"
+            }
+            Self::ForeignObjects { .. } => {
+                "find out who changed the database (`SELECT * FROM sqlite_schema`), and drop what does \
+                 not belong there, or restore a backup; no row was read or written"
+            }
+            Self::NoRowId => {
+                "somebody stored a row with that id: store the credentials again in a new vault, with \
+                 another --db"
+            }
+            Self::WrongCopy => "run the command again; if the error persists, check the disk",
             Self::NewerVault { .. } => "use a newer release of byok-vault",
-            Self::Database { source, .. } => database_advice(source),
+            Self::UnknownKey { with_keyring: true } => "check the spelling of the id",
+            Self::UnknownKey { with_keyring: false } => {
+                "check the spelling of the id; if a rotation has left the key, check again with the \
+                 keyring, which still names it"
+            }
+            Self::Database { source, .. } => database::advice(source),
             Self::NotFound { .. } => "run `byok-vault list` to see what is stored",
             Self::AlreadyExists { .. } => "use `put --replace` to overwrite it",
-            Self::FileExists { .. } => "choose another name; a key file is never overwritten",
+            Self::FileExists { .. } => "choose another name; an existing file is never overwritten",
             Self::CredentialArgument { .. } => {
                 "pipe it into standard input or type it at the prompt; it was not stored, and it \
                  is now in the shell's history: replace it at its provider"
@@ -331,60 +394,12 @@ impl VaultError {
                  deployment_key whose algorithm is aes-256-gcm, and --key-env the variable with the \
                  instance key that wrapped it"
             }
-            Self::QuarantineTaken { .. } => "choose another file with --quarantine",
-            Self::Start { .. } => "check the command after `--`",
+            Self::OutputTaken => "choose another name, with --quarantine for the quarantine file",
+            Self::Start { .. } => "check the name of the command after `--`, and its permissions",
             Self::Story { .. } => "this is a bug in byok-vault or in sealwax: please report it",
             Self::InputOutput { .. } => "fix the cause and run the same command again",
         }
     }
-}
-
-fn database_advice(error: &rusqlite::Error) -> &'static str {
-    if is_failed_write(error) {
-        return "nothing more can be written: make room on the disk, or raise the limit on this \
-                user's space or on file sizes, and run the command again: finished batches are \
-                kept; if there is room, the disk is failing: check it before you write anything else";
-    }
-    match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            "another process is using the database: run the command again when it has finished"
-        }
-        Some(ErrorCode::ReadOnly) => {
-            "the database or its directory is read-only, and SQLite in WAL mode writes files next \
-             to the database even when it only reads: give this user write access, or work on a \
-             copy; nothing was changed"
-        }
-        Some(ErrorCode::CannotOpen) => {
-            "check that this user can read and write the file and its directory (a database in WAL \
-             mode needs its -wal and -shm files next to it, even for reading)"
-        }
-        Some(ErrorCode::DiskFull) => {
-            "make room on the disk and run the command again: finished batches are kept"
-        }
-        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
-            "check --db; if this is the vault, restore it from a backup"
-        }
-        _ => {
-            "run the command again; if the error persists, check the disk and restore from a backup"
-        }
-    }
-}
-
-/// Returns whether a write failed because there was no room for it.
-///
-/// SQLite reports "full" only if the operating system reports a full disk. If a quota or a limit is
-/// reached, or there is no room for the shared-memory index, SQLite reports that a write failed.
-fn is_failed_write(error: &rusqlite::Error) -> bool {
-    error.sqlite_error().is_some_and(|error| {
-        matches!(
-            error.extended_code,
-            ffi::SQLITE_IOERR_WRITE
-                | ffi::SQLITE_IOERR_FSYNC
-                | ffi::SQLITE_IOERR_TRUNCATE
-                | ffi::SQLITE_IOERR_SHMOPEN
-                | ffi::SQLITE_IOERR_SHMSIZE
-        )
-    })
 }
 
 impl From<io::Error> for VaultError {
@@ -408,6 +423,17 @@ pub enum CredentialProblem {
     /// The credential is not text, as an environment variable must be.
     #[error("it is not UTF-8 text")]
     NotText,
+    /// Several lines were pasted at the prompt.
+    #[error("it has several lines, and the prompt takes one")]
+    SeveralLines,
+    /// A control character was typed or pasted at the prompt.
+    #[error("it contains a control character, such as a tab")]
+    Control,
+    /// The row's variable is one that programs obey.
+    #[error(
+        "programs obey the variable that it was stored with, so it must not hold a customer's text"
+    )]
+    Variable,
 }
 
 impl CredentialProblem {
@@ -416,6 +442,14 @@ impl CredentialProblem {
             Self::Empty => "pipe the credential into standard input or type it at the prompt",
             Self::TooLong => {
                 "check that the right file was piped in: a credential is a key, not a document"
+            }
+            Self::SeveralLines | Self::Control => {
+                "nothing was stored, and nothing was passed on to the shell: pipe it into standard \
+                 input, as in `put ... < key.pem`"
+            }
+            Self::Variable => {
+                "run `byok-vault list` to see the variable, find out who chose it, and name another \
+                 one with `run --env` or `put --replace --env`"
             }
             Self::Nul | Self::NotText => {
                 "store it in a text form (base64, PEM, JSON) with `put --replace`"

@@ -33,7 +33,7 @@ pub enum Exit {
     Database,
     /// Some rows are done, others are not.
     Partial,
-    /// The exit code of the command of `run`, or 128 + the signal that ended it.
+    /// The command of `run` did not start or, where it cannot replace this program, its exit code.
     Command(u8),
 }
 
@@ -42,20 +42,20 @@ impl Exit {
     pub const TABLE: &str = "\
 Exit codes:
     0  success
-    1  census --retire did not find the key safe to retire
+    1  census --retire did not find the key safe to retire, or found no rows
     2  the command line is invalid
     3  the keyring, or the key for an import, is missing or malformed
     4  the vault has no such credential
     5  the credential or the file already exists
-    6  the credential cannot be used (empty, too long, contains a NUL, not UTF-8)
+    6  the credential cannot be used (empty, too long, a NUL, not UTF-8, its variable)
     7  reading or writing a file, the terminal or a pipe failed
    10  a key provider failed temporarily: try again
    11  a key is unknown, disabled, leaked, destroyed, or not the one that sealed the row
    12  a row is damaged, altered, or in another row's place
    13  the database failed, or is not a vault
    14  partly done: some rows could not be rewrapped, or were quarantined
-`run` exits with the exit code of its command: 126 if it cannot be executed,
-127 if it is not found, 128 + N if signal N ended it.";
+`run` becomes its command, so the exit code is the command's: 126 if it cannot be
+executed, 127 if it is not found, and in a shell 128 + N if signal N ended it.";
 
     fn code(self) -> u8 {
         match self {

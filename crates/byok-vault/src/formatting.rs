@@ -1,6 +1,7 @@
 //! Readable numbers, ages, names and nested errors.
 
 use std::fmt;
+use std::path::Path;
 use std::time::Duration;
 
 use sealwax::triplet::TripletError;
@@ -60,16 +61,38 @@ pub fn took(duration: Duration) -> String {
 
 /// Escapes a name from the database for the terminal.
 ///
-/// Otherwise anyone who can write to the database could control the terminal.
+/// Otherwise anyone who can write to the database could control the terminal, or make one name look like
+/// another.
 #[must_use]
 pub fn shown(name: &str) -> String {
     name.chars()
         .flat_map(|c| {
-            let plain = (!c.is_control()).then_some(c);
-            let escaped = c.is_control().then(|| c.escape_unicode());
+            let plain = (!is_invisible(c)).then_some(c);
+            let escaped = is_invisible(c).then(|| c.escape_unicode());
             plain.into_iter().chain(escaped.into_iter().flatten())
         })
         .collect()
+}
+
+/// Returns whether a character is not seen itself, but may change how the text around it is shown.
+///
+/// Besides control characters, these are what Unicode calls default ignorable (such as zero-width and
+/// bidirectional controls), line and paragraph separators, and annotations.
+#[must_use]
+pub fn is_invisible(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+            | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Returns the path of a file that exists, escaped for the terminal.
+#[must_use]
+pub fn file(path: &Path) -> String {
+    shown(&path.display().to_string())
 }
 
 /// Returns the complete message of an error about a legacy row.
@@ -112,5 +135,36 @@ mod tests {
     fn control_characters_are_shown_not_sent() {
         assert_eq!(shown("ac\u{1b}[31mme\n"), "ac\\u{1b}[31mme\\u{a}");
         assert_eq!(shown("Zoë GmbH"), "Zoë GmbH");
+        assert_eq!(shown("e\u{301} हिन्दी ไทย 株式会社"), "e\u{301} हिन्दी ไทย 株式会社");
+    }
+
+    #[test]
+    fn what_makes_names_look_alike_is_shown() {
+        let invisible = [
+            "\u{ad}",
+            "\u{61c}",
+            "\u{200b}",
+            "\u{200c}",
+            "\u{200d}",
+            "\u{200e}",
+            "\u{200f}",
+            "\u{2028}",
+            "\u{2029}",
+            "\u{202a}",
+            "\u{202e}",
+            "\u{2060}",
+            "\u{2066}",
+            "\u{2069}",
+            "\u{3164}",
+            "\u{fe0f}",
+            "\u{feff}",
+            "\u{e0041}",
+            "\u{85}",
+        ];
+        for text in invisible {
+            let escaped = text.escape_unicode();
+            assert_eq!(shown(&format!("ac{text}me")), format!("ac{escaped}me"));
+        }
+        assert_eq!(invisible.len(), 19);
     }
 }

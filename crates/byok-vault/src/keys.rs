@@ -37,9 +37,8 @@ impl Keys {
     /// Returns an error if there is a keyring that cannot be read or parsed.
     pub fn load_if_given(file: Option<&Path>) -> Result<Option<Self>, VaultError> {
         if let Some(path) = file {
-            let text = fs::read(path)
-                .map_err(|source| VaultError::KeyringFile { path: path.to_owned(), source })?;
-            return Self::parse(Secret::from(text), path.display().to_string()).map(Some);
+            let text = fs::read(path).map_err(|source| VaultError::KeyringFile { source })?;
+            return Self::parse(Secret::from(text), "--keys-file".to_owned()).map(Some);
         }
         match env::var(VARIABLE) {
             Ok(text) => Self::parse(Secret::from(text), VARIABLE.to_owned()).map(Some),

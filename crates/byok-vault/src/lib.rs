@@ -4,9 +4,10 @@
 //! modules in this order: `row` (what is stored, and what its envelope is bound to), `store` (the
 //! table and all of the SQL), `rotation` (a new master key for every row), then the commands.
 
-// What the program reports: exit codes, errors, faulty rows, and readable numbers and names.
+// What the program reports: exit codes, errors, faulty rows, and readable numbers and names; files.
 pub mod error;
 pub mod exit;
+pub mod files;
 pub mod formatting;
 pub mod row_fault;
 
@@ -17,6 +18,7 @@ pub mod keys;
 pub mod names;
 pub mod row;
 pub mod store;
+pub mod variables;
 
 // What other programs store, and under which keys.
 pub mod layout;

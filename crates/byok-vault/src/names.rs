@@ -1,6 +1,16 @@
 //! The rules for names, on the command line and in an imported file.
 
+use crate::formatting::is_invisible;
 use crate::keys::VARIABLE;
+
+/// The start of the text of a master key.
+const KEY: &[u8] = b"swk1_";
+
+/// Returns whether a text contains the text of a master key, or looks as if it did.
+#[must_use]
+pub fn holds_a_key(text: &[u8]) -> bool {
+    text.windows(KEY.len()).any(|part| part.eq_ignore_ascii_case(KEY))
+}
 
 /// Checks the name of a tenant or a provider, or the id of a row.
 ///
@@ -10,9 +20,15 @@ pub fn name(text: &str) -> Result<String, String> {
     if text.is_empty() || text.len() > 200 {
         return Err("a name must have 1 to 200 bytes".to_owned());
     }
-    if text.trim() != text || text.chars().any(char::is_control) {
-        return Err("a name must not contain control characters, or start or end with white space"
-            .to_owned());
+    if text.trim() != text || text.chars().any(is_invisible) {
+        return Err(
+            "a name must not contain control characters or other invisible characters, or \
+                    start or end with white space"
+                .to_owned(),
+        );
+    }
+    if holds_a_key(text.as_bytes()) {
+        return Err("a name must not contain a key".to_owned());
     }
     Ok(text.to_owned())
 }
@@ -29,6 +45,9 @@ pub fn variable(text: &str) -> Result<String, String> {
             "a variable name must contain only letters, digits and _, and not start with a digit"
                 .to_owned(),
         );
+    }
+    if holds_a_key(text.as_bytes()) {
+        return Err("expected the name of a variable, not a key".to_owned());
     }
     if text == VARIABLE {
         return Err("commands never see the variable that holds the keyring".to_owned());

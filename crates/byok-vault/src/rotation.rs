@@ -98,11 +98,11 @@ fn walk(
 ) -> Result<Pass, VaultError> {
     let mut pass = Pass::default();
     // Ids start at 1, unless somebody wrote other ones, and the census would count those rows.
-    let mut after = i64::MIN;
+    let mut first = i64::MIN;
     loop {
-        let page = store.page_after(after, batch_size)?;
+        let page = store.page_from(first, batch_size)?;
         let Some(last) = page.last() else { return Ok(pass) };
-        after = last.place.id;
+        let next = last.place.id.checked_add(1);
 
         // Rewrap outside of the transaction, so that other writers do not wait for it.
         let mut fresh = Vec::new();
@@ -131,6 +131,8 @@ fn walk(
             }
         }
         progress.inc(number(page.len()));
+        let Some(next) = next else { return Ok(pass) };
+        first = next;
     }
 }
 

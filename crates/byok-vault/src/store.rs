@@ -1,14 +1,16 @@
 //! The table of credentials, and all of the SQL.
 
-use std::fs::OpenOptions;
+mod backup;
+pub mod file;
+mod objects;
+mod wal;
+
 use std::path::Path;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rusqlite::types::ValueRef;
 use rusqlite::{
-    Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior,
-    named_params,
+    Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, named_params,
 };
 use sealwax::{Keyring, Secret};
 
@@ -45,6 +47,9 @@ const COLUMNS: &str =
 /// How long to wait for another process to finish writing.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// A page of rows ends when its envelopes have this many bytes.
+const PAGE_LENGTH: usize = 8 * 1024 * 1024;
+
 /// What a command needs the database for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
@@ -63,16 +68,27 @@ pub struct Store {
 }
 
 impl Store {
+    /// Opens the vault at `path` for changes if there is one, and otherwise creates nothing.
+    ///
+    /// A command that stores credentials calls it before it has one.
+    ///
+    /// # Errors
+    /// Returns an error if the file is not a vault, or SQLite cannot open it.
+    pub fn open_if_present(path: &Path) -> Result<Option<Self>, VaultError> {
+        // An empty file is a vault that another process is creating.
+        if file::exists(path)? { Self::open(path, Access::Create).map(Some) } else { Ok(None) }
+    }
+
     /// Opens the vault at `path`.
     ///
     /// # Errors
     /// Returns an error if there is no file, it is not a vault, or SQLite cannot open it.
     pub fn open(path: &Path, access: Access) -> Result<Self, VaultError> {
-        if !path.exists() {
+        if !file::exists(path)? {
             match access {
-                Access::Create => create_private(path)?,
+                Access::Create => file::create_private(path)?,
                 Access::Read | Access::Write => {
-                    return Err(VaultError::NoVault { path: path.to_owned() });
+                    return Err(VaultError::NoVault);
                 }
             }
         }
@@ -96,9 +112,13 @@ impl Store {
         // Read both in one snapshot, because another process may create the vault in between.
         let snapshot = self.connection.transaction().map_err(reading)?;
         let (application, version) = schema_version(&snapshot).map_err(reading)?;
+        let is_ours = objects::are_ours(&snapshot).map_err(reading)?;
         drop(snapshot);
         match (application, version) {
-            (APPLICATION_ID, SCHEMA_VERSION) => Ok(()),
+            (APPLICATION_ID, SCHEMA_VERSION) if is_ours => Ok(()),
+            (APPLICATION_ID, SCHEMA_VERSION) => {
+                Err(VaultError::ForeignObjects { path: path.to_owned() })
+            }
             (APPLICATION_ID, found) => {
                 Err(VaultError::NewerVault { path: path.to_owned(), found, known: SCHEMA_VERSION })
             }
@@ -129,33 +149,6 @@ impl Store {
         transaction.commit().map_err(creating)
     }
 
-    fn prepare_writing(&self) -> rusqlite::Result<()> {
-        // Readers continue while a rotation writes.
-        self.switch_to_wal()?;
-        // A commit that was reported survives a power cut.
-        self.connection.pragma_update(None, "synchronous", "FULL")?;
-        // A deleted or replaced envelope is erased from the file, not only from the table.
-        self.connection.pragma_update_and_check(None, "secure_delete", "ON", |_| Ok(()))
-    }
-
-    /// Switches the database to WAL mode, and waits for other processes that do the same.
-    ///
-    /// SQLite itself does not wait when several processes switch a new vault at once.
-    fn switch_to_wal(&self) -> rusqlite::Result<()> {
-        let began = Instant::now();
-        loop {
-            let switched =
-                self.connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()));
-            let is_busy = switched
-                .as_ref()
-                .is_err_and(|error| error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy));
-            if !is_busy || began.elapsed() > PATIENCE {
-                return switched;
-            }
-            thread::sleep(Duration::from_millis(5));
-        }
-    }
-
     /// Returns the number of credentials.
     ///
     /// # Errors
@@ -175,18 +168,28 @@ impl Store {
         find(&self.connection, owner)
     }
 
-    /// Returns at most `limit` rows with ids above `after`, ordered by id.
+    /// Returns rows with ids of at least `first`, ordered by id: at most `limit`, and fewer if their
+    /// envelopes are long.
     ///
     /// # Errors
     /// Returns an error if SQLite fails.
-    pub fn page_after(&self, after: i64, limit: u32) -> Result<Vec<Row>, VaultError> {
+    pub fn page_from(&self, first: i64, limit: u32) -> Result<Vec<Row>, VaultError> {
         let reading = while_("reading a page of rows");
-        let sql = format!("{COLUMNS} WHERE id > :after ORDER BY id LIMIT :limit");
+        let sql = format!("{COLUMNS} WHERE id >= :first ORDER BY id LIMIT :limit");
         let mut statement = self.connection.prepare_cached(&sql).map_err(reading)?;
         let rows = statement
-            .query_map(named_params! {":after": after, ":limit": limit}, read_row)
+            .query_map(named_params! {":first": first, ":limit": limit}, read_row)
             .map_err(reading)?;
-        rows.collect::<Result<_, _>>().map_err(reading)
+        let (mut page, mut length) = (Vec::new(), 0);
+        for row in rows {
+            let row = row.map_err(reading)?;
+            length += row.envelope.len();
+            page.push(row);
+            if length >= PAGE_LENGTH {
+                break;
+            }
+        }
+        Ok(page)
     }
 
     /// Calls `visit` with each row of one snapshot, ordered by tenant and provider.
@@ -235,14 +238,15 @@ impl Writer<'_> {
     /// process can take it while this transaction is open.
     ///
     /// # Errors
-    /// Returns an error if SQLite fails.
+    /// Returns an error if the last id has been used, or SQLite fails.
     pub fn next_id(&self) -> Result<i64, VaultError> {
-        let sql =
-            "SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'credentials'";
-        self.transaction
+        let sql = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'credentials'";
+        let last: i64 = self
+            .transaction
             .prepare_cached(sql)
             .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
-            .map_err(while_("choosing a row id"))
+            .map_err(while_("choosing a row id"))?;
+        last.checked_add(1).ok_or(VaultError::NoRowId)
     }
 
     /// Returns the row of a tenant and provider.
@@ -359,20 +363,6 @@ impl Writer<'_> {
     pub fn commit(self) -> Result<(), VaultError> {
         self.transaction.commit().map_err(while_("committing the changes"))
     }
-}
-
-/// Creates the database file so that only its owner can read it.
-///
-/// SQLite would create it readable for everybody. The -wal and -shm files inherit its mode.
-fn create_private(path: &Path) -> Result<(), VaultError> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(drop).map_err(|source| VaultError::InputOutput {
-        doing: format!("creating {}", path.display()),
-        source,
-    })
 }
 
 fn schema_version(connection: &Connection) -> rusqlite::Result<(i64, i64)> {

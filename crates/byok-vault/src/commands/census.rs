@@ -41,14 +41,21 @@ pub fn census(cli: &Cli, args: &cli::Census, out: &mut impl Write) -> Result<Exi
     } else {
         table(&census, out)?;
         by_kind::of_rows(census.faults(), "faulty", out)?;
-        if let Some(id) = &args.retire {
+        if let Some(id) = &args.retire
+            && census.verdict(id) != Verdict::Unknown
+        {
             answer(&census, id, out)?;
         }
         writeln!(out, "{}", checked(&census, keyring.is_some(), args.retire.as_ref()))?;
     }
     Ok(match &args.retire {
-        Some(id) if census.verdict(id) == Verdict::Safe => Exit::Done,
-        Some(_) => Exit::No,
+        Some(id) => match census.verdict(id) {
+            Verdict::Safe => Exit::Done,
+            Verdict::Unknown => {
+                return Err(VaultError::UnknownKey { with_keyring: keys.is_some() });
+            }
+            _ => Exit::No,
+        },
         None => census.worst().map_or(Exit::Done, |kind| kind.exit()),
     })
 }
@@ -91,6 +98,7 @@ fn in_words(verdict: Verdict) -> String {
     match verdict {
         Verdict::Safe => "yes, no row needs it".to_owned(),
         Verdict::Unknown => "unknown: neither a row nor the keyring names it".to_owned(),
+        Verdict::Empty => "unknown: the vault has no rows".to_owned(),
         Verdict::Primary => "no, it is the primary".to_owned(),
         Verdict::Needed(1) => "no, 1 row needs it".to_owned(),
         Verdict::Needed(count) => format!("no, {} need it", rows(count)),
@@ -114,6 +122,7 @@ fn next(verdict: Verdict) -> &'static str {
              delete the line when no backup needs the key"
         }
         Verdict::Unknown => "check the spelling of the id",
+        Verdict::Empty => "check --db: this may not be the vault with the rows",
         Verdict::Primary => "make another key the primary, run `rotate`, and check again",
         Verdict::Needed(_) => "run `rotate`, and check again",
         Verdict::Untried(_) => "check again with --verify, which tries that key",

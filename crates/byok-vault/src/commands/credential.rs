@@ -4,6 +4,8 @@ use std::io::{self, IsTerminal, Read};
 
 use sealwax::Secret;
 
+#[cfg(unix)]
+use crate::commands::prompt::read as prompt_for;
 use crate::credential::{LIMIT, check, text};
 use crate::error::{CredentialProblem, VaultError};
 use crate::row::Owner;
@@ -20,7 +22,7 @@ pub fn read(owner: &Owner) -> Result<Secret, VaultError> {
         |source| VaultError::InputOutput { doing: "reading the credential".into(), source };
     let credential = if io::stdin().is_terminal() {
         let prompt = format!("Credential for {owner} (input is hidden): ");
-        Secret::from(rpassword::prompt_password(prompt).map_err(reading)?)
+        prompt_for(&prompt).map_err(reading)?.map_err(|problem| refused(owner, problem))?
     } else {
         // Large enough that it never grows, because growing would leave copies behind: the limit, a
         // line ending, and one more byte to detect that the limit was exceeded.
@@ -36,6 +38,11 @@ pub fn read(owner: &Owner) -> Result<Secret, VaultError> {
     };
     check(&credential).map_err(|problem| refused(owner, problem))?;
     Ok(credential)
+}
+
+#[cfg(not(unix))]
+fn prompt_for(prompt: &str) -> io::Result<Result<Secret, CredentialProblem>> {
+    rpassword::prompt_password(prompt).map(|line| Ok(Secret::from(line)))
 }
 
 /// Returns the credential as the value of an environment variable.

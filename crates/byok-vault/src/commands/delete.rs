@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use crate::cli::{Cli, Delete};
+use crate::commands::erase;
 use crate::error::VaultError;
 use crate::exit::Exit;
 use crate::store::{Access, Store};
@@ -24,5 +25,6 @@ pub fn delete(cli: &Cli, args: &Delete, out: &mut impl Write) -> Result<Exit, Va
         "deleted the credential for {owner}; it remains valid at the provider until it is revoked \
          there"
     )?;
+    erase(&store, out)?;
     Ok(Exit::Done)
 }

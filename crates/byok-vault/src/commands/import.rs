@@ -6,7 +6,7 @@ use crate::cli::{Cli, Import};
 use crate::commands::by_kind;
 use crate::error::VaultError;
 use crate::exit::Exit;
-use crate::formatting::{number, rows};
+use crate::formatting::{file, number, rows};
 use crate::import::{self, Destination, Input, NO_CONTEXT, Outcome, Placed, Quarantine};
 use crate::keys::Keys;
 use crate::legacy_key::LegacyKey;
@@ -92,14 +92,14 @@ fn report_place(count: &str, placed: &Placed, out: &mut impl Write) -> Result<()
     let (path, remark) = match placed {
         Placed::Nothing => return Ok(()),
         Placed::EarlierOnly(path) => {
-            writeln!(out, "{} already existed and was left unchanged", path.display())?;
+            writeln!(out, "{} already existed and was left unchanged", file(path))?;
             return Ok(());
         }
         Placed::New(path) => (path, ""),
         Placed::Numbered(path) => (path, ": a new name, because no file is ever replaced"),
         Placed::Unchanged(path) => (path, ": unchanged, because it already had the same content"),
     };
-    writeln!(out, "{count} in the quarantine file {}{remark}", path.display())?;
+    writeln!(out, "{count} in the quarantine file {}{remark}", file(path))?;
     writeln!(
         out,
         "  next: correct its rows and import that file, or import it with another key; it holds the \

@@ -9,6 +9,8 @@ use sealwax::{KeyId, MasterKey, Secret};
 use crate::cli::Keygen;
 use crate::error::VaultError;
 use crate::exit::Exit;
+use crate::files;
+use crate::formatting::file;
 use crate::keys::Keys;
 
 /// Generates a key and writes its line to a new file or to `out`.
@@ -23,7 +25,7 @@ pub fn keygen(args: &Keygen, out: &mut impl Write) -> Result<Exit, VaultError> {
     match &args.out {
         Some(path) => {
             write_file(path, &line)?;
-            writeln!(out, "wrote key {} to {}", args.id, path.display())?;
+            writeln!(out, "wrote key {} to {}", args.id, file(path))?;
             writeln!(
                 out,
                 "To rotate to it, add this line to your keyring, change the line of the current \
@@ -49,16 +51,19 @@ fn write_file(path: &Path, line: &Secret) -> Result<(), VaultError> {
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path).map_err(|source| match source.kind() {
+    let mut new = options.open(path).map_err(|source| match source.kind() {
         io::ErrorKind::AlreadyExists => VaultError::FileExists { path: path.to_owned() },
-        _ => VaultError::InputOutput { doing: format!("creating {}", path.display()), source },
+        _ => VaultError::InputOutput { doing: "creating the file of --out".to_owned(), source },
     })?;
     // A key that sealed something must survive a power cut.
-    file.write_all(line.expose_secret()).and_then(|()| file.sync_all()).map_err(|source| {
-        // Half a key is useless, and the file would block the next attempt.
-        let _ = fs::remove_file(path);
-        VaultError::InputOutput { doing: format!("writing {}", path.display()), source }
-    })
+    new.write_all(line.expose_secret())
+        .and_then(|()| new.sync_all())
+        .and_then(|()| files::sync_directory_of(path))
+        .map_err(|source| {
+            // Half a key is useless, and the file would block the next attempt.
+            let _ = fs::remove_file(path);
+            VaultError::InputOutput { doing: "writing the file of --out".to_owned(), source }
+        })
 }
 
 fn line(id: &KeyId, key: &Secret) -> Secret {

@@ -1,9 +1,10 @@
 //! `list`: lists what is stored, without opening anything.
 
 use std::fmt;
-use std::io::Write;
+use std::io::{self, Write};
 
 use sealwax::Keyring;
+use serde_core::ser::{SerializeSeq, Serializer};
 use serde_json::{Value, json};
 
 use crate::cli::{Cli, List};
@@ -24,24 +25,24 @@ pub fn list(cli: &Cli, args: &List, out: &mut impl Write) -> Result<Exit, VaultE
     let keyring = keys.as_ref().map(|keys| &keys.keyring);
     let store = Store::open(&cli.db, Access::Read)?;
     let now = now();
-    let mut array = Vec::new();
-    if !args.json {
-        writeln!(out, "{}", Line::HEADER)?;
-    }
-    store.for_each(|row| {
-        if args.tenant.as_ref().is_some_and(|tenant| *tenant != row.place.owner.tenant) {
-            return Ok(());
-        }
-        let line = Line::new(row, keyring, now);
-        if args.json {
-            array.push(line.json());
-        } else {
-            writeln!(out, "{line}")?;
-        }
-        Ok(())
-    })?;
+    let for_each = |visit: &mut dyn FnMut(Line) -> io::Result<()>| {
+        store.for_each(|row| {
+            if args.tenant.as_ref().is_none_or(|tenant| *tenant == row.place.owner.tenant) {
+                visit(Line::new(row, keyring, now))?;
+            }
+            Ok(())
+        })
+    };
     if args.json {
-        writeln!(out, "{:#}", Value::Array(array))?;
+        // Written row by row, because a table does not have to fit into memory.
+        let mut json = serde_json::Serializer::pretty(&mut *out);
+        let mut array = json.serialize_seq(None).map_err(io::Error::from)?;
+        for_each(&mut |line| Ok(array.serialize_element(&line.json())?))?;
+        array.end().map_err(io::Error::from)?;
+        writeln!(out)?;
+    } else {
+        writeln!(out, "{}", Line::HEADER)?;
+        for_each(&mut |line| writeln!(out, "{line}"))?;
     }
     Ok(Exit::Done)
 }

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use crate::cli::{Cli, Put};
 use crate::clock::now;
-use crate::commands::credential;
+use crate::commands::{credential, erase};
 use crate::error::VaultError;
 use crate::exit::Exit;
 use crate::keys::Keys;
@@ -22,12 +22,20 @@ pub fn put(cli: &Cli, args: &Put, out: &mut impl Write) -> Result<Exit, VaultErr
         return Err(VaultError::CredentialArgument { owner });
     }
     let keys = Keys::load(cli.keys_file.as_deref())?;
-    let mut store = Store::open(&cli.db, Access::Create)?;
+    let present = Store::open_if_present(&cli.db)?;
     // Check before somebody types a credential in vain.
-    if !args.replace && store.find(&owner)?.is_some() {
+    if let Some(store) = &present
+        && !args.replace
+        && store.find(&owner)?.is_some()
+    {
         return Err(VaultError::AlreadyExists { owner });
     }
     let credential = credential::read(&owner)?;
+    // An empty vault, left behind by a `put` without a credential, would look like the end of a rotation.
+    let mut store = match present {
+        Some(store) => store,
+        None => Store::open(&cli.db, Access::Create)?,
+    };
 
     let now = now();
     let writer = store.begin()?;
@@ -59,5 +67,8 @@ pub fn put(cli: &Cli, args: &Put, out: &mut impl Write) -> Result<Exit, VaultErr
         keys.keyring.primary().map_or("", AsRef::as_ref),
         row.place.env_name,
     )?;
+    if row.revision > 1 {
+        erase(&store, out)?;
+    }
     Ok(Exit::Done)
 }

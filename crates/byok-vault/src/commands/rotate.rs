@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use crate::cli::{Cli, Rotate};
-use crate::commands::by_kind;
+use crate::commands::{by_kind, erase};
 use crate::error::VaultError;
 use crate::exit::Exit;
 use crate::formatting::rows;
@@ -25,6 +25,9 @@ pub fn rotate(cli: &Cli, args: &Rotate, out: &mut impl Write) -> Result<Exit, Va
     progress.finish_and_clear();
     let outcome = outcome?;
     report(&outcome, mode, out)?;
+    if mode == Mode::Write {
+        erase(&store, out)?;
+    }
     Ok(if outcome.is_complete() { Exit::Done } else { Exit::Partial })
 }
 

@@ -1,18 +1,18 @@
 //! `run`: runs a command with a credential in its environment.
 
-use std::io;
 use std::process::Command;
 
 use crate::cli::{Cli, Run};
 use crate::commands::{child, credential};
-use crate::error::VaultError;
+use crate::error::{CredentialProblem, VaultError};
 use crate::exit::Exit;
 use crate::keys::{Keys, VARIABLE};
 use crate::store::{Access, Store};
+use crate::variables;
 
 /// Opens a credential and runs the command with it.
 ///
-/// The command does not get the keyring.
+/// The command does not get the keyring. On Unix, it replaces this program.
 ///
 /// # Errors
 /// Returns an error if the credential cannot be opened or passed on, or the command does not start.
@@ -24,17 +24,18 @@ pub fn run(cli: &Cli, args: &Run) -> Result<Exit, VaultError> {
         .ok_or_else(|| VaultError::NotFound { owner: owner.clone() })?;
     let opened = row.open(&keys.keyring)?;
     let name = args.env.as_ref().unwrap_or(&row.place.env_name);
+    if variables::is_obeyed(name) {
+        let problem = CredentialProblem::Variable;
+        return Err(VaultError::Credential { owner, problem });
+    }
 
     let mut words = args.command.iter();
-    let program = words.next().cloned().unwrap_or_default();
-    let mut command = Command::new(&program);
+    let mut command = Command::new(words.next().cloned().unwrap_or_default());
     command.args(words).env_remove(VARIABLE);
     command.env(name, credential::as_variable(&opened, &owner)?);
-    // This process may wait for hours. Wipe the keys and the credential now.
+    // If the command does not start, they are wiped as well.
     drop((opened, keys));
-    child::run_to_end(command).map(Exit::Command).map_err(|source: io::Error| VaultError::Start {
-        owner,
-        command: program.to_string_lossy().into_owned(),
-        source,
-    })
+    child::become_command(command)
+        .map(Exit::Command)
+        .map_err(|source| VaultError::Start { owner, source })
 }

@@ -10,7 +10,7 @@ use crate::clock::now;
 use crate::error::VaultError;
 use crate::rotation::Mode;
 use crate::row::{Owner, Row};
-use crate::store::{Access, Store, Writer};
+use crate::store::{Access, Store, Writer, file};
 
 /// The vault, which is created only when there is a row for it.
 #[derive(Debug)]
@@ -47,11 +47,11 @@ impl<'v> Destination<'v> {
     /// # Errors
     /// Returns an error if the file is not a vault, or SQLite cannot open it.
     pub fn open(db: &'v Path, keyring: &'v Keyring, mode: Mode) -> Result<Self, VaultError> {
-        let access = match mode {
-            Mode::Write => Access::Create,
-            Mode::DryRun => Access::Read,
+        let store = match mode {
+            Mode::Write => Store::open_if_present(db)?,
+            Mode::DryRun if file::exists(db)? => Some(Store::open(db, Access::Read)?),
+            Mode::DryRun => None,
         };
-        let store = if db.exists() { Some(Store::open(db, access)?) } else { None };
         Ok(Self { db, keyring, mode, store, would_have: HashSet::new() })
     }
 

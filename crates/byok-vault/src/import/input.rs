@@ -7,6 +7,7 @@ use std::path::Path;
 use tempfile::SpooledTempFile;
 
 use crate::error::VaultError;
+use crate::formatting::file;
 
 /// The longest line in bytes, without its line ending: a row and what a quarantine file adds to it.
 pub(crate) const LINE_LIMIT: usize = 32 * 1024 * 1024;
@@ -38,7 +39,8 @@ impl Input {
         if is_standard(path) {
             return Self::keep(name, io::stdin().lock());
         }
-        let file = File::open(path).map_err(|source| reading(&name, source))?;
+        // Something that cannot be opened may be a key in the place of a path.
+        let file = File::open(path).map_err(|source| reading("the file to import", source))?;
         if file.metadata().is_ok_and(|metadata| metadata.is_file()) {
             return Ok(Self { name, reader: BufReader::new(Box::new(file)) });
         }
@@ -75,7 +77,7 @@ fn is_standard(path: &Path) -> bool {
 
 /// Returns the name of the imported file, for messages.
 pub(super) fn name(path: &Path) -> String {
-    if is_standard(path) { "standard input".to_owned() } else { path.display().to_string() }
+    if is_standard(path) { "standard input".to_owned() } else { file(path) }
 }
 
 fn reading(name: &str, source: io::Error) -> VaultError {

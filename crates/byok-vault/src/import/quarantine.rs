@@ -18,6 +18,7 @@ use super::input::{self, LINE_LIMIT};
 use super::record::{Original, SPACE, Source};
 use super::refusal::Refusal;
 use crate::error::VaultError;
+use crate::files::{self, directory_of, with_suffix};
 
 /// The end of the name of a file that is being written.
 const UNFINISHED: &str = ".unfinished";
@@ -55,9 +56,8 @@ impl Quarantine {
     /// Returns an error if the path is that of the imported file, or of a file of the vault.
     pub fn at(path: Option<&Path>, input: &Path, db: &Path) -> Result<Self, VaultError> {
         let path = path.map_or_else(|| with_suffix(input, ".quarantine.jsonl"), Path::to_owned);
-        let of_the_vault = ["", "-wal", "-shm", "-journal"].map(|suffix| with_suffix(db, suffix));
-        if is_same(&path, input) || of_the_vault.iter().any(|file| is_same(&path, file)) {
-            return Err(VaultError::QuarantineTaken { path });
+        if files::is_same(&path, input) || files::is_of_the_vault(&path, db) {
+            return Err(VaultError::OutputTaken);
         }
         Ok(Self { path, input: input::name(input), file: None, rows: 0 })
     }
@@ -76,7 +76,7 @@ impl Quarantine {
         name.push(".");
         remove_left_overs(directory, &name);
         let file =
-            create_held(directory, &name).map_err(|source| self.failed("creating", source))?;
+            create_held(directory, &name).map_err(|source| Self::failed("creating", source))?;
         self.file = Some(BufWriter::new(file));
         Ok(())
     }
@@ -86,7 +86,7 @@ impl Quarantine {
         let Some(file) = &mut self.file else { return Ok(()) };
         let written = write_line(source, refusal, &self.input, file);
         self.rows += 1;
-        written.map_err(|source| self.failed("writing", source))
+        written.map_err(|source| Self::failed("writing", source))
     }
 
     /// Moves the file into place, if it contains a row.
@@ -98,18 +98,17 @@ impl Quarantine {
             Some(file) if self.rows > 0 => {
                 let file = file
                     .into_inner()
-                    .map_err(|error| self.failed("writing", error.into_error()))?;
-                file.as_file().sync_all().map_err(|source| self.failed("writing", source))?;
-                place(file, &self.path).map_err(|source| self.failed("saving", source))
+                    .map_err(|error| Self::failed("writing", error.into_error()))?;
+                file.as_file().sync_all().map_err(|source| Self::failed("writing", source))?;
+                place(file, &self.path).map_err(|source| Self::failed("saving", source))
             }
             _ if self.path.exists() => Ok(Placed::EarlierOnly(self.path)),
             _ => Ok(Placed::Nothing),
         }
     }
 
-    fn failed(&self, doing: &str, source: io::Error) -> VaultError {
-        let doing = format!("{doing} the quarantine file {}", self.path.display());
-        VaultError::InputOutput { doing, source }
+    fn failed(doing: &str, source: io::Error) -> VaultError {
+        VaultError::InputOutput { doing: format!("{doing} the quarantine file"), source }
     }
 }
 
@@ -130,8 +129,10 @@ fn place(mut file: NamedTempFile, path: &Path) -> io::Result<Placed> {
     loop {
         let name = if number == 1 { path.to_owned() } else { numbered(path, number) };
         file = match file.persist_noclobber(&name) {
-            Ok(_) if number == 1 => return Ok(Placed::New(name)),
-            Ok(_) => return Ok(Placed::Numbered(name)),
+            Ok(_) => {
+                files::sync_directory_of(&name)?;
+                return Ok(if number == 1 { Placed::New(name) } else { Placed::Numbered(name) });
+            }
             Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => error.file,
             Err(error) => return Err(error.error),
         };
@@ -290,31 +291,5 @@ fn remove_left_overs(directory: &Path, begin: &OsStr) {
             // A file that cannot be removed stays, which does no harm.
             let _ = fs::remove_file(entry.path());
         }
-    }
-}
-
-/// Returns whether two paths are, or would be, the same file.
-fn is_same(one: &Path, other: &Path) -> bool {
-    let resolved = |path: &Path| {
-        path.canonicalize()
-            .ok()
-            .or_else(|| Some(directory_of(path).canonicalize().ok()?.join(path.file_name()?)))
-    };
-    match (resolved(one), resolved(other)) {
-        (Some(one), Some(other)) => one == other,
-        _ => one == other,
-    }
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
-}
-
-fn directory_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
     }
 }

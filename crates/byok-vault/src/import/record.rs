@@ -13,6 +13,7 @@ use super::refusal::{Reason, Refusal};
 use crate::legacy_key::Columns;
 use crate::names;
 use crate::row::Owner;
+use crate::variables;
 
 /// The white space characters of JSON.
 pub(super) const SPACE: [char; 4] = [' ', '\t', '\r', '\n'];
@@ -220,7 +221,7 @@ fn fields(
 ) -> Result<Fields, Refusal> {
     let is_told = members.iter().any(|member| member.name == "env");
     let env_name = if is_told && !matches!(field(members, "env")?.value(), Scalar::Null) {
-        Some(checked("env", &string(members, "env")?, names::variable)?)
+        Some(checked("env", &string(members, "env")?, variables::of_a_credential)?)
     } else {
         None
     };

@@ -35,11 +35,48 @@ fn a_key_is_needed_until_the_last_row_has_left_it() {
             .expect_in_stdout("can old be retired? yes, no row needs it")
             .expect_in_stdout("Checked the key ids");
     }
+    // Without the keyring, nothing distinguishes a key that the rows have left from a misspelled one.
     sandbox
         .without_keys(&retire("old", &[]))
-        .expect_code(0)
-        .expect_in_stdout("yes, no row needs it")
-        .expect_in_stdout("There was no keyring, so the primary is unknown");
+        .expect_code(11)
+        .expect_in_stdout("There was no keyring, so the primary is unknown")
+        .expect_in_stderr("no row names the key of --retire, and there was no keyring")
+        .expect_in_stderr("check again with the keyring");
+}
+
+#[test]
+fn an_empty_vault_says_nothing_about_a_key() {
+    let (sandbox, keys) = (Sandbox::new(), Change::new());
+    sandbox.fill(&keys.both, 0);
+    let empty = "can old be retired? unknown: the vault has no rows";
+    for more in [&[][..], &["--verify"]] {
+        let ran = sandbox.vault(&keys.both, &retire("old", more));
+        ran.expect_code(1).expect_in_stdout(empty).expect_in_stdout("next: check --db");
+        let ran = sandbox.vault(&keys.both, &retire("new", more));
+        ran.expect_code(1).expect_in_stdout("no, it is the primary");
+    }
+    sandbox.without_keys(&retire("old", &[])).expect_code(1).expect_in_stdout(empty);
+    let census = sandbox.vault(&keys.both, &retire("old", &["--json"])).expect_code(1).json();
+    assert_eq!(census["retire"]["safe"], json!(false));
+    assert_eq!(census["keys"]["old"]["safe_to_retire"], json!(false));
+}
+
+#[test]
+fn nothing_is_created_before_there_is_a_credential() {
+    let (sandbox, keys) = (Sandbox::new(), Change::new());
+    let owner = ["--tenant", "acme", "--provider", "openai"];
+    for credential in [&b""[..], b"\n", b"sk-canary\0", b"sk-canary\xff"] {
+        sandbox.put(&keys.both, &owner, credential).expect_code(6);
+        assert!(!sandbox.db().exists());
+        sandbox.vault(&keys.both, &retire("old", &[])).expect_code(13);
+    }
+    let rows = sandbox.path("rows.jsonl");
+    std::fs::write(&rows, "{}\n").unwrap();
+    let import = ["import", "--layout", "langfuse", "--key-env", "OLD_KEY", rows.to_str().unwrap()];
+    let mut command = sandbox.command(Some(&keys.both), &import);
+    command.env("OLD_KEY", "0f1e".repeat(16));
+    sandbox.finish(command, b"").expect_code(14);
+    assert!(!sandbox.db().exists());
 }
 
 #[test]
@@ -53,10 +90,15 @@ fn the_primary_and_a_misspelled_key_are_never_safe() {
             .expect_in_stdout("no, it is the primary");
         sandbox
             .vault(&keys.both, &retire("odl", more))
-            .expect_code(1)
-            .expect_in_stdout("neither a row nor the keyring names it");
+            .expect_code(11)
+            .expect_in_stderr("no row names the key of --retire, and neither does the keyring")
+            .expect_in_stderr("check the spelling");
     }
-    sandbox.without_keys(&retire("NEW", &[])).expect_code(1).expect_in_stdout("neither a row");
+    let json = sandbox.vault(&keys.both, &retire("odl", &["--json"])).expect_code(11).json();
+    assert_eq!(json["retire"]["safe"], json!(false));
+    for id in ["NEW", "odl"] {
+        sandbox.without_keys(&retire(id, &[])).expect_code(11).expect_in_stderr("no row names");
+    }
     sandbox.without_keys(&retire("new", &[])).expect_code(1).expect_in_stdout("no, 2 rows need");
 }
 

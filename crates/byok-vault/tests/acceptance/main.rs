@@ -7,11 +7,20 @@
     reason = "a test fails by panicking"
 )]
 
+mod arguments;
+mod backup;
 mod census;
+mod erasing;
 mod exit_codes;
 #[cfg(unix)]
 mod faults;
+#[cfg(unix)]
+mod files;
 mod import;
+#[cfg(unix)]
+mod process;
+#[cfg(target_os = "linux")]
+mod prompt;
 mod rotation;
 mod run;
 mod sandbox;

@@ -5,8 +5,11 @@ use std::process::Child;
 use std::thread;
 use std::time::Duration;
 
+use byok_vault::commands;
+use byok_vault::rotation::{Mode, Outcome, rotate};
 use byok_vault::row::{Place, Row};
 use byok_vault::store::{Access, Store};
+use indicatif::ProgressBar;
 use rusqlite::Connection;
 use sealwax::Secret;
 
@@ -156,6 +159,17 @@ fn an_envelope_is_exchanged_only_for_the_one_that_was_read() {
     assert_eq!(sandbox.envelope(0), "mine");
 }
 
+/// Rotates a vault in which a trigger comes into being once it is open, and removes the trigger.
+fn rotated_with(sandbox: &Sandbox, keys: &Change, trigger: &str) -> Outcome {
+    let mut store = Store::open(&sandbox.db(), Access::Write).unwrap();
+    let database = Connection::open(sandbox.db()).unwrap();
+    database.execute_batch(trigger).unwrap();
+    let (keyring, progress) = (keys.both.keyring(), ProgressBar::hidden());
+    let outcome = rotate(&mut store, &keyring, 500, Mode::Write, &progress).unwrap();
+    database.execute_batch("DROP TRIGGER overtake").unwrap();
+    outcome
+}
+
 #[test]
 fn a_row_that_is_overtaken_is_looked_at_again() {
     let (sandbox, keys) = (Sandbox::new(), Change::new());
@@ -164,18 +178,16 @@ fn a_row_that_is_overtaken_is_looked_at_again() {
     let put = place.seal(&keys.before.keyring(), &Secret::from(credential(77))).unwrap();
     // A trigger plays the other writer: as soon as row 2 is written, it replaces row 3 with another
     // credential, sealed with the old key.
-    Connection::open(sandbox.db())
-        .unwrap()
-        .execute_batch(&format!(
+    let outcome = rotated_with(
+        &sandbox,
+        &keys,
+        &format!(
             "CREATE TRIGGER overtake AFTER UPDATE OF envelope ON credentials WHEN old.id = 2
              BEGIN UPDATE credentials SET envelope = '{put}' WHERE id = 3; END;"
-        ))
-        .unwrap();
-
-    sandbox
-        .vault(&keys.both, &["rotate"])
-        .expect_code(0)
-        .expect_in_stdout("4 rows rewrapped, 0 rows already current");
+        ),
+    );
+    assert!(outcome.is_complete());
+    assert_eq!((outcome.rewrapped, outcome.current), (4, 0));
 
     assert_eq!(sandbox.current(&keys.after), 4);
     let store = Store::open(&sandbox.db(), Access::Read).unwrap();
@@ -187,18 +199,18 @@ fn a_row_that_is_overtaken_is_looked_at_again() {
 fn a_row_that_is_overtaken_each_time_is_left_in_the_end() {
     let (sandbox, keys) = (Sandbox::new(), Change::new());
     sandbox.fill(&keys.before, 4);
-    Connection::open(sandbox.db())
-        .unwrap()
-        .execute_batch(
-            "CREATE TRIGGER overtake BEFORE UPDATE OF envelope ON credentials WHEN old.id = 3
-             BEGIN SELECT RAISE(IGNORE); END;",
-        )
-        .unwrap();
-    sandbox
-        .vault(&keys.both, &["rotate"])
-        .expect_code(14)
-        .expect_in_stdout("3 rows rewrapped, 0 rows already current")
-        .expect_in_stdout("1 row left untouched: changed by another process on every attempt");
+    let outcome = rotated_with(
+        &sandbox,
+        &keys,
+        "CREATE TRIGGER overtake BEFORE UPDATE OF envelope ON credentials WHEN old.id = 3
+         BEGIN SELECT RAISE(IGNORE); END;",
+    );
+    assert!(!outcome.is_complete());
+    assert_eq!((outcome.rewrapped, outcome.current, outcome.overtaken), (3, 0, 1));
+    let mut report = Vec::new();
+    commands::rotate::report(&outcome, Mode::Write, &mut report).unwrap();
+    let report = String::from_utf8(report).unwrap();
+    assert!(report.contains("1 row left untouched: changed by another process on every attempt"));
     assert_eq!(sandbox.current(&keys.after), 3);
     assert_eq!(sandbox.assert_rows_open(&keys.both), 4);
 }

@@ -233,4 +233,9 @@ fn names_from_the_database_do_not_drive_the_terminal() {
     let listed = sandbox.without_keys(&["list"]).expect_code(0);
     assert!(listed.stdout.contains("ac\\u{1b}[2Jme"));
     assert!(!listed.stdout.contains('\u{1b}'));
+    Connection::open(sandbox.db())
+        .unwrap()
+        .execute("UPDATE credentials SET tenant = 'ac' || char(0x202e, 0x200b) || 'me'", [])
+        .unwrap();
+    sandbox.without_keys(&["list"]).expect_code(0).expect_in_stdout("ac\\u{202e}\\u{200b}me");
 }

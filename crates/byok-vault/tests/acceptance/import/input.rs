@@ -16,9 +16,11 @@ fn a_file_that_cannot_be_read_is_7() {
     let old = lobechat();
     let directory = sandbox.directory.path().to_str().unwrap();
     let place = sandbox.path("q.jsonl");
-    for file in [&format!("{directory}/missing.jsonl"), directory] {
+    // A path where nothing is may be a key.
+    let missing = format!("{directory}/missing.jsonl");
+    for (file, says) in [(missing.as_str(), "the file to import"), (directory, directory)] {
         let arguments = [file, "--quarantine", place.to_str().unwrap()];
-        old.import(&sandbox, &keys, &arguments).expect_code(7).expect_in_stderr(file);
+        old.import(&sandbox, &keys, &arguments).expect_code(7).expect_in_stderr(says);
     }
     assert!(files(&sandbox).is_empty());
     // A file that is not a vault is reported before anything is written.

@@ -203,7 +203,7 @@ fn the_quarantine_is_never_what_is_imported_nor_the_vault() {
             let arguments = [file.as_str(), "--quarantine", place];
             old.import(&sandbox, &keys, &[&arguments[..], more].concat())
                 .expect_code(2)
-                .expect_in_stderr("choose another file with --quarantine");
+                .expect_in_stderr("choose another name, with --quarantine");
         }
         assert!(fs::read(&file).unwrap() == before);
     }

@@ -29,12 +29,12 @@ fn a_row_is_stored_as_put_does_it() {
     };
     let file = export(
         &sandbox,
-        [own(0, "google", Value::Null), own(1, "x-ai", json!("OURS")), old.line(2)],
+        [own(0, "google", Value::Null), own(1, "x-ai", json!("OURS_KEY")), old.line(2)],
     );
     old.import(&sandbox, &keys, &[&file]).expect_code(0).expect_in_stdout("3 rows imported");
     let listed = sandbox.vault(&keys, &["list", "--json"]).expect_code(0).json();
     let variables: Vec<_> = (0..3).map(|n| listed[n]["variable"].as_str().unwrap()).collect();
-    assert_eq!(variables, ["GEMINI_API_KEY", "OURS", "OPENAI_API_KEY"]);
+    assert_eq!(variables, ["GEMINI_API_KEY", "OURS_KEY", "OPENAI_API_KEY"]);
     for n in 0..3 {
         assert_eq!(listed[n]["revision"], json!(1));
         assert_eq!(listed[n]["row"], json!(n + 1));
@@ -42,7 +42,7 @@ fn a_row_is_stored_as_put_does_it() {
         assert!(listed[n]["age_seconds"].as_i64().unwrap() < 600);
     }
     let run = ["run", "--tenant", "tenant-1", "--provider", "x-ai", "--", "sh", "-c"];
-    let script = format!("test \"$OURS\" = {CANARY}-1");
+    let script = format!("test \"$OURS_KEY\" = {CANARY}-1");
     sandbox.vault(&keys, &[&run[..], &[&script]].concat()).expect_code(0);
 }
 
@@ -111,11 +111,14 @@ fn bad_rows_are_quarantined_with_their_reason_and_stop_nothing() {
         ),
         (with(26, "env", json!("1A")), "name", "env: a variable name"),
         (with(27, "env", json!("SEALWAX_KEYS")), "name", "env: commands never see"),
+        (with(32, "env", json!("LD_PRELOAD")), "name", "env: programs obey this variable"),
+        (with(33, "env", json!("NODE_OPTIONS")), "name", "env: programs obey this variable"),
+        (with(34, "env", json!("OTHER")), "name", "env: the variable must have the name"),
         (with(28, "id", json!("")), "name", "id: a name must have 1 to 200"),
         (with(29, "id", json!("x".repeat(201))), "name", "id: a name must have 1 to 200"),
         (old.line(30).replacen("{", "{\"tenant\":\"other\",", 1), "field", "tenant appears twice"),
         (
-            old.line(31).replacen("{", "{\"env\":null,\"env\":\"OURS\",", 1),
+            old.line(31).replacen("{", "{\"env\":null,\"env\":\"OURS_KEY\",", 1),
             "field",
             "env appears twice",
         ),
@@ -384,13 +387,13 @@ fn another_variable_is_told_and_left() {
     let (sandbox, keys) = new();
     let old = lobechat();
     let with_env = |n: u64, env: &str| old.line(n).replacen('{', &format!("{{\"env\":{env},"), 1);
-    let mine = "\"MINE\"";
+    let mine = "\"MY_KEY\"";
     let first = export(&sandbox, [with_env(0, mine), old.line(1)]);
     old.import(&sandbox, &keys, &[&first]).expect_code(0);
     let before = dump(&sandbox);
     // A line without a variable accepts the vault's.
     let lines = [
-        with_env(0, "\"OTHER\""),
+        with_env(0, "\"OTHER_KEY\""),
         with_env(1, mine),
         with_env(1, mine),
         old.line(2),
