@@ -61,6 +61,8 @@ pub enum Command {
     Run(Run),
     /// Rewrap every row for the current keys of the keyring; can be killed and run again
     Rotate(Rotate),
+    /// Open every row, and report those that do not open; prints nothing of any credential
+    Audit,
     /// Count rows by key, and check whether a key can be retired; needs no key
     Census(Census),
     /// Delete a credential
@@ -193,7 +195,7 @@ pub struct Census {
     /// Check whether this key can be retired; exit code 1 if not
     #[arg(long, value_name = "ID")]
     pub retire: Option<KeyId>,
-    /// Verify the MAC of every row, with the key of --retire disabled; needs the keyring
+    /// Open every row as `audit` does, but with the key of --retire disabled; needs the keyring
     #[arg(long)]
     pub verify: bool,
     /// Print one JSON object

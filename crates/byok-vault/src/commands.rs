@@ -1,5 +1,6 @@
 //! The commands, one file for each.
 
+pub mod audit;
 pub mod by_kind;
 pub mod census;
 pub mod child;
@@ -32,6 +33,7 @@ pub fn dispatch(cli: &Cli, out: &mut impl Write) -> Result<Exit, VaultError> {
         Some(Command::List(args)) => list::list(cli, args, out),
         Some(Command::Run(args)) => run::run(cli, args),
         Some(Command::Rotate(args)) => rotate::rotate(cli, args, out),
+        Some(Command::Audit) => audit::audit(cli, out),
         Some(Command::Census(args)) => census::census(cli, args, out),
         Some(Command::Delete(args)) => delete::delete(cli, args, out),
     }

@@ -23,6 +23,7 @@ pub mod layout;
 pub mod legacy_key;
 
 // The operations on all rows.
+pub mod audit;
 pub mod census;
 pub mod import;
 pub mod rotation;

@@ -108,7 +108,7 @@ impl Row {
     /// # Errors
     /// Returns an error if the text is not an envelope.
     pub fn parse(&self) -> Result<Envelope, Fault> {
-        Ok(self.envelope.parse::<Envelope>()?)
+        self.envelope.parse::<Envelope>().map_err(|error| self.fault(error))
     }
 
     /// Opens the row and returns the credential.
@@ -116,11 +116,7 @@ impl Row {
     /// # Errors
     /// Returns [`VaultError::Row`], which says what is wrong with the row or the keyring.
     pub fn open(&self, keyring: &Keyring) -> Result<Secret, VaultError> {
-        self.try_open(keyring).map_err(|fault| VaultError::Row {
-            id: self.place.id,
-            owner: self.place.owner.clone(),
-            fault,
-        })
+        self.try_open(keyring).map_err(|fault| self.error(fault))
     }
 
     /// Opens the row, for callers that continue with other rows if this one fails.
@@ -128,7 +124,29 @@ impl Row {
     /// # Errors
     /// Returns what is wrong with the row or the keyring.
     pub fn try_open(&self, keyring: &Keyring) -> Result<Secret, Fault> {
-        Ok(keyring.open(&self.parse()?, &self.place.context()?)?)
+        keyring.open(&self.parse()?, &self.place.context()?).map_err(|error| self.fault(error))
+    }
+
+    /// Rewraps the envelope for the current keys and returns its text, or `None` if it is current.
+    ///
+    /// # Errors
+    /// Returns [`VaultError::Row`], which says what is wrong with the row or the keyring.
+    pub fn rewrap(&self, keyring: &Keyring) -> Result<Option<String>, VaultError> {
+        let envelope = self.parse().map_err(|fault| self.error(fault))?;
+        match keyring.rewrap(&envelope) {
+            Ok(fresh) => Ok(fresh.map(|envelope| envelope.to_string())),
+            Err(error) => Err(self.error(self.fault(error))),
+        }
+    }
+
+    fn fault(&self, error: impl Into<Fault>) -> Fault {
+        error.into().in_text(&self.envelope)
+    }
+
+    /// Returns the error that says which row has this fault.
+    #[must_use]
+    pub fn error(&self, fault: Fault) -> VaultError {
+        VaultError::Row { id: self.place.id, owner: self.place.owner.clone(), fault }
     }
 }
 

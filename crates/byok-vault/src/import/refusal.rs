@@ -128,7 +128,7 @@ impl Kind for Reason {
     fn advice(self) -> &'static str {
         match self {
             Self::VaultRow => {
-                "repair the vault first (`byok-vault census --verify` says what is wrong), then \
+                "repair the vault first (`byok-vault audit` says what is wrong), then \
                  import the quarantine file"
             }
             Self::AnotherCredential => {

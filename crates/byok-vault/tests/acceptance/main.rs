@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod audit;
 mod census;
 mod exit_codes;
 #[cfg(unix)]
