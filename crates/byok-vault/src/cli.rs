@@ -61,6 +61,8 @@ pub enum Command {
     Run(Run),
     /// Rewrap every row for the current keys of the keyring; can be killed and run again
     Rotate(Rotate),
+    /// Take away what tools put around envelopes; can be killed and run again
+    Repair(Repair),
     /// Open every row, and report those that do not open; prints nothing of any credential
     Audit,
     /// Count rows by key, and check whether a key can be retired; needs no key
@@ -185,6 +187,22 @@ pub struct Rotate {
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub batch_size: u32,
     /// Only count the rows that would be rewrapped
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// The arguments of `repair`.
+#[derive(Debug, Args)]
+pub struct Repair {
+    /// Take away white space, a byte order mark, quotes, b'…' and \x or 0x with the hex of the text,
+    /// if the row opens without them
+    #[arg(long, required = true)]
+    pub trim: bool,
+    /// The number of rows per transaction
+    #[arg(long, value_name = "ROWS", default_value_t = 500,
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub batch_size: u32,
+    /// Only count the rows that would be repaired
     #[arg(long)]
     pub dry_run: bool,
 }

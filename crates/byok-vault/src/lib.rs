@@ -26,6 +26,7 @@ pub mod legacy_key;
 pub mod audit;
 pub mod census;
 pub mod import;
+pub mod repair;
 pub mod rotation;
 
 // The program.
