@@ -63,6 +63,15 @@ pub enum Command {
     Rotate(Rotate),
     /// Take away what tools put around envelopes; can be killed and run again
     Repair(Repair),
+    /// Seal the credentials under a leaked key again; can be killed and run again
+    ///
+    /// The keyring of this job alone has the leaked key as `retired`. Each row that is wrapped for it is
+    /// opened, and sealed under a fresh data key for the current keys.
+    ///
+    /// This does not make the credentials trustworthy: other people may have read them, or written them.
+    /// The file vault.db.untrusted.jsonl, next to the vault, lists their rows. Replace these credentials
+    /// at their providers.
+    Reseal(Reseal),
     /// Open every row, and report those that do not open; prints nothing of any credential
     Audit,
     /// Count rows by key, and check whether a key can be retired; needs no key
@@ -187,6 +196,21 @@ pub struct Rotate {
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub batch_size: u32,
     /// Only count the rows that would be rewrapped
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// The arguments of `reseal`.
+#[derive(Debug, Args)]
+pub struct Reseal {
+    /// The id of the leaked key, which is `retired` in this keyring
+    #[arg(value_name = "LEAKED-ID")]
+    pub leaked: KeyId,
+    /// The number of rows per transaction
+    #[arg(long, value_name = "ROWS", default_value_t = 500,
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub batch_size: u32,
+    /// Only list the rows that would be resealed
     #[arg(long)]
     pub dry_run: bool,
 }

@@ -11,6 +11,7 @@ pub mod keygen;
 pub mod list;
 pub mod put;
 pub mod repair;
+pub mod reseal;
 pub mod rotate;
 pub mod run;
 
@@ -36,6 +37,7 @@ pub fn dispatch(cli: &Cli, out: &mut impl Write) -> Result<Exit, VaultError> {
         Some(Command::Rotate(args)) => rotate::rotate(cli, args, out),
         Some(Command::Audit) => audit::audit(cli, out),
         Some(Command::Repair(args)) => repair::repair(cli, args, out),
+        Some(Command::Reseal(args)) => reseal::reseal(cli, args, out),
         Some(Command::Census(args)) => census::census(cli, args, out),
         Some(Command::Delete(args)) => delete::delete(cli, args, out),
     }

@@ -27,6 +27,7 @@ pub mod audit;
 pub mod census;
 pub mod import;
 pub mod repair;
+pub mod reseal;
 pub mod rotation;
 
 // The program.

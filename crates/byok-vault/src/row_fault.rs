@@ -178,7 +178,7 @@ impl Kind for FaultKind {
             }
             Self::LeakedKey => {
                 "a key of this row has leaked: revoke the credential at its provider and store a \
-                 new one with `put --replace`"
+                 new one with `put --replace`. To use it until then, run `byok-vault reseal`"
             }
             Self::DestroyedKey => {
                 "the credential is gone for good: store a new one with `put --replace`"

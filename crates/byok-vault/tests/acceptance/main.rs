@@ -14,6 +14,7 @@ mod exit_codes;
 mod faults;
 mod import;
 mod repair;
+mod reseal;
 mod rotation;
 mod run;
 mod sandbox;
