@@ -12,7 +12,7 @@ use crate::store::Store;
 /// The number of rows that are held at once.
 const BATCH: u32 = 500;
 
-/// Opens every row for its own tenant, provider, row and variable, and wipes the credential at once.
+/// Opens every row for its own owner, id and variable, and wipes the credential at once.
 ///
 /// It shows a progress bar. In the result, the rows that open are `current`, and the others `failed`.
 ///

@@ -41,7 +41,8 @@ pub enum Command {
     /// Import rows that another program encrypted; can be killed and run again
     ///
     /// FILE has one JSON object per line: "id", a string or an integer; "tenant" and "provider";
-    /// "env", if `run` should pass the credential in that variable; and, as strings, the columns that
+    /// "label", if a tenant has several credentials for a provider; "env", if `run` should pass the
+    /// credential in that variable; and, as strings, the columns that
     /// are in brackets under --layout. Other members are ignored. A line has at most 32 MiB, and a row
     /// at most 64 members.
     ///
@@ -89,13 +90,20 @@ pub struct OwnerArgs {
     /// The service that accepts the credential: openai, anthropic, gemini, ...
     #[arg(long, value_parser = name)]
     provider: String,
+    /// The name of the credential, if the customer has several for the service: staging, ...
+    #[arg(long, value_parser = name)]
+    label: Option<String>,
 }
 
 impl OwnerArgs {
     /// Returns the owner as the rest of the program uses it.
     #[must_use]
     pub fn owner(&self) -> Owner {
-        Owner { tenant: self.tenant.clone(), provider: self.provider.clone() }
+        Owner {
+            tenant: self.tenant.clone(),
+            provider: self.provider.clone(),
+            label: self.label.clone(),
+        }
     }
 }
 
@@ -143,9 +151,9 @@ pub struct Import {
     /// For n8n: the environment variable that holds the data key's `value` from deployment_key
     #[arg(long, value_name = "VAR")]
     pub wrapped_key_env: Option<OsString>,
-    /// For Cloak: the label of the rows [default: AES.GCM.V1]
+    /// For Cloak: the label of the rows' cipher [default: AES.GCM.V1]
     #[arg(long, value_name = "LABEL")]
-    pub label: Option<String>,
+    pub cipher_label: Option<String>,
     /// Accept a key of one repeated byte, such as 64 zeros, which anyone can guess
     #[arg(long)]
     pub insecure_placeholder_key: bool,
@@ -169,6 +177,9 @@ pub struct List {
     /// List only this customer's credentials
     #[arg(long, value_parser = name)]
     pub tenant: Option<String>,
+    /// List only credentials with this label
+    #[arg(long, value_parser = name)]
+    pub label: Option<String>,
     /// Print one JSON array
     #[arg(long)]
     pub json: bool,

@@ -309,7 +309,9 @@ impl VaultError {
             Self::NewerVault { .. } => "use a newer release of byok-vault",
             Self::Database { source, .. } => database_advice(source),
             Self::NotFound { .. } => "run `byok-vault list` to see what is stored",
-            Self::AlreadyExists { .. } => "use `put --replace` to overwrite it",
+            Self::AlreadyExists { .. } => {
+                "use `put --replace` to overwrite it, or `put --label` to store another one"
+            }
             Self::FileExists { .. } => "choose another name; a key file is never overwritten",
             Self::CredentialArgument { .. } => {
                 "pipe it into standard input or type it at the prompt; it was not stored, and it \

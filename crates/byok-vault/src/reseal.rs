@@ -89,6 +89,7 @@ impl Untrusted {
                 "row": row.place.id,
                 "tenant": owner.tenant,
                 "provider": owner.provider,
+                "label": owner.label,
                 "revision": row.revision,
                 "leaked_key": leaked.as_ref(),
             });

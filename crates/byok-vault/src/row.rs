@@ -10,16 +10,23 @@ use crate::row_fault::Fault;
 
 /// The owner of a credential.
 ///
-/// A tenant has at most one credential for each provider.
+/// A tenant has at most one credential for each provider and label.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Owner {
     /// The customer.
     pub tenant: String,
     /// The service that accepts the credential.
     pub provider: String,
+    /// What distinguishes the credential from others of the tenant for the provider, if it has a name.
+    pub label: Option<String>,
 }
 
 impl Owner {
+    /// Returns the label as the table stores it: no label is the empty text.
+    pub(crate) fn label_or_empty(&self) -> &str {
+        self.label.as_deref().unwrap_or_default()
+    }
+
     /// Returns the environment variable that the provider's own tools read.
     #[must_use]
     pub fn variable(&self) -> String {
@@ -38,7 +45,8 @@ impl Owner {
 
 impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "tenant {}, provider {}", shown(&self.tenant), shown(&self.provider))
+        write!(f, "tenant {}, provider {}", shown(&self.tenant), shown(&self.provider))?;
+        self.label.as_ref().map_or(Ok(()), |label| write!(f, ", label {}", shown(label)))
     }
 }
 
@@ -62,12 +70,16 @@ pub struct Place {
 
 impl Place {
     fn context(&self) -> Result<EncryptionContext, sealwax::ContextError> {
-        EncryptionContext::new([
+        let id = self.id.to_string();
+        let names = [
             ("tenant", self.owner.tenant.as_str()),
             ("provider", self.owner.provider.as_str()),
-            ("row", self.id.to_string().as_str()),
+            ("row", id.as_str()),
             ("env", self.env_name.as_str()),
-        ])
+        ];
+        // Not an empty pair, because rows without a label were sealed before there were labels.
+        let label = self.owner.label.as_deref().map(|label| ("label", label));
+        EncryptionContext::new(names.into_iter().chain(label))
     }
 
     /// Seals a credential for this place and returns the text of its envelope.
@@ -164,7 +176,8 @@ mod tests {
             ("x-ai", "X_AI_API_KEY"),
             ("21st", "_21ST_API_KEY"),
         ] {
-            let owner = Owner { tenant: "acme".to_owned(), provider: provider.to_owned() };
+            let (tenant, provider) = ("acme".to_owned(), provider.to_owned());
+            let owner = Owner { tenant, provider, label: None };
             assert_eq!(owner.variable(), variable);
         }
     }

@@ -143,7 +143,7 @@ impl Kind for FaultKind {
                  a backup, and find out who can write to the database"
             }
             Self::Misplaced => {
-                "the envelope was sealed for another tenant, provider, row or variable name: rows \
+                "the envelope was sealed for another tenant, provider, label, row or variable name: rows \
                  were swapped or edited; treat it as a security incident and restore the row from \
                  a backup"
             }

@@ -176,6 +176,7 @@ fn as_json(census: &census::Census, retire: Option<&KeyId>) -> Value {
                 "row": id,
                 "tenant": owner.tenant,
                 "provider": owner.provider,
+                "label": owner.label,
                 "kind": fault.kind.label(),
                 "error": fault.to_string(),
             })

@@ -15,7 +15,7 @@ use crate::keys::Keys;
 use crate::row::Row;
 use crate::store::{Access, Store};
 
-/// Lists the rows by tenant and provider.
+/// Lists the rows by tenant, provider and label.
 ///
 /// # Errors
 /// Returns an error if there is no vault, or if a keyring is given and is malformed.
@@ -29,7 +29,10 @@ pub fn list(cli: &Cli, args: &List, out: &mut impl Write) -> Result<Exit, VaultE
         writeln!(out, "{}", Line::HEADER)?;
     }
     store.for_each(|row| {
-        if args.tenant.as_ref().is_some_and(|tenant| *tenant != row.place.owner.tenant) {
+        let owner = &row.place.owner;
+        if args.tenant.as_ref().is_some_and(|tenant| *tenant != owner.tenant)
+            || (args.label.is_some() && args.label != owner.label)
+        {
             return Ok(());
         }
         let line = Line::new(row, keyring, now);
@@ -79,7 +82,7 @@ pub struct Line {
 
 impl Line {
     /// The header of the list.
-    pub const HEADER: &str = "TENANT                PROVIDER      VARIABLE                KEY                   STATE       AGE";
+    pub const HEADER: &str = "TENANT                PROVIDER      LABEL       VARIABLE                KEY                   STATE       AGE";
 
     /// Creates a line from the public part of a row's envelope.
     #[must_use]
@@ -105,6 +108,7 @@ impl Line {
             "row": place.id,
             "tenant": place.owner.tenant,
             "provider": place.owner.provider,
+            "label": place.owner.label,
             "variable": place.env_name,
             "key_ids": self.key_ids,
             "state": self.currency.word(),
@@ -122,9 +126,10 @@ impl fmt::Display for Line {
         let keys = if self.key_ids.is_empty() { "-".to_owned() } else { self.key_ids.join(",") };
         write!(
             f,
-            "{:<21} {:<13} {:<23} {keys:<21} {:<11} {}",
+            "{:<21} {:<13} {:<11} {:<23} {keys:<21} {:<11} {}",
             shown(&place.owner.tenant),
             shown(&place.owner.provider),
+            shown(place.owner.label.as_deref().unwrap_or("-")),
             shown(&place.env_name),
             self.currency.word(),
             age(self.age),

@@ -276,9 +276,9 @@ fn the_database_is_13() {
 
     let newer = Sandbox::new();
     newer.fill(&keys, 1);
-    Connection::open(newer.db()).unwrap().pragma_update(None, "user_version", 2).unwrap();
+    Connection::open(newer.db()).unwrap().pragma_update(None, "user_version", 3).unwrap();
     newer.vault(&keys, &["list"]).expect_code(13).expect_in_stderr("newer release");
-    newer.vault(&keys, &["rotate"]).expect_code(13).expect_in_stderr("schema version 2");
+    newer.vault(&keys, &["rotate"]).expect_code(13).expect_in_stderr("schema version 3");
 }
 
 #[cfg(unix)]

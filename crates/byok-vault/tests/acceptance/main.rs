@@ -13,6 +13,7 @@ mod exit_codes;
 #[cfg(unix)]
 mod faults;
 mod import;
+mod labels;
 mod repair;
 mod reseal;
 mod rotation;

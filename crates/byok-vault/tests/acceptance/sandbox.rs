@@ -201,7 +201,7 @@ fn shows_a_secret(text: &str) -> bool {
 }
 
 pub(crate) fn owner(n: u64) -> Owner {
-    Owner { tenant: format!("tenant-{n}"), provider: "openai".to_owned() }
+    Owner { tenant: format!("tenant-{n}"), provider: "openai".to_owned(), label: None }
 }
 
 pub(crate) fn credential(n: u64) -> String {
