@@ -67,6 +67,7 @@ impl Untrusted {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let opened = options.open(&path).and_then(|mut file| {
             end_the_last_line(&mut file)?;
+            sync_directory_of(&path)?;
             Ok(file)
         });
         match opened {
@@ -111,6 +112,20 @@ fn end_the_last_line(file: &mut File) -> io::Result<()> {
             file.write_all(b"\n")?;
         }
     }
+    Ok(())
+}
+
+/// Makes sure that a new file still has its name after a power cut.
+#[cfg(unix)]
+fn sync_directory_of(path: &Path) -> io::Result<()> {
+    // A name without a directory has an empty parent.
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+/// Does nothing, because only Unix opens directories as files.
+#[cfg(not(unix))]
+fn sync_directory_of(_path: &Path) -> io::Result<()> {
     Ok(())
 }
 
