@@ -6,6 +6,7 @@ use std::thread;
 use byok_vault::row::Owner;
 use byok_vault::store::{Access, Store};
 use rusqlite::Connection;
+use sealwax::Secret;
 use serde_json::json;
 
 use crate::import::{export, quarantine_of};
@@ -161,7 +162,7 @@ fn make_version_1(sandbox: &Sandbox) {
                 FROM newer;
              DROP TABLE newer;
              -- Rows with higher ids were deleted.
-             UPDATE sqlite_sequence SET seq = 40 WHERE name = 'credentials';
+             UPDATE sqlite_sequence SET seq = 400 WHERE name = 'credentials';
              PRAGMA user_version = 1;
              COMMIT;
              VACUUM;",
@@ -224,7 +225,7 @@ fn the_first_write_migrates_a_vault_and_loses_nothing() {
         // The ids of deleted rows are not used again.
         let more = ["--tenant", "tenant-0", "--provider", "openai", "--label", "staging"];
         let put = sandbox.put(&keys.before, &more, credential(0).as_bytes()).expect_code(0);
-        put.expect_in_stdout("(row 41,");
+        put.expect_in_stdout("(row 401,");
         assert_eq!(sandbox.assert_rows_open(&keys.both), 4);
         // The table is the one of a new vault, and the old one is erased.
         let new = Sandbox::new();
@@ -241,13 +242,25 @@ fn a_vault_is_migrated_once_by_all_who_come_first() {
     let (sandbox, keys) = (Sandbox::new(), Change::new());
     sandbox.fill(&keys.before, 50);
     make_version_1(&sandbox);
-    let open = |access| Store::open(&sandbox.db(), access).unwrap().find(&owner(49)).unwrap();
+    // A second migration would lose the label of a row that was stored after the first.
+    let open = |n: usize, access| {
+        let mut store = Store::open(&sandbox.db(), access).unwrap();
+        assert!(store.find(&owner(49)).unwrap().is_some());
+        if access != Access::Read {
+            let writer = store.begin().unwrap();
+            let owner = Owner { label: Some(format!("of thread {n}")), ..owner(49) };
+            let (variable, secret) = (owner.variable(), Secret::from(credential(49)));
+            writer.add(&keys.before.keyring(), owner, variable, &secret, 0).unwrap();
+            writer.commit().unwrap();
+        }
+    };
     thread::scope(|scope| {
-        for access in [Access::Write, Access::Read, Access::Create].repeat(4) {
+        let each = [Access::Write, Access::Read, Access::Create].repeat(4);
+        for (n, access) in each.into_iter().enumerate() {
             let open = &open;
-            scope.spawn(move || assert!(open(access).is_some()));
+            scope.spawn(move || open(n, access));
         }
     });
     assert_eq!(version(&sandbox), 2);
-    assert_eq!(sandbox.assert_rows_open(&keys.before), 50);
+    assert_eq!(sandbox.assert_rows_open(&keys.before), 58);
 }

@@ -114,6 +114,24 @@ fn the_list_is_private_and_an_unfinished_line_is_ended() {
     assert!(fs::read_to_string(&path).unwrap() == format!("{torn}\n{whole}"));
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn no_row_is_written_before_it_is_listed() {
+    let (sandbox, keys) = (Sandbox::new(), Leak::new());
+    sandbox.fill(&keys.before, 12);
+    let before: Vec<_> = (0..12).map(|n| sandbox.envelope(n)).collect();
+    // Every write to this device fails as if the disk were full.
+    let list = sandbox.path("vault.db.untrusted.jsonl");
+    std::os::unix::fs::symlink("/dev/full", list).unwrap();
+    sandbox
+        .vault(&keys.job, &["reseal", "bad", "--batch-size", "5"])
+        .expect_code(7)
+        .expect_in_stderr("writing ")
+        .expect_in_stderr("vault.db.untrusted.jsonl");
+    let after: Vec<_> = (0..12).map(|n| sandbox.envelope(n)).collect();
+    assert!(before == after, "a row was written");
+}
+
 #[test]
 fn a_row_that_cannot_be_resealed_is_left_and_reported() {
     let (sandbox, keys) = (Sandbox::new(), Leak::new());
