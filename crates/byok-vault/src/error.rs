@@ -135,8 +135,8 @@ pub enum VaultError {
     Seal {
         /// The owner of the credential.
         owner: Owner,
-        /// Why it failed.
-        source: SealError,
+        /// Why it failed; in a box, because every `Result` has room for the largest error.
+        source: Box<SealError>,
     },
     /// `reseal` can open rows only with a key that is `retired`.
     ///

@@ -90,9 +90,10 @@ impl Place {
         let context = self
             .context()
             .map_err(|source| VaultError::Context { owner: self.owner.clone(), source })?;
-        let envelope = keyring
-            .seal(credential, &context)
-            .map_err(|source| VaultError::Seal { owner: self.owner.clone(), source })?;
+        let envelope = keyring.seal(credential, &context).map_err(|source| VaultError::Seal {
+            owner: self.owner.clone(),
+            source: Box::new(source),
+        })?;
         Ok(envelope.to_string())
     }
 }
