@@ -241,10 +241,11 @@ fn unwrap_kind(error: &UnwrapError) -> FaultKind {
         UnwrapError::KeyDisabled { .. } => FaultKind::DisabledKey,
         UnwrapError::KeyLeaked { .. } => FaultKind::LeakedKey,
         UnwrapError::KeyDestroyed { .. } => FaultKind::DestroyedKey,
-        UnwrapError::WrongKeyMaterial { .. } | UnwrapError::WrongWrapKind { .. } => {
-            FaultKind::WrongMaterial
-        }
-        UnwrapError::WrapAltered { .. } | UnwrapError::EnvelopeAltered => FaultKind::Altered,
+        UnwrapError::WrongKeyMaterial { .. } => FaultKind::WrongMaterial,
+        // The vault's keys are all in memory and make the same kind of wrap, so another kind is damage.
+        UnwrapError::WrongWrapKind { .. }
+        | UnwrapError::WrapAltered { .. }
+        | UnwrapError::EnvelopeAltered => FaultKind::Altered,
         _ => provider_kind(error.is_transient()),
     }
 }

@@ -216,6 +216,8 @@ fn altered_rows_are_12() {
     says("sk-canary-in-the-clear", "overwrote the row");
     says(good.get(..good.len() - 30).unwrap(), "next:");
     says(&good.replacen("sw1:", "sw2:", 1), "newer release");
+    // The kind of the wrap, as in a row that was changed to lower case.
+    says(&good.replacen("old=A", "old=a", 1), "changed outside of byok-vault");
     // Change one character of each field, from the proof to the ciphertext.
     let fields: Vec<_> = good.split(':').collect();
     assert_eq!(fields.len(), 7);

@@ -66,6 +66,47 @@ fn what_is_around_an_envelope_is_named_and_taken_away() {
     assert_eq!(repaired, 10);
 }
 
+/// Returns the SQL for SQLite that the page *operations* has for something around an envelope.
+fn sql_of_the_page(surrounding: &str) -> &'static str {
+    const PAGE: &str = include_str!("../../../../src/docs/operations.md");
+    let start = format!("| `{surrounding}`");
+    let line = PAGE.lines().find(|line| line.starts_with(&start)).unwrap();
+    let cells: Vec<_> = line.split(" | ").collect();
+    let cell = cells[3].trim_end_matches(" |");
+    let cell = if cell == "the same" { cells[2] } else { cell };
+    let fence = if cell.starts_with("``") { "``" } else { "`" };
+    cell.split(fence).nth(1).unwrap()
+}
+
+#[test]
+fn the_sql_of_the_page_does_the_same() {
+    let (sandbox, keys) = (Sandbox::new(), Change::new());
+    sandbox.fill(&keys.before, 1);
+    let envelope = sandbox.envelope(0);
+    let mut undone = 0;
+    for (surrounding, text) in [
+        ("WhiteSpace", format!("\t{envelope:<400}\r\n")),
+        ("ByteOrderMark", format!("\u{feff}{envelope}")),
+        ("Quotes", format!("\"{envelope}\"")),
+        ("Quotes", format!("'{envelope}")),
+        ("Quotes", format!("{envelope}`")),
+        ("PythonBytes", format!("b'{envelope}'")),
+        ("HexEscape", format!("\\x{}", hex(&envelope))),
+        ("HexEscape", format!("0x{}", hex(&envelope).to_uppercase())),
+        ("Json", json!({"id": 1, "envelope": envelope}).to_string()),
+        ("Assignment", format!("export KEY={envelope}")),
+        ("EscapedLineFeed", format!("{envelope}\\n")),
+    ] {
+        sandbox.overwrite(0, &text);
+        let sql = format!("UPDATE credentials SET envelope = {}", sql_of_the_page(surrounding));
+        let database = Connection::open(sandbox.db()).unwrap();
+        assert_eq!(database.execute(&sql, []).unwrap(), 1);
+        assert_eq!(sandbox.envelope(0), envelope, "{surrounding}");
+        undone += 1;
+    }
+    assert_eq!(undone, 11);
+}
+
 #[test]
 fn a_row_that_does_not_open_afterwards_is_left_and_listed() {
     let (sandbox, keys) = (Sandbox::new(), Change::new());
