@@ -2,7 +2,7 @@
 
 use crate::keys::VARIABLE;
 
-/// Checks the name of a tenant or a provider, or the id of a row.
+/// Checks the name of a tenant, a provider or a label, or the id of a row.
 ///
 /// # Errors
 /// Returns the rule that the name breaks, as an error message.
