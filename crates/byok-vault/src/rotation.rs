@@ -1,10 +1,10 @@
 //! Rewraps every row for the current keys of the keyring, without touching a payload.
 //!
-//! The other operations that look at every row share its loop: [`rewrite`]. A run reads the table in pages, by id. It computes each page first and then writes it in one
-//! transaction, and it writes a row only if the row still has the envelope that was read. A run can
-//! therefore be killed at any point and started again: a page is written completely or not at all,
-//! and rows that are done are skipped. Of two runs at once, one writes a row and the other then skips
-//! it; a `put` in between wins.
+//! The other operations that look at every row share its loop, [`rewrite`]. A run reads the table in
+//! pages, by id. It computes the new envelopes of a page first and then writes them in one transaction,
+//! and it writes a row only if the row still has the envelope that was read. A run can therefore be
+//! killed at any point and started again: a page is written completely or not at all, and rows that are
+//! done are skipped. If two runs meet at a row, one of them writes it; a `put` in between wins.
 
 use std::collections::BTreeMap;
 
