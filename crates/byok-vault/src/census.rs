@@ -1,9 +1,8 @@
 //! Which keys the rows need, and whether one can be retired.
 //!
 //! Counting needs no key: it reads the key ids, which every envelope contains in plaintext. It can
-//! prove that no row needs a key. If a row also names another key, only unwrapping with that key
-//! proves that it is enough. Verifying does this: it checks the MAC of every row with the key in
-//! question disabled. Neither decrypts a credential.
+//! prove that no row names a key. It cannot prove that the rows open without that key, or at all: an
+//! audit with the key disabled does that.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,6 +10,7 @@ use sealwax::{Envelope, KeyId, KeyState, Keyring};
 
 use crate::error::VaultError;
 use crate::formatting::number;
+use crate::rotation::Outcome;
 use crate::row::Owner;
 use crate::row_fault::{Fault, FaultKind};
 use crate::store::Store;
@@ -35,9 +35,9 @@ pub struct Census {
     pub keys: BTreeMap<KeyId, KeyCount>,
     /// The rows that are not envelopes, by id. The keys that they need are not known.
     pub unreadable: BTreeMap<i64, (Owner, Fault)>,
-    /// The rows whose MAC did not verify, by id, or `None` if they were not verified.
-    pub unverified: Option<BTreeMap<i64, (Owner, Fault)>>,
-    /// The key that was disabled for the verification.
+    /// The rows that did not open, by id, or `None` if there was no audit.
+    pub unopened: Option<BTreeMap<i64, (Owner, Fault)>>,
+    /// The key that was disabled for the audit.
     rehearsed: Option<KeyId>,
 }
 
@@ -58,23 +58,15 @@ pub enum Verdict {
     Untried(u64),
     /// This many rows cannot be read, and may need it.
     Unreadable(u64),
-    /// This many rows do not verify without it.
-    Unverified(u64),
+    /// This many rows do not open without it.
+    Unopened(u64),
 }
 
-/// Counts the rows of each key, and verifies the rows if `verify_with` is given.
-///
-/// `keyring` supplies the states of the keys. If `rehearsed` is given, `verify_with` is the keyring
-/// with that key disabled.
+/// Counts the rows of each key; `keyring` supplies the states of the keys.
 ///
 /// # Errors
 /// Returns an error if the database fails.
-pub fn take(
-    store: &Store,
-    keyring: Option<&Keyring>,
-    verify_with: Option<&Keyring>,
-    rehearsed: Option<&KeyId>,
-) -> Result<Census, VaultError> {
+pub fn take(store: &Store, keyring: Option<&Keyring>) -> Result<Census, VaultError> {
     let states: BTreeMap<KeyId, KeyState> = keyring
         .into_iter()
         .flat_map(Keyring::keys)
@@ -87,23 +79,16 @@ pub fn take(
             .map(|(id, state)| (id.clone(), KeyCount { state: Some(*state), ..Default::default() }))
             .collect(),
         unreadable: BTreeMap::new(),
-        unverified: verify_with.map(|_| BTreeMap::new()),
-        rehearsed: verify_with.and(rehearsed).cloned(),
+        unopened: None,
+        rehearsed: None,
     };
     store.for_each(|row| {
         census.rows += 1;
-        let envelope = match row.parse() {
-            Ok(envelope) => envelope,
+        match row.parse() {
+            Ok(envelope) => census.count(&envelope, &states),
             Err(fault) => {
                 census.unreadable.insert(row.place.id, (row.place.owner, fault));
-                return Ok(());
             }
-        };
-        census.count(&envelope, &states);
-        if let (Some(keyring), Some(unverified)) = (verify_with, &mut census.unverified)
-            && let Err(error) = keyring.verify(&envelope)
-        {
-            unverified.insert(row.place.id, (row.place.owner, error.into()));
         }
         Ok(())
     })?;
@@ -111,6 +96,12 @@ pub fn take(
 }
 
 impl Census {
+    /// Adds the result of an audit, which was made with the key `rehearsed` disabled.
+    #[must_use]
+    pub fn with_audit(self, audit: Outcome, rehearsed: Option<&KeyId>) -> Self {
+        Self { unopened: Some(audit.failed), rehearsed: rehearsed.cloned(), ..self }
+    }
+
     fn count(&mut self, envelope: &Envelope, states: &BTreeMap<KeyId, KeyState>) {
         let stays =
             |id: &KeyId| matches!(states.get(id), Some(KeyState::Primary | KeyState::Escrow));
@@ -138,7 +129,7 @@ impl Census {
                 rows => Verdict::Unreadable(rows),
             };
         };
-        let unverified = match &self.unverified {
+        let unopened = match &self.unopened {
             Some(rows) if self.rehearsed.as_ref() == Some(id) => Some(number(rows.len())),
             _ => None,
         };
@@ -149,19 +140,19 @@ impl Census {
         } else if !self.unreadable.is_empty() {
             Verdict::Unreadable(number(self.unreadable.len()))
         } else {
-            match unverified {
+            match unopened {
                 Some(0) => Verdict::Safe,
-                Some(rows) => Verdict::Unverified(rows),
+                Some(rows) => Verdict::Unopened(rows),
                 None if count.rows == 0 => Verdict::Safe,
                 None => Verdict::Untried(count.rows),
             }
         }
     }
 
-    /// Returns every row that is unreadable or does not verify.
+    /// Returns every row that is unreadable or does not open.
     pub fn faults(&self) -> impl Iterator<Item = (i64, &Owner, &Fault)> {
         let faults: BTreeMap<_, _> =
-            self.unreadable.iter().chain(self.unverified.iter().flatten()).collect();
+            self.unreadable.iter().chain(self.unopened.iter().flatten()).collect();
         faults.into_iter().map(|(id, (owner, fault))| (*id, owner, fault))
     }
 

@@ -43,8 +43,9 @@ pub enum Command {
     /// Import rows that another program encrypted; can be killed and run again
     ///
     /// FILE has one JSON object per line: "id", a string or an integer; "tenant" and "provider";
-    /// "env", if `run` should pass the credential in that variable, whose name must end in KEY, TOKEN,
-    /// SECRET, PASSWORD, PASSPHRASE, CREDENTIALS, _JSON, _PAT or _AUTH; and, as strings, the columns that
+    /// "label", if a tenant has several credentials for a provider; "env", if `run` should pass the
+    /// credential in that variable, whose name must end in KEY, TOKEN, SECRET, PASSWORD, PASSPHRASE,
+    /// CREDENTIALS, _JSON, _PAT or _AUTH; and, as strings, the columns that
     /// are in brackets under --layout. Other members are ignored. A line has at most 32 MiB, and a row
     /// at most 64 members.
     ///
@@ -64,6 +65,19 @@ pub enum Command {
     Run(Run),
     /// Rewrap every row for the current keys of the keyring; can be killed and run again
     Rotate(Rotate),
+    /// Take away what tools put around envelopes; can be killed and run again
+    Repair(Repair),
+    /// Seal the credentials under a leaked key again; can be killed and run again
+    ///
+    /// The keyring of this job alone has the leaked key as `retired`. Each row that is wrapped for it is
+    /// opened, and sealed under a fresh data key for the current keys.
+    ///
+    /// This does not make the credentials trustworthy: other people may have read them, or written them.
+    /// The file vault.db.untrusted.jsonl, next to the vault, lists their rows. Replace these credentials
+    /// at their providers.
+    Reseal(Reseal),
+    /// Open every row, and report those that do not open; prints nothing of any credential
+    Audit,
     /// Count rows by key, and check whether a key can be retired; needs no key
     Census(Census),
     /// Copy the vault into a new file, also while other processes use it; needs no key
@@ -81,13 +95,20 @@ pub struct OwnerArgs {
     /// The service that accepts the credential: openai, anthropic, gemini, ...
     #[arg(long, value_parser = name)]
     provider: String,
+    /// The name of the credential, if the customer has several for the service: staging, ...
+    #[arg(long, value_parser = name)]
+    label: Option<String>,
 }
 
 impl OwnerArgs {
     /// Returns the owner as the rest of the program uses it.
     #[must_use]
     pub fn owner(&self) -> Owner {
-        Owner { tenant: self.tenant.clone(), provider: self.provider.clone() }
+        Owner {
+            tenant: self.tenant.clone(),
+            provider: self.provider.clone(),
+            label: self.label.clone(),
+        }
     }
 }
 
@@ -135,9 +156,9 @@ pub struct Import {
     /// For n8n: the environment variable that holds the data key's `value` from deployment_key
     #[arg(long, value_name = "VAR")]
     pub wrapped_key_env: Option<OsString>,
-    /// For Cloak: the label of the rows [default: AES.GCM.V1]
+    /// For Cloak: the label of the rows' cipher [default: AES.GCM.V1]
     #[arg(long, value_name = "LABEL")]
-    pub label: Option<String>,
+    pub cipher_label: Option<String>,
     /// Accept a key of one repeated byte, such as 64 zeros, which anyone can guess
     #[arg(long)]
     pub insecure_placeholder_key: bool,
@@ -161,6 +182,9 @@ pub struct List {
     /// List only this customer's credentials
     #[arg(long, value_parser = name)]
     pub tenant: Option<String>,
+    /// List only credentials with this label
+    #[arg(long, value_parser = name)]
+    pub label: Option<String>,
     /// Print one JSON array
     #[arg(long)]
     pub json: bool,
@@ -191,13 +215,44 @@ pub struct Rotate {
     pub dry_run: bool,
 }
 
+/// The arguments of `reseal`.
+#[derive(Debug, Args)]
+pub struct Reseal {
+    /// The id of the leaked key, which is `retired` in this keyring
+    #[arg(value_name = "LEAKED-ID")]
+    pub leaked: KeyId,
+    /// The number of rows per transaction
+    #[arg(long, value_name = "ROWS", default_value_t = 500,
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub batch_size: u32,
+    /// Only list the rows that would be resealed
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// The arguments of `repair`.
+#[derive(Debug, Args)]
+pub struct Repair {
+    /// Take away white space, a byte order mark, quotes, b'…' and \x or 0x with the hex of the text,
+    /// if the row opens without them
+    #[arg(long, required = true)]
+    pub trim: bool,
+    /// The number of rows per transaction
+    #[arg(long, value_name = "ROWS", default_value_t = 500,
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub batch_size: u32,
+    /// Only count the rows that would be repaired
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
 /// The arguments of `census`.
 #[derive(Debug, Args)]
 pub struct Census {
     /// Check whether this key can be retired; exit code 1 if not
     #[arg(long, value_name = "ID")]
     pub retire: Option<KeyId>,
-    /// Verify the MAC of every row, with the key of --retire disabled; needs the keyring
+    /// Open every row as `audit` does, but with the key of --retire disabled; needs the keyring
     #[arg(long)]
     pub verify: bool,
     /// Print one JSON object

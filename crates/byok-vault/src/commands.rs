@@ -1,5 +1,6 @@
 //! The commands, one file for each.
 
+pub mod audit;
 pub mod backup;
 pub mod by_kind;
 pub mod census;
@@ -12,6 +13,8 @@ pub mod list;
 #[cfg(unix)]
 pub mod prompt;
 pub mod put;
+pub mod repair;
+pub mod reseal;
 pub mod rotate;
 pub mod run;
 
@@ -40,6 +43,9 @@ pub fn dispatch(cli: &Cli, out: &mut impl Write) -> Result<Exit, VaultError> {
         Some(Command::List(args)) => list::list(cli, args, out),
         Some(Command::Run(args)) => run::run(cli, args),
         Some(Command::Rotate(args)) => rotate::rotate(cli, args, out),
+        Some(Command::Audit) => audit::audit(cli, out),
+        Some(Command::Repair(args)) => repair::repair(cli, args, out),
+        Some(Command::Reseal(args)) => reseal::reseal(cli, args, out),
         Some(Command::Census(args)) => census::census(cli, args, out),
         Some(Command::Backup(args)) => backup::backup(cli, args, out),
         Some(Command::Delete(args)) => delete::delete(cli, args, out),

@@ -10,7 +10,7 @@ use std::io;
 use std::path::PathBuf;
 
 use sealwax::triplet::TripletError;
-use sealwax::{ContextError, KeyError, KeyringError, SealError};
+use sealwax::{ContextError, KeyError, KeyState, KeyringError, SealError};
 
 use crate::exit::Exit;
 use crate::formatting::{file, whole};
@@ -176,8 +176,22 @@ pub enum VaultError {
     Seal {
         /// The owner of the credential.
         owner: Owner,
-        /// Why it failed.
-        source: SealError,
+        /// Why it failed; in a box, because every `Result` has room for the largest error.
+        source: Box<SealError>,
+    },
+    /// `reseal` can open rows only with a key that is `retired`.
+    ///
+    /// The id may be the text of a key, so the error does not repeat it.
+    #[error(
+        "`reseal` needs the leaked key as `retired`, but {}",
+        match state {
+            Some(state) => format!("it is `{state}` in this keyring"),
+            None => "this keyring has no such key".to_owned(),
+        }
+    )]
+    LeakedKeyState {
+        /// The state of the key in the keyring, or `None` if the key is missing.
+        state: Option<KeyState>,
     },
     /// A layout needs an option of `import` that is missing.
     #[error("--layout {layout} needs {option}")]
@@ -281,6 +295,7 @@ impl VaultError {
             | Self::Keyring { .. }
             | Self::NewKey { .. }
             | Self::Context { .. }
+            | Self::LeakedKeyState { .. }
             | Self::NoLegacyKey { .. }
             | Self::LegacyKeyNotText { .. }
             | Self::LegacyKey { .. }
@@ -357,7 +372,9 @@ impl VaultError {
             }
             Self::Database { source, .. } => database::advice(source),
             Self::NotFound { .. } => "run `byok-vault list` to see what is stored",
-            Self::AlreadyExists { .. } => "use `put --replace` to overwrite it",
+            Self::AlreadyExists { .. } => {
+                "use `put --replace` to overwrite it, or `put --label` to store another one"
+            }
             Self::FileExists { .. } => "choose another name; an existing file is never overwritten",
             Self::CredentialArgument { .. } => {
                 "pipe it into standard input or type it at the prompt; it was not stored, and it \
@@ -368,6 +385,13 @@ impl VaultError {
             Self::Context { .. } => "shorten the names",
             Self::Seal { source, .. } if source.is_transient() => "try again",
             Self::Seal { .. } => "check the keyring's primary and escrow keys",
+            Self::LeakedKeyState { state: Some(KeyState::Primary) } => {
+                "first make another key the primary, in every process"
+            }
+            Self::LeakedKeyState { .. } => {
+                "for this job alone, use a keyring with the line `retired ID swk1_...` for the leaked \
+                 key (--keys-file); in every other process the key stays `leaked`"
+            }
             Self::MissingOption { .. } | Self::StrayOption { .. } => {
                 "run `byok-vault import --help` to see which layout takes which options"
             }

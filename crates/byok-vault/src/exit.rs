@@ -53,7 +53,7 @@ Exit codes:
    11  a key is unknown, disabled, leaked, destroyed, or not the one that sealed the row
    12  a row is damaged, altered, or in another row's place
    13  the database failed, or is not a vault
-   14  partly done: some rows could not be rewrapped, or were quarantined
+   14  partly done: some rows could not be rewrapped, resealed or repaired, or were quarantined
 `run` becomes its command, so the exit code is the command's: 126 if it cannot be
 executed, 127 if it is not found, and in a shell 128 + N if signal N ended it.";
 

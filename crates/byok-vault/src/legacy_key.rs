@@ -64,7 +64,7 @@ impl LegacyKey {
                 (unwrapped.map_err(|source| VaultError::WrappedKey { source })?, false)
             }
         };
-        let label = args.label.clone().unwrap_or_else(|| USUAL_LABEL.to_owned());
+        let label = args.cipher_label.clone().unwrap_or_else(|| USUAL_LABEL.to_owned());
         let is_made_of_text = layout.key.is_made_of_text(args.key_as);
         Ok(Self { layout, key, label, is_placeholder, is_made_of_text })
     }
@@ -124,7 +124,7 @@ fn check_options(args: &Import) -> Result<(), VaultError> {
     let stray = [
         ("--key-as", args.key_as.is_some() && key != KeyRule::Declared),
         ("--wrapped-key-env", args.wrapped_key_env.is_some() && key != KeyRule::InstanceKey),
-        ("--label", args.label.is_some() && !matches!(form, Form::Cloak(_))),
+        ("--cipher-label", args.cipher_label.is_some() && !matches!(form, Form::Cloak(_))),
     ];
     match stray.into_iter().find(|(_, stray)| *stray) {
         Some((option, _)) => Err(VaultError::StrayOption { option, layout: name }),

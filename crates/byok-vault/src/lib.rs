@@ -25,8 +25,11 @@ pub mod layout;
 pub mod legacy_key;
 
 // The operations on all rows.
+pub mod audit;
 pub mod census;
 pub mod import;
+pub mod repair;
+pub mod reseal;
 pub mod rotation;
 
 // The program.

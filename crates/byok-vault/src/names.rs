@@ -12,7 +12,7 @@ pub fn holds_a_key(text: &[u8]) -> bool {
     text.windows(KEY.len()).any(|part| part.eq_ignore_ascii_case(KEY))
 }
 
-/// Checks the name of a tenant or a provider, or the id of a row.
+/// Checks the name of a tenant, a provider or a label, or the id of a row.
 ///
 /// # Errors
 /// Returns the rule that the name breaks, as an error message.

@@ -1,10 +1,10 @@
 //! Rewraps every row for the current keys of the keyring, without touching a payload.
 //!
-//! A run reads the table in pages, by id. It rewraps each page first and then writes it in one
-//! transaction, and it writes a row only if the row still has the envelope that was read. A run can
-//! therefore be killed at any point and started again: a page is written completely or not at all,
-//! and rows that are current are skipped. Two runs at once write the same bytes, and a `put` in
-//! between wins.
+//! The other operations that look at every row share its loop, [`rewrite`]. A run reads the table in
+//! pages, by id. It computes the new envelopes of a page first and then writes them in one transaction,
+//! and it writes a row only if the row still has the envelope that was read. A run can therefore be
+//! killed at any point and started again: a page is written completely or not at all, and rows that are
+//! done are skipped. If two runs meet at a row, one of them writes it; a `put` in between wins.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use sealwax::Keyring;
 use crate::error::VaultError;
 use crate::formatting::number;
 use crate::row::{Owner, Row};
-use crate::row_fault::Fault;
+use crate::row_fault::{Fault, FaultKind};
 use crate::store::Store;
 
 /// Whether a run writes rows.
@@ -26,24 +26,35 @@ pub enum Mode {
     DryRun,
 }
 
-/// The result of a rotation.
+/// The result of a run over all rows.
 #[derive(Debug, Default)]
 pub struct Outcome {
-    /// The number of rows that this run rewrapped, or would have rewrapped.
-    pub rewrapped: u64,
-    /// The number of rows that were already current, or that another process rewrapped meanwhile.
+    /// The number of rows that this run rewrote, or would have rewritten.
+    pub rewritten: u64,
+    /// The number of rows that needed no change, or that another process rewrote meanwhile.
     pub current: u64,
-    /// The rows that could not be rewrapped and were left unchanged, by id.
+    /// The rows that could not be rewritten and were left unchanged, by id.
     pub failed: BTreeMap<i64, (Owner, Fault)>,
     /// The number of rows that another process changed every time before this run could write them.
     pub overtaken: u64,
 }
 
 impl Outcome {
-    /// Returns whether every row is current now, or would be.
+    /// Returns whether every row is done now, or would be.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.failed.is_empty() && self.overtaken == 0
+    }
+
+    /// Returns the rows that failed.
+    pub fn faults(&self) -> impl Iterator<Item = (i64, &Owner, &Fault)> {
+        self.failed.iter().map(|(id, (owner, fault))| (*id, owner, fault))
+    }
+
+    /// Returns the most urgent kind among [`Outcome::faults`].
+    #[must_use]
+    pub fn worst(&self) -> Option<FaultKind> {
+        self.faults().map(|(_, _, fault)| fault.kind).min()
     }
 }
 
@@ -63,27 +74,49 @@ pub fn rotate(
     mode: Mode,
     progress: &ProgressBar,
 ) -> Result<Outcome, VaultError> {
-    let mut rewrapped = 0;
+    let fresh = |row: &Row| row.rewrap(keyring);
+    rewrite(store, batch_size, mode, progress, fresh, |_| Ok(()))
+}
+
+/// A row, and the text of its new envelope.
+pub type Rewritten<'r> = (&'r Row, String);
+
+/// Calls `fresh` for each row, and replaces the envelopes of the rows for which it returns a new one.
+///
+/// A row for which it returns [`VaultError::Row`] is recorded and left unchanged; any other error ends
+/// the run. `record` is called before each transaction, with the rows that it may change.
+///
+/// # Errors
+/// Returns an error if the database, `fresh` or `record` fails; finished batches are kept.
+pub fn rewrite(
+    store: &mut Store,
+    batch_size: u32,
+    mode: Mode,
+    progress: &ProgressBar,
+    fresh: impl Fn(&Row) -> Result<Option<String>, VaultError>,
+    mut record: impl FnMut(&[Rewritten<'_>]) -> Result<(), VaultError>,
+) -> Result<Outcome, VaultError> {
+    let mut rewritten = 0;
     let mut passes = 0;
     loop {
         passes += 1;
         progress.set_length(store.count()?);
         progress.set_position(0);
-        let pass = walk(store, keyring, batch_size, mode, progress)?;
-        rewrapped += pass.rewrapped;
+        let pass = walk(store, batch_size, mode, progress, &fresh, &mut record)?;
+        rewritten += pass.rewritten;
         // If another process changed a row between our read and our write, another pass looks at the
         // row again: a process with the old keyring may have sealed it.
         if pass.overtaken == 0 || passes == PASSES {
-            let current = (pass.current + pass.rewrapped).saturating_sub(rewrapped);
+            let current = (pass.current + pass.rewritten).saturating_sub(rewritten);
             let Pass { failed, overtaken, .. } = pass;
-            return Ok(Outcome { rewrapped, current, failed, overtaken });
+            return Ok(Outcome { rewritten, current, failed, overtaken });
         }
     }
 }
 
 #[derive(Default)]
 struct Pass {
-    rewrapped: u64,
+    rewritten: u64,
     current: u64,
     overtaken: u64,
     failed: BTreeMap<i64, (Owner, Fault)>,
@@ -91,10 +124,11 @@ struct Pass {
 
 fn walk(
     store: &mut Store,
-    keyring: &Keyring,
     batch_size: u32,
     mode: Mode,
     progress: &ProgressBar,
+    fresh: &impl Fn(&Row) -> Result<Option<String>, VaultError>,
+    record: &mut impl FnMut(&[Rewritten<'_>]) -> Result<(), VaultError>,
 ) -> Result<Pass, VaultError> {
     let mut pass = Pass::default();
     // Ids start at 1, unless somebody wrote other ones, and the census would count those rows.
@@ -104,25 +138,27 @@ fn walk(
         let Some(last) = page.last() else { return Ok(pass) };
         let next = last.place.id.checked_add(1);
 
-        // Rewrap outside of the transaction, so that other writers do not wait for it.
-        let mut fresh = Vec::new();
+        // Compute outside of the transaction, so that other writers do not wait for it.
+        let mut changes = Vec::new();
         for row in &page {
-            match rewrap(row, keyring) {
-                Ok(Some(envelope)) => fresh.push((row, envelope)),
+            match fresh(row) {
+                Ok(Some(envelope)) => changes.push((row, envelope)),
                 Ok(None) => pass.current += 1,
-                Err(fault) => {
-                    pass.failed.insert(row.place.id, (row.place.owner.clone(), fault));
+                Err(VaultError::Row { id, owner, fault }) => {
+                    pass.failed.insert(id, (owner, fault));
                 }
+                Err(error) => return Err(error),
             }
         }
+        record(&changes)?;
         match mode {
-            Mode::DryRun => pass.rewrapped += number(fresh.len()),
-            Mode::Write if fresh.is_empty() => {}
+            Mode::DryRun => pass.rewritten += number(changes.len()),
+            Mode::Write if changes.is_empty() => {}
             Mode::Write => {
                 let writer = store.begin()?;
-                for (row, envelope) in &fresh {
+                for (row, envelope) in &changes {
                     if writer.exchange_envelope(row.place.id, &row.envelope, envelope)? {
-                        pass.rewrapped += 1;
+                        pass.rewritten += 1;
                     } else {
                         pass.overtaken += 1;
                     }
@@ -134,11 +170,6 @@ fn walk(
         let Some(next) = next else { return Ok(pass) };
         first = next;
     }
-}
-
-fn rewrap(row: &Row, keyring: &Keyring) -> Result<Option<String>, Fault> {
-    let fresh = keyring.rewrap(&row.parse()?)?;
-    Ok(fresh.map(|envelope| envelope.to_string()))
 }
 
 /// Creates a progress bar on standard error, which draws nothing if that is not a terminal.

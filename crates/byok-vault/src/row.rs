@@ -10,16 +10,23 @@ use crate::row_fault::Fault;
 
 /// The owner of a credential.
 ///
-/// A tenant has at most one credential for each provider.
+/// A tenant has at most one credential for each provider and label.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Owner {
     /// The customer.
     pub tenant: String,
     /// The service that accepts the credential.
     pub provider: String,
+    /// What distinguishes the credential from others of the tenant for the provider, if it has a name.
+    pub label: Option<String>,
 }
 
 impl Owner {
+    /// Returns the label as the table stores it: no label is the empty text.
+    pub(crate) fn label_or_empty(&self) -> &str {
+        self.label.as_deref().unwrap_or_default()
+    }
+
     /// Returns the environment variable that the provider's own tools read.
     #[must_use]
     pub fn variable(&self) -> String {
@@ -38,7 +45,8 @@ impl Owner {
 
 impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "tenant {}, provider {}", shown(&self.tenant), shown(&self.provider))
+        write!(f, "tenant {}, provider {}", shown(&self.tenant), shown(&self.provider))?;
+        self.label.as_ref().map_or(Ok(()), |label| write!(f, ", label {}", shown(label)))
     }
 }
 
@@ -62,12 +70,16 @@ pub struct Place {
 
 impl Place {
     fn context(&self) -> Result<EncryptionContext, sealwax::ContextError> {
-        EncryptionContext::new([
+        let id = self.id.to_string();
+        let names = [
             ("tenant", self.owner.tenant.as_str()),
             ("provider", self.owner.provider.as_str()),
-            ("row", self.id.to_string().as_str()),
+            ("row", id.as_str()),
             ("env", self.env_name.as_str()),
-        ])
+        ];
+        // Not an empty pair, because rows without a label were sealed before there were labels.
+        let label = self.owner.label.as_deref().map(|label| ("label", label));
+        EncryptionContext::new(names.into_iter().chain(label))
     }
 
     /// Seals a credential for this place and returns the text of its envelope.
@@ -78,9 +90,10 @@ impl Place {
         let context = self
             .context()
             .map_err(|source| VaultError::Context { owner: self.owner.clone(), source })?;
-        let envelope = keyring
-            .seal(credential, &context)
-            .map_err(|source| VaultError::Seal { owner: self.owner.clone(), source })?;
+        let envelope = keyring.seal(credential, &context).map_err(|source| VaultError::Seal {
+            owner: self.owner.clone(),
+            source: Box::new(source),
+        })?;
         Ok(envelope.to_string())
     }
 }
@@ -108,7 +121,7 @@ impl Row {
     /// # Errors
     /// Returns an error if the text is not an envelope.
     pub fn parse(&self) -> Result<Envelope, Fault> {
-        Ok(self.envelope.parse::<Envelope>()?)
+        self.envelope.parse::<Envelope>().map_err(|error| self.fault(error))
     }
 
     /// Opens the row and returns the credential.
@@ -116,11 +129,7 @@ impl Row {
     /// # Errors
     /// Returns [`VaultError::Row`], which says what is wrong with the row or the keyring.
     pub fn open(&self, keyring: &Keyring) -> Result<Secret, VaultError> {
-        self.try_open(keyring).map_err(|fault| VaultError::Row {
-            id: self.place.id,
-            owner: self.place.owner.clone(),
-            fault,
-        })
+        self.try_open(keyring).map_err(|fault| self.error(fault))
     }
 
     /// Opens the row, for callers that continue with other rows if this one fails.
@@ -128,7 +137,29 @@ impl Row {
     /// # Errors
     /// Returns what is wrong with the row or the keyring.
     pub fn try_open(&self, keyring: &Keyring) -> Result<Secret, Fault> {
-        Ok(keyring.open(&self.parse()?, &self.place.context()?)?)
+        keyring.open(&self.parse()?, &self.place.context()?).map_err(|error| self.fault(error))
+    }
+
+    /// Rewraps the envelope for the current keys and returns its text, or `None` if it is current.
+    ///
+    /// # Errors
+    /// Returns [`VaultError::Row`], which says what is wrong with the row or the keyring.
+    pub fn rewrap(&self, keyring: &Keyring) -> Result<Option<String>, VaultError> {
+        let envelope = self.parse().map_err(|fault| self.error(fault))?;
+        match keyring.rewrap(&envelope) {
+            Ok(fresh) => Ok(fresh.map(|envelope| envelope.to_string())),
+            Err(error) => Err(self.error(self.fault(error))),
+        }
+    }
+
+    fn fault(&self, error: impl Into<Fault>) -> Fault {
+        error.into().in_text(&self.envelope)
+    }
+
+    /// Returns the error that says which row has this fault.
+    #[must_use]
+    pub fn error(&self, fault: Fault) -> VaultError {
+        VaultError::Row { id: self.place.id, owner: self.place.owner.clone(), fault }
     }
 }
 
@@ -146,7 +177,8 @@ mod tests {
             ("x-ai", "X_AI_API_KEY"),
             ("21st", "_21ST_API_KEY"),
         ] {
-            let owner = Owner { tenant: "acme".to_owned(), provider: provider.to_owned() };
+            let (tenant, provider) = ("acme".to_owned(), provider.to_owned());
+            let owner = Owner { tenant, provider, label: None };
             assert_eq!(owner.variable(), variable);
         }
     }

@@ -1,5 +1,7 @@
 //! What can be wrong with a row.
 
+use std::fmt;
+
 use sealwax::{ContextError, FormatError, OpenError, RewrapError, UnwrapError};
 
 use crate::exit::Exit;
@@ -11,6 +13,42 @@ pub struct Fault {
     /// The kind, which decides what to do about the row.
     pub kind: FaultKind,
     said: String,
+    /// Whether a text that lost its end fails in this way.
+    may_be_cut: bool,
+}
+
+impl Fault {
+    fn new(kind: FaultKind, error: impl fmt::Display) -> Self {
+        Self { kind, said: error.to_string(), may_be_cut: false }
+    }
+
+    /// Returns the fault of a row with this text, which a column may have cut off.
+    ///
+    /// An envelope that lost its end does not parse, or its MAC does not verify, because the MAC covers the
+    /// length of the ciphertext. Nobody altered such a row, so the column must be checked first.
+    pub(crate) fn in_text(self, text: &str) -> Self {
+        let length = text.chars().count();
+        let lacks_fields = text.matches(':').count() < 6;
+        if self.may_be_cut
+            && text.starts_with("sw1:")
+            && (lacks_fields || is_size_of_a_column(length))
+        {
+            let said = format!("cut off after {length} characters? {}", self.said);
+            Self { kind: FaultKind::Cut, said, ..self }
+        } else {
+            self
+        }
+    }
+}
+
+/// Returns whether a text of this many characters fills a column of a usual size.
+///
+/// Such a size is a power of two, one less, or round. MySQL can index 191 characters of four bytes.
+fn is_size_of_a_column(length: usize) -> bool {
+    length.is_power_of_two()
+        || (length + 1).is_power_of_two()
+        || length.is_multiple_of(50)
+        || length == 191
 }
 
 /// A kind of fault, by which reports count rows.
@@ -27,10 +65,14 @@ pub trait Kind: Copy + Ord {
 /// The kinds of [`Fault`], with the most urgent kinds first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FaultKind {
-    /// The MAC or a wrap does not verify.
+    /// The MAC, a wrap or the ciphertext does not verify.
     Altered,
     /// A valid envelope is in another row's place.
     Misplaced,
+    /// The row may hold the start of an envelope, cut off by a column that is too short.
+    Cut,
+    /// The row may hold an envelope with something around it.
+    Surrounded,
     /// The row does not hold an envelope.
     Unreadable,
     /// The envelope has a newer format.
@@ -56,7 +98,12 @@ impl FaultKind {
     #[must_use]
     pub fn exit(self) -> Exit {
         match self {
-            Self::Altered | Self::Misplaced | Self::Unreadable | Self::Newer => Exit::Altered,
+            Self::Altered
+            | Self::Misplaced
+            | Self::Cut
+            | Self::Surrounded
+            | Self::Unreadable
+            | Self::Newer => Exit::Altered,
             Self::WrongMaterial
             | Self::UnknownKey
             | Self::DisabledKey
@@ -73,6 +120,8 @@ impl Kind for FaultKind {
         match self {
             Self::Altered => "altered",
             Self::Misplaced => "in another row's place",
+            Self::Cut => "cut off by a column?",
+            Self::Surrounded => "something around the envelope",
             Self::Unreadable => "not an envelope",
             Self::Newer => "written in a newer format",
             Self::WrongMaterial => "different key under the same id",
@@ -94,9 +143,19 @@ impl Kind for FaultKind {
                  a backup, and find out who can write to the database"
             }
             Self::Misplaced => {
-                "the envelope was sealed for another tenant, provider, row or variable name: rows \
+                "the envelope was sealed for another tenant, provider, label, row or variable name: rows \
                  were swapped or edited; treat it as a security incident and restore the row from \
                  a backup"
+            }
+            Self::Cut => {
+                "first check whether a column or a tool limits texts to this length: remove the \
+                 limit (`TEXT` has none), and restore the row from a backup or store the credential \
+                 again with `put --replace`. If nothing has this limit, treat it as a security \
+                 incident, and find out who can write to the database"
+            }
+            Self::Surrounded => {
+                "find the tool that wrote the row; `byok-vault repair --trim --dry-run` says whether \
+                 the row opens without what is around it, and `repair --trim` takes that away"
             }
             Self::Unreadable => {
                 "something overwrote the row: restore it from a backup, or store the credential \
@@ -104,9 +163,10 @@ impl Kind for FaultKind {
             }
             Self::Newer => "a newer release wrote the row: use that release",
             Self::WrongMaterial => {
-                "the key that the keyring has under this id is not the key that sealed the row: \
-                 put the original key back, and never give one id to two keys; if the keyring is \
-                 right, the row was altered"
+                "the key that the keyring has under this id is not the key that sealed the row. If \
+                 two keys were given this id, make a key with a new id the primary, and `rotate` \
+                 twice: with the one key as `retired` under the old id, then with the other. That \
+                 brings every row over. If there was only ever one key, the row was altered"
             }
             Self::UnknownKey => {
                 "add the key to the keyring as `retired ID swk1_...`, or check that this keyring \
@@ -118,7 +178,7 @@ impl Kind for FaultKind {
             }
             Self::LeakedKey => {
                 "a key of this row has leaked: revoke the credential at its provider and store a \
-                 new one with `put --replace`"
+                 new one with `put --replace`. To use it until then, run `byok-vault reseal`"
             }
             Self::DestroyedKey => {
                 "the credential is gone for good: store a new one with `put --replace`"
@@ -133,44 +193,45 @@ impl From<FormatError> for Fault {
     fn from(error: FormatError) -> Self {
         let kind = match error {
             FormatError::NewerVersion { .. } => FaultKind::Newer,
+            FormatError::Malformed { surrounding: Some(_), .. } => FaultKind::Surrounded,
             _ => FaultKind::Unreadable,
         };
-        Self { kind, said: error.to_string() }
+        Self { may_be_cut: kind == FaultKind::Unreadable, ..Self::new(kind, error) }
     }
 }
 
 impl From<ContextError> for Fault {
     fn from(error: ContextError) -> Self {
         // `put` rejects such names, so another program wrote them into the row.
-        Self { kind: FaultKind::Misplaced, said: error.to_string() }
+        Self::new(FaultKind::Misplaced, error)
     }
 }
 
 impl From<UnwrapError> for Fault {
     fn from(error: UnwrapError) -> Self {
-        Self { kind: unwrap_kind(&error), said: error.to_string() }
+        let may_be_cut = matches!(error, UnwrapError::EnvelopeAltered);
+        Self { may_be_cut, ..Self::new(unwrap_kind(&error), error) }
     }
 }
 
 impl From<OpenError> for Fault {
     fn from(error: OpenError) -> Self {
-        let kind = match &error {
-            OpenError::Unwrap(error) => unwrap_kind(error),
-            OpenError::ContextMismatch => FaultKind::Misplaced,
-            OpenError::PayloadAltered => FaultKind::Altered,
-            _ => FaultKind::Provider,
-        };
-        Self { kind, said: error.to_string() }
+        match error {
+            OpenError::Unwrap(error) => error.into(),
+            OpenError::ContextMismatch => Self::new(FaultKind::Misplaced, error),
+            // The MAC has verified, so the ciphertext has its full length.
+            OpenError::PayloadAltered => Self::new(FaultKind::Altered, error),
+            _ => Self::new(FaultKind::Provider, error),
+        }
     }
 }
 
 impl From<RewrapError> for Fault {
     fn from(error: RewrapError) -> Self {
-        let kind = match &error {
-            RewrapError::Unwrap(error) => unwrap_kind(error),
-            _ => provider_kind(error.is_transient()),
-        };
-        Self { kind, said: error.to_string() }
+        match error {
+            RewrapError::Unwrap(error) => error.into(),
+            _ => Self::new(provider_kind(error.is_transient()), error),
+        }
     }
 }
 
@@ -180,10 +241,11 @@ fn unwrap_kind(error: &UnwrapError) -> FaultKind {
         UnwrapError::KeyDisabled { .. } => FaultKind::DisabledKey,
         UnwrapError::KeyLeaked { .. } => FaultKind::LeakedKey,
         UnwrapError::KeyDestroyed { .. } => FaultKind::DestroyedKey,
-        UnwrapError::WrongKeyMaterial { .. } | UnwrapError::WrongWrapKind { .. } => {
-            FaultKind::WrongMaterial
-        }
-        UnwrapError::WrapAltered { .. } | UnwrapError::EnvelopeAltered => FaultKind::Altered,
+        UnwrapError::WrongKeyMaterial { .. } => FaultKind::WrongMaterial,
+        // The vault's keys are all in memory and make the same kind of wrap, so another kind is damage.
+        UnwrapError::WrongWrapKind { .. }
+        | UnwrapError::WrapAltered { .. }
+        | UnwrapError::EnvelopeAltered => FaultKind::Altered,
         _ => provider_kind(error.is_transient()),
     }
 }

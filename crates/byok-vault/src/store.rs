@@ -2,6 +2,7 @@
 
 mod backup;
 pub mod file;
+mod migration;
 mod objects;
 mod wal;
 
@@ -22,8 +23,8 @@ const APPLICATION_ID: i64 = 0x6279_6b76;
 
 /// The version of the schema below.
 ///
-/// A new schema increments it and adds a migration to [`Store::prepare_schema`].
-const SCHEMA_VERSION: i64 = 1;
+/// A new schema increments it and adds a migration to [`Store::migrate`].
+const SCHEMA_VERSION: i64 = 2;
 
 // AUTOINCREMENT, because envelopes are bound to the id, so an id must never be used twice.
 // TEXT without a limit, because an envelope is about six times as long as a short credential.
@@ -32,17 +33,20 @@ const SCHEMA: &str = "
         id         INTEGER PRIMARY KEY AUTOINCREMENT,
         tenant     TEXT NOT NULL,
         provider   TEXT NOT NULL,
+        label      TEXT NOT NULL DEFAULT '',
         env_name   TEXT NOT NULL,
         envelope   TEXT NOT NULL,
         revision   INTEGER NOT NULL,
         created_at INTEGER NOT NULL,
         updated_at INTEGER NOT NULL,
-        UNIQUE (tenant, provider)
+        UNIQUE (tenant, provider, label)
     ) STRICT;";
 
 const COLUMNS: &str =
-    "SELECT id, tenant, provider, env_name, envelope, revision, created_at, updated_at
+    "SELECT id, tenant, provider, label, env_name, envelope, revision, created_at, updated_at
      FROM credentials";
+
+const OF_OWNER: &str = "WHERE tenant = :tenant AND provider = :provider AND label = :label";
 
 /// How long to wait for another process to finish writing.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -100,29 +104,36 @@ impl Store {
             .map_err(while_("opening the vault"))?;
         connection.busy_timeout(PATIENCE).map_err(while_("opening the vault"))?;
         let mut store = Self { connection };
-        store.prepare_schema(path, access)?;
+        let version = store.prepare_schema(path, access)?;
         if access != Access::Read {
             store.prepare_writing().map_err(while_("preparing to write"))?;
+        }
+        if version < SCHEMA_VERSION {
+            store.migrate(access).map_err(while_("migrating the table"))?;
         }
         Ok(store)
     }
 
-    fn prepare_schema(&mut self, path: &Path, access: Access) -> Result<(), VaultError> {
+    /// Checks that this is a vault, creates the table if there is none, and returns its version.
+    fn prepare_schema(&mut self, path: &Path, access: Access) -> Result<i64, VaultError> {
         let reading = while_("reading the schema version");
         // Read both in one snapshot, because another process may create the vault in between.
         let snapshot = self.connection.transaction().map_err(reading)?;
         let (application, version) = schema_version(&snapshot).map_err(reading)?;
-        let is_ours = objects::are_ours(&snapshot).map_err(reading)?;
+        let is_ours = objects::are_ours(&snapshot, version).map_err(reading)?;
         drop(snapshot);
         match (application, version) {
-            (APPLICATION_ID, SCHEMA_VERSION) if is_ours => Ok(()),
-            (APPLICATION_ID, SCHEMA_VERSION) => {
+            (APPLICATION_ID, 1..=SCHEMA_VERSION) if is_ours => Ok(version),
+            (APPLICATION_ID, 1..=SCHEMA_VERSION) => {
                 Err(VaultError::ForeignObjects { path: path.to_owned() })
             }
             (APPLICATION_ID, found) => {
                 Err(VaultError::NewerVault { path: path.to_owned(), found, known: SCHEMA_VERSION })
             }
-            (0, 0) if access == Access::Create => self.create_schema(path),
+            (0, 0) if access == Access::Create => {
+                self.create_schema(path)?;
+                Ok(SCHEMA_VERSION)
+            }
             _ => Err(VaultError::NotAVault { path: path.to_owned() }),
         }
     }
@@ -149,6 +160,23 @@ impl Store {
         transaction.commit().map_err(creating)
     }
 
+    /// Brings an older table up to date, or, for a reader, makes it look like a current one.
+    ///
+    /// This happens after [`Store::prepare_writing`], so that the old table is erased from the file.
+    fn migrate(&mut self, access: Access) -> rusqlite::Result<()> {
+        if access == Access::Read {
+            return migration::hide_version_1(&self.connection);
+        }
+        let transaction =
+            self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        // Check again, now that nobody else can write: another process may have migrated the table.
+        if schema_version(&transaction)?.1 < SCHEMA_VERSION {
+            migration::from_version_1(&transaction)?;
+            transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+        }
+        transaction.commit()
+    }
+
     /// Returns the number of credentials.
     ///
     /// # Errors
@@ -160,7 +188,7 @@ impl Store {
             .map_err(while_("counting rows"))
     }
 
-    /// Returns the row of a tenant and provider.
+    /// Returns the row of an owner.
     ///
     /// # Errors
     /// Returns an error if SQLite fails.
@@ -192,7 +220,7 @@ impl Store {
         Ok(page)
     }
 
-    /// Calls `visit` with each row of one snapshot, ordered by tenant and provider.
+    /// Calls `visit` with each row of one snapshot, ordered by owner.
     ///
     /// # Errors
     /// Returns an error if SQLite or `visit` fails.
@@ -201,7 +229,7 @@ impl Store {
         mut visit: impl FnMut(Row) -> Result<(), VaultError>,
     ) -> Result<(), VaultError> {
         let reading = while_("reading the rows");
-        let sql = format!("{COLUMNS} ORDER BY tenant, provider");
+        let sql = format!("{COLUMNS} ORDER BY tenant, provider, label");
         let mut statement = self.connection.prepare_cached(&sql).map_err(reading)?;
         for row in statement.query_map([], read_row).map_err(reading)? {
             visit(row.map_err(reading)?)?;
@@ -249,7 +277,7 @@ impl Writer<'_> {
         last.checked_add(1).ok_or(VaultError::NoRowId)
     }
 
-    /// Returns the row of a tenant and provider.
+    /// Returns the row of an owner.
     ///
     /// # Errors
     /// Returns an error if SQLite fails.
@@ -263,9 +291,10 @@ impl Writer<'_> {
     /// Returns an error if SQLite fails.
     pub fn insert(&self, row: &Row) -> Result<(), VaultError> {
         let sql = "INSERT INTO credentials
-                (id, tenant, provider, env_name, envelope, revision, created_at, updated_at)
+                (id, tenant, provider, label, env_name, envelope, revision, created_at, updated_at)
             VALUES
-                (:id, :tenant, :provider, :env_name, :envelope, :revision, :created_at, :updated_at)";
+                (:id, :tenant, :provider, :label, :env_name, :envelope, :revision, :created_at,
+                 :updated_at)";
         let inserting = while_("storing a credential");
         self.transaction
             .prepare_cached(sql)
@@ -274,6 +303,7 @@ impl Writer<'_> {
                 ":id": row.place.id,
                 ":tenant": row.place.owner.tenant,
                 ":provider": row.place.owner.provider,
+                ":label": row.place.owner.label_or_empty(),
                 ":env_name": row.place.env_name,
                 ":envelope": row.envelope,
                 ":revision": row.revision,
@@ -349,9 +379,16 @@ impl Writer<'_> {
     /// # Errors
     /// Returns an error if SQLite fails.
     pub fn delete(&self, owner: &Owner) -> Result<bool, VaultError> {
-        let sql = "DELETE FROM credentials WHERE tenant = :tenant AND provider = :provider";
+        let sql = format!("DELETE FROM credentials {OF_OWNER}");
         self.transaction
-            .execute(sql, named_params! {":tenant": owner.tenant, ":provider": owner.provider})
+            .execute(
+                &sql,
+                named_params! {
+                    ":tenant": owner.tenant,
+                    ":provider": owner.provider,
+                    ":label": owner.label_or_empty(),
+                },
+            )
             .map(|changed| changed == 1)
             .map_err(while_("deleting a credential"))
     }
@@ -374,11 +411,18 @@ fn schema_version(connection: &Connection) -> rusqlite::Result<(i64, i64)> {
 
 fn find(connection: &Connection, owner: &Owner) -> Result<Option<Row>, VaultError> {
     let finding = while_("looking for a credential");
-    let sql = format!("{COLUMNS} WHERE tenant = :tenant AND provider = :provider");
+    let sql = format!("{COLUMNS} {OF_OWNER}");
     connection
         .prepare_cached(&sql)
         .map_err(finding)?
-        .query_row(named_params! {":tenant": owner.tenant, ":provider": owner.provider}, read_row)
+        .query_row(
+            named_params! {
+                ":tenant": owner.tenant,
+                ":provider": owner.provider,
+                ":label": owner.label_or_empty(),
+            },
+            read_row,
+        )
         .optional()
         .map_err(finding)
 }
@@ -387,7 +431,11 @@ fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
     Ok(Row {
         place: Place {
             id: row.get("id")?,
-            owner: Owner { tenant: text(row, "tenant")?, provider: text(row, "provider")? },
+            owner: Owner {
+                tenant: text(row, "tenant")?,
+                provider: text(row, "provider")?,
+                label: Some(text(row, "label")?).filter(|label| !label.is_empty()),
+            },
             env_name: text(row, "env_name")?,
         },
         envelope: text(row, "envelope")?,

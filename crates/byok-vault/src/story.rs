@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use sealwax::{Envelope, KeyId, Keyring, MasterKey, Secret};
 
+use crate::audit;
 use crate::census::{self, Verdict};
 use crate::clock::now;
 use crate::commands::list::Line;
@@ -69,7 +70,7 @@ pub fn tell(out: &mut impl Write) -> Result<Exit, VaultError> {
     compare(&before, &payloads(&store)?, out)?;
     drop(before);
 
-    retire(&store, &both, &old, out)?;
+    retire(&mut store, &both, &old, out)?;
     let alone = keyring(&[("primary", &new, &new_key)])?;
     open_some_again(&store, &alone.keyring, out)?;
     attack(&mut store, &alone.keyring, &new, out)?;
@@ -245,7 +246,7 @@ fn finish_the_rotation(
         out,
         "   {}, {} per second, one transaction for every {ROTATION_BATCH} rows",
         took(began.elapsed()),
-        Grouped(per_second(outcome.rewrapped, began.elapsed())),
+        Grouped(per_second(outcome.rewritten, began.elapsed())),
     )?;
     if outcome.is_complete() { Ok(()) } else { Err(unexpected("rows were not rewrapped")) }
 }
@@ -281,13 +282,19 @@ fn compare(
     }
 }
 
-fn retire(store: &Store, keys: &Keys, old: &KeyId, out: &mut impl Write) -> Result<(), VaultError> {
+fn retire(
+    store: &mut Store,
+    keys: &Keys,
+    old: &KeyId,
+    out: &mut impl Write,
+) -> Result<(), VaultError> {
     let began = Instant::now();
     let rehearsed = keys.without(old)?;
-    let census = census::take(store, Some(&keys.keyring), Some(&rehearsed), Some(old))?;
+    let audit = audit::audit(store, &rehearsed)?;
+    let census = census::take(store, Some(&keys.keyring))?.with_audit(audit, Some(old));
     writeln!(
         out,
-        "\n7. Retire {old}? The MAC of every row was checked with {old} disabled ({}):",
+        "\n7. Retire {old}? Every row was opened with {old} disabled ({}):",
         took(began.elapsed())
     )?;
     let mut answer = Vec::new();

@@ -5,6 +5,7 @@ use std::io::Write;
 
 use crate::error::VaultError;
 use crate::formatting::{number, rows};
+use crate::rotation::{Mode, Outcome};
 use crate::row::Owner;
 use crate::row_fault::{Fault, Kind};
 
@@ -43,4 +44,38 @@ pub fn of_rows<'f>(
     let lines =
         faulty.map(|(id, owner, fault)| (fault.kind, format!("row {id} ({owner}): {fault}")));
     report(lines, verb, out)
+}
+
+/// Reports the result of a run that rewrites rows.
+///
+/// `verb` says what it did to a row, and `current` what the other rows already were.
+///
+/// # Errors
+/// Returns an error if the report cannot be written.
+pub fn of_outcome(
+    outcome: &Outcome,
+    mode: Mode,
+    verb: &str,
+    current: &str,
+    out: &mut impl Write,
+) -> Result<(), VaultError> {
+    let (would, left) = match mode {
+        Mode::Write => ("", "left untouched"),
+        Mode::DryRun => ("would be ", "would be left untouched"),
+    };
+    writeln!(
+        out,
+        "{} {would}{verb}, {} {current}",
+        rows(outcome.rewritten),
+        rows(outcome.current)
+    )?;
+    if outcome.overtaken > 0 {
+        writeln!(
+            out,
+            "{} left untouched: changed by another process on every attempt\n  next: run the same \
+             command again when that process has finished",
+            rows(outcome.overtaken)
+        )?;
+    }
+    of_rows(outcome.faults(), left, out)
 }

@@ -5,6 +5,7 @@ use std::io::Write;
 use sealwax::{KeyId, KeyState};
 use serde_json::{Map, Value, json};
 
+use crate::audit;
 use crate::census::{self, Verdict};
 use crate::cli::{self, Cli};
 use crate::commands::by_kind;
@@ -15,7 +16,7 @@ use crate::keys::Keys;
 use crate::row_fault::Kind;
 use crate::store::{Access, Store};
 
-/// Counts the rows of each key, verifies them if asked to, and reports the result.
+/// Counts the rows of each key, opens them if asked to, and reports the result.
 ///
 /// # Errors
 /// Returns an error if the database or the keyring fails.
@@ -25,16 +26,20 @@ pub fn census(cli: &Cli, args: &cli::Census, out: &mut impl Write) -> Result<Exi
     } else {
         Keys::load_if_given(cli.keys_file.as_deref())?
     };
-    let verify_with = match (&keys, &args.retire) {
+    let open_with = match (&keys, &args.retire) {
         (Some(keys), Some(id)) if args.verify && keys.keyring.primary() != Some(id) => {
             Some(keys.without(id)?)
         }
         (Some(keys), _) if args.verify => Some(keys.keyring.clone()),
         _ => None,
     };
-    let store = Store::open(&cli.db, Access::Read)?;
+    let mut store = Store::open(&cli.db, Access::Read)?;
     let keyring = keys.as_ref().map(|keys| &keys.keyring);
-    let census = census::take(&store, keyring, verify_with.as_ref(), args.retire.as_ref())?;
+    let mut census = census::take(&store, keyring)?;
+    if let Some(keyring) = open_with {
+        let audit = audit::audit(&mut store, &keyring)?;
+        census = census.with_audit(audit, args.retire.as_ref());
+    }
 
     if args.json {
         writeln!(out, "{:#}", as_json(&census, args.retire.as_ref()))?;
@@ -78,7 +83,7 @@ fn table(census: &census::Census, out: &mut impl Write) -> Result<(), VaultError
 pub fn answer(census: &census::Census, id: &KeyId, out: &mut impl Write) -> Result<(), VaultError> {
     let verdict = census.verdict(id);
     writeln!(out, "can {id} be retired? {}", in_words(verdict))?;
-    writeln!(out, "  next: {}", next(verdict))?;
+    writeln!(out, "  next: {}", next(verdict, id, census.unopened.is_some()))?;
     Ok(())
 }
 
@@ -110,16 +115,22 @@ fn in_words(verdict: Verdict) -> String {
             format!("unknown: {rows} also name a key that stays, but that key was not tried")
         }
         Verdict::Unreadable(count) => format!("unknown: {} cannot be read", rows(count)),
-        Verdict::Unverified(1) => "no, 1 row does not verify without it".to_owned(),
-        Verdict::Unverified(count) => format!("no, {} do not verify without it", rows(count)),
+        Verdict::Unopened(1) => "no, 1 row does not open without it".to_owned(),
+        Verdict::Unopened(count) => format!("no, {} do not open without it", rows(count)),
     }
 }
 
-fn next(verdict: Verdict) -> &'static str {
+fn next(verdict: Verdict, id: &KeyId, audited: bool) -> String {
     match verdict {
+        Verdict::Safe if audited => {
+            return format!(
+                "once every process runs with the new keyring, change the key's line to \
+                 `disabled {id}`; delete the line when no backup needs the key"
+            );
+        }
         Verdict::Safe => {
-            "once every process runs with the new keyring, change the key's line to `disabled ID`; \
-             delete the line when no backup needs the key"
+            "before you retire it, check again with --verify, which opens every row as `byok-vault \
+             audit` does: no ciphertext was read"
         }
         Verdict::Unknown => "check the spelling of the id",
         Verdict::Empty => "check --db: this may not be the vault with the rows",
@@ -127,16 +138,19 @@ fn next(verdict: Verdict) -> &'static str {
         Verdict::Needed(_) => "run `rotate`, and check again",
         Verdict::Untried(_) => "check again with --verify, which tries that key",
         Verdict::Unreadable(_) => "restore or delete the unreadable rows, and check again",
-        Verdict::Unverified(_) => "repair the rows listed above, and check again",
+        Verdict::Unopened(_) => "repair the rows listed above, and check again",
     }
+    .to_owned()
 }
 
 fn checked(census: &census::Census, keyring: bool, retire: Option<&KeyId>) -> String {
-    let what = match (&census.unverified, retire) {
-        (None, _) => "the key ids of every row, and used no key (--verify does)".to_owned(),
-        (Some(_), None) => "the key ids and the MAC of every row".to_owned(),
+    let what = match (&census.unopened, retire) {
+        (None, _) => "the key ids of every row. No ciphertext was read: `byok-vault audit`, or \
+                      --verify, opens every row"
+            .to_owned(),
+        (Some(_), None) => "the key ids of every row, and opened it".to_owned(),
         (Some(_), Some(id)) => {
-            format!("the key ids of every row, and its MAC with {id} disabled")
+            format!("the key ids of every row, and opened it with {id} disabled")
         }
     };
     let which = if keyring {
@@ -171,6 +185,7 @@ fn as_json(census: &census::Census, retire: Option<&KeyId>) -> Value {
                 "row": id,
                 "tenant": owner.tenant,
                 "provider": owner.provider,
+                "label": owner.label,
                 "kind": fault.kind.label(),
                 "error": fault.to_string(),
             })
@@ -180,7 +195,7 @@ fn as_json(census: &census::Census, retire: Option<&KeyId>) -> Value {
         "rows": census.rows,
         "keys": keys,
         "faulty_rows": faults,
-        "verified": census.unverified.is_some(),
+        "verified": census.unopened.is_some(),
         "retire": retire.map(|id| json!({
             "key": id.as_ref(),
             "safe": census.verdict(id) == Verdict::Safe,

@@ -16,7 +16,7 @@ use crate::keys::Keys;
 use crate::row::Row;
 use crate::store::{Access, Store};
 
-/// Lists the rows by tenant and provider.
+/// Lists the rows by tenant, provider and label.
 ///
 /// # Errors
 /// Returns an error if there is no vault, or if a keyring is given and is malformed.
@@ -27,7 +27,10 @@ pub fn list(cli: &Cli, args: &List, out: &mut impl Write) -> Result<Exit, VaultE
     let now = now();
     let for_each = |visit: &mut dyn FnMut(Line) -> io::Result<()>| {
         store.for_each(|row| {
-            if args.tenant.as_ref().is_none_or(|tenant| *tenant == row.place.owner.tenant) {
+            let owner = &row.place.owner;
+            if args.tenant.as_ref().is_none_or(|tenant| *tenant == owner.tenant)
+                && (args.label.is_none() || args.label == owner.label)
+            {
                 visit(Line::new(row, keyring, now))?;
             }
             Ok(())
@@ -80,7 +83,7 @@ pub struct Line {
 
 impl Line {
     /// The header of the list.
-    pub const HEADER: &str = "TENANT                PROVIDER      VARIABLE                KEY                   STATE       AGE";
+    pub const HEADER: &str = "TENANT                PROVIDER      LABEL       VARIABLE                KEY                   STATE       AGE";
 
     /// Creates a line from the public part of a row's envelope.
     #[must_use]
@@ -106,6 +109,7 @@ impl Line {
             "row": place.id,
             "tenant": place.owner.tenant,
             "provider": place.owner.provider,
+            "label": place.owner.label,
             "variable": place.env_name,
             "key_ids": self.key_ids,
             "state": self.currency.word(),
@@ -123,9 +127,10 @@ impl fmt::Display for Line {
         let keys = if self.key_ids.is_empty() { "-".to_owned() } else { self.key_ids.join(",") };
         write!(
             f,
-            "{:<21} {:<13} {:<23} {keys:<21} {:<11} {}",
+            "{:<21} {:<13} {:<11} {:<23} {keys:<21} {:<11} {}",
             shown(&place.owner.tenant),
             shown(&place.owner.provider),
+            shown(place.owner.label.as_deref().unwrap_or("-")),
             shown(&place.env_name),
             self.currency.word(),
             age(self.age),

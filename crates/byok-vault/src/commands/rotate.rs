@@ -6,7 +6,6 @@ use crate::cli::{Cli, Rotate};
 use crate::commands::{by_kind, erase};
 use crate::error::VaultError;
 use crate::exit::Exit;
-use crate::formatting::rows;
 use crate::keys::Keys;
 use crate::rotation::{self, Mode, Outcome};
 use crate::store::{Access, Store};
@@ -25,6 +24,7 @@ pub fn rotate(cli: &Cli, args: &Rotate, out: &mut impl Write) -> Result<Exit, Va
     progress.finish_and_clear();
     let outcome = outcome?;
     report(&outcome, mode, out)?;
+    writeln!(out, "No ciphertext was read: `byok-vault audit` opens every row.")?;
     if mode == Mode::Write {
         erase(&store, out)?;
     }
@@ -36,24 +36,5 @@ pub fn rotate(cli: &Cli, args: &Rotate, out: &mut impl Write) -> Result<Exit, Va
 /// # Errors
 /// Returns an error if the report cannot be written.
 pub fn report(outcome: &Outcome, mode: Mode, out: &mut impl Write) -> Result<(), VaultError> {
-    let (rewrapped, kept) = match mode {
-        Mode::Write => ("rewrapped", "left untouched"),
-        Mode::DryRun => ("would be rewrapped", "would be left untouched"),
-    };
-    writeln!(
-        out,
-        "{} {rewrapped}, {} already current",
-        rows(outcome.rewrapped),
-        rows(outcome.current)
-    )?;
-    if outcome.overtaken > 0 {
-        writeln!(
-            out,
-            "{} left untouched: changed by another process on every attempt\n  next: run `rotate` \
-             again when that process has finished",
-            rows(outcome.overtaken)
-        )?;
-    }
-    let failed = outcome.failed.iter().map(|(id, (owner, fault))| (*id, owner, fault));
-    by_kind::of_rows(failed, kept, out)
+    by_kind::of_outcome(outcome, mode, "rewrapped", "already current", out)
 }

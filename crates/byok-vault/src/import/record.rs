@@ -210,7 +210,8 @@ fn id(members: &[Member<'_>]) -> Result<Id, Refusal> {
 
 fn owner(members: &[Member<'_>]) -> Result<Owner, Refusal> {
     let name = |field| checked(field, &string(members, field)?, names::name);
-    Ok(Owner { tenant: name("tenant")?, provider: name("provider")? })
+    let label = if is_told(members, "label")? { Some(name("label")?) } else { None };
+    Ok(Owner { tenant: name("tenant")?, provider: name("provider")?, label })
 }
 
 fn fields(
@@ -219,8 +220,7 @@ fn fields(
     owner: Owner,
     columns: &[&'static str],
 ) -> Result<Fields, Refusal> {
-    let is_told = members.iter().any(|member| member.name == "env");
-    let env_name = if is_told && !matches!(field(members, "env")?.value(), Scalar::Null) {
+    let env_name = if is_told(members, "env")? {
         Some(checked("env", &string(members, "env")?, variables::of_a_credential)?)
     } else {
         None
@@ -228,6 +228,12 @@ fn fields(
     let column = |&name: &&'static str| Ok((name, string(members, name)?));
     let columns = columns.iter().map(column).collect::<Result<_, Refusal>>()?;
     Ok(Fields { id, owner, env_name, columns })
+}
+
+/// Returns whether an optional field has a value other than null.
+fn is_told(members: &[Member<'_>], name: &str) -> Result<bool, Refusal> {
+    let is_there = members.iter().any(|member| member.name == name);
+    Ok(is_there && !matches!(field(members, name)?.value(), Scalar::Null))
 }
 
 /// Returns a required field, which must appear once.

@@ -22,9 +22,9 @@ pub struct Refusal {
 /// The reasons for a refusal, with the most urgent ones first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
-    /// The vault's own row for the tenant and provider does not open.
+    /// The vault's own row for the owner does not open.
     VaultRow,
-    /// The vault has another credential for the tenant and provider.
+    /// The vault has another credential for the owner.
     AnotherCredential,
     /// The vault passes the credential in another variable.
     AnotherVariable,
@@ -108,10 +108,10 @@ impl Kind for Reason {
         match self {
             Self::VaultRow => "the vault's own row does not open",
             Self::AnotherCredential => {
-                "the vault has another credential for this tenant and provider"
+                "the vault has another credential for this tenant, provider and label"
             }
             Self::AnotherVariable => "the vault has another variable for this credential",
-            Self::OwnerTwice => "two credentials or variables for one tenant and provider",
+            Self::OwnerTwice => "two credentials or variables for one tenant, provider and label",
             Self::IdTwice => "two owners for one id",
             Self::NotAuthentic => "not authentic",
             Self::NoKey => "the wrapped key is not a key",
@@ -128,19 +128,21 @@ impl Kind for Reason {
     fn advice(self) -> &'static str {
         match self {
             Self::VaultRow => {
-                "repair the vault first (`byok-vault census --verify` says what is wrong), then \
+                "repair the vault first (`byok-vault audit` says what is wrong), then \
                  import the quarantine file"
             }
             Self::AnotherCredential => {
-                "find out which of the two is in use; the vault keeps its own until `put --replace`"
+                "find out which of the two is in use; the vault keeps its own until `put --replace`; \
+                 if both are in use, give the line a `label`"
             }
             Self::AnotherVariable => {
                 "the vault keeps its own until `put --replace --env`; `run --env` passes the \
                  credential in any variable"
             }
             Self::OwnerTwice => {
-                "this is a mistake in the export: find out which of them is in use, remove the \
-                 other lines from the quarantine file, and import that file"
+                "if all of them are in use, give each line its own `label`; otherwise this is a \
+                 mistake in the export: find out which is in use, and remove the other lines from the \
+                 quarantine file; then import that file"
             }
             Self::IdTwice => {
                 "this is a mistake in the export: find out whose row it is, remove the other line \

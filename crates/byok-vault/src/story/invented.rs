@@ -26,7 +26,7 @@ pub fn owner(n: u64) -> (Owner, String) {
         _ => ("google-cloud", "SERVICE_ACCOUNT_JSON"),
     };
     let tenant = format!("tenant-{:04}", n / PROVIDERS);
-    (Owner { tenant, provider: provider.to_owned() }, variable.to_owned())
+    (Owner { tenant, provider: provider.to_owned(), label: None }, variable.to_owned())
 }
 
 /// Returns the n-th credential.

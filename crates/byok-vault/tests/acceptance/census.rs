@@ -141,7 +141,7 @@ fn a_row_with_two_wraps_needs_neither_if_the_other_is_tried() {
     sandbox
         .vault(&ring(&Key::new()), &retire("old", &["--verify"]))
         .expect_code(1)
-        .expect_in_stdout("no, 4 rows do not verify without it")
+        .expect_in_stdout("no, 4 rows do not open without it")
         .expect_in_stdout("4 rows faulty: different key under the same id");
 
     // A retired key is not a reason to retire another one.

@@ -221,6 +221,8 @@ fn altered_rows_are_12() {
     says("sk-canary-in-the-clear", "overwrote the row");
     says(good.get(..good.len() - 30).unwrap(), "next:");
     says(&good.replacen("sw1:", "sw2:", 1), "newer release");
+    // The kind of the wrap, as in a row that was changed to lower case.
+    says(&good.replacen("old=A", "old=a", 1), "changed outside of byok-vault");
     // Change one character of each field, from the proof to the ciphertext.
     let fields: Vec<_> = good.split(':').collect();
     assert_eq!(fields.len(), 7);
@@ -281,9 +283,9 @@ fn the_database_is_13() {
 
     let newer = Sandbox::new();
     newer.fill(&keys, 1);
-    Connection::open(newer.db()).unwrap().pragma_update(None, "user_version", 2).unwrap();
+    Connection::open(newer.db()).unwrap().pragma_update(None, "user_version", 3).unwrap();
     newer.vault(&keys, &["list"]).expect_code(13).expect_in_stderr("newer release");
-    newer.vault(&keys, &["rotate"]).expect_code(13).expect_in_stderr("schema version 2");
+    newer.vault(&keys, &["rotate"]).expect_code(13).expect_in_stderr("schema version 3");
 }
 
 #[cfg(unix)]

@@ -8,6 +8,7 @@
 )]
 
 mod arguments;
+mod audit;
 mod backup;
 mod census;
 mod erasing;
@@ -17,10 +18,13 @@ mod faults;
 #[cfg(unix)]
 mod files;
 mod import;
+mod labels;
 #[cfg(unix)]
 mod process;
 #[cfg(target_os = "linux")]
 mod prompt;
+mod repair;
+mod reseal;
 mod rotation;
 mod run;
 mod sandbox;

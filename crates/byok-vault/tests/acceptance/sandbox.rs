@@ -130,6 +130,15 @@ impl Sandbox {
         assert_eq!(changed, 1);
     }
 
+    /// Seals a credential with these keys into the row of [`Sandbox::fill`], like another process.
+    pub(crate) fn seal(&self, keys: &Keys, n: u64, credential: &str) -> String {
+        let id = i64::try_from(n).unwrap() + 1;
+        let place = Place { id, owner: owner(n), env_name: "OPENAI_API_KEY".to_owned() };
+        let envelope = place.seal(&keys.keyring(), &Secret::from(credential)).unwrap();
+        self.overwrite(n, &envelope);
+        envelope
+    }
+
     pub(crate) fn envelope(&self, n: u64) -> String {
         let store = Store::open(&self.db(), Access::Read).unwrap();
         store.find(&owner(n)).unwrap().unwrap().envelope
@@ -192,7 +201,7 @@ fn shows_a_secret(text: &str) -> bool {
 }
 
 pub(crate) fn owner(n: u64) -> Owner {
-    Owner { tenant: format!("tenant-{n}"), provider: "openai".to_owned() }
+    Owner { tenant: format!("tenant-{n}"), provider: "openai".to_owned(), label: None }
 }
 
 pub(crate) fn credential(n: u64) -> String {

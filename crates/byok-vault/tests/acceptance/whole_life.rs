@@ -31,7 +31,7 @@ fn a_credential_is_put_listed_run_rotated_counted_and_deleted() {
     let listed = sandbox.vault(&keys.before, &["list"]).expect_code(0);
     let line = listed.stdout.lines().nth(1).unwrap();
     let words: Vec<_> = line.split_whitespace().collect();
-    assert_eq!(words[..5], ["acme", "openai", "OPENAI_API_KEY", "old", "current"]);
+    assert_eq!(words[..6], ["acme", "openai", "-", "OPENAI_API_KEY", "old", "current"]);
     assert_eq!(listed.stdout.lines().count(), 2);
 
     sandbox.vault(&keys.both, &["list"]).expect_code(0).expect_in_stdout("stale");

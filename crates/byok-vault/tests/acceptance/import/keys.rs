@@ -163,7 +163,10 @@ fn options_go_with_their_layouts() {
             if declared.is_some() { "needs --key-as" } else { "--key-as cannot be used" },
         );
         if !layout.starts_with("cloak") {
-            says([&old.options[..], &["--label", "x"]].concat(), "--label cannot be used");
+            says(
+                [&old.options[..], &["--cipher-label", "x"]].concat(),
+                "--cipher-label cannot be used",
+            );
         }
         if *layout != "n8n" {
             let stray = ["--wrapped-key-env", "X"];

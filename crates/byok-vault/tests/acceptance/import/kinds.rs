@@ -92,7 +92,7 @@ pub(super) fn every_kind() -> Vec<Old> {
     for (options, label, iv_len, mark) in [
         (&["cloak-iv16"][..], "AES.GCM.V1", Sixteen, "\\x"),
         (&["cloak-iv12"], "AES.GCM.V1", Twelve, ""),
-        (&["cloak-iv12", "--label", "Ours"], "Ours", Twelve, "\\x"),
+        (&["cloak-iv12", "--cipher-label", "Ours"], "Ours", Twelve, "\\x"),
     ] {
         kinds.push(Old::new(options, BASE64_KEY, move |secret| {
             let row = cloak::encrypt(&key(HEX_KEY), label, iv_len, secret).unwrap();
@@ -280,13 +280,13 @@ fn the_bytes_of_cloak_are_hex_of_either_case() {
         .expect_in_stdout("expected hex, two digits per byte")
         .expect_in_stdout("label at byte 2: expected the declared label");
     assert_eq!(sandbox.assert_rows_open(&keys), 2);
-    old.import(&sandbox, &keys, &[&file, "--label", "Other"])
+    old.import(&sandbox, &keys, &[&file, "--cipher-label", "Other"])
         .expect_code(14)
         .expect_in_stdout("1 row imported, 0 rows already imported");
     assert_eq!(sandbox.assert_rows_open(&keys), 3);
     // No row can have these labels.
     for label in ["", &"x".repeat(128)] {
-        old.import(&sandbox, &keys, &[&file, "--label", label])
+        old.import(&sandbox, &keys, &[&file, "--cipher-label", label])
             .expect_code(14)
             .expect_in_stdout("0 rows imported, 0 rows already imported");
     }

@@ -21,7 +21,7 @@ fn a_row_is_stored_as_put_does_it() {
     let old = lobechat();
     let row = old.row(&format!("{CANARY}-1"));
     let own = |n: u64, provider: &str, env: Value| {
-        let owner = Owner { tenant: format!("tenant-{n}"), provider: provider.to_owned() };
+        let owner = Owner { provider: provider.to_owned(), ..owner(n) };
         let mut object: Value = serde_json::from_str(&line(json!(n), &owner, &row)).unwrap();
         object["env"] = env;
         object["created_at"] = json!(["not", "looked", "at", 1.5]);
@@ -292,7 +292,7 @@ fn another_credential_is_never_overwritten() {
     let before = dump(&sandbox);
     let other = line(json!("a-7"), &owner(1), &old.row(&credential(77)));
     let file = export(&sandbox, [&old.line(0), &other, &old.line(2)]);
-    let says = "the vault has another credential for this tenant and provider";
+    let says = "the vault has another credential for this tenant, provider and label";
     for arguments in [&["--dry-run"][..], &[], &[]] {
         old.import(&sandbox, &keys, &[&[file.as_str()], arguments].concat())
             .expect_code(14)

@@ -1,0 +1,35 @@
+//! `repair`: takes away what tools put around envelopes.
+
+use std::io::Write;
+
+use crate::cli::{Cli, Repair};
+use crate::commands::by_kind;
+use crate::error::VaultError;
+use crate::exit::Exit;
+use crate::keys::Keys;
+use crate::repair;
+use crate::rotation::{self, Mode};
+use crate::row::Row;
+use crate::store::{Access, Store};
+
+/// Repairs the rows that open without what is around their envelopes, and reports the result.
+///
+/// # Errors
+/// Returns an error if the keyring or the database fails. Rows that fail are reported instead.
+pub fn repair(cli: &Cli, args: &Repair, out: &mut impl Write) -> Result<Exit, VaultError> {
+    let keys = Keys::load(cli.keys_file.as_deref())?;
+    let (mode, access) =
+        if args.dry_run { (Mode::DryRun, Access::Read) } else { (Mode::Write, Access::Write) };
+    let mut store = Store::open(&cli.db, access)?;
+    let progress = rotation::bar("repairing");
+    let trim = |row: &Row| repair::trimmed(row, &keys.keyring);
+    let outcome = rotation::rewrite(&mut store, args.batch_size, mode, &progress, trim, |_| Ok(()));
+    progress.finish_and_clear();
+    let outcome = outcome?;
+    by_kind::of_outcome(&outcome, mode, "repaired", "with nothing around the envelope", out)?;
+    writeln!(
+        out,
+        "A repaired row opens. The other rows were not opened: `byok-vault audit` does that."
+    )?;
+    Ok(if outcome.is_complete() { Exit::Done } else { Exit::Partial })
+}

@@ -1,0 +1,73 @@
+//! `reseal`: seals the credentials under a leaked key again.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use crate::cli::{Cli, Reseal};
+use crate::commands::by_kind;
+use crate::error::VaultError;
+use crate::exit::Exit;
+use crate::formatting::{number, rows};
+use crate::keys::Keys;
+use crate::reseal::{self, Untrusted};
+use crate::rotation::{self, Mode};
+use crate::row::Row;
+use crate::store::{Access, Store};
+
+/// Reseals every row that is wrapped for the leaked key, and lists these rows.
+///
+/// # Errors
+/// Returns an error if the key is not `retired` in the keyring, or if the database or the list of rows
+/// fails. Rows that fail are reported instead.
+pub fn reseal(cli: &Cli, args: &Reseal, out: &mut impl Write) -> Result<Exit, VaultError> {
+    let keys = Keys::load(cli.keys_file.as_deref())?;
+    reseal::check_state(&keys.keyring, &args.leaked)?;
+    let (mode, access) =
+        if args.dry_run { (Mode::DryRun, Access::Read) } else { (Mode::Write, Access::Write) };
+    let mut store = Store::open(&cli.db, access)?;
+    let mut list = match mode {
+        Mode::Write => Some(Untrusted::open(&cli.db)?),
+        Mode::DryRun => None,
+    };
+
+    let mut untrusted = BTreeMap::new();
+    let progress = rotation::bar("resealing");
+    let outcome = rotation::rewrite(
+        &mut store,
+        args.batch_size,
+        mode,
+        &progress,
+        |row: &Row| reseal::resealed(row, &keys.keyring, &args.leaked),
+        |changes| {
+            let owners = changes.iter().map(|(row, _)| (row.place.id, row.place.owner.clone()));
+            untrusted.extend(owners);
+            list.as_mut().map_or(Ok(()), |list| list.add(changes, &args.leaked))
+        },
+    );
+    progress.finish_and_clear();
+    let outcome = outcome?;
+
+    let id = &args.leaked;
+    by_kind::of_outcome(&outcome, mode, "resealed", &format!("not wrapped for {id}"), out)?;
+    if !untrusted.is_empty() {
+        let count = rows(number(untrusted.len()));
+        writeln!(out, "{count} not to be trusted: others may have read or written the credential")?;
+        for (id, owner) in &untrusted {
+            writeln!(out, "    row {id} ({owner})")?;
+        }
+        writeln!(
+            out,
+            "  next: replace each credential at its provider, and store the new one with `put --replace`"
+        )?;
+    }
+    if let Some(list) = &list {
+        writeln!(out, "{} lists these rows, and those of earlier runs", list.path.display())?;
+    }
+    writeln!(
+        out,
+        "Write `leaked {id}` into the keyring of every other process. Rows that were rewrapped since \
+         the leak, or from which somebody removed the wrap for {id}, do not name it and were not found: \
+         compare with a backup from the time of the leak."
+    )?;
+    Ok(if outcome.is_complete() { Exit::Done } else { Exit::Partial })
+}

@@ -1,0 +1,121 @@
+//! Seals the credentials under a leaked key again, and records whose they are.
+//!
+//! Rewrapping keeps the data keys, which anyone with the leaked key knows. Resealing draws fresh ones.
+//! It cannot make a credential trustworthy: other people may have read it, or written it.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use sealwax::{KeyId, KeyState, Keyring};
+use serde_json::json;
+
+use crate::error::VaultError;
+use crate::files::sync_directory_of;
+use crate::rotation::Rewritten;
+use crate::row::Row;
+
+/// Checks that the keyring can open the rows of the leaked key, and no longer seals with it.
+///
+/// # Errors
+/// Returns [`VaultError::LeakedKeyState`] unless the key is `retired`.
+pub fn check_state(keyring: &Keyring, leaked: &KeyId) -> Result<(), VaultError> {
+    match keyring.state(leaked.as_ref()) {
+        Some(KeyState::Retired) => Ok(()),
+        state => Err(VaultError::LeakedKeyState { state }),
+    }
+}
+
+/// Returns a new envelope for a row that is wrapped for the leaked key, or `None` if it is not.
+///
+/// # Errors
+/// Returns [`VaultError::Row`] if the row does not open, and other errors if the keyring cannot seal.
+pub fn resealed(
+    row: &Row,
+    keyring: &Keyring,
+    leaked: &KeyId,
+) -> Result<Option<String>, VaultError> {
+    let envelope = row.parse().map_err(|fault| row.error(fault))?;
+    if envelope.key_ids().all(|id| id != *leaked) {
+        return Ok(None);
+    }
+    row.place.seal(keyring, &row.open(keyring)?).map(Some)
+}
+
+/// The file that lists the rows whose credentials must be replaced, as JSON Lines.
+///
+/// Once a row is resealed, nothing in the vault says that its credential must not be trusted. So a row
+/// is in the file before it is written, and every run appends. After a kill, a row may be listed twice.
+#[derive(Debug)]
+pub struct Untrusted {
+    /// The path of the file, which is next to the vault.
+    pub path: PathBuf,
+    file: File,
+}
+
+impl Untrusted {
+    /// Opens or creates the list for the vault at `db`, so that only its owner can read it.
+    ///
+    /// # Errors
+    /// Returns an error if the file cannot be opened or written.
+    pub fn open(db: &Path) -> Result<Self, VaultError> {
+        let mut name = db.as_os_str().to_owned();
+        name.push(".untrusted.jsonl");
+        let path = PathBuf::from(name);
+        let mut options = OpenOptions::new();
+        options.read(true).append(true).create(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let opened = options.open(&path).and_then(|mut file| {
+            end_the_last_line(&mut file)?;
+            sync_directory_of(&path)?;
+            Ok(file)
+        });
+        match opened {
+            Ok(file) => Ok(Self { path, file }),
+            Err(source) => Err(failed(&path, source)),
+        }
+    }
+
+    /// Adds rows, and returns when they would survive a power cut.
+    ///
+    /// # Errors
+    /// Returns an error if the file cannot be written.
+    pub fn add(&mut self, rows: &[Rewritten<'_>], leaked: &KeyId) -> Result<(), VaultError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let line = |(row, _): &Rewritten<'_>| {
+            let owner = &row.place.owner;
+            let entry = json!({
+                "row": row.place.id,
+                "tenant": owner.tenant,
+                "provider": owner.provider,
+                "label": owner.label,
+                "revision": row.revision,
+                "leaked_key": leaked.as_ref(),
+            });
+            format!("{entry}\n")
+        };
+        let lines: String = rows.iter().map(line).collect();
+        let written = self.file.write_all(lines.as_bytes()).and_then(|()| self.file.sync_all());
+        written.map_err(|source| failed(&self.path, source))
+    }
+}
+
+/// Ends a line that a killed run left unfinished.
+fn end_the_last_line(file: &mut File) -> io::Result<()> {
+    if file.seek(SeekFrom::End(0))? > 0 {
+        file.seek(SeekFrom::End(-1))?;
+        let mut last = [0];
+        file.read_exact(&mut last)?;
+        if last != *b"\n" {
+            file.write_all(b"\n")?;
+        }
+    }
+    Ok(())
+}
+
+fn failed(path: &Path, source: io::Error) -> VaultError {
+    VaultError::InputOutput { doing: format!("writing {}", path.display()), source }
+}
