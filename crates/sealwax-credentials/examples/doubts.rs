@@ -6,7 +6,7 @@
 //! row 1: looks like a credential
 //! row 2: looks like no credential: white space at the end
 //! row 3: looks like no credential: shorter than 8 characters, a word that programs print for nothing
-//! row 4: looks like no credential: quotes or brackets around it, masked
+//! row 4: looks like no credential: quotes or other punctuation around it, masked
 //! ```
 
 use sealwax::Secret;

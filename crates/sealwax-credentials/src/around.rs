@@ -4,9 +4,10 @@ use crate::characters::{is_name, is_of_a_key, is_quote};
 use crate::reading::Reading;
 use crate::words::{ends_with_any_case, starts_with_any_case};
 
-/// Quotes, brackets, or quotes as HTML and URLs escape them.
+/// Quotes, also as HTML and URLs escape them, brackets, and the comma or semicolon of a line of code.
 pub(crate) fn quotes(reading: &Reading<'_>) -> bool {
-    let text = reading.visible;
+    let text = reading.visible.trim_end_matches([',', ';']);
+    let is_plain = reading.core.chars().all(is_of_a_key);
     let at_ends = [text.chars().next(), text.chars().next_back()];
     let are_quotes = at_ends.map(|end| end.is_some_and(is_quote));
     // Typographic quotes come in pairs.
@@ -15,11 +16,13 @@ pub(crate) fn quotes(reading: &Reading<'_>) -> bool {
     let brackets = [('<', '>'), ('[', ']'), ('(', ')'), ('{', '}')];
     let in_brackets = |(open, close): &(char, char)| {
         let inside = text.strip_prefix(*open).and_then(|text| text.strip_suffix(*close));
-        inside.is_some_and(|inside| !inside.is_empty() && inside.chars().all(is_of_a_key))
+        inside.is_some_and(|inside| {
+            !inside.is_empty() && inside.chars().all(|c| is_of_a_key(c) || is_quote(c) || c == ',')
+        })
     };
     (are_quotes == [true, true] && is_pair)
-        // Other quotes may belong to a password.
-        || (are_quotes.contains(&true) && reading.core.chars().all(is_of_a_key))
+        // Other quotes and separators may belong to a password or a connection string.
+        || (is_plain && (are_quotes.contains(&true) || text.len() < reading.visible.len()))
         || escaped.iter().any(|quote| text.starts_with(quote))
         || brackets.iter().any(in_brackets)
 }
@@ -30,8 +33,20 @@ pub(crate) fn scheme(reading: &Reading<'_>) -> bool {
     let (word, _) = value.split_once(char::is_whitespace).unwrap_or((value, ""));
     // A pair may have a user of any other of these names.
     let is_bearer = ["Bearer:", "Bearer%20"].iter().any(|start| starts_with_any_case(value, start));
-    let schemes =
-        ["Bearer", "Basic", "Token", "Digest", "Negotiate", "ApiKey", "Api-Key", "Bot", "Key"];
+    let schemes = [
+        "Bearer",
+        "Basic",
+        "Token",
+        "Digest",
+        "Negotiate",
+        "ApiKey",
+        "Api-Key",
+        "Bot",
+        "Key",
+        "JWT",
+        "OAuth",
+        "SSWS",
+    ];
     is_bearer
         || (word.len() < value.len() && schemes.iter().any(|one| one.eq_ignore_ascii_case(word)))
 }
@@ -75,5 +90,6 @@ pub(crate) fn assigned(text: &str) -> Option<&str> {
     let is_list = value.contains(['&', ';']);
     // Base64 ends in `=`.
     let is_padding = matches!(value, "" | "=");
-    (is_name(name) && !is_padding && (is_constant || (says_so && !is_list))).then_some(value)
+    let is_a_name = name.split('-').all(is_name);
+    (is_a_name && !is_padding && (is_constant || (says_so && !is_list))).then_some(value)
 }

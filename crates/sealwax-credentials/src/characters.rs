@@ -87,9 +87,8 @@ pub(crate) fn byte_order_mark(reading: &Reading<'_>) -> bool {
 /// The grammar of RFC 9110, section 5.5, still has bytes above ASCII (`obs-text`), but the same section
 /// limits new fields to ASCII, and clients differ: some encode these characters, some refuse them.
 pub(crate) fn non_ascii(reading: &Reading<'_>) -> bool {
-    let is_other = |c: char| {
-        !(c.is_ascii() || c.is_whitespace() || c.is_control() || is_invisible(c) || is_quote(c))
-    };
+    let is_other =
+        |c: char| !(c.is_ascii() || c.is_whitespace() || c.is_control() || is_invisible(c));
     // A document goes into no field.
     !reading.is_document && reading.core.contains(is_other)
 }

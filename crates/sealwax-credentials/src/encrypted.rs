@@ -10,10 +10,10 @@ const MASTER_KEY: &str = "swk1_";
 const STATES: [&str; 6] = ["primary", "retired", "escrow", "disabled", "leaked", "destroyed"];
 
 /// How the ciphertexts of other programs begin: LiteLLM, OpenSSL and CryptoJS, Vault and OpenBao,
-/// Ansible, SOPS, Spring, Laravel, Cloak in base64, age, PGP.
+/// Ansible, SOPS, Spring, Laravel, AWS KMS, Cloak in base64, age, PGP.
 ///
 /// n8n's rows, an id and base64, could be a pair. Some services issue a JWE as a token.
-const CIPHERTEXTS: [&str; 13] = [
+const CIPHERTEXTS: [&str; 14] = [
     "v2:gcm:",
     "v3:gcm:",
     "litellm_enc::",
@@ -23,6 +23,7 @@ const CIPHERTEXTS: [&str; 13] = [
     "ENC[",
     "{cipher}",
     "eyJpdiI6",
+    "AQICAH",
     "AQpBRVMuR0NN",
     "age-encryption.org/",
     "-----BEGIN AGE ENCRYPTED FILE-----",

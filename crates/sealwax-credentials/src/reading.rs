@@ -13,7 +13,7 @@ pub(crate) struct Reading<'c> {
     pub(crate) text: &'c str,
     /// The text without white space and invisible characters at its ends.
     pub(crate) visible: &'c str,
-    /// The text without quotes at its ends, either.
+    /// The text without quotes at its ends either, or a comma or semicolon after it.
     pub(crate) core: &'c str,
     /// Whether it is a PEM text or a JSON object.
     ///
@@ -29,7 +29,10 @@ impl<'c> Reading<'c> {
         let text = text.unwrap_or_default();
         let is_nothing = |c: char| c.is_whitespace() || is_invisible(c);
         let visible = text.trim_matches(is_nothing);
-        let core = text.trim_matches(|c| is_nothing(c) || is_quote(c));
+        let is_around = |c: char| is_nothing(c) || is_quote(c);
+        let core = text
+            .trim_start_matches(is_around)
+            .trim_end_matches(|c: char| is_around(c) || matches!(c, ',' | ';'));
         let is_document = is_pem(core) || is_json(core);
         Self { bytes, is_text, text, visible, core, is_document }
     }

@@ -54,8 +54,8 @@ kinds! {
     NonAscii, "non_ascii", "non-ASCII characters that not every client can send in a header", characters::non_ascii;
     /// `\n` or `%0A` at the end, or `\n` as two characters between the lines of a PEM text.
     EscapedLineEnd, "escaped_line_end", "a line end that is written as an escape", reading::escaped_line_end;
-    /// Quotes or brackets around all of it.
-    Quotes, "quotes", "quotes or brackets around it", around::quotes;
+    /// Quotes or brackets around all of it, or a comma or semicolon after it.
+    Quotes, "quotes", "quotes or other punctuation around it", around::quotes;
     /// `Bearer `, `Basic ` and the like in front.
     Scheme, "scheme", "an authorization scheme in front", around::scheme;
     /// `Authorization:`, `x-api-key:` and the like in front.
