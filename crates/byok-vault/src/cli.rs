@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use sealwax::KeyId;
 
 use crate::exit::Exit;
-use crate::import::NO_CONTEXT;
+use crate::import::{NO_CONTEXT, Suspicious};
 use crate::layout::{KeyAs, Layout};
 use crate::names::{holds_a_key, name};
 use crate::row::Owner;
@@ -38,7 +38,8 @@ pub enum Command {
     Keygen(Keygen),
     /// Store a credential from standard input or a hidden prompt
     ///
-    /// One line ending (LF or CRLF) is trimmed from the end of standard input, and nothing else.
+    /// One line ending (LF or CRLF) is trimmed from the end of standard input, and nothing else. If the
+    /// credential looks like none, `put` says why; at a terminal it asks, and otherwise it stores nothing.
     Put(Put),
     /// Import rows that another program encrypted; can be killed and run again
     ///
@@ -136,6 +137,9 @@ pub struct Put {
     /// Overwrite the existing credential
     #[arg(long)]
     pub replace: bool,
+    /// Store the credential even if it looks like none, for example because it is masked
+    #[arg(long)]
+    pub anyway: bool,
     /// Catches a credential that was given as an argument, so that no message echoes it.
     #[arg(hide = true, num_args = 0.., allow_hyphen_values = true)]
     pub stray: Vec<OsString>,
@@ -162,6 +166,9 @@ pub struct Import {
     /// Accept a key of one repeated byte, such as 64 zeros, which anyone can guess
     #[arg(long)]
     pub insecure_placeholder_key: bool,
+    /// What to do with rows that open to something that looks like no credential
+    #[arg(long, value_name = "WHAT", default_value = "quarantine")]
+    pub suspicious: Suspicious,
     /// The file for rows that are not imported [default: FILE.quarantine.jsonl]
     #[arg(long, value_name = "FILE", required_if_eq("file", "-"), value_parser = path())]
     pub quarantine: Option<PathBuf>,

@@ -1,6 +1,7 @@
 //! What makes a credential acceptable, wherever it comes from.
 
 use sealwax::Secret;
+use sealwax_credentials::{Suspicion, suspicions};
 
 use crate::error::CredentialProblem;
 
@@ -27,6 +28,18 @@ pub fn check(credential: &Secret) -> Result<(), CredentialProblem> {
 /// # Errors
 /// Returns an error if no environment variable can hold it.
 pub fn text(credential: &Secret) -> Result<&str, CredentialProblem> {
-    let text = credential.expose_str().map_err(|_| CredentialProblem::NotText)?;
+    let text = credential.expose_str().map_err(|_| {
+        let is_compressed = suspicions(credential).any(|found| found == Suspicion::Compressed);
+        if is_compressed { CredentialProblem::Compressed } else { CredentialProblem::NotText }
+    })?;
     if text.contains('\0') { Err(CredentialProblem::Nul) } else { Ok(text) }
+}
+
+/// Returns why an acceptable credential looks like none, or `None` if it looks like one.
+///
+/// The reasons are fixed phrases and hold nothing of the credential.
+#[must_use]
+pub fn doubts(credential: &Secret) -> Option<String> {
+    let doubts: Vec<_> = suspicions(credential).map(|suspicion| suspicion.to_string()).collect();
+    (!doubts.is_empty()).then(|| doubts.join(", "))
 }

@@ -153,6 +153,14 @@ pub enum VaultError {
         /// What is wrong with the credential.
         problem: CredentialProblem,
     },
+    /// The credential looks like none, and nobody said to store it anyway.
+    #[error("the text for {owner} was not stored, because it looks like no credential: {doubts}")]
+    Doubtful {
+        /// The owner of the credential.
+        owner: Owner,
+        /// Why it looks like none, without any of its text.
+        doubts: String,
+    },
     /// A row cannot be opened.
     #[error("row {id} ({owner}) cannot be opened: {fault}")]
     Row {
@@ -308,7 +316,7 @@ impl VaultError {
             | Self::OutputTaken => Exit::Usage,
             Self::NotFound { .. } => Exit::NotFound,
             Self::AlreadyExists { .. } | Self::FileExists { .. } => Exit::AlreadyExists,
-            Self::Credential { .. } => Exit::CredentialRefused,
+            Self::Credential { .. } | Self::Doubtful { .. } => Exit::CredentialRefused,
             Self::DatabaseName => Exit::Usage,
             Self::NoVault
             | Self::NotAFile { .. }
@@ -381,6 +389,9 @@ impl VaultError {
                  is now in the shell's history: replace it at its provider"
             }
             Self::Credential { problem, .. } => problem.advice(),
+            Self::Doubtful { .. } => {
+                "correct it where it comes from; if it is right as it is, use `put --anyway`"
+            }
             Self::Row { fault, .. } => fault.kind.advice(),
             Self::Context { .. } => "shorten the names",
             Self::Seal { source, .. } if source.is_transient() => "try again",
@@ -458,6 +469,9 @@ pub enum CredentialProblem {
         "programs obey the variable that it was stored with, so it must not hold a customer's text"
     )]
     Variable,
+    /// The credential is not text either, because another program compressed it.
+    #[error("it is compressed, not UTF-8 text")]
+    Compressed,
 }
 
 impl CredentialProblem {
@@ -478,6 +492,7 @@ impl CredentialProblem {
             Self::Nul | Self::NotText => {
                 "store it in a text form (base64, PEM, JSON) with `put --replace`"
             }
+            Self::Compressed => "decompress it and store the text with `put`",
         }
     }
 }

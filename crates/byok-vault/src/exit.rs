@@ -19,7 +19,7 @@ pub enum Exit {
     NotFound,
     /// The credential or the file already exists.
     AlreadyExists,
-    /// The credential itself cannot be used.
+    /// The credential itself cannot be used, or looks like none.
     CredentialRefused,
     /// Reading or writing a file, the terminal or a pipe failed.
     InputOutput,
@@ -47,7 +47,7 @@ Exit codes:
     3  the keyring, or the key for an import, is missing or malformed
     4  the vault has no such credential
     5  the credential or the file already exists
-    6  the credential cannot be used (empty, too long, a NUL, not UTF-8, its variable)
+    6  the credential cannot be used (empty, too long, not UTF-8, ...), or looks like none
     7  reading or writing a file, the terminal or a pipe failed
    10  a key provider failed temporarily: try again
    11  a key is unknown, disabled, leaked, destroyed, or not the one that sealed the row

@@ -18,6 +18,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::{BuildHasher, RandomState};
 
+use clap::ValueEnum;
 use indicatif::ProgressBar;
 use sealwax::Secret;
 
@@ -43,6 +44,15 @@ pub const NO_CONTEXT: &str = "A legacy row carries no context, so a row that was
 /// How many bytes of rows are held at once. A batch ends there, however few rows it has.
 const HELD_LIMIT: usize = 16 * 1024 * 1024;
 
+/// What to do with rows that open to something that looks like no credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Suspicious {
+    /// Write them to the quarantine file
+    Quarantine,
+    /// Import them and warn
+    Import,
+}
+
 /// The result of an import.
 #[derive(Debug, Default)]
 pub struct Outcome {
@@ -51,19 +61,21 @@ pub struct Outcome {
     /// The number of rows whose credential was already in the vault.
     pub present: u64,
     /// The rows that were not imported, ordered by line.
-    pub quarantined: Vec<Quarantined>,
+    pub quarantined: Vec<Reported>,
+    /// The rows that were not quarantined although they look like no credential, ordered by line.
+    pub suspicious: Vec<Reported>,
 }
 
-/// A row that was not imported.
+/// A row that was not imported, or that was imported although it looks like no credential.
 #[derive(Debug)]
-pub struct Quarantined {
+pub struct Reported {
     /// The number of its line in the file.
     pub line: u64,
     /// The id, if the line has a valid one.
     pub id: Option<Id>,
     /// The owner, if the line has a valid one.
     pub owner: Option<Owner>,
-    /// Why it was not imported.
+    /// Why it was not imported, or what it is suspected of.
     pub refusal: Refusal,
 }
 
@@ -85,10 +97,11 @@ pub fn import(
     destination: &mut Destination<'_>,
     quarantine: &mut Quarantine,
     batch_size: u32,
+    suspicious: Suspicious,
     progress: &ProgressBar,
 ) -> Result<Outcome, VaultError> {
     let mut survey = survey(input, key)?;
-    survey.compare(input, key)?;
+    survey.compare(input, key, suspicious)?;
     progress.set_length(survey.rows);
     let changed = input.changed();
     let mut outcome = Outcome::default();
@@ -104,7 +117,7 @@ pub fn import(
             };
             let (source, fields) = record::read(line, key.columns());
             held += source.original.len();
-            let Some(candidate) = open(fields, source.line, key, &survey) else {
+            let Some(candidate) = open(fields, source.line, key, &survey, suspicious) else {
                 return Err(changed);
             };
             batch.push((source, candidate));
@@ -127,18 +140,29 @@ impl Outcome {
         progress: &ProgressBar,
     ) -> Result<(), VaultError> {
         let rows = number(batch.len());
-        let (sources, candidates): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+        let (sources, mut candidates): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+        let suspicions: Vec<_> = candidates
+            .iter_mut()
+            .map(|candidate| candidate.as_mut().ok().and_then(|opened| opened.suspicion.take()))
+            .collect();
         let became = destination.take(candidates, |owner| survey.stands_twice(owner))?;
-        for (source, became) in sources.into_iter().zip(became) {
-            match became {
-                Became::Imported => self.imported += 1,
-                Became::Present => self.present += 1,
+        for ((source, suspicion), became) in sources.into_iter().zip(suspicions).zip(became) {
+            let (report, refusal) = match became {
+                Became::Imported => {
+                    self.imported += 1;
+                    (&mut self.suspicious, suspicion)
+                }
+                Became::Present => {
+                    self.present += 1;
+                    (&mut self.suspicious, suspicion)
+                }
                 Became::Refused(refusal) => {
                     quarantine.add(&source, &refusal)?;
-                    let Source { line, id, owner, .. } = source;
-                    self.quarantined.push(Quarantined { line, id, owner, refusal });
+                    (&mut self.quarantined, Some(refusal))
                 }
-            }
+            };
+            let Source { line, id, owner, .. } = source;
+            report.extend(refusal.map(|refusal| Reported { line, id, owner, refusal }));
         }
         progress.inc(rows);
         Ok(())
@@ -151,6 +175,7 @@ fn open(
     line: u64,
     key: &LegacyKey,
     survey: &Survey,
+    suspicious: Suspicious,
 ) -> Option<Result<Candidate, Refusal>> {
     let Fields { id, owner, env_name, columns } = match fields {
         Ok(fields) => fields,
@@ -159,16 +184,28 @@ fn open(
     let secret = survey
         .check(&id, &owner, line)?
         .and_then(|()| survey.check_owner(&owner, line))
-        .and_then(|()| credential(&columns, key));
-    Some(secret.map(|secret| Candidate { owner, env_name, secret }))
+        .and_then(|()| credential(&columns, key, suspicious));
+    Some(secret.map(|(secret, suspicion)| Candidate { owner, env_name, secret, suspicion }))
 }
 
-fn credential(columns: &Columns, key: &LegacyKey) -> Result<Secret, Refusal> {
+/// Returns the credential of a row, and what it is suspected of if it is imported all the same.
+fn credential(
+    columns: &Columns,
+    key: &LegacyKey,
+    suspicious: Suspicious,
+) -> Result<(Secret, Option<Refusal>), Refusal> {
     let secret = key.open(columns)?;
     match credential::check(&secret) {
-        Ok(()) => Ok(secret),
-        Err(CredentialProblem::Empty) => Err(Refusal::new(Reason::Empty, "the plaintext is empty")),
-        Err(problem) => Err(Refusal::new(Reason::CredentialRefused, problem.to_string())),
+        Ok(()) => {}
+        Err(CredentialProblem::Empty) => {
+            return Err(Refusal::new(Reason::Empty, "the plaintext is empty"));
+        }
+        Err(problem) => return Err(Refusal::new(Reason::CredentialRefused, problem.to_string())),
+    }
+    let doubts = credential::doubts(&secret);
+    match (doubts.map(|doubts| Refusal::new(Reason::Suspicious, doubts)), suspicious) {
+        (Some(suspicion), Suspicious::Quarantine) => Err(suspicion),
+        (suspicion, _) => Ok((secret, suspicion)),
     }
 }
 
@@ -242,7 +279,12 @@ impl Survey {
     ///
     /// This happens before any of them is imported, because being the first does not make a line the
     /// right one.
-    fn compare(&mut self, input: &mut Input, key: &LegacyKey) -> Result<(), VaultError> {
+    fn compare(
+        &mut self,
+        input: &mut Input,
+        key: &LegacyKey,
+        suspicious: Suspicious,
+    ) -> Result<(), VaultError> {
         if self.owners.values().all(|count| *count == 1) {
             return Ok(());
         }
@@ -256,7 +298,7 @@ impl Survey {
                 continue;
             }
             // A row that does not open disputes nothing. It is quarantined for that reason alone.
-            let candidate = match open(fields, line, key, self) {
+            let candidate = match open(fields, line, key, self, suspicious) {
                 None => return Err(changed),
                 Some(Err(_)) => continue,
                 Some(Ok(candidate)) => candidate,

@@ -7,10 +7,13 @@ use crate::commands::by_kind;
 use crate::error::VaultError;
 use crate::exit::Exit;
 use crate::formatting::{file, number, rows};
-use crate::import::{self, Destination, Input, NO_CONTEXT, Outcome, Placed, Quarantine};
+use crate::import::{
+    self, Destination, Input, NO_CONTEXT, Outcome, Placed, Quarantine, Reason, Reported,
+};
 use crate::keys::Keys;
 use crate::legacy_key::LegacyKey;
 use crate::rotation::{self, Mode};
+use crate::row_fault::Kind;
 
 /// Imports a file and reports the result for every row.
 ///
@@ -42,6 +45,7 @@ pub fn import(cli: &Cli, args: &Import, out: &mut impl Write) -> Result<Exit, Va
         &mut destination,
         &mut quarantine,
         args.batch_size,
+        args.suspicious,
         &progress,
     );
     progress.finish_and_clear();
@@ -69,6 +73,8 @@ fn report(
         Mode::Write => ("imported", "quarantined"),
         Mode::DryRun => ("would be imported", "would be quarantined"),
     };
+    let (doubted, faulty): (Vec<_>, Vec<_>) =
+        outcome.quarantined.iter().partition(|row| row.refusal.reason == Reason::Suspicious);
     let count = rows(number(outcome.quarantined.len()));
     writeln!(
         out,
@@ -76,16 +82,41 @@ fn report(
         rows(outcome.imported),
         rows(outcome.present),
     )?;
-    let faulty = outcome.quarantined.iter().map(|row| {
-        let id = row.id.as_ref().map(|id| format!(", id {id}")).unwrap_or_default();
-        let owner = row.owner.as_ref().map(|owner| format!(" ({owner})")).unwrap_or_default();
-        (row.refusal.reason, format!("line {}{id}{owner}: {}", row.line, row.refusal))
-    });
+    let faulty = faulty.into_iter().map(|row| (row.refusal.reason, line(row)));
     by_kind::report(faulty, quarantined, out)?;
+    report_suspicious(&doubted, quarantined, Reason::Suspicious.advice(), out)?;
+    let accepted: Vec<_> = outcome.suspicious.iter().collect();
+    let advice = "ask their owners; `put --replace` stores a corrected credential";
+    report_suspicious(&accepted, &format!("{imported} all the same"), advice, out)?;
     match mode {
         Mode::Write => report_place(&count, placed, out),
         Mode::DryRun => Ok(()),
     }
+}
+
+fn line(row: &Reported) -> String {
+    let id = row.id.as_ref().map(|id| format!(", id {id}")).unwrap_or_default();
+    let owner = row.owner.as_ref().map(|owner| format!(" ({owner})")).unwrap_or_default();
+    format!("line {}{id}{owner}: {}", row.line, row.refusal)
+}
+
+/// Reports rows that look like no credential, each on a line that a program can pick out.
+fn report_suspicious(
+    suspicious: &[&Reported],
+    verb: &str,
+    advice: &str,
+    out: &mut impl Write,
+) -> Result<(), VaultError> {
+    if suspicious.is_empty() {
+        return Ok(());
+    }
+    for row in suspicious {
+        writeln!(out, "suspicious: {}", line(row))?;
+    }
+    let count = rows(number(suspicious.len()));
+    writeln!(out, "{count} {verb}: {}", Reason::Suspicious.label())?;
+    writeln!(out, "  next: {advice}")?;
+    Ok(())
 }
 
 fn report_place(count: &str, placed: &Placed, out: &mut impl Write) -> Result<(), VaultError> {

@@ -1,21 +1,24 @@
 //! `put`: stores a credential.
 
-use std::io::Write;
+use std::io::{self, BufRead, IsTerminal, Read, Write};
+
+use sealwax::Secret;
 
 use crate::cli::{Cli, Put};
 use crate::clock::now;
 use crate::commands::{credential, erase};
+use crate::credential::doubts;
 use crate::error::VaultError;
 use crate::exit::Exit;
 use crate::keys::Keys;
-use crate::row::{Place, Row};
+use crate::row::{Owner, Place, Row};
 use crate::store::{Access, Store};
 
 /// Reads a credential and stores it for its owner.
 ///
 /// # Errors
-/// Returns an error if there already is a credential and `--replace` is not given, or if the credential
-/// cannot be read, sealed or stored.
+/// Returns an error if there already is a credential and `--replace` is not given, if the credential
+/// cannot be read, sealed or stored, or if it looks like none and nobody wants it stored anyway.
 pub fn put(cli: &Cli, args: &Put, out: &mut impl Write) -> Result<Exit, VaultError> {
     let owner = args.owner.owner();
     if !args.stray.is_empty() {
@@ -31,6 +34,9 @@ pub fn put(cli: &Cli, args: &Put, out: &mut impl Write) -> Result<Exit, VaultErr
         return Err(VaultError::AlreadyExists { owner });
     }
     let credential = credential::read(&owner)?;
+    if !args.anyway {
+        settle_doubts(&credential, &owner)?;
+    }
     // An empty vault, left behind by a `put` without a credential, would look like the end of a rotation.
     let mut store = match present {
         Some(store) => store,
@@ -71,4 +77,30 @@ pub fn put(cli: &Cli, args: &Put, out: &mut impl Write) -> Result<Exit, VaultErr
         erase(&store, out)?;
     }
     Ok(Exit::Done)
+}
+
+/// Asks whether to store a credential that looks like none, if there is somebody to ask.
+fn settle_doubts(credential: &Secret, owner: &Owner) -> Result<(), VaultError> {
+    let Some(doubts) = doubts(credential) else { return Ok(()) };
+    if io::stdin().is_terminal() && is_wanted_anyway(owner, &doubts)? {
+        return Ok(());
+    }
+    Err(VaultError::Doubtful { owner: owner.clone(), doubts })
+}
+
+fn is_wanted_anyway(owner: &Owner, doubts: &str) -> Result<bool, VaultError> {
+    let asking =
+        |source| VaultError::InputOutput { doing: "asking at the terminal".into(), source };
+    let mut terminal = io::stderr();
+    let question = format!("The text for {owner} looks like no credential: {doubts}");
+    write!(terminal, "{question}: store it anyway? [y/N] ")
+        .and_then(|()| terminal.flush())
+        .map_err(asking)?;
+    // Large enough that it never grows, and wiped, because it may be a part of what somebody pasted.
+    let mut answer = Vec::with_capacity(256);
+    let read = io::stdin().lock().take(256).read_until(b'\n', &mut answer);
+    let answer = Secret::from(answer);
+    read.map_err(asking)?;
+    let answer = answer.expose_str().unwrap_or_default().trim();
+    Ok(["y", "yes"].iter().any(|yes| yes.eq_ignore_ascii_case(answer)))
 }

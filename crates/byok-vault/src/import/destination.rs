@@ -32,6 +32,8 @@ pub(super) struct Candidate {
     /// The variable, if the line has one.
     pub(super) env_name: Option<String>,
     pub(super) secret: Secret,
+    /// What the credential is suspected of, if it is stored all the same.
+    pub(super) suspicion: Option<Refusal>,
 }
 
 /// The result for one row.

@@ -42,6 +42,8 @@ pub enum Reason {
     Empty,
     /// `run` could not pass the credential to a command.
     CredentialRefused,
+    /// The row opens to something that looks like no credential.
+    Suspicious,
     /// The command line would reject the tenant, the provider, the variable or the id.
     Name,
     /// A field is missing or has the wrong type.
@@ -95,6 +97,7 @@ impl Reason {
             Self::NotOfTheLayout => "not-of-the-layout",
             Self::Empty => "empty",
             Self::CredentialRefused => "credential-refused",
+            Self::Suspicious => "suspicious",
             Self::Name => "name",
             Self::Field => "field",
             Self::NotJson => "not-json",
@@ -118,6 +121,7 @@ impl Kind for Reason {
             Self::NotOfTheLayout => "does not match the layout",
             Self::Empty => "the credential is empty",
             Self::CredentialRefused => "the credential cannot be used",
+            Self::Suspicious => "looks like no credential",
             Self::Name => "invalid name",
             Self::Field => "a field is missing or has the wrong type",
             Self::NotJson => "not a JSON object",
@@ -161,8 +165,12 @@ impl Kind for Reason {
                 "there is nothing to store: get a credential from its owner, or leave the row out"
             }
             Self::CredentialRefused => {
-                "`run` could not pass it to a command: store it in a text form (base64, PEM, JSON) \
-                 with `put`"
+                "`run` could not pass it to a command: store it in a text form (decompressed, \
+                 base64, PEM, JSON) with `put`"
+            }
+            Self::Suspicious => {
+                "ask its owner; if it is right as it is, import the quarantine file with \
+                 --suspicious import, otherwise get a new credential"
             }
             Self::Name | Self::Field => {
                 "correct the line in the quarantine file, under \"row\", and import that file"

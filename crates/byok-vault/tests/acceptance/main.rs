@@ -29,4 +29,5 @@ mod rotation;
 mod run;
 mod sandbox;
 mod story;
+mod suspicious;
 mod whole_life;

@@ -124,8 +124,8 @@ pub(super) fn n8n() -> Old {
 fn every_layout_is_imported_to_the_byte() {
     let credentials = [
         format!("{CANARY}-1"),
-        format!("{CANARY} with spaces, é and a line end\r\n"),
-        format!("-----BEGIN {CANARY}-----\n{}\n", "A1b2".repeat(500)),
+        format!("{{\"key\": \"{CANARY} with spaces, é and a line end\"}}\r\n"),
+        format!("-----BEGIN X-----\n{CANARY}{0}\n{0}\n-----END X-----\n", "A1b2".repeat(500)),
     ];
     let mut names = BTreeSet::new();
     for old in every_kind() {

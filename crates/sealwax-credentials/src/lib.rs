@@ -1,0 +1,44 @@
+// In the repository, this link of the README leads to a file. The first definition of a link wins.
+//! [sealwax]: sealwax
+#![doc = include_str!("../README.md")]
+// Without `alloc`, so that no part of a credential can be left behind on the heap.
+#![no_std]
+#![forbid(unsafe_code)]
+
+use sealwax::Secret;
+
+// What a credential is read as, and what its characters are.
+mod characters;
+mod reading;
+
+// The rules.
+mod around;
+mod encrypted;
+mod words;
+
+// The kinds, each with its rule.
+mod suspicion;
+
+pub use suspicion::Suspicion;
+
+use reading::Reading;
+
+/// Returns everything that makes a credential look like none, in the order of [`Suspicion::ALL`].
+///
+/// A credential that looks like one gives an empty iterator. The credential is only read, in place:
+/// nothing is copied, and the result holds nothing of it.
+///
+/// ```
+/// use sealwax::Secret;
+/// use sealwax_credentials::{Suspicion, suspicions};
+///
+/// let pasted = Secret::from("\"sk-...4f2a\"\n");
+/// let found: Vec<_> = suspicions(&pasted).collect();
+/// assert_eq!(found, [Suspicion::WhiteSpaceAtEnd, Suspicion::Quotes, Suspicion::Masked]);
+///
+/// assert_eq!(suspicions(&Secret::from("sk-proj-4Jq8Zr2Lw0")).next(), None);
+/// ```
+pub fn suspicions(credential: &Secret) -> impl Iterator<Item = Suspicion> {
+    let reading = Reading::of(credential.expose_secret());
+    Suspicion::ALL.iter().copied().filter(move |suspicion| suspicion.is_in(&reading))
+}
