@@ -40,7 +40,8 @@ fn describe(error: &KeyringError) -> String {
     match error {
         KeyringError::Line { line, problem, .. } => {
             let problem = match problem {
-                LineProblem::StrayCharacter => "stray character".to_owned(),
+                LineProblem::StrayCharacter { .. } => "stray character".to_owned(),
+                LineProblem::Commented => "commented".to_owned(),
                 LineProblem::UnknownState => "unknown state".to_owned(),
                 LineProblem::KeyId { source: None, .. } => "no key id".to_owned(),
                 LineProblem::KeyId {
@@ -234,7 +235,7 @@ fn a_fault_is_told_with_its_line_and_its_kind() {
             "found a variable name and = before the value",
         ),
         ("a variable", "${SEALWAX_KEYS}", "found a $ variable that was not expanded"),
-        ("a path", "/run/secrets/keys", "found the path of a file instead of its contents"),
+        ("a path", "/run/secrets/keys", "found a path or a reference instead of the contents"),
         ("JSON", "{\"keys\":\"retired b <2>\"}", "found JSON"),
         ("base64", "cmV0aXJlZCBiIHN3azE", "found a layer of base64 around the text"),
         (

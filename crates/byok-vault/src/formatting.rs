@@ -3,8 +3,6 @@
 use std::fmt;
 use std::time::Duration;
 
-use sealwax::triplet::TripletError;
-
 /// A number with thousands separators: `20,000`.
 #[derive(Clone, Copy, Debug)]
 pub struct Grouped(pub u64);
@@ -70,17 +68,6 @@ pub fn shown(name: &str) -> String {
             plain.into_iter().chain(escaped.into_iter().flatten())
         })
         .collect()
-}
-
-/// Returns the complete message of an error about a legacy row.
-///
-/// The error's own message does not say why an unwrapped value is not a key.
-#[must_use]
-pub fn whole(error: &TripletError) -> String {
-    match error {
-        TripletError::Key { source, .. } => format!("{error}: {source}"),
-        _ => error.to_string(),
-    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 //! vault is ever overwritten.
 
 mod destination;
+mod file_kind;
 mod input;
 mod quarantine;
 mod record;
@@ -20,14 +21,16 @@ use std::hash::{BuildHasher, RandomState};
 
 use indicatif::ProgressBar;
 use sealwax::Secret;
+use sealwax_import::ForeignRow;
 
 use crate::credential;
 use crate::error::{CredentialProblem, VaultError};
 use crate::formatting::number;
-use crate::legacy_key::{Columns, LegacyKey};
+use crate::legacy_key::LegacyKey;
 use crate::row::Owner;
 
 pub use destination::Destination;
+pub use file_kind::FileKind;
 pub use input::Input;
 pub use quarantine::{Placed, Quarantine};
 pub use record::Id;
@@ -87,6 +90,7 @@ pub fn import(
     batch_size: u32,
     progress: &ProgressBar,
 ) -> Result<Outcome, VaultError> {
+    file_kind::check(input)?;
     let mut survey = survey(input, key)?;
     survey.compare(input, key)?;
     progress.set_length(survey.rows);
@@ -102,7 +106,7 @@ pub fn import(
                 is_over = true;
                 break;
             };
-            let (source, fields) = record::read(line, key.columns());
+            let (source, fields) = record::read(line, &key.declaration);
             held += source.original.len();
             let Some(candidate) = open(fields, source.line, key, &survey) else {
                 return Err(changed);
@@ -152,19 +156,19 @@ fn open(
     key: &LegacyKey,
     survey: &Survey,
 ) -> Option<Result<Candidate, Refusal>> {
-    let Fields { id, owner, env_name, columns } = match fields {
+    let Fields { id, owner, env_name, row } = match fields {
         Ok(fields) => fields,
         Err(refusal) => return Some(Err(refusal)),
     };
     let secret = survey
         .check(&id, &owner, line)?
         .and_then(|()| survey.check_owner(&owner, line))
-        .and_then(|()| credential(&columns, key));
+        .and_then(|()| credential(&row, key));
     Some(secret.map(|secret| Candidate { owner, env_name, secret }))
 }
 
-fn credential(columns: &Columns, key: &LegacyKey) -> Result<Secret, Refusal> {
-    let secret = key.open(columns)?;
+fn credential(row: &ForeignRow, key: &LegacyKey) -> Result<Secret, Refusal> {
+    let secret = key.open(row)?;
     match credential::check(&secret) {
         Ok(()) => Ok(secret),
         Err(CredentialProblem::Empty) => Err(Refusal::new(Reason::Empty, "the plaintext is empty")),
@@ -194,7 +198,7 @@ fn survey(input: &mut Input, key: &LegacyKey) -> Result<Survey, VaultError> {
         Survey { rows: 0, ids: HashMap::new(), owners: HashMap::new(), disputed: HashMap::new() };
     let mut lines = input.lines()?;
     while let Some(line) = lines.next()? {
-        let (source, _) = record::read(line, key.columns());
+        let (source, _) = record::read(line, &key.declaration);
         survey.note(source);
     }
     Ok(survey)
@@ -250,7 +254,7 @@ impl Survey {
         let mut lines = input.lines()?;
         let (fingerprints, mut first) = (RandomState::new(), HashMap::new());
         while let Some(line) = lines.next()? {
-            let (source, fields) = record::read(line, key.columns());
+            let (source, fields) = record::read(line, &key.declaration);
             let line = source.line;
             if !source.owner.is_some_and(|owner| self.stands_twice(&owner)) {
                 continue;

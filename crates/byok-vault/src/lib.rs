@@ -19,7 +19,6 @@ pub mod row;
 pub mod store;
 
 // What other programs store, and under which keys.
-pub mod layout;
 pub mod legacy_key;
 
 // The operations on all rows.

@@ -213,6 +213,7 @@ fn no_error_over_keys_and_contexts_shows_a_secret() {
     shown.assert_variants(
         "LineProblem",
         &[
+            "Commented",
             "ExtraWord",
             "Key",
             "KeyId",

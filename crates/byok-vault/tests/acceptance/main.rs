@@ -12,6 +12,7 @@ mod exit_codes;
 #[cfg(unix)]
 mod faults;
 mod import;
+mod keyring_texts;
 mod rotation;
 mod run;
 mod sandbox;
