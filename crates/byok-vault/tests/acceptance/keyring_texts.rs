@@ -39,7 +39,7 @@ fn accidents(key: &str, old: &str) -> Vec<(&'static str, Vec<u8>, &'static str)>
     text("the key alone", material.to_owned(), "as the first word");
     text("no state", id_and_key.to_owned(), "as the first word");
     text("no id", format!("primary {material}"), "expected a key id");
-    text("cut off", both.get(..key.len() - 4).unwrap().to_owned(), "48 characters");
+    text("cut off", both.get(..key.len() - 4).unwrap().to_owned(), "48 base64url characters");
     text("nothing", " \n\n".to_owned(), "no primary key");
     text("a NUL at the end", format!("{key}\0"), "a control character");
     cases.push(("UTF-16 without its mark", utf16(""), "UTF-16"));
