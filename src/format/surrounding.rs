@@ -31,7 +31,7 @@ pub enum Surrounding {
     Assignment,
     /// `$`: a variable that was not expanded.
     Variable,
-    /// `/`, `./` or `~/`: the path of a file instead of its contents.
+    /// `/`, `./`, `~/`, `C:\` or `scheme://`: the path of a file, or the reference of a secret, instead of its contents.
     Path,
     /// `\n` as two characters instead of a line feed.
     EscapedLineFeed,
@@ -75,7 +75,7 @@ impl Surrounding {
         };
         if text.starts_with("0x") {
             Some(Self::HexPrefix)
-        } else if text.starts_with('/') || text.starts_with("./") || text.starts_with("~/") {
+        } else if is_path(text) {
             Some(Self::Path)
         } else if starts.iter().any(is_base64) {
             Some(Self::Base64)
@@ -98,6 +98,13 @@ impl Surrounding {
             None
         }
     }
+}
+
+/// Whether the text is a path, or a reference such as `op://vault/item`.
+fn is_path(text: &str) -> bool {
+    let drive = text.trim_start_matches(|c: char| c.is_ascii_alphabetic());
+    ["/", "./", "~/"].iter().any(|start| text.starts_with(start))
+        || (drive.len() < text.len() && (drive.starts_with(":\\") || drive.starts_with("://")))
 }
 
 /// Whether the text is `NAME=` and a value, with or without `export`. Base64 padding has no value after it.
@@ -123,7 +130,7 @@ impl fmt::Display for Surrounding {
             Self::Json => "JSON",
             Self::Assignment => "a variable name and = before the value",
             Self::Variable => "a $ variable that was not expanded",
-            Self::Path => "the path of a file instead of its contents",
+            Self::Path => "a path or a reference instead of the contents",
             Self::EscapedLineFeed => "\\n as two characters instead of a line feed",
             Self::Base64 => "a layer of base64 around the text",
         })
@@ -164,13 +171,18 @@ mod tests {
             ("${KEY}", Variable),
             ("/run/secrets/key", Path),
             ("./key", Path),
+            ("C:\\keys.txt", Path),
+            ("op://vault/key", Path),
             ("sw1:x\\n", EscapedLineFeed),
             ("c3cxOmEyNTY", Base64),
         ];
         for (text, surrounding) in known {
             assert_eq!(Surrounding::of(text, &["sw1:"]), Some(surrounding), "{text}");
         }
-        for text in ["", "sw1:a=b", "1A=x", "YWJjZA==", "YWJjZGU=", "b", "0", "c3dr", "export"] {
+        for text in [
+            "", "sw1:a=b", "1A=x", "YWJjZA==", "YWJjZGU=", "b", "0", "c3dr", "export", "a:b",
+            "://", ":\\",
+        ] {
             assert_eq!(Surrounding::of(text, &["sw1:"]), None, "{text}");
         }
     }

@@ -3,7 +3,7 @@
 use alloc::vec;
 use core::fmt;
 
-use base64ct::{Base64Unpadded, Encoding as _};
+use base64ct::{Base64Unpadded, Base64UrlUnpadded, Encoding as _};
 use rand_core::TryCryptoRng;
 use zeroize::Zeroizing;
 
@@ -100,6 +100,27 @@ impl TripletKey {
             let decoded =
                 unpadded.is_some_and(|text| Base64Unpadded::decode(text, key.expose_mut()).is_ok());
             Self::decoded(decoded, key, "44 characters of base64, the last of them =")
+        })
+        .map_err(|error| or_surrounding(error, text, BASE64_KEY_LEN))
+    }
+
+    /// Parses exactly 43 characters of canonical base64url, or 44 of which the last is `=`.
+    ///
+    /// Python's `secrets.token_urlsafe(32)` writes the former, and `Fernet.generate_key()` the latter.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::Encoding`] if the text is anything else, [`KeyError::Surrounded`] if something surrounds it,
+    /// [`KeyError::Weak`] if the key is one repeated byte.
+    pub fn from_base64url(text: &str) -> Result<Self, KeyError> {
+        wipe_stack_after_row(|| {
+            let mut key = KeyBytes::zeroed();
+            let is_padded = text.len() == BASE64_KEY_LEN;
+            let unpadded = if is_padded { text.strip_suffix('=') } else { Some(text) };
+            let decoded = unpadded
+                .filter(|text| text.len() == BASE64_KEY_LEN - 1)
+                .is_some_and(|text| Base64UrlUnpadded::decode(text, key.expose_mut()).is_ok());
+            Self::decoded(decoded, key, "43 characters of base64url, or 44 of which the last is =")
         })
         .map_err(|error| or_surrounding(error, text, BASE64_KEY_LEN))
     }

@@ -40,7 +40,8 @@ fn describe(error: &KeyringError) -> String {
     match error {
         KeyringError::Line { line, problem, .. } => {
             let problem = match problem {
-                LineProblem::StrayCharacter => "stray character".to_owned(),
+                LineProblem::StrayCharacter { .. } => "stray character".to_owned(),
+                LineProblem::Commented => "commented".to_owned(),
                 LineProblem::UnknownState => "unknown state".to_owned(),
                 LineProblem::KeyId { source: None, .. } => "no key id".to_owned(),
                 LineProblem::KeyId {
@@ -214,14 +215,14 @@ fn a_fault_is_told_with_its_line_and_its_kind() {
         ("a comment after a semicolon", "retired b <2>; # mine", "stray character"),
         ("# inside an id", "disabled b#c", "stray character"),
         ("# at the end of a key", "retired b <2>#", "stray character"),
-        ("a zero-width space in the state", "retired\u{200b} b <2>", "unknown state"),
-        ("NUL in the state", "retired\0 b <2>", "unknown state"),
+        ("a zero-width space in the state", "retired\u{200b} b <2>", "stray character"),
+        ("NUL in the state", "retired\0 b <2>", "stray character"),
         ("no such state", "active b <2>", "unknown state"),
         ("a state in upper case", "RETIRED b <2>", "unknown state"),
         ("a state with a capital", "Retired b <2>", "unknown state"),
         ("a state with a colon", "retired: b <2>", "unknown state"),
-        ("a state with a full-width letter", "\u{ff52}etired b <2>", "unknown state"),
-        ("a state with a Cyrillic letter", "r\u{435}tired b <2>", "unknown state"),
+        ("a state with a full-width letter", "\u{ff52}etired b <2>", "stray character"),
+        ("a state with a Cyrillic letter", "r\u{435}tired b <2>", "stray character"),
         ("a quoted line", "\"retired b <2>\"", "found leading or trailing quotes"),
         (
             "a shell's export",
@@ -234,7 +235,7 @@ fn a_fault_is_told_with_its_line_and_its_kind() {
             "found a variable name and = before the value",
         ),
         ("a variable", "${SEALWAX_KEYS}", "found a $ variable that was not expanded"),
-        ("a path", "/run/secrets/keys", "found the path of a file instead of its contents"),
+        ("a path", "/run/secrets/keys", "found a path or a reference instead of the contents"),
         ("JSON", "{\"keys\":\"retired b <2>\"}", "found JSON"),
         ("base64", "cmV0aXJlZCBiIHN3azE", "found a layer of base64 around the text"),
         (
@@ -253,8 +254,8 @@ fn a_fault_is_told_with_its_line_and_its_kind() {
         ("an id that climbs", "disabled ../b", "key id, at 0"),
         ("an id in quotes", "disabled 'b'", "key id, at 0"),
         ("an id with a colon", "disabled b:c", "key id, at 1"),
-        ("an id with a NUL", "disabled bc\0", "key id, at 2"),
-        ("an id with a letter outside of ASCII", "disabled bé", "key id, at 1"),
+        ("an id with a NUL", "disabled bc\0", "stray character"),
+        ("an id with a letter outside of ASCII", "disabled bé", "stray character"),
         ("an id with a comma", "retired b, <2>", "key id, at 1"),
         ("retired without a key", "retired b", "no key"),
         ("escrow without a key", "escrow b", "no key"),
@@ -312,7 +313,9 @@ fn a_text_without_exactly_one_primary_is_no_keyring() {
         ("empty", "", "no primary"),
         ("white space", " \n\t\r\n\n", "no primary"),
         ("semicolons", ";;\n;", "no primary"),
-        ("comments", "# primary a <1>", "no primary"),
+        ("a comment", "# primary a", "no primary"),
+        ("a key behind a comment", "# keys; primary a <1>", "line 1: commented"),
+        ("a commented key and another", "# primary a <1>\nretired b <2>", "line 1: commented"),
         ("one retired key", "retired a <1>", "no primary"),
         (
             "all states but primary",

@@ -3,13 +3,13 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap::builder::{OsStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use sealwax::KeyId;
+use sealwax_import::{CATALOGUE, KeyForm, Named};
 
 use crate::exit::Exit;
 use crate::import::{NO_CONTEXT, Suspicious};
-use crate::layout::{KeyAs, Layout};
 use crate::names::{holds_a_key, name};
 use crate::row::Owner;
 use crate::variables::for_a_command;
@@ -46,8 +46,8 @@ pub enum Command {
     /// FILE has one JSON object per line: "id", a string or an integer; "tenant" and "provider";
     /// "label", if a tenant has several credentials for a provider; "env", if `run` should pass the
     /// credential in that variable, whose name must end in KEY, TOKEN, SECRET, PASSWORD, PASSPHRASE,
-    /// CREDENTIALS, _JSON, _PAT or _AUTH; and, as strings, the columns that
-    /// are in brackets under --layout. Other members are ignored. A line has at most 32 MiB, and a row
+    /// CREDENTIALS, _JSON, _PAT or _AUTH; and the columns that are in brackets under --layout, or that
+    /// --cell names. Other members are ignored. A line has at most 32 MiB, and a row
     /// at most 64 members.
     ///
     /// Each row is opened with the old key and sealed as `put` does. A credential that is already in
@@ -147,22 +147,38 @@ pub struct Put {
 
 /// The arguments of `import`.
 #[derive(Debug, Args)]
+#[group(skip)]
+#[command(group = clap::ArgGroup::new("form").required(true))]
 pub struct Import {
-    /// The layout of the rows
-    #[arg(long, value_name = "NAME")]
-    pub layout: Layout,
+    /// The layout of the rows, by name
+    #[arg(long, value_name = "NAME", value_parser = layouts(), group = "form")]
+    pub layout: Option<&'static Named>,
+    /// A column, or a member of its JSON, and the parts of the row in it, such as
+    /// 'value={iv12:hex}:{tag:hex}:{ct:hex}'; for each column
+    ///
+    /// The parts are iv12, iv16, iv (either), tag and ct; the encodings hex, base64, base64url,
+    /// base64url-padded, hex-any-case, base64-lines, text and bytes. {iv12+ct+tag:base64} are parts that
+    /// were joined before they were encoded. --explain shows more.
+    #[arg(long = "cell", value_name = "PATH=PATTERN", group = "form")]
+    pub cells: Vec<String>,
+    /// Refuse rows that have this member
+    #[arg(long, value_name = "PATH")]
+    pub without: Vec<String>,
+    /// The associated data of the rows, such as 'cred:{id}'
+    #[arg(long, value_name = "TEMPLATE")]
+    pub bound_to: Option<String>,
+    /// Print the options that a layout stands for, and do nothing else
+    #[arg(long, value_name = "NAME", value_parser = layouts(), group = "form")]
+    pub explain: Option<&'static Named>,
     /// The environment variable that holds the text of the key that encrypted the rows
-    #[arg(long, value_name = "VAR")]
-    pub key_env: OsString,
-    /// How that text encodes the key, if the layout does not determine it
-    #[arg(long, value_name = "HOW")]
-    pub key_as: Option<KeyAs>,
+    #[arg(long, value_name = "VAR", required_unless_present = "explain")]
+    pub key_env: Option<OsString>,
+    /// How that text becomes the key, if the layout does not determine it
+    #[arg(long, value_name = "FORM", value_parser = key_forms())]
+    pub key_as: Option<KeyForm>,
     /// For n8n: the environment variable that holds the data key's `value` from deployment_key
     #[arg(long, value_name = "VAR")]
     pub wrapped_key_env: Option<OsString>,
-    /// For Cloak: the label of the rows' cipher [default: AES.GCM.V1]
-    #[arg(long, value_name = "LABEL")]
-    pub cipher_label: Option<String>,
     /// Accept a key of one repeated byte, such as 64 zeros, which anyone can guess
     #[arg(long)]
     pub insecure_placeholder_key: bool,
@@ -179,8 +195,26 @@ pub struct Import {
     #[arg(long)]
     pub dry_run: bool,
     /// The rows, as JSON Lines; - is standard input
-    #[arg(value_parser = path())]
+    #[arg(value_parser = path(), required_unless_present = "explain", default_value = "-",
+          hide_default_value = true)]
     pub file: PathBuf,
+}
+
+/// Parses the name of a layout, which the help lists with its columns.
+fn layouts() -> impl TypedValueParser<Value = &'static Named> {
+    let value = |named: &'static Named| {
+        let columns = named.declaration().map(|declaration| declaration.columns().join(", "));
+        let columns = columns.unwrap_or_default();
+        PossibleValue::new(named.name).help(format!("{} [{columns}]", named.about))
+    };
+    PossibleValuesParser::new(CATALOGUE.iter().map(value))
+        .try_map(|name| Named::find(&name).ok_or("no such layout"))
+}
+
+/// Parses the form of a key, which the help lists with its meaning.
+fn key_forms() -> impl TypedValueParser<Value = KeyForm> {
+    let value = |form: KeyForm| PossibleValue::new(form.name()).help(form.about());
+    PossibleValuesParser::new(KeyForm::all().map(value)).try_map(|name| name.parse())
 }
 
 /// The arguments of `list`.

@@ -9,11 +9,12 @@ mod database;
 use std::io;
 use std::path::PathBuf;
 
-use sealwax::triplet::TripletError;
 use sealwax::{ContextError, KeyError, KeyState, KeyringError, SealError};
+use sealwax_import::{DeclarationError, KeyForm, KeyTextError};
 
 use crate::exit::Exit;
-use crate::formatting::{file, whole};
+use crate::formatting::file;
+use crate::import::FileKind;
 use crate::row::Owner;
 use crate::row_fault::{Fault, Kind};
 
@@ -33,6 +34,12 @@ pub enum VaultError {
     #[error("the keyring from {origin} is not UTF-8 text")]
     KeyringNotText {
         /// The option or the variable.
+        origin: String,
+    },
+    /// The keyring is UTF-16.
+    #[error("the keyring from {origin} is UTF-16")]
+    KeyringUtf16 {
+        /// A path.
         origin: String,
     },
     /// The keyring does not parse.
@@ -201,21 +208,33 @@ pub enum VaultError {
         /// The state of the key in the keyring, or `None` if the key is missing.
         state: Option<KeyState>,
     },
-    /// A layout needs an option of `import` that is missing.
-    #[error("--layout {layout} needs {option}")]
-    MissingOption {
-        /// The name of the option.
-        option: &'static str,
-        /// The name of the layout.
-        layout: &'static str,
+    /// No option says how the key's text is written.
+    #[error("these rows need --key-as, because their key may be written in several ways")]
+    NoKeyForm,
+    /// `--wrapped-key-env` is missing, or does not fit the form of the key.
+    #[error(
+        "--wrapped-key-env {} --key-as {form}",
+        if form.needs_wrapped() { "is needed with" } else { "cannot be used with" }
+    )]
+    WrappedKeyOption {
+        /// The form of the key.
+        form: KeyForm,
     },
-    /// An option of `import` is for other layouts.
-    #[error("{option} cannot be used with --layout {layout}")]
-    StrayOption {
+    /// The options do not declare a row.
+    #[error("{option}: {source}")]
+    Declaration {
         /// The name of the option.
         option: &'static str,
-        /// The name of the layout.
-        layout: &'static str,
+        /// What is wrong.
+        source: DeclarationError,
+    },
+    /// The file to import is of another kind.
+    #[error("{name} is {kind}, not one JSON object per line; nothing was read or written")]
+    NotJsonLines {
+        /// The name of the file.
+        name: String,
+        /// What it is.
+        kind: FileKind,
     },
     /// The value of an option is not the name of a variable.
     ///
@@ -246,17 +265,11 @@ pub enum VaultError {
     #[error("cannot use the key from --key-env: {source}")]
     LegacyKey {
         /// What is wrong with the key, without any of its text.
-        source: KeyError,
+        source: KeyTextError,
     },
     /// The key of the rows is a placeholder that anyone can guess.
     #[error("the key from --key-env is a placeholder: one repeated byte")]
     PlaceholderKey,
-    /// The data key of the rows cannot be unwrapped.
-    #[error("cannot unwrap the key from --wrapped-key-env: {}", whole(source))]
-    WrappedKey {
-        /// What is wrong with the wrapped key, without any of its text.
-        source: TripletError,
-    },
     /// A new file would be the imported file, or a file of the vault.
     #[error("the new file would be the file to import or a file of the vault")]
     OutputTaken,
@@ -300,6 +313,7 @@ impl VaultError {
             Self::NoKeyring
             | Self::KeyringFile { .. }
             | Self::KeyringNotText { .. }
+            | Self::KeyringUtf16 { .. }
             | Self::Keyring { .. }
             | Self::NewKey { .. }
             | Self::Context { .. }
@@ -307,11 +321,11 @@ impl VaultError {
             | Self::NoLegacyKey { .. }
             | Self::LegacyKeyNotText { .. }
             | Self::LegacyKey { .. }
-            | Self::PlaceholderKey
-            | Self::WrappedKey { .. } => Exit::Configuration,
+            | Self::PlaceholderKey => Exit::Configuration,
             Self::CredentialArgument { .. }
-            | Self::MissingOption { .. }
-            | Self::StrayOption { .. }
+            | Self::NoKeyForm
+            | Self::WrappedKeyOption { .. }
+            | Self::Declaration { .. }
             | Self::KeyArgument { .. }
             | Self::OutputTaken => Exit::Usage,
             Self::NotFound { .. } => Exit::NotFound,
@@ -335,7 +349,7 @@ impl VaultError {
                 _ => Exit::Command(126),
             },
             Self::Story { .. } => Exit::Altered,
-            Self::InputOutput { .. } => Exit::InputOutput,
+            Self::NotJsonLines { .. } | Self::InputOutput { .. } => Exit::InputOutput,
         }
     }
 
@@ -348,6 +362,7 @@ impl VaultError {
                  `byok-vault keygen prod-1 --out keys.txt` creates the first keyring"
             }
             Self::KeyringFile { .. } => "check the path of --keys-file and its permissions",
+            Self::KeyringUtf16 { .. } => "save the file again as UTF-8 without a byte order mark",
             Self::KeyringNotText { .. } => "a keyring is plain ASCII text: check the contents",
             Self::Keyring { .. } => {
                 "correct the keyring: it needs one line `primary ID swk1_...`, and older keys as \
@@ -403,9 +418,10 @@ impl VaultError {
                 "for this job alone, use a keyring with the line `retired ID swk1_...` for the leaked \
                  key (--keys-file); in every other process the key stays `leaked`"
             }
-            Self::MissingOption { .. } | Self::StrayOption { .. } => {
-                "run `byok-vault import --help` to see which layout takes which options"
+            Self::NoKeyForm | Self::WrappedKeyOption { .. } | Self::Declaration { .. } => {
+                "run `byok-vault import --help`, and `byok-vault import --explain NAME` for an example"
             }
+            Self::NotJsonLines { kind, .. } => kind.advice(),
             Self::KeyArgument { .. } => {
                 "put the key's text into an environment variable and pass the variable's name; if \
                  you passed the key itself, it is now in the shell's history"
@@ -416,6 +432,14 @@ impl VaultError {
             Self::LegacyKeyNotText { .. } => {
                 "set it to the key as text: hex, base64, or the text that is hashed"
             }
+            Self::LegacyKey { source: KeyTextError::Wrapped(_) } => {
+                "--wrapped-key-env must name the variable with the column `value` of the row in \
+                 deployment_key whose algorithm is aes-256-gcm, and --key-env the variable with the \
+                 instance key that wrapped it"
+            }
+            Self::LegacyKey { source: KeyTextError::OtherForm { .. } } => {
+                "check how the old program reads the text, and pass --key-as accordingly"
+            }
             Self::LegacyKey { .. } => {
                 "copy the key's text from where the old program reads it, with nothing around it; \
                  nothing was read or written"
@@ -423,11 +447,6 @@ impl VaultError {
             Self::PlaceholderKey => {
                 "anyone can read rows under this key: treat their credentials as leaked, and \
                  replace them at their providers; --insecure-placeholder-key imports them anyway"
-            }
-            Self::WrappedKey { .. } => {
-                "--wrapped-key-env must name the variable with the column `value` of the row in \
-                 deployment_key whose algorithm is aes-256-gcm, and --key-env the variable with the \
-                 instance key that wrapped it"
             }
             Self::OutputTaken => "choose another name, with --quarantine for the quarantine file",
             Self::Start { .. } => "check the name of the command after `--`, and its permissions",

@@ -4,8 +4,6 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-use sealwax::triplet::TripletError;
-
 /// A number with thousands separators: `20,000`.
 #[derive(Clone, Copy, Debug)]
 pub struct Grouped(pub u64);
@@ -93,17 +91,6 @@ pub fn is_invisible(c: char) -> bool {
 #[must_use]
 pub fn file(path: &Path) -> String {
     shown(&path.display().to_string())
-}
-
-/// Returns the complete message of an error about a legacy row.
-///
-/// The error's own message does not say why an unwrapped value is not a key.
-#[must_use]
-pub fn whole(error: &TripletError) -> String {
-    match error {
-        TripletError::Key { source, .. } => format!("{error}: {source}"),
-        _ => error.to_string(),
-    }
 }
 
 #[cfg(test)]

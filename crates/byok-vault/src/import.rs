@@ -9,6 +9,7 @@
 //! vault is ever overwritten.
 
 mod destination;
+mod file_kind;
 mod input;
 mod quarantine;
 mod record;
@@ -21,14 +22,16 @@ use std::hash::{BuildHasher, RandomState};
 use clap::ValueEnum;
 use indicatif::ProgressBar;
 use sealwax::Secret;
+use sealwax_import::ForeignRow;
 
 use crate::credential;
 use crate::error::{CredentialProblem, VaultError};
 use crate::formatting::number;
-use crate::legacy_key::{Columns, LegacyKey};
+use crate::legacy_key::LegacyKey;
 use crate::row::Owner;
 
 pub use destination::Destination;
+pub use file_kind::FileKind;
 pub use input::Input;
 pub use quarantine::{Placed, Quarantine};
 pub use record::Id;
@@ -100,6 +103,7 @@ pub fn import(
     suspicious: Suspicious,
     progress: &ProgressBar,
 ) -> Result<Outcome, VaultError> {
+    file_kind::check(input)?;
     let mut survey = survey(input, key)?;
     survey.compare(input, key, suspicious)?;
     progress.set_length(survey.rows);
@@ -115,7 +119,7 @@ pub fn import(
                 is_over = true;
                 break;
             };
-            let (source, fields) = record::read(line, key.columns());
+            let (source, fields) = record::read(line, &key.declaration);
             held += source.original.len();
             let Some(candidate) = open(fields, source.line, key, &survey, suspicious) else {
                 return Err(changed);
@@ -177,24 +181,24 @@ fn open(
     survey: &Survey,
     suspicious: Suspicious,
 ) -> Option<Result<Candidate, Refusal>> {
-    let Fields { id, owner, env_name, columns } = match fields {
+    let Fields { id, owner, env_name, row } = match fields {
         Ok(fields) => fields,
         Err(refusal) => return Some(Err(refusal)),
     };
     let secret = survey
         .check(&id, &owner, line)?
         .and_then(|()| survey.check_owner(&owner, line))
-        .and_then(|()| credential(&columns, key, suspicious));
+        .and_then(|()| credential(&row, key, suspicious));
     Some(secret.map(|(secret, suspicion)| Candidate { owner, env_name, secret, suspicion }))
 }
 
 /// Returns the credential of a row, and what it is suspected of if it is imported all the same.
 fn credential(
-    columns: &Columns,
+    row: &ForeignRow,
     key: &LegacyKey,
     suspicious: Suspicious,
 ) -> Result<(Secret, Option<Refusal>), Refusal> {
-    let secret = key.open(columns)?;
+    let secret = key.open(row)?;
     match credential::check(&secret) {
         Ok(()) => {}
         Err(CredentialProblem::Empty) => {
@@ -231,7 +235,7 @@ fn survey(input: &mut Input, key: &LegacyKey) -> Result<Survey, VaultError> {
         Survey { rows: 0, ids: HashMap::new(), owners: HashMap::new(), disputed: HashMap::new() };
     let mut lines = input.lines()?;
     while let Some(line) = lines.next()? {
-        let (source, _) = record::read(line, key.columns());
+        let (source, _) = record::read(line, &key.declaration);
         survey.note(source);
     }
     Ok(survey)
@@ -292,7 +296,7 @@ impl Survey {
         let mut lines = input.lines()?;
         let (fingerprints, mut first) = (RandomState::new(), HashMap::new());
         while let Some(line) = lines.next()? {
-            let (source, fields) = record::read(line, key.columns());
+            let (source, fields) = record::read(line, &key.declaration);
             let line = source.line;
             if !source.owner.is_some_and(|owner| self.stands_twice(&owner)) {
                 continue;

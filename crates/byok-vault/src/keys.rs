@@ -55,6 +55,7 @@ impl Keys {
     /// Returns an error if the text is not a keyring.
     pub fn parse(text: Secret, origin: String) -> Result<Self, VaultError> {
         let keyring = match text.expose_str() {
+            _ if is_utf16(&text) => return Err(VaultError::KeyringUtf16 { origin }),
             Ok(plain) => plain.parse(),
             Err(_) => return Err(VaultError::KeyringNotText { origin }),
         };
@@ -100,6 +101,12 @@ impl Keys {
         }
         Self::parse(Secret::from(rehearsed), origin()).map(|keys| keys.keyring)
     }
+}
+
+/// Returns whether a text is UTF-16, with or without its byte order mark.
+fn is_utf16(text: &Secret) -> bool {
+    let bytes = text.expose_secret();
+    matches!(bytes, [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, ..] | [_, 0, ..])
 }
 
 impl fmt::Debug for Keys {

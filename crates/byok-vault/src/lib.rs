@@ -21,7 +21,6 @@ pub mod store;
 pub mod variables;
 
 // What other programs store, and under which keys.
-pub mod layout;
 pub mod legacy_key;
 
 // The operations on all rows.

@@ -82,12 +82,16 @@ error_as_data!(KeyringError);
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum LineProblem {
-    /// There is white space other than spaces and tabs, a byte order mark, or a `#` after the start of the line.
-    #[error(
-        "stray character: separate words by spaces or tabs, use # only to start a line, \
-         and a carriage return only to end one"
-    )]
-    StrayCharacter,
+    /// A character may not appear where it does, or not at all.
+    #[error("found {found}")]
+    #[non_exhaustive]
+    StrayCharacter {
+        /// What kind of character it is, and what is allowed in its place.
+        found: &'static str,
+    },
+    /// A line that starts with `#` has a key, and no other line has a primary.
+    #[error("a line that starts with # is a comment to its end, and this one has a key")]
+    Commented,
     /// The first word is not a state.
     #[error("expected primary, retired, escrow, disabled, leaked or destroyed as the first word")]
     UnknownState,

@@ -9,7 +9,7 @@ use crate::format::key_id::KeyId;
 use crate::format::surrounding::Surrounding;
 use crate::keys::keyring::errors::{KeyringError, LineProblem};
 use crate::keys::keyring::{Entry, KeyState, Keyring, MAX_KEYS};
-use crate::keys::master_key::{MasterKey, is_bare_key};
+use crate::keys::master_key::{MasterKey, TEXT_PREFIX, is_bare_key};
 use crate::keys::usable_key::UsableKey;
 
 impl FromStr for Keyring {
@@ -37,14 +37,18 @@ impl FromStr for Keyring {
         // The keys of all lines and their ids, including keys that are not kept.
         let mut keys: Vec<(KeyId, Arc<MasterKey>)> = Vec::new();
         let mut has_primary = false;
+        let mut commented = None;
         for (number, line) in (1_usize..).zip(text.split('\n')) {
             let on_line = |problem| KeyringError::Line { line: number, problem };
             let line = strip(line.strip_suffix('\r').unwrap_or(line));
             // A reader that breaks lines at a CR would see another keyring, even if this line is a comment.
             if line.contains('\r') {
-                return Err(on_line(LineProblem::StrayCharacter));
+                return Err(on_line(LineProblem::StrayCharacter { found: CARRIAGE_RETURN }));
             }
             if line.starts_with('#') {
+                if line.contains(TEXT_PREFIX) {
+                    commented.get_or_insert(on_line(LineProblem::Commented));
+                }
                 continue;
             }
             for entry in line.split(';').map(strip).filter(|entry| !entry.is_empty()) {
@@ -77,7 +81,7 @@ impl FromStr for Keyring {
             }
         }
         if !has_primary {
-            return Err(KeyringError::NoPrimary);
+            return Err(commented.unwrap_or(KeyringError::NoPrimary));
         }
         Self::opening_only().with(entries)
     }
@@ -109,15 +113,28 @@ impl LineProblem {
     }
 }
 
+const CARRIAGE_RETURN: &str = "a carriage return inside a line: end lines with LF or CRLF";
+
+/// Returns what is wrong with a character, if it may not appear in an entry.
+fn stray(character: char) -> Option<&'static str> {
+    match character {
+        '#' => Some("a # after the start of a line: a comment needs a line of its own"),
+        ' ' | '\t' | '!'..='~' => None,
+        _ if character.is_whitespace() => {
+            Some("white space of another kind, such as a no-break space: use spaces or tabs")
+        }
+        _ if character.is_control() => Some("a control character"),
+        _ => Some("a character outside ASCII, such as a typographic quote or an invisible space"),
+    }
+}
+
 fn strip(text: &str) -> &str {
     text.trim_matches([' ', '\t'])
 }
 
 fn parse_entry(entry: &str) -> Result<ParsedEntry, LineProblem> {
-    let stray =
-        |c: char| (c.is_whitespace() && c != ' ' && c != '\t') || c == '#' || c == '\u{feff}';
-    if entry.contains(stray) {
-        return Err(LineProblem::StrayCharacter);
+    if let Some(found) = entry.chars().find_map(stray) {
+        return Err(LineProblem::StrayCharacter { found });
     }
     let mut words = entry.split([' ', '\t']).filter(|word| !word.is_empty());
     let [state, id, key] = core::array::from_fn(|_| words.next());

@@ -162,6 +162,7 @@ fn no_error_over_keys_and_contexts_shows_a_secret() {
         format!("primary {PLAINTEXT} {one}"),
         format!("primary prod {PLAINTEXT}"),
         format!("SEALWAX_KEYS={one}"),
+        format!("# keys; primary prod {one}; retired old {two}"),
     ];
     for text in &rings {
         let error = text.parse::<Keyring>().unwrap_err();
@@ -213,6 +214,7 @@ fn no_error_over_keys_and_contexts_shows_a_secret() {
     shown.assert_variants(
         "LineProblem",
         &[
+            "Commented",
             "ExtraWord",
             "Key",
             "KeyId",

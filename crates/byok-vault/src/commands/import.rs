@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use sealwax_import::{Declaration, Named};
+
 use crate::cli::{Cli, Import};
 use crate::commands::by_kind;
 use crate::error::VaultError;
@@ -21,6 +23,9 @@ use crate::row_fault::Kind;
 /// Returns an error if a key, the file, the quarantine file or the database fails. Rows that fail are
 /// reported and quarantined instead.
 pub fn import(cli: &Cli, args: &Import, out: &mut impl Write) -> Result<Exit, VaultError> {
+    if let Some(named) = args.explain {
+        return explain(named, out);
+    }
     let keys = Keys::load(cli.keys_file.as_deref())?;
     let key = LegacyKey::load(args)?;
     let mode = if args.dry_run { Mode::DryRun } else { Mode::Write };
@@ -61,6 +66,25 @@ pub fn import(cli: &Cli, args: &Import, out: &mut impl Write) -> Result<Exit, Va
     }
     writeln!(out, "{NO_CONTEXT}")?;
     Ok(if outcome.is_complete() { Exit::Done } else { Exit::Partial })
+}
+
+/// Prints the options that a layout stands for, as a shell reads them.
+fn explain(named: &Named, out: &mut impl Write) -> Result<Exit, VaultError> {
+    let option = "--explain";
+    let declaration =
+        named.declaration().map_err(|source| VaultError::Declaration { option, source })?;
+    let Declaration { cells, without, bound_to, key_as } = &declaration;
+    let cells = cells.iter().map(|cell| format!("--cell '{}={}'", cell.path, cell.pattern));
+    let without = without.iter().map(|excluded| format!("--without '{excluded}'"));
+    let bound_to = bound_to.iter().map(|template| format!("--bound-to '{template}'"));
+    let key_as = match key_as {
+        Some(form) => format!("--key-as {form}"),
+        None => "--key-as FORM".to_owned(),
+    };
+    let options: Vec<_> = cells.chain(without).chain(bound_to).chain([key_as]).collect();
+    writeln!(out, "{}: {}", named.name, named.about)?;
+    writeln!(out, "    {}", options.join(" \\\n    "))?;
+    Ok(Exit::Done)
 }
 
 fn report(

@@ -53,6 +53,11 @@ impl Input {
         Ok(Self { name, reader: BufReader::new(Box::new(spool)) })
     }
 
+    /// Returns the name of the file, for messages.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Returns the lines, starting from the first.
     pub(super) fn lines(&mut self) -> Result<Lines<'_>, VaultError> {
         self.reader.rewind().map_err(|source| reading(&self.name, source))?;

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use sealwax::triplet::TripletError;
+use sealwax_import::RowError;
 
-use crate::formatting::whole;
 use crate::row_fault::Kind;
 
 /// A reason to count and act on, and the details of one row.
@@ -58,11 +58,6 @@ impl Refusal {
     pub(crate) fn new(reason: Reason, detail: impl Into<String>) -> Self {
         Self { reason, detail: detail.into() }
     }
-
-    /// Adds the name of a column to the detail.
-    pub(crate) fn of(self, column: &str) -> Self {
-        Self { detail: format!("in {column}: {}", self.detail), ..self }
-    }
 }
 
 impl fmt::Display for Refusal {
@@ -71,14 +66,21 @@ impl fmt::Display for Refusal {
     }
 }
 
-impl From<TripletError> for Refusal {
-    fn from(error: TripletError) -> Self {
-        let reason = match error {
-            TripletError::NotAuthentic => Reason::NotAuthentic,
-            TripletError::Key { .. } => Reason::NoKey,
+impl From<RowError> for Refusal {
+    fn from(error: RowError) -> Self {
+        let reason = match &error {
+            RowError::Missing { .. }
+            | RowError::Twice { .. }
+            | RowError::Type { .. }
+            | RowError::NotAnObject { .. } => Reason::Field,
+            RowError::Row(source) | RowError::WrappedKey { source, .. } => match source {
+                TripletError::NotAuthentic => Reason::NotAuthentic,
+                TripletError::Key { .. } => Reason::NoKey,
+                _ => Reason::NotOfTheLayout,
+            },
             _ => Reason::NotOfTheLayout,
         };
-        Self::new(reason, whole(&error))
+        Self::new(reason, error.to_string())
     }
 }
 
@@ -153,12 +155,16 @@ impl Kind for Reason {
                  from the quarantine file, and import that file"
             }
             Self::NotAuthentic => {
-                "if there was another key, import the quarantine file with that key; if no key and \
-                 no layout opens the row, it was altered or damaged: get a new credential"
+                "if all rows fail, the key or the layout is another one: rows may be bound to \
+                 associated data (--bound-to), and a key that was hashed with a line feed at its end \
+                 is --key-as sha256-line-feed. If some rows fail and there was another key, import \
+                 the quarantine file with that key; a row that no key opens was altered or damaged: \
+                 get a new credential"
             }
             Self::NoKey => "the row cannot be opened: get a new credential from its owner",
             Self::NotOfTheLayout => {
-                "check --layout; if only some rows fail, they were cut off, or hold something \
+                "check --layout; `import --explain NAME` shows how to declare another encoding, a \
+                 text in front, or \\x. If only some rows fail, they were cut off, or hold something \
                  else, such as an unencrypted credential, which you can store with `put`"
             }
             Self::Empty => {

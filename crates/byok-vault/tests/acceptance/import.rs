@@ -1,5 +1,6 @@
 //! `import`: every layout, bad rows, kills, keys and files.
 
+mod cases;
 mod input;
 mod keys;
 mod kills;

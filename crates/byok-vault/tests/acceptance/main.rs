@@ -18,6 +18,7 @@ mod faults;
 #[cfg(unix)]
 mod files;
 mod import;
+mod keyring_texts;
 mod labels;
 #[cfg(unix)]
 mod process;

@@ -68,13 +68,14 @@ fn a_key_that_is_missing_or_malformed_is_3_and_not_repeated() {
     says(None, "is not set or is empty");
     says(Some("".into()), "is not set or is empty");
     for malformed in [
-        BASE64_KEY.into(),
         HEX_KEY.get(1..).unwrap().to_owned(),
         format!("0x{}", HEX_KEY.get(2..).unwrap()),
         credential(0),
     ] {
         says(Some(malformed.into()), "expected 64 hex digits");
     }
+    says(Some(BASE64_KEY.into()), "not a key as hex, but one as base64");
+    says(Some(format!("hex:{HEX_KEY}").into()), "a word and a colon");
     says(Some(format!("{HEX_KEY}\n").into()), "white space");
     says(Some(format!(" {HEX_KEY}").into()), "white space");
     says(Some(format!("\"{HEX_KEY}\"").into()), "quotes");
@@ -91,7 +92,7 @@ fn a_key_that_is_missing_or_malformed_is_3_and_not_repeated() {
     for (wrapped, text) in [
         (Some(no_key), "the unwrapped value is not a key: "),
         (None, "named by --wrapped-key-env is not set"),
-        (Some("AAAA".to_owned()), "cannot unwrap the key from --wrapped-key-env: "),
+        (Some("AAAA".to_owned()), "cannot unwrap the data key: "),
         (n8n().wrapped.map(|value| flipped(&value, 30)), "the tag does not verify"),
     ] {
         let old = Old { wrapped, ..n8n() };
@@ -139,47 +140,40 @@ fn a_key_in_place_of_a_variables_name_is_2_or_3_and_not_repeated() {
 }
 
 #[test]
-fn options_go_with_their_layouts() {
+fn what_is_not_declared_is_asked_for() {
     let (sandbox, keys) = new();
     let file = export(&sandbox, [lobechat().line(0)]);
+    let mut asked = 0;
     for old in every_kind() {
-        let layout = &old.options[1];
         let mut options = old.options.clone();
-        let declared = options.iter().position(|option| *option == "--key-as");
-        if let Some(at) = declared {
+        if let Some(at) = options.iter().position(|option| *option == "--key-as") {
             options.drain(at..at + 2);
-        } else {
-            options.extend(["--key-as", "hex"]);
+            let old = Old { options, wrapped: None, ..langfuse() };
+            old.import(&sandbox, &keys, &[&file]).expect_code(2).expect_in_stderr("--key-as");
+            asked += 1;
         }
-        let says = |options: Vec<&'static str>, text: &str| {
-            let old = Old { options, wrapped: Some("x".to_owned()), ..langfuse() };
-            old.import(&sandbox, &keys, &[&file])
+        if old.wrapped.is_none() {
+            let stray = ["--wrapped-key-env", "OLD_WRAPPED_KEY"];
+            old.import(&sandbox, &keys, &[&stray[..], &[&file]].concat())
                 .expect_code(2)
-                .expect_in_stderr(text)
-                .expect_in_stderr(layout);
-        };
-        says(
-            options,
-            if declared.is_some() { "needs --key-as" } else { "--key-as cannot be used" },
-        );
-        if !layout.starts_with("cloak") {
-            says(
-                [&old.options[..], &["--cipher-label", "x"]].concat(),
-                "--cipher-label cannot be used",
-            );
-        }
-        if *layout != "n8n" {
-            let stray = ["--wrapped-key-env", "X"];
-            says([&old.options[..], &stray].concat(), "--wrapped-key-env cannot be used");
+                .expect_in_stderr("--wrapped-key-env cannot be used with --key-as");
         }
     }
-    let says = |arguments: &[&'static str]| {
-        let old = Old { options: arguments.to_vec(), ..langfuse() };
+    assert!(asked >= 20, "{asked}");
+    let says = |options: &[&'static str]| {
+        let old = Old { options: options.to_vec(), ..langfuse() };
         old.import(&sandbox, &keys, &[&file]).expect_code(2)
     };
-    says(&["--layout", "n8n"]).expect_in_stderr("--layout n8n needs --wrapped-key-env");
+    says(&["--layout", "n8n"]).expect_in_stderr("--wrapped-key-env is needed with --key-as n8n");
     says(&["--layout", "hex"]);
-    says(&[]);
+    says(&[]).expect_in_stderr("--layout <NAME>");
+    says(&["--layout", "langfuse", "--cell", "value={iv12+tag+ct:hex}"]);
+    says(&["--cell", "value={iv12:hex}:{ct:hex}", "--key-as", "hex"])
+        .expect_in_stderr("a row needs iv, tag and ct, each once");
+    says(&["--cell", "value={iv12+tag+ct:hexx}", "--key-as", "hex"])
+        .expect_in_stderr("--cell: expected hex, hex-any-case, ");
+    says(&["--layout", "langfuse", "--bound-to", "{id"]).expect_in_stderr("--bound-to: a brace");
+    says(&["--layout", "langfuse", "--without", "a..b"]).expect_in_stderr("--without: a path");
     says(&["--layout", "langfuse", "--batch-size", "0"]);
     says(&["--layout", "columns-hex", "--key-as", "guess"]);
     assert!(!sandbox.db().exists());

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use byok_vault::import::NO_CONTEXT;
-use byok_vault::layout::LAYOUTS;
 use sealwax::Secret;
 use sealwax::legacy::litellm::Version;
 use sealwax::legacy::{cloak, litellm, n8n};
 use sealwax::triplet::{Encoding, IvLen, Layout, Triplet, TripletKey};
-use serde_json::json;
+use sealwax_import::{CATALOGUE, Named};
+use serde_json::{Value, json};
 
 use super::{
     BASE64_KEY, HEX_KEY, Old, PASSPHRASE, RAW_KEY, Row, dump, export, hashed, in_vault, key,
@@ -38,6 +38,18 @@ fn envelope(secret: &Secret, data_key: &[u8; 32], encoding: Encoding) -> Row {
 
 fn data_key() -> [u8; 32] {
     std::array::from_fn(|n| u8::try_from(200 - n).unwrap())
+}
+
+const GO: Layout = Layout::BASE64_IV12_CIPHERTEXT_TAG_JOINED;
+
+/// Returns a message of Rails, as JSON.
+fn rails(key: &TripletKey, secret: &Secret, headers: Value) -> Value {
+    let row = key.encrypt(secret, IvLen::Twelve).unwrap();
+    let [iv, tag, payload] = row.to_columns(Encoding::Base64);
+    let mut message = json!({"p": payload, "h": headers});
+    message["h"]["iv"] = json!(iv);
+    message["h"]["at"] = json!(tag);
+    message
 }
 
 /// Returns every layout with each way to pass its key.
@@ -92,13 +104,52 @@ pub(super) fn every_kind() -> Vec<Old> {
     for (options, label, iv_len, mark) in [
         (&["cloak-iv16"][..], "AES.GCM.V1", Sixteen, "\\x"),
         (&["cloak-iv12"], "AES.GCM.V1", Twelve, ""),
-        (&["cloak-iv12", "--cipher-label", "Ours"], "Ours", Twelve, "\\x"),
     ] {
         kinds.push(Old::new(options, BASE64_KEY, move |secret| {
             let row = cloak::encrypt(&key(HEX_KEY), label, iv_len, secret).unwrap();
             value(format!("{mark}{}", Encoding::HexLower.encode(&row)))
         }));
     }
+    for (options, layout, iv_len, key_text, with) in [
+        (&["langwatch"][..], Layout::HEX_IV12_CIPHERTEXT_TAG, Twelve, HEX_KEY, HEX_KEY),
+        (
+            &["formbricks", "--key-as", "hex"],
+            Layout::HEX_IV16_CIPHERTEXT_TAG,
+            Sixteen,
+            HEX_KEY,
+            HEX_KEY,
+        ),
+        (&["go", "--key-as", "base64"], GO, Twelve, BASE64_KEY, HEX_KEY),
+        (&["java", "--key-as", "hex"], GO, Twelve, HEX_KEY, HEX_KEY),
+        (
+            &["php", "--key-as", "base64"],
+            Layout::BASE64_IV12_TAG_CIPHERTEXT_JOINED,
+            Twelve,
+            BASE64_KEY,
+            HEX_KEY,
+        ),
+    ] {
+        kinds.push(Old::new(options, key_text, move |secret| {
+            text(&key(with), layout, iv_len, secret)
+        }));
+    }
+    kinds.push(Old::new(&["infisical"], RAW_KEY, |secret| {
+        let key = TripletKey::from_bytes(&mut RAW_KEY.as_bytes().to_vec()).unwrap();
+        columns(&key.encrypt(secret, Sixteen).unwrap(), Encoding::Base64)
+    }));
+    kinds.push(Old::new(&["rails"], HEX_KEY, |secret| {
+        value(rails(&key(HEX_KEY), secret, json!({})).to_string())
+    }));
+    kinds.push(Old::new(&["rails-envelope"], HEX_KEY, |secret| {
+        let wrapped = rails(&key(HEX_KEY), &Secret::from(&data_key()), json!({}));
+        let own = TripletKey::from_bytes(&mut data_key()).unwrap();
+        value(rails(&own, secret, json!({"k": wrapped})).to_string())
+    }));
+    kinds.push(Old::new(&["bytes", "--key-as", "hex"], HEX_KEY, |secret| {
+        let row = key(HEX_KEY).encrypt(secret, Twelve).unwrap();
+        let bytes = [row.iv(), row.ciphertext(), row.tag()].concat();
+        Row::from([("value", json!({"type": "Buffer", "data": bytes}).to_string())])
+    }));
     kinds.push(n8n());
     kinds.push(Old::new(&["typebot"], RAW_KEY, |secret| {
         let key = TripletKey::from_bytes(&mut RAW_KEY.as_bytes().to_vec()).unwrap();
@@ -140,8 +191,16 @@ fn every_layout_is_imported_to_the_byte() {
         let expected =
             format!("3 rows imported, 0 rows already imported, 0 rows quarantined\n{NO_CONTEXT}\n");
         assert_eq!(ran.stdout, expected, "{:?}", old.options);
-        let weak =
-            ["sha256", "raw", "typebot", "litellm-v2", "litellm-v3", "sqlalchemy-utils", "n8n"];
+        let weak = [
+            "sha256",
+            "raw",
+            "typebot",
+            "litellm-v2",
+            "litellm-v3",
+            "sqlalchemy-utils",
+            "n8n",
+            "infisical",
+        ];
         let warned = old.options.iter().any(|option| weak.contains(option));
         assert_eq!(ran.stderr.lines().count(), usize::from(warned), "{ran:#?}");
         assert_eq!(ran.stderr.contains("only as strong as that text"), warned);
@@ -163,15 +222,12 @@ fn every_layout_is_imported_to_the_byte() {
             .expect_in_stdout("0 rows imported, 3 rows already imported");
         assert_eq!(dump(&sandbox), before);
     }
-    assert_eq!(names, LAYOUTS.iter().map(|layout| layout.name).collect());
+    assert_eq!(names, CATALOGUE.iter().map(|named| named.name).collect());
 }
 
 #[test]
 fn a_row_of_one_layout_is_no_row_of_another() {
-    let form = |old: &Old| {
-        let layout = LAYOUTS.iter().find(|layout| layout.name == old.options[1]).unwrap();
-        format!("{:?}", layout.form)
-    };
+    let form = |old: &Old| Named::find(old.options[1]).unwrap().declaration().unwrap().cells;
     let kinds = every_kind();
     let rows: Vec<_> = kinds.iter().map(|old| old.row(&credential(0))).collect();
     let mut refused = 0;
@@ -224,23 +280,31 @@ fn what_is_wrapped_is_told_apart_from_the_row() {
         (
             wrap(b"sk-canary of 31 bytes, no key.."),
             "not-of-the-layout",
-            "in wrapped_key: invalid ciphertext at byte 0: expected a wrapped key of 32 bytes",
+            "wrapped_key, {wrapped-key+wrapped-tag:base64} at byte 0: expected 48 bytes, found 47",
         ),
-        (wrap(&[7; 32]), "no-key", "in wrapped_key"),
-        (wrap(&[9; 33]), "not-of-the-layout", "in wrapped_key: invalid ciphertext at byte 0"),
+        (wrap(&[7; 32]), "no-key", "in the wrapped key: the unwrapped value is not a key: "),
+        (wrap(&[9; 33]), "not-of-the-layout", "wrapped_key, {wrapped-key+wrapped-tag:base64} at"),
         (
             change("wrapped_key_iv", "QEFC"),
             "not-of-the-layout",
-            "in wrapped_key: invalid IV at byte 0",
+            "wrapped_key_iv, {wrapped-iv:base64} at byte 0: expected 12 or 16 bytes, found 3",
         ),
         (
             change("wrapped_key_iv", "QEFCQ0RFRkdISUpL"),
             "not-authentic",
-            "in wrapped_key: the tag does not verify",
+            "in the wrapped key: the tag does not verify",
         ),
-        (change("iv", "QEFC"), "not-of-the-layout", "invalid IV at byte 0"),
+        (
+            change("iv", "QEFC"),
+            "not-of-the-layout",
+            "iv, {iv:base64} at byte 0: expected 12 or 16 bytes",
+        ),
         (change("iv", "QEFCQ0RFRkdISUpL"), "not-authentic", "the tag does not verify"),
-        (change("ciphertext", "QEFC"), "not-of-the-layout", "invalid tag at byte 0"),
+        (
+            change("ciphertext", "QEFC"),
+            "not-of-the-layout",
+            "ciphertext, {ct+tag:base64} at byte 0: expected at least 16 bytes, found 3",
+        ),
     ];
     let lines = bad.iter().zip(0..).map(|((row, _, _), n)| line(json!(n), &owner(n), row));
     let file = export(&sandbox, lines);
@@ -278,17 +342,45 @@ fn the_bytes_of_cloak_are_hex_of_either_case() {
         .expect_code(14)
         .expect_in_stdout("2 rows imported")
         .expect_in_stdout("expected hex, two digits per byte")
-        .expect_in_stdout("label at byte 2: expected the declared label");
+        .expect_in_stdout("value: the constant bytes in {0x010a+");
     assert_eq!(sandbox.assert_rows_open(&keys), 2);
-    old.import(&sandbox, &keys, &[&file, "--cipher-label", "Other"])
+    // The explanation of the layout, with another label.
+    let cell = "value=[\\x]{0x0105+\"Other\"+iv16+tag+ct:hex-any-case}";
+    let options = vec!["--cell", cell, "--bound-to", "AES256GCM", "--key-as", "base64"];
+    let other = Old { options, ..old };
+    other
+        .import(&sandbox, &keys, &[&file])
         .expect_code(14)
         .expect_in_stdout("1 row imported, 0 rows already imported");
     assert_eq!(sandbox.assert_rows_open(&keys), 3);
-    // No row can have these labels.
-    for label in ["", &"x".repeat(128)] {
-        old.import(&sandbox, &keys, &[&file, "--cipher-label", label])
-            .expect_code(14)
-            .expect_in_stdout("0 rows imported, 0 rows already imported");
+}
+
+#[test]
+fn every_explanation_is_what_the_name_stands_for() {
+    let (sandbox, keys) = new();
+    for (n, old) in every_kind().into_iter().enumerate() {
+        let name = old.options[1];
+        let explained = sandbox.without_keys(&["import", "--explain", name]).expect_code(0).stdout;
+        let (about, options) = explained.split_once('\n').unwrap();
+        assert!(about.starts_with(&format!("{name}: ")));
+        let form = old.options.get(3).copied().unwrap_or_default();
+        let options = options.replace("FORM", form);
+        let file = export(&sandbox, [old.line(0)]);
+        let wrapped = if old.wrapped.is_some() { "--wrapped-key-env OLD_WRAPPED_KEY" } else { "" };
+        // As a shell reads them.
+        let script = format!(
+            "exec \"$0\" --db \"$1\" import --key-env OLD_KEY {wrapped} \"$2\" {}",
+            options.trim_end()
+        );
+        let db = sandbox.path(&format!("{n}.db"));
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_byok-vault")]).arg(db).arg(&file);
+        command.env("SEALWAX_KEYS", &keys.0).env("OLD_KEY", old.key);
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+        if let Some(wrapped) = &old.wrapped {
+            command.env("OLD_WRAPPED_KEY", wrapped);
+        }
+        sandbox.finish(command, b"").expect_code(0).expect_in_stdout("1 row imported");
     }
 }
 
@@ -297,25 +389,14 @@ fn help_and_readme_tell_every_layout_and_what_cannot_be_told() {
     let help = Sandbox::new().without_keys(&["import", "--help"]).expect_code(0).stdout;
     let flowing = help.split_whitespace().collect::<Vec<_>>().join(" ");
     let readme = include_str!("../../../README.md");
-    // The page to which the README refers its readers.
-    let catalogue = include_str!("../../../../../src/docs/legacy.md");
     assert!(flowing.contains(NO_CONTEXT));
     assert!(readme.split_whitespace().collect::<Vec<_>>().join(" ").contains(NO_CONTEXT));
-    for layout in &LAYOUTS {
-        let columns = layout.columns().join(", ");
-        let told = format!("- {}: {} [{columns}]", layout.name, layout.about);
-        assert!(flowing.contains(&told), "no {told:?} in --help");
-        let columns: Vec<_> = layout.columns().iter().map(|name| format!("`{name}`")).collect();
-        let row = format!(
-            "| `{}` | {} | {} | {} |",
-            layout.name,
-            layout.about,
-            columns.join(", "),
-            layout.key.about()
-        );
-        assert!(readme.contains(&row), "README.md has no line\n{row}");
-        let name = format!("`{}`", layout.name);
-        assert!(catalogue.contains(&name), "legacy.md does not mention {name}");
+    for named in &CATALOGUE {
+        let declaration = named.declaration().unwrap();
+        let columns = declaration.columns();
+        let said = format!("- {}: {} [{}]", named.name, named.about, columns.join(", "));
+        let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(flowing.contains(&said), "no {said:?} in --help");
     }
     assert!(flowing.contains("No file is ever replaced"));
 }

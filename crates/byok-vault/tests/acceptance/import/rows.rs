@@ -71,13 +71,25 @@ fn bad_rows_are_quarantined_with_their_reason_and_stop_nothing() {
         format!("{}:{}:{}", parts[0], parts[1].get(..8).unwrap(), parts[2])
     };
     let bad: Vec<(String, &str, &str)> = vec![
-        (row(0, &value(short_tag(0))), "not-of-the-layout", "tag at byte 25: expected "),
+        (
+            row(0, &value(short_tag(0))),
+            "not-of-the-layout",
+            "value, {tag:hex} at byte 25: expected 16 bytes, found 4",
+        ),
         (row(1, &value(flipped(&good(1), 0))), "not-authentic", "wrong key, wrong layout"),
         (row(2, &value(flipped(&good(2), 26))), "not-authentic", "altered"),
         (row(3, &value(flipped(&good(3), 60))), "not-authentic", "altered"),
         (row(4, &stranger(4)), "not-authentic", "wrong key"),
-        (row(5, &value(credential(5))), "not-of-the-layout", "row at byte "),
-        (row(6, &value(String::new())), "not-of-the-layout", "row at byte 0"),
+        (
+            row(5, &value(credential(5))),
+            "not-of-the-layout",
+            "expected 3 parts separated by \":\", found 1",
+        ),
+        (
+            row(6, &value(String::new())),
+            "not-of-the-layout",
+            "expected 3 parts separated by \":\", found 1",
+        ),
         (row(7, &old.row("")), "empty", "the plaintext is empty"),
         (row(8, &old.row(&format!("{CANARY}\0x"))), "credential-refused", "a NUL byte"),
         (row(9, &old.row(&CANARY.repeat(8000))), "credential-refused", "longer than 65536"),
@@ -100,7 +112,7 @@ fn bad_rows_are_quarantined_with_their_reason_and_stop_nothing() {
         (with(18, "id", json!(1.5)), "field", "id: expected a string or an integer"),
         (with(19, "tenant", json!(7)), "field", "tenant: expected a string"),
         (with(20, "value", json!([CANARY])), "field", "value: expected a string"),
-        (with(21, "value", Value::Null), "field", "value: expected a string"),
+        (with(21, "value", Value::Null), "field", "value is missing"),
         (with(22, "env", json!(true)), "field", "env: expected a string"),
         (with(23, "tenant", json!("")), "name", "tenant: a name must have 1 to 200"),
         (with(24, "tenant", json!(" acme")), "name", "tenant: a name must not contain control"),
@@ -166,7 +178,7 @@ fn bad_rows_are_quarantined_with_their_reason_and_stop_nothing() {
             continue;
         }
         ran.expect_in_stdout(
-            "line 2, id 0 (tenant tenant-0, provider openai): invalid tag at byte 25",
+            "line 2, id 0 (tenant tenant-0, provider openai): value, {tag:hex} at byte 25",
         )
         .expect_in_stdout(&format!("{} rows in the quarantine file", bad.len()))
         .expect_in_stdout(quarantine_of(&file).to_str().unwrap());

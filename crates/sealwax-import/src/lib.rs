@@ -1,0 +1,16 @@
+#![doc = include_str!("../README.md")]
+
+mod catalogue;
+mod declaration;
+mod encoding;
+pub mod json;
+mod key;
+mod matching;
+mod pattern;
+mod row;
+
+pub use catalogue::{CATALOGUE, Named};
+pub use declaration::{CellPath, Declaration, DeclarationError, DeclaredCell, Excluded, Template};
+pub use key::{KeyForm, KeyTextError};
+pub use pattern::Pattern;
+pub use row::{Cell, ForeignRow, Row, RowError};
