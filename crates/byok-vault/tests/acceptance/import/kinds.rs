@@ -388,9 +388,9 @@ fn every_explanation_is_what_the_name_stands_for() {
 fn help_and_readme_tell_every_layout_and_what_cannot_be_told() {
     let help = Sandbox::new().without_keys(&["import", "--help"]).expect_code(0).stdout;
     let flowing = help.split_whitespace().collect::<Vec<_>>().join(" ");
-    let readme = include_str!("../../../README.md");
+    let page = include_str!("../../../IMPORT.md");
     assert!(flowing.contains(NO_CONTEXT));
-    assert!(readme.split_whitespace().collect::<Vec<_>>().join(" ").contains(NO_CONTEXT));
+    assert!(page.split_whitespace().collect::<Vec<_>>().join(" ").contains(NO_CONTEXT));
     for named in &CATALOGUE {
         let declaration = named.declaration().unwrap();
         let columns = declaration.columns();
