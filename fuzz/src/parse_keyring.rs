@@ -169,6 +169,7 @@ fn built(found: &Keyring, expected: &keyring::Keyring) {
 pub fn has_fault(error: &KeyringError, faults: &[Fault]) -> bool {
     let has = |fault: Fault| faults.contains(&fault);
     match error {
+        KeyringError::Line { problem: LineProblem::Commented, .. } => has(Fault::NoPrimary),
         KeyringError::Line { line, .. } => has(Fault::Line(*line)),
         KeyringError::DuplicateKeyId { .. } => has(Fault::TwiceTheId),
         KeyringError::DuplicateKey { key_id, other, .. } => {

@@ -82,6 +82,8 @@ fn a_key_of_another_form_is_refused() {
     assert!(TripletKey::from_bytes(&mut [7, 8, 9]).is_err());
     assert!(TripletKey::from_hex("feff").is_err());
     assert!(TripletKey::from_hex(&format!(" {KEY}")).is_err());
+    assert!(TripletKey::from_base64url("_v_pkoZlcxxtao-UZzCDCP7_6ZKGZXMcbWqPlGcwgwg=").is_ok());
+    assert!(TripletKey::from_base64url("_v_pkg").is_err());
     assert!(TripletKey::from_base64("/v/pkg==").is_err());
 }
 

@@ -39,7 +39,7 @@ pub enum Command {
     /// Store a credential from standard input or a hidden prompt
     ///
     /// One line ending (LF or CRLF) is trimmed from the end of standard input, and nothing else. If the
-    /// credential looks like none, `put` says why; at a terminal it asks, and otherwise it stores nothing.
+    /// credential does not look like one, `put` says why; at a terminal it asks, and otherwise it stores nothing.
     Put(Put),
     /// Import rows that another program encrypted; can be killed and run again
     ///
@@ -66,7 +66,7 @@ pub enum Command {
     Run(Run),
     /// Rewrap every row for the current keys of the keyring; can be killed and run again
     Rotate(Rotate),
-    /// Take away what tools put around envelopes; can be killed and run again
+    /// Remove what tools put around envelopes; can be killed and run again
     Repair(Repair),
     /// Seal the credentials under a leaked key again; can be killed and run again
     ///
@@ -137,7 +137,7 @@ pub struct Put {
     /// Overwrite the existing credential
     #[arg(long)]
     pub replace: bool,
-    /// Store the credential even if it looks like none, for example because it is masked
+    /// Store the credential even if it does not look like one, for example because it is masked
     #[arg(long)]
     pub anyway: bool,
     /// Catches a credential that was given as an argument, so that no message echoes it.
@@ -173,7 +173,7 @@ pub struct Import {
     /// The environment variable that holds the text of the key that encrypted the rows
     #[arg(long, value_name = "VAR", required_unless_present = "explain")]
     pub key_env: Option<OsString>,
-    /// How that text becomes the key, if the layout does not determine it
+    /// How that text becomes the key; without it, as the layout says
     #[arg(long, value_name = "FORM", value_parser = key_forms())]
     pub key_as: Option<KeyForm>,
     /// For n8n: the environment variable that holds the data key's `value` from deployment_key
@@ -182,7 +182,7 @@ pub struct Import {
     /// Accept a key of one repeated byte, such as 64 zeros, which anyone can guess
     #[arg(long)]
     pub insecure_placeholder_key: bool,
-    /// What to do with rows that open to something that looks like no credential
+    /// What to do with rows that open to something that does not look like a credential
     #[arg(long, value_name = "WHAT", default_value = "quarantine")]
     pub suspicious: Suspicious,
     /// The file for rows that are not imported [default: FILE.quarantine.jsonl]
@@ -263,8 +263,7 @@ pub struct Reseal {
     #[arg(value_name = "LEAKED-ID")]
     pub leaked: KeyId,
     /// The number of rows per transaction
-    #[arg(long, value_name = "ROWS", default_value_t = 500,
-          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "ROWS", default_value_t = 500, value_parser = batch_size)]
     pub batch_size: u32,
     /// Only list the rows that would be resealed
     #[arg(long)]
@@ -274,13 +273,12 @@ pub struct Reseal {
 /// The arguments of `repair`.
 #[derive(Debug, Args)]
 pub struct Repair {
-    /// Take away white space, a byte order mark, quotes, b'…' and \x or 0x with the hex of the text,
+    /// Remove white space, a byte order mark, quotes, b'…' and \x or 0x with the hex of the text,
     /// if the row opens without them
     #[arg(long, required = true)]
     pub trim: bool,
     /// The number of rows per transaction
-    #[arg(long, value_name = "ROWS", default_value_t = 500,
-          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "ROWS", default_value_t = 500, value_parser = batch_size)]
     pub batch_size: u32,
     /// Only count the rows that would be repaired
     #[arg(long)]

@@ -35,7 +35,7 @@ pub fn text(credential: &Secret) -> Result<&str, CredentialProblem> {
     if text.contains('\0') { Err(CredentialProblem::Nul) } else { Ok(text) }
 }
 
-/// Returns why an acceptable credential looks like none, or `None` if it looks like one.
+/// Returns why an acceptable credential does not look like one, or `None` if it looks like one.
 ///
 /// The reasons are fixed phrases and hold nothing of the credential.
 #[must_use]

@@ -160,12 +160,14 @@ pub enum VaultError {
         /// What is wrong with the credential.
         problem: CredentialProblem,
     },
-    /// The credential looks like none, and nobody said to store it anyway.
-    #[error("the text for {owner} was not stored, because it looks like no credential: {doubts}")]
+    /// The credential does not look like one, and nobody said to store it anyway.
+    #[error(
+        "the text for {owner} was not stored, because it does not look like a credential: {doubts}"
+    )]
     Doubtful {
         /// The owner of the credential.
         owner: Owner,
-        /// Why it looks like none, without any of its text.
+        /// Why it does not look like one, without any of its text.
         doubts: String,
     },
     /// A row cannot be opened.

@@ -19,7 +19,7 @@ pub enum Exit {
     NotFound,
     /// The credential or the file already exists.
     AlreadyExists,
-    /// The credential itself cannot be used, or looks like none.
+    /// The credential itself cannot be used, or does not look like one.
     CredentialRefused,
     /// Reading or writing a file, the terminal or a pipe failed.
     InputOutput,
@@ -44,18 +44,19 @@ Exit codes:
     0  success
     1  census --retire did not find the key safe to retire, or found no rows
     2  the command line is invalid
-    3  the keyring, or the key for an import, is missing or malformed
+    3  the keyring, a name, or the key for an import is missing or malformed
     4  the vault has no such credential
     5  the credential or the file already exists
-    6  the credential cannot be used (empty, too long, not UTF-8, ...), or looks like none
-    7  reading or writing a file, the terminal or a pipe failed
+    6  the credential cannot be used (empty, too long, not UTF-8, ...), or does not look like one
+    7  reading or writing a file, the terminal or a pipe failed, or the file to import is of another kind
    10  a key provider failed temporarily: try again
    11  a key is unknown, disabled, leaked, destroyed, or not the one that sealed the row
    12  a row is damaged, altered, or in another row's place
    13  the database failed, or is not a vault
    14  partly done: some rows could not be rewrapped, resealed or repaired, or were quarantined
-`run` becomes its command, so the exit code is the command's: 126 if it cannot be
-executed, 127 if it is not found, and in a shell 128 + N if signal N ended it.";
+`audit` and `census` exit with the code of the worst row: 10, 11 or 12. `run` becomes its
+command, so the exit code is the command's: 126 if it cannot be executed, 127 if it is not
+found, and in a shell 128 + N if signal N ended it.";
 
     fn code(self) -> u8 {
         match self {

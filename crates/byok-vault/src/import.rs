@@ -47,7 +47,7 @@ pub const NO_CONTEXT: &str = "A legacy row carries no context, so a row that was
 /// How many bytes of rows are held at once. A batch ends there, however few rows it has.
 const HELD_LIMIT: usize = 16 * 1024 * 1024;
 
-/// What to do with rows that open to something that looks like no credential.
+/// What to do with rows that open to something that does not look like a credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Suspicious {
     /// Write them to the quarantine file
@@ -69,7 +69,7 @@ pub struct Outcome {
     pub suspicious: Vec<Reported>,
 }
 
-/// A row that was not imported, or that was imported although it looks like no credential.
+/// A row that was not imported, or that was imported although it does not look like a credential.
 #[derive(Debug)]
 pub struct Reported {
     /// The number of its line in the file.

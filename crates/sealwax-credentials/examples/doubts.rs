@@ -4,9 +4,9 @@
 //!
 //! ```text
 //! row 1: looks like a credential
-//! row 2: looks like no credential: white space at the end
-//! row 3: looks like no credential: shorter than 8 characters, a word that programs print for nothing
-//! row 4: looks like no credential: quotes or other punctuation around it, masked
+//! row 2: does not look like a credential: white space at the end
+//! row 3: does not look like a credential: shorter than 8 characters, a word that programs print for nothing
+//! row 4: does not look like a credential: quotes or other punctuation around it, masked
 //! ```
 
 use sealwax::Secret;
@@ -20,7 +20,7 @@ fn main() {
         if doubts.is_empty() {
             println!("row {number}: looks like a credential");
         } else {
-            println!("row {number}: looks like no credential: {}", doubts.join(", "));
+            println!("row {number}: does not look like a credential: {}", doubts.join(", "));
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::{around, characters, encrypted, words};
 /// be left out of one of them.
 macro_rules! kinds {
     ($($(#[$doc:meta])+ $kind:ident, $name:literal, $phrase:literal, $rule:path;)+) => {
-        /// Why a text looks like no credential.
+        /// Why a text does not look like a credential.
         ///
         /// It is public: it is derived from classes of characters, from known words and from lengths, and
         /// it holds nothing of the text. `Display` gives a short phrase that continues "looks like no

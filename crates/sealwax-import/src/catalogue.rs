@@ -91,8 +91,8 @@ pub static CATALOGUE: [Named; 28] = [
     },
     Named {
         name: "infisical",
-        about: "Infisical's older secrets: three columns of base64; the key is ENCRYPTION_KEY, or with \
-                --key-as base64, ROOT_ENCRYPTION_KEY",
+        about: "Infisical's older secrets: three columns of base64; the key is ENCRYPTION_KEY, or \
+                ROOT_ENCRYPTION_KEY in base64",
         text: "cell ciphertext = {ct:base64}
                cell iv = {iv:base64}
                cell tag = {tag:base64}

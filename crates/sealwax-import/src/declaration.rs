@@ -81,6 +81,9 @@ pub enum DeclarationError {
     /// The special cell of n8n is not the whole row.
     #[error("{{n8n}} must be the whole row")]
     N8nWithOthers,
+    /// The special cell of n8n is bound to nothing.
+    #[error("{{n8n}} has no associated data")]
+    N8nBound,
     /// More than one part of a group has no declared length.
     #[error("in one group, only ct may have any length: write iv12 or iv16 for the IV")]
     OpenLengths,
@@ -103,10 +106,10 @@ impl Declaration {
     pub fn check(&self) -> Result<(), DeclarationError> {
         let patterns = || self.cells.iter().map(|cell| &cell.pattern);
         if patterns().any(Pattern::is_n8n) {
-            return if self.cells.len() == 1 {
-                Ok(())
-            } else {
-                Err(DeclarationError::N8nWithOthers)
+            return match (self.cells.len(), &self.bound_to) {
+                (1, None) => Ok(()),
+                (1, Some(_)) => Err(DeclarationError::N8nBound),
+                _ => Err(DeclarationError::N8nWithOthers),
             };
         }
         let count = |wanted: fn(Field) -> bool| {
@@ -273,7 +276,7 @@ impl CellPath {
             };
             let object = Object::parse(json)
                 .map_err(|source| RowError::NotAnObject { path: at(), source })?;
-            end += 1 + name.len();
+            end = end.saturating_add(name.len()).saturating_add(1);
             let member = object.find(name).map_err(|_| RowError::Twice {
                 path: self.text.get(..end).unwrap_or_default().to_owned(),
             })?;
@@ -306,6 +309,9 @@ impl fmt::Display for CellPath {
 }
 
 /// A text with `{path}` in it, which each row replaces by its own value.
+///
+/// It is only as exact as the program that wrote the rows: in `{tenant}{id}`, with no text between two
+/// values, tenant `a1` with id `2` and tenant `a` with id `12` have the same associated data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
     pieces: Vec<TemplatePiece>,

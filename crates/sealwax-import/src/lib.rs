@@ -1,3 +1,6 @@
+// In the repository, these links of the README lead to files. The first definition of a link wins.
+//! [sealwax]: sealwax
+//! [Rows you already have]: sealwax::docs::legacy
 #![doc = include_str!("../README.md")]
 
 mod catalogue;

@@ -3,6 +3,7 @@
 use sealwax::triplet::Triplet;
 
 use crate::declaration::{CellPath, Declaration, DeclaredCell};
+use crate::encoding::Encoding;
 use crate::pattern::{Field, Group, Part, Pattern, Piece};
 use crate::row::{Cell, Parts, Row, RowError};
 
@@ -78,9 +79,9 @@ fn bytes(path: &CellPath, cell: Cell<'_>) -> Result<Vec<u8>, RowError> {
 impl Found {
     /// Divides a text into the groups of the pattern.
     fn divide(&mut self, path: &CellPath, pattern: &Pattern, whole: &str) -> Result<(), RowError> {
-        count_parts(path, pattern, whole)?;
         let front = pattern.front.as_deref().unwrap_or_default();
         let mut rest = whole.strip_prefix(front).unwrap_or(whole);
+        count_parts(path, pattern, rest)?;
         let mut pieces = pattern.pieces.iter().peekable();
         while let Some(piece) = pieces.next() {
             let offset = whole.len().saturating_sub(rest.len());
@@ -178,28 +179,41 @@ impl Found {
 /// Compares the number of parts first, if one text separates them all.
 ///
 /// "Two parts" says more about a row of another kind than which character is missing where.
-fn count_parts(path: &CellPath, pattern: &Pattern, whole: &str) -> Result<(), RowError> {
-    let is_text = |piece: &&Piece| matches!(piece, Piece::Text(_));
-    let expected = pattern.pieces.iter().filter(|piece| !is_text(piece)).count();
-    // The texts between two groups, without one in front or at the end.
-    let inner = |piece: &&Piece| !is_text(piece);
-    let first = pattern.pieces.iter().position(|piece| inner(&piece)).unwrap_or_default();
-    let last = pattern.pieces.iter().rposition(|piece| inner(&piece)).unwrap_or_default();
-    let mut between =
-        pattern.pieces.iter().take(last).skip(first).filter_map(|piece| match piece {
-            Piece::Text(text) => Some(text),
-            _ => None,
-        });
+fn count_parts(path: &CellPath, pattern: &Pattern, text: &str) -> Result<(), RowError> {
+    // Without a text in front and one at the end.
+    let (pieces, text) = match pattern.pieces.as_slice() {
+        [Piece::Text(first), pieces @ ..] => match text.strip_prefix(first) {
+            Some(text) => (pieces, text),
+            // `divide` says what is missing.
+            None => return Ok(()),
+        },
+        pieces => (pieces, text),
+    };
+    let (pieces, text) = match pieces {
+        [pieces @ .., Piece::Text(last)] => match text.strip_suffix(last) {
+            Some(text) => (pieces, text),
+            None => return Ok(()),
+        },
+        pieces => (pieces, text),
+    };
+    let is_open = |piece: &Piece| match piece {
+        Piece::Group(group) => group.encoding == Encoding::Text,
+        _ => true,
+    };
+    if pieces.last().is_none_or(is_open) {
+        // The last part may have the separator in it.
+        return Ok(());
+    }
+    let mut between = pieces.iter().filter_map(|piece| match piece {
+        Piece::Text(text) => Some(text),
+        _ => None,
+    });
     let Some(separator) = between.next() else { return Ok(()) };
     if !between.all(|other| other == separator) {
         return Ok(());
     }
-    let before = pattern.pieces.iter().take(first).map(|piece| match piece {
-        Piece::Text(text) => text.len(),
-        _ => 0,
-    });
-    let counted = whole.get(before.sum()..).unwrap_or_default();
-    let found = counted.matches(separator).count().saturating_add(1);
+    let expected = pieces.iter().filter(|piece| !matches!(piece, Piece::Text(_))).count();
+    let found = text.matches(separator).count().saturating_add(1);
     if found == expected {
         return Ok(());
     }

@@ -89,7 +89,7 @@ pub enum RowError {
         source: ObjectError,
     },
     /// The row has a member that the declaration excludes.
-    #[error("{} is there{}", .0.path, why(.0))]
+    #[error("{} must not be present{}", .0.path, why(.0))]
     Excluded(Excluded),
     /// A text has too few or too many parts.
     #[error("{path}: expected {expected} parts separated by {separator:?}, found {found}")]

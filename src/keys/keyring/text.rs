@@ -118,7 +118,7 @@ const CARRIAGE_RETURN: &str = "a carriage return inside a line: end lines with L
 /// Returns what is wrong with a character, if it may not appear in an entry.
 fn stray(character: char) -> Option<&'static str> {
     match character {
-        '#' => Some("a # after the start of a line: a comment needs a line of its own"),
+        '#' => Some("a # after the start of a line: put a comment on its own line"),
         ' ' | '\t' | '!'..='~' => None,
         _ if character.is_whitespace() => {
             Some("white space of another kind, such as a no-break space: use spaces or tabs")

@@ -154,6 +154,34 @@ fn a_key_in_base64_is_forty_four_characters_and_nothing_around_them() {
 }
 
 #[test]
+fn a_key_in_base64url_is_forty_three_characters_or_forty_four_and_nothing_around_them() {
+    let unpadded = &KEY_BASE64[..43];
+    let signs = format!("{}8", "-_".repeat(21));
+    for text in [KEY_BASE64, unpadded] {
+        assert!(is_the_key(&TripletKey::from_base64url(text).unwrap()));
+    }
+    for text in [&signs, &format!("{signs}=")] {
+        assert!(TripletKey::from_base64url(text).is_ok());
+    }
+    let key: Vec<u8> = (0..32).collect();
+    let mut faulty = around(KEY_BASE64);
+    faulty.extend([&KEY_BASE64[..42], KEY_HEX, &KEY_HEX[..43], &KEY_HEX[..44]].map(str::to_owned));
+    faulty.extend([signs.replace('-', "+"), signs.replace('_', "/"), "=".repeat(44)]);
+    // Two unused bits.
+    faulty.extend(["9", "-", "_"].map(|last| format!("{}{last}", &KEY_BASE64[..42])));
+    for bytes in [&key[..16], &key[..24], &key[..31], &[&key[..], &[9]].concat(), &key.repeat(2)] {
+        faulty.push(base64url(bytes));
+    }
+    assert_eq!(faulty.len(), 3 + 12 * 3 + 9 * 2 + 44 * 5 + 4 + 3 + 3 + 5);
+    for (i, text) in faulty.iter().enumerate() {
+        refused(TripletKey::from_base64url(text), text, 44, &format!("text {i}"));
+    }
+    for weak in [0, 0x5c, 0xff].map(|byte| base64url(&[byte; 32])) {
+        assert_eq!(TripletKey::from_base64url(&weak).unwrap_err(), KeyError::Weak);
+    }
+}
+
+#[test]
 fn a_hashed_key_is_that_of_the_text_as_it_stands() {
     let rows = [
         // From NIST's examples for FIPS 180-4.

@@ -18,7 +18,7 @@ use crate::store::{Access, Store};
 ///
 /// # Errors
 /// Returns an error if there already is a credential and `--replace` is not given, if the credential
-/// cannot be read, sealed or stored, or if it looks like none and nobody wants it stored anyway.
+/// cannot be read, sealed or stored, or if it does not look like one and nobody wants it stored anyway.
 pub fn put(cli: &Cli, args: &Put, out: &mut impl Write) -> Result<Exit, VaultError> {
     let owner = args.owner.owner();
     if !args.stray.is_empty() {
@@ -79,7 +79,7 @@ pub fn put(cli: &Cli, args: &Put, out: &mut impl Write) -> Result<Exit, VaultErr
     Ok(Exit::Done)
 }
 
-/// Asks whether to store a credential that looks like none, if there is somebody to ask.
+/// Asks whether to store a credential that does not look like one, if there is somebody to ask.
 fn settle_doubts(credential: &Secret, owner: &Owner) -> Result<(), VaultError> {
     let Some(doubts) = doubts(credential) else { return Ok(()) };
     if io::stdin().is_terminal() && is_wanted_anyway(owner, &doubts)? {
@@ -92,7 +92,7 @@ fn is_wanted_anyway(owner: &Owner, doubts: &str) -> Result<bool, VaultError> {
     let asking =
         |source| VaultError::InputOutput { doing: "asking at the terminal".into(), source };
     let mut terminal = io::stderr();
-    let question = format!("The text for {owner} looks like no credential: {doubts}");
+    let question = format!("The text for {owner} does not look like a credential: {doubts}");
     write!(terminal, "{question}: store it anyway? [y/N] ")
         .and_then(|()| terminal.flush())
         .map_err(asking)?;

@@ -1,9 +1,9 @@
-//! `repair`: takes away what tools put around envelopes.
+//! `repair`: removes what tools put around envelopes.
 
 use std::io::Write;
 
 use crate::cli::{Cli, Repair};
-use crate::commands::by_kind;
+use crate::commands::{by_kind, erase};
 use crate::error::VaultError;
 use crate::exit::Exit;
 use crate::keys::Keys;
@@ -31,5 +31,8 @@ pub fn repair(cli: &Cli, args: &Repair, out: &mut impl Write) -> Result<Exit, Va
         out,
         "A repaired row opens. The other rows were not opened: `byok-vault audit` does that."
     )?;
+    if mode == Mode::Write {
+        erase(&store, out)?;
+    }
     Ok(if outcome.is_complete() { Exit::Done } else { Exit::Partial })
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use crate::cli::{Cli, Reseal};
-use crate::commands::by_kind;
+use crate::commands::{by_kind, erase};
 use crate::error::VaultError;
 use crate::exit::Exit;
 use crate::formatting::{number, rows};
@@ -69,5 +69,8 @@ pub fn reseal(cli: &Cli, args: &Reseal, out: &mut impl Write) -> Result<Exit, Va
          the leak, or from which somebody removed the wrap for {id}, do not name it and were not found: \
          compare with a backup from the time of the leak."
     )?;
+    if mode == Mode::Write {
+        erase(&store, out)?;
+    }
     Ok(if outcome.is_complete() { Exit::Done } else { Exit::Partial })
 }

@@ -42,7 +42,7 @@ pub enum Reason {
     Empty,
     /// `run` could not pass the credential to a command.
     CredentialRefused,
-    /// The row opens to something that looks like no credential.
+    /// The row opens to something that does not look like a credential.
     Suspicious,
     /// The command line would reject the tenant, the provider, the variable or the id.
     Name,
@@ -123,7 +123,7 @@ impl Kind for Reason {
             Self::NotOfTheLayout => "does not match the layout",
             Self::Empty => "the credential is empty",
             Self::CredentialRefused => "the credential cannot be used",
-            Self::Suspicious => "looks like no credential",
+            Self::Suspicious => "does not look like a credential",
             Self::Name => "invalid name",
             Self::Field => "a field is missing or has the wrong type",
             Self::NotJson => "not a JSON object",
@@ -155,7 +155,7 @@ impl Kind for Reason {
                  from the quarantine file, and import that file"
             }
             Self::NotAuthentic => {
-                "if all rows fail, the key or the layout is another one: rows may be bound to \
+                "if all rows fail, the key or the layout is wrong: rows may be bound to \
                  associated data (--bound-to), and a key that was hashed with a line feed at its end \
                  is --key-as sha256-line-feed. If some rows fail and there was another key, import \
                  the quarantine file with that key; a row that no key opens was altered or damaged: \
@@ -163,7 +163,7 @@ impl Kind for Reason {
             }
             Self::NoKey => "the row cannot be opened: get a new credential from its owner",
             Self::NotOfTheLayout => {
-                "check --layout; `import --explain NAME` shows how to declare another encoding, a \
+                "check --layout or --cell; `import --explain NAME` shows how to declare another encoding, a \
                  text in front, or \\x. If only some rows fail, they were cut off, or hold something \
                  else, such as an unencrypted credential, which you can store with `put`"
             }

@@ -1,5 +1,4 @@
-//! What is deleted or replaced leaves the files, or `delete`, `put --replace` and `rotate` say that it
-//! has not; and rows at the limits of a table.
+//! What is deleted or replaced leaves the files, or the command that did it says that it has not; and rows at the limits of a table.
 
 use std::fs;
 
@@ -27,17 +26,17 @@ fn each(run: impl Fn(&Sandbox, &Change, &[&str], &str)) {
     let replace = [&["put", "--replace"], &ROW_1[..]].concat();
     let delete = [&["delete"], &ROW_1[..]].concat();
     let mut ran = 0;
-    for arguments in [&delete[..], &replace, &["rotate"]] {
+    for arguments in [&delete[..], &replace, &["rotate"], &["reseal", "old"]] {
         let (sandbox, keys) = (Sandbox::new(), Change::new());
         sandbox.fill(&keys.before, 20);
         let envelope = sandbox.envelope(1);
-        // The wrap, which all three of them replace, and which is different in each envelope.
+        // The wrap, which all of them replace, and which is different in each envelope.
         let wrap = envelope.split([':', '=']).nth(3).unwrap().to_owned();
         assert!(wrap.len() > 40 && is_in_a_file(&sandbox, &wrap));
         run(&sandbox, &keys, arguments, &wrap);
         ran += 1;
     }
-    assert_eq!(ran, 3);
+    assert_eq!(ran, 4);
 }
 
 fn change(sandbox: &Sandbox, keys: &Change, arguments: &[&str]) -> crate::sandbox::Ran {

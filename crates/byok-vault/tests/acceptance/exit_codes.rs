@@ -85,7 +85,7 @@ fn the_keyring_is_3() {
         }
     }
     let file = sandbox.path("keys.bin");
-    fs::write(&file, [0xff, 0xfe]).unwrap();
+    fs::write(&file, [0xff, 0x80]).unwrap();
     let arguments = ["rotate", "--keys-file", file.to_str().unwrap()];
     sandbox.without_keys(&arguments).expect_code(3).expect_in_stderr("not UTF-8");
 }

@@ -128,7 +128,7 @@ impl Prompt {
         }
         let shown = String::from_utf8_lossy(&self.shown).into_owned();
         assert!(!shown.contains(CANARY), "the terminal shows the credential");
-        let owner = Owner { tenant: "acme".to_owned(), provider: "openai".to_owned() };
+        let owner = Owner { tenant: "acme".to_owned(), provider: "openai".to_owned(), label: None };
         let stored = self.sandbox.db().exists().then(|| {
             let store = Store::open(&self.sandbox.db(), Access::Read).unwrap();
             store.find(&owner).unwrap().unwrap().open(&self.keys.keyring()).unwrap()
@@ -153,7 +153,7 @@ fn a_line_is_stored_as_it_was_typed() {
         (b"sk-canary-1\n".to_vec(), "sk-canary-1"),
         (b"sk-canary-1\r".to_vec(), "sk-canary-1"),
         (b"sk-canary-1\r\n".to_vec(), "sk-canary-1"),
-        (b" sk-canary 1 \n".to_vec(), " sk-canary 1 "),
+        (b"sk-canary,1+2\n".to_vec(), "sk-canary,1+2"),
         ("sk-canary-\u{e9}x\x7f\x08e\n".into(), "sk-canary-e"),
         (b"wrong\x15sk-canary-2\n".to_vec(), "sk-canary-2"),
         // Longer than the terminal's own line editing takes.

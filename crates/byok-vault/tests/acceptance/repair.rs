@@ -1,5 +1,10 @@
-//! `repair --trim` takes away what tools put around an envelope, and nothing else.
+//! `repair --trim` removes what tools put around an envelope, and nothing else.
 
+use byok_vault::repair;
+use byok_vault::rotation::{Mode, rewrite};
+use byok_vault::row::Row;
+use byok_vault::store::{Access, Store};
+use indicatif::ProgressBar;
 use rusqlite::Connection;
 use serde_json::json;
 
@@ -164,6 +169,7 @@ fn a_row_that_is_put_meanwhile_wins() {
     }
     let put = sandbox.envelope(2).trim().to_owned();
     // A trigger plays the other writer: as soon as row 2 is written, it writes row 3.
+    let mut store = Store::open(&sandbox.db(), Access::Write).unwrap();
     Connection::open(sandbox.db())
         .unwrap()
         .execute_batch(&format!(
@@ -171,10 +177,14 @@ fn a_row_that_is_put_meanwhile_wins() {
              BEGIN UPDATE credentials SET envelope = '{put}' WHERE id = 3; END;"
         ))
         .unwrap();
-    sandbox
-        .vault(&keys.before, &TRIM)
-        .expect_code(0)
-        .expect_in_stdout("3 rows repaired, 1 row with nothing around the envelope");
+    let keyring = keys.before.keyring();
+    let trim = |row: &Row| repair::trimmed(row, &keyring);
+    let bar = ProgressBar::hidden();
+    let outcome = rewrite(&mut store, 500, Mode::Write, &bar, trim, |_| Ok(())).unwrap();
+    assert_eq!((outcome.rewritten, outcome.current), (3, 1));
+    assert!(outcome.is_complete());
+    drop(store);
+    Connection::open(sandbox.db()).unwrap().execute_batch("DROP TRIGGER overtake").unwrap();
     assert_eq!(sandbox.assert_rows_open(&keys.before), 4);
 }
 

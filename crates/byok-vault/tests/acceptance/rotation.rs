@@ -187,7 +187,7 @@ fn a_row_that_is_overtaken_is_looked_at_again() {
         ),
     );
     assert!(outcome.is_complete());
-    assert_eq!((outcome.rewrapped, outcome.current), (4, 0));
+    assert_eq!((outcome.rewritten, outcome.current), (4, 0));
 
     assert_eq!(sandbox.current(&keys.after), 4);
     let store = Store::open(&sandbox.db(), Access::Read).unwrap();
@@ -206,7 +206,7 @@ fn a_row_that_is_overtaken_each_time_is_left_in_the_end() {
          BEGIN SELECT RAISE(IGNORE); END;",
     );
     assert!(!outcome.is_complete());
-    assert_eq!((outcome.rewrapped, outcome.current, outcome.overtaken), (3, 0, 1));
+    assert_eq!((outcome.rewritten, outcome.current, outcome.overtaken), (3, 0, 1));
     let mut report = Vec::new();
     commands::rotate::report(&outcome, Mode::Write, &mut report).unwrap();
     let report = String::from_utf8(report).unwrap();

@@ -53,7 +53,7 @@ fn a_stored_variable_that_programs_obey_is_refused() {
     let (sandbox, keys) = stored();
     let mut refused = 0;
     for name in ["LD_PRELOAD", "NODE_OPTIONS", "PATH", "GIT_SSH_COMMAND"] {
-        let owner = Owner { tenant: "acme".to_owned(), provider: "openai".to_owned() };
+        let owner = Owner { tenant: "acme".to_owned(), provider: "openai".to_owned(), label: None };
         let mut store = Store::open(&sandbox.db(), Access::Write).unwrap();
         let found = store.find(&owner).unwrap().unwrap();
         let place = Place { env_name: name.to_owned(), ..found.place };

@@ -39,7 +39,7 @@ fn put_refuses_what_looks_like_no_credential_and_says_why() {
             .put(&keys, &PUT, text.as_bytes())
             .expect_code(6)
             .expect_in_stderr("tenant tenant-9, provider openai")
-            .expect_in_stderr(&format!("looks like no credential: {why}"))
+            .expect_in_stderr(&format!("does not look like a credential: {why}"))
             .expect_in_stderr("put --anyway");
     }
     assert_eq!(stored(&sandbox, &keys), 0);
@@ -106,7 +106,9 @@ fn put_asks_at_a_terminal() {
         shown.read_to_end(&mut text).unwrap();
         let text = String::from_utf8(text).unwrap();
         let why = "shorter than 8 characters, a word that programs print for nothing";
-        assert!(text.contains(&format!("looks like no credential: {why}: store it anyway?")));
+        assert!(
+            text.contains(&format!("does not look like a credential: {why}: store it anyway?"))
+        );
         assert_eq!(child.wait().unwrap().code(), Some(code), "{answer:?}");
         assert_eq!(stored(&sandbox, &keys), usize::from(code == 0), "{answer:?}");
     }
@@ -150,13 +152,13 @@ fn a_dry_run_names_each_suspicious_row_and_says_what_would_happen() {
             &[][..],
             14,
             "1 row would be imported, 0 rows already imported, 11 rows would be quarantined",
-            "11 rows would be quarantined: looks like no credential",
+            "11 rows would be quarantined: does not look like a credential",
         ),
         (
             &["--suspicious", "import"],
             0,
             "12 rows would be imported, 0 rows already imported, 0 rows would be quarantined",
-            "11 rows would be imported all the same: looks like no credential",
+            "11 rows would be imported all the same: does not look like a credential",
         ),
     ] {
         let ran = import(&sandbox, &keys, &[&layout[..], option].concat()).expect_code(code);
@@ -178,7 +180,7 @@ fn suspicious_rows_are_quarantined_and_can_be_imported_from_there() {
     let ran = import(&sandbox, &keys, &[&layout[..], &[&file]].concat())
         .expect_code(14)
         .expect_in_stdout("1 row imported, 0 rows already imported, 11 rows quarantined")
-        .expect_in_stdout("11 rows quarantined: looks like no credential");
+        .expect_in_stdout("11 rows quarantined: does not look like a credential");
     assert_eq!(ran.stdout.matches("suspicious: ").count(), REASONS.len());
     let quarantine = quarantine_of(&file);
     let rows = quarantined(&quarantine);
@@ -195,7 +197,7 @@ fn suspicious_rows_are_quarantined_and_can_be_imported_from_there() {
     let ran = import(&sandbox, &keys, &[&layout[..], &anyway].concat())
         .expect_code(0)
         .expect_in_stdout("11 rows imported, 0 rows already imported, 0 rows quarantined")
-        .expect_in_stdout("11 rows imported all the same: looks like no credential");
+        .expect_in_stdout("11 rows imported all the same: does not look like a credential");
     assert_eq!(reason_of(&ran, 8), Some("a byte order mark"));
     assert_eq!(stored(&sandbox, &keys), 12);
 }

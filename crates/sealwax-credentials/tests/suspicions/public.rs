@@ -23,7 +23,7 @@ fn names_are_words_for_programs() {
     }
 }
 
-/// A phrase continues "looks like no credential: ", and several are joined with commas.
+/// A phrase continues "does not look like a credential: ", and several are joined with commas.
 #[test]
 fn phrases_continue_a_sentence() {
     let phrases: BTreeSet<_> = Suspicion::ALL.iter().map(ToString::to_string).collect();

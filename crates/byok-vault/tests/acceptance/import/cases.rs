@@ -30,7 +30,11 @@ fn import(sandbox: &Sandbox, keys: &Keys, key: &str, options: &[&str], file: &st
 }
 
 fn stored(sandbox: &Sandbox, keys: &Keys, tenant: &str) -> Option<Secret> {
-    in_vault(sandbox, keys, &Owner { tenant: tenant.to_owned(), provider: "openai".to_owned() })
+    in_vault(
+        sandbox,
+        keys,
+        &Owner { tenant: tenant.to_owned(), provider: "openai".to_owned(), label: None },
+    )
 }
 
 /// Imports a case and checks its first row.
@@ -133,7 +137,7 @@ fn rails_is_read_from_its_cell_unless_it_was_compressed() {
         .expect_code(14)
         .expect_in_stdout("1 row imported")
         .expect_in_stdout(
-            "id 2 (tenant t2, provider openai): value.h.c is there: Rails compressed",
+            "id 2 (tenant t2, provider openai): value.h.c must not be present: Rails compressed",
         );
     assert!(stored(&sandbox, &keys, "t1").unwrap() == Secret::from("sk-test-short"));
     assert!(stored(&sandbox, &keys, "t2").is_none());
