@@ -2,7 +2,7 @@
 //! keyring that parses has the keys and the states of its text, in the same order, and seals with the material in the
 //! text. No error echoes a word.
 
-use sealwax::{KeyId, KeyState, Keyring, KeyringError, MasterKey, Secret};
+use sealwax::{KeyId, KeyState, Keyring, KeyringError, LineProblem, MasterKey, Secret};
 
 use super::agree::fields;
 use super::edits::neighbours;

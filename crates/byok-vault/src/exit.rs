@@ -42,7 +42,7 @@ impl Exit {
     pub const TABLE: &str = "\
 Exit codes:
     0  success
-    1  census --retire did not find the key safe to retire, or found no rows
+    1  census --retire did not find the key safe to retire, or audit found no rows
     2  the command line is invalid
     3  the keyring, a name, or the key for an import is missing or malformed
     4  the vault has no such credential

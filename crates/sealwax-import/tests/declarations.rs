@@ -261,7 +261,7 @@ fn a_row_of_another_kind_is_refused_by_what_differs() {
         (json!({"value": null}), "value is missing"),
         (json!({"value": 7}), "value: expected a string"),
         (json!({"value": ["v1"]}), "value: expected a string"),
-        (json!({"value": ""}), "value: expected 3 parts separated by \":\", found 1"),
+        (json!({"value": ""}), "value: expected \"v1:\" at byte 0"),
         (
             json!({"value": format!("v1:{iv}:{ct}")}),
             "value: expected 3 parts separated by \":\", found 2",
