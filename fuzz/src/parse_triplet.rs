@@ -310,12 +310,15 @@ fn n8n_value(value: &str) -> bool {
     same_key(found.map_err(|error| failure(&error)), expected)
 }
 
-/// Checks the text of a key, read once as hex and once as base64.
+/// Checks the text of a key, read as hex, as base64 and as base64url.
 fn key(text: &str) -> bool {
-    let decoded = [encoding::unhex(text, true), encoding::BASE64.decode(text)];
+    let [unpadded, padded] = [encoding::BASE64URL, encoding::BASE64URL_PADDED];
+    let base64url = unpadded.decode(text).or_else(|| padded.decode(text));
+    let decoded = [encoding::unhex(text, true), encoding::BASE64.decode(text), base64url];
     let found = [
         Limit::twice(0, 2).hold(|| TripletKey::from_hex(text)),
         Limit::twice(0, 2).hold(|| TripletKey::from_base64(text)),
+        Limit::twice(0, 2).hold(|| TripletKey::from_base64url(text)),
     ];
     let mut accepted = false;
     for (found, decoded) in found.into_iter().zip(decoded) {

@@ -91,6 +91,11 @@ fn row_keys() {
         drop(black_box(TripletKey::from_base64(&padded(base64)).expect("a key")));
         assert!(TripletKey::from_base64(&padded(&base64.replacen('A', "*", 1))).is_err());
         assert!(TripletKey::from_base64(&padded(&base64.replace("fA=", "*A="))).is_err());
+        let url = base64.replace('/', "_");
+        drop(black_box(TripletKey::from_base64url(&padded(&url)).expect("a key")));
+        drop(black_box(TripletKey::from_base64url(&text(&url[..43])).expect("a key")));
+        assert!(TripletKey::from_base64url(&padded(&url.replacen('A', "*", 1))).is_err());
+        assert!(TripletKey::from_base64url(&text(&url[..43].replace("fA", "*A"))).is_err());
     });
     operation("row key from a passphrase", || {
         drop(black_box(TripletKey::insecure_sha256_of(&text("a passphrase, not a key"))));

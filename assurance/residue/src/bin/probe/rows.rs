@@ -52,6 +52,12 @@ fn keys() {
         drop(black_box(TripletKey::from_base64(lent.text()).expect("44 characters")));
     });
     step(made, SUITE, 0, &mut || {
+        let url = base64url();
+        drop(black_box(TripletKey::from_base64url(&url).expect("44 characters")));
+        drop(black_box(TripletKey::from_base64url(&url[..43]).expect("43 characters")));
+        wipe(url);
+    });
+    step(made, SUITE, 0, &mut || {
         drop(black_box(TripletKey::insecure_sha256_of(passphrase().text())));
     });
     for version in [litellm::Version::V2, litellm::Version::V3] {
@@ -79,10 +85,27 @@ fn keys() {
         lent.replace_range(42..43, "*");
         says(&TripletKey::from_base64(&lent).expect_err("not base64"));
         wipe(lent);
+        let mut url = base64url();
+        url.replace_range(42..43, "*");
+        says(&TripletKey::from_base64url(&url).expect_err("not base64url"));
+        wipe(url);
     });
     step(refused, SUITE, 0, &mut || {
         says(&TripletKey::from_hex(&"77".repeat(32)).expect_err("weak"));
     });
+}
+
+/// Returns a row key in base64url, in a buffer that has not grown.
+fn base64url() -> String {
+    let base64 = text(role::ROW_KEY_BASE64, 0, 0);
+    let mut url = String::with_capacity(base64.len());
+    url.extend(base64.chars().map(|character| match character {
+        '+' => '-',
+        '/' => '_',
+        other => other,
+    }));
+    wipe(base64);
+    url
 }
 
 /// Wipes a text that the probe itself has changed.
