@@ -160,6 +160,21 @@ pub enum VaultError {
         /// What is wrong with the credential.
         problem: CredentialProblem,
     },
+    /// `put --replace` cannot keep the variable of the row, because somebody without the keyring, or
+    /// with a leaked key, may have chosen it.
+    #[error(
+        "the variable of the credential for {owner} cannot be kept: {}",
+        match fault {
+            Some(fault) => format!("the row does not open: {fault}"),
+            None => "it does not have the name of a credential".to_owned(),
+        }
+    )]
+    VariableNotKept {
+        /// The owner of the credential.
+        owner: Owner,
+        /// Why the row does not open, or `None` if the name is the reason.
+        fault: Option<Fault>,
+    },
     /// The credential looks like none, and nobody said to store it anyway.
     #[error("the text for {owner} was not stored, because it looks like no credential: {doubts}")]
     Doubtful {
@@ -330,7 +345,9 @@ impl VaultError {
             | Self::OutputTaken => Exit::Usage,
             Self::NotFound { .. } => Exit::NotFound,
             Self::AlreadyExists { .. } | Self::FileExists { .. } => Exit::AlreadyExists,
-            Self::Credential { .. } | Self::Doubtful { .. } => Exit::CredentialRefused,
+            Self::Credential { .. }
+            | Self::Doubtful { .. }
+            | Self::VariableNotKept { fault: None, .. } => Exit::CredentialRefused,
             Self::DatabaseName => Exit::Usage,
             Self::NoVault
             | Self::NotAFile { .. }
@@ -341,7 +358,9 @@ impl VaultError {
             | Self::NewerVault { .. }
             | Self::Database { .. } => Exit::Database,
             Self::UnknownKey { .. } => Exit::Key,
-            Self::Row { fault, .. } => fault.kind.exit(),
+            Self::Row { fault, .. } | Self::VariableNotKept { fault: Some(fault), .. } => {
+                fault.kind.exit()
+            }
             Self::Seal { source, .. } if source.is_transient() => Exit::Transient,
             Self::Seal { .. } => Exit::Key,
             Self::Start { source, .. } => match source.kind() {
@@ -406,6 +425,11 @@ impl VaultError {
             Self::Credential { problem, .. } => problem.advice(),
             Self::Doubtful { .. } => {
                 "correct it where it comes from; if it is right as it is, use `put --anyway`"
+            }
+            Self::VariableNotKept { .. } => {
+                "name the variable yourself, with `put --replace --env`; nothing was stored. If nobody \
+                 in charge chose the one in the vault (`byok-vault list` shows it), find out who can \
+                 write to the database"
             }
             Self::Row { fault, .. } => fault.kind.advice(),
             Self::Context { .. } => "shorten the names",
@@ -483,9 +507,10 @@ pub enum CredentialProblem {
     /// A control character was typed or pasted at the prompt.
     #[error("it contains a control character, such as a tab")]
     Control,
-    /// The row's variable is one that programs obey.
+    /// The row's variable does not have the name of a credential.
     #[error(
-        "programs obey the variable that it was stored with, so it must not hold a customer's text"
+        "the variable that it was stored with does not have the name of a credential, so programs may \
+         obey it"
     )]
     Variable,
     /// The credential is not text either, because another program compressed it.

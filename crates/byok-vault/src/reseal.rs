@@ -14,6 +14,8 @@ use crate::error::VaultError;
 use crate::files::sync_directory_of;
 use crate::rotation::Rewritten;
 use crate::row::Row;
+use crate::row_fault::Fault;
+use crate::variables;
 
 /// Checks that the keyring can open the rows of the leaked key, and no longer seals with it.
 ///
@@ -29,7 +31,9 @@ pub fn check_state(keyring: &Keyring, leaked: &KeyId) -> Result<(), VaultError> 
 /// Returns a new envelope for a row that is wrapped for the leaked key, or `None` if it is not.
 ///
 /// # Errors
-/// Returns [`VaultError::Row`] if the row does not open, and other errors if the keyring cannot seal.
+/// Returns [`VaultError::Row`] if the row does not open, or if its variable does not have the name of a
+/// credential: anyone with the leaked key may have chosen it. Returns other errors if the keyring cannot
+/// seal.
 pub fn resealed(
     row: &Row,
     keyring: &Keyring,
@@ -39,7 +43,11 @@ pub fn resealed(
     if envelope.key_ids().all(|id| id != *leaked) {
         return Ok(None);
     }
-    row.place.seal(keyring, &row.open(keyring)?).map(Some)
+    let credential = row.open(keyring)?;
+    if variables::of_a_credential(&row.place.env_name).is_err() {
+        return Err(row.error(Fault::variable()));
+    }
+    row.place.seal(keyring, &credential).map(Some)
 }
 
 /// The file that lists the rows whose credentials must be replaced, as JSON Lines.

@@ -23,11 +23,14 @@ pub fn run(cli: &Cli, args: &Run) -> Result<Exit, VaultError> {
         .find(&owner)?
         .ok_or_else(|| VaultError::NotFound { owner: owner.clone() })?;
     let opened = row.open(&keys.keyring)?;
-    let name = args.env.as_ref().unwrap_or(&row.place.env_name);
-    if variables::is_obeyed(name) {
-        let problem = CredentialProblem::Variable;
-        return Err(VaultError::Credential { owner, problem });
-    }
+    let name = match &args.env {
+        Some(name) => name,
+        None if variables::of_a_credential(&row.place.env_name).is_ok() => &row.place.env_name,
+        None => {
+            let problem = CredentialProblem::Variable;
+            return Err(VaultError::Credential { owner, problem });
+        }
+    };
 
     let mut words = args.command.iter();
     let mut command = Command::new(words.next().cloned().unwrap_or_default());

@@ -6,11 +6,12 @@ use std::process::Child;
 use std::thread;
 use std::time::Duration;
 
+use byok_vault::row::Place;
 use rusqlite::Connection;
-use sealwax::Envelope;
+use sealwax::{Envelope, Secret};
 use serde_json::{Value, json};
 
-use crate::sandbox::{Key, Keys, Sandbox, credential, searched};
+use crate::sandbox::{Key, Keys, Sandbox, credential, owner, searched};
 
 /// The keyrings of a leak of the key `bad`.
 struct Leak {
@@ -148,6 +149,32 @@ fn a_row_that_cannot_be_resealed_is_left_and_reported() {
     assert_eq!(sandbox.envelope(1), of_another_row);
     assert_eq!(sandbox.envelope(2), "null");
     assert_eq!(listed_rows(&sandbox), BTreeSet::from([1, 4]));
+}
+
+/// Anyone with the leaked key can seal a row with a variable of their choice.
+#[test]
+fn a_row_with_a_variable_that_programs_may_obey_is_left_and_reported() {
+    let (sandbox, keys) = (Sandbox::new(), Leak::new());
+    sandbox.fill(&keys.before, 4);
+    let database = Connection::open(sandbox.db()).unwrap();
+    let forged = ["LD_PRELOAD=/nonexistent/x.so:X_KEY", "LD_PRELOAD", "STARTUP"];
+    for (n, name) in (0..).zip(forged) {
+        let place = Place { id: n + 1, owner: owner(n.unsigned_abs()), env_name: name.to_owned() };
+        let secret = Secret::from("sk-canary");
+        let envelope = place.seal(&keys.before.keyring(), &secret).unwrap();
+        let sql = "UPDATE credentials SET env_name = ?1, envelope = ?2 WHERE id = ?3";
+        assert_eq!(database.execute(sql, (name, &envelope, n + 1)).unwrap(), 1);
+    }
+    let before: Vec<_> = (0..3).map(|n| sandbox.envelope(n)).collect();
+    sandbox
+        .vault(&keys.job, &["reseal", "bad"])
+        .expect_code(14)
+        .expect_in_stdout("1 row resealed, 0 rows not wrapped for bad\n")
+        .expect_in_stdout("3 rows left untouched: a variable that programs may obey")
+        .expect_in_stdout("put --replace --env");
+    let after: Vec<_> = (0..3).map(|n| sandbox.envelope(n)).collect();
+    assert!(before == after);
+    assert_eq!(listed_rows(&sandbox), BTreeSet::from([4]));
 }
 
 #[test]
