@@ -30,6 +30,12 @@ pub enum VaultError {
         /// The error of the operating system.
         source: io::Error,
     },
+    /// The command of `run` could read the keyring.
+    #[error("the command would inherit the open file with the keyring, and could read it")]
+    KeyringInherited,
+    /// The file with the keyring is too long to be one.
+    #[error("the file of --keys-file is longer than {} bytes", crate::keys::LIMIT)]
+    KeyringTooLong,
     /// The keyring is not text.
     #[error("the keyring from {origin} is not UTF-8 text")]
     KeyringNotText {
@@ -327,6 +333,8 @@ impl VaultError {
         match self {
             Self::NoKeyring
             | Self::KeyringFile { .. }
+            | Self::KeyringInherited
+            | Self::KeyringTooLong
             | Self::KeyringNotText { .. }
             | Self::KeyringUtf16 { .. }
             | Self::Keyring { .. }
@@ -381,6 +389,13 @@ impl VaultError {
                  `byok-vault keygen prod-1 --out keys.txt` creates the first keyring"
             }
             Self::KeyringFile { .. } => "check the path of --keys-file and its permissions",
+            Self::KeyringInherited => {
+                "pass its path with --keys-file, or a pipe as in `--keys-file <(pass keyring)`, and do \
+                 not redirect the file itself; the command was not started"
+            }
+            Self::KeyringTooLong => {
+                "check the path of --keys-file: a keyring has one line for each key"
+            }
             Self::KeyringUtf16 { .. } => "save the file again as UTF-8 without a byte order mark",
             Self::KeyringNotText { .. } => "a keyring is plain ASCII text: check the contents",
             Self::Keyring { .. } => {

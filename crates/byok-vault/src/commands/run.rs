@@ -6,6 +6,7 @@ use crate::cli::{Cli, Run};
 use crate::commands::{child, credential};
 use crate::error::{CredentialProblem, VaultError};
 use crate::exit::Exit;
+use crate::files;
 use crate::keys::{Keys, VARIABLE};
 use crate::store::{Access, Store};
 use crate::variables;
@@ -18,6 +19,9 @@ use crate::variables;
 /// Returns an error if the credential cannot be opened or passed on, or the command does not start.
 pub fn run(cli: &Cli, args: &Run) -> Result<Exit, VaultError> {
     let owner = args.owner.owner();
+    if cli.keys_file.as_deref().is_some_and(files::is_inherited) {
+        return Err(VaultError::KeyringInherited);
+    }
     let keys = Keys::load(cli.keys_file.as_deref())?;
     let row = Store::open(&cli.db, Access::Read)?
         .find(&owner)?

@@ -5,7 +5,9 @@
 use std::fs;
 
 use byok_vault::exit::Exit;
-use byok_vault::row::Place;
+use byok_vault::formatting::is_invisible;
+use byok_vault::keys::LIMIT;
+use byok_vault::row::{Owner, Place};
 use rusqlite::Connection;
 use sealwax::{Envelope, MasterKey, Secret};
 
@@ -88,6 +90,27 @@ fn the_keyring_is_3() {
     fs::write(&file, [0xff, 0xfe]).unwrap();
     let arguments = ["rotate", "--keys-file", file.to_str().unwrap()];
     sandbox.without_keys(&arguments).expect_code(3).expect_in_stderr("not UTF-8");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_keyring_is_read_up_to_a_limit() {
+    let (sandbox, keys) = filled();
+    let file = sandbox.path("keys.txt");
+    let audit = ["audit", "--keys-file", file.to_str().unwrap()];
+    let fill = |length: usize| {
+        format!("{}#{}", keys.before.0, "x".repeat(length - 1 - keys.before.0.len()))
+    };
+    fs::write(&file, fill(LIMIT)).unwrap();
+    sandbox.without_keys(&audit).expect_code(0);
+    fs::write(&file, fill(LIMIT + 1)).unwrap();
+    sandbox
+        .without_keys(&audit)
+        .expect_code(3)
+        .expect_in_stderr("the file of --keys-file is longer than 1048576 bytes");
+    // It has no end.
+    let endless = ["audit", "--keys-file", "/dev/zero"];
+    sandbox.without_keys(&endless).expect_code(3).expect_in_stderr("longer than");
 }
 
 #[test]
