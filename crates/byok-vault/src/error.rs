@@ -150,6 +150,15 @@ pub enum VaultError {
         /// The path of the file.
         path: PathBuf,
     },
+    /// A file that the program appends to may have been put there by somebody else.
+    #[error(
+        "{} is a link, is not a file, has several names, or other users own it or may write to it",
+        file(path)
+    )]
+    NotOwnFile {
+        /// The path of the file.
+        path: PathBuf,
+    },
     /// The credential was given on the command line.
     ///
     /// The error does not repeat it.
@@ -376,7 +385,9 @@ impl VaultError {
                 _ => Exit::Command(126),
             },
             Self::Story { .. } => Exit::Altered,
-            Self::NotJsonLines { .. } | Self::InputOutput { .. } => Exit::InputOutput,
+            Self::NotJsonLines { .. } | Self::NotOwnFile { .. } | Self::InputOutput { .. } => {
+                Exit::InputOutput
+            }
         }
     }
 
@@ -433,6 +444,9 @@ impl VaultError {
                 "use `put --replace` to overwrite it, or `put --label` to store another one"
             }
             Self::FileExists { .. } => "choose another name; an existing file is never overwritten",
+            Self::NotOwnFile { .. } => {
+                "find out who put it there, and move it away; no row was written"
+            }
             Self::CredentialArgument { .. } => {
                 "pipe it into standard input or type it at the prompt; it was not stored, and it \
                  is now in the shell's history: replace it at its provider"

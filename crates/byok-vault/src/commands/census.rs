@@ -11,7 +11,7 @@ use crate::cli::{self, Cli};
 use crate::commands::by_kind;
 use crate::error::VaultError;
 use crate::exit::Exit;
-use crate::formatting::{Grouped, rows};
+use crate::formatting::{Grouped, in_json, rows};
 use crate::keys::Keys;
 use crate::row_fault::Kind;
 use crate::store::{Access, Store};
@@ -42,7 +42,8 @@ pub fn census(cli: &Cli, args: &cli::Census, out: &mut impl Write) -> Result<Exi
     }
 
     if args.json {
-        writeln!(out, "{:#}", as_json(&census, args.retire.as_ref()))?;
+        let json = as_json(&census, args.retire.as_ref());
+        writeln!(out, "{}", in_json(&format!("{json:#}")))?;
     } else {
         table(&census, out)?;
         by_kind::of_rows(census.faults(), "faulty", out)?;

@@ -10,6 +10,7 @@ use crate::commands::{credential, erase};
 use crate::credential::doubts;
 use crate::error::VaultError;
 use crate::exit::Exit;
+use crate::formatting::shown;
 use crate::keys::Keys;
 use crate::row::{Owner, Place, Row};
 use crate::store::{Access, Store};
@@ -70,7 +71,7 @@ pub fn put(cli: &Cli, args: &Put, out: &mut impl Write) -> Result<Exit, VaultErr
         row.place.id,
         row.revision,
         keys.keyring.primary().map_or("", AsRef::as_ref),
-        row.place.env_name,
+        shown(&row.place.env_name),
     )?;
     if row.revision > 1 {
         erase(&store, out)?;

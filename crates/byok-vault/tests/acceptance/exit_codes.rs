@@ -284,6 +284,59 @@ fn names_are_bound_to_the_envelope() {
     }
 }
 
+/// Anyone who can write to the database can write names that control a terminal.
+#[test]
+fn what_is_invisible_is_escaped_in_all_output() {
+    let (sandbox, keys) = filled();
+    let name = "a\u{7f}\u{9b}31m\u{202e}b\u{e0041}";
+    let database = Connection::open(sandbox.db()).unwrap();
+    let place = Place {
+        id: 1,
+        owner: Owner { tenant: name.to_owned(), ..owner(0) },
+        env_name: "OPENAI_API_KEY".to_owned(),
+    };
+    let envelope = place.seal(&keys.before.keyring(), &Secret::from("sk-canary")).unwrap();
+    let sql = "UPDATE credentials SET tenant = ?1, envelope = ?2 WHERE id = 1";
+    assert_eq!(database.execute(sql, [name, envelope.as_str()]).unwrap(), 1);
+    let sql = "UPDATE credentials SET tenant = ?1, env_name = ?1, envelope = 'x' WHERE id = 2";
+    assert_eq!(database.execute(sql, [&format!("{name}2")]).unwrap(), 1);
+    let list = ["list", "--json"];
+    let mut ran = 0;
+    for (arguments, code) in [
+        (&["list"][..], 0),
+        (&list, 0),
+        (&["census", "--verify"], 12),
+        (&["census", "--verify", "--json"], 12),
+        (&["audit"], 12),
+        (&["reseal", "old"], 14),
+    ] {
+        let ran_it = sandbox.vault(&keys.both, arguments).expect_code(code);
+        for text in [&ran_it.stdout, &ran_it.stderr] {
+            let raw = text.chars().any(|c| name.contains(c) && is_invisible(c));
+            assert!(!raw, "{arguments:?}");
+        }
+        assert!(ran_it.stdout.contains("202e"), "{arguments:?} shows no name");
+        ran += 1;
+    }
+    assert_eq!(ran, 6);
+    let listed = sandbox.vault(&keys.both, &list).json();
+    assert_eq!(listed[0]["tenant"], name);
+    assert_eq!(listed.as_array().unwrap().len(), 3);
+    let file = fs::read_to_string(sandbox.path("vault.db.untrusted.jsonl")).unwrap();
+    assert!(!file.chars().any(|c| is_invisible(c) && c != '\n'));
+    let line: serde_json::Value = serde_json::from_str(file.lines().next().unwrap()).unwrap();
+    assert_eq!(line["tenant"], name);
+
+    // The path of the list, too.
+    let odd = sandbox.path("odd\u{1b}[2J.db");
+    fs::copy(sandbox.db(), &odd).unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_byok-vault"));
+    command.arg("--db").arg(&odd).args(["reseal", "old"]).env("SEALWAX_KEYS", &keys.both.0);
+    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let ran = sandbox.finish(command, b"");
+    assert!(!ran.stdout.contains('\u{1b}') && ran.stdout.contains("odd\\u{1b}[2J.db"), "{ran:?}");
+}
+
 #[test]
 fn the_database_is_13() {
     let keys = Keys::primary("k");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::process::Child;
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -115,17 +115,81 @@ fn the_list_is_private_and_an_unfinished_line_is_ended() {
     assert!(fs::read_to_string(&path).unwrap() == format!("{torn}\n{whole}"));
 }
 
+#[cfg(unix)]
+#[test]
+fn a_list_that_somebody_else_may_have_put_there_is_refused() {
+    use std::os::unix::fs::{PermissionsExt, chown, symlink};
+
+    let (sandbox, keys) = (Sandbox::new(), Leak::new());
+    sandbox.fill(&keys.before, 2);
+    let before: Vec<_> = (0..2).map(|n| sandbox.envelope(n)).collect();
+    let (list, other) = (sandbox.path("vault.db.untrusted.jsonl"), sandbox.path("other"));
+    fs::write(&other, "theirs").unwrap();
+    fs::set_permissions(&other, fs::Permissions::from_mode(0o600)).unwrap();
+    let refused = || {
+        sandbox
+            .vault(&keys.job, &["reseal", "bad"])
+            .expect_code(7)
+            .expect_in_stderr("vault.db.untrusted.jsonl is a link, is not a file")
+            .expect_in_stderr("find out who put it there");
+        assert!(fs::read_to_string(&other).unwrap() == "theirs");
+        let after: Vec<_> = (0..2).map(|n| sandbox.envelope(n)).collect();
+        assert!(before == after, "a row was written");
+    };
+    symlink(&other, &list).unwrap();
+    refused();
+    fs::remove_file(&list).unwrap();
+    symlink(sandbox.path("missing"), &list).unwrap();
+    refused();
+    assert!(!sandbox.path("missing").exists());
+    fs::remove_file(&list).unwrap();
+    fs::hard_link(&other, &list).unwrap();
+    refused();
+    fs::remove_file(&list).unwrap();
+    fs::create_dir(&list).unwrap();
+    refused();
+    fs::remove_dir(&list).unwrap();
+    assert!(Command::new("mkfifo").arg(&list).status().unwrap().success());
+    refused();
+    fs::remove_file(&list).unwrap();
+    for mode in [0o620, 0o602] {
+        fs::write(&list, "").unwrap();
+        fs::set_permissions(&list, fs::Permissions::from_mode(mode)).unwrap();
+        refused();
+    }
+    fs::set_permissions(&list, fs::Permissions::from_mode(0o600)).unwrap();
+    // Only the superuser can give a file away.
+    if chown(&list, Some(65_534), None).is_ok() {
+        refused();
+        fs::remove_file(&list).unwrap();
+    }
+    sandbox.vault(&keys.job, &["reseal", "bad"]).expect_code(0);
+    assert_eq!(listed_rows(&sandbox), BTreeSet::from([1, 2]));
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn no_row_is_written_before_it_is_listed() {
+    use std::fs::File;
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+
     let (sandbox, keys) = (Sandbox::new(), Leak::new());
     sandbox.fill(&keys.before, 12);
     let before: Vec<_> = (0..12).map(|n| sandbox.envelope(n)).collect();
-    // Every write to this device fails as if the disk were full.
-    let list = sandbox.path("vault.db.untrusted.jsonl");
-    std::os::unix::fs::symlink("/dev/full", list).unwrap();
+    // The list is at the limit of the size of a file, from which the vault is far away.
+    let mut options = File::options();
+    options.append(true).create(true).mode(0o600);
+    let mut list = options.open(sandbox.path("vault.db.untrusted.jsonl")).unwrap();
+    list.set_len(64 * 1024 * 1024 - 1).unwrap();
+    list.write_all(b"\n").unwrap();
+    let reseal = sandbox.command(Some(&keys.job), &["reseal", "bad", "--batch-size", "5"]);
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' XFSZ; ulimit -f 8192; exec \"$0\" \"$@\""]);
+    command.arg(reseal.get_program()).args(reseal.get_args()).env("SEALWAX_KEYS", &keys.job.0);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
     sandbox
-        .vault(&keys.job, &["reseal", "bad", "--batch-size", "5"])
+        .finish(command, b"")
         .expect_code(7)
         .expect_in_stderr("writing ")
         .expect_in_stderr("vault.db.untrusted.jsonl");
