@@ -1,6 +1,6 @@
 //! `put`: stores a credential.
 
-use std::io::{self, BufRead, IsTerminal, Read, Write};
+use std::io::{self, IsTerminal, Write};
 
 use sealwax::Secret;
 
@@ -111,16 +111,10 @@ fn settle_doubts(credential: &Secret, owner: &Owner) -> Result<(), VaultError> {
 fn is_wanted_anyway(owner: &Owner, doubts: &str) -> Result<bool, VaultError> {
     let asking =
         |source| VaultError::InputOutput { doing: "asking at the terminal".into(), source };
-    let mut terminal = io::stderr();
     let question = format!("The text for {owner} looks like no credential: {doubts}");
-    write!(terminal, "{question}: store it anyway? [y/N] ")
-        .and_then(|()| terminal.flush())
-        .map_err(asking)?;
-    // Large enough that it never grows, and wiped, because it may be a part of what somebody pasted.
-    let mut answer = Vec::with_capacity(256);
-    let read = io::stdin().lock().take(256).read_until(b'\n', &mut answer);
-    let answer = Secret::from(answer);
-    read.map_err(asking)?;
+    // Hidden, because the answer may be the rest of what somebody pasted.
+    let answer = credential::prompt_for(&format!("{question}: store it anyway? [y/N] "));
+    let Ok(answer) = answer.map_err(asking)? else { return Ok(false) };
     let answer = answer.expose_str().unwrap_or_default().trim();
     Ok(["y", "yes"].iter().any(|yes| yes.eq_ignore_ascii_case(answer)))
 }

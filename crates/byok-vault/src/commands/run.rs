@@ -4,6 +4,7 @@ use std::process::Command;
 
 use crate::cli::{Cli, Run};
 use crate::commands::{child, credential};
+use crate::core_dumps;
 use crate::error::{CredentialProblem, VaultError};
 use crate::exit::Exit;
 use crate::files;
@@ -42,6 +43,7 @@ pub fn run(cli: &Cli, args: &Run) -> Result<Exit, VaultError> {
     command.env(name, credential::as_variable(&opened, &owner)?);
     // If the command does not start, they are wiped as well.
     drop((opened, keys));
+    core_dumps::allow_as_before();
     child::become_command(command)
         .map(Exit::Command)
         .map_err(|source| VaultError::Start { owner, source })
