@@ -96,10 +96,16 @@ pub fn take(store: &Store, keyring: Option<&Keyring>) -> Result<Census, VaultErr
 }
 
 impl Census {
-    /// Adds the result of an audit, which was made with the key `rehearsed` disabled.
+    /// Adds the result of an audit, for which the key `rehearsed` was disabled, if there is one.
     #[must_use]
     pub fn with_audit(self, audit: Outcome, rehearsed: Option<&KeyId>) -> Self {
         Self { unopened: Some(audit.failed), rehearsed: rehearsed.cloned(), ..self }
+    }
+
+    /// Returns the key that was disabled for the audit.
+    #[must_use]
+    pub fn rehearsed(&self) -> Option<&KeyId> {
+        self.rehearsed.as_ref()
     }
 
     fn count(&mut self, envelope: &Envelope, states: &BTreeMap<KeyId, KeyState>) {

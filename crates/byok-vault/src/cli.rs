@@ -12,7 +12,7 @@ use crate::exit::Exit;
 use crate::import::{NO_CONTEXT, Suspicious};
 use crate::names::{holds_a_key, name};
 use crate::row::Owner;
-use crate::variables::for_a_command;
+use crate::variables::{for_a_command, of_a_credential};
 
 /// A vault for customers' API keys, each sealed for one tenant and provider.
 ///
@@ -45,10 +45,10 @@ pub enum Command {
     ///
     /// FILE has one JSON object per line: "id", a string or an integer; "tenant" and "provider";
     /// "label", if a tenant has several credentials for a provider; "env", if `run` should pass the
-    /// credential in that variable, whose name must end in KEY, TOKEN, SECRET, PASSWORD, PASSPHRASE,
-    /// CREDENTIALS, _JSON, _PAT or _AUTH; and the columns that are in brackets under --layout, or that
-    /// --cell names. Other members are ignored. A line has at most 32 MiB, and a row
-    /// at most 64 members.
+    /// credential in that variable, whose last word must be KEY, KEYS, APIKEY, TOKEN, SECRET, PASSWORD,
+    /// PGPASSWORD, PASSPHRASE, CREDENTIAL, CREDENTIALS, JSON, PAT or AUTH; and the columns that are in
+    /// brackets under --layout, or that --cell names. Other members are ignored. A line has at most 32 MiB,
+    /// and a row at most 64 members.
     ///
     /// Each row is opened with the old key and sealed as `put` does. A credential that is already in
     /// the vault is skipped, and a different one is never overwritten.
@@ -131,8 +131,9 @@ pub struct Put {
     pub owner: OwnerArgs,
     /// The environment variable in which `run` passes the credential
     /// [default: OPENAI_API_KEY for openai, ANTHROPIC_API_KEY for anthropic, GEMINI_API_KEY for
-    /// gemini and google, and so on]
-    #[arg(long, value_name = "NAME", value_parser = for_a_command)]
+    /// gemini and google, and so on]; its last word must be KEY, TOKEN, SECRET or another that
+    /// `import --help` lists
+    #[arg(long, value_name = "NAME", value_parser = of_a_credential)]
     pub env: Option<String>,
     /// Overwrite the existing credential
     #[arg(long)]

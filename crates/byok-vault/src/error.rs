@@ -30,6 +30,12 @@ pub enum VaultError {
         /// The error of the operating system.
         source: io::Error,
     },
+    /// The command of `run` could read the keyring.
+    #[error("the command would inherit the open file with the keyring, and could read it")]
+    KeyringInherited,
+    /// The file with the keyring is too long to be one.
+    #[error("the file of --keys-file is longer than {} bytes", crate::keys::LIMIT)]
+    KeyringTooLong,
     /// The keyring is not text.
     #[error("the keyring from {origin} is not UTF-8 text")]
     KeyringNotText {
@@ -144,6 +150,15 @@ pub enum VaultError {
         /// The path of the file.
         path: PathBuf,
     },
+    /// A file that the program appends to may have been put there by somebody else.
+    #[error(
+        "{} is a link, is not a file, has several names, or other users own it or may write to it",
+        file(path)
+    )]
+    NotOwnFile {
+        /// The path of the file.
+        path: PathBuf,
+    },
     /// The credential was given on the command line.
     ///
     /// The error does not repeat it.
@@ -159,6 +174,21 @@ pub enum VaultError {
         owner: Owner,
         /// What is wrong with the credential.
         problem: CredentialProblem,
+    },
+    /// `put --replace` cannot keep the variable of the row, because somebody without the keyring, or
+    /// with a leaked key, may have chosen it.
+    #[error(
+        "the variable of the credential for {owner} cannot be kept: {}",
+        match fault {
+            Some(fault) => format!("the row does not open: {fault}"),
+            None => "it does not have the name of a credential".to_owned(),
+        }
+    )]
+    VariableNotKept {
+        /// The owner of the credential.
+        owner: Owner,
+        /// Why the row does not open, or `None` if the name is the reason.
+        fault: Option<Fault>,
     },
     /// The credential does not look like one, and nobody said to store it anyway.
     #[error(
@@ -314,6 +344,8 @@ impl VaultError {
         match self {
             Self::NoKeyring
             | Self::KeyringFile { .. }
+            | Self::KeyringInherited
+            | Self::KeyringTooLong
             | Self::KeyringNotText { .. }
             | Self::KeyringUtf16 { .. }
             | Self::Keyring { .. }
@@ -332,7 +364,9 @@ impl VaultError {
             | Self::OutputTaken => Exit::Usage,
             Self::NotFound { .. } => Exit::NotFound,
             Self::AlreadyExists { .. } | Self::FileExists { .. } => Exit::AlreadyExists,
-            Self::Credential { .. } | Self::Doubtful { .. } => Exit::CredentialRefused,
+            Self::Credential { .. }
+            | Self::Doubtful { .. }
+            | Self::VariableNotKept { fault: None, .. } => Exit::CredentialRefused,
             Self::DatabaseName => Exit::Usage,
             Self::NoVault
             | Self::NotAFile { .. }
@@ -343,7 +377,9 @@ impl VaultError {
             | Self::NewerVault { .. }
             | Self::Database { .. } => Exit::Database,
             Self::UnknownKey { .. } => Exit::Key,
-            Self::Row { fault, .. } => fault.kind.exit(),
+            Self::Row { fault, .. } | Self::VariableNotKept { fault: Some(fault), .. } => {
+                fault.kind.exit()
+            }
             Self::Seal { source, .. } if source.is_transient() => Exit::Transient,
             Self::Seal { .. } => Exit::Key,
             Self::Start { source, .. } => match source.kind() {
@@ -351,7 +387,9 @@ impl VaultError {
                 _ => Exit::Command(126),
             },
             Self::Story { .. } => Exit::Altered,
-            Self::NotJsonLines { .. } | Self::InputOutput { .. } => Exit::InputOutput,
+            Self::NotJsonLines { .. } | Self::NotOwnFile { .. } | Self::InputOutput { .. } => {
+                Exit::InputOutput
+            }
         }
     }
 
@@ -364,6 +402,13 @@ impl VaultError {
                  `byok-vault keygen prod-1 --out keys.txt` creates the first keyring"
             }
             Self::KeyringFile { .. } => "check the path of --keys-file and its permissions",
+            Self::KeyringInherited => {
+                "pass its path with --keys-file, or a pipe as in `--keys-file <(pass keyring)`, and do \
+                 not redirect the file itself; the command was not started"
+            }
+            Self::KeyringTooLong => {
+                "check the path of --keys-file: a keyring has one line for each key"
+            }
             Self::KeyringUtf16 { .. } => "save the file again as UTF-8 without a byte order mark",
             Self::KeyringNotText { .. } => "a keyring is plain ASCII text: check the contents",
             Self::Keyring { .. } => {
@@ -401,6 +446,9 @@ impl VaultError {
                 "use `put --replace` to overwrite it, or `put --label` to store another one"
             }
             Self::FileExists { .. } => "choose another name; an existing file is never overwritten",
+            Self::NotOwnFile { .. } => {
+                "find out who put it there, and move it away; no row was written"
+            }
             Self::CredentialArgument { .. } => {
                 "pipe it into standard input or type it at the prompt; it was not stored, and it \
                  is now in the shell's history: replace it at its provider"
@@ -408,6 +456,11 @@ impl VaultError {
             Self::Credential { problem, .. } => problem.advice(),
             Self::Doubtful { .. } => {
                 "correct it where it comes from; if it is right as it is, use `put --anyway`"
+            }
+            Self::VariableNotKept { .. } => {
+                "name the variable yourself, with `put --replace --env`; nothing was stored. If nobody \
+                 in charge chose the one in the vault (`byok-vault list` shows it), find out who can \
+                 write to the database"
             }
             Self::Row { fault, .. } => fault.kind.advice(),
             Self::Context { .. } => "shorten the names",
@@ -485,9 +538,10 @@ pub enum CredentialProblem {
     /// A control character was typed or pasted at the prompt.
     #[error("it contains a control character, such as a tab")]
     Control,
-    /// The row's variable is one that programs obey.
+    /// The row's variable does not have the name of a credential.
     #[error(
-        "programs obey the variable that it was stored with, so it must not hold a customer's text"
+        "the variable that it was stored with does not have the name of a credential, so programs may \
+         obey it"
     )]
     Variable,
     /// The credential is not text either, because another program compressed it.

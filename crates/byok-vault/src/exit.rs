@@ -9,7 +9,7 @@ use std::process::ExitCode;
 pub enum Exit {
     /// The program did everything that it was asked to do.
     Done,
-    /// `census --retire` did not find the key safe to retire.
+    /// `census --retire` did not find the key safe to retire, or the vault to check has no rows.
     No,
     /// The command line is invalid.
     Usage,
@@ -42,7 +42,7 @@ impl Exit {
     pub const TABLE: &str = "\
 Exit codes:
     0  success
-    1  census --retire did not find the key safe to retire, or audit found no rows
+    1  the key is not known to be safe to retire (census --retire), or there are no rows (audit)
     2  the command line is invalid
     3  the keyring, a name, or the key for an import is missing or malformed
     4  the vault has no such credential

@@ -1,6 +1,6 @@
-//! Files: whether two paths are one file, who else may read it, and what survives a power cut.
+//! Files: whether two paths are one file, who else may read or write it, and what survives a power cut.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -18,14 +18,19 @@ pub fn is_same(one: &Path, other: &Path) -> bool {
     }
 }
 
-/// Returns whether a path is, or would be, a file that SQLite uses for the vault at `db`.
+/// How the names of the files end that SQLite keeps next to a database, and applies when it opens it.
+pub const OF_SQLITE: [&str; 3] = ["-wal", "-shm", "-journal"];
+
+/// How the name of the list ends that `reseal` keeps next to the vault.
+pub const UNTRUSTED: &str = ".untrusted.jsonl";
+
+/// Returns whether a path is, or would be, a file that SQLite or `reseal` uses for the vault at `db`.
 #[must_use]
 pub fn is_of_the_vault(path: &Path, db: &Path) -> bool {
     // SQLite names its other files after the file that a symbolic link leads to.
     let real = db.canonicalize().unwrap_or_else(|_| db.to_owned());
-    [db, &real].iter().any(|db| {
-        ["", "-wal", "-shm", "-journal"].iter().any(|end| is_same(path, &with_suffix(db, end)))
-    })
+    let ends = [""].into_iter().chain(OF_SQLITE).chain([UNTRUSTED]);
+    [db, &real].iter().any(|db| ends.clone().any(|end| is_same(path, &with_suffix(db, end))))
 }
 
 /// Appends a text to the name of a file.
@@ -59,6 +64,71 @@ pub fn sync_directory_of(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
         done => done,
     }
+}
+
+/// Opens a file to read it and to append to it, and creates it so that only its owner can read it.
+///
+/// Returns `None` if somebody else may have put it there: if it is a symbolic link, not a file, another
+/// user's, a file with several names, or one that other users may write to.
+///
+/// # Errors
+/// Returns an error if it cannot be opened.
+#[cfg(unix)]
+pub fn open_own(path: &Path) -> io::Result<Option<File>> {
+    use rustix::fs::OFlags;
+    use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+
+    const OTHERS: u32 = 0o022;
+    // Without waiting for the other end, if it is a pipe.
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create(true).mode(0o600).custom_flags(flags);
+    let file = match options.open(path) {
+        Err(_) if path.symlink_metadata().is_ok_and(|found| !found.is_file()) => return Ok(None),
+        opened => opened?,
+    };
+    let found = file.metadata()?;
+    let is_own = found.is_file()
+        && found.uid() == rustix::process::geteuid().as_raw()
+        && found.nlink() == 1
+        && found.mode() & OTHERS == 0;
+    Ok(is_own.then_some(file))
+}
+
+/// Opens a file to read it and to append to it.
+///
+/// Returns `None` if it is not a file.
+///
+/// # Errors
+/// Returns an error if it cannot be opened.
+#[cfg(not(unix))]
+pub fn open_own(path: &Path) -> io::Result<Option<File>> {
+    let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+    Ok(file.metadata()?.is_file().then_some(file))
+}
+
+/// Returns whether a command that replaces this program could read this file from a descriptor that it
+/// inherits.
+///
+/// Such a descriptor was open before this program started. What was read from a pipe is gone.
+#[cfg(unix)]
+#[must_use]
+pub fn is_inherited(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+
+    let Ok(file) = path.metadata() else { return false };
+    let is_it = |open: std::fs::Metadata| (open.dev(), open.ino()) == (file.dev(), file.ino());
+    let descriptors = std::fs::read_dir("/dev/fd").into_iter().flatten().flatten();
+    file.is_file()
+        && descriptors.map(|open| open.path()).any(|open| open.metadata().is_ok_and(is_it))
+}
+
+/// Returns `false`, because commands inherit only the standard streams.
+#[cfg(not(unix))]
+#[must_use]
+pub fn is_inherited(_: &Path) -> bool {
+    false
 }
 
 /// Returns whether other users may read or write this file, and its user could change that.

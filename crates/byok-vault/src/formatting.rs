@@ -72,6 +72,23 @@ pub fn shown(name: &str) -> String {
         .collect()
 }
 
+/// Escapes the invisible characters of a JSON text, which then has the same meaning.
+///
+/// JSON itself escapes only the control characters of ASCII.
+#[must_use]
+pub fn in_json(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        // Outside of its strings, which have none, JSON has line feeds.
+        if is_invisible(c) && c != '\n' {
+            text.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
+        } else {
+            text.push(c);
+        }
+    }
+    text
+}
+
 /// Returns whether a character is not seen itself, but may change how the text around it is shown.
 ///
 /// Besides control characters, these are what Unicode calls default ignorable (such as zero-width and
@@ -123,6 +140,18 @@ mod tests {
         assert_eq!(shown("ac\u{1b}[31mme\n"), "ac\\u{1b}[31mme\\u{a}");
         assert_eq!(shown("Zoë GmbH"), "Zoë GmbH");
         assert_eq!(shown("e\u{301} हिन्दी ไทย 株式会社"), "e\u{301} हिन्दी ไทย 株式会社");
+    }
+
+    #[test]
+    fn json_with_escapes_means_the_same() {
+        let value = serde_json::json!({"ac\u{7f}\u{9b}me": ["\u{202e}\u{e0041}\n\u{0}", "Zoë 株"]});
+        for json in [format!("{value}"), format!("{value:#}")] {
+            let escaped = in_json(&json);
+            assert!(!escaped.chars().any(|c| is_invisible(c) && c != '\n'));
+            assert!(escaped.contains("ac\\u007f\\u009bme") && escaped.contains("Zoë 株"));
+            assert!(escaped.contains("\\u202e\\udb40\\udc41\\n\\u0000"));
+            assert_eq!(serde_json::from_str::<serde_json::Value>(&escaped).unwrap(), value);
+        }
     }
 
     #[test]

@@ -216,7 +216,8 @@ fn credential(
 /// What is known only after reading the whole file.
 struct Survey {
     rows: u64,
-    ids: HashMap<Id, Seen>,
+    /// By the text of the id.
+    ids: HashMap<String, Seen>,
     owners: HashMap<Owner, u64>,
     /// For each owner whose lines disagree, two such lines.
     disputed: HashMap<Owner, (u64, u64)>,
@@ -249,7 +250,7 @@ impl Survey {
             *self.owners.entry(owner.clone()).or_default() += 1;
         }
         let Some(id) = id else { return };
-        match self.ids.entry(id) {
+        match self.ids.entry(id.text) {
             Entry::Vacant(place) => drop(place.insert(Seen { line, owner, other: None })),
             Entry::Occupied(seen) => {
                 let seen = seen.into_mut();
@@ -266,7 +267,7 @@ impl Survey {
     /// Returns `None` if the survey did not see the row. A join that went wrong gives one tenant's
     /// credential to another. Nothing here says which of the lines is right, so all of them are rejected.
     fn check(&self, id: &Id, owner: &Owner, line: u64) -> Option<Result<(), Refusal>> {
-        let seen = self.ids.get(id)?;
+        let seen = self.ids.get(&id.text)?;
         let is_first_owner = seen.owner.as_ref() == Some(owner);
         match seen.other {
             None => is_first_owner.then_some(Ok(())),

@@ -2,7 +2,8 @@
 
 use std::env::{self, VarError};
 use std::fmt;
-use std::fs;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 use std::process::Command;
 
@@ -12,6 +13,9 @@ use crate::error::VaultError;
 
 /// The environment variable that holds the keyring.
 pub const VARIABLE: &str = "SEALWAX_KEYS";
+
+/// The most bytes of a keyring, several times as many as the largest keyring has.
+pub const LIMIT: usize = 1024 * 1024;
 
 /// A keyring and the text that it was parsed from.
 pub struct Keys {
@@ -37,8 +41,7 @@ impl Keys {
     /// Returns an error if there is a keyring that cannot be read or parsed.
     pub fn load_if_given(file: Option<&Path>) -> Result<Option<Self>, VaultError> {
         if let Some(path) = file {
-            let text = fs::read(path).map_err(|source| VaultError::KeyringFile { source })?;
-            return Self::parse(Secret::from(text), "--keys-file".to_owned()).map(Some);
+            return Self::parse(read(path)?, "--keys-file".to_owned()).map(Some);
         }
         match env::var(VARIABLE) {
             Ok(text) => Self::parse(Secret::from(text), VARIABLE.to_owned()).map(Some),
@@ -101,6 +104,21 @@ impl Keys {
         }
         Self::parse(Secret::from(rehearsed), origin()).map(|keys| keys.keyring)
     }
+}
+
+/// Reads the text of a keyring from a file, which may be a pipe.
+fn read(path: &Path) -> Result<Secret, VaultError> {
+    let reading = |source| VaultError::KeyringFile { source };
+    let file = File::open(path).map_err(reading)?;
+    // Large enough that it never grows, because growing would leave copies behind: one more byte than
+    // the limit shows that it was exceeded.
+    let most = LIMIT + 1;
+    let mut bytes = Vec::with_capacity(most);
+    let read = file.take(u64::try_from(most).unwrap_or(u64::MAX)).read_to_end(&mut bytes);
+    // What was read before a failure is wiped as well.
+    let text = Secret::from(bytes);
+    read.map_err(reading)?;
+    if text.len() > LIMIT { Err(VaultError::KeyringTooLong) } else { Ok(text) }
 }
 
 /// Returns whether a text is UTF-16, with or without its byte order mark.

@@ -10,7 +10,7 @@ use sealwax_import::{Declaration, DeclarationError, ForeignRow, KeyTextError};
 use crate::cli::Import;
 use crate::error::VaultError;
 use crate::import::Refusal;
-use crate::names;
+use crate::variables;
 
 /// The declaration of the rows, and the key that opens them.
 #[derive(Debug)]
@@ -99,7 +99,7 @@ fn as_text<'t>(text: &'t Secret, option: &'static str) -> Result<&'t str, VaultE
 fn from_environment(option: &'static str, name: Option<&OsStr>) -> Result<Secret, VaultError> {
     let name = name
         .and_then(OsStr::to_str)
-        .filter(|name| names::variable(name).is_ok())
+        .filter(|name| variables::variable(name).is_ok())
         .ok_or(VaultError::KeyArgument { option })?;
     match env::var(name) {
         Ok(text) if text.is_empty() => Err(VaultError::NoLegacyKey { option }),

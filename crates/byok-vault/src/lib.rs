@@ -4,6 +4,9 @@
 //! modules in this order: `row` (what is stored, and what its envelope is bound to), `store` (the
 //! table and all of the SQL), `rotation` (a new master key for every row), then the commands.
 
+// What the system must not keep.
+pub mod core_dumps;
+
 // What the program reports: exit codes, errors, faulty rows, and readable numbers and names; files.
 pub mod error;
 pub mod exit;

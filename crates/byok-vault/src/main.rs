@@ -5,10 +5,12 @@ use std::process::ExitCode;
 
 use byok_vault::cli::Cli;
 use byok_vault::commands;
+use byok_vault::core_dumps;
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 fn main() -> ExitCode {
+    core_dumps::forbid();
     let cli = Cli::try_parse().unwrap_or_else(|error| without_arguments(error).exit());
     let mut stdout = io::stdout().lock();
     let outcome = commands::dispatch(&cli, &mut stdout);

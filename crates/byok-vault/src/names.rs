@@ -1,7 +1,6 @@
 //! The rules for names, on the command line and in an imported file.
 
 use crate::formatting::is_invisible;
-use crate::keys::VARIABLE;
 
 /// The start of the text of a master key.
 const KEY: &[u8] = b"swk1_";
@@ -29,28 +28,6 @@ pub fn name(text: &str) -> Result<String, String> {
     }
     if holds_a_key(text.as_bytes()) {
         return Err("a name must not contain a key".to_owned());
-    }
-    Ok(text.to_owned())
-}
-
-/// Checks the name of an environment variable, which must not be the keyring's.
-///
-/// # Errors
-/// Returns the rule that the name breaks, as an error message.
-pub fn variable(text: &str) -> Result<String, String> {
-    let mut characters = text.chars();
-    let first = characters.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
-    if !first || !characters.all(|c| c.is_ascii_alphanumeric() || c == '_') {
-        return Err(
-            "a variable name must contain only letters, digits and _, and not start with a digit"
-                .to_owned(),
-        );
-    }
-    if holds_a_key(text.as_bytes()) {
-        return Err("expected the name of a variable, not a key".to_owned());
-    }
-    if text == VARIABLE {
-        return Err("commands never see the variable that holds the keyring".to_owned());
     }
     Ok(text.to_owned())
 }

@@ -3,7 +3,7 @@
 //! Rewrapping keeps the data keys, which anyone with the leaked key knows. Resealing draws fresh ones.
 //! It cannot make a credential trustworthy: other people may have read it, or written it.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -11,9 +11,12 @@ use sealwax::{KeyId, KeyState, Keyring};
 use serde_json::json;
 
 use crate::error::VaultError;
-use crate::files::sync_directory_of;
+use crate::files::{UNTRUSTED, open_own, sync_directory_of, with_suffix};
+use crate::formatting::{file, in_json};
 use crate::rotation::Rewritten;
 use crate::row::Row;
+use crate::row_fault::Fault;
+use crate::variables;
 
 /// Checks that the keyring can open the rows of the leaked key, and no longer seals with it.
 ///
@@ -29,7 +32,9 @@ pub fn check_state(keyring: &Keyring, leaked: &KeyId) -> Result<(), VaultError> 
 /// Returns a new envelope for a row that is wrapped for the leaked key, or `None` if it is not.
 ///
 /// # Errors
-/// Returns [`VaultError::Row`] if the row does not open, and other errors if the keyring cannot seal.
+/// Returns [`VaultError::Row`] if the row does not open, or if its variable does not have the name of a
+/// credential: anyone with the leaked key may have chosen it. Returns other errors if the keyring cannot
+/// seal.
 pub fn resealed(
     row: &Row,
     keyring: &Keyring,
@@ -39,7 +44,11 @@ pub fn resealed(
     if envelope.key_ids().all(|id| id != *leaked) {
         return Ok(None);
     }
-    row.place.seal(keyring, &row.open(keyring)?).map(Some)
+    let credential = row.open(keyring)?;
+    if variables::of_a_credential(&row.place.env_name).is_err() {
+        return Err(row.error(Fault::variable()));
+    }
+    row.place.seal(keyring, &credential).map(Some)
 }
 
 /// The file that lists the rows whose credentials must be replaced, as JSON Lines.
@@ -57,22 +66,19 @@ impl Untrusted {
     /// Opens or creates the list for the vault at `db`, so that only its owner can read it.
     ///
     /// # Errors
-    /// Returns an error if the file cannot be opened or written.
+    /// Returns [`VaultError::NotOwnFile`] if somebody else may have put the file there, and other errors if
+    /// it cannot be opened or written.
     pub fn open(db: &Path) -> Result<Self, VaultError> {
-        let mut name = db.as_os_str().to_owned();
-        name.push(".untrusted.jsonl");
-        let path = PathBuf::from(name);
-        let mut options = OpenOptions::new();
-        options.read(true).append(true).create(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let opened = options.open(&path).and_then(|mut file| {
+        let path = with_suffix(db, UNTRUSTED);
+        let opened = open_own(&path).and_then(|file| {
+            let Some(mut file) = file else { return Ok(None) };
             end_the_last_line(&mut file)?;
             sync_directory_of(&path)?;
-            Ok(file)
+            Ok(Some(file))
         });
         match opened {
-            Ok(file) => Ok(Self { path, file }),
+            Ok(Some(file)) => Ok(Self { path, file }),
+            Ok(None) => Err(VaultError::NotOwnFile { path }),
             Err(source) => Err(failed(&path, source)),
         }
     }
@@ -95,7 +101,7 @@ impl Untrusted {
                 "revision": row.revision,
                 "leaked_key": leaked.as_ref(),
             });
-            format!("{entry}\n")
+            format!("{}\n", in_json(&entry.to_string()))
         };
         let lines: String = rows.iter().map(line).collect();
         let written = self.file.write_all(lines.as_bytes()).and_then(|()| self.file.sync_all());
@@ -117,5 +123,5 @@ fn end_the_last_line(file: &mut File) -> io::Result<()> {
 }
 
 fn failed(path: &Path, source: io::Error) -> VaultError {
-    VaultError::InputOutput { doing: format!("writing {}", path.display()), source }
+    VaultError::InputOutput { doing: format!("writing {}", file(path)), source }
 }

@@ -22,6 +22,11 @@ impl Fault {
         Self { kind, said: error.to_string(), may_be_cut: false }
     }
 
+    /// Returns the fault of a row whose variable does not have the name of a credential.
+    pub(crate) fn variable() -> Self {
+        Self::new(FaultKind::Variable, "the variable does not have the name of a credential")
+    }
+
     /// Returns the fault of a row with this text, which a column may have cut off.
     ///
     /// An envelope that lost its end does not parse, or its MAC does not verify, because the MAC covers the
@@ -69,6 +74,8 @@ pub enum FaultKind {
     Altered,
     /// A valid envelope is in another row's place.
     Misplaced,
+    /// Programs may obey the row's variable.
+    Variable,
     /// The row may hold the start of an envelope, cut off by a column that is too short.
     Cut,
     /// The row may hold an envelope with something around it.
@@ -100,6 +107,7 @@ impl FaultKind {
         match self {
             Self::Altered
             | Self::Misplaced
+            | Self::Variable
             | Self::Cut
             | Self::Surrounded
             | Self::Unreadable
@@ -120,6 +128,7 @@ impl Kind for FaultKind {
         match self {
             Self::Altered => "altered",
             Self::Misplaced => "in another row's place",
+            Self::Variable => "a variable that programs may obey",
             Self::Cut => "cut off by a column?",
             Self::Surrounded => "something around the envelope",
             Self::Unreadable => "not an envelope",
@@ -146,6 +155,10 @@ impl Kind for FaultKind {
                 "the envelope was sealed for another tenant, provider, label, row or variable name: rows \
                  were swapped or edited; treat it as a security incident and restore the row from \
                  a backup"
+            }
+            Self::Variable => {
+                "anyone with the leaked key may have chosen the variable: replace the credential at its \
+                 provider, and store the new one with `put --replace --env`"
             }
             Self::Cut => {
                 "first check whether a column or a tool limits texts to this length: remove the \

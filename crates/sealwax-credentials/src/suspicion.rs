@@ -12,8 +12,8 @@ macro_rules! kinds {
         /// Why a text does not look like a credential.
         ///
         /// It is public: it is derived from classes of characters, from known words and from lengths, and
-        /// it holds nothing of the text. `Display` gives a short phrase that continues "looks like no
-        /// credential: ".
+        /// it holds nothing of the text. `Display` gives a short phrase that continues "does not look
+        /// like a credential: ".
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
         pub enum Suspicion {

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use crate::audit;
 use crate::cli::Cli;
-use crate::commands::by_kind;
+use crate::commands::{by_kind, census};
 use crate::error::VaultError;
 use crate::exit::Exit;
 use crate::formatting::rows;
@@ -12,7 +12,7 @@ use crate::keys::Keys;
 use crate::row_fault::FaultKind;
 use crate::store::{Access, Store};
 
-/// Opens every row and reports the result.
+/// Opens every row and reports the result. A vault without rows is not a success.
 ///
 /// # Errors
 /// Returns an error if the keyring or the database fails. Rows that fail are reported instead.
@@ -29,5 +29,9 @@ pub fn audit(cli: &Cli, out: &mut impl Write) -> Result<Exit, VaultError> {
          A row that somebody deleted, or replaced with an older envelope of the same row, cannot be \
          detected."
     )?;
+    if audit.current == 0 && audit.is_complete() {
+        writeln!(out, "  next: {}", census::ADVICE_ON_EMPTY)?;
+        return Ok(Exit::No);
+    }
     Ok(audit.worst().map_or(Exit::Done, FaultKind::exit))
 }

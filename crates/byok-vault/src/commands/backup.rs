@@ -25,6 +25,12 @@ pub fn backup(cli: &Cli, args: &Backup, out: &mut impl Write) -> Result<Exit, Va
     if files::is_of_the_vault(path, &cli.db) {
         return Err(VaultError::OutputTaken);
     }
+    // SQLite would apply what another database left there when it opens the copy.
+    for path in files::OF_SQLITE.map(|end| files::with_suffix(path, end)) {
+        if path.symlink_metadata().is_ok() {
+            return Err(VaultError::FileExists { path });
+        }
+    }
     let store = Store::open(&cli.db, Access::Read)?;
     // Only its owner can read it.
     let copy = tempfile::Builder::new()

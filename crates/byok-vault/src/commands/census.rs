@@ -11,7 +11,7 @@ use crate::cli::{self, Cli};
 use crate::commands::by_kind;
 use crate::error::VaultError;
 use crate::exit::Exit;
-use crate::formatting::{Grouped, rows};
+use crate::formatting::{Grouped, in_json, rows};
 use crate::keys::Keys;
 use crate::row_fault::Kind;
 use crate::store::{Access, Store};
@@ -26,11 +26,12 @@ pub fn census(cli: &Cli, args: &cli::Census, out: &mut impl Write) -> Result<Exi
     } else {
         Keys::load_if_given(cli.keys_file.as_deref())?
     };
-    let open_with = match (&keys, &args.retire) {
-        (Some(keys), Some(id)) if args.verify && keys.keyring.primary() != Some(id) => {
-            Some(keys.without(id)?)
-        }
-        (Some(keys), _) if args.verify => Some(keys.keyring.clone()),
+    // Without its primary, a keyring cannot be rehearsed.
+    let primary = keys.as_ref().and_then(|keys| keys.keyring.primary());
+    let rehearsed = args.retire.as_ref().filter(|id| primary != Some(id));
+    let open_with = match (&keys, rehearsed) {
+        (Some(keys), Some(id)) if args.verify => Some(keys.without(id)?),
+        (Some(keys), None) if args.verify => Some(keys.keyring.clone()),
         _ => None,
     };
     let mut store = Store::open(&cli.db, Access::Read)?;
@@ -38,11 +39,12 @@ pub fn census(cli: &Cli, args: &cli::Census, out: &mut impl Write) -> Result<Exi
     let mut census = census::take(&store, keyring)?;
     if let Some(keyring) = open_with {
         let audit = audit::audit(&mut store, &keyring)?;
-        census = census.with_audit(audit, args.retire.as_ref());
+        census = census.with_audit(audit, rehearsed);
     }
 
     if args.json {
-        writeln!(out, "{:#}", as_json(&census, args.retire.as_ref()))?;
+        let json = as_json(&census, args.retire.as_ref());
+        writeln!(out, "{}", in_json(&format!("{json:#}")))?;
     } else {
         table(&census, out)?;
         by_kind::of_rows(census.faults(), "faulty", out)?;
@@ -51,7 +53,7 @@ pub fn census(cli: &Cli, args: &cli::Census, out: &mut impl Write) -> Result<Exi
         {
             answer(&census, id, out)?;
         }
-        writeln!(out, "{}", checked(&census, keyring.is_some(), args.retire.as_ref()))?;
+        writeln!(out, "{}", checked(&census, keyring.is_some()))?;
     }
     Ok(match &args.retire {
         Some(id) => match census.verdict(id) {
@@ -120,6 +122,9 @@ fn in_words(verdict: Verdict) -> String {
     }
 }
 
+/// What to do if a vault has no rows.
+pub(super) const ADVICE_ON_EMPTY: &str = "check --db: this may not be the vault with the rows";
+
 fn next(verdict: Verdict, id: &KeyId, audited: bool) -> String {
     match verdict {
         Verdict::Safe if audited => {
@@ -133,7 +138,7 @@ fn next(verdict: Verdict, id: &KeyId, audited: bool) -> String {
              audit` does: no ciphertext was read"
         }
         Verdict::Unknown => "check the spelling of the id",
-        Verdict::Empty => "check --db: this may not be the vault with the rows",
+        Verdict::Empty => ADVICE_ON_EMPTY,
         Verdict::Primary => "make another key the primary, run `rotate`, and check again",
         Verdict::Needed(_) => "run `rotate`, and check again",
         Verdict::Untried(_) => "check again with --verify, which tries that key",
@@ -143,8 +148,8 @@ fn next(verdict: Verdict, id: &KeyId, audited: bool) -> String {
     .to_owned()
 }
 
-fn checked(census: &census::Census, keyring: bool, retire: Option<&KeyId>) -> String {
-    let what = match (&census.unopened, retire) {
+fn checked(census: &census::Census, keyring: bool) -> String {
+    let what = match (&census.unopened, census.rehearsed()) {
         (None, _) => "the key ids of every row. No ciphertext was read: `byok-vault audit`, or \
                       --verify, opens every row"
             .to_owned(),

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Read};
 use sealwax::Secret;
 
 #[cfg(unix)]
-use crate::commands::prompt::read as prompt_for;
+pub(super) use crate::commands::prompt::read as prompt_for;
 use crate::credential::{LIMIT, check, text};
 use crate::error::{CredentialProblem, VaultError};
 use crate::row::Owner;
@@ -41,7 +41,7 @@ pub fn read(owner: &Owner) -> Result<Secret, VaultError> {
 }
 
 #[cfg(not(unix))]
-fn prompt_for(prompt: &str) -> io::Result<Result<Secret, CredentialProblem>> {
+pub(super) fn prompt_for(prompt: &str) -> io::Result<Result<Secret, CredentialProblem>> {
     rpassword::prompt_password(prompt).map(|line| Ok(Secret::from(line)))
 }
 

@@ -4,14 +4,13 @@ use std::fmt;
 use std::io::{self, Write};
 
 use sealwax::Keyring;
-use serde_core::ser::{SerializeSeq, Serializer};
 use serde_json::{Value, json};
 
 use crate::cli::{Cli, List};
 use crate::clock::now;
 use crate::error::VaultError;
 use crate::exit::Exit;
-use crate::formatting::{age, shown};
+use crate::formatting::{age, in_json, shown};
 use crate::keys::Keys;
 use crate::row::Row;
 use crate::store::{Access, Store};
@@ -38,11 +37,15 @@ pub fn list(cli: &Cli, args: &List, out: &mut impl Write) -> Result<Exit, VaultE
     };
     if args.json {
         // Written row by row, because a table does not have to fit into memory.
-        let mut json = serde_json::Serializer::pretty(&mut *out);
-        let mut array = json.serialize_seq(None).map_err(io::Error::from)?;
-        for_each(&mut |line| Ok(array.serialize_element(&line.json())?))?;
-        array.end().map_err(io::Error::from)?;
-        writeln!(out)?;
+        let mut before = "[";
+        for_each(&mut |line| {
+            // A line feed inside a string would be escaped.
+            let json = in_json(&format!("\n{:#}", line.json())).replace('\n', "\n  ");
+            write!(out, "{before}{json}")?;
+            before = ",";
+            Ok(())
+        })?;
+        writeln!(out, "{}", if before == "[" { "[]" } else { "\n]" })?;
     } else {
         writeln!(out, "{}", Line::HEADER)?;
         for_each(&mut |line| writeln!(out, "{line}"))?;

@@ -1,12 +1,12 @@
-//! The hidden prompt for a credential.
+//! The hidden prompt for a credential, and for what may be the rest of a paste.
 //!
 //! The terminal's own line editing cuts a long line off, and passes the rest of a pasted text on to the
 //! shell. So the prompt turns it off together with the echo, and reads byte by byte.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use rustix::termios::{
@@ -39,7 +39,11 @@ const SIGNALS: [i32; 8] = [SIGHUP, SIGINT, SIGQUIT, SIGALRM, SIGTERM, SIGUSR1, S
 /// or why it cannot be used.
 pub fn read(prompt: &str) -> io::Result<Result<Secret, CredentialProblem>> {
     let signals = Signals::hold()?;
-    let line = Hidden::open().and_then(|mut terminal| terminal.ask(prompt, &signals));
+    let mut line = Hidden::open().and_then(|mut terminal| terminal.ask(prompt, signals));
+    if signals.has_come() {
+        // A part of a credential is wiped before the signal ends this process.
+        line = Ok(Err(CredentialProblem::Empty));
+    }
     // The terminal is as it was before, because it has been dropped.
     signals.release()?;
     line
@@ -170,10 +174,21 @@ struct Signals {
 }
 
 impl Signals {
-    fn hold() -> io::Result<Self> {
+    /// Holds signals back until [`Signals::release`].
+    fn hold() -> io::Result<&'static Self> {
+        static SIGNALS: LazyLock<io::Result<Signals>> = LazyLock::new(Signals::register);
+        let signals =
+            SIGNALS.as_ref().map_err(|error| io::Error::new(error.kind(), error.to_string()))?;
+        signals.came.store(0, Ordering::SeqCst);
+        signals.is_released.store(false, Ordering::SeqCst);
+        Ok(signals)
+    }
+
+    /// Registers the handlers, which stay in place and serve every prompt.
+    fn register() -> io::Result<Self> {
         let (came, is_released) = (Arc::default(), Arc::default());
         for signal in SIGNALS {
-            // A handler stays in place, so each signal must have its usual effect later.
+            // Between prompts and after them, each signal has its usual effect.
             flag::register_conditional_default(signal, Arc::clone(&is_released))?;
             let number = usize::try_from(signal).unwrap_or_default();
             flag::register_usize(signal, Arc::clone(&came), number)?;
@@ -186,7 +201,7 @@ impl Signals {
     }
 
     /// Lets a signal that came have its usual effect.
-    fn release(self) -> io::Result<()> {
+    fn release(&self) -> io::Result<()> {
         self.is_released.store(true, Ordering::SeqCst);
         match i32::try_from(self.came.load(Ordering::SeqCst)) {
             Ok(0) | Err(_) => Ok(()),

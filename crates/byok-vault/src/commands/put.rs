@@ -1,6 +1,6 @@
 //! `put`: stores a credential.
 
-use std::io::{self, BufRead, IsTerminal, Read, Write};
+use std::io::{self, IsTerminal, Write};
 
 use sealwax::Secret;
 
@@ -10,9 +10,11 @@ use crate::commands::{credential, erase};
 use crate::credential::doubts;
 use crate::error::VaultError;
 use crate::exit::Exit;
+use crate::formatting::shown;
 use crate::keys::Keys;
 use crate::row::{Owner, Place, Row};
 use crate::store::{Access, Store};
+use crate::variables::of_a_credential;
 
 /// Reads a credential and stores it for its owner.
 ///
@@ -28,10 +30,9 @@ pub fn put(cli: &Cli, args: &Put, out: &mut impl Write) -> Result<Exit, VaultErr
     let present = Store::open_if_present(&cli.db)?;
     // Check before somebody types a credential in vain.
     if let Some(store) = &present
-        && !args.replace
-        && store.find(&owner)?.is_some()
+        && let Some(found) = store.find(&owner)?
     {
-        return Err(VaultError::AlreadyExists { owner });
+        variable(&found, args, &keys)?;
     }
     let credential = credential::read(&owner)?;
     if !args.anyway {
@@ -48,9 +49,8 @@ pub fn put(cli: &Cli, args: &Put, out: &mut impl Write) -> Result<Exit, VaultErr
     // Seal inside the transaction: sealing takes microseconds, and the envelope is bound to an id that
     // is reserved only while the transaction is open.
     let row = match writer.find(&owner)? {
-        Some(_) if !args.replace => return Err(VaultError::AlreadyExists { owner }),
         Some(found) => {
-            let env_name = args.env.clone().unwrap_or(found.place.env_name);
+            let env_name = variable(&found, args, &keys)?;
             let place = Place { env_name, ..found.place };
             let envelope = place.seal(&keys.keyring, &credential)?;
             let revision = found.revision.saturating_add(1);
@@ -71,12 +71,32 @@ pub fn put(cli: &Cli, args: &Put, out: &mut impl Write) -> Result<Exit, VaultErr
         row.place.id,
         row.revision,
         keys.keyring.primary().map_or("", AsRef::as_ref),
-        row.place.env_name,
+        shown(&row.place.env_name),
     )?;
     if row.revision > 1 {
         erase(&store, out)?;
     }
     Ok(Exit::Done)
+}
+
+/// Returns the variable for the credential that replaces this row's.
+///
+/// Anyone who can write to the database can change the row's variable, and with a leaked key they can also
+/// seal the row with it. So it is kept only if it has the name of a credential and the row opens.
+fn variable(found: &Row, args: &Put, keys: &Keys) -> Result<String, VaultError> {
+    let Place { owner, env_name, .. } = &found.place;
+    let not_kept = |fault| VaultError::VariableNotKept { owner: owner.clone(), fault };
+    match &args.env {
+        _ if !args.replace => Err(VaultError::AlreadyExists { owner: owner.clone() }),
+        Some(name) => Ok(name.clone()),
+        // A new row would have it too.
+        None if *env_name == owner.variable() => Ok(env_name.clone()),
+        None => {
+            let name = of_a_credential(env_name).map_err(|_| not_kept(None))?;
+            found.try_open(&keys.keyring).map_err(|fault| not_kept(Some(fault)))?;
+            Ok(name)
+        }
+    }
 }
 
 /// Asks whether to store a credential that does not look like one, if there is somebody to ask.
@@ -91,16 +111,10 @@ fn settle_doubts(credential: &Secret, owner: &Owner) -> Result<(), VaultError> {
 fn is_wanted_anyway(owner: &Owner, doubts: &str) -> Result<bool, VaultError> {
     let asking =
         |source| VaultError::InputOutput { doing: "asking at the terminal".into(), source };
-    let mut terminal = io::stderr();
     let question = format!("The text for {owner} does not look like a credential: {doubts}");
-    write!(terminal, "{question}: store it anyway? [y/N] ")
-        .and_then(|()| terminal.flush())
-        .map_err(asking)?;
-    // Large enough that it never grows, and wiped, because it may be a part of what somebody pasted.
-    let mut answer = Vec::with_capacity(256);
-    let read = io::stdin().lock().take(256).read_until(b'\n', &mut answer);
-    let answer = Secret::from(answer);
-    read.map_err(asking)?;
+    // Hidden, because the answer may be the rest of what somebody pasted.
+    let answer = credential::prompt_for(&format!("{question}: store it anyway? [y/N] "));
+    let Ok(answer) = answer.map_err(asking)? else { return Ok(false) };
     let answer = answer.expose_str().unwrap_or_default().trim();
     Ok(["y", "yes"].iter().any(|yes| yes.eq_ignore_ascii_case(answer)))
 }

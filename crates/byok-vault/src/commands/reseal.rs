@@ -7,7 +7,7 @@ use crate::cli::{Cli, Reseal};
 use crate::commands::{by_kind, erase};
 use crate::error::VaultError;
 use crate::exit::Exit;
-use crate::formatting::{number, rows};
+use crate::formatting::{file, number, rows};
 use crate::keys::Keys;
 use crate::reseal::{self, Untrusted};
 use crate::rotation::{self, Mode};
@@ -61,7 +61,7 @@ pub fn reseal(cli: &Cli, args: &Reseal, out: &mut impl Write) -> Result<Exit, Va
         )?;
     }
     if let Some(list) = &list {
-        writeln!(out, "{} lists these rows, and those of earlier runs", list.path.display())?;
+        writeln!(out, "{} lists these rows, and those of earlier runs", file(&list.path))?;
     }
     writeln!(
         out,

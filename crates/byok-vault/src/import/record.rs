@@ -16,13 +16,18 @@ use crate::variables;
 /// The white space characters of JSON.
 pub(super) const SPACE: [char; 4] = [' ', '\t', '\r', '\n'];
 
-/// An id as JSON, so that the number 7 and the string "7" are different ids.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Id(String);
+/// An id, which is shown as the JSON that it was.
+#[derive(Clone, Debug)]
+pub struct Id {
+    /// The number 7 and the string "7" have one text, because two rows with them may be one row that was
+    /// exported with two owners.
+    pub(super) text: String,
+    json: String,
+}
 
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.json)
     }
 }
 
@@ -173,9 +178,12 @@ fn id(object: &Object<'_>) -> Result<Id, Refusal> {
     match required(object, "id")? {
         Cell::Text(text) => {
             let text = checked("id", &text, names::name)?;
-            Ok(Id(Value::from(text).to_string()))
+            Ok(Id { json: Value::from(text.as_str()).to_string(), text })
         }
-        Cell::Json(text) => json::integer(&text).map(Id).ok_or_else(not_an_id),
+        Cell::Json(text) => {
+            let text = json::integer(&text).ok_or_else(not_an_id)?;
+            Ok(Id { json: text.clone(), text })
+        }
         Cell::Null | Cell::Bytes(_) => Err(not_an_id()),
     }
 }

@@ -66,6 +66,17 @@ fn it_needs_the_keyring_and_exits_with_the_worst_kind() {
 }
 
 #[test]
+fn an_empty_vault_is_no_success() {
+    let (sandbox, keys) = (Sandbox::new(), Change::new());
+    sandbox.fill(&keys.both, 0);
+    sandbox
+        .vault(&keys.both, &["audit"])
+        .expect_code(1)
+        .expect_in_stdout("0 rows opened\n")
+        .expect_in_stdout("next: check --db: this may not be the vault with the rows");
+}
+
+#[test]
 fn a_ciphertext_that_nothing_else_reads_is_read() {
     let (sandbox, keys) = (Sandbox::new(), Change::new());
     sandbox.fill(&keys.before, 3);

@@ -81,6 +81,17 @@ fn a_backup_overwrites_nothing() {
             .expect_code(2)
             .expect_in_stderr("a file of the vault");
     }
+    for end in ["-wal", "-shm", "-journal"] {
+        let stale = sandbox.path(&format!("backup.db{end}"));
+        fs::write(&stale, "of another database").unwrap();
+        sandbox
+            .without_keys(&["backup", sandbox.path("backup.db").to_str().unwrap()])
+            .expect_code(5)
+            .expect_in_stderr(&format!("backup.db{end} already exists and was left unchanged"));
+        assert!(!sandbox.path("backup.db").exists());
+        assert_eq!(fs::read_to_string(&stale).unwrap(), "of another database");
+        fs::remove_file(stale).unwrap();
+    }
     let nowhere = sandbox.path("missing/backup.db");
     sandbox.without_keys(&["backup", nowhere.to_str().unwrap()]).expect_code(7);
     assert_eq!(fs::read_to_string(&taken).unwrap(), "something else");

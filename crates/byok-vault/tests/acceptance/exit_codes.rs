@@ -5,7 +5,9 @@
 use std::fs;
 
 use byok_vault::exit::Exit;
-use byok_vault::row::Place;
+use byok_vault::formatting::is_invisible;
+use byok_vault::keys::LIMIT;
+use byok_vault::row::{Owner, Place};
 use rusqlite::Connection;
 use sealwax::{Envelope, MasterKey, Secret};
 
@@ -88,6 +90,27 @@ fn the_keyring_is_3() {
     fs::write(&file, [0xff, 0x80]).unwrap();
     let arguments = ["rotate", "--keys-file", file.to_str().unwrap()];
     sandbox.without_keys(&arguments).expect_code(3).expect_in_stderr("not UTF-8");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_keyring_is_read_up_to_a_limit() {
+    let (sandbox, keys) = filled();
+    let file = sandbox.path("keys.txt");
+    let audit = ["audit", "--keys-file", file.to_str().unwrap()];
+    let fill = |length: usize| {
+        format!("{}#{}", keys.before.0, "x".repeat(length - 1 - keys.before.0.len()))
+    };
+    fs::write(&file, fill(LIMIT)).unwrap();
+    sandbox.without_keys(&audit).expect_code(0);
+    fs::write(&file, fill(LIMIT + 1)).unwrap();
+    sandbox
+        .without_keys(&audit)
+        .expect_code(3)
+        .expect_in_stderr("the file of --keys-file is longer than 1048576 bytes");
+    // It has no end.
+    let endless = ["audit", "--keys-file", "/dev/zero"];
+    sandbox.without_keys(&endless).expect_code(3).expect_in_stderr("longer than");
 }
 
 #[test]
@@ -259,6 +282,59 @@ fn names_are_bound_to_the_envelope() {
         set(back);
         sandbox.vault(&keys.before, &RUN).expect_code(0);
     }
+}
+
+/// Anyone who can write to the database can write names that control a terminal.
+#[test]
+fn what_is_invisible_is_escaped_in_all_output() {
+    let (sandbox, keys) = filled();
+    let name = "a\u{7f}\u{9b}31m\u{202e}b\u{e0041}";
+    let database = Connection::open(sandbox.db()).unwrap();
+    let place = Place {
+        id: 1,
+        owner: Owner { tenant: name.to_owned(), ..owner(0) },
+        env_name: "OPENAI_API_KEY".to_owned(),
+    };
+    let envelope = place.seal(&keys.before.keyring(), &Secret::from("sk-canary")).unwrap();
+    let sql = "UPDATE credentials SET tenant = ?1, envelope = ?2 WHERE id = 1";
+    assert_eq!(database.execute(sql, [name, envelope.as_str()]).unwrap(), 1);
+    let sql = "UPDATE credentials SET tenant = ?1, env_name = ?1, envelope = 'x' WHERE id = 2";
+    assert_eq!(database.execute(sql, [&format!("{name}2")]).unwrap(), 1);
+    let list = ["list", "--json"];
+    let mut ran = 0;
+    for (arguments, code) in [
+        (&["list"][..], 0),
+        (&list, 0),
+        (&["census", "--verify"], 12),
+        (&["census", "--verify", "--json"], 12),
+        (&["audit"], 12),
+        (&["reseal", "old"], 14),
+    ] {
+        let ran_it = sandbox.vault(&keys.both, arguments).expect_code(code);
+        for text in [&ran_it.stdout, &ran_it.stderr] {
+            let raw = text.chars().any(|c| name.contains(c) && is_invisible(c));
+            assert!(!raw, "{arguments:?}");
+        }
+        assert!(ran_it.stdout.contains("202e"), "{arguments:?} shows no name");
+        ran += 1;
+    }
+    assert_eq!(ran, 6);
+    let listed = sandbox.vault(&keys.both, &list).json();
+    assert_eq!(listed[0]["tenant"], name);
+    assert_eq!(listed.as_array().unwrap().len(), 3);
+    let file = fs::read_to_string(sandbox.path("vault.db.untrusted.jsonl")).unwrap();
+    assert!(!file.chars().any(|c| is_invisible(c) && c != '\n'));
+    let line: serde_json::Value = serde_json::from_str(file.lines().next().unwrap()).unwrap();
+    assert_eq!(line["tenant"], name);
+
+    // The path of the list, too.
+    let odd = sandbox.path("odd\u{1b}[2J.db");
+    fs::copy(sandbox.db(), &odd).unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_byok-vault"));
+    command.arg("--db").arg(&odd).args(["reseal", "old"]).env("SEALWAX_KEYS", &keys.both.0);
+    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let ran = sandbox.finish(command, b"");
+    assert!(!ran.stdout.contains('\u{1b}') && ran.stdout.contains("odd\\u{1b}[2J.db"), "{ran:?}");
 }
 
 #[test]

@@ -139,7 +139,7 @@ fn a_quarantine_file_does_not_take_the_name_of_a_file_of_the_vault() {
     let import = ["import", "--layout", "lobechat", "--key-env", "OLD_KEY", &rows, "--quarantine"];
     let mut refused = 0;
     for db in ["vault.db", "elsewhere/link.db", "other/link.db"] {
-        for end in ["", "-wal", "-shm", "-journal"] {
+        for end in ["", "-wal", "-shm", "-journal", ".untrusted.jsonl"] {
             for begin in ["vault.db", "elsewhere/../vault.db", db] {
                 let quarantine = sandbox.path(&format!("{begin}{end}"));
                 let arguments = [&import[..], &[quarantine.to_str().unwrap()]].concat();
@@ -153,7 +153,7 @@ fn a_quarantine_file_does_not_take_the_name_of_a_file_of_the_vault() {
             }
         }
     }
-    assert_eq!(refused, 36);
+    assert_eq!(refused, 45);
     assert_eq!(sandbox.assert_rows_open(&keys.before), 1);
 }
 

@@ -4,6 +4,7 @@
 #[cfg(target_os = "linux")]
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -111,7 +112,7 @@ fn no_process_of_the_tree_has_the_keyring_in_its_environment() {
     fs::write(&file, &keys.0).unwrap();
     let ready = sandbox.path("ready");
     // The shell starts another process, so that the tree has two.
-    let script = format!("sleep 30 & touch {}; wait", ready.display());
+    let script = format!("sleep 30 & : > {}; wait", ready.display());
     let mut seen = 0;
     for from_file in [false, true] {
         let _ = fs::remove_file(&ready);
@@ -297,6 +298,105 @@ fn a_broken_pipe_ends_a_command_that_writes_without_end() {
     let mut child = run(&sandbox, &keys, &["yes"]).spawn().unwrap();
     drop(child.stdout.take());
     assert_eq!(end_of(child).expect("it goes on").signal(), Some(Signal::PIPE.as_raw()));
+}
+
+/// Waits until the limit of a process on the size of a core dump is such, and returns whether it is.
+#[cfg(target_os = "linux")]
+fn becomes(child: &Child, is_such: impl Fn(&str) -> bool) -> bool {
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(10) {
+        let limits = fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap();
+        let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+        if is_such(core.split_whitespace().nth(4).unwrap()) {
+            return true;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    false
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn no_core_is_dumped_while_there_are_secrets() {
+    let (sandbox, keys) = stored();
+    let put = sandbox.command(Some(&keys), &["put", "--tenant", "beta", "--provider", "openai"]);
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -S -c \"$(ulimit -H -c)\"; read go; exec \"$0\" \"$@\""]);
+    command.arg(put.get_program()).args(put.get_args()).env("SEALWAX_KEYS", &keys.0);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let has_limit = becomes(&child, |limit| limit != "0");
+    child.stdin.as_mut().unwrap().write_all(b"go\n").unwrap();
+    // The program waits for the credential.
+    let has_none = becomes(&child, |limit| limit == "0");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    if !has_limit {
+        println!("skipped: this machine allows no core dumps");
+    }
+    assert!(has_none, "a core dump would hold the keyring");
+}
+
+#[test]
+fn the_command_may_dump_core_as_before() {
+    let (sandbox, keys) = stored();
+    let mut compared = 0;
+    for limit in ["0", "100", "unlimited"] {
+        let script = format!("ulimit -S -c {limit} && exec \"$0\" \"$@\"");
+        let show = run(&sandbox, &keys, &["sh", "-c", "ulimit -S -c"]);
+        let mut command = Command::new("sh");
+        command.args(["-c", &script]).arg(show.get_program()).args(show.get_args());
+        command.env("SEALWAX_KEYS", &keys.0).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let ran = crate::sandbox::searched(command.output().unwrap());
+        // The maximum may be lower.
+        if ran.stderr.contains("ulimit") {
+            println!("skipped: no core of {limit} on this machine");
+            continue;
+        }
+        assert_eq!(ran.expect_code(0).stdout.trim(), limit);
+        compared += 1;
+    }
+    assert!(compared >= 1);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_command_inherits_no_file_with_the_keyring() {
+    let (sandbox, keys) = stored();
+    let file = sandbox.path("keys.txt");
+    fs::write(&file, &keys.0).unwrap();
+    let touched = sandbox.path("touched");
+    let shell = |script: &str| {
+        let run = run(&sandbox, &keys, &["touch", touched.to_str().unwrap()]);
+        let mut command = Command::new("bash");
+        command.args(["-c", script]).arg(run.get_program()).args(run.get_args());
+        command.current_dir(sandbox.directory.path()).env_remove("SEALWAX_KEYS");
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        sandbox.finish(command, b"")
+    };
+    let run = "\"$0\" --keys-file";
+    let mut refused = 0;
+    for redirected in [
+        "/dev/fd/3 \"$@\" 3< keys.txt",
+        "/proc/self/fd/3 \"$@\" 3< keys.txt",
+        "/dev/stdin \"$@\" < keys.txt",
+        "keys.txt \"$@\" 9< keys.txt",
+        "/dev/fd/3 \"$@\" 3<> keys.txt",
+    ] {
+        shell(&format!("{run} {redirected}"))
+            .expect_code(3)
+            .expect_in_stderr("the command would inherit the open file with the keyring")
+            .expect_in_stderr("--keys-file <(pass keyring)");
+        assert!(!touched.exists());
+        refused += 1;
+    }
+    assert_eq!(refused, 5);
+    // What was read from a pipe is gone.
+    for passed in ["<(cat keys.txt) \"$@\"", "keys.txt \"$@\""] {
+        shell(&format!("{run} {passed}")).expect_code(0);
+        assert!(touched.exists());
+        fs::remove_file(&touched).unwrap();
+    }
+    shell(&format!("cat keys.txt | {run} /dev/stdin \"$@\"")).expect_code(0);
 }
 
 #[cfg(target_os = "linux")]

@@ -249,6 +249,47 @@ fn control_c_ends_the_prompt_and_leaves_the_terminal_as_it_was() {
     }
 }
 
+/// Asks whether to store what does not look like a credential.
+fn asked() -> Option<Prompt> {
+    let mut prompt = Prompt::new()?;
+    prompt.paste(b"null\n").wait_for("[y/N] ");
+    assert!(!has(&prompt.terminal, LocalModes::ECHO));
+    Some(prompt)
+}
+
+#[test]
+fn the_rest_of_a_paste_is_no_answer_and_is_neither_shown_nor_passed_on() {
+    let mut refused = 0;
+    for rest in [&b"sk-canary-rest\n"[..], b"sk-canary-1\nsk-canary-2", b"y\nsk-canary-2\n", b"\n"]
+    {
+        let Some(mut prompt) = asked() else { return };
+        prompt.paste(rest);
+        let ended = prompt.end();
+        assert_eq!(ended.status.code(), Some(6), "{}", ended.shown);
+        assert!(ended.stored.is_none());
+        assert_eq!(ended.left, 0);
+        refused += 1;
+    }
+    assert_eq!(refused, 4);
+    let Some(mut prompt) = asked() else { return };
+    prompt.paste(b"yes\n");
+    let ended = prompt.end();
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.shown);
+    assert!(ended.stored.unwrap() == Secret::from("null"));
+}
+
+#[test]
+fn a_signal_ends_the_second_prompt_like_the_first() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let Some(mut prompt) = asked() else { return };
+        prompt.paste(b"sk-canary-half");
+        kill_process(prompt.pid(), signal).unwrap();
+        let end = prompt.end();
+        assert_eq!(end.status.signal(), Some(signal.as_raw()), "{}", end.shown);
+        assert_eq!(end.left, 0);
+    }
+}
+
 #[test]
 fn a_stopped_prompt_leaves_the_terminal_as_it_was() {
     let Some(prompt) = Prompt::new() else { return };

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::process::Child;
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use byok_vault::row::Place;
 use rusqlite::Connection;
-use sealwax::Envelope;
+use sealwax::{Envelope, Secret};
 use serde_json::{Value, json};
 
-use crate::sandbox::{Key, Keys, Sandbox, credential, searched};
+use crate::sandbox::{Key, Keys, Sandbox, credential, owner, searched};
 
 /// The keyrings of a leak of the key `bad`.
 struct Leak {
@@ -114,17 +115,81 @@ fn the_list_is_private_and_an_unfinished_line_is_ended() {
     assert!(fs::read_to_string(&path).unwrap() == format!("{torn}\n{whole}"));
 }
 
+#[cfg(unix)]
+#[test]
+fn a_list_that_somebody_else_may_have_put_there_is_refused() {
+    use std::os::unix::fs::{PermissionsExt, chown, symlink};
+
+    let (sandbox, keys) = (Sandbox::new(), Leak::new());
+    sandbox.fill(&keys.before, 2);
+    let before: Vec<_> = (0..2).map(|n| sandbox.envelope(n)).collect();
+    let (list, other) = (sandbox.path("vault.db.untrusted.jsonl"), sandbox.path("other"));
+    fs::write(&other, "theirs").unwrap();
+    fs::set_permissions(&other, fs::Permissions::from_mode(0o600)).unwrap();
+    let refused = || {
+        sandbox
+            .vault(&keys.job, &["reseal", "bad"])
+            .expect_code(7)
+            .expect_in_stderr("vault.db.untrusted.jsonl is a link, is not a file")
+            .expect_in_stderr("find out who put it there");
+        assert!(fs::read_to_string(&other).unwrap() == "theirs");
+        let after: Vec<_> = (0..2).map(|n| sandbox.envelope(n)).collect();
+        assert!(before == after, "a row was written");
+    };
+    symlink(&other, &list).unwrap();
+    refused();
+    fs::remove_file(&list).unwrap();
+    symlink(sandbox.path("missing"), &list).unwrap();
+    refused();
+    assert!(!sandbox.path("missing").exists());
+    fs::remove_file(&list).unwrap();
+    fs::hard_link(&other, &list).unwrap();
+    refused();
+    fs::remove_file(&list).unwrap();
+    fs::create_dir(&list).unwrap();
+    refused();
+    fs::remove_dir(&list).unwrap();
+    assert!(Command::new("mkfifo").arg(&list).status().unwrap().success());
+    refused();
+    fs::remove_file(&list).unwrap();
+    for mode in [0o620, 0o602] {
+        fs::write(&list, "").unwrap();
+        fs::set_permissions(&list, fs::Permissions::from_mode(mode)).unwrap();
+        refused();
+    }
+    fs::set_permissions(&list, fs::Permissions::from_mode(0o600)).unwrap();
+    // Only the superuser can give a file away.
+    if chown(&list, Some(65_534), None).is_ok() {
+        refused();
+        fs::remove_file(&list).unwrap();
+    }
+    sandbox.vault(&keys.job, &["reseal", "bad"]).expect_code(0);
+    assert_eq!(listed_rows(&sandbox), BTreeSet::from([1, 2]));
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn no_row_is_written_before_it_is_listed() {
+    use std::fs::File;
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+
     let (sandbox, keys) = (Sandbox::new(), Leak::new());
     sandbox.fill(&keys.before, 12);
     let before: Vec<_> = (0..12).map(|n| sandbox.envelope(n)).collect();
-    // Every write to this device fails as if the disk were full.
-    let list = sandbox.path("vault.db.untrusted.jsonl");
-    std::os::unix::fs::symlink("/dev/full", list).unwrap();
+    // The list is at the limit of the size of a file, from which the vault is far away.
+    let mut options = File::options();
+    options.append(true).create(true).mode(0o600);
+    let mut list = options.open(sandbox.path("vault.db.untrusted.jsonl")).unwrap();
+    list.set_len(64 * 1024 * 1024 - 1).unwrap();
+    list.write_all(b"\n").unwrap();
+    let reseal = sandbox.command(Some(&keys.job), &["reseal", "bad", "--batch-size", "5"]);
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' XFSZ; ulimit -f 8192; exec \"$0\" \"$@\""]);
+    command.arg(reseal.get_program()).args(reseal.get_args()).env("SEALWAX_KEYS", &keys.job.0);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
     sandbox
-        .vault(&keys.job, &["reseal", "bad", "--batch-size", "5"])
+        .finish(command, b"")
         .expect_code(7)
         .expect_in_stderr("writing ")
         .expect_in_stderr("vault.db.untrusted.jsonl");
@@ -148,6 +213,32 @@ fn a_row_that_cannot_be_resealed_is_left_and_reported() {
     assert_eq!(sandbox.envelope(1), of_another_row);
     assert_eq!(sandbox.envelope(2), "null");
     assert_eq!(listed_rows(&sandbox), BTreeSet::from([1, 4]));
+}
+
+/// Anyone with the leaked key can seal a row with a variable of their choice.
+#[test]
+fn a_row_with_a_variable_that_programs_may_obey_is_left_and_reported() {
+    let (sandbox, keys) = (Sandbox::new(), Leak::new());
+    sandbox.fill(&keys.before, 4);
+    let database = Connection::open(sandbox.db()).unwrap();
+    let forged = ["LD_PRELOAD=/nonexistent/x.so:X_KEY", "LD_PRELOAD", "STARTUP"];
+    for (n, name) in (0..).zip(forged) {
+        let place = Place { id: n + 1, owner: owner(n.unsigned_abs()), env_name: name.to_owned() };
+        let secret = Secret::from("sk-canary");
+        let envelope = place.seal(&keys.before.keyring(), &secret).unwrap();
+        let sql = "UPDATE credentials SET env_name = ?1, envelope = ?2 WHERE id = ?3";
+        assert_eq!(database.execute(sql, (name, &envelope, n + 1)).unwrap(), 1);
+    }
+    let before: Vec<_> = (0..3).map(|n| sandbox.envelope(n)).collect();
+    sandbox
+        .vault(&keys.job, &["reseal", "bad"])
+        .expect_code(14)
+        .expect_in_stdout("1 row resealed, 0 rows not wrapped for bad\n")
+        .expect_in_stdout("3 rows left untouched: a variable that programs may obey")
+        .expect_in_stdout("put --replace --env");
+    let after: Vec<_> = (0..3).map(|n| sandbox.envelope(n)).collect();
+    assert!(before == after);
+    assert_eq!(listed_rows(&sandbox), BTreeSet::from([4]));
 }
 
 #[test]

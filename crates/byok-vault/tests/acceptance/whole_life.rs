@@ -112,8 +112,8 @@ fn a_document_of_many_lines_is_kept_to_the_byte() {
     let keys = Keys::primary("k");
     let document = format!("{{\n  \"key\": \"{CANARY}\",\n  \"é\": 1\n}}");
     let seen = sandbox.path("seen");
-    let script = format!("printf %s \"$DOCUMENT\" > {}", seen.display());
-    let named = [&ACME[..], &["--env", "DOCUMENT"]].concat();
+    let script = format!("printf %s \"$DOCUMENT_JSON\" > {}", seen.display());
+    let named = [&ACME[..], &["--env", "DOCUMENT_JSON"]].concat();
     sandbox.put(&keys, &named, format!("{document}\n").as_bytes()).expect_code(0);
     sandbox.vault(&keys, &acme("run", &["--", "sh", "-c", &script])).expect_code(0);
     assert!(fs::read_to_string(&seen).unwrap() == document);

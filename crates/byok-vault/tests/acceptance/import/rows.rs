@@ -440,8 +440,8 @@ fn an_id_that_stands_twice_is_a_mistake_for_all_its_rows() {
         row(json!(1), 1),
         row(json!(2), 2),
         row(json!(1), 3),
-        // Another type, and therefore another id.
-        row(json!("2"), 4),
+        // Another text, and therefore another id.
+        row(json!("02"), 4),
         row(json!(1), 1),
         row(json!(5), 5),
         // This line has no valid owner.
@@ -476,4 +476,22 @@ fn an_id_that_stands_twice_is_a_mistake_for_all_its_rows() {
         .expect_code(0)
         .expect_in_stdout("1 row imported, 1 row already imported");
     assert_eq!(sandbox.assert_rows_open(&keys), 3);
+}
+
+#[test]
+fn a_number_and_the_same_number_as_a_string_are_one_id() {
+    let (sandbox, keys) = new();
+    let old = lobechat();
+    let row = |id, n| line(id, &owner(n), &old.row(&credential(n)));
+    let lines = [row(json!(7), 1), row(json!("7"), 2), row(json!("8"), 3), row(json!(8), 3)];
+    let file = export(&sandbox, lines);
+    old.import(&sandbox, &keys, &[&file])
+        .expect_code(14)
+        .expect_in_stdout("1 row imported, 1 row already imported, 2 rows quarantined")
+        .expect_in_stdout("id 7 (tenant tenant-1, provider openai): lines 1 and 2 have this id")
+        .expect_in_stdout(
+            "id \"7\" (tenant tenant-2, provider openai): lines 2 and 1 have this id",
+        );
+    let twice = "id-twice".to_owned();
+    assert_eq!(reasons(quarantine_of(&file)), [(1, twice.clone()), (2, twice)]);
 }
