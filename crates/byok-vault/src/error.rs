@@ -4,6 +4,8 @@
 //! that was given by mistake, so a message shows an owner, which is in the table, and the path of a file
 //! that exists, but names only the option otherwise.
 
+mod advice;
+mod credential;
 mod database;
 
 use std::io;
@@ -12,11 +14,12 @@ use std::path::PathBuf;
 use sealwax::{ContextError, KeyError, KeyState, KeyringError, SealError};
 use sealwax_import::{DeclarationError, KeyForm, KeyTextError};
 
-use crate::exit::Exit;
 use crate::formatting::file;
 use crate::import::FileKind;
 use crate::row::Owner;
-use crate::row_fault::{Fault, Kind};
+use crate::row_fault::Fault;
+
+pub use credential::CredentialProblem;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -337,237 +340,10 @@ impl VaultError {
     pub fn is_broken_pipe(&self) -> bool {
         matches!(self, Self::InputOutput { source, .. } if source.kind() == io::ErrorKind::BrokenPipe)
     }
-
-    /// Returns the exit code for this error.
-    #[must_use]
-    pub fn exit(&self) -> Exit {
-        match self {
-            Self::NoKeyring
-            | Self::KeyringFile { .. }
-            | Self::KeyringInherited
-            | Self::KeyringTooLong
-            | Self::KeyringNotText { .. }
-            | Self::KeyringUtf16 { .. }
-            | Self::Keyring { .. }
-            | Self::NewKey { .. }
-            | Self::Context { .. }
-            | Self::LeakedKeyState { .. }
-            | Self::NoLegacyKey { .. }
-            | Self::LegacyKeyNotText { .. }
-            | Self::LegacyKey { .. }
-            | Self::PlaceholderKey => Exit::Configuration,
-            Self::CredentialArgument { .. }
-            | Self::NoKeyForm
-            | Self::WrappedKeyOption { .. }
-            | Self::Declaration { .. }
-            | Self::KeyArgument { .. }
-            | Self::OutputTaken => Exit::Usage,
-            Self::NotFound { .. } => Exit::NotFound,
-            Self::AlreadyExists { .. } | Self::FileExists { .. } => Exit::AlreadyExists,
-            Self::Credential { .. }
-            | Self::Doubtful { .. }
-            | Self::VariableNotKept { fault: None, .. } => Exit::CredentialRefused,
-            Self::DatabaseName => Exit::Usage,
-            Self::NoVault
-            | Self::NotAFile { .. }
-            | Self::ForeignObjects { .. }
-            | Self::WrongCopy
-            | Self::NoRowId
-            | Self::NotAVault { .. }
-            | Self::NewerVault { .. }
-            | Self::Database { .. } => Exit::Database,
-            Self::UnknownKey { .. } => Exit::Key,
-            Self::Row { fault, .. } | Self::VariableNotKept { fault: Some(fault), .. } => {
-                fault.kind.exit()
-            }
-            Self::Seal { source, .. } if source.is_transient() => Exit::Transient,
-            Self::Seal { .. } => Exit::Key,
-            Self::Start { source, .. } => match source.kind() {
-                io::ErrorKind::NotFound => Exit::Command(127),
-                _ => Exit::Command(126),
-            },
-            Self::Story { .. } => Exit::Altered,
-            Self::NotJsonLines { .. } | Self::NotOwnFile { .. } | Self::InputOutput { .. } => {
-                Exit::InputOutput
-            }
-        }
-    }
-
-    /// Returns what the operator should do next.
-    #[must_use]
-    pub fn advice(&self) -> &'static str {
-        match self {
-            Self::NoKeyring => {
-                "pass the keyring's file with --keys-file, or put the keyring into SEALWAX_KEYS; \
-                 `byok-vault keygen prod-1 --out keys.txt` creates the first keyring"
-            }
-            Self::KeyringFile { .. } => "check the path of --keys-file and its permissions",
-            Self::KeyringInherited => {
-                "pass its path with --keys-file, or a pipe as in `--keys-file <(pass keyring)`, and do \
-                 not redirect the file itself; the command was not started"
-            }
-            Self::KeyringTooLong => {
-                "check the path of --keys-file: a keyring has one line for each key"
-            }
-            Self::KeyringUtf16 { .. } => "save the file again as UTF-8 without a byte order mark",
-            Self::KeyringNotText { .. } => "a keyring is plain ASCII text: check the contents",
-            Self::Keyring { .. } => {
-                "correct the keyring: it needs one line `primary ID swk1_...`, and older keys as \
-                 `retired ID swk1_...`; nothing was read or written"
-            }
-            Self::NewKey { .. } => {
-                "try again; if the error persists, check the operating system's randomness source"
-            }
-            Self::NoVault => "check --db; the first `put` creates a new vault",
-            Self::NotAVault { .. } | Self::NotAFile { .. } => {
-                "check --db; the file was not changed"
-            }
-            Self::DatabaseName => {
-                "write ./ in front of a name that begins with a colon or with file:"
-            }
-            Self::ForeignObjects { .. } => {
-                "find out who changed the database (`SELECT * FROM sqlite_schema`), and drop what does \
-                 not belong there, or restore a backup; no row was read or written"
-            }
-            Self::NoRowId => {
-                "somebody stored a row with that id: store the credentials again in a new vault, with \
-                 another --db"
-            }
-            Self::WrongCopy => "run the command again; if the error persists, check the disk",
-            Self::NewerVault { .. } => "use a newer release of byok-vault",
-            Self::UnknownKey { with_keyring: true } => "check the spelling of the id",
-            Self::UnknownKey { with_keyring: false } => {
-                "check the spelling of the id; if a rotation has left the key, check again with the \
-                 keyring, which still names it"
-            }
-            Self::Database { source, .. } => database::advice(source),
-            Self::NotFound { .. } => "run `byok-vault list` to see what is stored",
-            Self::AlreadyExists { .. } => {
-                "use `put --replace` to overwrite it, or `put --label` to store another one"
-            }
-            Self::FileExists { .. } => "choose another name; an existing file is never overwritten",
-            Self::NotOwnFile { .. } => {
-                "find out who put it there, and move it away; no row was written"
-            }
-            Self::CredentialArgument { .. } => {
-                "pipe it into standard input or type it at the prompt; it was not stored, and it \
-                 is now in the shell's history: replace it at its provider"
-            }
-            Self::Credential { problem, .. } => problem.advice(),
-            Self::Doubtful { .. } => {
-                "correct it where it comes from; if it is right as it is, use `put --anyway`"
-            }
-            Self::VariableNotKept { .. } => {
-                "name the variable yourself, with `put --replace --env`; nothing was stored. If nobody \
-                 in charge chose the one in the vault (`byok-vault list` shows it), find out who can \
-                 write to the database"
-            }
-            Self::Row { fault, .. } => fault.kind.advice(),
-            Self::Context { .. } => "shorten the names",
-            Self::Seal { source, .. } if source.is_transient() => "try again",
-            Self::Seal { .. } => "check the keyring's primary and escrow keys",
-            Self::LeakedKeyState { state: Some(KeyState::Primary) } => {
-                "first make another key the primary, in every process"
-            }
-            Self::LeakedKeyState { .. } => {
-                "for this job alone, use a keyring with the line `retired ID swk1_...` for the leaked \
-                 key (--keys-file); in every other process the key stays `leaked`"
-            }
-            Self::NoKeyForm | Self::WrappedKeyOption { .. } | Self::Declaration { .. } => {
-                "run `byok-vault import --help`, and `byok-vault import --explain NAME` for an example"
-            }
-            Self::NotJsonLines { kind, .. } => kind.advice(),
-            Self::KeyArgument { .. } => {
-                "put the key's text into an environment variable and pass the variable's name; if \
-                 you passed the key itself, it is now in the shell's history"
-            }
-            Self::NoLegacyKey { .. } => {
-                "set it to the key's text, as the old program reads it; nothing was read or written"
-            }
-            Self::LegacyKeyNotText { .. } => {
-                "set it to the key as text: hex, base64, or the text that is hashed"
-            }
-            Self::LegacyKey { source: KeyTextError::Wrapped(_) } => {
-                "--wrapped-key-env must name the variable with the column `value` of the row in \
-                 deployment_key whose algorithm is aes-256-gcm, and --key-env the variable with the \
-                 instance key that wrapped it"
-            }
-            Self::LegacyKey { source: KeyTextError::OtherForm { .. } } => {
-                "check how the old program reads the text, and pass --key-as accordingly"
-            }
-            Self::LegacyKey { .. } => {
-                "copy the key's text from where the old program reads it, with nothing around it; \
-                 nothing was read or written"
-            }
-            Self::PlaceholderKey => {
-                "anyone can read rows under this key: treat their credentials as leaked, and \
-                 replace them at their providers; --insecure-placeholder-key imports them anyway"
-            }
-            Self::OutputTaken => "choose another name, with --quarantine for the quarantine file",
-            Self::Start { .. } => "check the name of the command after `--`, and its permissions",
-            Self::Story { .. } => "this is a bug in byok-vault or in sealwax: please report it",
-            Self::InputOutput { .. } => "fix the cause and run the same command again",
-        }
-    }
 }
 
 impl From<io::Error> for VaultError {
     fn from(source: io::Error) -> Self {
         Self::InputOutput { doing: "writing the output".to_owned(), source }
-    }
-}
-
-/// Why a credential cannot be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CredentialProblem {
-    /// Nothing was read.
-    #[error("it is empty")]
-    Empty,
-    /// More than [`crate::credential::LIMIT`] bytes were read.
-    #[error("it is longer than {} bytes", crate::credential::LIMIT)]
-    TooLong,
-    /// The credential contains a NUL, at which an environment variable would end.
-    #[error("it contains a NUL byte, which no environment variable can hold")]
-    Nul,
-    /// The credential is not text, as an environment variable must be.
-    #[error("it is not UTF-8 text")]
-    NotText,
-    /// Several lines were pasted at the prompt.
-    #[error("it has several lines, and the prompt takes one")]
-    SeveralLines,
-    /// A control character was typed or pasted at the prompt.
-    #[error("it contains a control character, such as a tab")]
-    Control,
-    /// The row's variable does not have the name of a credential.
-    #[error(
-        "the variable that it was stored with does not have the name of a credential, so programs may \
-         obey it"
-    )]
-    Variable,
-    /// The credential is not text either, because another program compressed it.
-    #[error("it is compressed, not UTF-8 text")]
-    Compressed,
-}
-
-impl CredentialProblem {
-    fn advice(self) -> &'static str {
-        match self {
-            Self::Empty => "pipe the credential into standard input or type it at the prompt",
-            Self::TooLong => {
-                "check that the right file was piped in: a credential is a key, not a document"
-            }
-            Self::SeveralLines | Self::Control => {
-                "nothing was stored, and nothing was passed on to the shell: pipe it into standard \
-                 input, as in `put ... < key.pem`"
-            }
-            Self::Variable => {
-                "run `byok-vault list` to see the variable, find out who chose it, and name another \
-                 one with `run --env` or `put --replace --env`"
-            }
-            Self::Nul | Self::NotText => {
-                "store it in a text form (base64, PEM, JSON) with `put --replace`"
-            }
-            Self::Compressed => "decompress it and store the text with `put`",
-        }
     }
 }

@@ -91,17 +91,13 @@ pub fn in_json(json: &str) -> String {
 
 /// Returns whether a character is not seen itself, but may change how the text around it is shown.
 ///
-/// Besides control characters, these are what Unicode calls default ignorable (such as zero-width and
-/// bidirectional controls), line and paragraph separators, and annotations.
+/// Besides what Unicode calls default ignorable (such as zero-width and bidirectional controls), these are
+/// control characters, line and paragraph separators, and annotations.
 #[must_use]
 pub fn is_invisible(c: char) -> bool {
     c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
-            | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}'
-            | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{fff9}'..='\u{fffb}')
+        || sealwax_credentials::is_default_ignorable(c)
 }
 
 /// Returns the path of a file that exists, escaped for the terminal.

@@ -6,7 +6,8 @@ use crate::reading::Reading;
 ///
 /// These are the code points with `Default_Ignorable_Code_Point` in Unicode's DerivedCoreProperties.txt,
 /// among them the zero-width characters and those that change the direction of the text.
-pub(crate) fn is_invisible(c: char) -> bool {
+#[must_use]
+pub fn is_default_ignorable(c: char) -> bool {
     matches!(
         c,
         '\u{ad}'
@@ -51,13 +52,13 @@ pub(crate) fn is_name(text: &str) -> bool {
 pub(crate) fn space_at_start(reading: &Reading<'_>) -> bool {
     !reading.is_blank()
         && !reading.is_document
-        && reading.text.trim_start_matches(is_invisible).starts_with(char::is_whitespace)
+        && reading.text.trim_start_matches(is_default_ignorable).starts_with(char::is_whitespace)
 }
 
 pub(crate) fn space_at_end(reading: &Reading<'_>) -> bool {
     !reading.is_blank()
         && !reading.is_document
-        && reading.text.trim_end_matches(is_invisible).ends_with(char::is_whitespace)
+        && reading.text.trim_end_matches(is_default_ignorable).ends_with(char::is_whitespace)
 }
 
 pub(crate) fn space_inside(reading: &Reading<'_>) -> bool {
@@ -72,7 +73,8 @@ pub(crate) fn control(reading: &Reading<'_>) -> bool {
 /// A byte order mark at the start is reported as one.
 pub(crate) fn invisible(reading: &Reading<'_>) -> bool {
     let text = reading.text;
-    !reading.is_blank() && text.strip_prefix('\u{feff}').unwrap_or(text).contains(is_invisible)
+    !reading.is_blank()
+        && text.strip_prefix('\u{feff}').unwrap_or(text).contains(is_default_ignorable)
 }
 
 pub(crate) fn byte_order_mark(reading: &Reading<'_>) -> bool {
@@ -88,7 +90,7 @@ pub(crate) fn byte_order_mark(reading: &Reading<'_>) -> bool {
 /// limits new fields to ASCII, and clients differ: some encode these characters, some refuse them.
 pub(crate) fn non_ascii(reading: &Reading<'_>) -> bool {
     let is_other =
-        |c: char| !(c.is_ascii() || c.is_whitespace() || c.is_control() || is_invisible(c));
+        |c: char| !(c.is_ascii() || c.is_whitespace() || c.is_control() || is_default_ignorable(c));
     // A document goes into no field.
     !reading.is_document && reading.core.contains(is_other)
 }

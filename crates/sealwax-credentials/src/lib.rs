@@ -19,6 +19,7 @@ mod words;
 // The kinds, each with its rule.
 mod suspicion;
 
+pub use characters::is_default_ignorable;
 pub use suspicion::Suspicion;
 
 use reading::Reading;

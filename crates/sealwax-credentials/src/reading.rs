@@ -1,6 +1,6 @@
 //! A credential as the rules read it.
 
-use crate::characters::{is_invisible, is_quote};
+use crate::characters::{is_default_ignorable, is_quote};
 
 /// A credential, and what is left of it without what is around it.
 ///
@@ -27,7 +27,7 @@ impl<'c> Reading<'c> {
         let text = core::str::from_utf8(bytes);
         let is_text = text.is_ok();
         let text = text.unwrap_or_default();
-        let is_nothing = |c: char| c.is_whitespace() || is_invisible(c);
+        let is_nothing = |c: char| c.is_whitespace() || is_default_ignorable(c);
         let visible = text.trim_matches(is_nothing);
         let is_around = |c: char| is_nothing(c) || is_quote(c);
         let core = text
