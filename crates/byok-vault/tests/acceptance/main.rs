@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod accidents;
 mod arguments;
 mod audit;
 mod backup;
