@@ -12,7 +12,7 @@ use crate::row::{Owner, Place, Row};
 /// It changes nothing if it is dropped without [`Writer::commit`].
 #[derive(Debug)]
 pub struct Writer<'store> {
-    transaction: Transaction<'store>,
+    pub(super) transaction: Transaction<'store>,
 }
 
 impl Writer<'_> {
