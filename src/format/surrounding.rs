@@ -27,9 +27,15 @@ pub enum Surrounding {
     HexPrefix,
     /// `{` or `[`: a JSON object or array.
     Json,
-    /// `NAME=`: a line from an environment file.
+    /// `NAME=`, also after `export`, `set` or `$env:`: a line from a shell or an environment file.
     Assignment,
-    /// `$`: a variable that was not expanded.
+    /// `NAME:` and a space: a line of YAML.
+    Yaml,
+    /// What sops, Ansible, age or PGP made of a text: it has to be decrypted first.
+    Encrypted,
+    /// `<<<<<<<`: a conflict of git.
+    Conflict,
+    /// `$NAME` or `${NAME}`: a variable that was not expanded.
     Variable,
     /// `/`, `./`, `~/`, `C:\` or `scheme://`: the path of a file, or the reference of a secret, instead of its contents.
     Path,
@@ -60,7 +66,9 @@ impl Surrounding {
             ('"' | '\'' | '`', _) => Some(Self::Quotes),
             ('\\', Some('x')) => Some(Self::HexEscape),
             ('{' | '[', _) => Some(Self::Json),
-            ('$', _) => Some(Self::Variable),
+            ('<', Some('<')) => Some(Self::Conflict),
+            _ if ENCRYPTED.iter().any(|start| text.starts_with(start)) => Some(Self::Encrypted),
+            ('$', _) if !text.contains([' ', '=', ';']) => Some(Self::Variable),
             _ => None,
         }
     }
@@ -81,6 +89,8 @@ impl Surrounding {
             Some(Self::Base64)
         } else if is_assignment(text) {
             Some(Self::Assignment)
+        } else if is_yaml(text) {
+            Some(Self::Yaml)
         } else {
             None
         }
@@ -107,16 +117,31 @@ fn is_path(text: &str) -> bool {
         || (drive.len() < text.len() && (drive.starts_with(":\\") || drive.starts_with("://")))
 }
 
-/// Whether the text is `NAME=` and a value, with or without `export`. Base64 padding has no value after it.
+/// Whether the text is `NAME=` and a value, as a shell or an environment file has it. Base64 padding has no value after
+/// it.
 fn is_assignment(text: &str) -> bool {
-    let text = text.strip_prefix("export ").unwrap_or(text);
-    let is_letter = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
-    let is_name = |name: &str| {
-        name.bytes().next().is_some_and(is_letter)
-            && name.bytes().all(|byte| is_letter(byte) || byte.is_ascii_digit())
-    };
-    text.split_once('=').is_some_and(|(name, value)| !matches!(value, "" | "=") && is_name(name))
+    let starts = ["export ", "set ", "$env:"];
+    let text = starts.iter().find_map(|start| text.strip_prefix(start)).unwrap_or(text);
+    text.split_once('=').is_some_and(|(name, value)| {
+        !matches!(value, "" | "=") && is_name(name.strip_suffix(' ').unwrap_or(name))
+    })
 }
+
+/// Whether the text is `NAME:`, alone or before a space.
+fn is_yaml(text: &str) -> bool {
+    let name = text.split_once(": ").map_or_else(|| text.strip_suffix(':'), |(name, _)| Some(name));
+    name.is_some_and(is_name)
+}
+
+/// Whether the text is the name of a variable.
+fn is_name(name: &str) -> bool {
+    let is_letter = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
+    name.bytes().next().is_some_and(is_letter)
+        && name.bytes().all(|byte| is_letter(byte) || byte.is_ascii_digit())
+}
+
+/// How the files of tools begin that encrypt a text.
+const ENCRYPTED: [&str; 4] = ["$ANSIBLE_VAULT;", "ENC[", "age-encryption.org/", "-----BEGIN "];
 
 impl fmt::Display for Surrounding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -129,6 +154,11 @@ impl fmt::Display for Surrounding {
             Self::HexPrefix => "a 0x prefix, as databases print bytes",
             Self::Json => "JSON",
             Self::Assignment => "a variable name and = before the value",
+            Self::Yaml => "YAML: a name and a colon before the value",
+            Self::Encrypted => {
+                "a text that another tool encrypted or armored, such as sops, Ansible or age"
+            }
+            Self::Conflict => "a conflict of git",
             Self::Variable => "a $ variable that was not expanded",
             Self::Path => "a path or a reference instead of the contents",
             Self::EscapedLineFeed => "\\n as two characters instead of a line feed",
@@ -168,7 +198,15 @@ mod tests {
             ("{\"keys\":1}", Json),
             ("KEY_1=sw1:x", Assignment),
             ("export KEY=sw1:x", Assignment),
+            ("set KEY=sw1:x", Assignment),
+            ("$env:KEY = sw1:x", Assignment),
+            ("KEY: sw1:x", Yaml),
+            ("data:", Yaml),
+            ("ENC[AES256_GCM,data:x]", Encrypted),
+            ("$ANSIBLE_VAULT;1.1;AES256", Encrypted),
+            ("<<<<<<< HEAD", Conflict),
             ("${KEY}", Variable),
+            ("$KEY", Variable),
             ("/run/secrets/key", Path),
             ("./key", Path),
             ("C:\\keys.txt", Path),

@@ -71,6 +71,22 @@ pub enum KeyTextError {
     /// The text is base64 whose padding is missing.
     #[error("the = at the end of the base64 is missing")]
     NoPadding,
+    /// The text is a key in base64 once more, as `kubectl get secret -o yaml` shows it.
+    #[error("the key is inside another layer of base64, as Kubernetes shows it")]
+    Base64Layer,
+    /// There are separators between the hex digits.
+    #[error("the hex digits of the key have separators between the bytes")]
+    Separators,
+    /// The key has 16 or 24 bytes.
+    #[error("a key of {len} bytes (AES-{}), and only keys of 32 bytes are read", len.saturating_mul(8))]
+    #[non_exhaustive]
+    ShortKey {
+        /// The number of bytes.
+        len: usize,
+    },
+    /// The text is not a key but something in its place.
+    #[error("found {0} instead of a key")]
+    InPlace(&'static str),
     /// A word and a colon are in front of a key, such as `base64:`.
     #[error("the text starts with a word and a colon, which are no part of the key")]
     Prefix,
@@ -170,11 +186,27 @@ impl KeyForm {
         if let Some(form) = encoded.into_iter().find(|form| is_key(*form, text)) {
             return KeyTextError::OtherForm { declared: self, form };
         }
+        if encoded.into_iter().any(|form| is_key(form, text.trim())) {
+            // The error names the white space, or the form is another one as well.
+            return KeyTextError::Key(error);
+        }
         let behind = text.split_once(':').map_or("", |(_, behind)| behind);
         if encoded.into_iter().any(|form| is_key(form, behind)) {
             return KeyTextError::Prefix;
         }
-        KeyTextError::Key(error)
+        if let Some(short) = short_key(text) {
+            return short;
+        }
+        let digits = Secret::from(text.replace([':', '-', ' '], ""));
+        if is_key(Self::Hex, digits.expose_str().unwrap_or_default()) {
+            return KeyTextError::Separators;
+        }
+        let inner = Secret::from(Encoding::Base64.decode(text).unwrap_or_default());
+        let inner = inner.expose_str().unwrap_or_default();
+        if encoded.into_iter().any(|form| is_key(form, inner.trim())) {
+            return KeyTextError::Base64Layer;
+        }
+        in_place(text).map_or(KeyTextError::Key(error), KeyTextError::InPlace)
     }
 
     /// Makes a key of one repeated byte, such as the 64 zeros of an example configuration, which
@@ -193,6 +225,35 @@ impl KeyForm {
             _ => Ok(text.as_bytes().to_vec()),
         };
         bytes.ok()?.first().copied().map(TripletKey::insecure_repeated_byte)
+    }
+}
+
+/// Returns the error for a key of AES-128 or AES-192.
+fn short_key(text: &str) -> Option<KeyTextError> {
+    let encodings = [Encoding::HexAnyCase, Encoding::Base64];
+    let decoded = encodings.into_iter().filter_map(|encoding| encoding.decode(text).ok());
+    let short = decoded.map(Secret::from).find(|bytes| matches!(bytes.len(), 16 | 24))?;
+    Some(KeyTextError::ShortKey { len: short.len() })
+}
+
+/// Returns what stands in place of a key, from its first and its last characters.
+fn in_place(text: &str) -> Option<&'static str> {
+    let text = text.trim();
+    let is_in = |open: &str, close: &str| text.starts_with(open) && text.ends_with(close);
+    if is_in("${", "}") || is_in("$(", ")") || is_in("%", "%") || is_in("{{", "}}") {
+        Some("a $ variable that was not expanded")
+    } else if is_in("<Buffer", ">") || is_in("b'", "'") {
+        Some("bytes as a program printed them, such as Node's <Buffer …>,")
+    } else if is_in("[", "]") || is_in("{", "}") {
+        Some("JSON")
+    } else if ["/", "./", "~/", "file:"].iter().any(|start| text.starts_with(start))
+        || text.contains("://")
+    {
+        Some("a path or a reference")
+    } else if text.contains('=') && !text.ends_with('=') {
+        Some("a variable name and = before the value")
+    } else {
+        None
     }
 }
 

@@ -1,6 +1,6 @@
 //! Declarations: what they say, what they refuse, and the rows that they read.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::string_slice, reason = "a test fails by panicking")]
 
 use sealwax::triplet::{Encoding, IvLen, Triplet, TripletKey};
 use sealwax_import::json::Object;
@@ -343,7 +343,7 @@ fn bytes_and_text_of_a_database_are_read_without_json() {
 /// One key, as people write it, with the forms that take it.
 #[test]
 fn ten_writings_of_one_key_are_taken_or_named() {
-    use KeyForm::{Base64, Base64Url, Hex};
+    use KeyForm::{Base64, Base64Url, Hex, Raw};
     let base64 = "PT7hHC+/f2prHmqhbDgmMexfH7/FDKO6WonTZtIu6u8=";
     let hex = "3d3ee11c2fbf7f6a6b1e6aa16c382631ec5f1fbfc50ca3ba5a89d366d22eeaef";
     let base64url = base64.replace('+', "-").replace('/', "_");
@@ -355,7 +355,7 @@ fn ten_writings_of_one_key_are_taken_or_named() {
         (Hex, hex.to_uppercase()),
     ];
     for (right, text) in &taken {
-        for form in [Hex, Base64, Base64Url, KeyForm::Raw] {
+        for form in [Hex, Base64, Base64Url, Raw] {
             let found = form.key(text, None).map(drop).map_err(|error| error.to_string());
             let other = format!("not a key as {form}, but one as {right}");
             assert_eq!(found, if form == *right { Ok(()) } else { Err(other) });
@@ -372,6 +372,23 @@ fn ten_writings_of_one_key_are_taken_or_named() {
         (Hex, format!("\"{hex}\""), "quotes"),
         (Hex, format!("KEY={hex}"), "variable name"),
         (Hex, hex.replace('3', "g"), "expected 64 hex digits"),
+        (Hex, format!("{}:{}", &hex[..2], &hex[2..]), "separators between the bytes"),
+        (Hex, hex[..32].to_owned(), "a key of 16 bytes (AES-128)"),
+        (Hex, hex[..48].to_owned(), "a key of 24 bytes (AES-192)"),
+        (Base64, "PT7hHC+/f2prHmqhbDgmMQ==".to_owned(), "a key of 16 bytes (AES-128)"),
+        (Hex, Encoding::Base64.encode(hex.as_bytes()), "another layer of base64"),
+        (
+            Base64,
+            Encoding::Base64.encode(format!("{base64}\n").as_bytes()),
+            "another layer of base64",
+        ),
+        (Hex, "$(cat key)".to_owned(), "a $ variable that was not expanded"),
+        (Base64, "%ENCRYPTION_KEY%".to_owned(), "a $ variable that was not expanded"),
+        (Base64Url, "{{ .Values.key }}".to_owned(), "a $ variable that was not expanded"),
+        (Hex, "file:/run/key".to_owned(), "a path or a reference"),
+        (Raw, "op://vault/key".to_owned(), "a path or a reference"),
+        (Hex, "b'\\x00\\x01'".to_owned(), "as a program printed them"),
+        (Hex, "{\"kty\":\"oct\"}".to_owned(), "found JSON instead of a key"),
     ];
     for (form, text, what) in &named {
         let said = form.key(text, None).unwrap_err().to_string();

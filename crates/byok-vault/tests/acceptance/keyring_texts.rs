@@ -34,6 +34,14 @@ fn accidents(key: &str, old: &str) -> Vec<(&'static str, Vec<u8>, &'static str)>
     text("a shell's export", format!("export SEALWAX_KEYS='{key}'"), "a variable name and =");
     text("Python's bytes", format!("b'{key}\\n'"), "b'…'");
     text("PostgreSQL's bytes", "\\x7072696d617279".to_owned(), "a \\x prefix");
+    text("PowerShell's variable", format!("$env:SEALWAX_KEYS = '{key}'"), "a variable name and =");
+    text("cmd's variable", format!("set SEALWAX_KEYS={key}"), "a variable name and =");
+    text("YAML", format!("SEALWAX_KEYS: {key}"), "YAML");
+    text("a secret of Kubernetes", "apiVersion: v1\nkind: Secret\n".to_owned(), "YAML");
+    text("sops", "ENC[AES256_GCM,data:AAAA,type:str]".to_owned(), "encrypted");
+    text("age", "age-encryption.org/v1\n".to_owned(), "encrypted");
+    text("Ansible", "$ANSIBLE_VAULT;1.1;AES256\n".to_owned(), "encrypted");
+    text("a conflict", format!("{key}\n<<<<<<< HEAD\n{old}"), "a conflict of git");
     text("a reference", "op://vault/sealwax/keys".to_owned(), "a path or a reference");
     text("a drive", "C:\\keys\\sealwax.txt".to_owned(), "a path or a reference");
     text("the key alone", material.to_owned(), "as the first word");
@@ -55,7 +63,7 @@ fn each_accident_is_named_and_nothing_of_the_text_is_shown() {
     sandbox.put(&keys, &["--tenant", "a", "--provider", "openai"], b"sk-canary-1").expect_code(0);
     let (first, second) = keys.0.trim_end().split_once('\n').unwrap();
     let cases = accidents(first, second);
-    assert_eq!(cases.len(), 12 + 17);
+    assert_eq!(cases.len(), 12 + 25);
     let mut messages = BTreeSet::new();
     let file = sandbox.path("keys.txt");
     let path = file.to_str().unwrap();
@@ -74,7 +82,7 @@ fn each_accident_is_named_and_nothing_of_the_text_is_shown() {
         }
         messages.insert(message);
     }
-    assert!(messages.len() >= 18, "{messages:#?}");
+    assert!(messages.len() >= 21, "{messages:#?}");
     // CRLF and a missing line end are no accidents.
     for good in
         [keys.0.replace('\n', "\r\n"), keys.0.trim_end().to_owned(), keys.0.replace('\n', ";")]
