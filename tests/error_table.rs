@@ -509,7 +509,7 @@ fn every_class_problem_and_surrounding_has_one_row() {
     for (heading, first, second, source, name, count) in [
         (" From error to action", "Class", "Meaning", CLASSES, "ErrorClass", 7),
         (" Reloading keys", "Problem", "Meaning", RELOADS, "ReloadProblem", 6),
-        (" What surrounds a text", "`Surrounding`", "Comes from", SURROUNDING, "Surrounding", 12),
+        (" What surrounds a text", "`Surrounding`", "Comes from", SURROUNDING, "Surrounding", 15),
     ] {
         let (rows, expected) =
             (column(section(PAGE, heading), first, second), variants(source, name));

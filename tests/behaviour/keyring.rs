@@ -220,7 +220,11 @@ fn a_fault_is_told_with_its_line_and_its_kind() {
         ("no such state", "active b <2>", "unknown state"),
         ("a state in upper case", "RETIRED b <2>", "unknown state"),
         ("a state with a capital", "Retired b <2>", "unknown state"),
-        ("a state with a colon", "retired: b <2>", "unknown state"),
+        (
+            "a state with a colon",
+            "retired: b <2>",
+            "found YAML: a name and a colon before the value",
+        ),
         ("a state with a full-width letter", "\u{ff52}etired b <2>", "stray character"),
         ("a state with a Cyrillic letter", "r\u{435}tired b <2>", "stray character"),
         ("a quoted line", "\"retired b <2>\"", "found leading or trailing quotes"),
