@@ -122,7 +122,7 @@ impl TripletKey {
                 .is_some_and(|text| Base64UrlUnpadded::decode(text, key.expose_mut()).is_ok());
             Self::decoded(decoded, key, "43 characters of base64url, or 44 of which the last is =")
         })
-        .map_err(|error| or_surrounding(error, text, BASE64_KEY_LEN))
+        .map_err(|error| or_surrounding(error, text, BASE64_KEY_LEN - 1))
     }
 
     fn decoded(decoded: bool, mut key: KeyBytes, expected: &'static str) -> Result<Self, KeyError> {

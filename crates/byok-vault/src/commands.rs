@@ -54,13 +54,15 @@ pub fn dispatch(cli: &Cli, out: &mut impl Write) -> Result<Exit, VaultError> {
 
 /// Erases what a command deleted or replaced, and says so if it is still in a file.
 pub(crate) fn erase(store: &Store, out: &mut impl Write) -> Result<(), VaultError> {
-    if !store.erase_replaced() {
-        writeln!(
-            out,
-            "what was replaced or deleted is still in the vault's files, because another process \
-             reads the vault, or the disk is full: the next change after that erases it"
-        )?;
-    }
+    if store.erase_replaced() { Ok(()) } else { say_not_erased(out) }
+}
+
+pub(crate) fn say_not_erased(out: &mut impl Write) -> Result<(), VaultError> {
+    writeln!(
+        out,
+        "what was replaced or deleted is still in the vault's files, because another process reads \
+         the vault, or the disk is full: the next change after that erases it"
+    )?;
     Ok(())
 }
 

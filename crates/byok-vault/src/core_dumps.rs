@@ -25,6 +25,11 @@ mod limit {
     pub(super) fn forbid() {
         let before = BEFORE.get_or_init(|| getrlimit(Resource::Core));
         let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), ..*before });
+        // The limit does not hold for a handler such as systemd-coredump. This does, and it closes the
+        // process's files in /proc to other processes of the user. It ends when a command is executed.
+        #[cfg(target_os = "linux")]
+        let _ =
+            rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     }
 
     pub(super) fn allow_as_before() {

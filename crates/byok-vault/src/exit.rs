@@ -42,7 +42,7 @@ impl Exit {
     pub const TABLE: &str = "\
 Exit codes:
     0  success
-    1  the key is not known to be safe to retire (census --retire), or there are no rows (audit)
+    1  the key is not known to be safe to retire (census --retire), or there are no rows to open
     2  the command line is invalid
     3  the keyring, a name, or the key for an import is missing or malformed
     4  the vault has no such credential
@@ -54,9 +54,9 @@ Exit codes:
    12  a row is damaged, altered, or in another row's place
    13  the database failed, or is not a vault
    14  partly done: some rows could not be rewrapped, resealed or repaired, or were quarantined
-`audit` and `census` exit with the code of the worst row: 10, 11 or 12. `run` becomes its
-command, so the exit code is the command's: 126 if it cannot be executed, 127 if it is not
-found, and in a shell 128 + N if signal N ended it.";
+`audit`, and `census` without --retire, exit with the code of the most urgent fault: 12
+before 11 before 10. `run` becomes its command, so the exit code is the command's: 126 if it
+cannot be executed, 127 if it is not found, and in a shell 128 + N if signal N ended it.";
 
     fn code(self) -> u8 {
         match self {

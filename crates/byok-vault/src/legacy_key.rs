@@ -81,7 +81,10 @@ fn declaration(args: &Import) -> Result<Declaration, VaultError> {
         declaration.bound_to = Some(template.parse().map_err(in_option("--bound-to"))?);
     }
     declaration.key_as = args.key_as.or(declaration.key_as);
-    declaration.check().map_err(in_option("--cell"))?;
+    declaration.check().map_err(|source| match source {
+        DeclarationError::N8nBound => VaultError::Declaration { option: "--bound-to", source },
+        _ => VaultError::Declaration { option: "--cell", source },
+    })?;
     Ok(declaration)
 }
 

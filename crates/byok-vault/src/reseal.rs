@@ -98,6 +98,7 @@ impl Untrusted {
                 "tenant": owner.tenant,
                 "provider": owner.provider,
                 "label": owner.label,
+                "variable": row.place.env_name,
                 "revision": row.revision,
                 "leaked_key": leaked.as_ref(),
             });

@@ -26,7 +26,7 @@ pub const LAST_WORDS: [&str; 13] = [
 ];
 
 /// Variables that shells, loaders, language runtimes and common tools obey.
-const OBEYED: [&str; 78] = [
+const OBEYED: [&str; 80] = [
     "ALL_PROXY",
     "AWS_SHARED_CREDENTIALS_FILE",
     "BASHOPTS",
@@ -51,6 +51,7 @@ const OBEYED: [&str; 78] = [
     "GEM_PATH",
     "GETCONF_DIR",
     "GLOBIGNORE",
+    "GOAUTH",
     "HOME",
     "HOSTALIASES",
     "HTTPS_PROXY",
@@ -89,10 +90,11 @@ const OBEYED: [&str; 78] = [
     "RESOLV_HOST_CONF",
     "RES_OPTIONS",
     "RUSTC",
-    "RUSTFLAGS",
     "RUSTC_WRAPPER",
+    "RUSTFLAGS",
     "SHELL",
     "SHELLOPTS",
+    "SPRING_APPLICATION_JSON",
     "SSLKEYLOGFILE",
     "SYSTEMROOT",
     "TEMP",

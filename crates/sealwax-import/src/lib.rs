@@ -2,6 +2,7 @@
 //! [sealwax]: sealwax
 //! [Rows you already have]: sealwax::docs::legacy
 #![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
 
 mod catalogue;
 mod declaration;

@@ -54,6 +54,9 @@ pub fn census(cli: &Cli, args: &cli::Census, out: &mut impl Write) -> Result<Exi
             answer(&census, id, out)?;
         }
         writeln!(out, "{}", checked(&census, keyring.is_some()))?;
+        if args.verify && args.retire.is_none() && census.rows == 0 {
+            writeln!(out, "  next: {ADVICE_ON_EMPTY}")?;
+        }
     }
     Ok(match &args.retire {
         Some(id) => match census.verdict(id) {
@@ -63,6 +66,7 @@ pub fn census(cli: &Cli, args: &cli::Census, out: &mut impl Write) -> Result<Exi
             }
             _ => Exit::No,
         },
+        None if args.verify && census.rows == 0 => Exit::No,
         None => census.worst().map_or(Exit::Done, |kind| kind.exit()),
     })
 }

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use crate::cli::{Cli, Repair};
-use crate::commands::{by_kind, erase};
+use crate::commands::{by_kind, say_not_erased};
 use crate::error::VaultError;
 use crate::exit::Exit;
 use crate::keys::Keys;
@@ -25,14 +25,16 @@ pub fn repair(cli: &Cli, args: &Repair, out: &mut impl Write) -> Result<Exit, Va
     let trim = |row: &Row| repair::trimmed(row, &keys.keyring);
     let outcome = rotation::rewrite(&mut store, args.batch_size, mode, &progress, trim, |_| Ok(()));
     progress.finish_and_clear();
+    // Before a failure is reported too, because finished batches stay.
+    let is_erased = mode == Mode::DryRun || store.erase_replaced();
     let outcome = outcome?;
     by_kind::of_outcome(&outcome, mode, "repaired", "with nothing around the envelope", out)?;
     writeln!(
         out,
         "A repaired row opens. The other rows were not opened: `byok-vault audit` does that."
     )?;
-    if mode == Mode::Write {
-        erase(&store, out)?;
+    if !is_erased {
+        say_not_erased(out)?;
     }
     Ok(if outcome.is_complete() { Exit::Done } else { Exit::Partial })
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use crate::cli::{Cli, Reseal};
-use crate::commands::{by_kind, erase};
+use crate::commands::{by_kind, say_not_erased};
 use crate::error::VaultError;
 use crate::exit::Exit;
-use crate::formatting::{file, number, rows};
+use crate::formatting::{file, number, rows, shown};
 use crate::keys::Keys;
 use crate::reseal::{self, Untrusted};
 use crate::rotation::{self, Mode};
@@ -39,25 +39,30 @@ pub fn reseal(cli: &Cli, args: &Reseal, out: &mut impl Write) -> Result<Exit, Va
         &progress,
         |row: &Row| reseal::resealed(row, &keys.keyring, &args.leaked),
         |changes| {
-            let owners = changes.iter().map(|(row, _)| (row.place.id, row.place.owner.clone()));
-            untrusted.extend(owners);
+            untrusted.extend(changes.iter().map(|(row, _)| (row.place.id, row.place.clone())));
             list.as_mut().map_or(Ok(()), |list| list.add(changes, &args.leaked))
         },
     );
     progress.finish_and_clear();
+    // Before a failure is reported too, because finished batches stay.
+    let is_erased = mode == Mode::DryRun || store.erase_replaced();
     let outcome = outcome?;
 
     let id = &args.leaked;
     by_kind::of_outcome(&outcome, mode, "resealed", &format!("not wrapped for {id}"), out)?;
     if !untrusted.is_empty() {
         let count = rows(number(untrusted.len()));
-        writeln!(out, "{count} not to be trusted: others may have read or written the credential")?;
-        for (id, owner) in &untrusted {
-            writeln!(out, "    row {id} ({owner})")?;
+        writeln!(
+            out,
+            "{count} not to be trusted: other people may have read the credential, or written it"
+        )?;
+        for (id, place) in &untrusted {
+            writeln!(out, "    row {id} ({}): {}", place.owner, shown(&place.env_name))?;
         }
         writeln!(
             out,
-            "  next: replace each credential at its provider, and store the new one with `put --replace`"
+            "  next: replace each credential at its provider, and store the new one with `put --replace \
+             --env`, because others may have chosen its variable too"
         )?;
     }
     if let Some(list) = &list {
@@ -69,8 +74,8 @@ pub fn reseal(cli: &Cli, args: &Reseal, out: &mut impl Write) -> Result<Exit, Va
          the leak, or from which somebody removed the wrap for {id}, do not name it and were not found: \
          compare with a backup from the time of the leak."
     )?;
-    if mode == Mode::Write {
-        erase(&store, out)?;
+    if !is_erased {
+        say_not_erased(out)?;
     }
     Ok(if outcome.is_complete() { Exit::Done } else { Exit::Partial })
 }

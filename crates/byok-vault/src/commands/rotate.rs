@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use crate::cli::{Cli, Rotate};
-use crate::commands::{by_kind, erase};
+use crate::commands::{by_kind, say_not_erased};
 use crate::error::VaultError;
 use crate::exit::Exit;
 use crate::keys::Keys;
@@ -22,11 +22,13 @@ pub fn rotate(cli: &Cli, args: &Rotate, out: &mut impl Write) -> Result<Exit, Va
     let progress = rotation::bar("rewrapping");
     let outcome = rotation::rotate(&mut store, &keys.keyring, args.batch_size, mode, &progress);
     progress.finish_and_clear();
+    // Before a failure is reported too, because finished batches stay.
+    let is_erased = mode == Mode::DryRun || store.erase_replaced();
     let outcome = outcome?;
     report(&outcome, mode, out)?;
     writeln!(out, "No ciphertext was read: `byok-vault audit` opens every row.")?;
-    if mode == Mode::Write {
-        erase(&store, out)?;
+    if !is_erased {
+        say_not_erased(out)?;
     }
     Ok(if outcome.is_complete() { Exit::Done } else { Exit::Partial })
 }

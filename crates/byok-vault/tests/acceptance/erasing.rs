@@ -36,6 +36,14 @@ fn each(run: impl Fn(&Sandbox, &Change, &[&str], &str)) {
         run(&sandbox, &keys, arguments, &wrap);
         ran += 1;
     }
+    // What surrounded an envelope is replaced too.
+    let (sandbox, keys) = (Sandbox::new(), Change::new());
+    sandbox.fill(&keys.before, 20);
+    let hex: String = sandbox.envelope(1).bytes().map(|byte| format!("{byte:02x}")).collect();
+    sandbox.overwrite(1, &format!("\\x{hex}"));
+    let part = hex.get(40..160).unwrap();
+    assert!(is_in_a_file(&sandbox, part));
+    run(&sandbox, &keys, &["repair", "--trim"], part);
     assert_eq!(ran, 4);
 }
 

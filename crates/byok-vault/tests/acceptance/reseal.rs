@@ -64,8 +64,8 @@ fn the_rows_under_a_leaked_key_are_sealed_again_and_listed() {
     let ran = sandbox.vault(&keys.job, &["reseal", "bad"]).expect_code(0);
     for text in [
         "4 rows resealed, 1 row not wrapped for bad\n",
-        "4 rows not to be trusted: others may have read or written the credential\n",
-        "    row 5 (tenant tenant-4, provider openai)\n",
+        "4 rows not to be trusted: other people may have read the credential, or written it\n",
+        "    row 5 (tenant tenant-4, provider openai): OPENAI_API_KEY\n",
         "replace each credential at its provider",
         "vault.db.untrusted.jsonl lists these rows",
         "Write `leaked bad` into the keyring",

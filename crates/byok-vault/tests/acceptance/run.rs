@@ -147,9 +147,10 @@ fn the_variable_of_a_new_row_has_the_name_of_a_credential() {
     }
     assert!(!sandbox.db().exists());
     let help = sandbox.without_keys(&["import", "--help"]).expect_code(0).stdout;
-    for word in LAST_WORDS {
-        assert!(help.contains(word), "no {word} in --help");
-    }
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    let (last, others) = LAST_WORDS.split_last().unwrap();
+    let words = format!("{} or {last}", others.join(", "));
+    assert!(help.contains(&words), "no {words:?} in --help");
 }
 
 #[test]
