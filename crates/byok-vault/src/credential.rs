@@ -28,11 +28,23 @@ pub fn check(credential: &Secret) -> Result<(), CredentialProblem> {
 /// # Errors
 /// Returns an error if no environment variable can hold it.
 pub fn text(credential: &Secret) -> Result<&str, CredentialProblem> {
+    // Without its mark, UTF-16 may be UTF-8 with a NUL in each character.
+    if is_utf16(credential.expose_secret()) {
+        return Err(CredentialProblem::Utf16);
+    }
     let text = credential.expose_str().map_err(|_| {
         let is_compressed = suspicions(credential).any(|found| found == Suspicion::Compressed);
         if is_compressed { CredentialProblem::Compressed } else { CredentialProblem::NotText }
     })?;
     if text.contains('\0') { Err(CredentialProblem::Nul) } else { Ok(text) }
+}
+
+/// Returns whether bytes are UTF-16, with a byte order mark, or with a zero in each character of ASCII.
+fn is_utf16(bytes: &[u8]) -> bool {
+    let zero_from = |start| bytes.iter().skip(start).step_by(2).all(|byte| *byte == 0);
+    bytes.starts_with(b"\xff\xfe")
+        || bytes.starts_with(b"\xfe\xff")
+        || (bytes.len() > 3 && zero_from(0) != zero_from(1))
 }
 
 /// Returns why an acceptable credential does not look like one, or `None` if it looks like one.

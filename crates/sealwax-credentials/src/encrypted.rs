@@ -10,24 +10,36 @@ const MASTER_KEY: &str = "swk1_";
 const STATES: [&str; 6] = ["primary", "retired", "escrow", "disabled", "leaked", "destroyed"];
 
 /// How the ciphertexts of other programs begin: LiteLLM, OpenSSL and CryptoJS, Vault and OpenBao,
-/// Ansible, SOPS, Spring, Laravel, AWS KMS, Cloak in base64, age, PGP.
+/// Ansible (also as a tag of YAML), SOPS and eyaml, Jasypt, Spring, Jenkins, Kubernetes, Laravel, AWS
+/// KMS, Cloak in base64, age and PGP (also in base64), Fernet in base64 once more, and the two forms of
+/// PowerShell's `ConvertFrom-SecureString`, the first of which is that of Windows' DPAPI (also in base64).
 ///
 /// n8n's rows, an id and base64, could be a pair. Some services issue a JWE as a token.
-const CIPHERTEXTS: [&str; 14] = [
+const CIPHERTEXTS: [&str; 24] = [
     "v2:gcm:",
     "v3:gcm:",
     "litellm_enc::",
     "U2FsdGVkX1",
     "vault:v",
     "$ANSIBLE_VAULT;",
+    "!vault ",
     "ENC[",
+    "ENC(",
     "{cipher}",
+    "{AQAAAB",
+    "k8s:enc:",
     "eyJpdiI6",
     "AQICAH",
     "AQpBRVMuR0NN",
     "age-encryption.org/",
+    "YWdlLWVuY3J5cHRpb24ub3Jn",
     "-----BEGIN AGE ENCRYPTED FILE-----",
     "-----BEGIN PGP MESSAGE-----",
+    "LS0tLS1CRUdJTiBQR1AgTUVTU0FHRS",
+    "Z0FBQUFB",
+    "01000000d08c9ddf0115d111",
+    "AQAAANCMnd8BFdER",
+    "76492d1116743f0423413b16050a5345",
 ];
 
 /// An envelope of sealwax, of any version, as text or as bytes.
@@ -56,8 +68,11 @@ fn is_entry(line: &str) -> bool {
 pub(crate) fn encrypted(reading: &Reading<'_>) -> bool {
     let text = reading.core;
     CIPHERTEXTS.iter().any(|start| text.starts_with(start))
+        // Mule
+        || (text.starts_with("![") && text.ends_with(']'))
         || [':', '.', '|'].into_iter().any(|separator| is_triplet(text, separator))
         || is_fernet(text)
+        || is_sealed_secret(text)
         || (reading.is_document && text.starts_with('{') && text.contains("\"iv\""))
         || is_cloak(reading.bytes)
 }
@@ -86,15 +101,23 @@ fn is_triplet(text: &str, separator: char) -> bool {
     in_hex || in_base64
 }
 
-/// Returns whether a text is a Fernet token: version 0x80, a time of 8 bytes that begins with zeros, an
-/// IV, blocks of 16 bytes, and an HMAC of 32, in base64url.
+/// Returns whether a text begins like a Fernet token: version 0x80, a time of 8 bytes that begins with
+/// zeros, and an IV, in base64url.
+///
+/// The length is not checked further: a token that a column cut off is no credential either.
 fn is_fernet(text: &str) -> bool {
     let digits = text.trim_end_matches('=');
-    // 57 bytes and whole blocks. Three blocks are 64 characters.
     digits.starts_with("gAAAAA")
-        && digits.len() >= 98
-        && matches!(digits.len() % 64, 34 | 55 | 12)
+        && digits.len() >= 34
         && is_of(digits, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}
+
+/// Returns whether a text is an item of a SealedSecret: the length of a wrapped key, which is 512 bytes,
+/// that key, and the ciphertext, in base64.
+fn is_sealed_secret(text: &str) -> bool {
+    ["AgA", "AgB", "AgC", "AgD"].iter().any(|start| text.starts_with(start))
+        && text.len() >= 708
+        && is_base64(text)
 }
 
 /// Returns whether bytes are a row of Cloak: a tag 1, the length of the label, the label.

@@ -14,6 +14,9 @@ mod reading;
 // The rules.
 mod around;
 mod encrypted;
+mod files;
+mod printed;
+mod references;
 mod words;
 
 // The kinds, each with its rule.

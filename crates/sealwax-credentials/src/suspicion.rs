@@ -3,7 +3,7 @@
 use core::fmt;
 
 use crate::reading::{self, Reading};
-use crate::{around, characters, encrypted, words};
+use crate::{around, characters, encrypted, files, printed, references, words};
 
 /// Writes the enum, the list of all kinds and the table of what belongs to each, so that a kind cannot
 /// be left out of one of them.
@@ -64,14 +64,18 @@ kinds! {
     Assignment, "assignment", "a variable name and = in front", around::assignment;
     /// `undefined`, `null`, `None`, `{}` and the like, and nothing else.
     Nothing, "nothing", "a word that programs print for nothing", words::nothing;
-    /// `[object Object]`, `b'…'`, `SecretStr(…)` and the like.
-    Printed, "printed", "an object or bytes as a program prints them", words::printed;
+    /// `[object Object]`, `b'…'`, `SecretStr(…)`, `s:20:"…";` of PHP and the like.
+    Printed, "printed", "an object or bytes as a program prints them", printed::printed;
     /// `changeme`, `YOUR_API_KEY` and the like, or one character repeated, and nothing else.
     Placeholder, "placeholder", "a placeholder", words::placeholder;
     /// `sk-...4f2a`, `****`, `sk-xxxx`, `[REDACTED]`.
     Masked, "masked", "masked", words::masked;
-    /// `${NAME}`, `{{ name }}`, `/run/secrets/name` and the like.
-    Reference, "reference", "a variable or a path instead of its value", words::reference;
+    /// `${NAME}`, `{{ name }}`, `/run/secrets/name`, `op://…`, `vault:path#key` and the like.
+    Reference, "reference", "a variable or a path instead of its value", references::reference;
+    /// HTML, XML, or JSON that begins with an error.
+    Response, "response", "a page or an error that a server returned", files::response;
+    /// `1.23457E+19`, `#REF!`, `="…"`.
+    Spreadsheet, "spreadsheet", "a cell as a spreadsheet writes it", files::spreadsheet;
     /// A PEM text or a JSON object of which a part is missing.
     CutOff, "cut_off", "PEM or JSON without its start or its end", reading::cut_off;
     /// An envelope of sealwax.

@@ -1,6 +1,5 @@
 //! Texts that are no secret because of their words.
 
-use crate::characters::{is_name, is_of_a_key};
 use crate::reading::Reading;
 
 /// What programs print for nothing.
@@ -21,29 +20,6 @@ const NOTHING: [&str; 15] = [
     "false",
     "n/a",
 ];
-
-/// How programs begin to print an object, or bytes.
-const PRINTED: [&str; 10] = [
-    "[object ",
-    "[Function",
-    "[B@",
-    "System.",
-    "Promise {",
-    "function ",
-    "async ",
-    "%!s(",
-    "%!v(",
-    "map[",
-];
-
-/// How a value that is a reference begins.
-const REFERENCES: &str = "\
-    $( <% #{ process.env import.meta.env os.environ os.getenv ENV[ env( op:// secretref: \
-    arn:aws:secretsmanager: @Microsoft.KeyVault( file: ./ ../ ~/ /run/ /var/ /etc/ /home/ \
-    /mnt/ /opt/ /tmp/ /Users/ $env: projects/";
-
-/// How the names of files with keys end.
-const FILES: [&str; 7] = [".pem", ".key", ".json", ".txt", ".env", ".p8", ".p12"];
 
 /// What a program writes instead of a secret.
 const REDACTIONS: [&str; 6] =
@@ -77,35 +53,6 @@ pub(crate) fn nothing(reading: &Reading<'_>) -> bool {
         && !reading.is_document
         && (word.trim_matches('-').is_empty()
             || NOTHING.iter().any(|nothing| nothing.eq_ignore_ascii_case(password)))
-}
-
-pub(crate) fn printed(reading: &Reading<'_>) -> bool {
-    let text = reading.core;
-    let is_hex = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-    // `b'...'`, and `u'...'` of Python 2
-    let is_literal = |quote: &char| {
-        let rest =
-            reading.visible.strip_prefix(['b', 'u']).and_then(|rest| rest.strip_prefix(*quote));
-        rest.is_some_and(|rest| rest.ends_with(*quote))
-    };
-    // `<Buffer 73 6b>`, `<object at 0x7f>`
-    let in_angles = text.starts_with(['<', '#']) && text.ends_with('>') && text.contains(' ');
-    // `SecretStr('...')`, `Secret([REDACTED])`
-    let is_call = text.split_once('(').is_some_and(|(name, rest)| {
-        let rest = rest.trim_start_matches('b');
-        is_name(name) && rest.starts_with(['"', '\'', '[', '{']) && rest.ends_with(')')
-    });
-    // A buffer of Node as JSON.
-    let is_buffer = text.strip_prefix('{').is_some_and(|rest| {
-        let rest = rest.trim_start().strip_prefix("\"type\":").unwrap_or("");
-        rest.trim_start().starts_with("\"Buffer\"")
-    });
-    PRINTED.iter().any(|start| text.starts_with(start))
-        || text.strip_prefix("\\x").is_some_and(is_hex)
-        || ['\'', '"'].iter().any(is_literal)
-        || in_angles
-        || is_call
-        || is_buffer
 }
 
 pub(crate) fn placeholder(reading: &Reading<'_>) -> bool {
@@ -159,27 +106,6 @@ pub(crate) fn masked(reading: &Reading<'_>) -> bool {
             || is_blanked
             || contains_any_case(text, "redacted")
             || REDACTIONS.iter().any(|redaction| redaction.eq_ignore_ascii_case(word)))
-}
-
-pub(crate) fn reference(reading: &Reading<'_>) -> bool {
-    let text = reading.core;
-    let between = |start, end| text.strip_prefix(start).and_then(|text| text.strip_suffix(end));
-    // GitHub's form is `${{ secrets.NAME }}`.
-    let is_template = between("{{", "}}").or_else(|| between("${{", "}}")).is_some();
-    let is_file = text.chars().all(|c| is_of_a_key(c) || matches!(c, '/' | '\\' | ' '))
-        && FILES.iter().any(|end| ends_with_any_case(text, end));
-    // `${NAME}` and `${NAME:-default}`, anywhere
-    let is_expansion =
-        |rest: &str| rest.split_once(['}', ':']).is_some_and(|(name, _)| is_name(name));
-    let is_drive =
-        text.get(1..3) == Some(":\\") && text.starts_with(|c: char| c.is_ascii_alphabetic());
-    REFERENCES.split(' ').any(|start| text.starts_with(start))
-        || text.strip_prefix('$').is_some_and(is_name)
-        || between("%", "%").is_some_and(is_name)
-        || is_template
-        || is_file
-        || text.split("${").skip(1).any(is_expansion)
-        || is_drive
 }
 
 /// Returns a text without what some programs put around words.

@@ -15,6 +15,9 @@ pub enum CredentialProblem {
     /// The credential is not text, as an environment variable must be.
     #[error("it is not UTF-8 text")]
     NotText,
+    /// The credential is UTF-16, which Windows PowerShell writes.
+    #[error("it is UTF-16, not UTF-8 text")]
+    Utf16,
     /// Several lines were pasted at the prompt.
     #[error("it has several lines, and the prompt takes one")]
     SeveralLines,
@@ -49,6 +52,11 @@ impl CredentialProblem {
             }
             Self::Nul | Self::NotText => {
                 "store it in a text form (base64, PEM, JSON) with `put --replace`"
+            }
+            Self::Utf16 => {
+                "store it as UTF-8 with `put`: convert the file (`iconv -f UTF-16 -t UTF-8 FILE`), or \
+                 write it with `Set-Content -Encoding ascii`; in front of a pipe of PowerShell, set \
+                 `$OutputEncoding = [Text.UTF8Encoding]::new()`"
             }
             Self::Compressed => "decompress it and store the text with `put`",
         }

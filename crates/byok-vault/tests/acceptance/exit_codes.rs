@@ -137,7 +137,12 @@ fn an_unusable_credential_is_6_and_is_not_stored() {
         (b"\n", "it is empty"),
         (b"\r\n", "it is empty"),
         (b"sk-canary\0x", "a NUL byte"),
-        (b"sk-canary\xff", "not UTF-8"),
+        (b"sk-canary\xff", "it is not UTF-8"),
+        // UTF-16 of either order, with and without its mark, and with a line end of its own.
+        (b"\xff\xfes\0k\0-\0c\0\r\0\n\0", "UTF-16"),
+        (b"\xfe\xff\0s\0k\0-\0c\0\r\0\n", "UTF-16"),
+        (b"s\0k\0-\0c\0\r\0\n\0", "UTF-16"),
+        (b"\0s\0k\0-\0c\0\r\0\n", "$OutputEncoding"),
         (&more, "longer than 65536 bytes"),
     ] {
         sandbox

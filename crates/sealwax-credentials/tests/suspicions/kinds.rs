@@ -276,6 +276,8 @@ const ROWS: &[Row] = &[
         b"${{ secrets.OPENAI_API_KEY }}", b"$env:OPENAI_API_KEY", b"service-account.json", b"keys/openai.pem", b"projects/x/secrets/openai/versions/1",],
         &[b"$2b$12$4Jq8Zr2Lw0", b"/4Jq8Zr2Lw0+5Kr9As3Mx1", b"jo:4$Jq8Zr2Lw0", b"%4Jq8-Zr2Lw0%", b"sk-$4Jq8{Zr2Lw0}", b"https://jo:4Jq8Zr2Lw0@example.org/key.json", b"4Jq8Zr2Lw0json"],
     ),
+    (Response, &[b"<Error>4Jq8Zr2Lw0</Error>"], &[b"<4Jq8Zr2Lw0>"]),
+    (Spreadsheet, &[b"1.23457E+19"], &[b"12345678901234567890"]),
     (
         CutOff,
         &[
@@ -335,7 +337,7 @@ const ROWS: &[Row] = &[
             b"202122232425262728292a2b:d24d016545b3721849931630bb056eca",
             b"202122232425262728292a2b:d24d016545b372:a1518b41",
             b"jo:202122232425262728292a2b:x",
-            b"gAAAAABlkXkAAAECAwQFBgcICQoLDA0OD6qqqqqq",
+            b"gAAAAABlkXkAAAECAwQFBgcICQoLDA0OD",
             b"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.4Jq8Zr2Lw0",
         ],
     ),

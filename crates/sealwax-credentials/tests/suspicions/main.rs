@@ -11,6 +11,7 @@
 
 mod accidents;
 mod kinds;
+mod programs;
 mod providers;
 mod public;
 mod random;

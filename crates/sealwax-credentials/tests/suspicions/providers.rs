@@ -150,6 +150,9 @@ const SHAPES: &[(&str, &str)] = &[
     ("MongoDB", "mongodb+srv://jo:{an 16}@cluster0.example.net/?retryWrites=true&w=majority"),
     ("Redis", "rediss://default:{an 32}@redis.example.org:6380/0"),
     ("a Sentry DSN", "https://{hex 32}@o{dig 6}.ingest.sentry.io/{dig 7}"),
+    ("Vault, its address with a token", "vault://{an 16}@vault.example.org:8200/secret"),
+    ("S3, with the pair", "s3://AKIA{up 16}:{an 40}@bucket"),
+    ("digits", "{dig 20}"),
     ("a password of symbols", "{an 4}$%{an 4}&={an 4}?#"),
     // Words inside a key are no words of a program.
     ("a key with `test` inside", "{an 8}test{an 8}"),
@@ -179,6 +182,10 @@ fn documents(dice: &mut Dice) -> Vec<(&'static str, String)> {
                  \"private_key\": \"{escaped}\",\n  \"client_email\": \
                  \"vault@customer-7.iam.gserviceaccount.com\"\n}}\n"
             ),
+        ),
+        (
+            "a key of .NET",
+            "<RSAKeyValue><Modulus>4Jq8Zr2Lw0==</Modulus><D>5Kr9As3Mx1</D></RSAKeyValue>".to_owned(),
         ),
         ("LobeChat", "{\"openai\":{\"apiKey\":\"sk-proj-4Jq8Zr2Lw0\",\"baseURL\":\"\"}}".to_owned()),
         ("n8n", "{\"apiKey\":\"sk-proj-4Jq8Zr2Lw0\"}".to_owned()),
@@ -210,7 +217,7 @@ fn what_services_issue_is_not_suspected() {
 #[test]
 fn documents_are_not_suspected() {
     let documents = documents(&mut Dice(7));
-    assert_eq!(documents.len(), 10);
+    assert_eq!(documents.len(), 11);
     for (what, text) in documents {
         assert_eq!(of(text), [], "{what}");
     }

@@ -64,7 +64,7 @@ fn random_passwords_are_rarely_suspected() {
 }
 
 /// What happens to a credential: `#` is where it is.
-const ACCIDENTS: [&str; 37] = [
+const ACCIDENTS: [&str; 41] = [
     "",
     "#",
     " #",
@@ -101,6 +101,10 @@ const ACCIDENTS: [&str; 37] = [
     "H4sIAA#",
     "PK\u{3}\u{4}#",
     "[object #]",
+    "<Error>#</Error>",
+    "=\"#\"",
+    "vault:secret/#",
+    "s:24:\"#\";",
     "\\x#",
 ];
 
