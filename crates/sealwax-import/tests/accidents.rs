@@ -66,10 +66,10 @@ fn bytes_are_numbers_with_or_without_a_sign() {
         json!({"1": 1}),
         json!({"00": 1}),
         json!("{\"0\":1,\"0\":2}"),
-        json!("[1] "),
+        json!("[1] x"),
     ] {
         let error = read(declaration, &json!({ "value": wrong })).unwrap_err();
-        assert!(error.contains("-128 to 127") || error.contains("at least 28"), "{error}");
+        assert!(error.contains("-128 to 127"), "{error}");
     }
 }
 
@@ -84,7 +84,8 @@ fn a_name_may_have_dots_if_nothing_has_a_shorter_one() {
         json!({"auth.key": format!("{{\"secret\":\"{text}\"}}")}),
         json!({"auth.key.secret": text}),
         // The shorter name wins.
-        json!({"auth": {"key": {"secret": text}}, "auth.key.secret": "x"}),
+        json!({"auth": {"key": {"secret": text}}, "auth.key": {"secret": "x"}}),
+        json!({"auth.key": {"secret": text}, "auth.key.secret": "x"}),
     ] {
         assert_eq!(read(declaration, &row), Ok(true), "{row}");
     }
