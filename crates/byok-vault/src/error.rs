@@ -271,6 +271,12 @@ pub enum VaultError {
         /// What it is.
         kind: FileKind,
     },
+    /// The file to import is empty.
+    #[error("{name} is empty: it has no rows")]
+    NoRows {
+        /// The name of the file.
+        name: String,
+    },
     /// The value of an option is not the name of a variable.
     ///
     /// The value may be the key itself, so the error does not repeat it.

@@ -48,7 +48,7 @@ Exit codes:
     4  the vault has no such credential
     5  the credential or the file already exists
     6  the credential cannot be used (empty, too long, not UTF-8, ...), or does not look like one
-    7  reading or writing a file, the terminal or a pipe failed, or the file to import is of another kind
+    7  reading or writing a file, the terminal or a pipe failed, or the file to import is empty or of another kind
    10  a key provider failed temporarily: try again
    11  a key is unknown, disabled, leaked, destroyed, or not the one that sealed the row
    12  a row is damaged, altered, or in another row's place

@@ -5,11 +5,11 @@ use std::ffi::OsStr;
 
 use sealwax::triplet::TripletKey;
 use sealwax::{KeyError, Secret};
-use sealwax_import::{Declaration, DeclarationError, ForeignRow, KeyTextError};
+use sealwax_import::{Declaration, DeclarationError, ForeignRow, KeyTextError, RowError};
 
 use crate::cli::Import;
 use crate::error::VaultError;
-use crate::import::Refusal;
+use crate::import::{Reason, Refusal};
 use crate::variables;
 
 /// The declaration of the rows, and the key that opens them.
@@ -61,7 +61,18 @@ impl LegacyKey {
     /// # Errors
     /// Returns why the row does not open, without any of its content.
     pub fn open(&self, row: &ForeignRow) -> Result<Secret, Refusal> {
-        row.open(&self.key).map_err(Refusal::from)
+        row.open(&self.key).map_err(|error| {
+            // A wrapped key is bound to nothing.
+            let is_of_the_row = matches!(error, RowError::Row(_));
+            let mut refusal = Refusal::from(error);
+            if is_of_the_row
+                && refusal.reason == Reason::NotAuthentic
+                && self.declaration.bound_to.is_some()
+            {
+                refusal.reason = Reason::NotAuthenticAsBound;
+            }
+            refusal
+        })
     }
 }
 

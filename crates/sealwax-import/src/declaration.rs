@@ -3,8 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::json::{self, Object};
+use crate::json;
 use crate::key::KeyForm;
+use crate::path::CellPath;
 use crate::pattern::{Field, Pattern};
 use crate::row::{Cell, Row, RowError};
 
@@ -20,7 +21,8 @@ use crate::row::{Cell, Row, RowError};
 /// ```
 ///
 /// A path is the name of a column; after a dot, the name of a member of the JSON in that column, and so
-/// on. In a template, `{path}` is the text or the integer at that path of the row.
+/// on. If there is no `a` in a row, `a.b` is the column with that name; members are found in the same
+/// way. In a template, `{path}` is the text or the integer at that path of the row.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Declaration {
     /// The cells that hold parts of the row.
@@ -242,69 +244,6 @@ impl fmt::Display for Excluded {
             Some(because) => write!(f, "{} because {because}", self.path),
             None => write!(f, "{}", self.path),
         }
-    }
-}
-
-/// The place of a value in a row: a column, or a member of the JSON in a column.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CellPath {
-    text: String,
-}
-
-impl CellPath {
-    /// Returns the name of the column.
-    #[must_use]
-    pub fn column(&self) -> &str {
-        self.text.split('.').next().unwrap_or_default()
-    }
-
-    /// Returns the value, or `None` if the column or a member is missing or null.
-    pub(crate) fn find(&self, row: &impl Row) -> Result<Option<Cell<'static>>, RowError> {
-        let mut names = self.text.split('.');
-        let mut end = names.next().map_or(0, str::len);
-        let Some(mut cell) = row.cell(self.column())?.map(Cell::into_owned) else {
-            return Ok(None);
-        };
-        for name in names {
-            let at = || self.text.get(..end).unwrap_or_default().to_owned();
-            let json = match &cell {
-                Cell::Null => return Ok(None),
-                Cell::Text(text) | Cell::Json(text) => text,
-                Cell::Bytes(_) => {
-                    return Err(RowError::Type { path: at(), expected: "a JSON object" });
-                }
-            };
-            let object = Object::parse(json)
-                .map_err(|source| RowError::NotAnObject { path: at(), source })?;
-            end = end.saturating_add(name.len()).saturating_add(1);
-            let member = object.find(name).map_err(|_| RowError::Twice {
-                path: self.text.get(..end).unwrap_or_default().to_owned(),
-            })?;
-            let Some(found) = member.map(|member| member.cell().into_owned()) else {
-                return Ok(None);
-            };
-            cell = found;
-        }
-        Ok(if matches!(cell, Cell::Null) { None } else { Some(cell) })
-    }
-}
-
-impl FromStr for CellPath {
-    type Err = DeclarationError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let is_name = |name: &str| !name.is_empty() && !name.contains(['{', '}', '=']);
-        if text.split('.').all(is_name) {
-            Ok(Self { text: text.to_owned() })
-        } else {
-            Err(DeclarationError::Path)
-        }
-    }
-}
-
-impl fmt::Display for CellPath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
     }
 }
 

@@ -11,7 +11,7 @@ pub(crate) enum Encoding {
     Base64Lines,
     /// Characters whose UTF-8 bytes are used as they are.
     Text,
-    /// No text: a column of bytes, or in JSON an array of numbers or Node's `Buffer`.
+    /// No text: a column of bytes, or in JSON numbers or Node's `Buffer`.
     Bytes,
 }
 
@@ -34,6 +34,11 @@ impl Encoding {
 
     pub(crate) fn name(self) -> &'static str {
         NAMES.iter().find(|(_, other)| *other == self).map_or("", |(name, _)| name)
+    }
+
+    pub(crate) fn is_hex(self) -> bool {
+        use triplet::Encoding::{HexAnyCase, HexLower};
+        matches!(self, Self::Strict(HexLower | HexAnyCase))
     }
 
     /// Returns whether `character` may appear in the encoded text, so that it cannot separate parts.

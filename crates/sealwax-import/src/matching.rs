@@ -2,8 +2,11 @@
 
 use sealwax::triplet::Triplet;
 
-use crate::declaration::{CellPath, Declaration, DeclaredCell};
+use crate::declaration::{Declaration, DeclaredCell};
 use crate::encoding::Encoding;
+use crate::json::Object;
+use crate::layer;
+use crate::path::CellPath;
 use crate::pattern::{Field, Group, Part, Pattern, Piece};
 use crate::row::{Cell, Parts, Row, RowError};
 
@@ -32,7 +35,18 @@ pub(crate) fn parts(declaration: &Declaration, row: &impl Row) -> Result<Parts, 
         }
         match pattern.as_bytes() {
             Some(group) => found.take(path, group, 0, &bytes(path, cell)?)?,
-            None => found.divide(path, pattern, &text(path, cell)?)?,
+            None => {
+                let text = text(path, cell)?;
+                found.divide(path, pattern, &text).map_err(|error| {
+                    // The search for a layer is only for the message.
+                    let fits = |inner: &str| Found::default().divide(path, pattern, inner).is_ok();
+                    let mut layers = layer::around(&text);
+                    match layers.find(|(_, inner)| fits(inner)) {
+                        Some((encoding, _)) => RowError::Layer { path: path.to_string(), encoding },
+                        None => error,
+                    }
+                })?;
+            }
         }
     }
     let Found { iv, tag, ciphertext, wrapped } = found;
@@ -54,11 +68,12 @@ fn text(path: &CellPath, cell: Cell<'_>) -> Result<String, RowError> {
     text.ok_or_else(|| RowError::Type { path: path.to_string(), expected: "a string" })
 }
 
-/// Returns the cell as bytes, which JSON writes as an array of numbers, or as Node writes a `Buffer`.
+/// Returns the cell as bytes, which JSON writes as numbers, or as Node writes a `Buffer`.
 fn bytes(path: &CellPath, cell: Cell<'_>) -> Result<Vec<u8>, RowError> {
     let wrong = || RowError::Type {
         path: path.to_string(),
-        expected: "bytes, an array of numbers, or Node's Buffer",
+        expected: "bytes, an array of numbers (from 0 to 255, or all from -128 to 127), Node's Buffer, or \
+                   a Uint8Array",
     };
     let json = match cell {
         Cell::Bytes(bytes) => return Ok(bytes.into_owned()),
@@ -66,14 +81,13 @@ fn bytes(path: &CellPath, cell: Cell<'_>) -> Result<Vec<u8>, RowError> {
         Cell::Json(json) | Cell::Text(json) => json,
         Cell::Null => return Err(wrong()),
     };
-    let array = match crate::json::Object::parse(&json) {
-        Ok(object) => match (object.find("type")?, object.find("data")?) {
-            (Some(kind), Some(data)) if kind.text == "\"Buffer\"" => data.text.to_owned(),
-            _ => return Err(wrong()),
-        },
-        Err(_) => json.into_owned(),
-    };
-    serde_json::from_str(&array).map_err(|_| wrong())
+    if let Ok(object) = Object::parse(&json)
+        && let (Some(kind), Some(data)) = (object.find("type")?, object.find("data")?)
+        && kind.text == "\"Buffer\""
+    {
+        return crate::bytes::parse(data.text).ok_or_else(wrong);
+    }
+    crate::bytes::parse(&json).ok_or_else(wrong)
 }
 
 impl Found {
@@ -104,13 +118,13 @@ impl Found {
             let (encoded, after) = rest.split_at_checked(len).unwrap_or((rest, ""));
             rest = after;
             if let Piece::Group(group) = piece {
-                let bytes =
-                    group.encoding.decode(encoded).map_err(|source| RowError::Encoding {
-                        path: path.to_string(),
-                        part: group.to_string(),
-                        offset,
-                        source,
-                    })?;
+                let bytes = group.encoding.decode(encoded).map_err(|source| {
+                    let (path, part) = (path.to_string(), group.to_string());
+                    match layer::separator(encoded).filter(|_| group.encoding.is_hex()) {
+                        Some(separator) => RowError::Separator { path, part, offset, separator },
+                        None => RowError::Encoding { path, part, offset, source },
+                    }
+                })?;
                 self.take(path, group, offset, &bytes)?;
             }
         }

@@ -24,7 +24,8 @@ use crate::encoding::Encoding;
 /// The encodings are `hex`, `base64`, `base64url` and `base64url-padded`, which are strict: one text for
 /// the same bytes. By name only, there are laxer ones: `hex-any-case`, and `base64-lines`, which skips
 /// line breaks. `text` uses the characters as they are. `bytes` is a column of bytes, or in JSON an array
-/// of numbers or Node's `{"type":"Buffer","data":[…]}`.
+/// of numbers (from 0 to 255, or with a sign, as in Java), Node's `{"type":"Buffer","data":[…]}`, or what
+/// `JSON.stringify` makes of a `Uint8Array`: `{"0":100,"1":7,…}`.
 ///
 /// `{n8n}` is a whole cell of n8n, whose key is derived for each row. Write `{{` for a brace, and `[[`
 /// for a bracket.

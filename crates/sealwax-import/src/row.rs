@@ -27,6 +27,8 @@ pub enum Cell<'a> {
 pub trait Row {
     /// Returns the value in a column, or `None` if there is no such column.
     ///
+    /// The name may have dots: if there is no column `a`, the path `a.b` names the column `a.b`.
+    ///
     /// # Errors
     /// Returns [`RowError::Twice`] if there are two columns with this name.
     fn cell(&self, column: &str) -> Result<Option<Cell<'_>>, RowError>;
@@ -127,6 +129,34 @@ pub enum RowError {
         offset: usize,
         /// What is wrong.
         source: TripletError,
+    },
+    /// The bytes of a part in hex have a separator between them.
+    #[error(
+        "{path}, {part} at byte {offset}: hex with the separator {separator:?} between the bytes: \
+         remove it in the query that exports the rows"
+    )]
+    #[non_exhaustive]
+    Separator {
+        /// Where.
+        path: String,
+        /// The part, as the declaration names it.
+        part: String,
+        /// Where in the cell, in bytes.
+        offset: usize,
+        /// The separator, which is one of a few punctuation characters or a space.
+        separator: char,
+    },
+    /// What is declared is there, but in another encoding.
+    #[error(
+        "{path}: a layer of {encoding} around what is declared: decode it in the query that exports \
+         the rows"
+    )]
+    #[non_exhaustive]
+    Layer {
+        /// Where.
+        path: String,
+        /// The encoding.
+        encoding: &'static str,
     },
     /// A part has another length.
     #[error("{path}, {part} at byte {offset}: expected {expected}, found {found}")]

@@ -59,9 +59,10 @@ impl VaultError {
                 _ => Exit::Command(126),
             },
             Self::Story { .. } => Exit::Altered,
-            Self::NotJsonLines { .. } | Self::NotOwnFile { .. } | Self::InputOutput { .. } => {
-                Exit::InputOutput
-            }
+            Self::NotJsonLines { .. }
+            | Self::NoRows { .. }
+            | Self::NotOwnFile { .. }
+            | Self::InputOutput { .. } => Exit::InputOutput,
         }
     }
 
@@ -149,6 +150,10 @@ impl VaultError {
                 "run `byok-vault import --help`, and `byok-vault import --explain NAME` for an example"
             }
             Self::NotJsonLines { kind, .. } => kind.advice(),
+            Self::NoRows { .. } => {
+                "find out why the export wrote nothing, and delete no row of the old table: none was \
+                 imported"
+            }
             Self::KeyArgument { .. } => {
                 "put the key's text into an environment variable and pass the variable's name; if \
                  you passed the key itself, it is now in the shell's history"

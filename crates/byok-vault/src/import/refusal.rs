@@ -34,6 +34,8 @@ pub enum Reason {
     IdTwice,
     /// The tag does not verify.
     NotAuthentic,
+    /// The tag does not verify, and associated data was declared.
+    NotAuthenticAsBound,
     /// The row's wrapped key opens to something that is not a key.
     NoKey,
     /// The row does not match the layout.
@@ -94,7 +96,7 @@ impl Reason {
             Self::AnotherVariable => "another-variable",
             Self::OwnerTwice => "owner-twice",
             Self::IdTwice => "id-twice",
-            Self::NotAuthentic => "not-authentic",
+            Self::NotAuthentic | Self::NotAuthenticAsBound => "not-authentic",
             Self::NoKey => "no-key",
             Self::NotOfTheLayout => "not-of-the-layout",
             Self::Empty => "empty",
@@ -118,7 +120,7 @@ impl Kind for Reason {
             Self::AnotherVariable => "the vault has another variable for this credential",
             Self::OwnerTwice => "two credentials or variables for one tenant, provider and label",
             Self::IdTwice => "two owners for one id",
-            Self::NotAuthentic => "not authentic",
+            Self::NotAuthentic | Self::NotAuthenticAsBound => "not authentic",
             Self::NoKey => "the wrapped key is not a key",
             Self::NotOfTheLayout => "does not match the layout",
             Self::Empty => "the credential is empty",
@@ -160,6 +162,14 @@ impl Kind for Reason {
                  is --key-as sha256-line-feed. If some rows fail and there was another key, import \
                  the quarantine file with that key; a row that no key opens was altered or damaged: \
                  get a new credential"
+            }
+            Self::NotAuthenticAsBound => {
+                "if all rows fail, check --bound-to: the template must give the exact text that the old \
+                 program used, with its case (of a UUID, for example), its members, their order, and \
+                 what separates them. If it does, the key or the layout is wrong. If some rows fail, \
+                 they may be bound to another text or to none, or be under another key: import the \
+                 quarantine file with that option or key; a row that nothing opens was altered or \
+                 damaged: get a new credential"
             }
             Self::NoKey => "the row cannot be opened: get a new credential from its owner",
             Self::NotOfTheLayout => {

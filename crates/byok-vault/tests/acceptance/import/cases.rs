@@ -150,6 +150,61 @@ fn rails_is_read_from_its_cell_unless_it_was_compressed() {
     assert!(stored(&sandbox, &keys, "t2").is_none());
 }
 
+/// Files with a start like these, what they are called, and the advice.
+const OTHER_KINDS: &[(&[u8], &str, &str)] = &[
+    (b"+----+\n| id |\n+----+\n| 1  |\n", "a drawn table", "--skip-column-names"),
+    (b" json_build_object \n-------------------\n {\"id\":1}\n(1 row)\n", "a drawn table", "-qAt"),
+    (" id │ tenant\n────┼────────\n".as_bytes(), "a drawn table", "-qAt"),
+    ("┌────┐\n│ id │\n".as_bytes(), "a drawn table", "-list"),
+    (b"| id | tenant |\n|---:|--------|\n", "a drawn table", "-list"),
+    (b"id  tenant\n--  ------\n1   t1\n", "a drawn table", "-list"),
+    (b"-[ RECORD 1 ]---\nid | 1\n", "a drawn table", "-qAt"),
+    (b"*************************** 1. row ***\nid: 1\n", "a drawn table", "--batch"),
+    (b"{\"Items\":[{\"id\":1}],\"Count\":1}\n", "rows inside another object", ".rows[]"),
+    (b"{\"rows\":[{\"a\":1}]}\n{\"rows\":[{\"a\":2}]}\n", "rows inside another object", ".rows[]"),
+    (b"{\"hits\":{\"hits\":[ {\"x\":1}]}}\n", "rows inside another object", ".rows[]"),
+    (
+        b"{\"7\":{\"tenant\":\"a\"},\"9\":{\"tenant\":\"b\"}}\n",
+        "rows inside another object",
+        "`.[]`",
+    ),
+    (b"[1,\"t1\"]\n[2,\"t2\"]\n", "an array on each line", "{id: .[0]"),
+    (b"[{\"id\":1}]\n[{\"id\":2}]\n", "a JSON array", "jq -c '.[]'"),
+    (b"[[1,\"t1\"],[2,\"t2\"]]\n", "a JSON array", "jq -c '.[]'"),
+    (b"- id: 1\n  tenant: t1\n", "YAML", "yq"),
+    (b"---\nid: 1\n", "YAML", "yq"),
+    (b"rows:\n- id: 1\n", "YAML", "yq"),
+    (b"id: 1\ntenant: t1\n", "YAML", "yq"),
+    (
+        b"{'id': 1, 'tenant': 't1'}\n{'id': 2, 'tenant': 't2'}\n",
+        "programming language",
+        "json.dumps",
+    ),
+    (b"[{'id': 1}]\n", "programming language", "json.dumps"),
+    (b"{ id: 1, tenant: 't1' }\n", "programming language", "JSON.stringify"),
+    (b"{\n  id: 1,\n  tenant: 't1'\n}\n", "programming language", "JSON.stringify"),
+    (b"{\"id\"=>1, \"tenant\"=>\"t1\"}\n", "programming language", "json.dumps"),
+    (b"(1, 't1')\n(2, 't2')\n", "programming language", "json.dumps"),
+    (b"map[id:1 tenant:t1]\n", "programming language", "json.dumps"),
+    (b"\x1e{\"id\":1,\"a\":2}\n\x1e{\"id\":2,\"a\":2}\n", "record separator", "tr -d '\\036'"),
+    (b"\x1b[1;39m{\x1b[0m\x1b[34;1m\"id\"\x1b[0m:1}\n", "colours", "jq -M"),
+    (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "Git", "git lfs pull"),
+    (b"sep=;\nid;tenant\n", "CSV", "json_object"),
+    (b"json\n\"{\"\"id\"\": 1, \"\"a\"\": 2}\"\n", "CSV", "json_object"),
+    (b"id,tenant\n1,Z\xfcrich\n", "CSV", "json_object"),
+    (b"id,W\xe4hrung\n1,t\n", "CSV", "json_object"),
+    (b"PAR1\x15\x04\n", "a binary file", "DuckDB"),
+    (b"Obj\x01\x04\x16avro.schema", "a binary file", "JSON Lines"),
+    (b"ARROW1\0\0", "a binary file", "JSON Lines"),
+    (b"ORC\x0a", "a binary file", "JSON Lines"),
+    (b"\x82\xa2id\x01\xa6tenant\xa2t1", "a binary file", "JSON Lines"),
+    (b"\x2b\0\0\0\x10id\0\x01\0\0\0", "a binary file", "JSON Lines"),
+    (b"7z\xbc\xaf\x27\x1c", "a compressed file", "decompress"),
+    (b"-----BEGIN PGP MESSAGE-----\n\nhQ\n", "an encrypted file", "decrypt"),
+    (b"age-encryption.org/v1\n-> X25519\n", "an encrypted file", "decrypt"),
+    (b"/*M!999999\\- enable the sandbox mode */\n", "SQL", "json_object"),
+];
+
 #[test]
 fn a_file_of_another_kind_is_one_message() {
     let layout = ["--layout", "hex-iv12-tag-ct", "--key-as", "hex"];
@@ -184,6 +239,12 @@ fn a_file_of_another_kind_is_one_message() {
         (write("dump.sql", b"COPY public.api_keys (id) FROM stdin;\n1\n"), "SQL", "json_object"),
         (write("rows.xml", b"<?xml version=\"1.0\"?>\n<rows/>"), "XML or HTML", "json_object"),
     ];
+    let more = OTHER_KINDS
+        .iter()
+        .enumerate()
+        .map(|(n, (content, kind, next))| (write(&format!("other-{n}"), content), *kind, *next));
+    let files: Vec<_> = files.into_iter().chain(more).collect();
+    assert_eq!(files.len(), 14 + OTHER_KINDS.len());
     for (file, kind, next) in &files {
         for mode in [&["--dry-run"][..], &[]] {
             let options = [&layout[..], mode].concat();
@@ -196,7 +257,21 @@ fn a_file_of_another_kind_is_one_message() {
         assert!(!quarantine_of(file).exists() && !sandbox.db().exists(), "{file}");
     }
     // A file of rows whose first line is damaged is not one of another kind.
-    for damaged in ["{\"id\": 1, \"tenant\"", "sk-test-unencrypted", "\"a, b\"", "{}", "null"] {
+    for damaged in [
+        "{\"id\": 1, \"tenant\"",
+        "sk-test-unencrypted",
+        "\"a, b\"",
+        "{}",
+        "null",
+        // What else may be above the rows: a warning, a header, a damaged line.
+        "mysql: [Warning] Using a password on the command line interface can be insecure.",
+        "JSON_OBJECT('id', id, 'tenant', tenant)",
+        "- sk-test-unencrypted",
+        "{id",
+        "{\"rows\": [{\"id\": 1}]}",
+        "{\"tenant\": \"t9\", \"meta\": [{}]}",
+        "<<<<<<< HEAD",
+    ] {
         let (sandbox, keys) = new();
         let path = sandbox.path("rows.jsonl");
         std::fs::write(&path, format!("{damaged}\n{row}")).unwrap();

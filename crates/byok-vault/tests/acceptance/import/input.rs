@@ -52,7 +52,9 @@ fn line_ends_blank_lines_and_a_byte_order_mark_are_taken() {
     for empty in [&b""[..], b"\n\r\n \n", b"\xef\xbb\xbf", b"\xef\xbb\xbf\r\n"] {
         let (sandbox, keys) = new();
         let file = write(&sandbox, "export.jsonl", empty);
-        old.import(&sandbox, &keys, &[&file]).expect_code(0).expect_in_stdout("0 rows imported");
+        for mode in [&[file.as_str()][..], &[&file, "--dry-run"]] {
+            old.import(&sandbox, &keys, mode).expect_code(7).expect_in_stderr("is empty");
+        }
         assert!(!sandbox.db().exists() && !quarantine_of(&file).exists());
     }
 }
