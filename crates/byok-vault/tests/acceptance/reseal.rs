@@ -83,7 +83,7 @@ fn the_rows_under_a_leaked_key_are_sealed_again_and_listed() {
     assert_ne!(new.ciphertext(), old.ciphertext());
     assert_eq!(listed_rows(&sandbox), BTreeSet::from([1, 2, 3, 5]));
     let first = json!({"row": 1, "tenant": "tenant-0", "provider": "openai", "label": null,
-                       "revision": 1, "leaked_key": "bad"});
+                       "variable": "OPENAI_API_KEY", "revision": 1, "leaked_key": "bad"});
     assert_eq!(listed(&sandbox)[0], first);
     let row = "SELECT revision, created_at, updated_at FROM credentials WHERE id = 1";
     let database = Connection::open(sandbox.db()).unwrap();
