@@ -14,7 +14,7 @@ const DEPTH: u8 = 3;
 pub(super) fn kind(first: &str, second: &str) -> Option<FileKind> {
     let next = second.trim();
     let is_before_a_row = next.starts_with("{\"");
-    if first.contains("\u{1b}[") {
+    if !is_before_a_row && first.contains("\u{1b}[") {
         return Some(FileKind::Coloured);
     }
     if is_drawn(first, next) {
@@ -69,7 +69,7 @@ fn is_drawn(first: &str, next: &str) -> bool {
         line.chars().all(is_line) && line.chars().filter(is_dash).count() >= 3 && line != "---"
     };
     is_rule(first)
-        || is_rule(next)
+        || (!first.starts_with('{') && is_rule(next))
         || (first.starts_with('|') && first.ends_with('|'))
         || first.starts_with("*****")
         || first.starts_with("-[ RECORD")
