@@ -122,7 +122,11 @@ impl TripletKey {
                 .is_some_and(|text| Base64UrlUnpadded::decode(text, key.expose_mut()).is_ok());
             Self::decoded(decoded, key, "43 characters of base64url, or 44 of which the last is =")
         })
-        .map_err(|error| or_surrounding(error, text, BASE64_KEY_LEN - 1))
+        .map_err(|error| {
+            // A text of 44 characters may be a key with its padding, or one without it and a line feed.
+            let is_padded = text.len() == BASE64_KEY_LEN && text.ends_with('=');
+            or_surrounding(error, text, BASE64_KEY_LEN - usize::from(!is_padded))
+        })
     }
 
     fn decoded(decoded: bool, mut key: KeyBytes, expected: &'static str) -> Result<Self, KeyError> {

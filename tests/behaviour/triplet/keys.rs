@@ -177,7 +177,8 @@ fn a_key_in_base64url_is_forty_three_characters_or_forty_four_and_nothing_around
     let [around_both, others] = [3 * 2 + 12 * 3 * 2 + 9 * 2 * 2 + (44 + 43) * 5 - 1, 4 + 3 + 3 + 5];
     assert_eq!(faulty.len(), around_both + others);
     for (i, text) in faulty.iter().enumerate() {
-        refused(TripletKey::from_base64url(text), text, 43, &format!("text {i}"));
+        let len = if text.len() == 44 && text.ends_with('=') { 44 } else { 43 };
+        refused(TripletKey::from_base64url(text), text, len, &format!("text {i}"));
     }
     for weak in [0, 0x5c, 0xff].map(|byte| base64url(&[byte; 32])) {
         assert_eq!(TripletKey::from_base64url(&weak).unwrap_err(), KeyError::Weak);
