@@ -14,6 +14,9 @@ pub mod files;
 pub mod formatting;
 pub mod row_fault;
 
+// What tools do to the text of an envelope.
+mod around;
+
 // What the vault stores, since when, and under which keys.
 pub mod clock;
 pub mod credential;

@@ -1,9 +1,11 @@
 //! What can be wrong with a row.
 
 use std::fmt;
+use std::num::NonZeroUsize;
 
 use sealwax::{ContextError, FormatError, OpenError, RewrapError, UnwrapError};
 
+use crate::around;
 use crate::exit::Exit;
 
 /// What is wrong with one row: a kind to count and act on, and the library's message.
@@ -13,13 +15,17 @@ pub struct Fault {
     /// The kind, which decides what to do about the row.
     pub kind: FaultKind,
     said: String,
-    /// Whether a text that lost its end fails in this way.
+    /// Whether an envelope that lost its end, and still parses, fails in this way.
     may_be_cut: bool,
+    /// Whether the message names what is around the envelope.
+    is_named: bool,
+    /// The number of characters of the row, if the row holds no whole envelope.
+    length: Option<NonZeroUsize>,
 }
 
 impl Fault {
     fn new(kind: FaultKind, error: impl fmt::Display) -> Self {
-        Self { kind, said: error.to_string(), may_be_cut: false }
+        Self { kind, said: error.to_string(), may_be_cut: false, is_named: false, length: None }
     }
 
     /// Returns the fault of a row whose variable does not have the name of a credential.
@@ -27,33 +33,69 @@ impl Fault {
         Self::new(FaultKind::Variable, "the variable does not have the name of a credential")
     }
 
-    /// Returns the fault of a row with this text, which a column may have cut off.
+    /// Returns the number of characters of the row, if its end may be missing.
+    #[must_use]
+    pub fn length(&self) -> Option<usize> {
+        self.length.map(NonZeroUsize::get)
+    }
+
+    /// Returns whether the row is only the start of an envelope, and not a whole one that was altered.
+    #[must_use]
+    pub fn lacks_end(&self) -> bool {
+        self.kind == FaultKind::Cut && !self.may_be_cut
+    }
+
+    /// Returns the fault of a row with this text, which a tool may have rewritten or cut off.
     ///
-    /// An envelope that lost its end does not parse, or its MAC does not verify, because the MAC covers the
-    /// length of the ciphertext. Nobody altered such a row, so the column must be checked first.
+    /// Nobody altered such a row on purpose, so the tool must be looked for first.
     pub(crate) fn in_text(self, text: &str) -> Self {
         let length = text.chars().count();
-        let lacks_fields = text.matches(':').count() < 6;
-        if self.may_be_cut
-            && text.starts_with("sw1:")
-            && (lacks_fields || is_size_of_a_column(length))
-        {
-            let said = format!("cut off after {length} characters? {}", self.said);
-            Self { kind: FaultKind::Cut, said, ..self }
+        match self.kind {
+            FaultKind::Unreadable => self.of_no_envelope(text),
+            FaultKind::Altered if self.may_be_cut && is_size_of_a_column(length) => {
+                self.cut(length)
+            }
+            FaultKind::Altered if self.may_be_cut => {
+                Self { length: NonZeroUsize::new(length), ..self }
+            }
+            _ => self,
+        }
+    }
+
+    fn of_no_envelope(self, text: &str) -> Self {
+        if let Some(inside) = around::envelope_inside(text) {
+            self.named(FaultKind::Surrounded, inside.found)
+        } else if let Some(length) = around::cut_after(text) {
+            self.cut(length)
+        } else if around::has_envelope(text) {
+            self.named(FaultKind::Embedded, "other text around an envelope")
         } else {
             self
         }
+    }
+
+    fn named(self, kind: FaultKind, found: &str) -> Self {
+        let said =
+            if self.is_named { self.said } else { format!("{} (found: {found})", self.said) };
+        Self { kind, said, ..self }
+    }
+
+    fn cut(self, length: usize) -> Self {
+        let said = format!("cut off after {length} characters? {}", self.said);
+        Self { kind: FaultKind::Cut, said, length: NonZeroUsize::new(length), ..self }
     }
 }
 
 /// Returns whether a text of this many characters fills a column of a usual size.
 ///
-/// Such a size is a power of two, one less, or round. MySQL can index 191 characters of four bytes.
+/// Only the MAC of such a text fails, and an alteration has the same effect. Any other length is one that no
+/// column has. Such a size is a power of two, one less, or round. MySQL can index 191 characters of four
+/// bytes, or 767 of one.
 fn is_size_of_a_column(length: usize) -> bool {
     length.is_power_of_two()
         || (length + 1).is_power_of_two()
-        || length.is_multiple_of(50)
-        || length == 191
+        || ((40..=4000).contains(&length) && length.is_multiple_of(10))
+        || matches!(length, 191 | 767 | 8000)
 }
 
 /// A kind of fault, by which reports count rows.
@@ -80,6 +122,8 @@ pub enum FaultKind {
     Cut,
     /// The row may hold an envelope with something around it.
     Surrounded,
+    /// The row holds an envelope among other text.
+    Embedded,
     /// The row does not hold an envelope.
     Unreadable,
     /// The envelope has a newer format.
@@ -110,6 +154,7 @@ impl FaultKind {
             | Self::Variable
             | Self::Cut
             | Self::Surrounded
+            | Self::Embedded
             | Self::Unreadable
             | Self::Newer => Exit::Altered,
             Self::WrongMaterial
@@ -131,6 +176,7 @@ impl Kind for FaultKind {
             Self::Variable => "a variable that programs may obey",
             Self::Cut => "cut off by a column?",
             Self::Surrounded => "something around the envelope",
+            Self::Embedded => "an envelope inside other text",
             Self::Unreadable => "not an envelope",
             Self::Newer => "written in a newer format",
             Self::WrongMaterial => "different key under the same id",
@@ -170,6 +216,11 @@ impl Kind for FaultKind {
                 "find the tool that wrote the row; `byok-vault repair --trim --dry-run` says whether \
                  the row opens without what is around it, and `repair --trim` takes that away"
             }
+            Self::Embedded => {
+                "find the tool that wrote the row. `repair --trim` leaves such a row, because the other \
+                 text may be worth keeping: write only the envelope into the row (the page *operations* \
+                 of sealwax has the SQL for JSON and for a name before =), and run `byok-vault audit`"
+            }
             Self::Unreadable => {
                 "something overwrote the row: restore it from a backup, or store the credential \
                  again with `put --replace`"
@@ -206,10 +257,10 @@ impl From<FormatError> for Fault {
     fn from(error: FormatError) -> Self {
         let kind = match error {
             FormatError::NewerVersion { .. } => FaultKind::Newer,
-            FormatError::Malformed { surrounding: Some(_), .. } => FaultKind::Surrounded,
             _ => FaultKind::Unreadable,
         };
-        Self { may_be_cut: kind == FaultKind::Unreadable, ..Self::new(kind, error) }
+        let is_named = matches!(error, FormatError::Malformed { surrounding: Some(_), .. });
+        Self { is_named, ..Self::new(kind, error) }
     }
 }
 

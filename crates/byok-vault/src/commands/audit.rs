@@ -1,5 +1,6 @@
 //! `audit`: opens every row, and reports those that do not open.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use crate::audit;
@@ -7,8 +8,9 @@ use crate::cli::Cli;
 use crate::commands::{by_kind, census};
 use crate::error::VaultError;
 use crate::exit::Exit;
-use crate::formatting::rows;
+use crate::formatting::{Grouped, rows};
 use crate::keys::Keys;
+use crate::rotation::Outcome;
 use crate::row_fault::FaultKind;
 use crate::store::{Access, Store};
 
@@ -22,6 +24,14 @@ pub fn audit(cli: &Cli, out: &mut impl Write) -> Result<Exit, VaultError> {
     let audit = audit::audit(&mut store, &keys.keyring)?;
     writeln!(out, "{} opened", rows(audit.current))?;
     by_kind::of_rows(audit.faults(), "faulty", out)?;
+    for (length, count) in cut_lengths(&audit) {
+        writeln!(
+            out,
+            "{} of these rows have exactly {length} characters: a column or a tool probably cuts texts to \
+             this length",
+            Grouped(count)
+        )?;
+    }
     writeln!(
         out,
         "Checked that every row opens for its own tenant, provider, label, row and variable. Backups, \
@@ -34,4 +44,23 @@ pub fn audit(cli: &Cli, out: &mut impl Write) -> Result<Exit, VaultError> {
         return Ok(Exit::No);
     }
     Ok(audit.worst().map_or(Exit::Done, FaultKind::exit))
+}
+
+/// Returns each length that several rows have whose end may be missing, with their number.
+///
+/// Some of them may still parse, and are called altered. Rows that somebody altered have a common length as
+/// well, if their credentials have one, so at least one row must not be a whole envelope.
+fn cut_lengths(audit: &Outcome) -> impl Iterator<Item = (usize, u64)> {
+    let mut lengths: BTreeMap<usize, (u64, bool)> = BTreeMap::new();
+    for (_, _, fault) in audit.faults() {
+        if let Some(length) = fault.length() {
+            let (count, has_cut) = lengths.entry(length).or_default();
+            *count += 1;
+            *has_cut |= fault.lacks_end();
+        }
+    }
+    lengths
+        .into_iter()
+        .filter(|(_, (count, has_cut))| *count > 1 && *has_cut)
+        .map(|(length, (count, _))| (length, count))
 }

@@ -178,3 +178,37 @@ fn what_has_its_full_length_or_no_usual_one_is_not_called_cut() {
     let ran = sandbox.vault(&keys.before, &["audit"]).expect_code(12);
     assert!(ran.stdout.contains("1 row faulty: not an envelope\n"), "{ran:#?}");
 }
+
+/// Of two rows that lost their ends, one may still parse: the common length tells that a column did it.
+#[test]
+fn a_length_that_several_cut_rows_have_is_reported() {
+    let (sandbox, keys) = (Sandbox::new(), keys("prod-2026-primary"));
+    sandbox.fill(&keys.before, 5);
+    // With ids of different lengths, some of the cuts fall between two groups of four characters.
+    let ids = ["a", "ab", "abc", "abcd"].map(|id| (id, Key::new()));
+    let retired: Vec<_> = ids.iter().map(|(id, key)| ("retired", *id, key)).collect();
+    let all = Keys(keys.before.0.clone() + &Keys::new(&retired).0);
+    let mut parsed = 0;
+    for ((id, key), n) in ids.iter().zip(0..) {
+        let whole = sandbox.seal(&Keys::new(&[("primary", id, key)]), n, &credential(n));
+        let cut = whole.get(..if n == 3 { 235 } else { 237 }).unwrap();
+        parsed += u32::from(cut.parse::<Envelope>().is_ok());
+        sandbox.overwrite(n, cut);
+    }
+    assert!(parsed < 3, "{parsed}");
+    let ran = sandbox.vault(&all, &["audit"]).expect_code(12);
+    let ran = ran.expect_in_stdout("1 row opened\n").expect_in_stdout(
+        "3 of these rows have exactly 237 characters: a column or a tool probably cuts texts to this length",
+    );
+    assert_eq!(ran.stdout.matches("have exactly").count(), 1, "{ran:#?}");
+    // Rows of one length that somebody altered are no sign of a column.
+    for n in 0..5 {
+        sandbox.seal(&keys.before, n, &credential(n));
+        let envelope = sandbox.envelope(n);
+        let (front, tag_and_ciphertext) = envelope.split_at(200);
+        let other = if tag_and_ciphertext.starts_with('A') { "B" } else { "A" };
+        sandbox.overwrite(n, &format!("{front}{other}{}", tag_and_ciphertext.get(1..).unwrap()));
+    }
+    let ran = sandbox.vault(&keys.before, &["audit"]).expect_code(12);
+    assert!(!ran.stdout.contains("have exactly"), "{ran:#?}");
+}

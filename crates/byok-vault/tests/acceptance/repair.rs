@@ -1,14 +1,18 @@
 //! `repair --trim` removes what tools put around an envelope, and nothing else.
 
+use std::collections::BTreeMap;
+
 use byok_vault::repair;
 use byok_vault::rotation::{Mode, rewrite};
 use byok_vault::row::Row;
+use byok_vault::row_fault::FaultKind;
 use byok_vault::store::{Access, Store};
 use indicatif::ProgressBar;
 use rusqlite::Connection;
+use sealwax::Envelope;
 use serde_json::json;
 
-use crate::sandbox::{Change, Sandbox};
+use crate::sandbox::{Change, Sandbox, owner};
 
 const RUN: [&str; 7] = ["run", "--tenant", "tenant-0", "--provider", "openai", "--", "true"];
 const TRIM: [&str; 2] = ["repair", "--trim"];
@@ -218,4 +222,86 @@ fn killed_anywhere_the_next_run_finishes() {
     assert!(kills >= 2, "{kills} kills");
     assert_eq!(left(), 0);
     assert_eq!(sandbox.assert_rows_open(&keys.before), ROWS);
+}
+
+/// A report must not advise `repair --trim` for what it leaves.
+#[test]
+fn what_is_called_around_the_envelope_is_what_repair_removes() {
+    let (sandbox, keys) = (Sandbox::new(), Change::new());
+    sandbox.fill(&keys.before, 1);
+    let (store, keyring) =
+        (Store::open(&sandbox.db(), Access::Read).unwrap(), keys.before.keyring());
+    let row = store.find(&owner(0)).unwrap().unwrap();
+    let good = row.envelope.clone();
+    let (start, end) = good.split_at(76);
+    let pieces = [
+        "", " ", "\0", "\n", "\u{200b}", "\u{feff}", "\"", "'", "`", "\u{201c}", "b'", "N'", "=\"",
+        "E'", "x'", "\\x", "0x", "<", ">", "[", "{", ",", ";", "\\", "\\n", "&quot;", "%22", "...",
+        "\u{2026}", "KEY=", "$", "/", "x", ":", "-", "1", "!", "sw1:",
+    ];
+    let mut kinds = BTreeMap::new();
+    for before in pieces {
+        for after in pieces {
+            for text in [
+                format!("{before}{good}{after}"),
+                format!("{before}{}{after}", hex(&good)),
+                format!("{before}{}{after}", good.replace('=', "\\u003d")),
+                format!("{before}{start}\n{end}{after}"),
+            ] {
+                let row = Row { envelope: text.clone(), ..row.clone() };
+                let Err(fault) = row.parse() else { continue };
+                // What a character of an envelope follows is no longer the same envelope.
+                let is_longer = after.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '-');
+                let is_removed = matches!(repair::trimmed(&row, &keyring), Ok(Some(envelope)) if envelope == good);
+                let is_around = fault.kind == FaultKind::Surrounded;
+                assert!(
+                    is_around == is_removed || is_longer,
+                    "{before:?} {after:?} {:?}",
+                    fault.kind
+                );
+                *kinds.entry(fault.kind).or_insert(0) += 1;
+            }
+        }
+    }
+    assert!(kinds[&FaultKind::Surrounded] > 1_000 && kinds.len() > 3, "{kinds:?}");
+}
+
+#[test]
+fn an_envelope_cut_at_any_length_is_called_cut_and_a_tampered_one_is_not() {
+    let (sandbox, keys) = (Sandbox::new(), Change::new());
+    sandbox.fill(&keys.before, 1);
+    let whole = sandbox.seal(&keys.before, 0, &"0123456789abcdef".repeat(20));
+    let (store, keyring) =
+        (Store::open(&sandbox.db(), Access::Read).unwrap(), keys.before.keyring());
+    let row = store.find(&owner(0)).unwrap().unwrap();
+    let kind = |text: &str| {
+        let row = Row { envelope: text.to_owned(), ..row.clone() };
+        row.try_open(&keyring).map_or_else(|fault| fault.kind, |_| panic!("it opens"))
+    };
+    let (mut cut, mut altered) = (0, Vec::new());
+    for length in 2..whole.len() {
+        let cut_off = whole.get(..length).unwrap();
+        match kind(cut_off) {
+            FaultKind::Cut => cut += 1,
+            FaultKind::Altered => altered.push(length),
+            kind => panic!("{length}: {kind:?}"),
+        }
+        assert!(length < 4 || kind(&format!("{cut_off}...")) == FaultKind::Cut);
+    }
+    // The rest still parses, and no column has these lengths.
+    assert!(cut > 400 && altered.len() > 50, "{cut}, {}", altered.len());
+    assert!(
+        altered.iter().all(|length| length % 10 != 0 && ![191, 255, 511, 512].contains(length))
+    );
+
+    // Whole, with another character: an incident, if it parses and its length is not that of a column.
+    assert_eq!(whole.len(), 631);
+    for at in 0..whole.len() {
+        let (before, after) = whole.split_at(at);
+        let other = if after.starts_with('A') { "B" } else { "A" };
+        let text = format!("{before}{other}{}", after.get(1..).unwrap());
+        if text.parse::<Envelope>().is_ok() {
+            assert_ne!(kind(&text), FaultKind::Cut, "{at}");
+        }
+    }
 }
