@@ -125,7 +125,7 @@ impl TripletKey {
         .map_err(|error| {
             // A text of 44 characters may be a key with its padding, or one without it and a line feed.
             let is_padded = text.len() == BASE64_KEY_LEN && text.ends_with('=');
-            or_surrounding(error, text, BASE64_KEY_LEN - usize::from(!is_padded))
+            or_surrounding(error, text, if is_padded { BASE64_KEY_LEN } else { BASE64_KEY_LEN - 1 })
         })
     }
 

@@ -203,8 +203,9 @@ impl Kind for FaultKind {
                  a backup"
             }
             Self::Variable => {
-                "anyone with the leaked key may have chosen the variable: replace the credential at its \
-                 provider, and store the new one with `put --replace --env`"
+                "`run` refuses this variable: store the credential with `put --replace --env`. If you \
+                 did not choose it, somebody with a key of the row did, who may have read the \
+                 credential or written it: get a new one"
             }
             Self::Cut => {
                 "first check whether a column or a tool limits texts to this length: remove the \
