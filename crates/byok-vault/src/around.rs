@@ -38,9 +38,11 @@ pub(crate) struct Inside {
 /// Returns the envelope that is left if everything is taken away that programs add to a text.
 pub(crate) fn envelope_inside(text: &str) -> Option<Inside> {
     layers(text).find_map(|(layer, found)| {
-        let mut envelopes = envelopes(&layer);
-        let [before, envelope, after] =
-            envelopes.find(|[before, _, after]| adds_nothing(before) && ends_nothing(after))?;
+        // Before another one, there would be an envelope, which is not nothing.
+        let [before, envelope, after] = envelopes(&layer).next()?;
+        if !adds_nothing(before) || !ends_nothing(after) {
+            return None;
+        }
         let is_unseen = |c: char| c.is_whitespace() || is_invisible(c);
         let found = match found {
             AROUND if before.chars().chain(after.chars()).all(is_unseen) => UNSEEN,

@@ -136,7 +136,12 @@ impl Census {
             };
         };
         let unopened = match &self.unopened {
-            Some(rows) if self.rehearsed.as_ref() == Some(id) => Some(number(rows.len())),
+            Some(rows) if self.rehearsed.as_ref() == Some(id) => {
+                // A row whose variable `run` refuses has been opened all the same.
+                let is_closed = |fault: &Fault| fault.kind != FaultKind::Variable;
+                let closed = rows.values().filter(|(_, fault)| is_closed(fault));
+                Some(number(closed.count()))
+            }
             _ => None,
         };
         if count.state == Some(KeyState::Primary) {

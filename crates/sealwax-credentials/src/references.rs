@@ -50,7 +50,10 @@ pub(crate) fn reference(reading: &Reading<'_>) -> bool {
 
 /// `ref+vault://secret/openai#/key`, `sm://project/secret`, and the address of a secret in Azure.
 fn is_url_of_a_store(text: &str) -> bool {
-    text.split_once("://").is_some_and(|(scheme, rest)| {
+    let is_of_a_scheme = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+    // In a document, the text before the first URL is no scheme.
+    let url = text.split_once("://").filter(|(scheme, _)| scheme.chars().all(is_of_a_scheme));
+    url.is_some_and(|(scheme, rest)| {
         let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
         // A URL with a user or a password is a credential for the store itself.
         (!host.contains('@')

@@ -1,8 +1,11 @@
 //! `census` never says that a key is safe to retire while a row still needs it.
 
+use byok_vault::row::{Place, Row};
+use byok_vault::store::{Access, Store};
+use sealwax::Secret;
 use serde_json::json;
 
-use crate::sandbox::{Change, Key, Keys, Sandbox};
+use crate::sandbox::{Change, Key, Keys, Sandbox, credential, owner};
 
 fn retire<'a>(id: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     [&["census", "--retire", id], more].concat()
@@ -205,4 +208,26 @@ fn json_says_the_same() {
         census["retire"],
         json!({"key": "old", "safe": false, "reason": "no, 2 rows need it"})
     );
+}
+
+#[test]
+fn a_row_whose_variable_run_refuses_opens_without_a_retired_key() {
+    let (sandbox, keys) = (Sandbox::new(), Change::new());
+    sandbox.fill(&keys.both, 2);
+    let mut store = Store::open(&sandbox.db(), Access::Write).unwrap();
+    let found = store.find(&owner(1)).unwrap().unwrap();
+    let place = Place { env_name: "NODE_OPTIONS".to_owned(), ..found.place };
+    let envelope = place.seal(&keys.both.keyring(), &Secret::from(credential(1))).unwrap();
+    let writer = store.begin().unwrap();
+    writer.replace(&Row { place, envelope, ..found }).unwrap();
+    writer.commit().unwrap();
+    drop(store);
+
+    let refused = "1 row faulty: a variable that programs may obey";
+    sandbox.vault(&keys.both, &["audit"]).expect_code(12).expect_in_stdout(refused);
+    sandbox
+        .vault(&keys.both, &retire("old", &["--verify"]))
+        .expect_code(0)
+        .expect_in_stdout(refused)
+        .expect_in_stdout("can old be retired? yes, no row needs it");
 }

@@ -184,6 +184,15 @@ fn documents(dice: &mut Dice) -> Vec<(&'static str, String)> {
             ),
         ),
         (
+            "a service account of Google whose names are those of stores",
+            format!(
+                "{{\"type\": \"service_account\", \"project_id\": \"acme-vault-prod\", \"private_key\": \
+                 \"{escaped}\", \"client_email\": \"llm-secret-reader@acme-vault-prod.iam.gserviceaccount.com\", \
+                 \"auth_uri\": \"https://accounts.google.com/o/oauth2/auth\", \"token_uri\": \
+                 \"https://oauth2.googleapis.com/token\"}}"
+            ),
+        ),
+        (
             "a key of .NET",
             "<RSAKeyValue><Modulus>4Jq8Zr2Lw0==</Modulus><D>5Kr9As3Mx1</D></RSAKeyValue>".to_owned(),
         ),
@@ -217,7 +226,7 @@ fn what_services_issue_is_not_suspected() {
 #[test]
 fn documents_are_not_suspected() {
     let documents = documents(&mut Dice(7));
-    assert_eq!(documents.len(), 11);
+    assert_eq!(documents.len(), 12);
     for (what, text) in documents {
         assert_eq!(of(text), [], "{what}");
     }

@@ -17,14 +17,14 @@ pub(super) fn kind(first: &str, second: &str) -> Option<FileKind> {
     if !is_before_a_row && first.contains("\u{1b}[") {
         return Some(FileKind::Coloured);
     }
-    if is_drawn(first, next) {
+    if !is_before_a_row && is_drawn(first, next) {
         return Some(FileKind::Drawn);
     }
     // Git marks a conflict with seven.
-    if first.starts_with('<') && !first.starts_with("<<<<<<<") {
+    if !is_before_a_row && first.starts_with('<') && !first.starts_with("<<<<<<<") {
         return Some(FileKind::Markup);
     }
-    if is_sql(first) {
+    if !is_before_a_row && is_sql(first) {
         return Some(FileKind::Sql);
     }
     if !is_before_a_row && is_literal(first, next) {
@@ -33,8 +33,11 @@ pub(super) fn kind(first: &str, second: &str) -> Option<FileKind> {
     if let Some(inside) = first.strip_prefix('[') {
         let inside = inside.trim_start();
         let inside = if inside.is_empty() { next } else { inside };
-        let has_rows = inside.is_empty() || inside.starts_with(['{', '[', ']']);
-        return Some(if has_rows { FileKind::Array } else { FileKind::Unnamed });
+        if inside.is_empty() || inside.starts_with(['{', '[', ']']) {
+            return Some(FileKind::Array);
+        }
+        // A program may log in brackets above the rows.
+        return (!is_before_a_row).then_some(FileKind::Unnamed);
     }
     if !is_before_a_row && is_yaml(first, second) {
         return Some(FileKind::Yaml);

@@ -271,6 +271,11 @@ fn a_file_of_another_kind_is_one_message() {
         "{\"rows\": [{\"id\": 1}]}",
         "{\"tenant\": \"t9\", \"meta\": [{}]}",
         "<<<<<<< HEAD",
+        "SET",
+        "BEGIN",
+        "[INFO] exporting 20000 rows",
+        "<no value>",
+        "*** export of api_keys ***",
         "\u{1b}[2K",
     ] {
         let (sandbox, keys) = new();
@@ -280,7 +285,8 @@ fn a_file_of_another_kind_is_one_message() {
         import(&sandbox, &keys, HEX_KEY, &options, path.to_str().unwrap())
             .expect_code(14)
             .expect_in_stdout("1 row imported, 0 rows already imported, 1 row quarantined");
-    } // Nor is one that has a line under a good row.
+    }
+    // Nor is one that has a line under a good row.
     let (sandbox, keys) = new();
     let path = sandbox.path("rows.jsonl");
     std::fs::write(&path, format!("{}\n------\n", row.trim_end())).unwrap();
