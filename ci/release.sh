@@ -13,6 +13,9 @@ git clone -q . "$copy"
 cd "$copy"
 
 step "each crate builds from its package"
+# Cargo builds them from a registry in the target directory. It would use what it unpacked from there before, because
+# the versions are the same.
+rm -rf -- "${CARGO_HOME:-$HOME/.cargo}"/registry/{src,cache,index}/-*
 cargo package --workspace --locked
 
 step "each package is complete"
