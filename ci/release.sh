@@ -13,9 +13,10 @@ git clone -q . "$copy"
 cd "$copy"
 
 step "each crate builds from its package"
-# Cargo builds them from a registry in the target directory. It would use what it unpacked from there before, because
-# the versions are the same.
+# Cargo builds them from a registry in the target directory, and takes what it unpacked or built from there before for
+# the same, because the versions are.
 rm -rf -- "${CARGO_HOME:-$HOME/.cargo}"/registry/{src,cache,index}/-*
+rm -rf -- "$CARGO_TARGET_DIR"/debug/.fingerprint/{sealwax,byok-vault}-*
 cargo package --workspace --locked
 
 step "each package is complete"
