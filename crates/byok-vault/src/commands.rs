@@ -32,9 +32,6 @@ use crate::story;
 /// # Errors
 /// Returns an error if the command fails.
 pub fn dispatch(cli: &Cli, out: &mut impl Write) -> Result<Exit, VaultError> {
-    if cli.command.is_some() {
-        warn_about_modes(cli);
-    }
     match &cli.command {
         None => story::tell(out),
         Some(Command::Keygen(args)) => keygen::keygen(args, out),
@@ -68,8 +65,12 @@ pub(crate) fn say_not_erased(out: &mut impl Write) -> Result<(), VaultError> {
 
 /// Warns about a keyring or a vault that other users may read.
 ///
-/// It is a warning, because a mode may be the only way to share a file with a group.
-fn warn_about_modes(cli: &Cli) {
+/// It is a warning, because a mode may be the only way to share a file with a group. `run` does not
+/// warn: its standard error belongs to the command that it runs.
+pub fn warn_about_modes(cli: &Cli) {
+    if matches!(cli.command, None | Some(Command::Run(_))) {
+        return;
+    }
     let keys = cli.keys_file.as_deref().map(|path| (path, "the file of --keys-file"));
     for (path, what) in keys.into_iter().chain([(cli.db.as_path(), "the vault")]) {
         if files::is_shared_by_mistake(path) {

@@ -14,8 +14,8 @@ fn main() -> ExitCode {
     let cli = Cli::try_parse().unwrap_or_else(|error| without_arguments(error).exit());
     let mut stdout = io::stdout().lock();
     let outcome = commands::dispatch(&cli, &mut stdout);
-    match outcome.and_then(|exit| stdout.flush().map(|()| exit).map_err(Into::into)) {
-        Ok(exit) => exit.into(),
+    let exit = match outcome.and_then(|exit| stdout.flush().map(|()| exit).map_err(Into::into)) {
+        Ok(exit) => exit,
         Err(error) => {
             // A reader such as `head` in `list | head` has what it wanted.
             if !error.is_broken_pipe() {
@@ -24,9 +24,11 @@ fn main() -> ExitCode {
                 let _ = writeln!(stderr, "byok-vault: {error}");
                 let _ = writeln!(stderr, "  next: {}", error.advice());
             }
-            error.exit().into()
+            error.exit()
         }
-    }
+    };
+    commands::warn_about_modes(&cli);
+    exit.into()
 }
 
 /// Removes the arguments from an error about the command line, because each may be a key that was given

@@ -5,7 +5,7 @@
 //! ```text
 //! row 1: looks like a credential
 //! row 2: does not look like a credential: white space at the end
-//! row 3: does not look like a credential: shorter than 8 characters, a word that programs print for nothing
+//! row 3: does not look like a credential: shorter than 5 characters, a word that programs print for nothing
 //! row 4: does not look like a credential: quotes or other punctuation around it, masked
 //! ```
 

@@ -67,7 +67,7 @@ pub(crate) fn empty(reading: &Reading<'_>) -> bool {
 }
 
 pub(crate) fn too_short(reading: &Reading<'_>) -> bool {
-    reading.is_text && !reading.is_blank() && reading.core.chars().nth(7).is_none()
+    reading.is_text && !reading.is_blank() && reading.core.chars().nth(4).is_none()
 }
 
 pub(crate) fn not_text(reading: &Reading<'_>) -> bool {

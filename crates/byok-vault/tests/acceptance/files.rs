@@ -162,7 +162,11 @@ fn a_file_that_others_may_read_is_named_in_a_warning() {
     let (sandbox, keys) = (Sandbox::new(), Keys::primary("k"));
     let file = sandbox.path("keys.txt");
     fs::write(&file, &keys.0).unwrap();
-    let list = ["list", "--keys-file", file.to_str().unwrap()];
+    let keys_file = ["--keys-file", file.to_str().unwrap()];
+    let list = [&["list"][..], &keys_file].concat();
+    let run =
+        [&keys_file[..], &["run", "--tenant", "tenant-0", "--provider", "openai", "--", "true"]]
+            .concat();
     sandbox.fill(&keys, 1);
     let mut warned = 0;
     for (mode, is_shared) in
@@ -178,6 +182,9 @@ fn a_file_that_others_may_read_is_named_in_a_warning() {
             let ran = sandbox.without_keys(&list).expect_code(0);
             assert_eq!(ran.stderr.contains(warning), is_shared, "{mode:o} {ran:?}");
             assert_eq!(ran.stderr.lines().count(), usize::from(is_shared));
+            // What `run` writes to standard error is its command's alone.
+            let ran = sandbox.without_keys(&run).expect_code(0);
+            assert_eq!(ran.stderr, "", "{mode:o}");
             warned += u32::from(is_shared);
         }
     }

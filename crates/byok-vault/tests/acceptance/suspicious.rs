@@ -105,7 +105,7 @@ fn put_asks_at_a_terminal() {
         }
         shown.read_to_end(&mut text).unwrap();
         let text = String::from_utf8(text).unwrap();
-        let why = "shorter than 8 characters, a word that programs print for nothing";
+        let why = "shorter than 5 characters, a word that programs print for nothing";
         assert!(
             text.contains(&format!("does not look like a credential: {why}: store it anyway?"))
         );
@@ -130,9 +130,9 @@ fn reason_of(ran: &Ran, id: usize) -> Option<&str> {
 
 const REASONS: [&str; 11] = [
     "a word that programs print for nothing",
-    "shorter than 8 characters, a word that programs print for nothing",
+    "shorter than 5 characters, a word that programs print for nothing",
     "white space inside, an object or bytes as a program prints them",
-    "shorter than 8 characters, quotes or other punctuation around it, a word that programs print for nothing",
+    "shorter than 5 characters, quotes or other punctuation around it, a word that programs print for nothing",
     "masked",
     "white space at the end",
     "white space at the start",

@@ -17,7 +17,7 @@ const ROWS: &[Row] = &[
         &[b"", b" ", b"\r\n\t", "\u{feff}".as_bytes(), "\u{200b}\u{a0}".as_bytes()],
         &[b"0", b"\"\"", b"\0"],
     ),
-    (TooShort, &[b"4Jq8Zr2", b"\"4Jq8Zr2\"", b"  4Jq8Zr2  "], &[b"4Jq8Zr2L", b""]),
+    (TooShort, &[b"4Jq8", b"\"4Jq8\"", b"  4Jq8  "], &[b"4Jq8Z", b""]),
     (
         WhiteSpaceAtStart,
         &[b" 4Jq8Zr2Lw0", b"\n4Jq8Zr2Lw0", "\u{3000}4Jq8Zr2Lw0".as_bytes()],
@@ -225,6 +225,9 @@ const ROWS: &[Row] = &[
             b"sk_test_4Jq8Zr2Lw0",
             b"test:password",
             b"sk-test-123",
+            b"sk-test",
+            b"sk-test-a",
+            b"sk-test-b",
             b"AKIAIOSFODNN7EXAMPLE",
             b"aaaaaaaaaaaaaaaaaaab",
             b"00000000-0000-0000-0000-000000000001", b"13579135791", b"4JQ8ZR_KEY", b"sk-1234567890abcdef"],
