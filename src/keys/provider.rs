@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use crate::format::key_id::KeyId;
 use crate::format::wrapped_key::WrapKind;
 use crate::keys::data_key::DataKey;
 use crate::keys::master_key::MasterKey;
@@ -44,6 +45,26 @@ pub trait KeyWrapper: Send + Sync {
     fn is_current(&self, body: &[u8]) -> bool {
         let _ = body;
         self.kind() != WrapKind::Local
+    }
+
+    /// Wraps several data keys, and returns one result for each request, in the order of the requests.
+    ///
+    /// The default wraps one after the other. Override it if your service takes several keys in one request, and split
+    /// `requests` to the service's limit: [`rewrap_batch_async`](crate::Keyring::rewrap_batch_async) passes all rows of
+    /// its batch at once.
+    fn wrap_keys<'a>(
+        &'a self,
+        requests: &'a [WrapRequest<'a>],
+    ) -> ProviderFuture<'a, Vec<Result<Vec<u8>, ProviderError>>> {
+        one_by_one(requests, |request| self.wrap_key(request))
+    }
+
+    /// Asks the service whether the key is there and usable, without wrapping anything.
+    ///
+    /// The default returns `Ok(())` without asking.
+    fn check<'a>(&'a self, key_id: &'a KeyId) -> ProviderFuture<'a, Result<(), ProviderError>> {
+        let _ = key_id;
+        ProviderFuture::ready(Ok(()))
     }
 }
 
@@ -89,6 +110,16 @@ pub trait MasterKeyProvider: KeyWrapper {
         request: UnwrapRequest<'a>,
     ) -> ProviderFuture<'a, Result<DataKey, ProviderError>>;
 
+    /// Unwraps several bodies, and returns one result for each request, in the order of the requests.
+    ///
+    /// The default unwraps one after the other; see [`wrap_keys`](KeyWrapper::wrap_keys).
+    fn unwrap_keys<'a>(
+        &'a self,
+        requests: &'a [UnwrapRequest<'a>],
+    ) -> ProviderFuture<'a, Vec<Result<DataKey, ProviderError>>> {
+        one_by_one(requests, |request| self.unwrap_key(request))
+    }
+
     /// Returns the master key in memory that this provider is, even if it is behind a pointer.
     ///
     /// A keyring calls such a key directly, so that it can unwrap into a buffer that is wiped anyway, and compares such
@@ -104,6 +135,30 @@ pub trait MasterKeyProvider: KeyWrapper {
 #[derive(Debug)]
 #[expect(unnameable_types, reason = "other crates cannot implement the method that takes it")]
 pub struct Inside(pub(super) ());
+
+/// Answers the requests one after the other; the result is ready if each answer is.
+fn one_by_one<'a, R: Copy + Sync, T: Send + 'a>(
+    requests: &'a [R],
+    ask: impl Fn(R) -> ProviderFuture<'a, T> + Send + 'a,
+) -> ProviderFuture<'a, Vec<T>> {
+    let mut answers = Vec::with_capacity(requests.len());
+    let mut requests = requests.iter().copied();
+    while let Some(request) = requests.next() {
+        match ask(request).into_ready() {
+            Ok(answer) => answers.push(answer),
+            Err(waiting) => {
+                return ProviderFuture::boxed(async move {
+                    answers.push(waiting.await);
+                    for request in requests {
+                        answers.push(ask(request).await);
+                    }
+                    answers
+                });
+            }
+        }
+    }
+    ProviderFuture::ready(answers)
+}
 
 macro_rules! forward {
     ($($pointer:ty),*) => {$(
@@ -122,6 +177,20 @@ macro_rules! forward {
             fn is_current(&self, body: &[u8]) -> bool {
                 (**self).is_current(body)
             }
+
+            fn wrap_keys<'a>(
+                &'a self,
+                requests: &'a [WrapRequest<'a>],
+            ) -> ProviderFuture<'a, Vec<Result<Vec<u8>, ProviderError>>> {
+                (**self).wrap_keys(requests)
+            }
+
+            fn check<'a>(
+                &'a self,
+                key_id: &'a KeyId,
+            ) -> ProviderFuture<'a, Result<(), ProviderError>> {
+                (**self).check(key_id)
+            }
         }
 
         impl<P: MasterKeyProvider + ?Sized> MasterKeyProvider for $pointer {
@@ -130,6 +199,13 @@ macro_rules! forward {
                 request: UnwrapRequest<'a>,
             ) -> ProviderFuture<'a, Result<DataKey, ProviderError>> {
                 (**self).unwrap_key(request)
+            }
+
+            fn unwrap_keys<'a>(
+                &'a self,
+                requests: &'a [UnwrapRequest<'a>],
+            ) -> ProviderFuture<'a, Vec<Result<DataKey, ProviderError>>> {
+                (**self).unwrap_keys(requests)
             }
 
             fn as_master_key(&self, inside: Inside) -> Option<&MasterKey> {
