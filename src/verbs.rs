@@ -1,6 +1,7 @@
 //! The operations on a credential: it is sealed, verified and opened, and over time rewrapped.
 
 pub(crate) mod batch;
+pub(crate) mod checking;
 pub(crate) mod errors;
 mod payload;
 pub(crate) mod rewrapping;

@@ -6,20 +6,20 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
-use core::str::FromStr;
 
 use crate::cipher;
-use crate::format::error::{Field, FormatError};
 use crate::format::key_id::KeyId;
 use crate::format::sizes::MAX_WRAPS;
 use crate::format::suite::Suite;
 use crate::keys::keyring::errors::KeyringError;
+use crate::keys::keyring::state::KeyState;
 use crate::keys::master_key::{self, CHECK_LEN};
 use crate::keys::provider::MasterKeyProvider;
 use crate::keys::usable_key::UsableKey;
 
 pub(crate) mod errors;
 pub(crate) mod replacing;
+pub(crate) mod state;
 mod text;
 
 /// The maximum number of keys in a keyring: far more than a service has, but it bounds the cost of parsing a text.
@@ -58,71 +58,6 @@ enum Entry {
     Usable(KeyState, UsableKey),
     Refused(KeyState, KeyId),
 }
-
-/// What a master key may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum KeyState {
-    /// Seals and opens; a keyring has one primary, or none if it only opens.
-    Primary,
-    /// Opens only.
-    Retired,
-    /// Opens, and every new envelope is wrapped for it too; a keyring has at most seven.
-    Escrow,
-    /// Known but refused: the error names this key if an envelope needs it.
-    Disabled,
-    /// In the hands of others: an envelope with a wrap under this key is refused.
-    ///
-    /// This holds whatever other wraps the envelope has, because its data key is known.
-    Leaked,
-    /// Its material is gone: an envelope that needs this key is gone for good, and the error says so.
-    Destroyed,
-}
-
-impl KeyState {
-    /// Returns the word for this state in the text of a keyring.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Primary => "primary",
-            Self::Retired => "retired",
-            Self::Escrow => "escrow",
-            Self::Disabled => "disabled",
-            Self::Leaked => "leaked",
-            Self::Destroyed => "destroyed",
-        }
-    }
-}
-
-impl fmt::Display for KeyState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for KeyState {
-    type Err = FormatError;
-
-    /// Parses what `Display` writes.
-    fn from_str(word: &str) -> Result<Self, FormatError> {
-        match word {
-            "primary" => Ok(Self::Primary),
-            "retired" => Ok(Self::Retired),
-            "escrow" => Ok(Self::Escrow),
-            "disabled" => Ok(Self::Disabled),
-            "leaked" => Ok(Self::Leaked),
-            "destroyed" => Ok(Self::Destroyed),
-            _ => Err(FormatError::malformed(
-                Field::KeyState,
-                "primary, retired, escrow, disabled, leaked or destroyed",
-                0,
-            )),
-        }
-    }
-}
-
-#[cfg(feature = "serde")]
-crate::format::serde::serde_as_text!(KeyState: "a key state");
 
 impl Entry {
     fn key_id(&self) -> &KeyId {
@@ -258,9 +193,12 @@ impl Keyring {
 
     /// Returns the ids and states, but no key material: the primary first, then the others in the order given.
     pub fn keys(&self) -> impl Iterator<Item = (&KeyId, KeyState)> {
+        self.ordered().map(|entry| (entry.key_id(), entry.state()))
+    }
+
+    fn ordered(&self) -> impl Iterator<Item = &Entry> {
         let others = self.entries.iter().filter(|entry| !entry.is(KeyState::Primary));
-        let entries = self.primary_entry().into_iter().chain(others);
-        entries.map(|entry| (entry.key_id(), entry.state()))
+        self.primary_entry().into_iter().chain(others)
     }
 
     /// Returns the id of the key that seals, or `None` if the keyring only opens.
@@ -341,6 +279,14 @@ impl Keyring {
             _ => None,
         });
         Some(core::iter::once(self.primary_key()?).chain(escrows))
+    }
+
+    /// Returns the keys that can open, each with whether it also seals, in the order of [`keys`](Self::keys).
+    pub(crate) fn usable_keys(&self) -> impl Iterator<Item = (&UsableKey, bool)> {
+        self.ordered().filter_map(|entry| {
+            let seals = matches!(entry.state(), KeyState::Primary | KeyState::Escrow);
+            Some((entry.usable()?, seals))
+        })
     }
 
     /// Returns the keys that may open, in the order they are tried: the primary, other local keys, then remote keys.

@@ -11,7 +11,7 @@ use crate::keys::binding::Binding;
 use crate::keys::data_key::DataKey;
 use crate::keys::master_key::{CHECK_LEN, MasterKey};
 use crate::keys::provider::{Inside, MasterKeyProvider};
-use crate::keys::provider_error::ProviderError;
+use crate::keys::provider_error::{ProviderError, ProviderErrorKind};
 use crate::keys::provider_future::ProviderFuture;
 use crate::keys::requests::{UnwrapRequest, WrapRequest};
 use crate::secret::wiping::{wipe_stack, wipe_stack_after};
@@ -167,4 +167,46 @@ impl UsableKey {
             body,
         ))
     }
+
+    /// Wraps the data key of each request, and returns one result for each.
+    pub(crate) async fn wrap_all(
+        &self,
+        requests: &[WrapRequest<'_>],
+    ) -> Vec<Result<Vec<u8>, ProviderError>> {
+        if requests.is_empty() {
+            return Vec::new();
+        }
+        one_each(requests.len(), self.over_wiped_stack().wrap_keys(requests).await)
+    }
+
+    /// Unwraps the body of each request, and returns one result for each.
+    pub(crate) async fn unwrap_all(
+        &self,
+        requests: &[UnwrapRequest<'_>],
+    ) -> Vec<Result<DataKey, ProviderError>> {
+        if requests.is_empty() {
+            return Vec::new();
+        }
+        one_each(requests.len(), self.over_wiped_stack().unwrap_keys(requests).await)
+    }
+
+    /// Asks the provider whether the key is there and usable.
+    pub(crate) fn check(&self) -> ProviderFuture<'_, Result<(), ProviderError>> {
+        self.over_wiped_stack().check(&self.key_id)
+    }
+}
+
+/// Returns the results, or that many errors if the provider returned a different number: nobody knows which is whose.
+fn one_each<T>(
+    count: usize,
+    results: Vec<Result<T, ProviderError>>,
+) -> Vec<Result<T, ProviderError>> {
+    if results.len() == count {
+        return results;
+    }
+    let miscounted = ProviderError::new(
+        ProviderErrorKind::Other,
+        "the provider returned more or fewer results than it got requests",
+    );
+    (0..count).map(|_| Err(miscounted.clone())).collect()
 }

@@ -11,6 +11,8 @@ use crate::format::error_class::{ErrorClass, error_as_data};
 use crate::format::key_id::KeyId;
 use crate::keys::keyring::Keyring;
 use crate::keys::provider_error::ProviderError;
+use crate::keys::provider_future::ProviderFuture;
+use crate::secret::wiping::wipe_stack_after_polls;
 use crate::verbs::errors::{RewrapError, error_about_a_key};
 
 /// What became of the rows of a batch, as [`Keyring::rewrap_batch`] returns it.
@@ -69,6 +71,26 @@ error_as_data!(RowError);
 error_about_a_key!(RowError);
 
 impl<Id> Batch<Id> {
+    fn new() -> Self {
+        Self { changes: Vec::new(), current: 0, failures: Vec::new() }
+    }
+
+    fn add(
+        &mut self,
+        id: Id,
+        old: Result<Envelope, FormatError>,
+        rewrap: impl FnOnce(&Envelope) -> Result<Option<Envelope>, RewrapError>,
+    ) {
+        let rewrapped = old
+            .map_err(RowError::Format)
+            .and_then(|old| Ok(rewrap(&old)?.map(|fresh| (old, fresh))));
+        match rewrapped {
+            Ok(Some((old, fresh))) => self.changes.push(Change { id, old, fresh }),
+            Ok(None) => self.current = self.current.saturating_add(1),
+            Err(error) => self.failures.push((id, error)),
+        }
+    }
+
     /// Returns whether to stop the rotation and investigate.
     ///
     /// This is so if a key does not unwrap what it wraps, or if all rows of the batch failed in the same way, because
@@ -119,18 +141,43 @@ impl Keyring {
         E: TryInto<Envelope>,
         FormatError: From<E::Error>,
     {
-        let mut batch = Batch { changes: Vec::new(), current: 0, failures: Vec::new() };
+        let mut batch = Batch::new();
         for (id, row) in rows {
-            let rewrapped = row
-                .try_into()
-                .map_err(|error| RowError::Format(error.into()))
-                .and_then(|old| Ok(self.rewrap(&old)?.map(|fresh| (old, fresh))));
-            match rewrapped {
-                Ok(Some((old, fresh))) => batch.changes.push(Change { id, old, fresh }),
-                Ok(None) => batch.current = batch.current.saturating_add(1),
-                Err(error) => batch.failures.push((id, error)),
-            }
+            let old = row.try_into().map_err(FormatError::from);
+            batch.add(id, old, |old| self.rewrap(old));
         }
         batch
+    }
+
+    /// Re-wraps the rows of one batch as [`rewrap_batch`](Self::rewrap_batch) does, and waits for remote keys.
+    ///
+    /// Asks each key once for all rows, with [`unwrap_keys`](crate::MasterKeyProvider::unwrap_keys) and
+    /// [`wrap_keys`](crate::KeyWrapper::wrap_keys). A provider whose service takes many keys in one request splits them
+    /// to its limit; with any other, this waits for one row after the other, and it is faster to call
+    /// [`rewrap_async`](Self::rewrap_async) for many rows at once.
+    ///
+    /// The rows are read before the method returns the future. While the future waits, it holds the data keys of the
+    /// rows.
+    pub fn rewrap_batch_async<'a, Id, E>(
+        &'a self,
+        rows: impl IntoIterator<Item = (Id, E)>,
+    ) -> ProviderFuture<'a, Batch<Id>>
+    where
+        Id: Send + 'a,
+        E: TryInto<Envelope>,
+        FormatError: From<E::Error>,
+    {
+        let parse = |(id, row): (Id, E)| (id, row.try_into().map_err(FormatError::from));
+        let (ids, rows): (Vec<Id>, Vec<_>) = rows.into_iter().map(parse).unzip();
+        // A named type, because `impl Future` would be tied to the types of the rows.
+        ProviderFuture::boxed(wipe_stack_after_polls(async move {
+            let envelopes = rows.iter().filter_map(|row| row.as_ref().ok());
+            let mut rewrapped = self.rewrap_all(envelopes).await.into_iter();
+            let mut batch = Batch::new();
+            for (id, row) in ids.into_iter().zip(rows) {
+                batch.add(id, row, |_| rewrapped.next().transpose().map(Option::flatten));
+            }
+            batch
+        }))
     }
 }

@@ -9,7 +9,8 @@ use crate::format::wrapped_key::{Wrap, WrappedKey};
 use crate::keys::data_key::DataKey;
 use crate::keys::keyring::Keyring;
 use crate::keys::provider_error::{ProviderError, ProviderErrorKind};
-use crate::keys::usable_key::UsableKey;
+use crate::keys::requests::{UnwrapRequest, WrapRequest};
+use crate::keys::usable_key::{Body, UsableKey};
 use crate::secret::wiping::Wiped;
 use crate::secret::wiping::{wipe_stack_after_hashing, wipe_stack_after_polls};
 use crate::verbs::errors::RewrapError;
@@ -89,6 +90,39 @@ impl Keyring {
         })
     }
 
+    /// Re-wraps each envelope as [`rewrap_async`](Self::rewrap_async) does, and asks each key once for all of them.
+    pub(super) async fn rewrap_all(
+        &self,
+        envelopes: impl Iterator<Item = &Envelope>,
+    ) -> Vec<Result<Option<Envelope>, RewrapError>> {
+        let Some(keys) = self.sealing_keys() else {
+            return envelopes.map(|_| Err(RewrapError::NoPrimary)).collect();
+        };
+        let is_due = |envelope: &&Envelope| !is_wrapped_for(keys.clone(), envelope);
+        let due: Vec<Option<&Envelope>> =
+            envelopes.map(|envelope| Some(envelope).filter(is_due)).collect();
+        let due_envelopes: Vec<&Envelope> = due.iter().copied().flatten().collect();
+        let data_keys = self.unwrap_all(&due_envelopes).await;
+        let mut rows: Vec<Result<Row<'_>, RewrapError>> = due_envelopes
+            .into_iter()
+            .zip(data_keys)
+            .map(|(envelope, data_key)| Ok(Row::new(envelope, data_key?)))
+            .collect();
+        for key in keys.clone() {
+            let requests: Vec<_> = rows.iter().flatten().map(|row| row.to_wrap(key)).collect();
+            let bodies = key.wrap_all(&requests).await;
+            proceed(&mut rows, bodies, |row, body| row.add(key, body));
+        }
+        for key in keys.clone() {
+            let made = rows.iter().flatten().filter_map(|row| row.to_unwrap(key));
+            let requests: Vec<_> = made.collect();
+            let unwrapped = key.unwrap_all(&requests).await;
+            proceed(&mut rows, unwrapped, |row, found| row.check(key, found));
+        }
+        let mut rows = rows.into_iter().map(|row| row.and_then(Row::finish));
+        due.into_iter().map(|due| due.and_then(|_| rows.next()).transpose()).collect()
+    }
+
     /// Returns whether the envelope is wrapped the way this keyring would wrap it.
     ///
     /// That means for exactly the primary and the escrow keys, in this order, by the key material that they have here.
@@ -109,6 +143,67 @@ fn is_wrapped_for<'k>(mut keys: impl Iterator<Item = &'k UsableKey>, envelope: &
 
 fn is_current_wrap(key: &UsableKey, wrap: &Wrap<'_>) -> bool {
     wrap.key_id == key.key_id.as_ref() && key.accepts(wrap) && key.is_current(wrap.body)
+}
+
+/// A row of a batch whose data key is known.
+struct Row<'a> {
+    envelope: &'a Envelope,
+    data_key: DataKey,
+    wraps: Wraps<'a>,
+}
+
+impl<'a> Row<'a> {
+    fn new(envelope: &'a Envelope, data_key: DataKey) -> Self {
+        Self { envelope, data_key, wraps: Wraps::default() }
+    }
+
+    fn to_wrap<'r>(&'r self, key: &'r UsableKey) -> WrapRequest<'r> {
+        let (suite, commitment) = (self.envelope.suite(), self.envelope.commitment());
+        WrapRequest::new(&key.key_id, suite, commitment, &self.data_key)
+    }
+
+    fn add(
+        &mut self,
+        key: &'a UsableKey,
+        body: Result<Vec<u8>, ProviderError>,
+    ) -> Result<(), RewrapError> {
+        Ok(self.wraps.add(key, Some(body.map(Body::Returned)))?)
+    }
+
+    fn to_unwrap<'r>(&'r self, key: &'r UsableKey) -> Option<UnwrapRequest<'r>> {
+        let (suite, commitment) = (self.envelope.suite(), self.envelope.commitment());
+        let body = self.wraps.body_of(key)?;
+        Some(UnwrapRequest::new(&key.key_id, suite, commitment, body))
+    }
+
+    fn check(
+        &self,
+        key: &UsableKey,
+        found: Result<DataKey, ProviderError>,
+    ) -> Result<(), RewrapError> {
+        let is_same =
+            |found: DataKey| is_equal(found.expose_secret(), self.data_key.expose_secret());
+        check_wrap(key, found.map(is_same))
+    }
+
+    fn finish(self) -> Result<Envelope, RewrapError> {
+        let Self { envelope, data_key, wraps } = self;
+        envelope.with_wraps(&Prf::new(data_key.expose_secret()), wraps.iter())
+    }
+}
+
+/// Takes the next step with each row that has not failed yet, given the key's result for it.
+fn proceed<R, T>(
+    rows: &mut [Result<R, RewrapError>],
+    results: Vec<T>,
+    step: impl Fn(&mut R, T) -> Result<(), RewrapError>,
+) {
+    let asked = rows.iter_mut().filter(|row| row.is_ok());
+    for (row, result) in asked.zip(results) {
+        if let Err(error) = row.as_mut().map_or(Ok(()), |row| step(row, result)) {
+            *row = Err(error);
+        }
+    }
 }
 
 /// Checks that a key unwrapped the same data key that it had just wrapped.

@@ -1,6 +1,7 @@
 //! Wraps a data key for all keys of a keyring that seal, and unwraps it with any key that opens.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::error::Error;
 
 use zeroize::Zeroize;
@@ -13,8 +14,10 @@ use crate::format::sizes::{COMMITMENT_LEN, KEY_LEN, LOCAL_BODY_LEN, MAX_WRAPS};
 use crate::format::suite::Suite;
 use crate::format::wrapped_key::{Wrap, WrapKind, check_body_len};
 use crate::keys::data_key::DataKey;
-use crate::keys::keyring::{KeyState, Keyring};
+use crate::keys::keyring::Keyring;
+use crate::keys::keyring::state::KeyState;
 use crate::keys::provider_error::{ProviderError, ProviderErrorKind};
+use crate::keys::requests::UnwrapRequest;
 use crate::keys::usable_key::{Body, UsableKey};
 use crate::secret::wiping::wipe_stack_after_hashing;
 use crate::verbs::errors::{UnwrapError, WrapFailure};
@@ -35,9 +38,15 @@ impl<'k> Wraps<'k> {
         self.with_keys().map(|(_, wrap)| wrap)
     }
 
+    /// Returns the body of the wrap that this key made.
+    pub(crate) fn body_of(&self, key: &UsableKey) -> Option<&[u8]> {
+        let mut wraps = self.0.iter().flatten();
+        wraps.find(|(maker, _)| core::ptr::eq(*maker, key)).map(|(_, body)| body.as_slice())
+    }
+
     /// Adds the body that a key returned, where `None` means that the key would have to be waited for.
     #[expect(clippy::expect_used, reason = "a wrap that is left out would be a lost escrow")]
-    fn add(
+    pub(super) fn add(
         &mut self,
         key: &'k UsableKey,
         body: Option<Result<Body, ProviderError>>,
@@ -143,22 +152,49 @@ impl Keyring {
                 failures.add(UnwrapError::WrongWrapKind { key_id: key.key_id.clone() });
                 continue;
             }
-            match key.unwrap_later(suite, commitment, wrap.body).await {
-                Ok(data_key) => {
-                    // Wiped at once, because values that the same poll moves into the future next could carry along
-                    // what is left on the stack.
-                    let is_proven = wipe_stack_after_hashing(|| {
-                        envelope.is_proven_by(&Prf::new(data_key.expose_secret()))
-                    });
-                    if is_proven {
-                        return Ok(data_key);
-                    }
-                    failures.add(UnwrapError::EnvelopeAltered);
-                }
-                Err(source) => failures.add(UnwrapError::of_key(key, source)),
+            let unwrapped = key.unwrap_later(suite, commitment, wrap.body).await;
+            match proven(envelope, key, unwrapped) {
+                Ok(data_key) => return Ok(data_key),
+                Err(failure) => failures.add(failure),
             }
         }
         Err(failures.verdict(self, envelope))
+    }
+
+    /// Unwraps each envelope as [`unwrap_later`](Self::unwrap_later) does, and asks each key once for all envelopes.
+    pub(crate) async fn unwrap_all(
+        &self,
+        envelopes: &[&Envelope],
+    ) -> Vec<Result<DataKey, UnwrapError>> {
+        let mut rows: Vec<_> = envelopes.iter().map(|envelope| Row::new(self, envelope)).collect();
+        // Each envelope meets the keys in the order in which it would if it were alone.
+        for key in self.opening_keys() {
+            let (mut asked, mut requests) = (Vec::new(), Vec::new());
+            for row in &mut rows {
+                let envelope = row.envelope;
+                match row.wrap_to_try(key) {
+                    Some(wrap) if key.accepts(&wrap) => {
+                        let (suite, commitment) = (envelope.suite(), envelope.commitment());
+                        let (key_id, body) = (&key.key_id, wrap.body);
+                        requests.push(UnwrapRequest::new(key_id, suite, commitment, body));
+                        asked.push(row);
+                    }
+                    Some(_) => {
+                        let key_id = key.key_id.clone();
+                        row.failures.add(UnwrapError::WrongWrapKind { key_id });
+                    }
+                    None => {}
+                }
+            }
+            let unwrapped = key.unwrap_all(&requests).await;
+            for (row, unwrapped) in asked.into_iter().zip(unwrapped) {
+                match proven(row.envelope, key, unwrapped) {
+                    Ok(data_key) => row.result = Some(Ok(data_key)),
+                    Err(failure) => row.failures.add(failure),
+                }
+            }
+        }
+        rows.into_iter().map(|row| row.verdict(self)).collect()
     }
 
     /// Returns the keys that may open the envelope, each with its wrap, in the order in which they are tried.
@@ -199,6 +235,44 @@ impl Keyring {
         } else {
             UnwrapError::UnknownKey { key_ids: envelope.key_ids().collect() }
         }
+    }
+}
+
+/// Returns the data key that a key unwrapped, if the envelope is intact under it.
+fn proven(
+    envelope: &Envelope,
+    key: &UsableKey,
+    unwrapped: Result<DataKey, ProviderError>,
+) -> Result<DataKey, UnwrapError> {
+    let data_key = unwrapped.map_err(|source| UnwrapError::of_key(key, source))?;
+    // Wiped at once, because values that the same poll moves into the future next could carry along what is left on the
+    // stack.
+    let is_proven =
+        wipe_stack_after_hashing(|| envelope.is_proven_by(&Prf::new(data_key.expose_secret())));
+    if is_proven { Ok(data_key) } else { Err(UnwrapError::EnvelopeAltered) }
+}
+
+/// One of several envelopes that are unwrapped together.
+struct Row<'a> {
+    envelope: &'a Envelope,
+    result: Option<Result<DataKey, UnwrapError>>,
+    failures: Failures,
+}
+
+impl<'a> Row<'a> {
+    fn new(keyring: &Keyring, envelope: &'a Envelope) -> Self {
+        let refused = keyring.candidates(envelope).err();
+        Self { envelope, result: refused.map(Err), failures: Failures::default() }
+    }
+
+    /// Returns the wrap under this key, unless the envelope needs no further key.
+    fn wrap_to_try(&self, key: &'a UsableKey) -> Option<Wrap<'a>> {
+        if self.result.is_some() { None } else { self.envelope.wrap_of(key.key_id.as_ref()) }
+    }
+
+    fn verdict(self, keyring: &Keyring) -> Result<DataKey, UnwrapError> {
+        let Self { envelope, result, failures } = self;
+        result.unwrap_or_else(|| Err(failures.verdict(keyring, envelope)))
     }
 }
 

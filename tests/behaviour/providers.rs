@@ -9,14 +9,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use sealwax::{
-    DataKey, Envelope, KeyWrapper, Keyring, MasterKey, MasterKeyProvider, OpenError, ProviderError,
-    ProviderErrorKind, ProviderFuture, RewrapError, SealError, Secret, UnwrapError, UnwrapRequest,
-    WrapKind, WrapRequest,
+    Batch, DataKey, Envelope, KeyId, KeyWrapper, Keyring, MasterKey, MasterKeyProvider, OpenError,
+    ProviderError, ProviderErrorKind, ProviderFuture, RewrapError, RowError, SealError, Secret,
+    UnwrapError, UnwrapRequest, WrapKind, WrapRequest,
 };
 
 use crate::fixtures::{CREDENTIAL, Counting, acme, key_id, master_key};
 
+mod batches;
 mod calls;
+mod checks;
 mod failures;
 mod futures;
 mod pointers;
@@ -179,6 +181,15 @@ impl KeyWrapper for Remote {
     fn kind(&self) -> WrapKind {
         self.kind
     }
+
+    fn check<'a>(&'a self, key_id: &'a KeyId) -> ProviderFuture<'a, Result<(), ProviderError>> {
+        let answer = match self.log.record(format!("check:{key_id}")) {
+            None => Ok(()),
+            Some(Fault::Fail(kind)) => Err(kind.into()),
+            Some(fault) => panic!("{fault:?} does not apply to a check"),
+        };
+        self.answer(ProviderFuture::ready(answer))
+    }
 }
 
 impl MasterKeyProvider for Remote {
@@ -234,16 +245,18 @@ fn seal(keyring: &Keyring) -> Envelope {
 pub(crate) enum Form {
     Now,
     Async,
+    /// Of the verbs, only rewrapping has this form. The others are asynchronous.
+    Batch,
 }
 
-pub(crate) const FORMS: [Form; 2] = [Form::Now, Form::Async];
+pub(crate) const FORMS: [Form; 3] = [Form::Now, Form::Async, Form::Batch];
 
 impl Form {
     fn seal(self, keyring: &Keyring) -> Result<Envelope, SealError> {
         let mut rng = Counting(1);
         match self {
             Self::Now => keyring.seal_with_rng(&secret(), &acme(), &mut rng),
-            Self::Async => {
+            Self::Async | Self::Batch => {
                 pollster::block_on(keyring.seal_async_with_rng(&secret(), &acme(), &mut rng))
             }
         }
@@ -252,14 +265,14 @@ impl Form {
     fn open(self, keyring: &Keyring, envelope: &Envelope) -> Result<Secret, OpenError> {
         match self {
             Self::Now => keyring.open(envelope, &acme()),
-            Self::Async => pollster::block_on(keyring.open_async(envelope, &acme())),
+            Self::Async | Self::Batch => pollster::block_on(keyring.open_async(envelope, &acme())),
         }
     }
 
     fn verify(self, keyring: &Keyring, envelope: &Envelope) -> Result<(), UnwrapError> {
         match self {
             Self::Now => keyring.verify(envelope),
-            Self::Async => pollster::block_on(keyring.verify_async(envelope)),
+            Self::Async | Self::Batch => pollster::block_on(keyring.verify_async(envelope)),
         }
     }
 
@@ -271,7 +284,23 @@ impl Form {
         match self {
             Self::Now => ring.rewrap(row),
             Self::Async => pollster::block_on(ring.rewrap_async(row)),
+            Self::Batch => {
+                let batch = pollster::block_on(ring.rewrap_batch_async([(7, row.clone())]));
+                result_of(&batch, 7)
+            }
         }
+    }
+}
+
+/// Returns what became of one row of a batch.
+pub(crate) fn result_of(batch: &Batch<u32>, id: u32) -> Result<Option<Envelope>, RewrapError> {
+    let change = batch.changes.iter().find(|change| change.id == id);
+    let failure = batch.failures.iter().find(|(failed, _)| *failed == id);
+    match (change, failure) {
+        (Some(change), None) => Ok(Some(change.fresh.clone())),
+        (None, Some((_, RowError::Rewrap(error)))) => Err(error.clone()),
+        (None, None) => Ok(None),
+        (_, other) => panic!("not one result for row {id}: {other:?}"),
     }
 }
 

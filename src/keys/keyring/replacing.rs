@@ -6,7 +6,8 @@ use thiserror::Error;
 
 use crate::format::error_class::{ErrorClass, error_as_data};
 use crate::format::key_id::KeyId;
-use crate::keys::keyring::{Entry, KeyState, Keyring};
+use crate::keys::keyring::state::KeyState;
+use crate::keys::keyring::{Entry, Keyring};
 
 /// Why a keyring should not replace another in a running service.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

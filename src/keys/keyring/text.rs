@@ -8,7 +8,8 @@ use crate::format::error::FormatError;
 use crate::format::key_id::KeyId;
 use crate::format::surrounding::Surrounding;
 use crate::keys::keyring::errors::{KeyringError, LineProblem};
-use crate::keys::keyring::{Entry, KeyState, Keyring, MAX_KEYS};
+use crate::keys::keyring::state::KeyState;
+use crate::keys::keyring::{Entry, Keyring, MAX_KEYS};
 use crate::keys::master_key::{MasterKey, TEXT_PREFIX, is_bare_key};
 use crate::keys::usable_key::UsableKey;
 

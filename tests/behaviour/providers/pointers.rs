@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use sealwax::{
-    DataKey, KeyWrapper, Keyring, MasterKey, MasterKeyProvider, ProviderError, ProviderFuture,
-    Suite, UnwrapRequest, WrapKind, WrapRequest,
+    DataKey, KeyId, KeyWrapper, Keyring, MasterKey, MasterKeyProvider, ProviderError,
+    ProviderErrorKind, ProviderFuture, Suite, UnwrapRequest, WrapKind, WrapRequest,
 };
 
 use crate::fixtures::{acme, key_id, master_key};
@@ -28,6 +28,17 @@ impl KeyWrapper for Peculiar {
     fn is_current(&self, body: &[u8]) -> bool {
         body.last().is_some_and(|last| last % 2 == 0)
     }
+
+    fn wrap_keys<'a>(
+        &'a self,
+        requests: &'a [WrapRequest<'a>],
+    ) -> ProviderFuture<'a, Vec<Result<Vec<u8>, ProviderError>>> {
+        ProviderFuture::ready(vec![Ok(vec![requests.len().try_into().unwrap()])])
+    }
+
+    fn check<'a>(&'a self, _key_id: &'a KeyId) -> ProviderFuture<'a, Result<(), ProviderError>> {
+        ProviderFuture::ready(Err(ProviderErrorKind::Throttled.into()))
+    }
 }
 
 impl MasterKeyProvider for Peculiar {
@@ -36,6 +47,14 @@ impl MasterKeyProvider for Peculiar {
         request: UnwrapRequest<'a>,
     ) -> ProviderFuture<'a, Result<DataKey, ProviderError>> {
         self.0.unwrap_key(request)
+    }
+
+    fn unwrap_keys<'a>(
+        &'a self,
+        requests: &'a [UnwrapRequest<'a>],
+    ) -> ProviderFuture<'a, Vec<Result<DataKey, ProviderError>>> {
+        let _ = requests;
+        ProviderFuture::ready(vec![Err(ProviderErrorKind::Denied.into())])
     }
 }
 
@@ -50,6 +69,16 @@ fn forwards(name: &str, provider: impl MasterKeyProvider + 'static) {
     let request = UnwrapRequest::new(&id, Suite::Aes256Gcm, &[3; 32], &body);
     let unwrapped = provider.unwrap_key(request).into_ready().unwrap().unwrap();
     assert_eq!(unwrapped.expose_secret(), data_key.expose_secret(), "{name}");
+
+    let wrap = WrapRequest::new(&id, Suite::Aes256Gcm, &[3; 32], &data_key);
+    let bodies = provider.wrap_keys(&[wrap, wrap, wrap]).into_ready().unwrap();
+    assert_eq!(bodies.len(), 1, "{name}");
+    assert_eq!(bodies[0].as_deref().unwrap(), [3], "{name}");
+    let keys = provider.unwrap_keys(&[request, request]).into_ready().unwrap();
+    assert_eq!(keys.len(), 1, "{name}");
+    assert_eq!(keys[0].as_ref().unwrap_err().kind(), ProviderErrorKind::Denied, "{name}");
+    let checked = provider.check(&id).into_ready().unwrap().unwrap_err();
+    assert_eq!(checked.kind(), ProviderErrorKind::Throttled, "{name}");
 
     let ring = Keyring::new(id, provider).unwrap();
     let row = seal(&ring);

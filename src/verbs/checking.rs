@@ -1,0 +1,90 @@
+//! Whether the keys of a keyring are usable, asked before they are needed.
+
+use alloc::vec::Vec;
+
+use rand_core::TryCryptoRng;
+
+use crate::cipher::is_equal;
+use crate::format::context::EncryptionContext;
+use crate::format::key_id::KeyId;
+use crate::keys::keyring::Keyring;
+use crate::keys::provider_error::{ProviderError, ProviderErrorKind};
+use crate::keys::provider_future::ProviderFuture;
+use crate::keys::usable_key::UsableKey;
+use crate::secret::Secret;
+use crate::secret::wiping::wipe_stack_after_polls;
+use crate::verbs::errors::{SealError, WrapFailure};
+use crate::verbs::two_phase::Draft;
+use crate::verbs::wrapping::wrap_later;
+
+impl Keyring {
+    /// Checks, when a service starts, that each key is usable.
+    ///
+    /// Asks the provider of each key, with [`KeyWrapper::check`](crate::KeyWrapper::check); a key that seals also wraps
+    /// and unwraps a data key that is then thrown away, because a seal does not check what it wrapped. Returns one
+    /// result for each key that can open, in the order of [`keys`](Self::keys). The keys are asked one after the other.
+    ///
+    /// Draws 44 bytes of the operating system's randomness before it returns the future.
+    ///
+    /// ```
+    /// use sealwax::{Keyring, MasterKey};
+    ///
+    /// # pollster::block_on(async {
+    /// let ring = Keyring::new("prod-2026".parse()?, MasterKey::generate()?)?;
+    /// for (key_id, usable) in ring.check_async().await {
+    ///     usable.map_err(|error| format!("key {key_id}: {error}"))?;
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "getrandom")]
+    pub fn check_async(
+        &self,
+    ) -> impl Future<Output = Vec<(KeyId, Result<(), ProviderError>)>> + Send + use<'_> {
+        self.check_async_with_rng(&mut getrandom::SysRng)
+    }
+
+    /// Checks as [`check_async`](Self::check_async) does, with randomness from `rng`: 44 bytes in one call.
+    pub fn check_async_with_rng<'a>(
+        &'a self,
+        rng: &mut (impl TryCryptoRng + ?Sized),
+    ) -> ProviderFuture<'a, Vec<(KeyId, Result<(), ProviderError>)>> {
+        let (nothing, nowhere) = (Secret::from(""), EncryptionContext::empty());
+        let draft = Draft::new_with_rng(&nothing, &nowhere, self.suite(), rng);
+        ProviderFuture::boxed(wipe_stack_after_polls(async move {
+            let mut results = Vec::new();
+            for (key, seals) in self.usable_keys() {
+                let mut result = key.check().await;
+                if result.is_ok() && seals {
+                    result = round_trip(key, &draft).await;
+                }
+                results.push((key.key_id.clone(), result));
+            }
+            results
+        }))
+    }
+}
+
+/// Has a key wrap and unwrap the data key of a draft.
+async fn round_trip(
+    key: &UsableKey,
+    draft: &Result<Draft, SealError>,
+) -> Result<(), ProviderError> {
+    let other = |error: SealError| ProviderError::new(ProviderErrorKind::Other, error);
+    let Draft { data_key, sealed } = draft.as_ref().map_err(|error| other(error.clone()))?;
+    let (suite, commitment) = (sealed.suite, &sealed.commitment);
+    let wrapped = wrap_later(core::iter::once(key), suite, commitment, data_key).await;
+    let wraps = wrapped.map_err(|WrapFailure { key_id, source }| {
+        source.unwrap_or_else(|| other(SealError::WouldBlock { key_id }))
+    })?;
+    let body = wraps.body_of(key).unwrap_or_default();
+    let found = key.unwrap_later(suite, commitment, body).await?;
+    if is_equal(found.expose_secret(), data_key.expose_secret()) {
+        Ok(())
+    } else {
+        Err(ProviderError::new(
+            ProviderErrorKind::WrongKeyMaterial,
+            "the key unwrapped another data key than it had wrapped",
+        ))
+    }
+}
