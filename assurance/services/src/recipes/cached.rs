@@ -3,11 +3,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sealwax::{
-    DataKey, KeyWrapper, MasterKeyProvider, ProviderError, ProviderFuture, UnwrapRequest, WrapKind, WrapRequest,
+    DataKey, KeyId, KeyWrapper, MasterKeyProvider, ProviderError, ProviderFuture, UnwrapRequest, WrapKind, WrapRequest,
 };
 use tokio::time::Instant;
 
 type Reply<'a, T> = ProviderFuture<'a, Result<T, ProviderError>>;
+type Replies<'a, T> = ProviderFuture<'a, Vec<Result<T, ProviderError>>>;
 
 /// Keeps unwrapped data keys for a while, and then wipes them.
 #[derive(Debug)]
@@ -75,11 +76,24 @@ impl<P: MasterKeyProvider> MasterKeyProvider for Cached<P> {
             unwrapped
         })
     }
+
+    // A rotation unwraps each row once, and would only push out what is used again.
+    fn unwrap_keys<'a>(&'a self, requests: &'a [UnwrapRequest<'a>]) -> Replies<'a, DataKey> {
+        self.inner.unwrap_keys(requests)
+    }
 }
 
 impl<P: KeyWrapper> KeyWrapper for Cached<P> {
     fn wrap_key<'a>(&'a self, request: WrapRequest<'a>) -> Reply<'a, Vec<u8>> {
         self.inner.wrap_key(request)
+    }
+
+    fn wrap_keys<'a>(&'a self, requests: &'a [WrapRequest<'a>]) -> Replies<'a, Vec<u8>> {
+        self.inner.wrap_keys(requests)
+    }
+
+    fn check<'a>(&'a self, key_id: &'a KeyId) -> Reply<'a, ()> {
+        self.inner.check(key_id)
     }
 
     fn kind(&self) -> WrapKind {

@@ -1,12 +1,13 @@
 use std::time::Duration;
 
 use sealwax::{
-    DataKey, KeyWrapper, MasterKeyProvider, ProviderError, ProviderErrorKind, ProviderFuture, UnwrapRequest, WrapKind,
-    WrapRequest,
+    DataKey, KeyId, KeyWrapper, MasterKeyProvider, ProviderError, ProviderErrorKind, ProviderFuture, UnwrapRequest,
+    WrapKind, WrapRequest,
 };
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 type Reply<'a, T> = ProviderFuture<'a, Result<T, ProviderError>>;
+type Replies<'a, T> = ProviderFuture<'a, Vec<Result<T, ProviderError>>>;
 
 /// Gives each call of a provider a deadline, and retries transient errors.
 #[derive(Debug)]
@@ -41,11 +42,27 @@ impl<P> Patient<P> {
             attempt += 1;
         }
     }
+
+    /// Asks for a whole batch once.
+    async fn ask_once<T>(&self, count: usize, replies: Replies<'_, T>) -> Vec<Result<T, ProviderError>> {
+        timeout(self.total, replies).await.unwrap_or_else(|elapsed| {
+            let error = ProviderError::new(ProviderErrorKind::Unavailable, elapsed);
+            (0..count).map(|_| Err(error.clone())).collect()
+        })
+    }
 }
 
 impl<P: KeyWrapper> KeyWrapper for Patient<P> {
     fn wrap_key<'a>(&'a self, request: WrapRequest<'a>) -> Reply<'a, Vec<u8>> {
         ProviderFuture::boxed(self.ask(move || self.inner.wrap_key(request)))
+    }
+
+    fn wrap_keys<'a>(&'a self, requests: &'a [WrapRequest<'a>]) -> Replies<'a, Vec<u8>> {
+        ProviderFuture::boxed(self.ask_once(requests.len(), self.inner.wrap_keys(requests)))
+    }
+
+    fn check<'a>(&'a self, key_id: &'a KeyId) -> Reply<'a, ()> {
+        ProviderFuture::boxed(self.ask(move || self.inner.check(key_id)))
     }
 
     fn kind(&self) -> WrapKind {
@@ -60,5 +77,9 @@ impl<P: KeyWrapper> KeyWrapper for Patient<P> {
 impl<P: MasterKeyProvider> MasterKeyProvider for Patient<P> {
     fn unwrap_key<'a>(&'a self, request: UnwrapRequest<'a>) -> Reply<'a, DataKey> {
         ProviderFuture::boxed(self.ask(move || self.inner.unwrap_key(request)))
+    }
+
+    fn unwrap_keys<'a>(&'a self, requests: &'a [UnwrapRequest<'a>]) -> Replies<'a, DataKey> {
+        ProviderFuture::boxed(self.ask_once(requests.len(), self.inner.unwrap_keys(requests)))
     }
 }
