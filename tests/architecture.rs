@@ -88,6 +88,7 @@ const FLOORS: &[Floor] = &[
             "wrapping",
             "two_phase",
             "sealing",
+            "checking",
             "rewrapping",
             "batch",
             "",

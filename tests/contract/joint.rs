@@ -11,10 +11,10 @@ use std::{
 };
 
 use sealwax::{
-    DataKey, Draft, EncryptionContext, Envelope, FormatError, KeyError, KeyId, KeyWrapper, Keyring,
-    MasterKey, MasterKeyProvider, OpenError, ProviderError, ProviderErrorKind, ProviderFuture,
-    RewrapError, SealError, Secret, Suite, UnwrapError, UnwrapRequest, WrapKind, WrapRequest,
-    WrappedKey,
+    Batch, DataKey, Draft, EncryptionContext, Envelope, FormatError, KeyError, KeyId, KeyWrapper,
+    Keyring, MasterKey, MasterKeyProvider, OpenError, ProviderError, ProviderErrorKind,
+    ProviderFuture, RewrapError, SealError, Secret, Suite, UnwrapError, UnwrapRequest, WrapKind,
+    WrapRequest, WrappedKey,
 };
 
 use crate::{
@@ -211,6 +211,48 @@ fn pointers_forward_every_method() {
     forwards(shared);
     forwards(boxed);
     forwards(object);
+}
+
+#[test]
+fn every_method_has_its_shape() {
+    // The defaults stay ready over a key in memory, and return one result for each request.
+    let (provider, key_id, data_key) = (key(0), id("prod-2026"), DataKey::generate().unwrap());
+    let wrap = wrap_request(&key_id, &data_key);
+    let body = now(provider.wrap_key(wrap)).unwrap();
+    let (wraps, unwraps) =
+        ([wrap; 3], [unwrap_request(&key_id, &body), unwrap_request(&key_id, b"")]);
+    let bodies: ProviderFuture<'_, Vec<Result<Vec<u8>, ProviderError>>> =
+        provider.wrap_keys(&wraps);
+    let keys: ProviderFuture<'_, Vec<Result<DataKey, ProviderError>>> =
+        provider.unwrap_keys(&unwraps);
+    let usable: ProviderFuture<'_, Result<(), ProviderError>> = provider.check(&key_id);
+    let bodies: Vec<Vec<u8>> = now(bodies).into_iter().map(Result::unwrap).collect();
+    assert_eq!(bodies, [body.clone(), body.clone(), body.clone()]);
+    let keys = now(keys);
+    assert_eq!(keys.len(), 2);
+    assert_eq!(keys[0].as_ref().unwrap().expose_secret(), data_key.expose_secret());
+    assert_eq!(keys[1].as_ref().unwrap_err().kind(), ProviderErrorKind::Rejected);
+    now(usable).unwrap();
+}
+
+#[test]
+fn a_ring_over_a_service_is_checked_and_rewrapped_in_batches() {
+    fn is_send<T: Send>(value: T) -> T {
+        value
+    }
+
+    let ring = Keyring::new(id("hsm"), Own(Service { mask: 1 })).unwrap();
+    let ring = ring.with_retired(id("prod-2026"), key(0)).unwrap();
+    let checked: Vec<(KeyId, Result<(), ProviderError>)> =
+        pollster::block_on(is_send(ring.check_async()));
+    let usable: Vec<_> = checked.iter().map(|(id, result)| (id.as_ref(), result.is_ok())).collect();
+    assert_eq!(usable, [("hsm", true), ("prod-2026", true)]);
+
+    let rows = vec![(1_i64, sealed().to_string()), (2, "nonsense".to_owned())];
+    let batch: Batch<i64> = pollster::block_on(is_send(ring.rewrap_batch_async(rows)));
+    assert_eq!((batch.changes.len(), batch.current, batch.failures.len()), (1, 0, 1));
+    assert!(!batch.must_stop());
+    assert_eq!(ring.open(&batch.changes[0].fresh, &context()).unwrap(), secret());
 }
 
 #[test]

@@ -166,7 +166,7 @@ fn ring(suite: Suite, way: Way, next: Option<MasterKey>) -> Keyring {
 
 fn verbs(suite: Suite, way: Way) {
     type Verb = fn(Suite, Way, &sealwax::Envelope, usize) -> bool;
-    let all: [(&'static str, Verb); 8] = [
+    let all: [(&'static str, Verb); 10] = [
         ("seal, waiting", |suite, way, _, polls| {
             let ring = ring(suite, way, None);
             // The future borrows neither the secret nor the context: they are dropped before it is polled.
@@ -190,6 +190,16 @@ fn verbs(suite: Suite, way: Way) {
         }),
         ("rewrap, waiting", |suite, way, envelope, polls| {
             polled(ring(suite, way, Some(master_key(2))).rewrap_async(envelope), polls)
+        }),
+        // The second row is refused.
+        ("rewrap batch, waiting", |suite, way, envelope, polls| {
+            let ring = ring(suite, way, Some(master_key(2)));
+            let rows = [(1, envelope.clone()), (2, altered(envelope, SOME + 16 + 12 + 1))];
+            polled(ring.rewrap_batch_async(rows), polls)
+        }),
+        ("check, waiting", |suite, way, _, polls| {
+            let ring = ring(suite, way, Some(master_key(2)));
+            polled(ring.check_async_with_rng(&mut { DRAWN }), polls)
         }),
         ("open refused, waiting", |suite, way, envelope, polls| {
             let (ring, elsewhere) = (ring(suite, way, None), EncryptionContext::empty());
