@@ -303,9 +303,9 @@ fn all_forms_agree() {
     let context = EncryptionContext::empty();
     let rows: Vec<(u32, Envelope)> = (0..60)
         .map(|n: u8| {
-            let sealer = if n % 3 == 0 { &ring } else { &other };
+            let sealer = if n.is_multiple_of(3) { &ring } else { &other };
             let row = sealer.seal_with_rng(&secret(), &context, &mut Counting(n)).unwrap();
-            (n.into(), if n % 7 == 0 { altered(&row) } else { row })
+            (n.into(), if n.is_multiple_of(7) { altered(&row) } else { row })
         })
         .collect();
     let now = ring.rewrap_batch(rows.clone());
