@@ -1,0 +1,206 @@
+//! What went wrong, and which kind of error that is for the keyring.
+
+use std::time::Duration;
+
+use http::{HeaderMap, StatusCode, header};
+use sealwax::{KeyError, ProviderError, ProviderErrorKind};
+
+use crate::transport::{TransportError, TransportErrorKind};
+
+/// The longest message of the service that an error keeps, in bytes.
+const MAX_MESSAGE: usize = 200;
+/// Longer words are left out of messages: base64 of a data key has 44 characters, and a UUID has 36.
+const MAX_WORD: usize = 36;
+/// The longest wait that a service may ask for.
+const MAX_WAIT: Duration = Duration::from_secs(3600);
+
+/// What went wrong: the source of the [`ProviderError`]s of this crate.
+///
+/// Downcast the error's `source()` to it, for instance to count the statuses of the service. It contains no token, no
+/// data key and no request.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TransitError {
+    /// There was no complete reply.
+    #[error("no reply from the key service")]
+    #[non_exhaustive]
+    Transport {
+        /// Why not.
+        source: TransportError,
+    },
+    /// The service refused the request, or one item of a batch.
+    #[error(
+        "the key service replied with status {status}{}{}",
+        after_colon(message),
+        in_brackets(request_id)
+    )]
+    #[non_exhaustive]
+    Refused {
+        /// The HTTP status; for an item of a batch, the status that the item would have had alone.
+        status: u16,
+        /// What the service said: at most 200 characters of printable ASCII, without words longer than 36 characters.
+        message: String,
+        /// The id of the request in the service's audit log, if the service said it.
+        request_id: Option<String>,
+        /// How long the service asked to wait: the header `Retry-After` in seconds, at most one hour, and not zero.
+        retry_after: Option<Duration>,
+    },
+    /// The service reported success, but the rest of its reply is not what Transit says.
+    #[error(
+        "the reply of the key service, with status {status}, is not one of Transit{}",
+        in_brackets(request_id)
+    )]
+    #[non_exhaustive]
+    Unreadable {
+        /// The HTTP status.
+        status: u16,
+        /// The id of the request, if it could be read.
+        request_id: Option<String>,
+    },
+    /// The key at the service has a lower version than before, so it is not the key that it was.
+    #[error(
+        "the key has version {now} but had version {before}: it was made from scratch, or restored from a backup"
+    )]
+    #[non_exhaustive]
+    VersionWentBack {
+        /// The highest version that this provider had seen.
+        before: u32,
+        /// The version that the service used now.
+        now: u32,
+    },
+    /// The key at the service cannot wrap data keys so that they are bound to their rows.
+    #[error("the key is not suitable: {reason}")]
+    #[non_exhaustive]
+    UnsuitableKey {
+        /// Why not.
+        reason: &'static str,
+    },
+    /// The key at the service is soft-deleted.
+    #[error("the key is soft-deleted")]
+    SoftDeleted,
+    /// The wrapped key was not made by Transit. The service was not asked.
+    #[error("the wrapped key is not a ciphertext of Transit")]
+    NotACiphertext,
+    /// The service decrypted something that is not a data key.
+    #[error("the service decrypted something that is not a data key")]
+    #[non_exhaustive]
+    NotADataKey {
+        /// What is wrong with it.
+        source: KeyError,
+    },
+}
+
+fn after_colon(message: &str) -> String {
+    if message.is_empty() { String::new() } else { format!(": {message}") }
+}
+
+fn in_brackets(id: &Option<String>) -> String {
+    id.as_ref().map(|id| format!(" (request {id})")).unwrap_or_default()
+}
+
+impl TransitError {
+    /// Makes the error of a refused request out of what the service said.
+    pub(crate) fn refused(
+        status: StatusCode,
+        headers: &HeaderMap,
+        errors: &[String],
+        request_id: Option<&str>,
+    ) -> Self {
+        let message = if status.is_redirection() {
+            String::from("a standby or a proxy redirects to another address, which is not asked")
+        } else {
+            printable(&errors.join("; "))
+        };
+        let request_id = request_id.map(printable);
+        Self::Refused { status: status.as_u16(), message, request_id, retry_after: wait(headers) }
+    }
+
+    /// Makes the error of one item of a batch.
+    pub(crate) fn refused_item(error: &str, request_id: Option<&str>) -> Self {
+        let errors = [error.to_owned()];
+        Self::refused(StatusCode::BAD_REQUEST, &HeaderMap::new(), &errors, request_id)
+    }
+
+    pub(crate) fn unreadable(status: StatusCode, request_id: Option<&str>) -> Self {
+        Self::Unreadable { status: status.as_u16(), request_id: request_id.map(printable) }
+    }
+
+    fn kind(&self) -> ProviderErrorKind {
+        match self {
+            Self::Transport { source } if source.kind() == TransportErrorKind::TooLarge => {
+                ProviderErrorKind::Other
+            }
+            Self::Transport { .. } => ProviderErrorKind::Unavailable,
+            Self::Refused { status, message, .. } => kind_of(*status, message),
+            Self::Unreadable { .. } | Self::UnsuitableKey { .. } => ProviderErrorKind::Other,
+            Self::VersionWentBack { .. } => ProviderErrorKind::WrongKeyMaterial,
+            Self::SoftDeleted => ProviderErrorKind::Disabled,
+            Self::NotACiphertext | Self::NotADataKey { .. } => ProviderErrorKind::Rejected,
+        }
+    }
+}
+
+/// Decides by the status first, and by the text only where the service has one status for everything.
+fn kind_of(status: u16, message: &str) -> ProviderErrorKind {
+    let says = |text| message.contains(text);
+    match status {
+        401 => ProviderErrorKind::Unauthenticated,
+        // The bare text is for a token that is missing, wrong or expired. A policy wraps it: "1 error occurred: * …".
+        403 if message == "permission denied" || says("invalid token") => {
+            ProviderErrorKind::Unauthenticated
+        }
+        403 => ProviderErrorKind::Denied,
+        404 => ProviderErrorKind::NotFound,
+        429 => ProviderErrorKind::Throttled,
+        // A redirect of a standby; a node that has not caught up; disaster recovery and performance standbys.
+        300..=399 | 412 | 472 | 473 | 500..=599 => ProviderErrorKind::Unavailable,
+        400 if says("missing client token") => ProviderErrorKind::Unauthenticated,
+        400 if says("encryption key not found") => ProviderErrorKind::NotFound,
+        400 if says("disallowed by policy (too old)") || says("soft-deleted key") => {
+            ProviderErrorKind::Disabled
+        }
+        400 if says("version is too new") => ProviderErrorKind::WrongKeyMaterial,
+        400 if says("message authentication failed") || says("invalid ciphertext") => {
+            ProviderErrorKind::Rejected
+        }
+        _ => ProviderErrorKind::Other,
+    }
+}
+
+impl From<TransitError> for ProviderError {
+    fn from(error: TransitError) -> Self {
+        let wait = match &error {
+            TransitError::Refused { retry_after, .. } => *retry_after,
+            _ => None,
+        };
+        let error = Self::new(error.kind(), error);
+        match wait {
+            Some(wait) => error.with_retry_after(wait),
+            None => error,
+        }
+    }
+}
+
+/// Returns the wait of `Retry-After`. With its quotas, OpenBao sends 0, which says nothing; dates need a clock.
+fn wait(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    let wait = Duration::from_secs(seconds.parse().ok()?);
+    (!wait.is_zero()).then(|| wait.min(MAX_WAIT))
+}
+
+/// Makes a text of the service fit for a log: one line of printable ASCII, bounded, and without anything that could be
+/// a key or a token that a proxy quotes.
+fn printable(text: &str) -> String {
+    let mut line = String::new();
+    for word in text.split(|c: char| !c.is_ascii_graphic()).filter(|word| !word.is_empty()) {
+        let word = if word.len() > MAX_WORD { "[...]" } else { word };
+        if line.len().saturating_add(word.len()) >= MAX_MESSAGE {
+            break;
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    line
+}

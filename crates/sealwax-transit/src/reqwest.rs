@@ -1,0 +1,71 @@
+//! A transport over reqwest.
+
+use std::time::Duration;
+
+use ::reqwest::redirect::Policy;
+use ::reqwest::{Client, ClientBuilder};
+use bytes::Bytes;
+use http::{Request, Response};
+use sealwax::ProviderFuture;
+
+use crate::transport::{Body, Transport, TransportError, TransportErrorKind};
+
+/// A transport over a client of reqwest that follows no redirects and has a timeout.
+///
+/// By default, reqwest follows a redirect to another host, and sends it the token and the data key. A finished client
+/// cannot be asked whether it does, so this type builds the client.
+///
+/// The feature `reqwest` of this crate enables no TLS. Name reqwest in your own `Cargo.toml` with a feature such as
+/// `rustls` or `native-tls`, and Cargo builds it with that.
+///
+/// A clone shares the connections, so that several keys can use one transport.
+#[derive(Clone, Debug)]
+pub struct ReqwestTransport(Client);
+
+impl ReqwestTransport {
+    /// Builds a client without redirects, and with this timeout for the whole exchange.
+    ///
+    /// Everything else is yours: root certificates, a client certificate, a proxy, the resolver. Futures of this
+    /// transport must be polled in a Tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of reqwest if the client cannot be built, for instance because TLS has no certificates.
+    pub fn new(builder: ClientBuilder, timeout: Duration) -> Result<Self, TransportError> {
+        let builder = builder.redirect(Policy::none()).timeout(timeout).connect_timeout(timeout);
+        // It would log the bytes that are sent.
+        let builder = builder.connection_verbose(false).referer(false);
+        builder.build().map(Self).map_err(error)
+    }
+
+    async fn exchange(&self, request: Request<Body>) -> Result<Response<Body>, TransportError> {
+        let request = request.map(Bytes::from_owner).try_into().map_err(error)?;
+        let mut response = self.0.execute(request).await.map_err(error)?;
+        let mut body = Body::new();
+        while let Some(bytes) = response.chunk().await.map_err(error)? {
+            body.push(&bytes)?;
+        }
+        let mut whole = Response::new(body);
+        *whole.status_mut() = response.status();
+        *whole.headers_mut() = std::mem::take(response.headers_mut());
+        Ok(whole)
+    }
+}
+
+fn error(error: ::reqwest::Error) -> TransportError {
+    let kind = match () {
+        () if error.is_timeout() => TransportErrorKind::Timeout,
+        () if error.is_connect() => TransportErrorKind::Connect,
+        () => TransportErrorKind::Other,
+    };
+    TransportError::new(kind, error)
+}
+
+impl Transport for ReqwestTransport {
+    fn send<'a>(
+        &'a self,
+        request: Request<Body>,
+    ) -> ProviderFuture<'a, Result<Response<Body>, TransportError>> {
+        ProviderFuture::boxed(self.exchange(request))
+    }
+}
