@@ -10,12 +10,18 @@
 )]
 
 mod batches;
+#[cfg(any(feature = "hyper", feature = "reqwest"))]
+mod faults;
+#[cfg(any(feature = "hyper", feature = "reqwest"))]
+mod jobs;
 mod locations;
 mod replies;
 mod requests;
 mod scripted;
 #[cfg(feature = "hyper")]
 mod server;
+#[cfg(any(feature = "hyper", feature = "reqwest"))]
+mod socket_server;
 #[cfg(any(feature = "hyper", feature = "reqwest"))]
 mod sockets;
 mod versions;

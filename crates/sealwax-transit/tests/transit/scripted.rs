@@ -1,5 +1,6 @@
 //! A transport without a network, and requests to send over it.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use http::{HeaderMap, Method, Request, Response, StatusCode};
@@ -158,4 +159,17 @@ pub(crate) fn transit(sent: &Sent, version: u32) -> Response<Body> {
         None => one(&request),
     };
     reply(200, &json!({ "request_id": "fd1a8b5c", "data": data, "warnings": null }).to_string())
+}
+
+/// A service whose key has a version that the test sets.
+pub(crate) fn versioned(version: &Arc<AtomicU32>) -> Scripted {
+    let version = Arc::clone(version);
+    Scripted::new(move |sent| {
+        let version = version.load(Ordering::Relaxed);
+        if sent.uri.contains("/keys/") {
+            let latest = format!(r#""latest_version":{version}"#);
+            return Ok(reply(200, &KEY.replace(r#""latest_version":1"#, &latest)));
+        }
+        Ok(transit(sent, version))
+    })
 }

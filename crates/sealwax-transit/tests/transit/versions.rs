@@ -13,25 +13,12 @@ use sealwax_transit::{
 };
 
 use crate::scripted::{
-    KEY, Row, Scripted, Sent, cause, location, reply, token, transit, unchecked,
+    KEY, Row, Scripted, Sent, cause, location, token, transit, unchecked, versioned,
 };
 
 const V1: &[u8] = b"vault:v1:AAAA";
 const V2: &[u8] = b"vault:v2:AAAA";
 const V3: &[u8] = b"vault:v3:AAAA";
-
-/// A service whose key has a version that the test sets.
-fn service(version: &Arc<AtomicU32>) -> Scripted {
-    let version = Arc::clone(version);
-    Scripted::new(move |sent| {
-        let version = version.load(Ordering::Relaxed);
-        if sent.uri.contains("/keys/") {
-            let latest = format!(r#""latest_version":{version}"#);
-            return Ok(reply(200, &KEY.replace(r#""latest_version":1"#, &latest)));
-        }
-        Ok(transit(sent, version))
-    })
-}
 
 fn current<T>(key: &TransitKey<T>) -> [bool; 3]
 where
@@ -43,7 +30,7 @@ where
 #[test]
 fn a_body_is_current_if_its_version_is_the_highest_seen() {
     let version = Arc::new(AtomicU32::new(2));
-    let (key, _) = unchecked(service(&version));
+    let (key, _) = unchecked(versioned(&version));
     // Nothing was seen yet.
     assert_eq!(current(&key), [true, true, true]);
     pollster::block_on(key.refresh()).unwrap();
@@ -60,7 +47,7 @@ fn a_body_is_current_if_its_version_is_the_highest_seen() {
 #[test]
 fn check_and_connect_see_the_version_too() {
     let version = Arc::new(AtomicU32::new(2));
-    let connecting = TransitKey::connect(service(&version), location(), token());
+    let connecting = TransitKey::connect(versioned(&version), location(), token());
     let key = pollster::block_on(connecting).unwrap();
     assert_eq!(current(&key), [false, true, true]);
     version.store(3, Ordering::Relaxed);
@@ -73,7 +60,7 @@ fn check_and_connect_see_the_version_too() {
 #[test]
 fn a_version_that_goes_back_is_an_error() {
     let version = Arc::new(AtomicU32::new(3));
-    let (key, _) = unchecked(service(&version));
+    let (key, _) = unchecked(versioned(&version));
     let row = Row::new(1);
     pollster::block_on(key.refresh()).unwrap();
     // Somebody deleted the key, and the next encryption made a new one.
