@@ -13,7 +13,7 @@ use sealwax_transit::{
     Body, KeyLocation, TransitError, TransitKey, Transport, TransportError, TransportErrorKind,
 };
 
-use crate::jobs::{JOBS, Service, failing};
+use crate::jobs::{JOBS, Job, ROWS, Service};
 use crate::scripted::{KEY, Scripted, TOKEN, location, token, unchecked, versioned};
 use crate::socket_server::{Server, http, transports};
 use ErrorClass::{Misconfigured, Refused, Transient};
@@ -57,6 +57,16 @@ struct Expected {
 impl Expected {
     fn away(cause: Result<u16, TransportErrorKind>) -> Self {
         Self { kind: Unavailable, class: Transient, wait: None, cause }
+    }
+}
+
+/// How many rows fail if request `call` of a job does.
+fn failing(job: Job, call: usize) -> usize {
+    match job {
+        // The second request of each step has the rest of the rows.
+        Job::RewrapBatch if call.is_multiple_of(2) => ROWS - 249,
+        Job::RewrapBatch => ROWS,
+        _ => 1,
     }
 }
 
@@ -195,35 +205,34 @@ fn a_redirect_to_another_host() {
 /// The service is the first wrap's provider, and hangs. The escrow of the same row is a key in memory.
 #[test]
 fn a_local_escrow_opens_while_the_service_hangs() {
+    let timeout = Duration::from_millis(500);
     let local = || MasterKey::from_bytes(&mut (0..32).collect::<Vec<u8>>()).unwrap();
-    let ring = |key| {
-        let ring = Keyring::new("transit/byok".parse().unwrap(), key).unwrap();
-        ring.with_escrow("offline".parse().unwrap(), local()).unwrap()
-    };
+    let with_escrow =
+        |ring: Keyring| ring.with_escrow("offline".parse().unwrap(), local()).unwrap();
     let context = EncryptionContext::new([("tenant", "acme")]).unwrap();
     let secret = Secret::from("sk-proj-42");
     let (key, _) = unchecked(versioned(&Arc::new(AtomicU32::new(1))));
-    let sealed = Keyring::new("transit/byok".parse().unwrap(), key).unwrap();
-    let sealed = sealed.with_escrow("offline".parse().unwrap(), local()).unwrap();
-    let envelope = pollster::block_on(sealed.seal_async(&secret, &context)).unwrap();
+    let sealing = with_escrow(Keyring::new("transit/byok".parse().unwrap(), key).unwrap());
+    let envelope = pollster::block_on(sealing.seal_async(&secret, &context)).unwrap();
     let first = envelope.wrapped_keys().next().unwrap().key_id().to_string();
     assert_eq!((first.as_str(), envelope.wrapped_keys().count()), ("transit/byok", 2));
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut opened = 0;
-    for (name, transport) in transports(TIMEOUT) {
-        let server = Server::new(|_| std::thread::sleep(100 * TIMEOUT));
+    for (name, transport) in transports(timeout) {
+        let server = Server::new(move |_| std::thread::sleep(100 * timeout));
         let location = KeyLocation::new(&server.address(), "byok").unwrap();
-        let ring = ring(TransitKey::unchecked(transport, location, token()));
+        let key = TransitKey::unchecked(transport, location, token());
+        let ring = with_escrow(Keyring::new("transit/byok".parse().unwrap(), key).unwrap());
         let start = Instant::now();
         assert_eq!(ring.open(&envelope, &context).unwrap(), secret);
-        assert!(start.elapsed() < TIMEOUT, "{name}: {:?}", start.elapsed());
+        assert!(start.elapsed() < timeout, "{name}: {:?}", start.elapsed());
         assert_eq!(server.connections(), 0, "{name}");
         let start = Instant::now();
         let found = runtime.block_on(ring.open_async(&envelope, &context)).unwrap();
         assert_eq!(found, secret);
         let waited = start.elapsed();
-        assert!(waited >= TIMEOUT && waited < 5 * TIMEOUT, "{name}: {waited:?}");
+        assert!(waited >= timeout && waited < 20 * timeout, "{name}: {waited:?}");
         assert_eq!(server.connections(), 1, "{name}");
         opened += 1;
     }

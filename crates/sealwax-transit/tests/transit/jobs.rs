@@ -185,13 +185,3 @@ impl<T: Transport + Clone + 'static> Service<T> {
         }
     }
 }
-
-/// How many rows fail if request `call` of a job does.
-pub(crate) fn failing(job: Job, call: usize) -> usize {
-    match job {
-        // The second request of each step has the rest of the rows.
-        Job::RewrapBatch if call.is_multiple_of(2) => ROWS - 249,
-        Job::RewrapBatch => ROWS,
-        _ => 1,
-    }
-}

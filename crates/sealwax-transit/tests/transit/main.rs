@@ -2,10 +2,12 @@
 //! OpenBao server, if `SEALWAX_TEST_OPENBAO` says where one is.
 
 #![expect(
+    clippy::expect_used,
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
+    clippy::as_conversions,
     reason = "tests fail by panicking"
 )]
 
@@ -17,6 +19,8 @@ mod jobs;
 mod locations;
 mod replies;
 mod requests;
+#[cfg(target_os = "linux")]
+mod residue;
 mod scripted;
 #[cfg(feature = "hyper")]
 mod server;

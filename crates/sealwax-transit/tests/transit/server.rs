@@ -4,8 +4,14 @@
 //!
 //! Each test has a mount with a name that no other test has, so that they run in parallel.
 
+mod example;
 mod guards;
+mod levers;
+mod own;
+mod reach;
 mod refusals;
+#[cfg(target_os = "linux")]
+mod residue;
 mod rows;
 
 use std::io::Write;
@@ -19,18 +25,22 @@ use sealwax::{ProviderError, Secret};
 use sealwax_transit::{Body, HyperTransport, KeyLocation, Token, TransitKey, Transport};
 use serde_json::{Value, json};
 
-const TESTS: [&str; 3] = [
+const TESTS: [&str; 7] = [
+    include_str!("server/example.rs"),
     include_str!("server/guards.rs"),
+    include_str!("server/levers.rs"),
+    include_str!("server/reach.rs"),
     include_str!("server/refusals.rs"),
+    include_str!("server/residue.rs"),
     include_str!("server/rows.rs"),
 ];
 
 /// The harness would swallow what `println!` says in a test that passes.
 #[test]
 fn tests_that_are_skipped_are_counted() {
-    let tests: usize = TESTS.iter().map(|tests| tests.matches("\n#[test]\n").count()).sum();
-    let own: usize = TESTS.iter().map(|tests| tests.matches("Bao::of_its_own(").count()).sum();
-    assert!(tests >= 18 && own == 1, "{tests}, {own}");
+    let count = |text| TESTS.iter().map(|tests| tests.matches(text).count()).sum::<usize>();
+    let (tests, own) = (count("\n#[test]\n") - count("\n#[ignore"), count("with_own_bao(|"));
+    assert!(tests >= 28 && own == 2, "{tests}, {own}");
     let is_missing = |name| std::env::var_os(name).is_none();
     let skipped = match () {
         () if is_missing("SEALWAX_TEST_OPENBAO") => tests,
@@ -62,7 +72,8 @@ fn with_bao<F: Future<Output = ()>>(test: impl FnOnce(Bao) -> F) {
 }
 
 fn run(test: impl Future<Output = ()>) {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.worker_threads(2).enable_all().build().unwrap().block_on(test);
 }
 
 /// Returns a name that no other test and no other run has.
@@ -122,10 +133,19 @@ impl Bao {
     /// Creates a token with this policy, in which `MOUNT` is the path of this test's mount.
     async fn token(&self, policy: &str, ttl: &str) -> Token {
         let name = unique("sealwax-test");
+        self.set_policy(&name, policy).await;
+        Token::new(&self.token_with(&name, ttl).await).unwrap()
+    }
+
+    async fn set_policy(&self, name: &str, policy: &str) {
         let policy = policy.replace("MOUNT", &self.mount);
         self.post(&format!("sys/policies/acl/{name}"), json!({ "policy": policy })).await;
-        let reply = self.post("auth/token/create", json!({ "policies": [name], "ttl": ttl })).await;
-        Token::new(&Secret::from(reply["auth"]["client_token"].as_str().unwrap())).unwrap()
+    }
+
+    async fn token_with(&self, policy: &str, ttl: &str) -> Secret {
+        let options = json!({ "policies": [policy], "ttl": ttl });
+        let reply = self.post("auth/token/create", options).await;
+        Secret::from(reply["auth"]["client_token"].as_str().unwrap())
     }
 
     fn root(&self) -> Token {

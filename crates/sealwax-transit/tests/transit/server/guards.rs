@@ -8,7 +8,7 @@ use super::with_bao;
 use crate::scripted::{Row, cause};
 
 /// The policy in the README.
-fn policy() -> String {
+pub(super) fn policy() -> String {
     let readme = include_str!("../../../README.md");
     let (_, text) = readme.split_once("```hcl\n").unwrap();
     let (text, _) = text.split_once("```").unwrap();

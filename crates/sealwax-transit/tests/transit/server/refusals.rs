@@ -1,14 +1,13 @@
 //! What the real server says when it refuses.
 
-use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use sealwax::{KeyWrapper, MasterKeyProvider, ProviderErrorKind, Secret};
 use sealwax_transit::{Token, TransitError, TransportErrorKind};
 use serde_json::{Value, json};
 
-use super::{Bao, run, unique, with_bao};
+use super::own::with_own_bao;
+use super::{unique, with_bao};
 use crate::scripted::{Row, cause};
 
 #[test]
@@ -141,42 +140,9 @@ fn a_quota_throttles() {
     });
 }
 
-/// Ends the server of a test.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-impl Bao {
-    /// Starts a server that a test may seal and stop, if the program is there.
-    async fn of_its_own() -> Option<(Self, Running)> {
-        let program = std::env::var_os("SEALWAX_TEST_OPENBAO_BIN")?;
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut command = Command::new(program);
-        command.args(["server", "-dev", "-dev-no-store-token", "-dev-root-token-id=root"]);
-        command.arg(format!("-dev-listen-address=127.0.0.1:{port}"));
-        command.stdout(Stdio::null()).stderr(Stdio::null());
-        let running = Running(command.spawn().unwrap());
-        for _ in 0..200 {
-            if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        // It listens before it has its root token.
-        tokio::time::sleep(Duration::from_millis(1000)).await;
-        Some((Self::new(format!("http://127.0.0.1:{port}"), String::from("root")).await, running))
-    }
-}
-
 #[test]
 fn a_server_that_is_sealed_and_then_gone() {
-    run(async {
-        let Some((bao, running)) = Bao::of_its_own().await else { return };
+    with_own_bao(|bao, running| async move {
         let (key, row) = (bao.key("byok").await, Row::new(1));
         let body = key.wrap_key(row.wrap()).await.unwrap();
         bao.post("sys/seal", json!({})).await;
