@@ -1,16 +1,17 @@
 //! What the author of a provider knows about it.
 
 use std::fmt;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sealwax::ProviderFuture;
+use sealwax::{MasterKeyProvider, ProviderFuture};
 
 /// What a provider can do, which the checks cannot find out.
 ///
 /// The default is a provider whose service binds associated data and refuses every altered body.
 ///
 /// ```
-/// use std::sync::Arc;
+/// use std::sync::{Arc, Mutex};
 /// use std::sync::atomic::{AtomicUsize, Ordering};
 ///
 /// use sealwax_conformance::Expect;
@@ -26,7 +27,9 @@ pub struct Expect {
     pub(crate) strict: bool,
     pub(crate) deadline: Duration,
     pub(crate) requests: Option<Box<dyn Fn() -> usize + Send + Sync>>,
-    pub(crate) rotation: Option<ProviderFuture<'static, ()>>,
+    pub(crate) other: Option<Arc<dyn MasterKeyProvider>>,
+    /// In a mutex only to be `Sync`: the checks take it out.
+    pub(crate) rotation: Mutex<Option<ProviderFuture<'static, ()>>>,
 }
 
 impl Default for Expect {
@@ -36,7 +39,8 @@ impl Default for Expect {
             strict: true,
             deadline: Duration::from_secs(30),
             requests: None,
-            rotation: None,
+            other: None,
+            rotation: Mutex::new(None),
         }
     }
 }
@@ -69,23 +73,31 @@ impl Expect {
         Self { requests: Some(Box::new(requests)), ..self }
     }
 
+    /// Passes a provider for another key of the same service.
+    ///
+    /// The check `other_key` needs it: the provider must refuse what the other key wrapped.
+    pub fn other_key(self, other: impl MasterKeyProvider + 'static) -> Self {
+        Self { other: Some(Arc::new(other)), ..self }
+    }
+
     /// Passes a future that rotates the key at the service, so that new wraps are made by a new version of it.
     ///
     /// The check `rotation` needs it. It is polled once, at the end.
     pub fn rotated_by(self, rotation: impl Future<Output = ()> + Send + 'static) -> Self {
-        Self { rotation: Some(ProviderFuture::boxed(rotation)), ..self }
+        Self { rotation: Mutex::new(Some(ProviderFuture::boxed(rotation))), ..self }
     }
 }
 
 impl fmt::Debug for Expect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { binds, strict, deadline, requests, rotation } = self;
+        let Self { binds, strict, deadline, requests, other, rotation } = self;
         f.debug_struct("Expect")
             .field("binds", binds)
             .field("strict", strict)
             .field("deadline", deadline)
             .field("counts", &requests.is_some())
-            .field("rotates", &rotation.is_some())
+            .field("knows_another_key", &other.is_some())
+            .field("rotates", &rotation.lock().is_ok_and(|rotation| rotation.is_some()))
             .finish()
     }
 }

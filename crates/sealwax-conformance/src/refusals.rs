@@ -56,7 +56,10 @@ pub(crate) struct Faults(BTreeMap<String, Vec<String>>);
 impl Faults {
     pub(crate) fn add(&mut self, place: impl ToString, fault: Option<String>) {
         if let Some(fault) = fault {
-            self.0.entry(fault).or_default().push(place.to_string());
+            let (places, place) = (self.0.entry(fault).or_default(), place.to_string());
+            if places.last() != Some(&place) {
+                places.push(place);
+            }
         }
     }
 

@@ -145,13 +145,13 @@ pub(super) async fn binding(s: &Subject) -> Verdict {
     let mut faults = Faults::default();
     let moved = moved_rows(&rows);
     for (row, body) in moved.iter().zip(&wrapped_together) {
-        faults.add("a wrap of a batch", s.unwrap(row, body).await.fault(!s.expect.binds));
+        faults.add("a wrap that a batch made", s.unwrap(row, body).await.fault(!s.expect.binds));
     }
     let items = moved.iter().zip(&wrapped_alone);
     let requests: Vec<_> = items.map(|(row, body)| row.unwrap_request(body)).collect();
     for (row, result) in moved.iter().zip(unwrap_all(s, &requests).await?) {
         let fault = Unwrapped::of(row, result).fault(!s.expect.binds);
-        faults.add("a wrap, unwrapped in a batch,", fault);
+        faults.add("a wrap that a batch unwraps", fault);
     }
     faults.verdict("moved to another row:")
 }

@@ -66,3 +66,20 @@ pub(super) async fn wrong_key_id(s: &Subject) -> Verdict {
     }
     Ok(())
 }
+
+pub(super) async fn other_key(s: &Subject) -> Verdict {
+    let Some(other) = &s.expect.other else {
+        let reason = "pass another key of the service with Expect::other_key";
+        return Err(Problem::NotApplicable(reason.into()));
+    };
+    let row = s.row()?;
+    let body = s.calls.wait(|| other.wrap_key(row.wrap_request())).await;
+    let body = body.and_then(|body| Ok(body?));
+    let body = body.map_err(|trouble| format!("when the other key wraps, {trouble}"))?;
+    match s.unwrap(&row, &body).await.fault(false) {
+        Some(fault) => {
+            Err(format!("given a wrap under another key of the service, {fault}").into())
+        }
+        None => Ok(()),
+    }
+}

@@ -109,6 +109,8 @@ pub(super) async fn check(s: &Subject) -> Verdict {
     match s.calls.wait(|| s.provider.check(&s.key_id)).await.and_then(|r| r.map_err(Trouble::from))
     {
         Ok(()) => Ok(()),
-        Err(trouble) => Err(format!("the key wraps and unwraps, but of check: {trouble}").into()),
+        Err(trouble) => {
+            Err(format!("the key wraps and unwraps, but when asked to check it, {trouble}").into())
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Keyrings that have the provider as one of their keys.
 
+use std::error::Error;
 use std::sync::Arc;
 
 use sealwax::{
@@ -20,11 +21,17 @@ struct Rings<'a> {
 
 const TEXT: &str = "not a credential";
 
-/// Fails the check with what was being done, and the name of the error.
+/// Returns the value, or fails the check with what was being done.
 macro_rules! or_fail {
     ($doing:literal, $result:expr) => {
-        $result.map_err(|error| Problem::Failed(format!("{}: {error}", $doing)))?
+        $result.map_err(|error| failed($doing, &error))?
     };
+}
+
+/// Returns what went wrong: the error, and the provider's, but not the source of that.
+fn failed(doing: &str, error: &dyn Error) -> Problem {
+    let cause = error.source().map(|cause| format!(": {cause}"));
+    Problem::Failed(format!("{doing}: {error}{}", cause.unwrap_or_default()))
 }
 
 impl<'a> Rings<'a> {

@@ -1,14 +1,12 @@
 //! Keys that the service rotates.
 
-use sealwax::ProviderFuture;
+use std::sync::PoisonError;
 
 use crate::calls::catch;
 use crate::subject::{Problem, Subject, Verdict, ensure};
 
-pub(super) async fn rotation(
-    s: &Subject,
-    rotation: Option<ProviderFuture<'static, ()>>,
-) -> Verdict {
+pub(super) async fn rotation(s: &Subject) -> Verdict {
+    let rotation = s.expect.rotation.lock().unwrap_or_else(PoisonError::into_inner).take();
     let Some(rotation) = rotation else {
         return Err(Problem::NotApplicable("pass a rotation with Expect::rotated_by".into()));
     };

@@ -170,15 +170,16 @@ pub(super) fn is_same<T>(
     }
 }
 
-/// Returns whether these are the results of the batch that the probe gave.
+/// Returns whether these are the results that the probe gave for a batch of `count`.
 pub(super) fn are_same<T>(
     found: Vec<Result<T, ProviderError>>,
     is_value: impl Fn(usize, T) -> bool,
     fails: bool,
+    count: usize,
 ) -> bool {
-    let middle = found.len() / 2;
-    let mut found = found.into_iter().enumerate();
-    found.all(|(index, found)| {
+    let middle = count / 2;
+    let is_right = |(index, found)| {
         is_same(found, |value| is_value(index, value), fails || index == middle)
-    })
+    };
+    found.len() == count && found.into_iter().enumerate().all(is_right)
 }
