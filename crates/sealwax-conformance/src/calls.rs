@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Poll, Waker};
@@ -46,6 +46,16 @@ impl fmt::Display for Trouble {
 /// Calls code that may panic.
 pub(crate) fn catch<T>(call: impl FnOnce() -> T) -> Result<T, Trouble> {
     catch_unwind(AssertUnwindSafe(call)).map_err(|_| Trouble::Panicked)
+}
+
+/// Waits for a future that may panic.
+pub(crate) async fn guarded<T>(future: impl Future<Output = T>) -> Result<T, Trouble> {
+    let mut future = pin!(future);
+    poll_fn(|context| match catch(|| future.as_mut().poll(context)) {
+        Ok(polled) => polled.map(Ok),
+        Err(trouble) => Poll::Ready(Err(trouble)),
+    })
+    .await
 }
 
 /// Waits for calls, each until the deadline, under any executor.

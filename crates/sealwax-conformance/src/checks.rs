@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sealwax::{KeyId, MasterKeyProvider};
 
-use crate::calls::Calls;
+use crate::calls::{Calls, guarded};
 use crate::expect::Expect;
 use crate::report::{Outcome, Report};
 use crate::subject::{Problem, Subject, Verdict};
@@ -20,9 +20,9 @@ mod versions;
 
 /// Checks that a provider does what sealwax expects of it.
 ///
-/// The key id and the provider are the arguments of [`Keyring::new`](sealwax::Keyring::new). To keep the provider, pass
-/// an `Arc` of it. The checks make about 900 calls for bodies of 60 bytes, and one more for each further byte up to
-/// 1,024, with data keys that seal nothing stored. Nobody else may use the provider meanwhile.
+/// `key_id` is the id that the provider would have in a keyring. To keep the provider, pass an `Arc` of it. The checks
+/// make about 900 calls for bodies of 60 bytes, and one more for each further byte up to 1,024, with data keys that
+/// seal nothing stored. Nobody else may use the provider meanwhile.
 ///
 /// This does not panic: a provider that panics fails the check that called it.
 ///
@@ -31,13 +31,13 @@ mod versions;
 /// use sealwax_conformance::{Expect, check};
 ///
 /// let key = MasterKey::generate()?;
-/// let report = pollster::block_on(check("prod-2026".parse()?, key, Expect::default()));
+/// let report = pollster::block_on(check(key, "prod-2026".parse()?, Expect::default()));
 /// assert!(report.is_ok(), "{report}");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub async fn check(
-    key_id: KeyId,
     provider: impl MasterKeyProvider + 'static,
+    key_id: KeyId,
     expect: Expect,
 ) -> Report {
     let calls = Calls::new(expect.deadline);
@@ -201,6 +201,18 @@ pub async fn check(
     )
     .await;
     run.check(
+        "keyring_batch",
+        "a rotation in batches would fail, or one bad row would fail others",
+        keyrings::batch(s),
+    )
+    .await;
+    run.check(
+        "keyring_check",
+        "a service that checks its keys when it starts would not start",
+        keyrings::check(s),
+    )
+    .await;
+    run.check(
         "keyring_errors",
         "an altered or moved row would get the wrong error, and so the wrong alert",
         keyrings::errors(s),
@@ -239,7 +251,9 @@ impl Run<'_> {
     ) {
         let verdict = match self.stopped {
             Some(reason) => Err(Problem::NotApplicable(reason.into())),
-            None => check.await,
+            None => guarded(check)
+                .await
+                .unwrap_or_else(|trouble| Err(Problem::Failed(trouble.to_string()))),
         };
         self.report.add(
             name,

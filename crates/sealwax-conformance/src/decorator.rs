@@ -150,8 +150,14 @@ impl<D: MasterKeyProvider, F: Fn(Probe) -> D> Check<F> {
             let requests =
                 keys.each_ref().map(|key| WrapRequest::new(&key_id, SUITE, &COMMITMENT, key));
             let expected = described("wraps", &requests, described_wrap);
-            let is_answer =
-                |answers| are_same(answers, |index, found: Vec<u8>| found == body(index), fails, requests.len());
+            let is_answer = |answers| {
+                are_same(
+                    answers,
+                    |index, found: Vec<u8>| found == body(index),
+                    fails,
+                    requests.len(),
+                )
+            };
             self.forwarded(&probe, || decorator.wrap_keys(&requests), &expected, is_answer).await?;
         }
         Ok(())
@@ -198,7 +204,9 @@ impl<D: MasterKeyProvider, F: Fn(Probe) -> D> Check<F> {
             let requests =
                 requests.map(|body| UnwrapRequest::new(&key_id, SUITE, &COMMITMENT, body));
             let expected = described("unwraps", &requests, described_unwrap);
-            let is_answer = |answers| are_same(answers, |index, key| is_key(index, &key), fails, requests.len());
+            let is_answer = |answers| {
+                are_same(answers, |index, key| is_key(index, &key), fails, requests.len())
+            };
             self.forwarded(&probe, || decorator.unwrap_keys(&requests), &expected, is_answer)
                 .await?;
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sealwax::{
     Draft, EncryptionContext, Envelope, KeyId, Keyring, MasterKey, OpenError, RewrapError,
-    SealError, Secret, Suite, UnwrapError, WrappedKey,
+    RowError, SealError, Secret, Suite, UnwrapError, WrappedKey,
 };
 
 use crate::checks::batches::altered;
@@ -53,6 +53,45 @@ impl<'a> Rings<'a> {
     fn local_alone(&self) -> Result<Keyring, Problem> {
         let ring = Keyring::new(self.local_id.clone(), Arc::clone(&self.local));
         Ok(or_fail!("a keyring with a local key", ring))
+    }
+
+    /// Returns a keyring that moves rows from the local key to the provider.
+    fn onto_provider(&self) -> Result<Keyring, Problem> {
+        let (id, key) = (self.local_id.clone(), Arc::clone(&self.local));
+        let ring = self.provider_alone()?.with_retired(id, key);
+        Ok(or_fail!("a keyring that retires the local key", ring))
+    }
+
+    /// Returns a keyring that moves rows from the provider to the local key.
+    fn away_from_provider(&self) -> Result<Keyring, Problem> {
+        let (id, key) = (self.subject.key_id.clone(), Arc::clone(&self.subject.provider));
+        let ring = self.local_alone()?.with_retired(id, key);
+        Ok(or_fail!("a keyring that retires the provider", ring))
+    }
+
+    fn draft(&self) -> Result<Draft, Problem> {
+        let draft = Draft::new(&Secret::from(TEXT), &self.context, Suite::default());
+        Ok(or_fail!("a draft", draft))
+    }
+
+    /// Returns an envelope with a wrap that was not made for it.
+    async fn with_foreign_wrap(&self, change: fn(&[u8]) -> Vec<u8>) -> Result<Envelope, Problem> {
+        let Subject { key_id, provider, calls, .. } = self.subject;
+        let theirs = self.draft()?;
+        let body = calls.wait(|| provider.wrap_key(theirs.wrap_request(key_id))).await;
+        let body = body.and_then(|body| Ok(body?)).map_err(|trouble| trouble.to_string())?;
+        let wrap = WrappedKey::new(key_id.clone(), provider.kind(), &change(&body));
+        Ok(or_fail!("an envelope", self.draft()?.finish(vec![or_fail!("a wrap", wrap)])))
+    }
+
+    /// Returns whether this is the right error for a wrap that was moved or altered.
+    fn is_refusal(&self, error: &UnwrapError) -> bool {
+        match error {
+            UnwrapError::WrapAltered { .. } | UnwrapError::WrongKeyMaterial { .. } => true,
+            // The provider does not bind, and returned the data key of another row.
+            UnwrapError::EnvelopeAltered => !self.subject.expect.binds,
+            _ => false,
+        }
     }
 
     async fn seal(&self, ring: &Keyring) -> Result<Envelope, Problem> {
@@ -108,11 +147,7 @@ pub(super) async fn escrow(s: &Subject) -> Verdict {
 pub(super) async fn rewrap(s: &Subject) -> Verdict {
     let rings = Rings::new(s)?;
     let local = rings.local_alone()?;
-    let onto =
-        rings.provider_alone()?.with_retired(rings.local_id.clone(), Arc::clone(&rings.local));
-    let onto = or_fail!("a keyring that retires the local key", onto);
-    let away = rings.local_alone()?.with_retired(s.key_id.clone(), Arc::clone(&s.provider));
-    let away = or_fail!("a keyring that retires the provider", away);
+    let (onto, away) = (rings.onto_provider()?, rings.away_from_provider()?);
 
     let sealed = rings.seal(&local).await?;
     let moved =
@@ -131,33 +166,65 @@ pub(super) async fn rewrap(s: &Subject) -> Verdict {
     rings.opens(&local, &back).await
 }
 
+/// How many rows a batch has, of which the one in the middle has a wrap that was not made for it.
+const ROWS: usize = 5;
+
+pub(super) async fn batch(s: &Subject) -> Verdict {
+    let rings = Rings::new(s)?;
+    let (local, onto, away) =
+        (rings.local_alone()?, rings.onto_provider()?, rings.away_from_provider()?);
+    let (mut rows, bad) = (Vec::new(), ROWS / 2);
+    for _ in 0..ROWS {
+        rows.push((rows.len(), rings.seal(&local).await?));
+    }
+    let batch = rings.wait(onto.rewrap_batch_async(rows)).await?;
+    ensure(batch.failures.is_empty() && batch.changes.len() == ROWS, || {
+        let reason = batch.failures.first().map(|(_, error)| error.name()).unwrap_or_default();
+        format!("of {ROWS} rows, only {} were moved to the key: {reason}", batch.changes.len())
+    })?;
+
+    let mut rows: Vec<_> =
+        batch.changes.into_iter().map(|change| (change.id, change.fresh)).collect();
+    let foreign = rings.with_foreign_wrap(altered).await?;
+    rows.iter_mut().skip(bad).take(1).for_each(|(_, row)| *row = foreign.clone());
+    let batch = rings.wait(away.rewrap_batch_async(rows)).await?;
+    let is_right = match batch.failures.as_slice() {
+        [(id, RowError::Rewrap(RewrapError::Unwrap(error)))] => {
+            *id == bad && rings.is_refusal(error)
+        }
+        _ => false,
+    };
+    ensure(is_right, || {
+        let found = batch.failures.iter().map(|(id, error)| format!("{id} ({})", error.name()));
+        let found = found.collect::<Vec<_>>().join(", ");
+        format!(
+            "of {ROWS} rows, row {bad} has an altered wrap: it alone must fail, as wrap_altered, but these failed: {found}"
+        )
+    })?;
+    for change in batch.changes {
+        rings.opens(&local, &change.fresh).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn check(s: &Subject) -> Verdict {
+    let (rings, ring) = (Rings::new(s)?, Rings::new(s)?.provider_alone()?);
+    for (_, usable) in rings.wait(ring.check_async()).await? {
+        or_fail!("check_async", usable);
+    }
+    Ok(())
+}
+
 pub(super) async fn errors(s: &Subject) -> Verdict {
     let (rings, ring) = (Rings::new(s)?, Rings::new(s)?.provider_alone()?);
-    let kind = s.provider.kind();
-    let draft = || {
-        let drafted = Draft::new(&Secret::from(TEXT), &rings.context, Suite::default());
-        drafted.map_err(|error| Problem::Failed(format!("a draft: {error}")))
-    };
-    // The wrap of a row that was never stored, in another row: moved, and moved and altered.
-    let first = draft()?;
-    let body = s.calls.wait(|| s.provider.wrap_key(first.wrap_request(&s.key_id))).await;
-    let body = body.and_then(|body| Ok(body?)).map_err(|trouble| trouble.to_string())?;
-    let altered = altered(&body);
-    for (what, body) in [("moved", &body), ("altered", &altered)] {
-        let wrap = or_fail!("a wrap", WrappedKey::new(s.key_id.clone(), kind, body));
-        let envelope = or_fail!("an envelope", draft()?.finish(vec![wrap]));
+    let changes: [(_, fn(&[u8]) -> Vec<u8>); 2] = [("moved", <[u8]>::to_vec), ("altered", altered)];
+    for (what, change) in changes {
+        let envelope = rings.with_foreign_wrap(change).await?;
         let opened = rings.wait(ring.open_async(&envelope, &rings.context)).await?;
         let Err(error) = opened else {
             return Err(format!("a row with a {what} wrap opened").into());
         };
-        let is_right = match &error {
-            OpenError::Unwrap(
-                UnwrapError::WrapAltered { .. } | UnwrapError::WrongKeyMaterial { .. },
-            ) => true,
-            // The data key of another row.
-            OpenError::Unwrap(UnwrapError::EnvelopeAltered) => !s.expect.binds,
-            _ => false,
-        };
+        let is_right = matches!(&error, OpenError::Unwrap(error) if rings.is_refusal(error));
         ensure(is_right, || {
             let (name, class) = (error.name(), error.class());
             format!(
@@ -173,9 +240,7 @@ pub(super) async fn sync(s: &Subject) -> Verdict {
     let envelope = rings.seal(&ring).await?;
     let sealed = ring.seal(&Secret::from(TEXT), &rings.context);
     let opened = ring.open(&envelope, &rings.context);
-    let onto = ring.with_retired(rings.local_id.clone(), Arc::clone(&rings.local));
-    let onto = or_fail!("a keyring that retires the local key", onto);
-    let moved = onto.rewrap(&rings.seal(&rings.local_alone()?).await?);
+    let moved = rings.onto_provider()?.rewrap(&rings.seal(&rings.local_alone()?).await?);
     match (sealed, opened, moved) {
         (Ok(sealed), Ok(opened), Ok(Some(moved))) => {
             ensure(opened == Secret::from(TEXT), || "open gave another text".into())?;

@@ -19,6 +19,7 @@ const KEY: [u8; 32] = *b"not a key: what the probe opens!";
 /// The body that the probe calls current; it calls no other so.
 pub(super) const CURRENT: &[u8] = b"current";
 const WAIT: Duration = Duration::from_secs(7);
+
 /// The provider that a decorator is checked with.
 ///
 /// It records its calls, and gives answers that no decorator would give on its own account.
@@ -178,8 +179,7 @@ pub(super) fn are_same<T>(
     count: usize,
 ) -> bool {
     let middle = count / 2;
-    let is_right = |(index, found)| {
-        is_same(found, |value| is_value(index, value), fails || index == middle)
-    };
+    let is_right =
+        |(index, found)| is_same(found, |value| is_value(index, value), fails || index == middle);
     found.len() == count && found.into_iter().enumerate().all(is_right)
 }

@@ -28,7 +28,7 @@ fn checked_with(plant: Plant, expect: Expect) -> Report {
         .rotated_by(async move {
             version.fetch_add(1, Ordering::Relaxed);
         });
-    pollster::block_on(check("kms/prod".parse().unwrap(), provider, expect))
+    pollster::block_on(check(provider, "kms/prod".parse().unwrap(), expect))
 }
 
 fn failures(report: &Report) -> Vec<&'static str> {
@@ -39,7 +39,7 @@ fn failures(report: &Report) -> Vec<&'static str> {
 fn a_provider_without_a_fault_passes_every_check() {
     let report = checked(Nothing);
     assert!(report.is_ok(), "{report}");
-    assert_eq!((report.passed(), report.failed(), report.not_applicable()), (31, 0, 0), "{report}");
+    assert_eq!((report.passed(), report.failed(), report.not_applicable()), (33, 0, 0), "{report}");
 }
 
 /// Each fault, and the checks that find it.
@@ -63,10 +63,11 @@ const TABLE: &[(Plant, &[&str])] = &[
     (BodyWithKey, &["body_hides_key"]),
     (BodyWithBase64OfKey, &["body_hides_key"]),
     (ReservedKind, WHAT_NEEDS_THE_KIND),
-    (ChangingKind, &["kind", "keyring_escrow"]),
+    (PanickingKind, WHAT_ASKS_FOR_THE_KIND),
+    (ChangingKind, &["kind", "keyring_escrow", "keyring_batch", "keyring_errors"]),
     (NeverCurrent, &["fresh_is_current", "rotation"]),
     (PanickingIsCurrent, &["any_is_current"]),
-    (FailingCheck, &["check"]),
+    (FailingCheck, &["check", "keyring_check"]),
     (TrailingByte, &["cut_bodies"]),
     (UncheckedLastByte, &["flipped_bytes"]),
     (DeniedForLength, &["cut_bodies", "foreign_bodies"]),
@@ -76,10 +77,10 @@ const TABLE: &[(Plant, &[&str])] = &[
     (DamageIsTransient, WHAT_REFUSES),
     (SendsBeforePoll, &["dropped_unpolled"]),
     (KeepsLock, &["dropped_in_flight"]),
-    (WrapsReversed, &["batch_wraps"]),
+    (WrapsReversed, &["batch_wraps", "keyring_batch"]),
     (UnwrapsReversedInChunks, &["batch_unwraps"]),
     (LosesResults, &["batch_wraps", "batch_unwraps"]),
-    (StopsAtBadItem, &["batch_bad_item"]),
+    (StopsAtBadItem, &["batch_bad_item", "keyring_batch"]),
     (OneReady, &["keyring_sync"]),
     (OldVersionIsCurrent, &["rotation"]),
     (OldVersionIsLost, &["rotation"]),
@@ -102,6 +103,8 @@ const WHAT_NEEDS_AN_ENVELOPE: &[&str] = &[
     "keyring_primary",
     "keyring_escrow",
     "keyring_rewrap",
+    "keyring_batch",
+    "keyring_check",
     "keyring_errors",
     "keyring_sync",
 ];
@@ -111,6 +114,20 @@ const WHAT_NEEDS_THE_KIND: &[&str] = &[
     "keyring_primary",
     "keyring_escrow",
     "keyring_rewrap",
+    "keyring_batch",
+    "keyring_check",
+    "keyring_errors",
+    "keyring_sync",
+];
+
+const WHAT_ASKS_FOR_THE_KIND: &[&str] = &[
+    "body_length",
+    "kind",
+    "keyring_primary",
+    "keyring_escrow",
+    "keyring_rewrap",
+    "keyring_batch",
+    "keyring_check",
     "keyring_errors",
     "keyring_sync",
 ];
@@ -125,6 +142,7 @@ const WHAT_REFUSES: &[&str] = &[
     "cut_bodies",
     "foreign_bodies",
     "batch_binding",
+    "keyring_batch",
     "keyring_errors",
 ];
 
@@ -138,7 +156,7 @@ fn each_fault_is_found_by_its_checks() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
-    assert_eq!(TABLE.len(), 36);
+    assert_eq!(TABLE.len(), 37);
 }
 
 #[test]
@@ -179,12 +197,12 @@ fn the_reasons_say_where_and_what_to_return() {
 #[test]
 fn without_what_the_author_knows_three_checks_do_not_run() {
     let provider = Planted::new(Nothing);
-    let report = pollster::block_on(check("k".parse().unwrap(), provider, Expect::default()));
+    let report = pollster::block_on(check(provider, "k".parse().unwrap(), Expect::default()));
     let is_one = |outcome: &Outcome| matches!(outcome, Outcome::NotApplicable(_));
     let names: Vec<_> =
         report.findings().filter(|f| is_one(f.outcome())).map(|finding| finding.name()).collect();
     assert_eq!(names, ["other_key", "dropped_unpolled", "rotation"]);
-    assert_eq!((report.passed(), report.is_ok()), (28, true), "{report}");
+    assert_eq!((report.passed(), report.is_ok()), (30, true), "{report}");
 }
 
 #[test]

@@ -31,6 +31,7 @@ pub(crate) enum Plant {
     BodyWithKey,
     BodyWithBase64OfKey,
     ReservedKind,
+    PanickingKind,
     ChangingKind,
     NeverCurrent,
     PanickingIsCurrent,
@@ -303,6 +304,7 @@ impl KeyWrapper for Planted {
     fn kind(&self) -> WrapKind {
         match self.plant {
             P::ReservedKind => WrapKind::Hpke,
+            P::PanickingKind => panic!("a planted fault"),
             P::ChangingKind if self.requests.load(Ordering::Relaxed) % 2 == 0 => {
                 WrapKind::private::<1>()
             }
