@@ -24,7 +24,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// `decorate` puts the decorator around a probe; it is called several times. Each call must reach the same method of
 /// the probe once, with the same arguments, and what the probe returns must come back unchanged.
 ///
-/// A decorator that changes answers on purpose fails the checks of these methods. Switch what it does off for this
+/// A decorator that changes results on purpose fails the checks of these methods. Switch what it does off for this
 /// check (a cache of size 0, no retries, a long deadline), or compare the names of the
 /// [failures](Report::failures) with those that you expect.
 ///

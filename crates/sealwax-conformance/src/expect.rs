@@ -11,7 +11,7 @@ use sealwax::{MasterKeyProvider, ProviderFuture};
 /// The default is a provider whose service binds associated data and refuses every altered body.
 ///
 /// ```
-/// use std::sync::{Arc, Mutex};
+/// use std::sync::Arc;
 /// use std::sync::atomic::{AtomicUsize, Ordering};
 ///
 /// use sealwax_conformance::Expect;

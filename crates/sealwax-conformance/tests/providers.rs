@@ -1,4 +1,4 @@
-//! The providers that come with sealwax, and what stands in for remote ones, pass the checks.
+//! Keys in memory, and a late provider in place of a remote one, pass the checks.
 
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 

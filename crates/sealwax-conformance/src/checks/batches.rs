@@ -112,7 +112,7 @@ pub(super) async fn bad_item(s: &Subject) -> Verdict {
     Ok(())
 }
 
-type Damage = fn(&[u8]) -> Vec<u8>;
+pub(super) type Damage = fn(&[u8]) -> Vec<u8>;
 const DAMAGES: [(Damage, &str); 2] = [(altered, "altered"), (|_| Vec::new(), "empty")];
 
 /// Returns a body with one bit changed, in its last byte.
@@ -138,8 +138,10 @@ pub(super) async fn binding(s: &Subject) -> Verdict {
     let requests: Vec<_> = rows.iter().map(Row::wrap_request).collect();
     let results = s.calls.wait(|| s.provider.wrap_keys(&requests)).await;
     let results = results.map_err(|trouble| format!("a batch of wraps: {trouble}"))?;
-    let wrapped_together: Vec<_> = results.into_iter().flatten().collect();
-    count(rows.len(), wrapped_together.len())?;
+    count(rows.len(), results.len())?;
+    let wrapped_together: Result<Vec<_>, _> = results.into_iter().collect();
+    let wrapped_together = wrapped_together
+        .map_err(|error| format!("when a batch wraps, {}", Trouble::from(error)))?;
     let wrapped_alone = wrap_each(s, &rows).await?;
 
     let mut faults = Faults::default();

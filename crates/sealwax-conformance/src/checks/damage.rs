@@ -11,7 +11,7 @@ use crate::subject::{Subject, Verdict, ensure};
 
 /// At most so many bytes of a body are flipped.
 const MAX_FLIPS: usize = 1024;
-/// A text that no service would write into an error on its own account.
+/// A text that is in an error only if the provider put it there.
 const MARK: &str = "sealwax-conformance-mark";
 
 pub(super) async fn flipped_bytes(s: &Subject) -> Verdict {

@@ -8,7 +8,7 @@ use sealwax::{
     RowError, SealError, Secret, Suite, UnwrapError, WrappedKey,
 };
 
-use crate::checks::batches::altered;
+use crate::checks::batches::{Damage, altered};
 use crate::subject::{Problem, Subject, Verdict, ensure};
 
 /// What a keyring does with the provider, and the local keys next to it.
@@ -75,7 +75,7 @@ impl<'a> Rings<'a> {
     }
 
     /// Returns an envelope with a wrap that was not made for it.
-    async fn with_foreign_wrap(&self, change: fn(&[u8]) -> Vec<u8>) -> Result<Envelope, Problem> {
+    async fn with_foreign_wrap(&self, change: Damage) -> Result<Envelope, Problem> {
         let Subject { key_id, provider, calls, .. } = self.subject;
         let theirs = self.draft()?;
         let body = calls.wait(|| provider.wrap_key(theirs.wrap_request(key_id))).await;
@@ -183,8 +183,11 @@ pub(super) async fn batch(s: &Subject) -> Verdict {
         format!("of {ROWS} rows, only {} were moved to the key: {reason}", batch.changes.len())
     })?;
 
-    let mut rows: Vec<_> =
-        batch.changes.into_iter().map(|change| (change.id, change.fresh)).collect();
+    let mut rows = Vec::new();
+    for change in batch.changes {
+        rings.opens(&rings.provider_alone()?, &change.fresh).await?;
+        rows.push((change.id, change.fresh));
+    }
     let foreign = rings.with_foreign_wrap(altered).await?;
     rows.iter_mut().skip(bad).take(1).for_each(|(_, row)| *row = foreign.clone());
     let batch = rings.wait(away.rewrap_batch_async(rows)).await?;
@@ -217,7 +220,7 @@ pub(super) async fn check(s: &Subject) -> Verdict {
 
 pub(super) async fn errors(s: &Subject) -> Verdict {
     let (rings, ring) = (Rings::new(s)?, Rings::new(s)?.provider_alone()?);
-    let changes: [(_, fn(&[u8]) -> Vec<u8>); 2] = [("moved", <[u8]>::to_vec), ("altered", altered)];
+    let changes: [(_, Damage); 2] = [("moved", <[u8]>::to_vec), ("altered", altered)];
     for (what, change) in changes {
         let envelope = rings.with_foreign_wrap(change).await?;
         let opened = rings.wait(ring.open_async(&envelope, &rings.context)).await?;

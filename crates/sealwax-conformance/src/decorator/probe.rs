@@ -10,7 +10,7 @@ use sealwax::{
     ProviderFuture, Suite, UnwrapRequest, WrapKind, WrapRequest,
 };
 
-/// A kind that no decorator returns on its own account.
+/// A kind that a decorator returns only if it forwards the method.
 pub(super) const KIND: WrapKind = WrapKind::private::<0x2a>();
 pub(super) const SUITE: Suite = Suite::ChaCha20Poly1305;
 pub(super) const COMMITMENT: [u8; 32] = *b"the commitment of the probed row";
@@ -22,7 +22,7 @@ const WAIT: Duration = Duration::from_secs(7);
 
 /// The provider that a decorator is checked with.
 ///
-/// It records its calls, and gives answers that no decorator would give on its own account.
+/// It records its calls, and returns values that a decorator has only if it forwards them.
 #[derive(Clone)]
 pub struct Probe {
     log: Arc<Mutex<Vec<String>>>,

@@ -1,6 +1,6 @@
 //! Faults planted in a provider, each of which is found by the checks that are for it, and by no other.
 
-#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;

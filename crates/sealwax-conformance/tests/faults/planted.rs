@@ -305,7 +305,7 @@ impl KeyWrapper for Planted {
         match self.plant {
             P::ReservedKind => WrapKind::Hpke,
             P::PanickingKind => panic!("a planted fault"),
-            P::ChangingKind if self.requests.load(Ordering::Relaxed) % 2 == 0 => {
+            P::ChangingKind if self.requests.load(Ordering::Relaxed).is_multiple_of(2) => {
                 WrapKind::private::<1>()
             }
             _ => WrapKind::Provider,
