@@ -4,6 +4,7 @@
 //!
 //! Each test has a mount with a name that no other test has, so that they run in parallel.
 
+mod conformance;
 mod example;
 mod guards;
 mod levers;
@@ -16,16 +17,19 @@ mod rows;
 
 use std::io::Write;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
-use http::Request;
+use http::{Request, Response};
 use hyper_util::client::legacy::connect::HttpConnector;
-use sealwax::{ProviderError, Secret};
-use sealwax_transit::{Body, HyperTransport, KeyLocation, Token, TransitKey, Transport};
+use sealwax::{ProviderError, ProviderFuture, Secret};
+use sealwax_transit::{
+    Body, HyperTransport, KeyLocation, Token, TransitKey, Transport, TransportError,
+};
 use serde_json::{Value, json};
 
-const TESTS: [&str; 7] = [
+const TESTS: [&str; 8] = [
+    include_str!("server/conformance.rs"),
     include_str!("server/example.rs"),
     include_str!("server/guards.rs"),
     include_str!("server/levers.rs"),
@@ -40,7 +44,7 @@ const TESTS: [&str; 7] = [
 fn tests_that_are_skipped_are_counted() {
     let count = |text| TESTS.iter().map(|tests| tests.matches(text).count()).sum::<usize>();
     let (tests, own) = (count("\n#[test]\n") - count("\n#[ignore"), count("with_own_bao(|"));
-    assert!(tests >= 28 && own == 2, "{tests}, {own}");
+    assert!(tests >= 30 && own == 2, "{tests}, {own}");
     let is_missing = |name| std::env::var_os(name).is_none();
     let skipped = match () {
         () if is_missing("SEALWAX_TEST_OPENBAO") => tests,
@@ -53,11 +57,35 @@ fn tests_that_are_skipped_are_counted() {
     std::io::stderr().write_all(line.as_bytes()).unwrap();
 }
 
-type Key = TransitKey<HyperTransport<HttpConnector>>;
+type Plain = HyperTransport<HttpConnector>;
+type Key = TransitKey<Plain>;
+
+/// Counts the requests.
+#[derive(Clone)]
+struct Counting<T> {
+    inner: T,
+    requests: Arc<AtomicUsize>,
+}
+
+impl<T> Counting<T> {
+    fn new(inner: T) -> Self {
+        Self { inner, requests: Arc::default() }
+    }
+}
+
+impl<T: Transport> Transport for Counting<T> {
+    fn send<'a>(
+        &'a self,
+        request: Request<Body>,
+    ) -> ProviderFuture<'a, Result<Response<Body>, TransportError>> {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.inner.send(request)
+    }
+}
 
 /// A server, and a mount that belongs to one test.
 struct Bao {
-    transport: HyperTransport<HttpConnector>,
+    transport: Plain,
     address: String,
     root: String,
     namespace: Option<&'static str>,

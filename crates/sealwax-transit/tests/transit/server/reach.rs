@@ -4,36 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use http::{Request, Response};
-use hyper_util::client::legacy::connect::HttpConnector;
 use sealwax::{
-    EncryptionContext, Envelope, Keyring, MasterKey, MasterKeyProvider, ProviderFuture, Secret,
-    UnwrapRequest,
+    EncryptionContext, Envelope, Keyring, MasterKey, MasterKeyProvider, Secret, UnwrapRequest,
 };
-use sealwax_transit::{Body, HyperTransport, TransitKey, Transport, TransportError};
+use sealwax_transit::TransitKey;
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use super::{Bao, with_bao};
+use super::{Bao, Counting, Plain, with_bao};
 
 const ROWS: usize = 10_000;
-
-/// Counts the requests.
-#[derive(Clone)]
-struct Counting {
-    inner: HyperTransport<HttpConnector>,
-    requests: Arc<AtomicUsize>,
-}
-
-impl Transport for Counting {
-    fn send<'a>(
-        &'a self,
-        request: Request<Body>,
-    ) -> ProviderFuture<'a, Result<Response<Body>, TransportError>> {
-        self.requests.fetch_add(1, Ordering::Relaxed);
-        self.inner.send(request)
-    }
-}
 
 fn context(row: usize) -> EncryptionContext {
     EncryptionContext::new([("row", row.to_string().as_str())]).unwrap()
@@ -45,7 +25,7 @@ fn secret(row: usize) -> Secret {
 
 /// Rows under a local key, and a keyring with which they can move to the service.
 struct Move {
-    key: Arc<TransitKey<Counting>>,
+    key: Arc<TransitKey<Counting<Plain>>>,
     ring: Keyring,
     rows: Vec<Envelope>,
     requests: Arc<AtomicUsize>,
@@ -54,8 +34,8 @@ struct Move {
 impl Move {
     async fn new(bao: &Bao) -> Self {
         bao.create("byok", json!({})).await;
-        let requests = Arc::new(AtomicUsize::new(0));
-        let transport = Counting { inner: bao.transport.clone(), requests: Arc::clone(&requests) };
+        let transport = Counting::new(bao.transport.clone());
+        let requests = Arc::clone(&transport.requests);
         let key = TransitKey::connect(transport, bao.location("byok"), bao.root()).await.unwrap();
         let key = Arc::new(key);
         key.refresh().await.unwrap();
