@@ -1,3 +1,7 @@
+// In the repository, these links of the README lead to files. The first definition of a link wins.
+//! [sealwax]: sealwax
+//! [recipes]: sealwax::docs::recipes
+//! [operations]: sealwax::docs::operations
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]

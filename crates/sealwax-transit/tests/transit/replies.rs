@@ -100,6 +100,22 @@ fn each_reply_has_its_kind() {
     unwrap_with(Scripted::always(200, body)).unwrap();
 }
 
+/// Returns whether the README's table of errors has this status in the row of this kind.
+fn is_in_the_readme(status: u16, kind: ProviderErrorKind) -> bool {
+    let readme = include_str!("../../README.md");
+    let row = format!("| `{kind:?}` | ");
+    let row = readme.lines().find_map(|line| line.strip_prefix(&row)).unwrap();
+    [format!("{status}"), format!("{}xx", status / 100)].iter().any(|status| row.contains(status))
+}
+
+#[test]
+fn the_readme_has_each_status_in_the_row_of_its_kind() {
+    for (status, body, kind) in REPLIES {
+        assert!(is_in_the_readme(*status, *kind), "{status} {body} {kind:?}");
+    }
+    assert!(is_in_the_readme(504, Unavailable) && !is_in_the_readme(504, Denied));
+}
+
 #[test]
 fn the_reply_to_a_wrap_must_be_a_ciphertext() {
     let bad = [
