@@ -2,12 +2,10 @@
 //! OpenBao server, if `SEALWAX_TEST_OPENBAO` says where one is.
 
 #![expect(
-    clippy::expect_used,
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
-    clippy::as_conversions,
     reason = "tests fail by panicking"
 )]
 

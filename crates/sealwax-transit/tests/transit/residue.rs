@@ -3,6 +3,8 @@
 //! Each test has a data key that no other test has. It is compiled in masked, and unmasked only where it is used, so
 //! that the search does not find what it searches for.
 
+#![expect(clippy::as_conversions, reason = "the bits of base64, and addresses")]
+
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 
@@ -28,7 +30,7 @@ static OURS: Masked = Masked::new(b"n3yCsAEb/4bq75lH7kMWDcCtpKyKzAHj2cn98T9et0Q=
 static PLANTED: Masked = Masked::new(b"+BAMJ/IjVOqW7BCpT/8xTBXovhwki67vXn3qMYlER5o=");
 #[cfg(feature = "hyper")]
 pub(crate) static HYPER: Masked = Masked::new(b"tkKsLcizZV2sIXT1hvaiyTDvH7U/D4ljvqMQoFH3hJE=");
-#[cfg(feature = "reqwest")]
+#[cfg(all(feature = "hyper", feature = "reqwest"))]
 pub(crate) static REQWEST: Masked = Masked::new(b"ycaH+m2QB1lKjeuUMUaS5QbwACBW0TCRsPx5DpoyWJc=");
 
 impl Masked {

@@ -63,11 +63,11 @@ impl Move {
     /// Moves row by row, `at_once` at a time.
     async fn row_by_row(&self, at_once: usize) -> usize {
         let (mut tasks, mut moved) = (JoinSet::new(), 0);
-        for row in self.rows.iter().cloned() {
+        for row in &self.rows {
             if tasks.len() == at_once {
                 moved += usize::from(tasks.join_next().await.unwrap().unwrap());
             }
-            let ring = self.ring.clone();
+            let (ring, row) = (self.ring.clone(), row.clone());
             tasks.spawn(async move { ring.rewrap_async(&row).await.unwrap().is_some() });
         }
         while let Some(done) = tasks.join_next().await {
