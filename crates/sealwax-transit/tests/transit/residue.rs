@@ -84,11 +84,9 @@ impl Masked {
     ///
     /// Half a copy counts as one.
     pub(crate) fn copies(&self) -> [usize; 2] {
-        let halves = |masked: &[u8]| {
-            let (first, second) = masked.split_at(masked.len() / 2);
-            occurrences(first).max(occurrences(second))
-        };
-        [halves(&self.raw), halves(&self.base64)]
+        let ((a, b), (c, d)) = (self.raw.split_at(16), self.base64.split_at(22));
+        let found = occurrences([a, b, c, d]);
+        [found[0].max(found[1]), found[2].max(found[3])]
     }
 }
 
@@ -100,11 +98,12 @@ fn unmasked(masked: &[u8]) -> Zeroizing<Vec<u8>> {
     bytes
 }
 
-/// Counts the places at which this is in memory, unmasked.
-fn occurrences(masked: &[u8]) -> usize {
+/// Counts the places in memory at which each of these is, unmasked.
+fn occurrences(masked: [&[u8]; 4]) -> [usize; 4] {
     const PIECE: usize = 1 << 20;
     let memory = File::open("/proc/self/mem").unwrap();
-    let (mut buffer, mut found, mut searched) = (vec![0; PIECE + masked.len() - 1], 0, 0);
+    let firsts = masked.map(|masked| masked[0] ^ MASK);
+    let (mut buffer, mut found, mut searched) = (vec![0; PIECE + 64], [0; 4], 0);
     let own = buffer.as_ptr().addr()..buffer.as_ptr().addr() + buffer.len();
     for line in fs::read_to_string("/proc/self/maps").unwrap().lines() {
         let (range, rest) = line.split_once(' ').unwrap();
@@ -119,12 +118,18 @@ fn occurrences(masked: &[u8]) -> usize {
             if memory.read_exact_at(&mut buffer[..length], piece as u64).is_err() {
                 continue;
             }
-            searched += length.min(PIECE);
-            for (place, window) in buffer[..length].windows(masked.len()).enumerate() {
-                let is_one = window.iter().zip(masked).all(|(byte, masked)| byte ^ MASK == *masked);
+            let starts = length.min(PIECE);
+            searched += starts;
+            for (place, byte) in buffer[..starts].iter().enumerate() {
                 // The buffer itself holds what was read into it before.
-                if is_one && !own.contains(&(piece + place)) {
-                    found += 1;
+                if !firsts.contains(byte) || own.contains(&(piece + place)) {
+                    continue;
+                }
+                for (masked, found) in masked.iter().zip(&mut found) {
+                    let here = &buffer[place..length];
+                    let is_one = |(byte, masked): (&u8, &u8)| byte ^ MASK == *masked;
+                    let is_long = here.len() >= masked.len();
+                    *found += usize::from(is_long && here.iter().zip(*masked).all(is_one));
                 }
             }
         }

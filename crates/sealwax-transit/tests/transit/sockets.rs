@@ -1,7 +1,7 @@
 //! The transports behind features, against servers that misbehave.
 
 use std::io::Write;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sealwax::{KeyWrapper, MasterKeyProvider, ProviderError, ProviderErrorKind};
 use sealwax_transit::{Body, KeyLocation, TransitError, TransitKey, TransportErrorKind};
@@ -9,19 +9,28 @@ use sealwax_transit::{Body, KeyLocation, TransitError, TransitKey, TransportErro
 use crate::scripted::{BODY, DATA_KEY_BASE64, KEY, Row, TOKEN, cause, token};
 use crate::socket_server::{Server, http, transports};
 
+/// For servers from which no reply is expected in time.
 const TIMEOUT: Duration = Duration::from_millis(400);
+/// For the others: a busy machine may take long.
+const LONG: Duration = Duration::from_secs(20);
 
 /// Unwraps over each transport, and passes on what came of it.
 fn each(address: &str, check: impl Fn(&str, Result<sealwax::DataKey, ProviderError>)) {
+    each_within(LONG, address, check);
+}
+
+fn each_within(
+    timeout: Duration,
+    address: &str,
+    check: impl Fn(&str, Result<sealwax::DataKey, ProviderError>),
+) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut tried = 0;
-    for (name, transport) in transports(TIMEOUT) {
+    for (name, transport) in transports(timeout) {
         let location = KeyLocation::new(address, "byok").unwrap();
         let key = TransitKey::unchecked(transport, location, token());
         let row = Row::new(1);
-        let start = Instant::now();
         check(name, runtime.block_on(key.unwrap_key(row.unwrap(BODY))));
-        assert!(start.elapsed() < 5 * TIMEOUT, "{name}: {:?}", start.elapsed());
         tried += 1;
     }
     assert!(tried >= 1);
@@ -29,7 +38,8 @@ fn each(address: &str, check: impl Fn(&str, Result<sealwax::DataKey, ProviderErr
 
 /// Checks the kinds of the error over each transport.
 fn each_fails(address: &str, kind: ProviderErrorKind, reported: Option<TransportErrorKind>) {
-    each(address, |name, result| {
+    let is_late = reported == Some(TransportErrorKind::Timeout);
+    each_within(if is_late { TIMEOUT } else { LONG }, address, |name, result| {
         let error = result.unwrap_err();
         assert_eq!(error.kind(), kind, "{name}: {error:?}");
         let found = match cause(&error) {
@@ -52,9 +62,9 @@ fn a_reply_is_read() {
     let sent = server.read();
     assert_eq!(
         sent.matches("POST /v1/transit/decrypt/byok HTTP/1.1\r\n").count(),
-        transports(TIMEOUT).len()
+        transports(LONG).len()
     );
-    assert_eq!(sent.matches(TOKEN).count(), transports(TIMEOUT).len());
+    assert_eq!(sent.matches(TOKEN).count(), transports(LONG).len());
     // In chunks, and without a length.
     let (first, second) = body.split_at(20);
     let chunked = format!(
@@ -75,17 +85,17 @@ fn no_redirect_is_followed() {
         let location = format!("location: {}/v1/transit/decrypt/byok\r\n", other.address());
         let server = Server::replying(http(status, &location, ""));
         each_fails(&server.address(), ProviderErrorKind::Unavailable, None);
-        assert_eq!(server.connections(), transports(TIMEOUT).len());
+        assert_eq!(server.connections(), transports(LONG).len());
     }
     assert_eq!(other.connections(), 0);
     // The other server would have been counted.
     each(&other.address(), |_, result| drop(result.unwrap_err()));
-    assert_eq!(other.connections(), transports(TIMEOUT).len());
+    assert_eq!(other.connections(), transports(LONG).len());
 }
 
 #[test]
 fn a_service_that_hangs() {
-    let server = Server::new(|_| std::thread::sleep(2 * TIMEOUT));
+    let server = Server::new(|_| std::thread::sleep(20 * TIMEOUT));
     each_fails(
         &server.address(),
         ProviderErrorKind::Unavailable,
@@ -166,7 +176,7 @@ fn how_long_to_wait_comes_from_the_header() {
 fn one_transport_serves_several_keys() {
     let server = Server::replying(http("503 Service Unavailable", "", "{}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    for (name, transport) in transports(TIMEOUT) {
+    for (name, transport) in transports(LONG) {
         let location = |key| KeyLocation::new(&server.address(), key).unwrap();
         let keys = ["a", "b"].map(|key| TransitKey::unchecked(&transport, location(key), token()));
         for key in keys {
@@ -175,6 +185,6 @@ fn one_transport_serves_several_keys() {
         }
     }
     let sent = server.read();
-    assert_eq!(sent.matches("/encrypt/a ").count(), transports(TIMEOUT).len());
-    assert_eq!(sent.matches("/encrypt/b ").count(), transports(TIMEOUT).len());
+    assert_eq!(sent.matches("/encrypt/a ").count(), transports(LONG).len());
+    assert_eq!(sent.matches("/encrypt/b ").count(), transports(LONG).len());
 }
