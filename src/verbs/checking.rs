@@ -49,8 +49,9 @@ impl Keyring {
         &'a self,
         rng: &mut (impl TryCryptoRng + ?Sized),
     ) -> ProviderFuture<'a, Vec<(KeyId, Result<(), ProviderError>)>> {
-        let (nothing, nowhere) = (Secret::from(""), EncryptionContext::empty());
-        let draft = Draft::new_with_rng(&nothing, &nowhere, self.suite(), rng);
+        // Only its data key is used.
+        let (secret, context) = (Secret::from("not a secret"), EncryptionContext::empty());
+        let draft = Draft::new_with_rng(&secret, &context, self.suite(), rng);
         ProviderFuture::boxed(wipe_stack_after_polls(async move {
             let mut results = Vec::new();
             for (key, seals) in self.usable_keys() {
