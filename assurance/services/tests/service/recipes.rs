@@ -19,7 +19,7 @@ use crate::server::database;
 const SECOND: Duration = Duration::from_secs(1);
 
 fn patient(kms: Arc<Kms>) -> Patient<Arc<Kms>> {
-    Patient { inner: kms, attempts: 3, deadline: SECOND, total: 10 * SECOND, wait: |n| SECOND * n / 10 }
+    Patient { inner: kms, attempts: 3, deadline: SECOND, total: 10 * SECOND, batch: 1, wait: |n| SECOND * n / 10 }
 }
 
 /// Seals a secret through a patient provider, and returns the result, the number of requests and the time it took.
