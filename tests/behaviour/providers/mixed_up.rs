@@ -23,6 +23,8 @@ enum Order {
     FirstTwoSwapped,
     LastTwoSwapped,
     Sorted,
+    /// In the right order, but the last result is no row's.
+    LastForeign,
 }
 
 /// A provider whose body is the data key under a mask.
@@ -35,7 +37,7 @@ fn masked(bytes: &[u8]) -> Vec<u8> {
     bytes.iter().map(|byte| byte ^ 0x55).collect()
 }
 
-fn reorder<T>(results: &mut [T], order: Order, sorted_by: impl Fn(&T) -> Vec<u8>) {
+fn reorder(results: &mut [Vec<u8>], order: Order) {
     let last = results.len() - 1;
     match order {
         Order::Right => {}
@@ -44,7 +46,8 @@ fn reorder<T>(results: &mut [T], order: Order, sorted_by: impl Fn(&T) -> Vec<u8>
         Order::RotatedBack => results.rotate_left(1),
         Order::FirstTwoSwapped => results.swap(0, 1.min(last)),
         Order::LastTwoSwapped => results.swap(last.saturating_sub(1), last),
-        Order::Sorted => results.sort_by_key(sorted_by),
+        Order::Sorted => results.sort(),
+        Order::LastForeign => results[last].reverse(),
     }
 }
 
@@ -62,7 +65,7 @@ impl KeyWrapper for Unbound {
     ) -> ProviderFuture<'a, Vec<Result<Vec<u8>, ProviderError>>> {
         let bodies = requests.iter().map(|request| masked(request.data_key().expose_secret()));
         let mut bodies: Vec<_> = bodies.collect();
-        reorder(&mut bodies, self.wraps, Vec::clone);
+        reorder(&mut bodies, self.wraps);
         ProviderFuture::ready(bodies.into_iter().map(Ok).collect())
     }
 }
@@ -81,7 +84,7 @@ impl MasterKeyProvider for Unbound {
         requests: &'a [UnwrapRequest<'a>],
     ) -> ProviderFuture<'a, Vec<Result<DataKey, ProviderError>>> {
         let mut keys: Vec<_> = requests.iter().map(|request| masked(request.body())).collect();
-        reorder(&mut keys, self.unwraps, Vec::clone);
+        reorder(&mut keys, self.unwraps);
         let keys = keys.iter_mut().map(|key| Ok(DataKey::from_bytes(key)?));
         ProviderFuture::ready(keys.collect())
     }
@@ -143,6 +146,25 @@ fn a_check_in_a_wrong_order_changes_only_rows_that_open() {
         }
         assert_eq!(batch.changes.len() + batch.failures.len(), usize::from(count));
         assert_eq!(batch.failures.is_empty(), !batch.must_stop());
+    }
+}
+
+/// This is one bad wrap or unwrap, and says nothing about the other rows.
+#[test]
+fn a_result_that_is_no_rows_fails_one_row() {
+    for (wraps, unwraps) in [(Order::LastForeign, Order::Right), (Order::Right, Order::LastForeign)]
+    {
+        for count in [1, 2, 3, 250] {
+            let ring = ring(wraps, unwraps);
+            let batch = pollster::block_on(ring.rewrap_batch_async(rows(count)));
+            let [(_, RowError::Rewrap(RewrapError::Unverified { .. }))] = &*batch.failures else {
+                panic!("{wraps:?} and {unwraps:?}, {count} rows: {:?}", batch.failures);
+            };
+            assert_eq!(batch.changes.len(), usize::from(count) - 1);
+            for change in &batch.changes {
+                assert_eq!(ring.open(&change.fresh, &acme()).unwrap(), secret());
+            }
+        }
     }
 }
 
