@@ -81,6 +81,14 @@ async fn a_patient_provider_gives_up_on_a_service_that_does_not_reply() {
     let (ring, start) = (given::remote(short), Instant::now());
     assert!(ring.seal_async(&"sk".into(), &EncryptionContext::empty()).await.is_err());
     assert!((1500..1520).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
+
+    let mut kms = Kms::new([]);
+    let (wraps, start) = (Wraps::new(&kms, 2).await, Instant::now());
+    kms.wait = 3600 * SECOND;
+    let replies = patient(kms).unwrap_keys(&[wraps.request(0), wraps.request(1)]).await;
+    let kinds: Vec<_> = replies.into_iter().map(|reply| reply.unwrap_err().kind()).collect();
+    assert_eq!(kinds, [ProviderErrorKind::Unavailable; 2]);
+    assert!((10_000..10_020).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
 }
 
 /// Data keys that the key service has wrapped, from which the tests make unwrap requests.
@@ -247,7 +255,8 @@ async fn a_measured_provider_counts_by_operation_and_outcome() {
 
 #[tokio::test]
 async fn every_decorator_forwards_every_method() {
-    let measured = |inner| Measured { inner, figures: Arc::default() };
+    let figures = Arc::new(Mutex::new(Figures::new()));
+    let measured = |inner| Measured { inner, figures: figures.clone() };
     let reports = [
         check_decorator(patient).await,
         check_decorator(|probe| Cached::new(probe, 60 * SECOND, 100)).await,
@@ -258,6 +267,19 @@ async fn every_decorator_forwards_every_method() {
         assert!(report.is_ok(), "{report}");
         assert_eq!((report.passed(), report.not_applicable()), (8, 0), "{report}");
     }
+    // Each operation has a label. One row of each batch failed, and the batch has the outcome of that row.
+    let labels: Vec<_> = figures.lock().unwrap().keys().copied().collect();
+    let expected = [
+        ("check", "disabled"),
+        ("check", "ok"),
+        ("unwrap", "disabled"),
+        ("unwrap", "ok"),
+        ("unwrap_batch", "disabled"),
+        ("wrap", "disabled"),
+        ("wrap", "ok"),
+        ("wrap_batch", "disabled"),
+    ];
+    assert_eq!(labels, expected);
 }
 
 #[tokio::test]
