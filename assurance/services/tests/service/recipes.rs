@@ -20,7 +20,7 @@ use crate::server::database;
 const SECOND: Duration = Duration::from_secs(1);
 
 fn patient<P>(inner: P) -> Patient<P> {
-    Patient { inner, attempts: 3, deadline: SECOND, total: 10 * SECOND, wait: |n| SECOND * n / 10 }
+    Patient { inner, attempts: 3, deadline: SECOND, total: 10 * SECOND, batch: 1, wait: |n| SECOND * n / 10 }
 }
 
 /// Seals a secret through a patient provider, and returns the result, the number of requests and the time it took.
@@ -82,13 +82,18 @@ async fn a_patient_provider_gives_up_on_a_service_that_does_not_reply() {
     assert!(ring.seal_async(&"sk".into(), &EncryptionContext::empty()).await.is_err());
     assert!((1500..1520).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
 
+    // A batch has time for as many requests as its rows take.
     let mut kms = Kms::new([]);
-    let (wraps, start) = (Wraps::new(&kms, 2).await, Instant::now());
+    let wraps = Wraps::new(&kms, 3).await;
     kms.wait = 3600 * SECOND;
-    let replies = patient(kms).unwrap_keys(&[wraps.request(0), wraps.request(1)]).await;
-    let kinds: Vec<_> = replies.into_iter().map(|reply| reply.unwrap_err().kind()).collect();
-    assert_eq!(kinds, [ProviderErrorKind::Unavailable; 2]);
-    assert!((10_000..10_020).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
+    let (kms, rows) = (Arc::new(kms), [0, 1, 2].map(|row| wraps.request(row)));
+    for (batch, seconds) in [(1, 30), (2, 20), (3, 10), (0, 30)] {
+        let start = Instant::now();
+        let replies = Patient { batch, ..patient(kms.clone()) }.unwrap_keys(&rows).await;
+        let kinds: Vec<_> = replies.into_iter().map(|reply| reply.unwrap_err().kind()).collect();
+        assert_eq!(kinds, [ProviderErrorKind::Unavailable; 3]);
+        assert_eq!(start.elapsed().as_secs(), seconds);
+    }
 }
 
 /// Data keys that the key service has wrapped, from which the tests make unwrap requests.
