@@ -51,7 +51,8 @@ pub trait KeyWrapper: Send + Sync {
     ///
     /// The default wraps one after the other. Override it if your service takes several keys in one request, and split
     /// `requests` to the service's limit: [`rewrap_batch_async`](crate::Keyring::rewrap_batch_async) passes all rows of
-    /// its batch at once.
+    /// its batch at once. If the results are in a wrong order, it returns
+    /// [`Unverified`](crate::RewrapError::Unverified) for all rows.
     fn wrap_keys<'a>(
         &'a self,
         requests: &'a [WrapRequest<'a>],
@@ -112,7 +113,9 @@ pub trait MasterKeyProvider: KeyWrapper {
 
     /// Unwraps several bodies, and returns one result for each request, in the order of the requests.
     ///
-    /// The default unwraps one after the other; see [`wrap_keys`](KeyWrapper::wrap_keys).
+    /// The default unwraps one after the other; see [`wrap_keys`](KeyWrapper::wrap_keys). A data key in another row's
+    /// place does not prove that row, which then has the error
+    /// [`EnvelopeAltered`](crate::UnwrapError::EnvelopeAltered).
     fn unwrap_keys<'a>(
         &'a self,
         requests: &'a [UnwrapRequest<'a>],

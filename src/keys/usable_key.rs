@@ -1,5 +1,6 @@
 //! A key in a keyring that can wrap and unwrap.
 
+use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -204,9 +205,10 @@ fn one_each<T>(
     if results.len() == count {
         return results;
     }
+    let found = results.len();
     let miscounted = ProviderError::new(
         ProviderErrorKind::Other,
-        "the provider returned more or fewer results than it got requests",
+        format!("the provider returned {found} results for {count} requests"),
     );
     (0..count).map(|_| Err(miscounted.clone())).collect()
 }

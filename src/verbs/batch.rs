@@ -14,6 +14,7 @@ use crate::keys::provider_error::ProviderError;
 use crate::keys::provider_future::ProviderFuture;
 use crate::secret::wiping::wipe_stack_after_polls;
 use crate::verbs::errors::{RewrapError, error_about_a_key};
+use crate::verbs::rewrapping::next_of;
 
 /// What became of the rows of a batch, as [`Keyring::rewrap_batch`] returns it.
 #[derive(Clone, Debug)]
@@ -151,13 +152,14 @@ impl Keyring {
 
     /// Re-wraps the rows of one batch as [`rewrap_batch`](Self::rewrap_batch) does, and waits for remote keys.
     ///
-    /// Asks each key once for all rows, with [`unwrap_keys`](crate::MasterKeyProvider::unwrap_keys) and
-    /// [`wrap_keys`](crate::KeyWrapper::wrap_keys). A provider whose service takes many keys in one request splits them
-    /// to its limit; with any other, this waits for one row after the other, and it is faster to call
-    /// [`rewrap_async`](Self::rewrap_async) for many rows at once.
+    /// Passes all rows that need a key to it at once: to [`unwrap_keys`](crate::MasterKeyProvider::unwrap_keys) for the
+    /// old wraps, to [`wrap_keys`](crate::KeyWrapper::wrap_keys), and to `unwrap_keys` again to check the new wraps,
+    /// which are in another order then, and one of them twice. A provider whose service takes many keys in one request
+    /// splits them to its limit. Any other handles one row after the other; it is faster then to call
+    /// [`rewrap_async`](Self::rewrap_async) for many rows concurrently.
     ///
     /// The rows are read before the method returns the future. While the future waits, it holds the data keys of the
-    /// rows.
+    /// rows. If it is dropped, or if a provider hangs or panics, no row of the batch has a result.
     pub fn rewrap_batch_async<'a, Id, E>(
         &'a self,
         rows: impl IntoIterator<Item = (Id, E)>,
@@ -175,7 +177,7 @@ impl Keyring {
             let mut rewrapped = self.rewrap_all(envelopes).await.into_iter();
             let mut batch = Batch::new();
             for (id, row) in ids.into_iter().zip(rows) {
-                batch.add(id, row, |_| rewrapped.next().transpose().map(Option::flatten));
+                batch.add(id, row, |_| next_of(&mut rewrapped));
             }
             batch
         }))

@@ -1,6 +1,8 @@
 //! Whether the keys of a keyring are usable, asked before they are needed.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::error::Error;
 
 use rand_core::TryCryptoRng;
 
@@ -13,7 +15,8 @@ use crate::keys::provider_future::ProviderFuture;
 use crate::keys::usable_key::UsableKey;
 use crate::secret::Secret;
 use crate::secret::wiping::wipe_stack_after_polls;
-use crate::verbs::errors::{SealError, WrapFailure};
+use crate::verbs::errors::SealError;
+use crate::verbs::rewrapping::is_verdict;
 use crate::verbs::two_phase::Draft;
 use crate::verbs::wrapping::wrap_later;
 
@@ -22,7 +25,14 @@ impl Keyring {
     ///
     /// Asks the provider of each key, with [`KeyWrapper::check`](crate::KeyWrapper::check); a key that seals also wraps
     /// and unwraps a data key that is then thrown away, because a seal does not check what it wrapped. Returns one
-    /// result for each key that can open, in the order of [`keys`](Self::keys). The keys are asked one after the other.
+    /// result for each key that can open, in the order of [`keys`](Self::keys).
+    ///
+    /// - A key that this process may use to wrap, but not to unwrap, fails with `Denied`, although it can seal.
+    /// - A key that does not unwrap what it wrapped fails with `WrongKeyMaterial`.
+    /// - If there is no randomness, each key that seals fails with `Other`.
+    /// - A provider without a `check` of its own passes as a retired key without being asked.
+    /// - The keys are asked one after the other. A provider that hangs keeps back the results of all of them, so each
+    ///   needs a deadline of its own.
     ///
     /// Draws 44 bytes of the operating system's randomness before it returns the future.
     ///
@@ -49,8 +59,9 @@ impl Keyring {
         &'a self,
         rng: &mut (impl TryCryptoRng + ?Sized),
     ) -> ProviderFuture<'a, Vec<(KeyId, Result<(), ProviderError>)>> {
-        let (nothing, nowhere) = (Secret::from(""), EncryptionContext::empty());
-        let draft = Draft::new_with_rng(&nothing, &nowhere, self.suite(), rng);
+        // Only its data key is used.
+        let (secret, context) = (Secret::from("not a secret"), EncryptionContext::empty());
+        let draft = Draft::new_with_rng(&secret, &context, self.suite(), rng);
         ProviderFuture::boxed(wipe_stack_after_polls(async move {
             let mut results = Vec::new();
             for (key, seals) in self.usable_keys() {
@@ -74,17 +85,22 @@ async fn round_trip(
     let Draft { data_key, sealed } = draft.as_ref().map_err(|error| other(error.clone()))?;
     let (suite, commitment) = (sealed.suite, &sealed.commitment);
     let wrapped = wrap_later(core::iter::once(key), suite, commitment, data_key).await;
-    let wraps = wrapped.map_err(|WrapFailure { key_id, source }| {
-        source.unwrap_or_else(|| other(SealError::WouldBlock { key_id }))
-    })?;
+    let wraps =
+        wrapped.map_err(|failure| failure.source.unwrap_or(ProviderErrorKind::Other.into()))?;
     let body = wraps.body_of(key).unwrap_or_default();
-    let found = key.unwrap_later(suite, commitment, body).await?;
-    if is_equal(found.expose_secret(), data_key.expose_secret()) {
-        Ok(())
-    } else {
-        Err(ProviderError::new(
-            ProviderErrorKind::WrongKeyMaterial,
-            "the key unwrapped another data key than it had wrapped",
-        ))
+    match key.unwrap_later(suite, commitment, body).await {
+        Ok(found) if is_equal(found.expose_secret(), data_key.expose_secret()) => Ok(()),
+        Ok(_) => Err(does_not_unwrap("it unwrapped another data key")),
+        Err(error) if is_verdict(&error) => Err(does_not_unwrap(error)),
+        Err(error) => Err(error),
     }
+}
+
+/// Returns the error of a key that refuses its own wrap. Nothing was altered, so the error is not `Rejected`.
+fn does_not_unwrap(source: impl Into<Box<dyn Error + Send + Sync>>) -> ProviderError {
+    #[derive(Debug, thiserror::Error)]
+    #[error("the key does not unwrap what it wraps")]
+    struct NotUnwrapped(#[source] Box<dyn Error + Send + Sync>);
+
+    ProviderError::new(ProviderErrorKind::WrongKeyMaterial, NotUnwrapped(source.into()))
 }

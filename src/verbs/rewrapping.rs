@@ -11,8 +11,7 @@ use crate::keys::keyring::Keyring;
 use crate::keys::provider_error::{ProviderError, ProviderErrorKind};
 use crate::keys::requests::{UnwrapRequest, WrapRequest};
 use crate::keys::usable_key::{Body, UsableKey};
-use crate::secret::wiping::Wiped;
-use crate::secret::wiping::{wipe_stack_after_hashing, wipe_stack_after_polls};
+use crate::secret::wiping::{Wiped, wipe_stack_after_hashing, wipe_stack_after_polls};
 use crate::verbs::errors::RewrapError;
 use crate::verbs::payload::prove;
 use crate::verbs::wrapping::{Wraps, wrap_later, wrap_now};
@@ -109,18 +108,26 @@ impl Keyring {
             .map(|(envelope, data_key)| Ok(Row::new(envelope, data_key?)))
             .collect();
         for key in keys.clone() {
-            let requests: Vec<_> = rows.iter().flatten().map(|row| row.to_wrap(key)).collect();
+            let (places, asked): (Vec<_>, Vec<_>) = unfailed(&rows).unzip();
+            let requests: Vec<_> = asked.iter().map(|row| row.to_wrap(key)).collect();
             let bodies = key.wrap_all(&requests).await;
-            proceed(&mut rows, bodies, |row, body| row.add(key, body));
+            proceed(&mut rows, places, bodies, |row, body| row.add(key, body));
         }
-        for key in keys.clone() {
-            let made = rows.iter().flatten().filter_map(|row| row.to_unwrap(key));
-            let requests: Vec<_> = made.collect();
+        for key in keys {
+            let (places, asked): (Vec<_>, Vec<_>) = to_check(unfailed(&rows)).unzip();
+            let requests: Vec<_> = asked.iter().map(|row| row.to_unwrap(key)).collect();
             let unwrapped = key.unwrap_all(&requests).await;
-            proceed(&mut rows, unwrapped, |row, found| row.check(key, found));
+            let are_mixed_up = are_mixed_up(&asked, &unwrapped);
+            proceed(&mut rows, places, unwrapped, |row, found| match found {
+                Ok(_) if are_mixed_up => {
+                    Err(RewrapError::Unverified { key_id: key.key_id.clone() })
+                }
+                found => row.check(key, found),
+            });
         }
-        let mut rows = rows.into_iter().map(|row| row.and_then(Row::finish));
-        due.into_iter().map(|due| due.and_then(|_| rows.next()).transpose()).collect()
+        let mut rows = rows.into_iter();
+        let mut finish = |_| next_of(&mut rows).and_then(Row::finish);
+        due.into_iter().map(|due| due.map(&mut finish).transpose()).collect()
     }
 
     /// Returns whether the envelope is wrapped the way this keyring would wrap it.
@@ -170,10 +177,10 @@ impl<'a> Row<'a> {
         Ok(self.wraps.add(key, Some(body.map(Body::Returned)))?)
     }
 
-    fn to_unwrap<'r>(&'r self, key: &'r UsableKey) -> Option<UnwrapRequest<'r>> {
+    fn to_unwrap<'r>(&'r self, key: &'r UsableKey) -> UnwrapRequest<'r> {
         let (suite, commitment) = (self.envelope.suite(), self.envelope.commitment());
-        let body = self.wraps.body_of(key)?;
-        Some(UnwrapRequest::new(&key.key_id, suite, commitment, body))
+        let body = self.wraps.body_of(key).unwrap_or_default();
+        UnwrapRequest::new(&key.key_id, suite, commitment, body)
     }
 
     fn check(
@@ -181,29 +188,73 @@ impl<'a> Row<'a> {
         key: &UsableKey,
         found: Result<DataKey, ProviderError>,
     ) -> Result<(), RewrapError> {
-        let is_same =
-            |found: DataKey| is_equal(found.expose_secret(), self.data_key.expose_secret());
-        check_wrap(key, found.map(is_same))
+        check_wrap(key, found.map(|found| self.has(&found)))
+    }
+
+    fn has(&self, data_key: &DataKey) -> bool {
+        is_equal(data_key.expose_secret(), self.data_key.expose_secret())
     }
 
     fn finish(self) -> Result<Envelope, RewrapError> {
         let Self { envelope, data_key, wraps } = self;
-        envelope.with_wraps(&Prf::new(data_key.expose_secret()), wraps.iter())
+        wipe_stack_after_hashing(|| {
+            envelope.with_wraps(&Prf::new(data_key.expose_secret()), wraps.iter())
+        })
     }
 }
 
-/// Takes the next step with each row that has not failed yet, given the key's result for it.
+/// Returns the rows that have not failed so far, each with its place.
+fn unfailed<'r, 'a: 'r>(
+    rows: &'r [Result<Row<'a>, RewrapError>],
+) -> impl Iterator<Item = (usize, &'r Row<'a>)> {
+    rows.iter().enumerate().filter_map(|(place, row)| Some((place, row.as_ref().ok()?)))
+}
+
+/// Returns the rows in the order in which their new wraps are checked: not the one in which they were wrapped, and with
+/// the first row once more at the end.
+///
+/// If a service binds nothing, and its provider returns the results of each batch in reverse, each row gets the wrap of
+/// another one. In the same order, the second reversal would hide the first. Whatever the order of the results, a row
+/// that occurs twice among others that occur once passes only with its own wrap.
+fn to_check<'r, 'a: 'r>(
+    rows: impl Iterator<Item = (usize, &'r Row<'a>)>,
+) -> impl Iterator<Item = (usize, &'r Row<'a>)> {
+    let mut rows: Vec<_> = rows.collect();
+    let first = if rows.len() > 1 { rows.first().copied() } else { None };
+    // A commitment is as good as random.
+    rows.sort_unstable_by_key(|(_, row)| *row.envelope.commitment());
+    rows.into_iter().chain(first)
+}
+
+/// Returns whether a row got the data key of another one. Then no result tells anything about its row.
+fn are_mixed_up(rows: &[&Row<'_>], unwrapped: &[Result<DataKey, ProviderError>]) -> bool {
+    let found = unwrapped.iter().map(|found| found.as_ref().ok());
+    let mut of_others =
+        rows.iter().zip(found).filter_map(|(row, found)| found.filter(|key| !row.has(key)));
+    of_others.any(|found| rows.iter().any(|row| row.has(found)))
+}
+
+/// Takes the next step with the rows in these places, given the key's result for each.
 fn proceed<R, T>(
     rows: &mut [Result<R, RewrapError>],
+    places: Vec<usize>,
     results: Vec<T>,
     step: impl Fn(&mut R, T) -> Result<(), RewrapError>,
 ) {
-    let asked = rows.iter_mut().filter(|row| row.is_ok());
-    for (row, result) in asked.zip(results) {
-        if let Err(error) = row.as_mut().map_or(Ok(()), |row| step(row, result)) {
+    let mut results = results.into_iter();
+    for place in places {
+        let result = next_of(&mut results);
+        if let Some(row) = rows.get_mut(place)
+            && let Err(error) = row.as_mut().map_or(Ok(()), |row| step(row, result))
+        {
             *row = Err(error);
         }
     }
+}
+
+#[expect(clippy::expect_used, reason = "a row without a result would pass for one that is done")]
+pub(super) fn next_of<T>(results: &mut impl Iterator<Item = T>) -> T {
+    results.next().expect("there is one result for each row")
 }
 
 /// Checks that a key unwrapped the same data key that it had just wrapped.
@@ -217,7 +268,7 @@ fn check_wrap(key: &UsableKey, is_same: Result<bool, ProviderError>) -> Result<(
 }
 
 /// Returns whether the provider says that the wrap is bad, and not that it could not find out.
-fn is_verdict(error: &ProviderError) -> bool {
+pub(super) fn is_verdict(error: &ProviderError) -> bool {
     matches!(error.kind(), ProviderErrorKind::Rejected | ProviderErrorKind::WrongKeyMaterial)
 }
 

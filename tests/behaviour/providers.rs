@@ -21,6 +21,7 @@ mod calls;
 mod checks;
 mod failures;
 mod futures;
+mod mixed_up;
 mod pointers;
 mod threads;
 mod two_phases;

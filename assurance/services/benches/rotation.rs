@@ -1,9 +1,14 @@
 //! Times the ways to write the rows of a rotation, and a census:
-//! `cargo bench --manifest-path assurance/services/Cargo.toml --locked --bench rotation`.
+//! `ci/servers cargo bench --manifest-path assurance/services/Cargo.toml --locked --bench rotation`.
 //!
 //! With `-- --test`, it only runs everything once, with few rows.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a benchmark fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a benchmark fails by panicking"
+)]
 
 #[path = "../tests/service/given.rs"]
 #[expect(dead_code, reason = "only the tests use the key service")]
@@ -51,7 +56,7 @@ async fn main() {
 }
 
 async fn writing(count: i64, turns: usize) {
-    let Some((db, _)) = database().await else { return };
+    let (db, _) = database().await.expect("SEALWAX_TEST_POSTGRES is not set");
     let (a, b) = (given::key(), given::key());
     let rings = [format!("primary a {a}; retired b {b}"), format!("primary b {b}; retired a {a}")]
         .map(|text| given::ring(&text));
@@ -96,7 +101,7 @@ async fn writing(count: i64, turns: usize) {
 }
 
 async fn a_census(count: i64) {
-    let Some((db, _)) = database().await else { return };
+    let (db, _) = database().await.expect("SEALWAX_TEST_POSTGRES is not set");
     given::rows(&db, &given::ring(&format!("primary prod-2026 {}", given::key())), 1).await;
     let copies = "INSERT INTO credentials (tenant, provider, envelope)
         SELECT n, provider, envelope FROM credentials, generate_series(2, $1) AS n";

@@ -1,6 +1,7 @@
 //! `rewrap_batch_async`: it asks each key once for all rows, and the results are those of `rewrap_async` row by row.
 
 use std::cell::Cell;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use sealwax::{
@@ -10,7 +11,7 @@ use sealwax::{
 };
 
 use crate::fixtures::{Counting, acme, key_id, master_key, rewrap_outcome};
-use crate::providers::{KINDS, result_of, secret};
+use crate::providers::{KINDS, Log, When, remote, result_of, secret};
 
 /// The batches that the keys of a ring were asked for, such as `wrap[3]:p`, and what goes wrong.
 #[derive(Default)]
@@ -18,8 +19,8 @@ struct Service {
     batches: Mutex<Vec<String>>,
     /// At this batch, counted from 1, and this item, counted from 0.
     fault: Mutex<Option<(usize, usize, ProviderErrorKind)>>,
-    /// This many more results than requests, at each batch.
-    surplus: Mutex<isize>,
+    /// At this batch, counted from 1, this many more results than requests.
+    surplus: Mutex<(usize, isize)>,
 }
 
 impl Service {
@@ -42,8 +43,9 @@ impl Service {
             _ => {}
         }
         match *self.surplus.lock().unwrap() {
-            surplus @ ..0 => results.truncate(results.len() - surplus.unsigned_abs()),
-            surplus => {
+            (batch, _) if batch != batches.len() => {}
+            (_, surplus @ ..0) => results.truncate(results.len() - surplus.unsigned_abs()),
+            (_, surplus) => {
                 results.extend((0..surplus).map(|_| Err(ProviderErrorKind::Rejected.into())));
             }
         }
@@ -112,6 +114,47 @@ impl MasterKeyProvider for Ready {
     }
 }
 
+/// A key that is ready the first few times, and then has to be waited for.
+struct ReadyAtFirst {
+    key: MasterKey,
+    ready: usize,
+    asked: AtomicUsize,
+    log: Arc<Log>,
+}
+
+impl ReadyAtFirst {
+    fn answer<'a, T: Send + 'a>(
+        &'a self,
+        call: String,
+        answer: ProviderFuture<'a, T>,
+    ) -> ProviderFuture<'a, T> {
+        self.log.record(call);
+        if self.asked.fetch_add(1, Ordering::SeqCst) < self.ready {
+            answer
+        } else {
+            ProviderFuture::boxed(answer)
+        }
+    }
+}
+
+impl KeyWrapper for ReadyAtFirst {
+    fn wrap_key<'a>(
+        &'a self,
+        request: WrapRequest<'a>,
+    ) -> ProviderFuture<'a, Result<Vec<u8>, ProviderError>> {
+        self.answer(format!("wrap:{}", request.key_id()), self.key.wrap_key(request))
+    }
+}
+
+impl MasterKeyProvider for ReadyAtFirst {
+    fn unwrap_key<'a>(
+        &'a self,
+        request: UnwrapRequest<'a>,
+    ) -> ProviderFuture<'a, Result<DataKey, ProviderError>> {
+        self.answer(format!("unwrap:{}", request.key_id()), self.key.unwrap_key(request))
+    }
+}
+
 /// Returns the ring with primary `p`, escrow `e` and retired `o`, of keys that `key` makes.
 fn ring_of<P: MasterKeyProvider + 'static>(key: impl Fn(MasterKey) -> P) -> Keyring {
     Keyring::new(key_id("p"), key(master_key(1)))
@@ -171,7 +214,7 @@ fn each_key_is_asked_once_for_the_rows_that_need_it() {
     let batch = rewrap(&ring, &rows);
     assert_eq!(
         service.take_batches(),
-        "unwrap[2]:p unwrap[2]:e unwrap[3]:o wrap[5]:p wrap[5]:e unwrap[5]:p unwrap[5]:e"
+        "unwrap[2]:p unwrap[2]:e unwrap[3]:o wrap[5]:p wrap[5]:e unwrap[6]:p unwrap[6]:e"
     );
     let single = ring_of(Ready);
     let mut told = Vec::new();
@@ -203,15 +246,21 @@ fn one_failure_is_one_rows() {
     let rows = rows();
     let whole = rewrap(&ring, &rows);
     service.take_batches();
+    // In the order of the commitments, and the first row twice.
+    let mut checked = [0, 2, 3, 7, 8];
+    checked.sort_by_key(|row| *rows[*row as usize].1.commitment());
+    let checked = [checked.as_slice(), &[0]].concat();
     let mut tried = 0;
     for kind in KINDS {
-        // How many items each batch has while nothing fails, and the row of each.
+        // The row of each item of each batch while nothing fails.
         for (batch, rows_asked) in [
             (1, [2, 3].as_slice()),
+            (2, &[3, 8]),
             (3, &[0, 4, 7]),
             (4, &[0, 2, 3, 7, 8]),
             (5, &[0, 2, 3, 7, 8]),
-            (6, &[0, 2, 3, 7, 8]),
+            (6, &checked),
+            (7, &checked),
         ] {
             for (item, failing) in rows_asked.iter().enumerate() {
                 *service.fault.lock().unwrap() = Some((batch, item, kind));
@@ -232,7 +281,7 @@ fn one_failure_is_one_rows() {
             }
         }
     }
-    assert_eq!(tried, 9 * 20 * 9);
+    assert_eq!(tried, 9 * 29 * 9);
 }
 
 /// Nobody knows which result belongs to which row.
@@ -241,20 +290,51 @@ fn a_provider_that_miscounts_changes_no_row() {
     let (ring, service) = batching();
     let rows =
         [(1, row(&[("o", 3)], 1)), (2, row(&[("o", 3)], 2)), (3, row(&[("p", 1), ("e", 2)], 3))];
+    let mut tried = 0;
     for surplus in [-2, -1, 1, 500] {
-        *service.surplus.lock().unwrap() = surplus;
-        let batch = rewrap(&ring, &rows);
-        assert!(batch.changes.is_empty() && batch.current == 1, "{surplus}");
-        for id in [1, 2] {
-            let error = result_of(&batch, id).unwrap_err();
-            let RewrapError::Unwrap(UnwrapError::Provider { key_id, source, .. }) = error else {
-                panic!("{surplus}: {error}");
-            };
-            assert_eq!((key_id.as_ref(), source.kind()), ("o", ProviderErrorKind::Other));
+        for (at, key) in [(1, "o"), (2, "p"), (3, "e"), (4, "p"), (5, "e")] {
+            *service.surplus.lock().unwrap() = (at, surplus);
+            let batch = rewrap(&ring, &rows);
+            service.take_batches();
+            assert!(batch.changes.is_empty() && batch.current == 1, "{surplus} at batch {at}");
+            for id in [1, 2] {
+                let error = result_of(&batch, id).unwrap_err();
+                let (RewrapError::Unwrap(UnwrapError::Provider { key_id, source, .. })
+                | RewrapError::Wrap { key_id, source, .. }) = error
+                else {
+                    panic!("{surplus} at batch {at}: {error}");
+                };
+                assert_eq!((key_id.as_ref(), source.kind()), (key, ProviderErrorKind::Other));
+                tried += 1;
+            }
         }
     }
-    *service.surplus.lock().unwrap() = 0;
+    assert_eq!(tried, 4 * 5 * 2);
+    *service.surplus.lock().unwrap() = (0, 0);
     assert_eq!(rewrap(&ring, &rows).changes.len(), 2);
+}
+
+/// The batches that a provider has without doing anything for it.
+#[test]
+fn a_provider_without_batches_is_asked_for_one_row_after_the_other() {
+    let rows = [1, 2, 3].map(|seed| (seed.into(), row(&[("o", 3)], seed)));
+    // One key is ready for all rows, for some, or for none.
+    for ready in 0..=6 {
+        let log = Arc::new(Log::default());
+        let asked = AtomicUsize::new(0);
+        let key = ReadyAtFirst { key: master_key(1), ready, asked, log: Arc::clone(&log) };
+        let ring = Keyring::new(key_id("p"), key)
+            .and_then(|ring| ring.with_escrow(key_id("e"), remote(2, When::Later(1), &log)))
+            .and_then(|ring| ring.with_retired(key_id("o"), remote(3, When::Later(2), &log)))
+            .unwrap();
+        let batch = rewrap(&ring, &rows);
+        for (id, row) in &rows {
+            assert_eq!(result_of(&batch, *id).unwrap(), ring_of(Ready).rewrap(row).unwrap());
+        }
+        let calls = "unwrap:o unwrap:o unwrap:o wrap:p wrap:p wrap:p wrap:e wrap:e wrap:e \
+            unwrap:p unwrap:p unwrap:p unwrap:p unwrap:e unwrap:e unwrap:e unwrap:e";
+        assert_eq!(log.take_calls(), calls, "ready for {ready}");
+    }
 }
 
 #[test]
@@ -290,8 +370,8 @@ fn the_future_owns_what_it_needs() {
     assert_eq!(service.take_batches(), "");
     let batch = pollster::block_on(future);
     assert_eq!(batch.changes.len(), 1);
-    drop(ring.rewrap_batch_async([((), row(&[("o", 3)], 1))]));
     assert_ne!(service.take_batches(), "");
+    drop(ring.rewrap_batch_async([((), row(&[("o", 3)], 1))]));
     assert_eq!(service.take_batches(), "");
 }
 

@@ -18,6 +18,8 @@ pub struct Patient<P> {
     pub deadline: Duration,
     /// For all attempts and the waits between them.
     pub total: Duration,
+    /// How many rows the inner provider sends in one request; 1 if it has no batches of its own.
+    pub batch: usize,
     /// How long to wait after attempt 1, 2, and so on. Jitter belongs here.
     pub wait: fn(u32) -> Duration,
 }
@@ -43,11 +45,16 @@ impl<P> Patient<P> {
         }
     }
 
-    /// Asks for a whole batch once.
-    async fn ask_once<T>(&self, count: usize, replies: Replies<'_, T>) -> Vec<Result<T, ProviderError>> {
-        timeout(self.total, replies).await.unwrap_or_else(|elapsed| {
+    /// Asks for all rows once, and waits `total` for each request to the service.
+    async fn ask_once<'a, T>(
+        &self,
+        rows: usize,
+        request: impl FnOnce() -> Replies<'a, T>,
+    ) -> Vec<Result<T, ProviderError>> {
+        let requests = u32::try_from(rows.div_ceil(self.batch.max(1))).unwrap_or(u32::MAX);
+        timeout(self.total.saturating_mul(requests), request()).await.unwrap_or_else(|elapsed| {
             let error = ProviderError::new(ProviderErrorKind::Unavailable, elapsed);
-            (0..count).map(|_| Err(error.clone())).collect()
+            (0..rows).map(|_| Err(error.clone())).collect()
         })
     }
 }
@@ -58,7 +65,7 @@ impl<P: KeyWrapper> KeyWrapper for Patient<P> {
     }
 
     fn wrap_keys<'a>(&'a self, requests: &'a [WrapRequest<'a>]) -> Replies<'a, Vec<u8>> {
-        ProviderFuture::boxed(self.ask_once(requests.len(), self.inner.wrap_keys(requests)))
+        ProviderFuture::boxed(self.ask_once(requests.len(), move || self.inner.wrap_keys(requests)))
     }
 
     fn check<'a>(&'a self, key_id: &'a KeyId) -> Reply<'a, ()> {
@@ -80,6 +87,6 @@ impl<P: MasterKeyProvider> MasterKeyProvider for Patient<P> {
     }
 
     fn unwrap_keys<'a>(&'a self, requests: &'a [UnwrapRequest<'a>]) -> Replies<'a, DataKey> {
-        ProviderFuture::boxed(self.ask_once(requests.len(), self.inner.unwrap_keys(requests)))
+        ProviderFuture::boxed(self.ask_once(requests.len(), move || self.inner.unwrap_keys(requests)))
     }
 }

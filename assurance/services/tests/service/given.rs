@@ -8,7 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use sealwax::{
     DataKey, KeyWrapper, Keyring, MasterKey, MasterKeyProvider, ProviderError, ProviderErrorKind, ProviderFuture,
-    UnwrapRequest, WrapKind, WrapRequest,
+    UnwrapRequest, WrapRequest,
 };
 use services::credentials::{Provider, Tenant, context};
 use sqlx::PgPool;
@@ -79,23 +79,12 @@ impl Kms {
     }
 }
 
-/// A kind that a decorator has to pass on: the default is another.
-pub(crate) const KIND: WrapKind = WrapKind::private::<7>();
-
 impl KeyWrapper for Kms {
     fn wrap_key<'a>(&'a self, request: WrapRequest<'a>) -> ProviderFuture<'a, Result<Vec<u8>, ProviderError>> {
         ProviderFuture::boxed(async move {
             self.trip().await?;
             self.key.wrap_key(request).await
         })
-    }
-
-    fn kind(&self) -> WrapKind {
-        KIND
-    }
-
-    fn is_current(&self, body: &[u8]) -> bool {
-        body.len() == 60
     }
 }
 
@@ -111,11 +100,4 @@ impl MasterKeyProvider for Kms {
 /// Returns a keyring whose primary is this provider.
 pub(crate) fn remote(provider: impl MasterKeyProvider + 'static) -> Keyring {
     Keyring::new("kms/eu".parse().unwrap(), provider).unwrap()
-}
-
-/// Asserts that a decorator passes on the kind and `is_current`.
-pub(crate) fn passes_on(decorator: &impl KeyWrapper) {
-    assert_eq!(decorator.kind(), KIND);
-    assert!(decorator.is_current(&[0; 60]));
-    assert!(!decorator.is_current(&[0; 59]));
 }

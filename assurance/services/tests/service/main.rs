@@ -1,6 +1,7 @@
 //! Tests that run the code of the pages Services and Recipes.
 //!
-//! They run the service with a PostgreSQL server that they start, run it as a program, and run each recipe.
+//! They run the service with PostgreSQL, run it as a program, and run each recipe. The tests that need PostgreSQL are
+//! skipped unless `SEALWAX_TEST_POSTGRES` is set: see CONTRIBUTING.md.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic: that is how it fails")]
 

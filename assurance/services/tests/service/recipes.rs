@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use sealwax::{DataKey, EncryptionContext, Envelope, KeyId, KeyWrapper, MasterKeyProvider};
 use sealwax::{ProviderError, ProviderErrorKind, ProviderFuture, Suite, UnwrapRequest, WrapRequest};
+use sealwax_conformance::check_decorator;
 use send_wrapper::SendWrapper;
 use services::recipes::cached::Cached;
 use services::recipes::fleet::{is_ready, report};
@@ -18,8 +19,8 @@ use crate::server::database;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn patient(kms: Arc<Kms>) -> Patient<Arc<Kms>> {
-    Patient { inner: kms, attempts: 3, deadline: SECOND, total: 10 * SECOND, wait: |n| SECOND * n / 10 }
+fn patient<P>(inner: P) -> Patient<P> {
+    Patient { inner, attempts: 3, deadline: SECOND, total: 10 * SECOND, batch: 1, wait: |n| SECOND * n / 10 }
 }
 
 /// Seals a secret through a patient provider, and returns the result, the number of requests and the time it took.
@@ -80,7 +81,19 @@ async fn a_patient_provider_gives_up_on_a_service_that_does_not_reply() {
     let (ring, start) = (given::remote(short), Instant::now());
     assert!(ring.seal_async(&"sk".into(), &EncryptionContext::empty()).await.is_err());
     assert!((1500..1520).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
-    given::passes_on(&patient(Arc::new(Kms::new([]))));
+
+    // A batch has time for as many requests as its rows take.
+    let mut kms = Kms::new([]);
+    let wraps = Wraps::new(&kms, 3).await;
+    kms.wait = 3600 * SECOND;
+    let (kms, rows) = (Arc::new(kms), [0, 1, 2].map(|row| wraps.request(row)));
+    for (batch, seconds) in [(1, 30), (2, 20), (3, 10), (0, 30)] {
+        let start = Instant::now();
+        let replies = Patient { batch, ..patient(kms.clone()) }.unwrap_keys(&rows).await;
+        let kinds: Vec<_> = replies.into_iter().map(|reply| reply.unwrap_err().kind()).collect();
+        assert_eq!(kinds, [ProviderErrorKind::Unavailable; 3]);
+        assert_eq!(start.elapsed().as_secs(), seconds);
+    }
 }
 
 /// Data keys that the key service has wrapped, from which the tests make unwrap requests.
@@ -145,7 +158,6 @@ async fn a_cache_saves_requests_until_an_entry_is_old_or_the_oldest_of_too_many(
     assert_eq!((kms.calls(), cached.sweep()), (5, 1));
     cached.clear();
     assert_eq!(cached.sweep(), 0);
-    given::passes_on(&cached);
 }
 
 #[tokio::test(start_paused = true)]
@@ -231,7 +243,6 @@ async fn a_measured_provider_counts_by_operation_and_outcome() {
     kms.wait = SECOND;
     let figures = Arc::new(Mutex::new(Figures::new()));
     let measured = Measured { inner: kms, figures: figures.clone() };
-    given::passes_on(&measured);
     let (ring, context) = (given::remote(measured), EncryptionContext::empty());
     for _ in 0..2 {
         assert!(ring.seal_async(&"sk".into(), &context).await.is_err());
@@ -245,6 +256,35 @@ async fn a_measured_provider_counts_by_operation_and_outcome() {
     assert_eq!(counted, expected);
     let (_, time) = figures.lock().unwrap()[&("unwrap", "ok")];
     assert!((3000..3010).contains(&time.as_millis()), "{time:?}");
+}
+
+#[tokio::test]
+async fn every_decorator_forwards_every_method() {
+    let figures = Arc::new(Mutex::new(Figures::new()));
+    let measured = |inner| Measured { inner, figures: figures.clone() };
+    let reports = [
+        check_decorator(patient).await,
+        check_decorator(|probe| Cached::new(probe, 60 * SECOND, 100)).await,
+        check_decorator(measured).await,
+        check_decorator(|probe| Cached::new(measured(probe), 60 * SECOND, 100)).await,
+    ];
+    for report in reports {
+        assert!(report.is_ok(), "{report}");
+        assert_eq!((report.passed(), report.not_applicable()), (8, 0), "{report}");
+    }
+    // Each operation has a label. One row of each batch failed, and the batch has the outcome of that row.
+    let labels: Vec<_> = figures.lock().unwrap().keys().copied().collect();
+    let expected = [
+        ("check", "disabled"),
+        ("check", "ok"),
+        ("unwrap", "disabled"),
+        ("unwrap", "ok"),
+        ("unwrap_batch", "disabled"),
+        ("wrap", "disabled"),
+        ("wrap", "ok"),
+        ("wrap_batch", "disabled"),
+    ];
+    assert_eq!(labels, expected);
 }
 
 #[tokio::test]

@@ -191,10 +191,11 @@ fn verbs(suite: Suite, way: Way) {
         ("rewrap, waiting", |suite, way, envelope, polls| {
             polled(ring(suite, way, Some(master_key(2))).rewrap_async(envelope), polls)
         }),
-        // The second row is refused.
+        // The second row is refused, and the other two have one data key.
         ("rewrap batch, waiting", |suite, way, envelope, polls| {
             let ring = ring(suite, way, Some(master_key(2)));
-            let rows = [(1, envelope.clone()), (2, altered(envelope, SOME + 16 + 12 + 1))];
+            let refused = altered(envelope, SOME + 16 + 12 + 1);
+            let rows = [(1, envelope.clone()), (2, refused), (3, envelope.clone())];
             polled(ring.rewrap_batch_async(rows), polls)
         }),
         ("check, waiting", |suite, way, _, polls| {
