@@ -21,20 +21,28 @@ pub(super) const ID_EXPECTED: &str = "each key id to appear only once";
 pub(super) const WRAPPED_EXPECTED: &str = "a kind other than 0 and a body of 1 to 65534 bytes";
 pub(super) const CIPHERTEXT_EXPECTED: &str = "0 to 16777216 bytes";
 
+/// The offset of the suite: after "SW" and the version.
+const SUITE_AT: usize = 3;
 /// The offset of the wrapped keys: after "SW", the version, the suite and the number of wraps.
 const WRAPS_AT: usize = 5;
 /// The number of bytes from the start of the commitment to the start of the ciphertext.
 const TAIL_LEN: usize = COMMITMENT_LEN + MAC_LEN + IV_LEN + TAG_LEN;
 
 /// The positions of the parts of a checked envelope.
+// Without the suite, which is in the bytes: a gap after a field of one byte would take along what was on the stack when
+// an envelope was sealed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Layout {
-    pub(super) suite: Suite,
     /// The offset at which the wrapped keys end and the commitment starts.
     pub(super) commitment_at: usize,
 }
 
 impl Layout {
+    #[expect(clippy::expect_used, reason = "the layout was checked")]
+    pub(super) fn suite(&self, bytes: &[u8]) -> Suite {
+        bytes.get(SUITE_AT).and_then(|id| Suite::from_id(*id)).expect("the suite is known")
+    }
+
     /// Returns the offset at which the head ends and the MAC starts.
     #[expect(
         clippy::arithmetic_side_effects,
@@ -99,8 +107,11 @@ pub(super) fn check(bytes: &[u8]) -> Result<Layout, FormatError> {
         version => return Err(FormatError::NewerVersion { version }),
     }
     let at = reader.offset;
-    let suite = Suite::from_id(reader.byte(Field::Suite, "a suite id")?)
-        .ok_or(FormatError::malformed(Field::Suite, "suite id 1 or 2", at))?;
+    Suite::from_id(reader.byte(Field::Suite, "a suite id")?).ok_or(FormatError::malformed(
+        Field::Suite,
+        "suite id 1 or 2",
+        at,
+    ))?;
     let at = reader.offset;
     let count = usize::from(reader.byte(Field::WrapCount, COUNT_EXPECTED)?);
     if !(1..=MAX_WRAPS).contains(&count) {
@@ -126,7 +137,7 @@ pub(super) fn check(bytes: &[u8]) -> Result<Layout, FormatError> {
         let expected = CIPHERTEXT_EXPECTED;
         return Err(FormatError::malformed(Field::Ciphertext, expected, reader.offset));
     }
-    Ok(Layout { suite, commitment_at })
+    Ok(Layout { commitment_at })
 }
 
 /// Takes fields off the front of its input and keeps track of the offset.
@@ -245,7 +256,7 @@ pub(super) fn assemble<'w>(
     assert!(front.rest.is_empty(), "the front has the computed length");
     #[expect(clippy::arithmetic_side_effects, reason = "the front ends with the tail")]
     let commitment_at = front_len - TAIL_LEN;
-    let layout = Layout { suite, commitment_at };
+    let layout = Layout { commitment_at };
     debug_assert_eq!(check(&bytes), Ok(layout), "the envelope parses again");
     Ok((bytes, layout))
 }

@@ -68,7 +68,7 @@ impl Envelope {
     /// Returns the suite that the envelope was sealed with.
     #[must_use]
     pub fn suite(&self) -> Suite {
-        self.layout.suite
+        self.layout.suite(&self.bytes)
     }
 
     /// Returns the wrapped data keys, in the order of the envelope.

@@ -178,12 +178,12 @@ const fn encoded_len(len: usize) -> usize {
 pub(super) fn encode(bytes: &[u8], layout: Layout) -> String {
     // The commitment and the MAC are adjacent and encoded together.
     let (proof, _) = bytes.split_at(layout.commitment_at).1.split_at(PROOF_LEN);
-    let tail = layout.tail(bytes);
+    let (suite, tail) = (layout.suite(bytes), layout.tail(bytes));
 
     let mut text = alloc::vec![0; encoded_envelope_len(bytes, layout)];
     let mut writer = Writer { rest: &mut text };
     writer.put(PREFIX.as_bytes());
-    writer.put(layout.suite.as_str().as_bytes());
+    writer.put(suite.as_str().as_bytes());
     let mut separator = b":";
     for (key_id, wrapped) in layout.wraps(bytes) {
         writer.put(separator);
@@ -208,7 +208,7 @@ fn encoded_envelope_len(bytes: &[u8], layout: Layout) -> usize {
     let fields = [PROOF_LEN, IV_LEN, TAG_LEN, layout.tail(bytes).ciphertext.len()]
         .into_iter()
         .flat_map(|field| [1, encoded_len(field)]);
-    wraps.chain(fields).chain([PREFIX.len(), layout.suite.as_str().len()]).sum()
+    wraps.chain(fields).chain([PREFIX.len(), layout.suite(bytes).as_str().len()]).sum()
 }
 
 /// Fills a buffer of exactly the right size.

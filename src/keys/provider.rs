@@ -244,11 +244,13 @@ impl MasterKeyProvider for MasterKey {
         &'a self,
         request: UnwrapRequest<'a>,
     ) -> ProviderFuture<'a, Result<DataKey, ProviderError>> {
-        ProviderFuture::ready(wipe_stack_after(|| {
-            let mut data_key = KeyBytes::zeroed();
-            self.unwrap(&request.binding(), request.body(), data_key.expose_mut())?;
-            Ok(DataKey::from_key_bytes(data_key))
-        }))
+        let mut data_key = KeyBytes::zeroed();
+        // Returns one byte. The gaps of a larger type would take along what is on the stack.
+        let unwrapped = wipe_stack_after(|| {
+            self.unwrap(&request.binding(), request.body(), data_key.expose_mut())
+        });
+        let data_key = DataKey::from_key_bytes(data_key);
+        ProviderFuture::ready(unwrapped.map(|()| data_key).map_err(ProviderError::from))
     }
 
     fn as_master_key(&self, _: Inside) -> Option<&MasterKey> {

@@ -128,7 +128,8 @@ impl UsableKey {
     ) -> Option<Result<(), ProviderError>> {
         match self.key.as_master_key(Inside(())) {
             Some(key) => {
-                Some(key.unwrap(&Binding::new(&self.key_id, suite, commitment), body, data_key))
+                let binding = Binding::new(&self.key_id, suite, commitment);
+                Some(key.unwrap(&binding, body, data_key).map_err(ProviderError::from))
             }
             None => {
                 let answer = wipe_stack_after(|| {
