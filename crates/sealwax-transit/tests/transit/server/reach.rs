@@ -105,7 +105,7 @@ fn ten_thousand_rows_move_with_82_requests() {
     with_bao(|bao| async move {
         let rows = Move::new(&bao).await;
         let moved = rows.in_one_run().await;
-        // 249 rows in a request are 41 requests to wrap, and 41 to check what was wrapped.
+        // 249 rows in a request are 41 requests to wrap, and 41 to check what was wrapped, one wrap of it twice.
         assert_eq!(rows.requests(), 82);
         rows.all_open(&moved).await;
         assert_eq!(rows.requests(), 41);
