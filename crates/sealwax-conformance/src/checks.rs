@@ -21,7 +21,7 @@ mod versions;
 /// Checks that a provider does what sealwax expects of it.
 ///
 /// `key_id` is the id that the provider would have in a keyring. To keep the provider, pass an `Arc` of it. The checks
-/// make about 900 calls for bodies of 60 bytes, and one more for each further byte up to 1,024, with data keys that
+/// make about 1,100 calls for bodies of 60 bytes, and two more for each further byte up to 1,024, with data keys that
 /// seal nothing stored. Nobody else may use the provider meanwhile.
 ///
 /// This does not panic: a provider that panics fails the check that called it.

@@ -159,15 +159,15 @@ pub(super) async fn binding(s: &Subject) -> Verdict {
     let mut faults = Faults::default();
     for (row, body) in moved.iter().zip(&wrapped_together) {
         let found = s.unwrap(row, body).await;
-        faults.add("a wrap that a batch made", found.fault(!s.expect.binds, BIND));
+        faults.add("a wrap that a batch made, for another row", found.fault(!s.expect.binds, BIND));
     }
     let bodies = || wrapped_alone.iter();
     let in_their_rows: Vec<_> = rows.iter().zip(bodies()).collect();
     let in_other_rows: Vec<_> = moved.iter().zip(bodies()).collect();
     // Before and after each body opens in its own row, where a cache may have kept its data key.
     for (place, advice) in [
-        ("a wrap that a batch unwraps", BIND),
-        ("a wrap that a batch unwraps, after it opened in its own row", CACHE),
+        ("in a batch, a wrap for another row", BIND),
+        ("in a batch, a wrap for another row, after it opened for its own", CACHE),
     ] {
         for (row, found) in
             in_other_rows.iter().zip(unwrap_all(s, &requests_of(&in_other_rows)).await?)
@@ -177,10 +177,11 @@ pub(super) async fn binding(s: &Subject) -> Verdict {
         let opened = unwrap_all(s, &requests_of(&in_their_rows)).await?;
         for (row, opened) in rows.iter().zip(opened) {
             let loss = Unwrapped::of(row, opened).loss();
-            faults.add("but not a wrap in its own row, after it was refused in another", loss);
+            faults
+                .add("in a batch, a wrap for its own row, after it was refused for another", loss);
         }
     }
-    faults.verdict("moved to another row:")
+    faults.verdict("given")
 }
 
 fn requests_of<'a>(items: &[(&'a Row, &'a Vec<u8>)]) -> Vec<UnwrapRequest<'a>> {

@@ -152,8 +152,9 @@ pub(super) async fn errors_hide_body(s: &Subject) -> Verdict {
         let together = s.calls.wait(|| s.provider.unwrap_keys(&requests)).await;
         let errors = alone.into_iter().chain(together.into_iter().flatten());
         for error in errors.filter_map(Result::err) {
-            let texts = successors(Some(&error as &dyn Error), |&cause| cause.source());
-            let mut texts = texts.map(|cause| format!("{cause} {cause:?}"));
+            let causes = successors(error.source(), |&cause| cause.source());
+            let causes = causes.map(|cause| format!("{cause} {cause:?}"));
+            let mut texts = causes.chain([format!("{error} {error:?}")]);
             ensure(!texts.any(|text| repeats(&text, &body)), || {
                 String::from(
                     "the error for a bad body repeats the body, in its message, its Debug or a source",

@@ -20,6 +20,9 @@ struct Rings<'a> {
     local: Arc<MasterKey>,
 }
 
+/// What is done to a body.
+type Change = fn(&[u8]) -> Vec<u8>;
+
 const TEXT: &str = "not a credential";
 
 /// Returns the value, or fails the check with what was being done.
@@ -82,7 +85,7 @@ impl<'a> Rings<'a> {
     }
 
     /// Returns an envelope with a wrap that was not made for it.
-    async fn with_foreign_wrap(&self, change: fn(&[u8]) -> Vec<u8>) -> Result<Envelope, Problem> {
+    async fn with_foreign_wrap(&self, change: Change) -> Result<Envelope, Problem> {
         let Subject { key_id, provider, calls, .. } = self.subject;
         let theirs = self.draft()?;
         let body = calls.wait(|| provider.wrap_key(theirs.wrap_request(key_id))).await;
@@ -227,7 +230,7 @@ pub(super) async fn check(s: &Subject) -> Verdict {
 
 pub(super) async fn errors(s: &Subject) -> Verdict {
     let (rings, ring) = (Rings::new(s)?, Rings::new(s)?.provider_alone()?);
-    let changes: [(_, fn(&[u8]) -> Vec<u8>); 2] = [("moved", <[u8]>::to_vec), ("altered", altered)];
+    let changes: [(_, Change); 2] = [("moved", <[u8]>::to_vec), ("altered", altered)];
     for (what, change) in changes {
         let envelope = rings.with_foreign_wrap(change).await?;
         let opened = rings.wait(ring.open_async(&envelope, &rings.context)).await?;

@@ -89,6 +89,7 @@ const TABLE: &[(Plant, &[&str])] = &[
     (LearnsVersionFromWraps, &["rotation"]),
     (CachesByBody, &["wrong_commitment", "wrong_suite", "wrong_key_id"]),
     (CachesByBodyInBatches, &["batch_binding"]),
+    (CachesRefusals, &["wrong_commitment", "wrong_suite", "wrong_key_id", "batch_binding"]),
     (SpawnsBeforePoll, &["dropped_unpolled"]),
     (ErrorWithBodyOfService, &["errors_hide_body"]),
     (ErrorWithBodyInBatches, &["errors_hide_body"]),
@@ -167,7 +168,7 @@ fn each_fault_is_found_by_its_checks() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
-    assert_eq!(TABLE.len(), 47);
+    assert_eq!(TABLE.len(), 48);
 }
 
 #[test]

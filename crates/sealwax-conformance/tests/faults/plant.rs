@@ -45,6 +45,7 @@ pub(crate) enum Plant {
     LearnsVersionFromWraps,
     CachesByBody,
     CachesByBodyInBatches,
+    CachesRefusals,
     SpawnsBeforePoll,
     ErrorWithBodyOfService,
     ErrorWithBodyInBatches,

@@ -27,7 +27,7 @@ pub(crate) struct Planted {
     busy: AtomicBool,
     slot: Mutex<[u8; 32]>,
     newest: Mutex<HashMap<[u8; 32], Vec<u8>>>,
-    cache: Mutex<HashMap<Vec<u8>, DataKey>>,
+    cache: Mutex<HashMap<Vec<u8>, Result<DataKey, ProviderErrorKind>>>,
 }
 
 type Wrapped = Result<Vec<u8>, ProviderError>;
@@ -142,15 +142,16 @@ impl Planted {
     }
 
     fn unwrap(&self, request: UnwrapRequest<'_>, batch: bool) -> Unwrapped {
-        let caches = self.is(if batch { P::CachesByBodyInBatches } else { P::CachesByBody });
-        let cached = self.cache.lock().unwrap().get(request.body()).map(DataKey::duplicate);
-        if let Some(key) = cached.filter(|_| caches) {
-            return Ok(key);
+        let cache = self.cache.lock().unwrap();
+        match (cache.get(request.body()), self.plant) {
+            (Some(Ok(key)), P::CachesByBody) if !batch => return Ok(key.duplicate()),
+            (Some(Ok(key)), P::CachesByBodyInBatches) if batch => return Ok(key.duplicate()),
+            (Some(Err(kind)), P::CachesRefusals) => return Err((*kind).into()),
+            _ => drop(cache),
         }
         let result = self.unwrap_strictly(request, batch);
-        if let Ok(key) = &result {
-            self.cache.lock().unwrap().insert(request.body().to_vec(), key.duplicate());
-        }
+        let kept = result.as_ref().map(DataKey::duplicate).map_err(ProviderError::kind);
+        self.cache.lock().unwrap().insert(request.body().to_vec(), kept);
         result.map_err(|error| match (self.plant, error.kind()) {
             (P::EverythingIsOther, _) => ProviderErrorKind::Other.into(),
             (P::DamageIsTransient, _) => ProviderErrorKind::Unavailable.into(),
@@ -241,7 +242,7 @@ impl Planted {
         work: impl FnOnce() -> T + Send + 'a,
     ) -> ProviderFuture<'a, T> {
         let requests = self.requests();
-        let mut count = move || requests.fetch_add(1, Ordering::Relaxed);
+        let count = move || requests.fetch_add(1, Ordering::Relaxed);
         match self.plant {
             P::SendsBeforePoll => drop(count()),
             P::SpawnsBeforePoll => drop(thread::spawn(move || {
