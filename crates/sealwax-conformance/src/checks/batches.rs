@@ -159,15 +159,15 @@ pub(super) async fn binding(s: &Subject) -> Verdict {
     let mut faults = Faults::default();
     for (row, body) in moved.iter().zip(&wrapped_together) {
         let found = s.unwrap(row, body).await;
-        faults.add("a wrap that a batch made, for another row", found.fault(!s.expect.binds, BIND));
+        faults.add("made by a batch", found.fault(!s.expect.binds, BIND));
     }
     let bodies = || wrapped_alone.iter();
     let in_their_rows: Vec<_> = rows.iter().zip(bodies()).collect();
     let in_other_rows: Vec<_> = moved.iter().zip(bodies()).collect();
     // Before and after each body opens in its own row, where a cache may have kept its data key.
     for (place, advice) in [
-        ("in a batch, a wrap for another row", BIND),
-        ("in a batch, a wrap for another row, after it opened for its own", CACHE),
+        ("unwrapped by a batch", BIND),
+        ("unwrapped by a batch after they opened in their own rows", CACHE),
     ] {
         for (row, found) in
             in_other_rows.iter().zip(unwrap_all(s, &requests_of(&in_other_rows)).await?)
@@ -177,11 +177,10 @@ pub(super) async fn binding(s: &Subject) -> Verdict {
         let opened = unwrap_all(s, &requests_of(&in_their_rows)).await?;
         for (row, opened) in rows.iter().zip(opened) {
             let loss = Unwrapped::of(row, opened).loss();
-            faults
-                .add("in a batch, a wrap for its own row, after it was refused for another", loss);
+            faults.add("back in their own rows", loss);
         }
     }
-    faults.verdict("given")
+    faults.verdict("moved wraps:")
 }
 
 fn requests_of<'a>(items: &[(&'a Row, &'a Vec<u8>)]) -> Vec<UnwrapRequest<'a>> {
