@@ -199,6 +199,13 @@ fn the_reasons_say_where_and_what_to_return() {
             && denied.contains("return Rejected or WrongKeyMaterial"),
         "{denied}"
     );
+    // What helps against a wrap that opens is no advice for one that is refused.
+    let (opened, refused) =
+        (reason(BindsNothing, "wrong_commitment"), reason(EverythingIsOther, "wrong_commitment"));
+    let advice = "it opened; pass associated_data() to the service";
+    assert!(opened.contains(advice) && !refused.contains("associated_data"), "{opened} {refused}");
+    let cached = reason(CachesByBody, "wrong_commitment");
+    assert!(cached.contains("it opened; look it up by UnwrapRequest::cache_key()"), "{cached}");
     let transient = reason(DamageIsTransient, "flipped_bytes");
     assert!(transient.contains("Unavailable, which is transient"), "{transient}");
     let middle = reason(StopsAtBadItem, "batch_bad_item");
@@ -207,6 +214,16 @@ fn the_reasons_say_where_and_what_to_return() {
     assert!(hung.contains("(poll 1): it hung"), "{hung}");
     let after = reason(KeepsLock, "rotation");
     assert_eq!(after, "not run rotation: a call hung in an earlier check");
+}
+
+#[test]
+fn a_report_of_several_failures_says_where_to_start() {
+    let several = checked(FailingCheck).to_string();
+    assert!(several.ends_with("; start with the first failure, which may have caused the others"));
+    for plant in [Nothing, IgnoresSuite] {
+        let report = checked(plant).to_string();
+        assert!(report.ends_with(" not run"), "{report}");
+    }
 }
 
 #[test]
