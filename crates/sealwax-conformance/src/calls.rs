@@ -106,6 +106,19 @@ impl Calls {
         .await
     }
 
+    /// Waits this long, so that the executor runs other tasks meanwhile.
+    pub(crate) async fn pause(&self, duration: Duration) {
+        let started = Instant::now();
+        poll_fn(|context| {
+            if started.elapsed() >= duration {
+                return Poll::Ready(());
+            }
+            self.wake_later(context.waker());
+            Poll::Pending
+        })
+        .await;
+    }
+
     fn wake_later(&self, waker: &Waker) {
         let waiting = self.waiting.get_or_init(|| {
             let waiting = Arc::new(Mutex::new(None::<Waker>));

@@ -41,7 +41,7 @@ pub async fn check_decorator<D: MasterKeyProvider>(decorate: impl Fn(Probe) -> D
         let outcome = match verdict {
             Ok(()) => Outcome::Passed,
             Err(Problem::Failed(reason)) => Outcome::Failed(reason),
-            Err(Problem::NotApplicable(reason)) => Outcome::NotApplicable(reason),
+            Err(Problem::NotRun(reason)) => Outcome::NotRun(reason),
         };
         report.add(name, matters, outcome);
     };
@@ -234,7 +234,7 @@ impl<D: MasterKeyProvider, F: Fn(Probe) -> D> Check<F> {
 }
 
 fn key_id() -> Result<KeyId, Problem> {
-    KeyId::try_from("probed/key@7").map_err(|error| Problem::NotApplicable(error.to_string()))
+    KeyId::try_from("probed/key@7").map_err(|error| Problem::NotRun(error.to_string()))
 }
 
 /// Checks that one call was recorded, and that it is the expected one.

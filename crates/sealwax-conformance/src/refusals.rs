@@ -7,6 +7,9 @@ use sealwax::{DataKey, ProviderError, ProviderErrorKind};
 use crate::calls::Trouble;
 use crate::subject::{Problem, Row, Verdict};
 
+/// The kinds that a refusal may have.
+const REFUSED: &str = "Rejected or WrongKeyMaterial";
+
 /// What came of unwrapping a body.
 #[derive(Debug)]
 pub(crate) enum Unwrapped {
@@ -27,22 +30,32 @@ impl Unwrapped {
         }
     }
 
+    /// Returns what is wrong, if the body should have opened.
+    pub(crate) fn loss(&self) -> Option<String> {
+        match self {
+            Self::Same => None,
+            Self::Other => Some("it returned another data key".into()),
+            Self::Not(trouble) => Some(trouble.to_string()),
+        }
+    }
+
     /// Returns what is wrong, if the body should have been refused.
     ///
-    /// `may_open` says whether the data key of the row is fine too.
-    pub(crate) fn fault(&self, may_open: bool) -> Option<String> {
+    /// `may_open` says whether the data key of the row is fine too. If it is not, `advice` says how to prevent it.
+    pub(crate) fn fault(&self, may_open: bool, advice: &str) -> Option<String> {
         use ProviderErrorKind::{Rejected, Throttled, Unavailable, WrongKeyMaterial};
         match self {
             Self::Same if may_open => None,
-            Self::Same => Some("it opened".into()),
+            Self::Same => Some(format!("it opened; {advice}")),
             Self::Other => Some("it returned another data key".into()),
             Self::Not(Trouble::Error(Rejected | WrongKeyMaterial)) => None,
             Self::Not(Trouble::Error(kind @ (Throttled | Unavailable))) => Some(format!(
-                "it failed with {kind:?}, which is transient, so callers retry what can never succeed; return Rejected"
+                "it failed with {kind:?}, which is transient, so callers retry what can never succeed; return \
+                 {REFUSED}"
             )),
             Self::Not(Trouble::Error(kind)) => Some(format!(
                 "it failed with {kind:?}, which sends operators after the key or its permissions instead of the row; \
-                 return Rejected"
+                 return {REFUSED}"
             )),
             Self::Not(trouble) => Some(trouble.to_string()),
         }

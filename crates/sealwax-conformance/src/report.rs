@@ -28,7 +28,7 @@ pub enum Outcome {
     /// It does not, and this is what it does instead.
     Failed(String),
     /// The check did not run, for this reason.
-    NotApplicable(String),
+    NotRun(String),
 }
 
 impl Report {
@@ -70,8 +70,8 @@ impl Report {
 
     /// Returns how many checks did not run.
     #[must_use]
-    pub fn not_applicable(&self) -> usize {
-        let is_one = |finding: &&Finding| matches!(finding.outcome, Outcome::NotApplicable(_));
+    pub fn not_run(&self) -> usize {
+        let is_one = |finding: &&Finding| matches!(finding.outcome, Outcome::NotRun(_));
         self.findings().filter(is_one).count()
     }
 }
@@ -104,7 +104,7 @@ impl fmt::Display for Finding {
             Outcome::Failed(reason) => {
                 write!(f, "FAILED  {name}: {reason}\n        why it matters: {matters}")
             }
-            Outcome::NotApplicable(reason) => write!(f, "not run {name}: {reason}"),
+            Outcome::NotRun(reason) => write!(f, "not run {name}: {reason}"),
         }
     }
 }
@@ -114,7 +114,11 @@ impl fmt::Display for Report {
         for finding in self.findings() {
             writeln!(f, "{finding}")?;
         }
-        let (passed, failed, others) = (self.passed(), self.failed(), self.not_applicable());
-        write!(f, "{passed} passed, {failed} failed, {others} not run")
+        let (passed, failed, others) = (self.passed(), self.failed(), self.not_run());
+        write!(f, "{passed} passed, {failed} failed, {others} not run")?;
+        if failed > 1 {
+            f.write_str("; start with the first failure, which may have caused the others")?;
+        }
+        Ok(())
     }
 }

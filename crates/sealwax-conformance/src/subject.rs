@@ -17,7 +17,7 @@ pub(crate) type Verdict = Result<(), Problem>;
 #[derive(Debug)]
 pub(crate) enum Problem {
     Failed(String),
-    NotApplicable(String),
+    NotRun(String),
 }
 
 impl From<String> for Problem {
@@ -28,7 +28,7 @@ impl From<String> for Problem {
 
 impl From<KeyError> for Problem {
     fn from(error: KeyError) -> Self {
-        Self::NotApplicable(format!("the kit could not generate a data key: {error}"))
+        Self::NotRun(format!("the kit could not generate a data key: {error}"))
     }
 }
 
@@ -63,6 +63,16 @@ impl Row {
 
     pub(crate) fn unwrap_request<'a>(&'a self, body: &'a [u8]) -> UnwrapRequest<'a> {
         UnwrapRequest::new(&self.key_id, self.suite, &self.commitment, body)
+    }
+
+    /// Returns the same row, to be changed into another one with the same data key.
+    pub(crate) fn duplicate(&self) -> Self {
+        Self {
+            key_id: self.key_id.clone(),
+            suite: self.suite,
+            commitment: self.commitment,
+            data_key: self.data_key.duplicate(),
+        }
     }
 
     /// Returns whether this is the row's data key.

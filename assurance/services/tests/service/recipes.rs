@@ -270,7 +270,7 @@ async fn every_decorator_forwards_every_method() {
     ];
     for report in reports {
         assert!(report.is_ok(), "{report}");
-        assert_eq!((report.passed(), report.not_applicable()), (8, 0), "{report}");
+        assert_eq!((report.passed(), report.not_run()), (8, 0), "{report}");
     }
     // Each operation has a label. One row of each batch failed, and the batch has the outcome of that row.
     let labels: Vec<_> = figures.lock().unwrap().keys().copied().collect();

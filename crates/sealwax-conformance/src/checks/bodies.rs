@@ -28,15 +28,21 @@ pub(super) async fn hides_key(s: &Subject) -> Verdict {
     for _ in 0..3 {
         let (row, body) = s.wrapped_row().await?;
         for (encoding, visible) in encodings(row.data_key.expose_secret()) {
-            let is_in = body.windows(visible.len()).any(|part| part == visible);
-            ensure(!is_in, || format!("a body contains the data key, {encoding}"))?;
+            ensure(!is_in(&body, &visible), || {
+                format!("a body contains the data key, {encoding}")
+            })?;
         }
     }
     Ok(())
 }
 
-/// Returns how a data key looks unencrypted.
-fn encodings(key: &[u8; 32]) -> Vec<(&'static str, Vec<u8>)> {
+/// Returns whether the bytes have this part.
+pub(super) fn is_in(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len().max(1)).any(|window| window == part)
+}
+
+/// Returns how a data key, or a part of a body, looks unencrypted.
+pub(super) fn encodings(key: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
     let reversed = key.iter().rev().copied().collect();
     let inverted = key.iter().map(|byte| !byte).collect();
@@ -48,7 +54,7 @@ fn encodings(key: &[u8; 32]) -> Vec<(&'static str, Vec<u8>)> {
         ("in hex", hex.into()),
     ];
     // Of three shifts by a byte, one starts where a group of three bytes does, whatever precedes the key.
-    for part in key.windows(30) {
+    for part in key.windows(key.len().saturating_sub(2).max(1)) {
         let base64 = base64(part, b"+/");
         all.extend([("in base64", base64), ("in base64", self::base64(part, b"-_"))]);
     }

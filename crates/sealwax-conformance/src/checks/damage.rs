@@ -5,27 +5,40 @@ use std::iter::successors;
 
 use sealwax::DataKey;
 
-use crate::checks::bodies::MAX_BODY_LEN;
+use crate::checks::bodies::{MAX_BODY_LEN, encodings, is_in};
 use crate::refusals::Faults;
-use crate::subject::{Subject, Verdict, ensure};
+use crate::subject::{Row, Subject, Verdict, ensure};
 
 /// At most so many bytes of a body are flipped.
 const MAX_FLIPS: usize = 1024;
 /// A text that is in an error only if the provider put it there.
-const MARK: &str = "sealwax-conformance-mark";
+const MARK: &[u8] = b"sealwax-conformance-mark";
+/// The lowest bit, and the one that makes a small letter of a capital one.
+const BITS: [u8; 2] = [1, 0x20];
+/// What to do if an altered body opened.
+const BE_STRICT: &str = "look at the form of a body before you send it, or say Expect::reading_leniently if only a \
+                         lenient decoder lets it pass";
+
+/// Returns a body with one bit changed.
+pub(super) fn flipped(body: &[u8], position: usize, bit: u8) -> Vec<u8> {
+    let mut flipped = body.to_vec();
+    flipped.iter_mut().skip(position).take(1).for_each(|byte| *byte ^= bit);
+    flipped
+}
 
 pub(super) async fn flipped_bytes(s: &Subject) -> Verdict {
     let (row, body) = s.wrapped_row().await?;
     let step = body.len().div_ceil(MAX_FLIPS).max(1);
     let mut faults = Faults::default();
     for position in (0..body.len()).step_by(step) {
-        let mut altered = body.clone();
-        altered.iter_mut().skip(position).take(1).for_each(|byte| *byte ^= 1);
-        let found = s.unwrap(&row, &altered).await;
-        if s.calls.have_hung() {
-            return Err(format!("byte {position} of {} changed: it hung", body.len()).into());
+        for bit in BITS {
+            let found = s.unwrap(&row, &flipped(&body, position, bit)).await;
+            if s.calls.have_hung() {
+                return Err(format!("byte {position} of {} changed: it hung", body.len()).into());
+            }
+            let place = format!("{position} (bit {bit:#04x})");
+            faults.add(place, found.fault(!s.expect.strict, BE_STRICT));
         }
-        faults.add(position, found.fault(!s.expect.strict));
     }
     faults.verdict(&format!("one bit changed, of {} bytes at position", body.len()))
 }
@@ -51,6 +64,15 @@ pub(super) fn cuts(body: &[u8]) -> Vec<(String, Vec<u8>)> {
     all.push(("twice the body".into(), body.repeat(2)));
     all.push(("the body and a zero byte".into(), [body, &[0]].concat()));
     all.push(("a zero byte and the body".into(), [&[0], body].concat()));
+    // Many parsers of numbers read a version with these in front of it.
+    let number = body.iter().position(u8::is_ascii_digit).unwrap_or(0);
+    for extra in ["0", "+", " "] {
+        all.push((format!("{extra:?} and the body"), [extra.as_bytes(), body].concat()));
+        if let Some((front, back)) = body.split_at_checked(number).filter(|_| number > 0) {
+            let name = format!("{extra:?} in front of its first digit");
+            all.push((name, [front, extra.as_bytes(), back].concat()));
+        }
+    }
     all
 }
 
@@ -59,7 +81,7 @@ pub(super) async fn cut_bodies(s: &Subject) -> Verdict {
     let mut faults = Faults::default();
     for (name, cut) in cuts(&body) {
         let found = s.unwrap(&row, &cut).await;
-        faults.add(name, found.fault(!s.expect.strict));
+        faults.add(name, found.fault(!s.expect.strict, BE_STRICT));
     }
     faults.verdict(&format!("of a body of {} bytes, given", body.len()))
 }
@@ -101,29 +123,56 @@ pub(super) fn foreign() -> Vec<(String, Vec<u8>)> {
 pub(super) async fn foreign_bodies(s: &Subject) -> Verdict {
     let (row, mut faults) = (s.row()?, Faults::default());
     for (name, body) in foreign() {
-        faults.add(name, s.unwrap(&row, &body).await.fault(false));
+        faults.add(
+            name,
+            s.unwrap(&row, &body)
+                .await
+                .fault(false, "look at the form of a body before you send it"),
+        );
     }
     faults.verdict("given")
 }
 
 pub(super) async fn errors_hide_body(s: &Subject) -> Verdict {
     let (row, body) = s.wrapped_row().await?;
-    for marked in [MARK.as_bytes().to_vec(), [&body, MARK.as_bytes()].concat()] {
-        let unwrap = || s.provider.unwrap_key(row.unwrap_request(&marked));
-        let Ok(Err(error)) = s.calls.wait(unwrap).await else { continue };
-        let causes = successors(error.source(), |&cause| cause.source());
-        let causes = causes.map(|cause| format!("{cause} {cause:?}"));
-        let texts: Vec<_> = causes.chain([format!("{error} {error:?}")]).collect();
-        ensure(!texts.iter().any(|text| repeats(text)), || {
-            String::from(
-                "the error for a bad body repeats the body, in its message, its Debug or a source",
-            )
-        })?;
+    let moved = Row { commitment: s.row()?.commitment, ..row.duplicate() };
+    let mut sent = vec![
+        (&row, MARK.to_vec()),
+        (&row, [&body, MARK].concat()),
+        // What the service refuses, even if the provider looks at the form of a body first.
+        (&moved, body.clone()),
+    ];
+    sent.extend((1..=8).filter_map(|from_end| {
+        let position = body.len().checked_sub(from_end)?;
+        Some((&row, flipped(&body, position, 1)))
+    }));
+    for (row, body) in sent {
+        let requests = [row.unwrap_request(&body)];
+        let alone = s.calls.wait(|| s.provider.unwrap_key(row.unwrap_request(&body))).await;
+        let together = s.calls.wait(|| s.provider.unwrap_keys(&requests)).await;
+        let errors = alone.into_iter().chain(together.into_iter().flatten());
+        for error in errors.filter_map(Result::err) {
+            let causes = successors(error.source(), |&cause| cause.source());
+            let causes = causes.map(|cause| format!("{cause} {cause:?}"));
+            let mut texts = causes.chain([format!("{error} {error:?}")]);
+            ensure(!texts.any(|text| repeats(&text, &body)), || {
+                String::from(
+                    "the error for a bad body repeats the body, in its message, its Debug or a source",
+                )
+            })?;
+        }
     }
     Ok(())
 }
 
-fn repeats(text: &str) -> bool {
-    // Also as the list of numbers that Debug of bytes is.
-    text.contains(MARK) || text.contains("115, 101, 97, 108, 119, 97, 120")
+/// Returns whether a text has the body in it, or the last 16 bytes of it.
+fn repeats(text: &str, body: &[u8]) -> bool {
+    let end = body.last_chunk::<16>().map_or(body, |end| end);
+    let whole = [String::from_utf8_lossy(body).into(), body.escape_ascii().to_string()];
+    let numbers = format!("{end:?}");
+    let numbers = numbers.trim_matches(['[', ']']);
+    let mut others = encodings(end).into_iter().map(|(_, encoded)| encoded);
+    text.contains(numbers)
+        || whole.iter().any(|whole| text.contains(whole))
+        || others.any(|encoded| is_in(text.as_bytes(), &encoded))
 }

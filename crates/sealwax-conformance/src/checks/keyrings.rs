@@ -1,14 +1,15 @@
 //! Keyrings that have the provider as one of their keys.
 
 use std::error::Error;
+use std::iter::successors;
 use std::sync::Arc;
 
 use sealwax::{
-    Draft, EncryptionContext, Envelope, KeyId, Keyring, MasterKey, OpenError, RewrapError,
-    RowError, SealError, Secret, Suite, UnwrapError, WrappedKey,
+    Draft, EncryptionContext, Envelope, KeyId, Keyring, MasterKey, OpenError, ProviderError,
+    RewrapError, RowError, SealError, Secret, Suite, UnwrapError, WrappedKey,
 };
 
-use crate::checks::batches::{Damage, altered};
+use crate::checks::batches::altered;
 use crate::subject::{Problem, Subject, Verdict, ensure};
 
 /// What a keyring does with the provider, and the local keys next to it.
@@ -19,6 +20,9 @@ struct Rings<'a> {
     local: Arc<MasterKey>,
 }
 
+/// What is done to a body.
+type Change = fn(&[u8]) -> Vec<u8>;
+
 const TEXT: &str = "not a credential";
 
 /// Returns the value, or fails the check with what was being done.
@@ -28,10 +32,16 @@ macro_rules! or_fail {
     };
 }
 
-/// Returns what went wrong: the error, and the provider's, but not the source of that.
-fn failed(doing: &str, error: &dyn Error) -> Problem {
-    let cause = error.source().map(|cause| format!(": {cause}"));
-    Problem::Failed(format!("{doing}: {error}{}", cause.unwrap_or_default()))
+/// Returns what went wrong: the error and its sources, down to the provider's error, but not the source of that.
+fn failed(doing: &str, error: &(dyn Error + 'static)) -> Problem {
+    let chain =
+        successors(
+            Some(error),
+            |&error| {
+                if error.is::<ProviderError>() { None } else { error.source() }
+            },
+        );
+    Problem::Failed(chain.fold(doing.to_owned(), |text, error| format!("{text}: {error}")))
 }
 
 impl<'a> Rings<'a> {
@@ -75,7 +85,7 @@ impl<'a> Rings<'a> {
     }
 
     /// Returns an envelope with a wrap that was not made for it.
-    async fn with_foreign_wrap(&self, change: Damage) -> Result<Envelope, Problem> {
+    async fn with_foreign_wrap(&self, change: Change) -> Result<Envelope, Problem> {
         let Subject { key_id, provider, calls, .. } = self.subject;
         let theirs = self.draft()?;
         let body = calls.wait(|| provider.wrap_key(theirs.wrap_request(key_id))).await;
@@ -220,7 +230,7 @@ pub(super) async fn check(s: &Subject) -> Verdict {
 
 pub(super) async fn errors(s: &Subject) -> Verdict {
     let (rings, ring) = (Rings::new(s)?, Rings::new(s)?.provider_alone()?);
-    let changes: [(_, Damage); 2] = [("moved", <[u8]>::to_vec), ("altered", altered)];
+    let changes: [(_, Change); 2] = [("moved", <[u8]>::to_vec), ("altered", altered)];
     for (what, change) in changes {
         let envelope = rings.with_foreign_wrap(change).await?;
         let opened = rings.wait(ring.open_async(&envelope, &rings.context)).await?;

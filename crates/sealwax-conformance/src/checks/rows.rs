@@ -7,7 +7,7 @@ use std::task::Poll;
 use sealwax::{KeyId, ProviderErrorKind};
 
 use crate::calls::Trouble;
-use crate::refusals::{Faults, Unwrapped};
+use crate::refusals::Faults;
 use crate::subject::{Problem, Row, SUITES, Subject, Verdict};
 
 /// How many calls are made at once.
@@ -47,12 +47,16 @@ pub(super) async fn every_key_id(s: &Subject) -> Verdict {
             Err(Trouble::Error(
                 kind @ (ProviderErrorKind::NotFound | ProviderErrorKind::Denied),
             )) => {
-                return Err(Problem::NotApplicable(format!(
+                return Err(Problem::NotRun(format!(
                     "the provider takes the key id for the name of a key: {kind:?} for another id"
                 )));
             }
             Err(trouble) => {
-                return Err(format!("wrapping under an id of {len} bytes: {trouble}").into());
+                return Err(format!(
+                    "wrapping under an id of {len} bytes: {trouble}; if the provider takes the id for the name of a key, \
+                     return NotFound or Denied for an unknown one"
+                )
+                .into());
             }
         };
         s.must_open(&row, &body, &format!("a wrap under an id of {len} bytes")).await?;
@@ -79,12 +83,7 @@ pub(super) async fn concurrent_calls(s: &Subject) -> Verdict {
     }
     let found = all(wrapped.iter().map(|(row, body)| s.unwrap(row, body))).await;
     for (index, found) in found.iter().enumerate() {
-        let fault = match found {
-            Unwrapped::Same => None,
-            Unwrapped::Other => Some("it returned another data key".into()),
-            Unwrapped::Not(trouble) => Some(trouble.to_string()),
-        };
-        faults.add(index, fault);
+        faults.add(index, found.loss());
     }
     faults.verdict(&format!("of {AT_ONCE} calls at once, numbers"))
 }

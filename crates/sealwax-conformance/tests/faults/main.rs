@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use sealwax_conformance::{Expect, Outcome, Report, check};
 
-use crate::planted::Plant::{self, *};
+use crate::plant::Plant::{self, *};
 use crate::planted::Planted;
 
+mod plant;
 mod planted;
 
 /// Checks a provider with this fault.
@@ -39,7 +40,7 @@ fn failures(report: &Report) -> Vec<&'static str> {
 fn a_provider_without_a_fault_passes_every_check() {
     let report = checked(Nothing);
     assert!(report.is_ok(), "{report}");
-    assert_eq!((report.passed(), report.failed(), report.not_applicable()), (33, 0, 0), "{report}");
+    assert_eq!((report.passed(), report.failed(), report.not_run()), (33, 0, 0), "{report}");
 }
 
 /// Each fault, and the checks that find it.
@@ -67,7 +68,7 @@ const TABLE: &[(Plant, &[&str])] = &[
     (ChangingKind, &["kind", "keyring_escrow", "keyring_batch", "keyring_errors"]),
     (NeverCurrent, &["fresh_is_current", "rotation"]),
     (PanickingIsCurrent, &["any_is_current"]),
-    (FailingCheck, &["check", "keyring_check"]),
+    (FailingCheck, &["check", "keyring_check", "rotation"]),
     (TrailingByte, &["cut_bodies"]),
     (UncheckedLastByte, &["flipped_bytes"]),
     (DeniedForLength, &["cut_bodies", "foreign_bodies"]),
@@ -84,6 +85,17 @@ const TABLE: &[(Plant, &[&str])] = &[
     (OneReady, &["keyring_sync"]),
     (OldVersionIsCurrent, &["rotation"]),
     (OldVersionIsLost, &["rotation"]),
+    (LearnsVersionFromRows, &["rotation"]),
+    (LearnsVersionFromWraps, &["rotation"]),
+    (CachesByBody, &["wrong_commitment", "wrong_suite", "wrong_key_id"]),
+    (CachesByBodyInBatches, &["batch_binding"]),
+    (CachesRefusals, &["wrong_commitment", "wrong_suite", "wrong_key_id", "batch_binding"]),
+    (SpawnsBeforePoll, &["dropped_unpolled"]),
+    (ErrorWithBodyOfService, &["errors_hide_body"]),
+    (ErrorWithBodyInBatches, &["errors_hide_body"]),
+    (OneLinePerItem, &["batch_bad_item"]),
+    (IgnoresCase, &["flipped_bytes"]),
+    (IgnoresZeros, &["cut_bodies"]),
 ];
 
 const WHAT_USES_BOTH_SUITES: &[&str] = &[
@@ -156,7 +168,7 @@ fn each_fault_is_found_by_its_checks() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
-    assert_eq!(TABLE.len(), 37);
+    assert_eq!(TABLE.len(), 48);
 }
 
 #[test]
@@ -176,14 +188,24 @@ fn reason(plant: Plant, name: &str) -> String {
 #[test]
 fn the_reasons_say_where_and_what_to_return() {
     let reason_of_flips = reason(UncheckedLastByte, "flipped_bytes");
-    assert!(reason_of_flips.contains("of 62 bytes at position 61: it opened"), "{reason_of_flips}");
+    assert!(
+        reason_of_flips.contains("of 62 bytes at position 61 (bit 0x01), 61 (bit 0x20): it opened"),
+        "{reason_of_flips}"
+    );
     let denied = reason(DeniedForLength, "foreign_bodies");
     assert!(denied.contains("60 zero bytes"), "{denied}");
     assert!(
         denied.contains("Denied, which sends operators after")
-            && denied.contains("return Rejected"),
+            && denied.contains("return Rejected or WrongKeyMaterial"),
         "{denied}"
     );
+    // What helps against a wrap that opens is no advice for one that is refused.
+    let (opened, refused) =
+        (reason(BindsNothing, "wrong_commitment"), reason(EverythingIsOther, "wrong_commitment"));
+    let advice = "it opened; pass associated_data() to the service";
+    assert!(opened.contains(advice) && !refused.contains("associated_data"), "{opened} {refused}");
+    let cached = reason(CachesByBody, "wrong_commitment");
+    assert!(cached.contains("it opened; look it up by UnwrapRequest::cache_key()"), "{cached}");
     let transient = reason(DamageIsTransient, "flipped_bytes");
     assert!(transient.contains("Unavailable, which is transient"), "{transient}");
     let middle = reason(StopsAtBadItem, "batch_bad_item");
@@ -195,10 +217,20 @@ fn the_reasons_say_where_and_what_to_return() {
 }
 
 #[test]
+fn a_report_of_several_failures_says_where_to_start() {
+    let several = checked(FailingCheck).to_string();
+    assert!(several.ends_with("; start with the first failure, which may have caused the others"));
+    for plant in [Nothing, IgnoresSuite] {
+        let report = checked(plant).to_string();
+        assert!(report.ends_with(" not run"), "{report}");
+    }
+}
+
+#[test]
 fn without_what_the_author_knows_three_checks_do_not_run() {
     let provider = Planted::new(Nothing);
     let report = pollster::block_on(check(provider, "k".parse().unwrap(), Expect::default()));
-    let is_one = |outcome: &Outcome| matches!(outcome, Outcome::NotApplicable(_));
+    let is_one = |outcome: &Outcome| matches!(outcome, Outcome::NotRun(_));
     let names: Vec<_> =
         report.findings().filter(|f| is_one(f.outcome())).map(|finding| finding.name()).collect();
     assert_eq!(names, ["other_key", "dropped_unpolled", "rotation"]);

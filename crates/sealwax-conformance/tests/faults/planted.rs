@@ -2,59 +2,18 @@
 
 use std::collections::HashMap;
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
+use std::thread;
+use std::time::Duration;
 
 use sealwax::{
     DataKey, KeyId, KeyWrapper, MasterKey, MasterKeyProvider, ProviderError, ProviderErrorKind,
     ProviderFuture, Suite, UnwrapRequest, WrapKind, WrapRequest,
 };
 
-/// What is wrong with the provider.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Plant {
-    Nothing,
-    BindsNothing,
-    IgnoresCommitment,
-    IgnoresSuite,
-    IgnoresKeyId,
-    IgnoresBindingInBatches,
-    OpensOtherKeys,
-    SameKeyForAll,
-    NeverUnwraps,
-    OneSuite,
-    ShortKeyIds,
-    ForgetsOlderWraps,
-    SharedSlot,
-    LongBody,
-    BodyWithKey,
-    BodyWithBase64OfKey,
-    ReservedKind,
-    PanickingKind,
-    ChangingKind,
-    NeverCurrent,
-    PanickingIsCurrent,
-    FailingCheck,
-    TrailingByte,
-    UncheckedLastByte,
-    DeniedForLength,
-    PanicOnEmpty,
-    ErrorWithBody,
-    EverythingIsOther,
-    DamageIsTransient,
-    SendsBeforePoll,
-    KeepsLock,
-    WrapsReversed,
-    UnwrapsReversedInChunks,
-    LosesResults,
-    StopsAtBadItem,
-    OneReady,
-    OldVersionIsCurrent,
-    OldVersionIsLost,
-}
-
-use Plant as P;
+use crate::plant::Plant::{self, self as P};
 
 pub(crate) struct Planted {
     key: MasterKey,
@@ -62,10 +21,13 @@ pub(crate) struct Planted {
     other: Arc<MasterKey>,
     plant: Plant,
     version: Arc<AtomicUsize>,
+    /// The version that the provider takes for the newest one.
+    learnt: AtomicU8,
     requests: Arc<AtomicUsize>,
     busy: AtomicBool,
     slot: Mutex<[u8; 32]>,
     newest: Mutex<HashMap<[u8; 32], Vec<u8>>>,
+    cache: Mutex<HashMap<Vec<u8>, Result<DataKey, ProviderErrorKind>>>,
 }
 
 type Wrapped = Result<Vec<u8>, ProviderError>;
@@ -73,6 +35,10 @@ type Unwrapped = Result<DataKey, ProviderError>;
 
 fn rejected() -> ProviderError {
     ProviderErrorKind::Rejected.into()
+}
+
+fn bad(kind: ProviderErrorKind, request: &UnwrapRequest<'_>) -> ProviderError {
+    ProviderError::new(kind, format!("bad: {}", String::from_utf8_lossy(request.body())))
 }
 
 async fn pending_once() {
@@ -97,10 +63,12 @@ impl Planted {
             other: Arc::new(MasterKey::generate().unwrap()),
             plant,
             version: Arc::default(),
+            learnt: AtomicU8::new(0),
             requests: Arc::default(),
             busy: AtomicBool::new(false),
             slot: Mutex::default(),
             newest: Mutex::default(),
+            cache: Mutex::default(),
         }
     }
 
@@ -151,6 +119,7 @@ impl Planted {
             self.bound(request.key_id(), request.suite(), request.commitment());
         let request = WrapRequest::new(&key_id, suite, &commitment, data_key);
         let local = self.key.wrap_key(request).into_ready().unwrap()?;
+        self.learnt.store(self.newest_version(), Ordering::Relaxed);
         let mut body = vec![self.newest_version()];
         if self.is(P::ForgetsOlderWraps) {
             // Made different each time, by bytes that the newest wrap must have.
@@ -162,6 +131,7 @@ impl Planted {
             P::BodyWithKey => body.extend(data_key.expose_secret()),
             P::BodyWithBase64OfKey => body.extend(base64(data_key.expose_secret())),
             P::UncheckedLastByte => body.push(0),
+            P::IgnoresCase => body.push(b'a'),
             P::ForgetsOlderWraps => {
                 let mut newest = self.newest.lock().unwrap();
                 newest.insert(*request.commitment(), body.clone());
@@ -172,24 +142,34 @@ impl Planted {
     }
 
     fn unwrap(&self, request: UnwrapRequest<'_>, batch: bool) -> Unwrapped {
+        let cache = self.cache.lock().unwrap();
+        match (cache.get(request.body()), self.plant) {
+            (Some(Ok(key)), P::CachesByBody) if !batch => return Ok(key.duplicate()),
+            (Some(Ok(key)), P::CachesByBodyInBatches) if batch => return Ok(key.duplicate()),
+            (Some(Err(kind)), P::CachesRefusals) => return Err((*kind).into()),
+            _ => drop(cache),
+        }
         let result = self.unwrap_strictly(request, batch);
+        let kept = result.as_ref().map(DataKey::duplicate).map_err(ProviderError::kind);
+        self.cache.lock().unwrap().insert(request.body().to_vec(), kept);
         result.map_err(|error| match (self.plant, error.kind()) {
             (P::EverythingIsOther, _) => ProviderErrorKind::Other.into(),
             (P::DamageIsTransient, _) => ProviderErrorKind::Unavailable.into(),
-            (P::ErrorWithBody, kind) => ProviderError::new(
-                kind,
-                format!("bad: {}", String::from_utf8_lossy(request.body())),
-            ),
+            (P::ErrorWithBody, kind) => bad(kind, &request),
+            // The provider itself refuses other lengths.
+            (P::ErrorWithBodyOfService, kind) if request.body().len() == 61 => bad(kind, &request),
+            (P::ErrorWithBodyInBatches, kind) if batch => bad(kind, &request),
             _ => error,
         })
     }
 
     fn unwrap_strictly(&self, request: UnwrapRequest<'_>, batch: bool) -> Unwrapped {
-        let body = request.body();
+        let mut body = request.body();
         match self.plant {
             P::NeverUnwraps => return Err(ProviderErrorKind::Denied.into()),
             P::SameKeyForAll => return fixed(),
             P::PanicOnEmpty => assert!(!body.is_empty(), "an empty body"),
+            P::IgnoresZeros => body = body.strip_prefix(b"0").unwrap_or(body),
             _ => (),
         }
         let (version, mut rest) = body.split_first().ok_or_else(rejected)?;
@@ -198,6 +178,9 @@ impl Planted {
         }
         if self.is(P::OldVersionIsLost) && *version < self.newest_version() {
             return Err(rejected());
+        }
+        if self.is(P::LearnsVersionFromRows) {
+            self.learnt.store(*version, Ordering::Relaxed);
         }
         let mut added = [].as_slice();
         match self.plant {
@@ -214,6 +197,9 @@ impl Planted {
                 (rest, added) = rest.split_at_checked(60).ok_or_else(rejected)?;
             }
             P::UncheckedLastByte => rest = rest.split_last().ok_or_else(rejected)?.1,
+            P::IgnoresCase => {
+                (rest, added) = rest.split_at_checked(60).ok_or_else(rejected)?;
+            }
             _ => (),
         }
         let Bound(key_id, suite, commitment) =
@@ -231,6 +217,7 @@ impl Planted {
             opened => opened,
         }?;
         let is_added = match self.plant {
+            P::IgnoresCase => added.eq_ignore_ascii_case(b"a"),
             P::BodyWithKey => added == key.expose_secret(),
             P::BodyWithBase64OfKey => added == base64(key.expose_secret()),
             _ => true,
@@ -254,11 +241,18 @@ impl Planted {
         &'a self,
         work: impl FnOnce() -> T + Send + 'a,
     ) -> ProviderFuture<'a, T> {
-        if self.is(P::SendsBeforePoll) {
-            self.requests.fetch_add(1, Ordering::Relaxed);
+        let requests = self.requests();
+        let count = move || requests.fetch_add(1, Ordering::Relaxed);
+        match self.plant {
+            P::SendsBeforePoll => drop(count()),
+            P::SpawnsBeforePoll => drop(thread::spawn(move || {
+                thread::sleep(Duration::from_millis(20));
+                count()
+            })),
+            _ => (),
         }
         ProviderFuture::boxed(async move {
-            if !self.is(P::SendsBeforePoll) {
+            if !matches!(self.plant, P::SendsBeforePoll | P::SpawnsBeforePoll) {
                 self.requests.fetch_add(1, Ordering::Relaxed);
             }
             if self.is(P::KeepsLock) {
@@ -317,7 +311,7 @@ impl KeyWrapper for Planted {
             P::NeverCurrent => false,
             P::PanickingIsCurrent => *body.first().unwrap() == self.newest_version(),
             P::OldVersionIsCurrent => true,
-            _ => body.first() == Some(&self.newest_version()),
+            _ => body.first() == Some(&self.learnt.load(Ordering::Relaxed)),
         }
     }
 
@@ -338,8 +332,14 @@ impl KeyWrapper for Planted {
 
     fn check<'a>(&'a self, _: &'a KeyId) -> ProviderFuture<'a, Result<(), ProviderError>> {
         self.send(|| match self.plant {
-            P::FailingCheck => Err(ProviderErrorKind::Denied.into()),
-            _ => Ok(()),
+            P::FailingCheck => {
+                Err(ProviderError::new(ProviderErrorKind::Denied, "token=a-planted-token"))
+            }
+            P::LearnsVersionFromWraps => Ok(()),
+            _ => {
+                self.learnt.store(self.newest_version(), Ordering::Relaxed);
+                Ok(())
+            }
         })
     }
 }
@@ -370,6 +370,14 @@ impl MasterKeyProvider for Planted {
                     results.chunks_mut(100).skip(1).for_each(<[Unwrapped]>::reverse);
                 }
                 P::LosesResults => results.truncate(100),
+                // More lines than requests; the bodies of this provider itself have 61 bytes, of any value.
+                P::OneLinePerItem
+                    if requests
+                        .iter()
+                        .any(|r| r.body().len() != 61 && r.body().contains(&b'\n')) =>
+                {
+                    results.iter_mut().for_each(|result| *result = Err(rejected()));
+                }
                 P::StopsAtBadItem => {
                     let good = results.iter().position(Result::is_err).unwrap_or(results.len());
                     results.iter_mut().skip(good).for_each(|result| *result = Err(rejected()));
