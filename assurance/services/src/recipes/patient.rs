@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 type Reply<'a, T> = ProviderFuture<'a, Result<T, ProviderError>>;
 type Replies<'a, T> = ProviderFuture<'a, Vec<Result<T, ProviderError>>>;
 
-/// Gives each call of a provider a deadline, and retries transient errors.
+/// Gives each call of a provider a deadline, and retries transient errors, except those of a batch.
 #[derive(Debug)]
 pub struct Patient<P> {
     pub inner: P,
