@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ::reqwest::redirect::Policy;
-use ::reqwest::{Client, ClientBuilder};
+use ::reqwest::{Client, ClientBuilder, Proxy, Url};
 use bytes::Bytes;
 use http::{Request, Response};
 use sealwax::ProviderFuture;
@@ -25,14 +25,19 @@ pub struct ReqwestTransport(Client);
 impl ReqwestTransport {
     /// Builds a client without redirects, and with this timeout for the whole exchange.
     ///
-    /// Everything else is yours: root certificates, a client certificate, a proxy, the resolver. Futures of this
-    /// transport must be polled in a Tokio runtime.
+    /// Everything else is yours: root certificates, a client certificate, the resolver. Futures of this transport must be
+    /// polled in a Tokio runtime.
+    ///
+    /// It ignores `HTTP_PROXY` and the other variables of the environment, but uses the proxies of `builder`. A proxy
+    /// sees the token and every data key of requests to an `http://` address.
     ///
     /// # Errors
     ///
     /// Returns the error of reqwest if the client cannot be built, for instance because TLS has no certificates.
     pub fn new(builder: ClientBuilder, timeout: Duration) -> Result<Self, TransportError> {
-        let builder = builder.redirect(Policy::none()).timeout(timeout).connect_timeout(timeout);
+        let builder = builder.redirect(Policy::none()).timeout(timeout);
+        // With any proxy in its list, also one for no address, reqwest does not look for others in the environment.
+        let builder = builder.proxy(Proxy::custom(|_| None::<Url>));
         // It would log the bytes that are sent.
         let builder = builder.connection_verbose(false).referer(false);
         builder.build().map(Self).map_err(error)

@@ -98,7 +98,7 @@ pub(crate) fn transports(timeout: Duration) -> Vec<(&'static str, Box<dyn Transp
         ("hyper", Box::new(sealwax_transit::HyperTransport::plain(timeout))),
         #[cfg(feature = "reqwest")]
         ("reqwest", {
-            let builder = reqwest::Client::builder().no_proxy();
+            let builder = reqwest::Client::builder();
             Box::new(sealwax_transit::ReqwestTransport::new(builder, timeout).unwrap())
         }),
     ]

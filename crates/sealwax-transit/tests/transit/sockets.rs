@@ -188,3 +188,27 @@ fn one_transport_serves_several_keys() {
     assert_eq!(sent.matches("/encrypt/a ").count(), transports(LONG).len());
     assert_eq!(sent.matches("/encrypt/b ").count(), transports(LONG).len());
 }
+
+/// The name of the next test, which it runs in a process of its own.
+const PROXIED: &str = "sockets::no_proxy_of_the_environment_is_used";
+
+#[test]
+fn no_proxy_of_the_environment_is_used() {
+    const ADDRESS: &str = "SEALWAX_TEST_PROXIED";
+    if let Ok(address) = std::env::var(ADDRESS) {
+        return each(&address, |name, result| drop(result.expect(name)));
+    }
+    let body = format!(r#"{{"data":{{"plaintext":"{DATA_KEY_BASE64}"}}}}"#);
+    let [service, proxy] = [(); 2].map(|()| Server::replying(http("200 OK", "", &body)));
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+    for name in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
+        child.env(name, proxy.address());
+    }
+    for name in ["NO_PROXY", "no_proxy", "REQUEST_METHOD"] {
+        child.env_remove(name);
+    }
+    let child = child.env(ADDRESS, service.address()).args(["--exact", PROXIED]);
+    assert!(child.output().unwrap().status.success());
+    assert_eq!(proxy.connections(), 0, "requests went to the proxy");
+    assert_eq!(service.connections(), transports(LONG).len());
+}

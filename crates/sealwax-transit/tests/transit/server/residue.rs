@@ -31,7 +31,7 @@ fn what_clients_leave_is_known() {
             ("hyper", left(&bao, HyperTransport::plain(timeout), &HYPER).await),
             #[cfg(feature = "reqwest")]
             ("reqwest", {
-                let builder = reqwest::Client::builder().no_proxy();
+                let builder = reqwest::Client::builder();
                 let transport = sealwax_transit::ReqwestTransport::new(builder, timeout).unwrap();
                 left(&bao, transport, &crate::residue::REQWEST).await
             }),
