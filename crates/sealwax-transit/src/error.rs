@@ -9,8 +9,8 @@ use crate::transport::{TransportError, TransportErrorKind};
 
 /// The longest message of the service that an error keeps, in bytes.
 const MAX_MESSAGE: usize = 200;
-/// Longer words are left out of messages: base64 of a data key has 44 characters, and a UUID has 36.
-const MAX_WORD: usize = 36;
+/// Longer words are left out of messages, except for UUIDs: a token has 26 characters or more.
+const MAX_WORD: usize = 20;
 /// The longest wait that a service may ask for.
 const MAX_WAIT: Duration = Duration::from_secs(3600);
 
@@ -38,9 +38,11 @@ pub enum TransitError {
     Refused {
         /// The HTTP status; for an item of a batch, the status that the item would have had alone.
         status: u16,
-        /// What the service said: at most 200 characters of printable ASCII, without words longer than 36 characters.
+        /// What the service said: at most 200 characters of printable ASCII, without words longer than 20 characters that
+        /// are not UUIDs.
         message: String,
-        /// The id of the request in the service's audit log, if the service said it.
+        /// The id of the request in the service's audit log, for one item of a batch. The service does not say it when
+        /// it refuses a whole request.
         request_id: Option<String>,
         /// How long the service asked to wait: the header `Retry-After` in seconds, at most one hour, and not zero.
         retry_after: Option<Duration>,
@@ -68,7 +70,16 @@ pub enum TransitError {
         /// The version that the service used now.
         now: u32,
     },
-    /// The key at the service cannot wrap data keys so that they are bound to their rows.
+    /// A version of the key was created at another time than before, so it is not the key that it was.
+    #[error(
+        "version {version} of the key was created at another time than before: the key was made from scratch"
+    )]
+    #[non_exhaustive]
+    KeyReplaced {
+        /// The version, which was the latest one when its time was noted.
+        version: u32,
+    },
+    /// The key, or the service, cannot wrap data keys so that they are bound to their rows.
     #[error("the key is not suitable: {reason}")]
     #[non_exhaustive]
     UnsuitableKey {
@@ -127,13 +138,17 @@ impl TransitError {
 
     fn kind(&self) -> ProviderErrorKind {
         match self {
-            Self::Transport { source } if source.kind() == TransportErrorKind::TooLarge => {
-                ProviderErrorKind::Other
-            }
-            Self::Transport { .. } => ProviderErrorKind::Unavailable,
+            Self::Transport { source } => match source.kind() {
+                TransportErrorKind::TooLarge | TransportErrorKind::Config => {
+                    ProviderErrorKind::Other
+                }
+                _ => ProviderErrorKind::Unavailable,
+            },
             Self::Refused { status, message, .. } => kind_of(*status, message),
             Self::Unreadable { .. } | Self::UnsuitableKey { .. } => ProviderErrorKind::Other,
-            Self::VersionWentBack { .. } => ProviderErrorKind::WrongKeyMaterial,
+            Self::VersionWentBack { .. } | Self::KeyReplaced { .. } => {
+                ProviderErrorKind::WrongKeyMaterial
+            }
             Self::SoftDeleted => ProviderErrorKind::Disabled,
             Self::NotACiphertext | Self::NotADataKey { .. } => ProviderErrorKind::Rejected,
         }
@@ -188,12 +203,17 @@ fn wait(headers: &HeaderMap) -> Option<Duration> {
     (!wait.is_zero()).then(|| wait.min(MAX_WAIT))
 }
 
+fn is_uuid(word: &str) -> bool {
+    let is_hex = |part: &str| part.bytes().all(|c| c.is_ascii_hexdigit());
+    word.split('-').map(str::len).eq([8, 4, 4, 4, 12]) && word.split('-').all(is_hex)
+}
+
 /// Makes a text of the service fit for a log: one line of printable ASCII, bounded, and without anything that could be
 /// a key or a token that a proxy quotes.
 fn printable(text: &str) -> String {
     let mut line = String::new();
     for word in text.split(|c: char| !c.is_ascii_graphic()).filter(|word| !word.is_empty()) {
-        let word = if word.len() > MAX_WORD { "[...]" } else { word };
+        let word = if word.len() > MAX_WORD && !is_uuid(word) { "[...]" } else { word };
         if line.len().saturating_add(word.len()) >= MAX_MESSAGE {
             break;
         }

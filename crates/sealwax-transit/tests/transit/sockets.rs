@@ -212,3 +212,70 @@ fn no_proxy_of_the_environment_is_used() {
     assert_eq!(proxy.connections(), 0, "requests went to the proxy");
     assert_eq!(service.connections(), transports(LONG).len());
 }
+
+#[test]
+fn nothing_is_sent_to_https_without_tls() {
+    let server = Server::replying(http("200 OK", "", KEY));
+    let address = server.address().replace("http:", "https:");
+    each_fails(&address, ProviderErrorKind::Other, Some(TransportErrorKind::Config));
+    assert_eq!(server.connections(), 0);
+}
+
+/// A connector that was told not to mind sends to `https://` in the clear.
+#[test]
+#[cfg(feature = "hyper")]
+fn nothing_is_sent_to_https_in_the_clear() {
+    let server = Server::replying(http("200 OK", "", KEY));
+    let mut connector = hyper_util::client::legacy::connect::HttpConnector::new();
+    connector.enforce_http(false);
+    // The parameter has a default.
+    let transport: sealwax_transit::HyperTransport =
+        sealwax_transit::HyperTransport::new(connector, LONG);
+    let address = server.address().replace("http:", "https:");
+    let key =
+        TransitKey::unchecked(transport, KeyLocation::new(&address, "byok").unwrap(), token());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let error = runtime.block_on(key.wrap_key(Row::new(1).wrap())).unwrap_err();
+    assert_eq!((error.kind(), server.connections()), (ProviderErrorKind::Other, 0));
+}
+
+#[cfg(feature = "reqwest")]
+mod over_reqwest {
+    use std::sync::Arc;
+    use std::time::Instant;
+
+    use reqwest::dns::{Name, Resolve, Resolving};
+    use sealwax_transit::ReqwestTransport;
+
+    use super::{Duration, KeyLocation, KeyWrapper, Row, TransitKey, cause, token};
+
+    #[test]
+    fn a_transport_shows_no_header() {
+        let headers = [("x-canary".parse().unwrap(), "CANARY".parse().unwrap())];
+        let builder = reqwest::Client::builder().default_headers(headers.into_iter().collect());
+        let transport = ReqwestTransport::new(builder, super::LONG).unwrap();
+        assert_eq!(format!("{transport:?}"), "ReqwestTransport { .. }");
+    }
+
+    struct Hanging;
+
+    impl Resolve for Hanging {
+        fn resolve(&self, _: Name) -> Resolving {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    #[test]
+    fn the_callers_timeout_for_connections_is_kept() {
+        let builder = reqwest::Client::builder()
+            .dns_resolver(Arc::new(Hanging))
+            .connect_timeout(Duration::from_millis(50));
+        let transport = ReqwestTransport::new(builder, super::LONG).unwrap();
+        let location = KeyLocation::new("http://localhost:1", "byok").unwrap();
+        let key = TransitKey::unchecked(transport, location, token());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let start = Instant::now();
+        let error = runtime.block_on(key.wrap_key(Row::new(1).wrap())).unwrap_err();
+        assert!(start.elapsed() < super::LONG / 2, "{:?}", cause(&error));
+    }
+}
