@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, Response, StatusCode, Uri, header};
 use sealwax::{KeyError, ProviderError, ProviderErrorKind};
 
-use crate::transport::{TransportError, TransportErrorKind};
+use crate::transport::{Body, TransportError, TransportErrorKind};
 
 /// The longest message of the service that an error keeps, in bytes.
 const MAX_MESSAGE: usize = 200;
@@ -30,7 +30,7 @@ pub enum TransitError {
     },
     /// The service refused the request, or one item of a batch.
     #[error(
-        "the key service replied with status {status}{}{}",
+        "the key service replied with status {status} to {path}{}{}",
         after_colon(message),
         in_brackets(request_id)
     )]
@@ -38,6 +38,8 @@ pub enum TransitError {
     Refused {
         /// The HTTP status; for an item of a batch, the status that the item would have had alone.
         status: u16,
+        /// The path that was asked, such as `/v1/transit/encrypt/byok`: it names the mount and the key.
+        path: String,
         /// What the service said: at most 200 characters of printable ASCII, without words longer than 20 characters that
         /// are not UUIDs.
         message: String,
@@ -112,24 +114,37 @@ fn in_brackets(id: &Option<String>) -> String {
 impl TransitError {
     /// Makes the error of a refused request out of what the service said.
     pub(crate) fn refused(
-        status: StatusCode,
-        headers: &HeaderMap,
+        response: &Response<Body>,
         errors: &[String],
         request_id: Option<&str>,
     ) -> Self {
-        let message = if status.is_redirection() {
+        let message = if response.status().is_redirection() {
             String::from("a standby or a proxy redirects to another address, which is not asked")
         } else {
             printable(&errors.join("; "))
         };
-        let request_id = request_id.map(printable);
-        Self::Refused { status: status.as_u16(), message, request_id, retry_after: wait(headers) }
+        Self::Refused {
+            status: response.status().as_u16(),
+            path: path(response),
+            message,
+            request_id: request_id.map(printable),
+            retry_after: wait(response.headers()),
+        }
     }
 
     /// Makes the error of one item of a batch.
-    pub(crate) fn refused_item(error: &str, request_id: Option<&str>) -> Self {
-        let errors = [error.to_owned()];
-        Self::refused(StatusCode::BAD_REQUEST, &HeaderMap::new(), &errors, request_id)
+    pub(crate) fn refused_item(
+        response: &Response<Body>,
+        error: &str,
+        request_id: Option<&str>,
+    ) -> Self {
+        Self::Refused {
+            status: 400,
+            path: path(response),
+            message: printable(error),
+            request_id: request_id.map(printable),
+            retry_after: None,
+        }
     }
 
     pub(crate) fn unreadable(status: StatusCode, request_id: Option<&str>) -> Self {
@@ -194,6 +209,11 @@ impl From<TransitError> for ProviderError {
             None => error,
         }
     }
+}
+
+/// Returns the path that was asked, which the provider leaves in the reply.
+fn path(response: &Response<Body>) -> String {
+    response.extensions().get::<Uri>().map_or("", Uri::path).to_owned()
 }
 
 /// Returns the wait of `Retry-After`. With its quotas, OpenBao sends 0, which says nothing; dates need a clock.

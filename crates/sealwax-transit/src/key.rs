@@ -111,7 +111,11 @@ impl<T: Transport> TransitKey<T> {
         if let Some(namespace) = &self.location.namespace {
             headers.insert("x-vault-namespace", namespace.clone());
         }
-        self.transport.send(request).await.map_err(|source| TransitError::Transport { source })
+        let sent = self.transport.send(request).await;
+        let mut response = sent.map_err(|source| TransitError::Transport { source })?;
+        // For the error, if it is one.
+        response.extensions_mut().insert(uri.clone());
+        Ok(response)
     }
 
     async fn one<O: Operation>(&self, uri: &Uri, operation: O) -> Result<O::Output, ProviderError> {

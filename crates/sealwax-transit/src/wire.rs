@@ -233,7 +233,7 @@ pub(crate) fn read_batch<O: Operation>(
     }
     let read = |item: &Item<'_>| match item.error.as_deref() {
         None | Some("") => O::read(item, versions).ok_or_else(unreadable)?,
-        Some(error) => Err(TransitError::refused_item(error, request_id)),
+        Some(error) => Err(TransitError::refused_item(response, error, request_id)),
     };
     Ok(data.batch_results.iter().map(read).collect())
 }
@@ -259,5 +259,5 @@ fn failure<D>(response: &Response<Body>, reply: Option<Reply<'_, D>>) -> Transit
         return TransitError::unreadable(response.status(), request_id);
     }
     let errors = errors.unwrap_or_default();
-    TransitError::refused(response.status(), response.headers(), &errors, request_id)
+    TransitError::refused(response, &errors, request_id)
 }

@@ -198,7 +198,8 @@ fn an_error_says_what_the_service_said() {
     let error = unwrap_with(Scripted::always(403, body)).unwrap_err();
     assert_eq!(
         cause(&error).to_string(),
-        "the key service replied with status 403: 1 error occurred: * permission denied"
+        "the key service replied with status 403 to /v1/transit/decrypt/byok: \
+         1 error occurred: * permission denied"
     );
     // Only for the rows of a batch does the service say the id.
     let body = r#"{"request_id":"80ce8e1b-d680-ceca-9391-445c28363312","data":{"batch_results":
@@ -207,11 +208,14 @@ fn an_error_says_what_the_service_said() {
     let error = pollster::block_on(key.unwrap_keys(&[row.unwrap(BODY)])).remove(0).unwrap_err();
     assert_eq!(
         cause(&error).to_string(),
-        "the key service replied with status 400: invalid ciphertext length \
+        "the key service replied with status 400 to /v1/transit/decrypt/byok: invalid ciphertext length \
          (request 80ce8e1b-d680-ceca-9391-445c28363312)"
     );
     let error = unwrap_with(Scripted::always(502, "<html>")).unwrap_err();
-    assert_eq!(cause(&error).to_string(), "the key service replied with status 502");
+    assert_eq!(
+        cause(&error).to_string(),
+        "the key service replied with status 502 to /v1/transit/decrypt/byok"
+    );
     let error = unwrap_with(Scripted::always(307, "")).unwrap_err();
     assert!(cause(&error).to_string().contains("redirects to another address, which is not asked"));
     let error = unwrap_with(Scripted::always(200, r#"{"request_id":"abc"}"#)).unwrap_err();
@@ -229,7 +233,7 @@ fn an_error_quotes_no_key_and_no_token() {
         String::from(TOKEN),
         format!("X-Vault-Token:{TOKEN}"),
         format!("X-Vault-Token: {TOKEN}"),
-        format!("zzzzzzzz-{}-42", &TOKEN[2..]),
+        format!("00000000-{TOKEN}-0000"),
         format!("\u{1b}[31mred\u{7}\n\r{DATA_KEY_BASE64}\u{202e}"),
         "a ".repeat(100_000),
     ];

@@ -67,7 +67,7 @@ impl Server {
 }
 
 /// Reads a request up to the end of its body.
-fn request(stream: &mut TcpStream) -> Vec<u8> {
+pub(crate) fn request(stream: &mut TcpStream) -> Vec<u8> {
     let (mut read, mut buffer) = (Vec::new(), [0; 4096]);
     loop {
         let text = String::from_utf8_lossy(&read);

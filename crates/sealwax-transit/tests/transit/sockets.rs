@@ -1,13 +1,14 @@
 //! The transports behind features, against servers that misbehave.
 
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sealwax::{KeyWrapper, MasterKeyProvider, ProviderError, ProviderErrorKind};
 use sealwax_transit::{Body, KeyLocation, TransitError, TransitKey, TransportErrorKind};
 
 use crate::scripted::{BODY, DATA_KEY_BASE64, KEY, Row, TOKEN, cause, token};
-use crate::socket_server::{Server, http, transports};
+use crate::socket_server::{Server, http, request, transports};
 
 /// For servers from which no reply is expected in time.
 const TIMEOUT: Duration = Duration::from_millis(400);
@@ -211,6 +212,54 @@ fn no_proxy_of_the_environment_is_used() {
     assert!(child.output().unwrap().status.success());
     assert_eq!(proxy.connections(), 0, "requests went to the proxy");
     assert_eq!(service.connections(), transports(LONG).len());
+}
+
+/// Keeps connections open. It gives the first request on the first one a data key that begins with 0xa0, but late, and
+/// all others one that begins with 1.
+fn late_once() -> Server {
+    let reply = |key| {
+        let body = format!(r#"{{"data":{{"plaintext":"{key}"}}}}"#);
+        http("200 OK", "", &body).replace("connection: close\r\n", "")
+    };
+    let (late, other) =
+        (reply(DATA_KEY_BASE64), reply("AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA="));
+    let is_first = AtomicBool::new(true);
+    Server::new(move |stream| {
+        let mut next = &other;
+        if is_first.swap(false, Ordering::Relaxed) {
+            std::thread::sleep(2 * TIMEOUT);
+            next = &late;
+        }
+        while stream.write_all(next.as_bytes()).is_ok() && !request(stream).is_empty() {
+            next = &other;
+        }
+    })
+}
+
+/// A reply that comes after its request was given up is not taken for that of the next request.
+#[test]
+fn a_late_reply_is_nobodys() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for (timeout, patience) in [(TIMEOUT, LONG), (LONG, TIMEOUT)] {
+        for (name, transport) in transports(timeout) {
+            let server = late_once();
+            let location = KeyLocation::new(&server.address(), "byok").unwrap();
+            let key = TransitKey::unchecked(transport, location, token());
+            let row = Row::new(1);
+            runtime.block_on(async {
+                // It times out, or the caller drops it.
+                let first = tokio::time::timeout(patience, key.unwrap_key(row.unwrap(BODY))).await;
+                assert!(!matches!(first, Ok(Ok(_))), "{name}");
+                for wait in [Duration::ZERO, 2 * TIMEOUT, Duration::ZERO] {
+                    tokio::time::sleep(wait).await;
+                    let data_key = key.unwrap_key(row.unwrap(BODY)).await.unwrap();
+                    assert_eq!(data_key.expose_secret()[0], 1, "{name}");
+                }
+            });
+            // The later requests share a connection.
+            assert_eq!(server.connections(), 2, "{name}");
+        }
+    }
 }
 
 #[test]
