@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, Response, StatusCode, Uri, header};
 use sealwax::{KeyError, ProviderError, ProviderErrorKind};
 
-use crate::transport::{TransportError, TransportErrorKind};
+use crate::transport::{Body, TransportError, TransportErrorKind};
 
 /// The longest message of the service that an error keeps, in bytes.
 const MAX_MESSAGE: usize = 200;
-/// Longer words are left out of messages: base64 of a data key has 44 characters, and a UUID has 36.
-const MAX_WORD: usize = 36;
+/// Longer words are left out of messages, except for UUIDs: a token has 26 characters or more.
+const MAX_WORD: usize = 20;
 /// The longest wait that a service may ask for.
 const MAX_WAIT: Duration = Duration::from_secs(3600);
 
@@ -30,7 +30,7 @@ pub enum TransitError {
     },
     /// The service refused the request, or one item of a batch.
     #[error(
-        "the key service replied with status {status}{}{}",
+        "the key service replied with status {status} to {path}{}{}",
         after_colon(message),
         in_brackets(request_id)
     )]
@@ -38,9 +38,13 @@ pub enum TransitError {
     Refused {
         /// The HTTP status; for an item of a batch, the status that the item would have had alone.
         status: u16,
-        /// What the service said: at most 200 characters of printable ASCII, without words longer than 36 characters.
+        /// The path that was asked, such as `/v1/transit/encrypt/byok`: it names the mount and the key.
+        path: String,
+        /// What the service said: at most 200 characters of printable ASCII, without words longer than 20 characters that
+        /// are not UUIDs.
         message: String,
-        /// The id of the request in the service's audit log, if the service said it.
+        /// The id of the request in the service's audit log, for one item of a batch. The service does not say it when
+        /// it refuses a whole request.
         request_id: Option<String>,
         /// How long the service asked to wait: the header `Retry-After` in seconds, at most one hour, and not zero.
         retry_after: Option<Duration>,
@@ -68,7 +72,16 @@ pub enum TransitError {
         /// The version that the service used now.
         now: u32,
     },
-    /// The key at the service cannot wrap data keys so that they are bound to their rows.
+    /// A version of the key was created at another time than before, so it is not the key that it was.
+    #[error(
+        "version {version} of the key was created at another time than before: the key was made from scratch"
+    )]
+    #[non_exhaustive]
+    KeyReplaced {
+        /// The version, which was the latest one when its time was noted.
+        version: u32,
+    },
+    /// The key, or the service, cannot wrap data keys so that they are bound to their rows.
     #[error("the key is not suitable: {reason}")]
     #[non_exhaustive]
     UnsuitableKey {
@@ -101,24 +114,37 @@ fn in_brackets(id: &Option<String>) -> String {
 impl TransitError {
     /// Makes the error of a refused request out of what the service said.
     pub(crate) fn refused(
-        status: StatusCode,
-        headers: &HeaderMap,
+        response: &Response<Body>,
         errors: &[String],
         request_id: Option<&str>,
     ) -> Self {
-        let message = if status.is_redirection() {
+        let message = if response.status().is_redirection() {
             String::from("a standby or a proxy redirects to another address, which is not asked")
         } else {
             printable(&errors.join("; "))
         };
-        let request_id = request_id.map(printable);
-        Self::Refused { status: status.as_u16(), message, request_id, retry_after: wait(headers) }
+        Self::Refused {
+            status: response.status().as_u16(),
+            path: path(response),
+            message,
+            request_id: request_id.map(printable),
+            retry_after: wait(response.headers()),
+        }
     }
 
     /// Makes the error of one item of a batch.
-    pub(crate) fn refused_item(error: &str, request_id: Option<&str>) -> Self {
-        let errors = [error.to_owned()];
-        Self::refused(StatusCode::BAD_REQUEST, &HeaderMap::new(), &errors, request_id)
+    pub(crate) fn refused_item(
+        response: &Response<Body>,
+        error: &str,
+        request_id: Option<&str>,
+    ) -> Self {
+        Self::Refused {
+            status: 400,
+            path: path(response),
+            message: printable(error),
+            request_id: request_id.map(printable),
+            retry_after: None,
+        }
     }
 
     pub(crate) fn unreadable(status: StatusCode, request_id: Option<&str>) -> Self {
@@ -127,13 +153,17 @@ impl TransitError {
 
     fn kind(&self) -> ProviderErrorKind {
         match self {
-            Self::Transport { source } if source.kind() == TransportErrorKind::TooLarge => {
-                ProviderErrorKind::Other
-            }
-            Self::Transport { .. } => ProviderErrorKind::Unavailable,
+            Self::Transport { source } => match source.kind() {
+                TransportErrorKind::TooLarge | TransportErrorKind::Config => {
+                    ProviderErrorKind::Other
+                }
+                _ => ProviderErrorKind::Unavailable,
+            },
             Self::Refused { status, message, .. } => kind_of(*status, message),
             Self::Unreadable { .. } | Self::UnsuitableKey { .. } => ProviderErrorKind::Other,
-            Self::VersionWentBack { .. } => ProviderErrorKind::WrongKeyMaterial,
+            Self::VersionWentBack { .. } | Self::KeyReplaced { .. } => {
+                ProviderErrorKind::WrongKeyMaterial
+            }
             Self::SoftDeleted => ProviderErrorKind::Disabled,
             Self::NotACiphertext | Self::NotADataKey { .. } => ProviderErrorKind::Rejected,
         }
@@ -181,6 +211,11 @@ impl From<TransitError> for ProviderError {
     }
 }
 
+/// Returns the path that was asked, which the provider leaves in the reply.
+fn path(response: &Response<Body>) -> String {
+    response.extensions().get::<Uri>().map_or("", Uri::path).to_owned()
+}
+
 /// Returns the wait of `Retry-After`. With its quotas, OpenBao sends 0, which says nothing; dates need a clock.
 fn wait(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
@@ -188,12 +223,17 @@ fn wait(headers: &HeaderMap) -> Option<Duration> {
     (!wait.is_zero()).then(|| wait.min(MAX_WAIT))
 }
 
+fn is_uuid(word: &str) -> bool {
+    let is_hex = |part: &str| part.bytes().all(|c| c.is_ascii_hexdigit());
+    word.split('-').map(str::len).eq([8, 4, 4, 4, 12]) && word.split('-').all(is_hex)
+}
+
 /// Makes a text of the service fit for a log: one line of printable ASCII, bounded, and without anything that could be
 /// a key or a token that a proxy quotes.
 fn printable(text: &str) -> String {
     let mut line = String::new();
     for word in text.split(|c: char| !c.is_ascii_graphic()).filter(|word| !word.is_empty()) {
-        let word = if word.len() > MAX_WORD { "[...]" } else { word };
+        let word = if word.len() > MAX_WORD && !is_uuid(word) { "[...]" } else { word };
         if line.len().saturating_add(word.len()) >= MAX_MESSAGE {
             break;
         }

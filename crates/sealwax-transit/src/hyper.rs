@@ -1,5 +1,6 @@
 //! A transport over hyper's client.
 
+use std::any::TypeId;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use ::hyper::rt::{Executor, Timer};
 use bytes::Bytes;
+use http::uri::Scheme;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
@@ -33,7 +35,7 @@ use crate::transport::{Body, Transport, TransportError, TransportErrorKind};
 ///
 /// A clone shares the connections, so that several keys can use one transport.
 #[derive(Clone)]
-pub struct HyperTransport<C> {
+pub struct HyperTransport<C = HttpConnector> {
     client: Client<C, Full<Bytes>>,
     timer: Arc<dyn Timer + Send + Sync>,
     timeout: Duration,
@@ -41,6 +43,8 @@ pub struct HyperTransport<C> {
 
 impl HyperTransport<HttpConnector> {
     /// Creates a transport without TLS, for a service on this machine. Its futures must be polled in a Tokio runtime.
+    ///
+    /// It sends nothing to an `https://` address: that is an error of the kind [`Config`](TransportErrorKind::Config).
     ///
     /// `timeout` is for the whole exchange: two seconds are plenty for a service in the same network.
     #[must_use]
@@ -75,6 +79,11 @@ impl<C: Connect + Clone + Send + Sync + 'static> HyperTransport<C> {
     }
 
     async fn exchange(&self, request: Request<Body>) -> Result<Response<Body>, TransportError> {
+        // It has no TLS. If it was told not to mind, it would send the token in the clear.
+        let is_plain = TypeId::of::<C>() == TypeId::of::<HttpConnector>();
+        if is_plain && request.uri().scheme() != Some(&Scheme::HTTP) {
+            return Err(TransportErrorKind::Config.into());
+        }
         let request = request.map(|body| Full::new(Bytes::from_owner(body)));
         let response = self.client.request(request).await.map_err(|error| {
             let kind = match error.is_connect() {

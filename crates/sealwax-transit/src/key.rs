@@ -13,7 +13,7 @@ use crate::error::TransitError;
 use crate::location::KeyLocation;
 use crate::token::Token;
 use crate::transport::{Body, Transport};
-use crate::version::{KeyVersions, Versions};
+use crate::version::{Creation, KeyVersions, Versions};
 use crate::wire::{self, KeyData, MAX_BATCH, Operation, version_of};
 
 /// A key in the Transit engine of OpenBao or HashiCorp Vault.
@@ -26,7 +26,8 @@ use crate::wire::{self, KeyData, MAX_BATCH, Operation, version_of};
 /// - **A service that is away is not asked again**: if a whole request of such a batch fails (no reply, a status other
 ///   than 200, 207 or 400, a reply that cannot be read), the rows of the following requests get the same error. If the
 ///   service refuses one row, only that row has an error.
-/// - **It does not wait, retry or log in.** The transport sets the deadline, the page
+/// - **It does not wait, retry or log in**, although the pool of an HTTP client may send a request again that it had not
+///   written when it found the connection closed. The transport sets the deadline, the page
 ///   [recipes](sealwax::docs::recipes) has retries, and you replace an expired [`Token`].
 ///
 /// The bodies of the wraps are Transit's own text, such as `vault:v3:…`, so that any client of Transit can unwrap them
@@ -37,6 +38,7 @@ pub struct TransitKey<T> {
     location: KeyLocation,
     /// 0 before a version was seen.
     latest: AtomicU32,
+    creation: Creation,
 }
 
 impl<T: Transport> TransitKey<T> {
@@ -67,7 +69,8 @@ impl<T: Transport> TransitKey<T> {
     /// every body is current.
     #[must_use]
     pub fn unchecked(transport: T, location: KeyLocation, token: Token) -> Self {
-        Self { transport, token, location, latest: AtomicU32::new(0) }
+        let (latest, creation) = (AtomicU32::new(0), Creation::default());
+        Self { transport, token, location, latest, creation }
     }
 
     /// Asks the service which versions the key has.
@@ -78,12 +81,15 @@ impl<T: Transport> TransitKey<T> {
     /// # Errors
     ///
     /// Returns the errors of [`connect`](Self::connect). If the version is lower than one that was seen before, the
-    /// error is `WrongKeyMaterial`, with [`TransitError::VersionWentBack`] as its source.
+    /// error is `WrongKeyMaterial`, with [`TransitError::VersionWentBack`] as its source; if the latest version of the
+    /// last refresh has another creation time now, with [`TransitError::KeyReplaced`]. A process that starts afterwards
+    /// cannot see either, and nobody can see a key that was replaced within the second of its creation.
     pub async fn refresh(&self) -> Result<KeyVersions, ProviderError> {
         let versions = Versions::now(&self.latest);
         let response = self.ask(Method::GET, &self.location.keys, Body::new()).await?;
         let (key, _) = wire::read_data::<KeyData<'_>>(&response)?;
         suitable(&key)?;
+        self.creation.note(key.latest_version, |version| key.created(version))?;
         versions.raise(key.latest_version)?;
         Ok(KeyVersions { latest: key.latest_version, min_decryption: key.min_decryption_version })
     }
@@ -105,7 +111,11 @@ impl<T: Transport> TransitKey<T> {
         if let Some(namespace) = &self.location.namespace {
             headers.insert("x-vault-namespace", namespace.clone());
         }
-        self.transport.send(request).await.map_err(|source| TransitError::Transport { source })
+        let sent = self.transport.send(request).await;
+        let mut response = sent.map_err(|source| TransitError::Transport { source })?;
+        // For the error, if it is one.
+        response.extensions_mut().insert(uri.clone());
+        Ok(response)
     }
 
     async fn one<O: Operation>(&self, uri: &Uri, operation: O) -> Result<O::Output, ProviderError> {
@@ -187,7 +197,10 @@ impl<T: Transport> KeyWrapper for TransitKey<T> {
 
     /// Returns whether the body has the highest version that this process has seen, or a higher one.
     ///
-    /// "Or higher", so that two processes do not undo each other's rewraps.
+    /// "Or higher", so that two processes do not undo each other's rewraps. A body with a version that the key never
+    /// had is current too: compare [`version_of`] with what [`refresh`](TransitKey::refresh) returns.
+    ///
+    /// The highest version never falls. If a service replied with a wrong one, restart the process.
     fn is_current(&self, body: &[u8]) -> bool {
         version_of(body).is_some_and(|version| version >= self.latest.load(Ordering::Relaxed))
     }

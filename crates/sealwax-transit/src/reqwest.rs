@@ -1,9 +1,11 @@
 //! A transport over reqwest.
 
+use std::error::Error;
+use std::fmt;
 use std::time::Duration;
 
 use ::reqwest::redirect::Policy;
-use ::reqwest::{Client, ClientBuilder};
+use ::reqwest::{Client, ClientBuilder, Proxy, Url};
 use bytes::Bytes;
 use http::{Request, Response};
 use sealwax::ProviderFuture;
@@ -19,20 +21,27 @@ use crate::transport::{Body, Transport, TransportError, TransportErrorKind};
 /// `rustls` or `native-tls`, and Cargo builds it with that.
 ///
 /// A clone shares the connections, so that several keys can use one transport.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ReqwestTransport(Client);
 
 impl ReqwestTransport {
     /// Builds a client without redirects, and with this timeout for the whole exchange.
     ///
-    /// Everything else is yours: root certificates, a client certificate, a proxy, the resolver. Futures of this
-    /// transport must be polled in a Tokio runtime.
+    /// Everything else is yours: root certificates, a client certificate, the resolver. Futures of this transport must be
+    /// polled in a Tokio runtime.
+    ///
+    /// It ignores `HTTP_PROXY` and the other variables of the environment, but uses the proxies of `builder`. A proxy
+    /// sees the token and every data key of requests to an `http://` address.
     ///
     /// # Errors
     ///
     /// Returns the error of reqwest if the client cannot be built, for instance because TLS has no certificates.
     pub fn new(builder: ClientBuilder, timeout: Duration) -> Result<Self, TransportError> {
-        let builder = builder.redirect(Policy::none()).timeout(timeout).connect_timeout(timeout);
+        let builder = builder.redirect(Policy::none()).timeout(timeout);
+        // With any proxy in its list, also one for no address, reqwest does not look for others in the environment.
+        let builder = builder.proxy(Proxy::custom(|_| None::<Url>));
+        // An unpacker would leave the reply in a buffer that nobody wipes.
+        let builder = builder.no_gzip().no_brotli().no_zstd().no_deflate();
         // It would log the bytes that are sent.
         let builder = builder.connection_verbose(false).referer(false);
         builder.build().map(Self).map_err(error)
@@ -55,10 +64,24 @@ impl ReqwestTransport {
 fn error(error: ::reqwest::Error) -> TransportError {
     let kind = match () {
         () if error.is_timeout() => TransportErrorKind::Timeout,
+        () if error.is_builder() || is_without_tls(&error) => TransportErrorKind::Config,
         () if error.is_connect() => TransportErrorKind::Connect,
         () => TransportErrorKind::Other,
     };
     TransportError::new(kind, error)
+}
+
+/// Returns whether reqwest was built without TLS, and the address is `https://`. Its connector says so only in words.
+fn is_without_tls(error: &::reqwest::Error) -> bool {
+    let causes = std::iter::successors(error.source(), |&error| error.source());
+    causes.map(ToString::to_string).any(|cause| cause.contains("scheme is not http"))
+}
+
+/// By hand, because that of reqwest shows headers and proxies.
+impl fmt::Debug for ReqwestTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReqwestTransport").finish_non_exhaustive()
+    }
 }
 
 impl Transport for ReqwestTransport {

@@ -15,6 +15,8 @@ use crate::location::ConfigError;
 /// Clones share the token: keep one, and call [`replace`](Self::replace) when you have a new token. Requests that are
 /// on their way keep the old one. A token that was replaced is wiped when the last request with it ends.
 ///
+/// This crate keeps one copy, and wipes it. The buffers of the HTTP client hold others, which nobody wipes.
+///
 /// This crate never logs in and never renews: a token that has expired is an error of the kind
 /// [`Unauthenticated`](sealwax::ProviderErrorKind::Unauthenticated).
 #[derive(Clone)]

@@ -84,10 +84,21 @@ impl Body {
     }
 }
 
-impl From<Vec<u8>> for Body {
+impl TryFrom<Vec<u8>> for Body {
+    type Error = TransportError;
+
     /// Takes the buffer, and wipes it when the body is dropped.
-    fn from(bytes: Vec<u8>) -> Self {
-        Self(Zeroizing::new(bytes))
+    ///
+    /// # Errors
+    ///
+    /// Wipes the buffer, and returns an error of the kind [`TooLarge`](TransportErrorKind::TooLarge), if it is larger
+    /// than [`MAX_LEN`](Self::MAX_LEN).
+    fn try_from(bytes: Vec<u8>) -> Result<Self, TransportError> {
+        let body = Self(Zeroizing::new(bytes));
+        if body.0.len() > Self::MAX_LEN {
+            return Err(TransportErrorKind::TooLarge.into());
+        }
+        Ok(body)
     }
 }
 
@@ -119,7 +130,11 @@ pub enum TransportErrorKind {
     /// The time was up before the reply was complete.
     Timeout,
     /// There was no connection: nobody listens, the name does not resolve, or TLS failed.
+    ///
+    /// A certificate that is not accepted is reported as this too, and so as a service that is away.
     Connect,
+    /// The transport cannot send to such an address, for instance to `https://` without TLS. Nothing was sent.
+    Config,
     /// The reply is larger than [`Body::MAX_LEN`].
     TooLarge,
     /// Anything else, such as a connection that was closed in the middle of a reply.
@@ -131,6 +146,7 @@ impl TransportErrorKind {
         match self {
             Self::Timeout => "the request timed out",
             Self::Connect => "no connection to the service",
+            Self::Config => "the transport cannot send to this address: has it TLS?",
             Self::TooLarge => "the reply is larger than 1 MiB",
             Self::Other => "the HTTP client failed",
         }

@@ -1,6 +1,7 @@
 //! Which versions of the key this process has seen.
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use crate::error::TransitError;
 
@@ -33,6 +34,32 @@ impl<'a> Versions<'a> {
             return Err(TransitError::VersionWentBack { before: self.before, now: version });
         }
         self.highest.fetch_max(version, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// When the latest version was created, in seconds, as the last reply about the key said.
+#[derive(Default)]
+pub(crate) struct Creation(Mutex<Option<(u32, u64)>>);
+
+impl Creation {
+    /// Compares the version that was noted with a new reply, and then notes the latest one of that.
+    ///
+    /// `created` returns the time of a version, unless the service has none.
+    pub(crate) fn note(
+        &self,
+        latest: u32,
+        created: impl Fn(u32) -> Option<u64>,
+    ) -> Result<(), TransitError> {
+        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((version, before)) = *noted
+            && created(version).is_some_and(|now| now != before)
+        {
+            return Err(TransitError::KeyReplaced { version });
+        }
+        if let Some(time) = created(latest) {
+            *noted = Some((latest, time));
+        }
         Ok(())
     }
 }

@@ -3,10 +3,13 @@
 //! Requests are written by hand: what goes into them is base64, or was checked to need no escapes, and so no data key
 //! passes through a JSON value. Replies are read in place, out of the wiped buffer of the reply.
 
+use std::collections::BTreeMap;
+
 use base64ct::{Base64, Encoding};
 use http::{Response, StatusCode};
 use sealwax::{DataKey, UnwrapRequest, WrapRequest};
 use serde::Deserialize;
+use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::error::TransitError;
@@ -144,6 +147,7 @@ pub(crate) fn write_batch<O: Operation>(items: &[O]) -> Result<Body, TransportEr
 pub(crate) struct Reply<'a, D> {
     request_id: Option<&'a str>,
     data: Option<D>,
+    warnings: Option<Vec<String>>,
     errors: Option<Vec<String>>,
 }
 
@@ -172,13 +176,24 @@ pub(crate) struct KeyData<'a> {
     pub(crate) derived: bool,
     #[serde(default)]
     pub(crate) soft_deleted: bool,
+    /// For symmetric keys, the times at which the versions were created.
+    #[serde(default)]
+    keys: BTreeMap<String, Value>,
+}
+
+impl KeyData<'_> {
+    pub(crate) fn created(&self, version: u32) -> Option<u64> {
+        self.keys.get(&version.to_string())?.as_u64()
+    }
 }
 
 /// Reads the reply to a request that has one result.
 pub(crate) fn read_data<'a, D: Deserialize<'a>>(
     response: &'a Response<Body>,
 ) -> Result<(D, Option<&'a str>), TransitError> {
-    match parse(response) {
+    let reply = parse(response);
+    bound(reply.as_ref())?;
+    match reply {
         Some(Reply { data: Some(data), request_id, .. }) if response.status() == StatusCode::OK => {
             Ok((data, request_id))
         }
@@ -203,6 +218,7 @@ pub(crate) fn read_batch<O: Operation>(
     versions: &Versions<'_>,
 ) -> Result<Vec<Result<O::Output, TransitError>>, TransitError> {
     let reply = parse::<Batch<'_>>(response);
+    bound(reply.as_ref())?;
     // 207 if some items failed, and 400 if all did.
     let Some((data, request_id)) = reply
         .as_ref()
@@ -217,7 +233,7 @@ pub(crate) fn read_batch<O: Operation>(
     }
     let read = |item: &Item<'_>| match item.error.as_deref() {
         None | Some("") => O::read(item, versions).ok_or_else(unreadable)?,
-        Some(error) => Err(TransitError::refused_item(error, request_id)),
+        Some(error) => Err(TransitError::refused_item(response, error, request_id)),
     };
     Ok(data.batch_results.iter().map(read).collect())
 }
@@ -228,11 +244,20 @@ fn parse<'a, D: Deserialize<'a>>(response: &'a Response<Body>) -> Option<Reply<'
     serde_json::from_slice(response.body().as_ref()).ok()
 }
 
+/// Refuses the reply of a service that says it ignored the associated data, because it is too old for that.
+fn bound<D>(reply: Option<&Reply<'_, D>>) -> Result<(), TransitError> {
+    let warnings = reply.and_then(|reply| reply.warnings.as_deref()).unwrap_or_default();
+    if warnings.iter().any(|warning| warning.contains("associated_data")) {
+        return Err(TransitError::UnsuitableKey { reason: "the service ignores associated data" });
+    }
+    Ok(())
+}
+
 fn failure<D>(response: &Response<Body>, reply: Option<Reply<'_, D>>) -> TransitError {
     let (errors, request_id) = reply.map_or((None, None), |reply| (reply.errors, reply.request_id));
     if response.status().is_success() {
         return TransitError::unreadable(response.status(), request_id);
     }
     let errors = errors.unwrap_or_default();
-    TransitError::refused(response.status(), response.headers(), &errors, request_id)
+    TransitError::refused(response, &errors, request_id)
 }

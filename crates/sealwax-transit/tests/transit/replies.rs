@@ -143,6 +143,7 @@ fn what_the_transport_reports() {
         (TransportErrorKind::Connect, Unavailable),
         (TransportErrorKind::Other, Unavailable),
         (TransportErrorKind::TooLarge, Other),
+        (TransportErrorKind::Config, Other),
     ];
     for (reported, kind) in cases {
         let service = Scripted::new(move |_| Err(TransportError::new(reported, "the cause")));
@@ -193,15 +194,28 @@ fn shown(error: &ProviderError) -> String {
 
 #[test]
 fn an_error_says_what_the_service_said() {
-    let body = r#"{"request_id":"80ce8e1b-d680-ceca-9391-445c28363312","errors":["1 error occurred:\n\t* permission denied\n\n"]}"#;
+    let body = r#"{"errors":["1 error occurred:\n\t* permission denied\n\n"]}"#;
     let error = unwrap_with(Scripted::always(403, body)).unwrap_err();
     assert_eq!(
         cause(&error).to_string(),
-        "the key service replied with status 403: 1 error occurred: * permission denied \
+        "the key service replied with status 403 to /v1/transit/decrypt/byok: \
+         1 error occurred: * permission denied"
+    );
+    // Only for the rows of a batch does the service say the id.
+    let body = r#"{"request_id":"80ce8e1b-d680-ceca-9391-445c28363312","data":{"batch_results":
+        [{"plaintext":"","error":"invalid ciphertext length"}]}}"#;
+    let (key, row) = (unchecked(Scripted::always(400, body)).0, Row::new(1));
+    let error = pollster::block_on(key.unwrap_keys(&[row.unwrap(BODY)])).remove(0).unwrap_err();
+    assert_eq!(
+        cause(&error).to_string(),
+        "the key service replied with status 400 to /v1/transit/decrypt/byok: invalid ciphertext length \
          (request 80ce8e1b-d680-ceca-9391-445c28363312)"
     );
     let error = unwrap_with(Scripted::always(502, "<html>")).unwrap_err();
-    assert_eq!(cause(&error).to_string(), "the key service replied with status 502");
+    assert_eq!(
+        cause(&error).to_string(),
+        "the key service replied with status 502 to /v1/transit/decrypt/byok"
+    );
     let error = unwrap_with(Scripted::always(307, "")).unwrap_err();
     assert!(cause(&error).to_string().contains("redirects to another address, which is not asked"));
     let error = unwrap_with(Scripted::always(200, r#"{"request_id":"abc"}"#)).unwrap_err();
@@ -216,6 +230,10 @@ fn an_error_quotes_no_key_and_no_token() {
         format!("cannot read {{\"plaintext\":\"{DATA_KEY_BASE64}\"}}"),
         format!("{DATA_KEY_BASE64}{DATA_KEY_BASE64}"),
         format!("token={vault_token}"),
+        String::from(TOKEN),
+        format!("X-Vault-Token:{TOKEN}"),
+        format!("X-Vault-Token: {TOKEN}"),
+        format!("00000000-{TOKEN}-0000"),
         format!("\u{1b}[31mred\u{7}\n\r{DATA_KEY_BASE64}\u{202e}"),
         "a ".repeat(100_000),
     ];
@@ -262,4 +280,45 @@ fn a_request_for_the_key_has_the_same_errors() {
     }
     let (key, _) = unchecked(Scripted::always(200, KEY));
     pollster::block_on(key.check(&key_id)).unwrap();
+}
+
+/// An old service does not know the associated data, and says so only in a warning.
+#[test]
+fn a_service_that_ignores_the_associated_data() {
+    let warnings = [
+        (r#"["Endpoint ignored these unrecognized parameters: [associated_data]"]"#, true),
+        (r#"["Endpoint replaced the value of these parameters: [mount]"]"#, false),
+        ("[]", false),
+        ("null", false),
+    ];
+    for (warnings, is_refused) in warnings {
+        let item = format!(r#"{{"plaintext":"{DATA_KEY_BASE64}","ciphertext":"vault:v1:AAAA"}}"#);
+        let reply = |data| format!(r#"{{"data":{data},"warnings":{warnings}}}"#);
+        let (single, _) = unchecked(Scripted::always(200, reply(item.clone())));
+        let batch = format!(r#"{{"batch_results":[{item}]}}"#);
+        let (batch, _) = unchecked(Scripted::always(200, reply(batch)));
+        let row = Row::new(1);
+        let (wrap, unwrap) = ([row.wrap()], [row.unwrap(BODY)]);
+        let errors = [
+            pollster::block_on(single.wrap_key(row.wrap())).err(),
+            pollster::block_on(single.unwrap_key(row.unwrap(BODY))).err(),
+            pollster::block_on(batch.wrap_keys(&wrap)).remove(0).err(),
+            pollster::block_on(batch.unwrap_keys(&unwrap)).remove(0).err(),
+        ];
+        for error in errors {
+            assert_eq!(error.is_some(), is_refused, "{warnings}");
+            if let Some(error) = error {
+                assert_eq!(error.kind(), Other);
+                assert!(matches!(cause(&error), TransitError::UnsuitableKey { .. }), "{error:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_body_has_a_limit() {
+    let body = |length| sealwax_transit::Body::try_from(vec![0; length]);
+    let limit = sealwax_transit::Body::MAX_LEN;
+    assert_eq!(body(limit).unwrap().as_ref().len(), limit);
+    assert_eq!(body(limit + 1).unwrap_err().kind(), TransportErrorKind::TooLarge);
 }

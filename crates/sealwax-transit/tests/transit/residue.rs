@@ -10,13 +10,13 @@ use std::os::unix::fs::FileExt;
 
 use http::{Request, Response};
 use sealwax::{
-    DataKey, KeyId, KeyWrapper, MasterKeyProvider, ProviderFuture, Suite, UnwrapRequest,
+    DataKey, KeyId, KeyWrapper, MasterKeyProvider, ProviderFuture, Secret, Suite, UnwrapRequest,
     WrapRequest,
 };
-use sealwax_transit::{Body, TransitKey, Transport, TransportError};
+use sealwax_transit::{Body, Token, TransitKey, Transport, TransportError};
 use zeroize::Zeroizing;
 
-use crate::scripted::{location, token};
+use crate::scripted::location;
 
 const MASK: u8 = 0x95;
 
@@ -27,6 +27,8 @@ pub(crate) struct Masked {
 }
 
 static OURS: Masked = Masked::new(b"n3yCsAEb/4bq75lH7kMWDcCtpKyKzAHj2cn98T9et0Q=");
+/// The base64 is a token.
+static OUR_TOKEN: Masked = Masked::new(b"Zq5vN0sXb7Yw2kRjLhTg9uCeMd1fPaGo3xKzVtBnWyE=");
 static PLANTED: Masked = Masked::new(b"+BAMJ/IjVOqW7BCpT/8xTBXovhwki67vXn3qMYlER5o=");
 #[cfg(feature = "hyper")]
 pub(crate) static HYPER: Masked = Masked::new(b"tkKsLcizZV2sIXT1hvaiyTDvH7U/D4ljvqMQoFH3hJE=");
@@ -67,7 +69,7 @@ impl Masked {
 
     /// Writes the reply to a request, with this key in it as often as the request has rows.
     fn reply(&self, is_batch: bool) -> Body {
-        let mut body = Body::from(Vec::with_capacity(512));
+        let mut body = Body::try_from(Vec::with_capacity(512)).unwrap();
         let (start, end) = if is_batch { ("{\"batch_results\":[", "]}") } else { ("", "") };
         body.push(format!("{{\"data\":{start}").as_bytes()).unwrap();
         for row in 0..if is_batch { ROWS } else { 1 } {
@@ -175,9 +177,15 @@ pub(crate) async fn use_key<T: Transport>(key: &TransitKey<T>, masked: &Masked) 
 #[test]
 fn nothing_is_left_in_our_buffers() {
     assert_eq!(OURS.copies(), [0, 0]);
-    let key = TransitKey::unchecked(Replying(&OURS), location(), token());
+    assert_eq!(OUR_TOKEN.copies(), [0, 0]);
+    let token = Token::new(&Secret::from(unmasked(&OUR_TOKEN.base64).as_slice())).unwrap();
+    let key = TransitKey::unchecked(Replying(&OURS), location(), token);
     pollster::block_on(use_key(&key, &OURS));
     assert_eq!(OURS.copies(), [0, 0]);
+    // The one that the provider has.
+    assert_eq!(OUR_TOKEN.copies(), [0, 1]);
+    drop(key);
+    assert_eq!(OUR_TOKEN.copies(), [0, 0]);
 }
 
 /// The search finds what is there.

@@ -82,7 +82,7 @@ impl Transport for Scripted {
 }
 
 pub(crate) fn reply(status: u16, body: &str) -> Response<Body> {
-    let mut reply = Response::new(Body::from(body.as_bytes().to_vec()));
+    let mut reply = Response::new(Body::try_from(body.as_bytes().to_vec()).unwrap());
     *reply.status_mut() = StatusCode::from_u16(status).unwrap();
     reply
 }

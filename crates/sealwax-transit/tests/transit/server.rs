@@ -127,7 +127,7 @@ impl Bao {
     /// Sends a request as root, and returns status and body.
     async fn send(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
         let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
-        let mut request = Request::new(Body::from(body));
+        let mut request = Request::new(Body::try_from(body).unwrap());
         *request.method_mut() = method.parse().unwrap();
         *request.uri_mut() = format!("{}/v1/{path}", self.address).parse().unwrap();
         request.headers_mut().insert("x-vault-token", self.root.parse().unwrap());

@@ -67,7 +67,7 @@ impl Server {
 }
 
 /// Reads a request up to the end of its body.
-fn request(stream: &mut TcpStream) -> Vec<u8> {
+pub(crate) fn request(stream: &mut TcpStream) -> Vec<u8> {
     let (mut read, mut buffer) = (Vec::new(), [0; 4096]);
     loop {
         let text = String::from_utf8_lossy(&read);
@@ -98,7 +98,7 @@ pub(crate) fn transports(timeout: Duration) -> Vec<(&'static str, Box<dyn Transp
         ("hyper", Box::new(sealwax_transit::HyperTransport::plain(timeout))),
         #[cfg(feature = "reqwest")]
         ("reqwest", {
-            let builder = reqwest::Client::builder().no_proxy();
+            let builder = reqwest::Client::builder();
             Box::new(sealwax_transit::ReqwestTransport::new(builder, timeout).unwrap())
         }),
     ]

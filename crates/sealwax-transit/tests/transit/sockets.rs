@@ -1,13 +1,14 @@
 //! The transports behind features, against servers that misbehave.
 
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sealwax::{KeyWrapper, MasterKeyProvider, ProviderError, ProviderErrorKind};
 use sealwax_transit::{Body, KeyLocation, TransitError, TransitKey, TransportErrorKind};
 
 use crate::scripted::{BODY, DATA_KEY_BASE64, KEY, Row, TOKEN, cause, token};
-use crate::socket_server::{Server, http, transports};
+use crate::socket_server::{Server, http, request, transports};
 
 /// For servers from which no reply is expected in time.
 const TIMEOUT: Duration = Duration::from_millis(400);
@@ -187,4 +188,143 @@ fn one_transport_serves_several_keys() {
     let sent = server.read();
     assert_eq!(sent.matches("/encrypt/a ").count(), transports(LONG).len());
     assert_eq!(sent.matches("/encrypt/b ").count(), transports(LONG).len());
+}
+
+/// The name of the next test, which it runs in a process of its own.
+const PROXIED: &str = "sockets::no_proxy_of_the_environment_is_used";
+
+#[test]
+fn no_proxy_of_the_environment_is_used() {
+    const ADDRESS: &str = "SEALWAX_TEST_PROXIED";
+    if let Ok(address) = std::env::var(ADDRESS) {
+        return each(&address, |name, result| drop(result.expect(name)));
+    }
+    let body = format!(r#"{{"data":{{"plaintext":"{DATA_KEY_BASE64}"}}}}"#);
+    let [service, proxy] = [(); 2].map(|()| Server::replying(http("200 OK", "", &body)));
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+    for name in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
+        child.env(name, proxy.address());
+    }
+    for name in ["NO_PROXY", "no_proxy", "REQUEST_METHOD"] {
+        child.env_remove(name);
+    }
+    let child = child.env(ADDRESS, service.address()).args(["--exact", PROXIED]);
+    assert!(child.output().unwrap().status.success());
+    assert_eq!(proxy.connections(), 0, "requests went to the proxy");
+    assert_eq!(service.connections(), transports(LONG).len());
+}
+
+/// Keeps connections open. It gives the first request on the first one a data key that begins with 0xa0, but late, and
+/// all others one that begins with 1.
+fn late_once() -> Server {
+    let reply = |key| {
+        let body = format!(r#"{{"data":{{"plaintext":"{key}"}}}}"#);
+        http("200 OK", "", &body).replace("connection: close\r\n", "")
+    };
+    let (late, other) =
+        (reply(DATA_KEY_BASE64), reply("AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA="));
+    let is_first = AtomicBool::new(true);
+    Server::new(move |stream| {
+        let mut next = &other;
+        if is_first.swap(false, Ordering::Relaxed) {
+            std::thread::sleep(2 * TIMEOUT);
+            next = &late;
+        }
+        while stream.write_all(next.as_bytes()).is_ok() && !request(stream).is_empty() {
+            next = &other;
+        }
+    })
+}
+
+/// A reply that comes after its request was given up is not taken for that of the next request.
+#[test]
+fn a_late_reply_is_nobodys() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for (timeout, patience) in [(TIMEOUT, LONG), (LONG, TIMEOUT)] {
+        for (name, transport) in transports(timeout) {
+            let server = late_once();
+            let location = KeyLocation::new(&server.address(), "byok").unwrap();
+            let key = TransitKey::unchecked(transport, location, token());
+            let row = Row::new(1);
+            runtime.block_on(async {
+                // It times out, or the caller drops it.
+                let first = tokio::time::timeout(patience, key.unwrap_key(row.unwrap(BODY))).await;
+                assert!(!matches!(first, Ok(Ok(_))), "{name}");
+                for wait in [Duration::ZERO, 2 * TIMEOUT, Duration::ZERO] {
+                    tokio::time::sleep(wait).await;
+                    let data_key = key.unwrap_key(row.unwrap(BODY)).await.unwrap();
+                    assert_eq!(data_key.expose_secret()[0], 1, "{name}");
+                }
+            });
+            // The later requests share a connection.
+            assert_eq!(server.connections(), 2, "{name}");
+        }
+    }
+}
+
+#[test]
+fn nothing_is_sent_to_https_without_tls() {
+    let server = Server::replying(http("200 OK", "", KEY));
+    let address = server.address().replace("http:", "https:");
+    each_fails(&address, ProviderErrorKind::Other, Some(TransportErrorKind::Config));
+    assert_eq!(server.connections(), 0);
+}
+
+/// A connector that was told not to mind sends to `https://` in the clear.
+#[test]
+#[cfg(feature = "hyper")]
+fn nothing_is_sent_to_https_in_the_clear() {
+    let server = Server::replying(http("200 OK", "", KEY));
+    let mut connector = hyper_util::client::legacy::connect::HttpConnector::new();
+    connector.enforce_http(false);
+    // The parameter has a default.
+    let transport: sealwax_transit::HyperTransport =
+        sealwax_transit::HyperTransport::new(connector, LONG);
+    let address = server.address().replace("http:", "https:");
+    let key =
+        TransitKey::unchecked(transport, KeyLocation::new(&address, "byok").unwrap(), token());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let error = runtime.block_on(key.wrap_key(Row::new(1).wrap())).unwrap_err();
+    assert_eq!((error.kind(), server.connections()), (ProviderErrorKind::Other, 0));
+}
+
+#[cfg(feature = "reqwest")]
+mod over_reqwest {
+    use std::sync::Arc;
+    use std::time::Instant;
+
+    use reqwest::dns::{Name, Resolve, Resolving};
+    use sealwax_transit::ReqwestTransport;
+
+    use super::{Duration, KeyLocation, KeyWrapper, Row, TransitKey, cause, token};
+
+    #[test]
+    fn a_transport_shows_no_header() {
+        let headers = [("x-canary".parse().unwrap(), "CANARY".parse().unwrap())];
+        let builder = reqwest::Client::builder().default_headers(headers.into_iter().collect());
+        let transport = ReqwestTransport::new(builder, super::LONG).unwrap();
+        assert_eq!(format!("{transport:?}"), "ReqwestTransport { .. }");
+    }
+
+    struct Hanging;
+
+    impl Resolve for Hanging {
+        fn resolve(&self, _: Name) -> Resolving {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    #[test]
+    fn the_callers_timeout_for_connections_is_kept() {
+        let builder = reqwest::Client::builder()
+            .dns_resolver(Arc::new(Hanging))
+            .connect_timeout(Duration::from_millis(50));
+        let transport = ReqwestTransport::new(builder, super::LONG).unwrap();
+        let location = KeyLocation::new("http://localhost:1", "byok").unwrap();
+        let key = TransitKey::unchecked(transport, location, token());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let start = Instant::now();
+        let error = runtime.block_on(key.wrap_key(Row::new(1).wrap())).unwrap_err();
+        assert!(start.elapsed() < super::LONG / 2, "{:?}", cause(&error));
+    }
 }

@@ -13,7 +13,7 @@ use sealwax_transit::{
 };
 
 use crate::scripted::{
-    KEY, Row, Scripted, Sent, cause, location, token, transit, unchecked, versioned,
+    KEY, Row, Scripted, Sent, cause, location, reply, token, transit, unchecked, versioned,
 };
 
 const V1: &[u8] = b"vault:v1:AAAA";
@@ -83,6 +83,42 @@ fn a_version_that_goes_back_is_an_error() {
     }
     version.store(3, Ordering::Relaxed);
     pollster::block_on(key.wrap_key(row.wrap())).unwrap();
+}
+
+/// The version is the same, but the service says when it was created.
+#[test]
+fn a_key_that_was_created_again_is_an_error() {
+    let times = |text: &str| KEY.replace(r#""keys":{"1":1795755139}"#, text);
+    let rotated = times(r#""keys":{"1":1795755139,"2":1795755200}"#)
+        .replace(r#""latest_version":1"#, r#""latest_version":2"#);
+    let replies = [
+        (KEY.to_owned(), None),
+        (times(r#""keys":{"1":1795755140}"#), Some(1)),
+        (KEY.to_owned(), None),
+        // Rotated twice since then, but not the same key.
+        (rotated.replace("1795755139", "1795755140"), Some(1)),
+        (rotated.clone(), None),
+        (rotated.replace("1795755200", "1795755201"), Some(2)),
+        // Old versions were removed, and a key without times.
+        (rotated.replace(r#""1":1795755139,"#, ""), None),
+        (rotated.replace(r#""keys":{"1":1795755139,"2":1795755200},"#, ""), None),
+    ];
+    let expected = replies.clone().map(|(_, version)| version);
+    let mut replies = replies.into_iter().map(|(reply, _)| reply);
+    let (key, _) = unchecked(Scripted::new(move |_| Ok(reply(200, &replies.next().unwrap()))));
+    for version in expected {
+        let result = pollster::block_on(key.refresh());
+        assert_eq!(result.is_err(), version.is_some());
+        if let Err(error) = result {
+            assert_eq!(error.kind(), ProviderErrorKind::WrongKeyMaterial);
+            let TransitError::KeyReplaced { version: found, .. } = cause(&error) else {
+                panic!("{error:?}")
+            };
+            assert_eq!(Some(*found), version);
+            // What was noted stays: the version of the other key is not taken over.
+            assert!(version != Some(1) || key.is_current(V1));
+        }
+    }
 }
 
 /// Holds the first reply, which has version 1, back until it is polled a second time. The others have version 2.

@@ -41,7 +41,7 @@ fn over_hyper() {
 fn over_reqwest() {
     with_bao(|bao| async move {
         let (builder, timeout) = (reqwest::Client::builder(), std::time::Duration::from_secs(10));
-        let transport = sealwax_transit::ReqwestTransport::new(builder.no_proxy(), timeout);
+        let transport = sealwax_transit::ReqwestTransport::new(builder, timeout);
         conforms(bao, "xchacha20-poly1305", transport.unwrap()).await;
     });
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sealwax::{KeyWrapper, MasterKeyProvider, ProviderErrorKind, Secret};
+use sealwax::{KeyWrapper, MasterKeyProvider, ProviderError, ProviderErrorKind, Secret};
 use sealwax_transit::{Token, TransitError, TransportErrorKind};
 use serde_json::{Value, json};
 
@@ -34,6 +34,12 @@ fn a_soft_deleted_key_is_disabled() {
     });
 }
 
+/// The id of the request that an error has.
+fn request_id(error: &ProviderError) -> Option<&str> {
+    let TransitError::Refused { request_id, .. } = cause(error) else { panic!("{error:?}") };
+    request_id.as_deref()
+}
+
 #[test]
 fn a_version_that_is_too_old_is_disabled() {
     with_bao(|bao| async move {
@@ -46,8 +52,11 @@ fn a_version_that_is_too_old_is_disabled() {
         let results = key.unwrap_keys(&[row.unwrap(&body), row.unwrap(&fresh)]).await;
         assert_eq!(results[0].as_ref().unwrap_err().kind(), ProviderErrorKind::Disabled);
         assert!(results[1].is_ok());
+        // The service says the id of a request only if it has results.
+        assert_eq!(request_id(results[0].as_ref().unwrap_err()).map(str::len), Some(36));
         let error = key.unwrap_key(row.unwrap(&body)).await.unwrap_err();
         assert_eq!(error.kind(), ProviderErrorKind::Disabled);
+        assert_eq!(request_id(&error), None);
     });
 }
 
