@@ -10,8 +10,8 @@ use crate::scripted::{Row, cause};
 /// The policy in the README.
 pub(super) fn policy() -> String {
     let readme = include_str!("../../../README.md");
-    let (_, text) = readme.split_once("```hcl\n").unwrap();
-    let (text, _) = text.split_once("```").unwrap();
+    let (_, text) = readme.split_once("> byok.hcl <<'END'\n").unwrap();
+    let (text, _) = text.split_once("\nEND\n").unwrap();
     assert_eq!(text.matches("path \"transit/").count(), 3, "{text}");
     assert!(!text.contains("\"create\""));
     text.replace("transit/", "MOUNT/")
