@@ -51,8 +51,8 @@ pub trait KeyWrapper: Send + Sync {
     ///
     /// The default wraps one after the other. Override it if your service takes several keys in one request, and split
     /// `requests` to the service's limit: [`rewrap_batch_async`](crate::Keyring::rewrap_batch_async) passes all rows of
-    /// its batch at once. If the results are in a wrong order, it returns
-    /// [`Unverified`](crate::RewrapError::Unverified) for all rows.
+    /// its batch at once. It checks every new wrap before it returns the row: if one is in another row's place, it
+    /// returns [`Unverified`](crate::RewrapError::Unverified) for that row, or for all of them.
     fn wrap_keys<'a>(
         &'a self,
         requests: &'a [WrapRequest<'a>],

@@ -59,7 +59,8 @@ impl Keyring {
         &'a self,
         rng: &mut (impl TryCryptoRng + ?Sized),
     ) -> ProviderFuture<'a, Vec<(KeyId, Result<(), ProviderError>)>> {
-        // Only its data key is used.
+        // Only its data key is used. The secret is not empty, because the tag of an empty message is a block of the
+        // keystream, and stays in memory.
         let (secret, context) = (Secret::from("not a secret"), EncryptionContext::empty());
         let draft = Draft::new_with_rng(&secret, &context, self.suite(), rng);
         ProviderFuture::boxed(wipe_stack_after_polls(async move {

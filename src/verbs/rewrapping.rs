@@ -89,7 +89,7 @@ impl Keyring {
         })
     }
 
-    /// Re-wraps each envelope as [`rewrap_async`](Self::rewrap_async) does, and asks each key once for all of them.
+    /// Re-wraps each envelope as [`rewrap_async`](Self::rewrap_async) does, and passes all of them to each key at once.
     pub(super) async fn rewrap_all(
         &self,
         envelopes: impl Iterator<Item = &Envelope>,

@@ -161,7 +161,7 @@ impl Keyring {
         Err(failures.verdict(self, envelope))
     }
 
-    /// Unwraps each envelope as [`unwrap_later`](Self::unwrap_later) does, and asks each key once for all envelopes.
+    /// Unwraps each envelope as [`unwrap_later`](Self::unwrap_later) does, and passes all envelopes to each key at once.
     pub(crate) async fn unwrap_all(
         &self,
         envelopes: &[&Envelope],

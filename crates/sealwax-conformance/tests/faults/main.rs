@@ -121,16 +121,8 @@ const WHAT_NEEDS_AN_ENVELOPE: &[&str] = &[
     "keyring_sync",
 ];
 
-const WHAT_NEEDS_THE_KIND: &[&str] = &[
-    "kind",
-    "keyring_primary",
-    "keyring_escrow",
-    "keyring_rewrap",
-    "keyring_batch",
-    "keyring_check",
-    "keyring_errors",
-    "keyring_sync",
-];
+/// Without `body_length`, which is the first.
+const WHAT_NEEDS_THE_KIND: &[&str] = WHAT_ASKS_FOR_THE_KIND.split_at(1).1;
 
 const WHAT_ASKS_FOR_THE_KIND: &[&str] = &[
     "body_length",
