@@ -1,0 +1,48 @@
+-- The jobs that rewrite a table, the ranges of keys that workers share, and the rows that fail.
+CREATE TABLE IF NOT EXISTS sealwax.jobs (
+    id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    kind            text NOT NULL,
+    table_schema    text NOT NULL,
+    table_name      text NOT NULL,
+    key_columns     text[] NOT NULL,
+    envelope_column text NOT NULL,
+    primary_key_id  text,
+    fingerprint     bytea NOT NULL, -- Of the keyring that every worker has to have.
+    rows_expected   bigint NOT NULL,
+    page            int NOT NULL,
+    rows_per_second int,            -- Of all workers together. NULL: no limit.
+    free_at         timestamptz,    -- When the next page may start, if there is such a limit.
+    stop_after      bigint,         -- Failures of one class. NULL: no limit.
+    planned_at      timestamptz NOT NULL DEFAULT now(),
+    paused_at       timestamptz,
+    stopped_because text,           -- It waits until somebody resumes it.
+    finished_at     timestamptz,
+    replaced_by     bigint REFERENCES sealwax.jobs
+);
+CREATE UNIQUE INDEX IF NOT EXISTS one_job_for_each_column
+    ON sealwax.jobs (table_schema, table_name, envelope_column, kind) WHERE finished_at IS NULL;
+
+CREATE TABLE IF NOT EXISTS sealwax.ranges (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    job         bigint NOT NULL REFERENCES sealwax.jobs ON DELETE CASCADE,
+    above       text[], -- The key that it begins after. NULL: at the first row.
+    up_to       text[], -- The last key in it. NULL: the last row.
+    mark        text[], -- The last key that is done.
+    rows        bigint NOT NULL DEFAULT 0,
+    changed     bigint NOT NULL DEFAULT 0,
+    current     bigint NOT NULL DEFAULT 0,
+    finished_at timestamptz
+);
+CREATE INDEX IF NOT EXISTS ranges_left ON sealwax.ranges (job, id) WHERE finished_at IS NULL;
+
+CREATE TABLE IF NOT EXISTS sealwax.failures (
+    job          bigint NOT NULL REFERENCES sealwax.jobs ON DELETE CASCADE,
+    key          text[] NOT NULL,
+    class        text NOT NULL,
+    name         text NOT NULL,
+    key_id       text,
+    is_transient boolean NOT NULL,
+    tries        int NOT NULL DEFAULT 1,
+    failed_at    timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (job, key)
+);
