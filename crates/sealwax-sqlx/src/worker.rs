@@ -108,7 +108,7 @@ const TURNS: usize = 3;
 const TRIES_OF_A_ROW: i32 = 5;
 
 /// What a failure is called if the row was locked or changed every time.
-const BUSY: (&str, &str) = ("transient", "RowBusy");
+const BUSY: (&str, &str) = ("transient", "row_busy");
 
 #[derive(Debug, FromRow)]
 struct Range {

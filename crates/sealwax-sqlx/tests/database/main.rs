@@ -1,0 +1,13 @@
+//! Tests over PostgreSQL. They are skipped unless `SEALWAX_TEST_POSTGRES` is set: see CONTRIBUTING.md.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::panic,
+    reason = "a test may panic: that is how it fails"
+)]
+
+mod given;
+mod rotation;
+mod server;
