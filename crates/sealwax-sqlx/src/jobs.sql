@@ -7,6 +7,10 @@ CREATE TABLE IF NOT EXISTS sealwax.jobs (
     key_columns     text[] NOT NULL,
     envelope_column text NOT NULL,
     primary_key_id  text,
+    leaked_key_id   text,           -- A job that reseals: the key that other people have.
+    context         text[],         -- Names and templates in turn.
+    declaration     text,           -- An import: how the rows are encrypted.
+    takes_suspicious boolean NOT NULL DEFAULT false,
     fingerprint     bytea NOT NULL, -- Of the keyring that every worker has to have.
     rows_expected   bigint NOT NULL,
     page            int NOT NULL,
@@ -41,8 +45,17 @@ CREATE TABLE IF NOT EXISTS sealwax.failures (
     class        text NOT NULL,
     name         text NOT NULL,
     key_id       text,
+    detail       text,    -- What is wrong, without anything of the row's contents.
     is_transient boolean NOT NULL,
     tries        int NOT NULL DEFAULT 1,
     failed_at    timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (job, key)
+);
+
+-- The rows that were sealed again because a key leaked: what they hold may come from the thief.
+CREATE TABLE IF NOT EXISTS sealwax.resealed (
+    job         bigint NOT NULL REFERENCES sealwax.jobs,
+    key         text[] NOT NULL,
+    resealed_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (job, key)
 );

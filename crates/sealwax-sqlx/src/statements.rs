@@ -3,6 +3,7 @@
 //! A key is its columns' values as text, and the statements cast them: all types of keys are handled in one way.
 
 use sealwax::{Change, Envelope, FormatError};
+use sealwax_import::{Cell, RowError};
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, PgConnection, Postgres, Row as _, query};
@@ -12,8 +13,8 @@ use crate::table::{Form, Table, quoted};
 /// The values of a row's key columns, as text.
 pub(crate) type Key = Vec<String>;
 
-/// A row's envelope, as its column has it.
-#[derive(Debug)]
+/// What the column of envelopes has.
+#[derive(Clone, Debug)]
 pub(crate) enum Stored {
     Binary(Vec<u8>),
     Text(String),
@@ -30,18 +31,70 @@ impl TryFrom<Stored> for Envelope {
     }
 }
 
-/// A row to write if it still has the old envelope.
+/// A row of a page.
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(crate) key: Key,
+    pub(crate) stored: Option<Stored>,
+    /// The columns that the job reads besides.
+    pub(crate) cells: Cells,
+    /// A hash of these columns.
+    pub(crate) seen: Option<Vec<u8>>,
+}
+
+/// Columns of a row, by their names.
+#[derive(Debug, Default)]
+pub(crate) struct Cells(Vec<(String, Cell<'static>)>);
+
+impl Cells {
+    pub(crate) fn are_null(&self, columns: &[&str]) -> bool {
+        let is_null =
+            |(name, cell): &(String, Cell<'_>)| !columns.contains(&name.as_str()) || matches!(cell, Cell::Null);
+        self.0.iter().all(is_null)
+    }
+}
+
+impl sealwax_import::Row for Cells {
+    fn cell(&self, column: &str) -> Result<Option<Cell<'_>>, RowError> {
+        let cell = self.0.iter().find(|(name, _)| name == column).map(|(_, cell)| cell);
+        Ok(cell.map(|cell| match cell {
+            Cell::Text(text) => Cell::Text(text.as_ref().into()),
+            Cell::Bytes(bytes) => Cell::Bytes(bytes.as_ref().into()),
+            Cell::Json(_) | Cell::Null => Cell::Null,
+        }))
+    }
+}
+
+/// A row to write if it still has what was read.
 #[derive(Debug)]
 pub(crate) struct Swap {
     pub(crate) key: Key,
-    pub(crate) old: Envelope,
+    pub(crate) old: Old,
     pub(crate) fresh: Envelope,
+    pub(crate) seen: Option<Vec<u8>>,
+}
+
+/// What was read from the column of envelopes.
+#[derive(Debug)]
+pub(crate) enum Old {
+    Nothing,
+    Envelope(Envelope),
+    Other(Stored),
 }
 
 impl From<Change<Key>> for Swap {
     fn from(change: Change<Key>) -> Self {
-        Self { key: change.id, old: change.old, fresh: change.fresh }
+        Self { key: change.id, old: Old::Envelope(change.old), fresh: change.fresh, seen: None }
     }
+}
+
+/// Which rows a job reads, and what of them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reads {
+    /// Whether the column of envelopes must be null.
+    pub(crate) is_null: bool,
+    /// Further columns, and whether each is of bytes.
+    pub(crate) columns: Vec<(String, bool)>,
 }
 
 /// No page has more than this, in bytes of envelopes, unless it has only one row.
@@ -52,9 +105,11 @@ const PAGE_BYTES: i64 = 8 * 1024 * 1024;
 pub(crate) struct Statements {
     width: usize,
     form: Form,
+    columns: Vec<(String, bool)>,
     page: String,
     at_keys: String,
     swap: String,
+    pub(crate) count: String,
     boundaries: String,
     nth: String,
     /// The condition of a range, by its lower and its upper bound.
@@ -66,7 +121,7 @@ pub(crate) struct Statements {
 pub(crate) type Bounds<'a> = (Option<&'a Key>, Option<&'a Key>);
 
 impl Statements {
-    pub(crate) fn new(table: &Table) -> Self {
+    pub(crate) fn new(table: &Table, reads: Reads) -> Self {
         let (name, envelope) = (table.quoted(), table.quoted_envelope());
         let columns = table.key_columns();
         let width = columns.len();
@@ -81,36 +136,58 @@ impl Statements {
         let joined = each(&|n, column, _| format!("t.{column} = page.key_{n}"), " AND ");
         let bound =
             |parameter: usize| each(&|n, _, type_name| format!("(${parameter}::text[])[{n}]::{type_name}"), ", ");
-        let (old, fresh) = (width.saturating_add(1), width.saturating_add(2));
+        let [old, fresh, seen] = [1, 2, 3].map(|after| width.saturating_add(after));
+
         let (cast, bytes) = match table.form() {
             Form::Binary => ("bytea", ""),
             Form::Text => ("text", " COLLATE \"C\""),
         };
+        let is_wanted = format!("t.{envelope} IS {}NULL", if reads.is_null { "" } else { "NOT " });
+        let is_unchanged = format!("t.{envelope}{bytes} IS NOT DISTINCT FROM page.old");
+        let (cells, hash, is_seen, size) = if reads.columns.is_empty() {
+            (String::new(), String::new(), String::new(), "octet_length(envelope)".to_owned())
+        } else {
+            let cell = |(n, (column, is_bytes)): (i32, &(String, bool))| {
+                format!(", t.{}{} AS cell_{n}", quoted(column), if *is_bytes { "" } else { "::text" })
+            };
+            let row: Vec<_> = reads.columns.iter().map(|(column, _)| format!("t.{}", quoted(column))).collect();
+            let row = format!("ROW({})::text", row.join(", "));
+            let hash = format!("sha256(convert_to({row}, 'UTF8'))");
+            let is_seen = format!(" AND {hash} = page.seen");
+            let cells: String = (1..).zip(&reads.columns).map(cell).collect();
+            (
+                format!("{cells}, octet_length({row}) AS size"),
+                format!(", {hash} AS seen"),
+                is_seen,
+                "size + coalesce(octet_length(envelope), 0)".to_owned(),
+            )
+        };
         Self {
             width,
             form: table.form(),
+            columns: reads.columns,
             page: format!(
-                "SELECT {numbered}, envelope FROM (
-                   SELECT *, sum(octet_length(envelope)) OVER above AS bytes, row_number() OVER above AS n FROM (
-                     SELECT {texts}, t.{envelope} AS envelope, row_number() OVER (ORDER BY {keys}) AS at
-                       FROM {name} t WHERE t.{envelope} IS NOT NULL %RANGE% ORDER BY {keys} LIMIT $3) AS page
-                   WINDOW above AS (ORDER BY at ROWS UNBOUNDED PRECEDING)) AS page
-                  WHERE bytes <= $4 OR n = 1 ORDER BY n"
+                "SELECT * FROM (
+                   SELECT *, sum({size}) OVER (ORDER BY at ROWS UNBOUNDED PRECEDING) AS bytes FROM (
+                     SELECT {texts}, t.{envelope} AS envelope{cells}{hash}, row_number() OVER (ORDER BY {keys}) AS at
+                       FROM {name} t WHERE {is_wanted}%RANGE% ORDER BY {keys} LIMIT $3) AS page) AS page
+                  WHERE bytes <= $4 OR at = 1 ORDER BY at"
             ),
             at_keys: format!(
-                "SELECT {texts}, t.{envelope} AS envelope FROM unnest({arrays}) AS page ({numbered})
-                   JOIN {name} t ON {joined} WHERE t.{envelope} IS NOT NULL ORDER BY {keys}"
+                "SELECT {texts}, t.{envelope} AS envelope{cells}{hash} FROM unnest({arrays}) AS page ({numbered})
+                   JOIN {name} t ON {joined} WHERE {is_wanted} ORDER BY {keys}"
             ),
             // Rows are locked in the order of their keys, and a row that is locked is left out: it never waits for a
             // customer's transaction, so neither of them deadlocks.
             swap: format!(
                 "WITH page AS MATERIALIZED (
-                   SELECT page.* FROM unnest({arrays}, ${old}::{cast}[], ${fresh}::{cast}[])
-                          AS page ({numbered}, old, fresh)
-                     JOIN {name} t ON {joined} AND t.{envelope}{bytes} = page.old
+                   SELECT page.* FROM unnest({arrays}, ${old}::{cast}[], ${fresh}::{cast}[], ${seen}::bytea[])
+                          AS page ({numbered}, old, fresh, seen)
+                     JOIN {name} t ON {joined} AND {is_unchanged}{is_seen}
                     ORDER BY {keys} FOR NO KEY UPDATE OF t SKIP LOCKED)
-                 UPDATE {name} t SET {envelope} = page.fresh FROM page WHERE {joined} AND t.{envelope}{bytes} = page.old"
+                 UPDATE {name} t SET {envelope} = page.fresh FROM page WHERE {joined} AND {is_unchanged}{is_seen}"
             ),
+            count: format!("SELECT count(*) FROM {name} t WHERE {is_wanted}"),
             boundaries: format!(
                 "SELECT ARRAY[{numbered}] AS key FROM (
                    SELECT {texts}, row_number() OVER (ORDER BY {keys}) AS n, count(*) OVER () AS rows
@@ -119,7 +196,7 @@ impl Statements {
             ),
             nth: format!(
                 "SELECT ARRAY[{numbered}] AS key FROM (
-                   SELECT {texts} FROM {name} t WHERE t.{envelope} IS NOT NULL %RANGE% ORDER BY {keys} OFFSET $3 LIMIT 1) AS page"
+                   SELECT {texts} FROM {name} t WHERE {is_wanted}%RANGE% ORDER BY {keys} OFFSET $3 LIMIT 1) AS page"
             ),
             above: format!(" AND ({keys}) > ({})", bound(1)),
             up_to: format!(" AND ({keys}) <= ({})", bound(2)),
@@ -142,33 +219,43 @@ impl Statements {
         db: &mut PgConnection,
         bounds: Bounds<'_>,
         rows: i32,
-    ) -> Result<Vec<(Key, Stored)>, sqlx::Error> {
+    ) -> Result<Vec<Row>, sqlx::Error> {
         let page = self.in_range(&self.page, bounds).bind(i64::from(rows)).bind(PAGE_BYTES);
         page.fetch_all(db).await?.iter().map(|row| self.read(row)).collect()
     }
 
-    /// Reads the rows with these keys, as far as they still exist.
-    pub(crate) async fn at_keys(&self, db: &mut PgConnection, keys: &[Key]) -> Result<Vec<(Key, Stored)>, sqlx::Error> {
+    /// Reads the rows with these keys, as far as they are still there and wanted.
+    pub(crate) async fn at_keys(&self, db: &mut PgConnection, keys: &[Key]) -> Result<Vec<Row>, sqlx::Error> {
         let rows = self.bind_keys(query(AssertSqlSafe(self.at_keys.clone())), keys).fetch_all(db).await?;
         rows.iter().map(|row| self.read(row)).collect()
     }
 
-    /// Writes each fresh envelope if its row still has the old one and nobody has locked it. Returns how many it wrote.
+    /// Writes each fresh envelope if its row still has what was read and nobody has locked it. Returns how many it wrote.
     pub(crate) async fn swap(&self, db: &mut PgConnection, swaps: &[Swap]) -> Result<u64, sqlx::Error> {
         let keys: Vec<&Key> = swaps.iter().map(|swap| &swap.key).collect();
         let swap = self.bind_keys(query(AssertSqlSafe(self.swap.clone())), &keys);
-        let envelopes = |of: fn(&Swap) -> &Envelope| swaps.iter().map(of);
         let swap = match self.form {
             Form::Binary => {
-                let bytes = |of| envelopes(of).map(Envelope::as_bytes).collect::<Vec<_>>();
-                swap.bind(bytes(|swap| &swap.old)).bind(bytes(|swap| &swap.fresh))
+                let old = swaps.iter().map(|swap| match &swap.old {
+                    Old::Envelope(envelope) => Some(envelope.as_bytes()),
+                    Old::Other(Stored::Binary(bytes)) => Some(bytes.as_slice()),
+                    Old::Other(Stored::Text(_)) | Old::Nothing => None,
+                });
+                let fresh = swaps.iter().map(|swap| swap.fresh.as_bytes());
+                swap.bind(old.collect::<Vec<_>>()).bind(fresh.collect::<Vec<_>>())
             }
             Form::Text => {
-                let texts = |of| envelopes(of).map(ToString::to_string).collect::<Vec<_>>();
-                swap.bind(texts(|swap| &swap.old)).bind(texts(|swap| &swap.fresh))
+                let old = swaps.iter().map(|swap| match &swap.old {
+                    Old::Envelope(envelope) => Some(envelope.to_string()),
+                    Old::Other(Stored::Text(text)) => Some(text.clone()),
+                    Old::Other(Stored::Binary(_)) | Old::Nothing => None,
+                });
+                let fresh = swaps.iter().map(|swap| swap.fresh.to_string());
+                swap.bind(old.collect::<Vec<_>>()).bind(fresh.collect::<Vec<_>>())
             }
         };
-        Ok(swap.execute(db).await?.rows_affected())
+        let seen = swaps.iter().map(|swap| swap.seen.as_deref());
+        Ok(swap.bind(seen.collect::<Vec<_>>()).execute(db).await?.rows_affected())
     }
 
     /// Returns keys that divide the table into about as many ranges, as far as a sample of `percent` of its pages tells.
@@ -205,12 +292,23 @@ impl Statements {
         statement
     }
 
-    fn read(&self, row: &PgRow) -> Result<(Key, Stored), sqlx::Error> {
+    fn read(&self, row: &PgRow) -> Result<Row, sqlx::Error> {
         let key = (0..self.width).map(|column| row.try_get(column)).collect::<Result<_, _>>()?;
         let stored = match self.form {
-            Form::Binary => Stored::Binary(row.try_get("envelope")?),
-            Form::Text => Stored::Text(row.try_get("envelope")?),
+            Form::Binary => row.try_get::<Option<_>, _>("envelope")?.map(Stored::Binary),
+            Form::Text => row.try_get::<Option<_>, _>("envelope")?.map(Stored::Text),
         };
-        Ok((key, stored))
+        let mut cells = Vec::with_capacity(self.columns.len());
+        for ((column, is_bytes), n) in self.columns.iter().zip(1..) {
+            let name = format!("cell_{n}");
+            let cell = if *is_bytes {
+                row.try_get::<Option<Vec<u8>>, _>(name.as_str())?.map(|bytes| Cell::Bytes(bytes.into()))
+            } else {
+                row.try_get::<Option<String>, _>(name.as_str())?.map(|text| Cell::Text(text.into()))
+            };
+            cells.push((column.clone(), cell.unwrap_or(Cell::Null)));
+        }
+        let seen = if self.columns.is_empty() { None } else { Some(row.try_get("seen")?) };
+        Ok(Row { key, stored, cells: Cells(cells), seen })
     }
 }

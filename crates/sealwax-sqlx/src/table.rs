@@ -182,6 +182,18 @@ impl Table {
         })
     }
 
+    /// Finds further columns, and returns whether each is of type `bytea`.
+    pub(crate) async fn are_bytes(&self, db: &mut PgConnection, columns: &[String]) -> Result<Vec<bool>, TableError> {
+        let table = format!("{}.{}", self.schema, self.name);
+        let oid = "SELECT $1::text::pg_catalog.regclass::oid::int8";
+        let oid: i64 = query_scalar(oid).bind(self.quoted()).fetch_one(&mut *db).await?;
+        let mut are_bytes = Vec::with_capacity(columns.len());
+        for column in columns {
+            are_bytes.push(Self::column_type(db, oid, &table, column).await? == "bytea");
+        }
+        Ok(are_bytes)
+    }
+
     /// Returns the type of a column, with its limit: `character varying(255)`.
     async fn column_type(db: &mut PgConnection, oid: i64, table: &str, column: &str) -> Result<String, TableError> {
         query_scalar(

@@ -6,14 +6,17 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use sealwax::{Envelope, KeyId, Keyring, RewrapError, RowError};
+use sealwax::Keyring;
+use sealwax::triplet::TripletKey;
 use sqlx::postgres::{PgArguments, PgPool, PgTransaction};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, FromRow, PgConnection, Postgres, query, query_as, query_scalar};
 use thiserror::Error;
 
-use crate::job::{Job, Kind, add_range};
-use crate::statements::{Key, Statements, Stored, Swap};
+use crate::job::{Job, add_range};
+use crate::page::{Attempt, Failure, Reason};
+use crate::statements::{Key, Row, Statements, Swap};
+use crate::task::{Kind, Task};
 
 /// How a worker treats the database.
 #[derive(Clone, Copy, Debug)]
@@ -86,6 +89,9 @@ pub enum WorkError {
         /// The number of the other job.
         by: i64,
     },
+    /// The job is an import: use [`work_on_import`](Job::work_on_import).
+    #[error("an import needs the key of the rows")]
+    NoKey,
     /// The job was deleted.
     #[error("there is no such job any more")]
     Gone,
@@ -107,9 +113,6 @@ const TURNS: usize = 3;
 /// How many times a job tries a row again that failed for a reason that can pass.
 const TRIES_OF_A_ROW: i32 = 5;
 
-/// What a failure is called if the row was locked or changed every time.
-const BUSY: (&str, &str) = ("transient", "row_busy");
-
 #[derive(Debug, FromRow)]
 struct Range {
     id: i64,
@@ -130,27 +133,6 @@ struct State {
     stopped_because: Option<String>,
     is_finished: bool,
     replaced_by: Option<i64>,
-}
-
-/// A row that failed.
-#[derive(Debug)]
-struct Failure {
-    key: Key,
-    class: String,
-    name: &'static str,
-    key_id: Option<KeyId>,
-    is_transient: bool,
-}
-
-impl Failure {
-    fn new(key: Key, error: &RowError) -> Self {
-        let (class, name, key_id) = (error.class().to_string(), error.name(), error.key_id().cloned());
-        Self { key, class, name, key_id, is_transient: error.is_transient() }
-    }
-
-    fn busy(key: Key) -> Self {
-        Self { key, class: BUSY.0.to_owned(), name: BUSY.1, key_id: None, is_transient: true }
-    }
 }
 
 /// What became of the rows of a page.
@@ -187,13 +169,43 @@ impl Job {
         db: &PgPool,
         ring: &Keyring,
         limits: &Limits,
+        on_page: impl FnMut(&Done) + Send,
+    ) -> Result<Done, WorkError> {
+        self.work_with(db, ring, None, limits, on_page).await
+    }
+
+    /// Works on an import, as [`work`](Self::work) does, with the key of the rows.
+    ///
+    /// # Errors
+    /// Returns the same errors.
+    pub async fn work_on_import(
+        &self,
+        db: &PgPool,
+        ring: &Keyring,
+        foreign: &TripletKey,
+        limits: &Limits,
+        on_page: impl FnMut(&Done) + Send,
+    ) -> Result<Done, WorkError> {
+        self.work_with(db, ring, Some(foreign), limits, on_page).await
+    }
+
+    async fn work_with(
+        &self,
+        db: &PgPool,
+        ring: &Keyring,
+        foreign: Option<&TripletKey>,
+        limits: &Limits,
         mut on_page: impl FnMut(&Done) + Send,
     ) -> Result<Done, WorkError> {
         let (expected, found) = (self.fingerprint, ring.fingerprint());
         if expected != found {
             return Err(WorkError::OtherKeyring { expected, found });
         }
-        let worker = Worker { job: self, ring, statements: Statements::new(&self.table), begin: begin(limits) };
+        if foreign.is_none() && self.kind() == Kind::Import {
+            return Err(WorkError::NoKey);
+        }
+        let statements = Statements::new(&self.table, self.reads.clone());
+        let worker = Worker { job: self, ring, foreign, statements, begin: begin(limits) };
         let (mut all, mut failed_tries) = (Done::default(), 0_u32);
         loop {
             match worker.next(db).await {
@@ -262,9 +274,11 @@ fn begin(limits: &Limits) -> String {
     )
 }
 
-struct Worker<'a> {
-    job: &'a Job,
-    ring: &'a Keyring,
+pub(crate) struct Worker<'a> {
+    pub(crate) job: &'a Job,
+    pub(crate) ring: &'a Keyring,
+    /// The key of the rows of an import.
+    pub(crate) foreign: Option<&'a TripletKey>,
     statements: Statements,
     begin: String,
 }
@@ -274,7 +288,7 @@ impl Worker<'_> {
         let mut transaction = db.begin_with(AssertSqlSafe(self.begin.clone())).await?;
         let Some(range) = self.range(&mut transaction).await? else { return self.after_ranges(transaction, db).await };
         let rows = self.statements.page(&mut transaction, range.left(), self.job.page).await?;
-        let Some((mark, _)) = rows.last() else {
+        let Some(Row { key: mark, .. }) = rows.last() else {
             let finish = "UPDATE sealwax.ranges SET finished_at = now() WHERE id = $1";
             query(finish).bind(range.id).execute(&mut *transaction).await?;
             transaction.commit().await?;
@@ -366,34 +380,30 @@ impl Worker<'_> {
     }
 
     /// Does what the job does with the rows of a page.
-    async fn page(&self, db: &mut PgConnection, mut rows: Vec<(Key, Stored)>) -> Result<Page, sqlx::Error> {
+    async fn page(&self, db: &mut PgConnection, mut rows: Vec<Row>) -> Result<Page, sqlx::Error> {
         let mut page = Page::default();
         page.done.rows = unsigned(rows.len());
-        match self.job.kind {
-            Kind::Verify => page.failures = self.verify(rows).await,
-            Kind::Rotate => {
-                for turn in 0.. {
-                    let batch = self.ring.rewrap_batch_async(rows).await;
-                    if batch.must_stop() {
-                        page.stop = batch.failures.first().map(|(_, error)| error.to_string());
-                        return Ok(page);
-                    }
-                    page.failures.extend(batch.failures.into_iter().map(|(key, error)| Failure::new(key, &error)));
-                    let swaps: Vec<_> = batch.changes.into_iter().map(Swap::from).collect();
-                    if turn == TURNS {
-                        page.failures.extend(swaps.into_iter().map(|swap| Failure::busy(swap.key)));
-                        break;
-                    }
-                    let written = if swaps.is_empty() { 0 } else { self.statements.swap(db, &swaps).await? };
-                    page.done.changed = page.done.changed.saturating_add(written);
-                    if written == unsigned(swaps.len()) {
-                        break;
-                    }
-                    // Somebody has locked or changed a row: read them again, also those that are done now.
-                    let keys: Vec<Key> = swaps.into_iter().map(|swap| swap.key).collect();
-                    rows = self.statements.at_keys(db, &keys).await?;
-                }
+        for turn in 0.. {
+            let Attempt { swaps, failures, stop } = self.attempt(rows).await;
+            if stop.is_some() {
+                return Ok(Page { stop, ..page });
             }
+            page.failures.extend(failures);
+            if turn == TURNS {
+                page.failures.extend(swaps.into_iter().map(|swap| Failure { key: swap.key, reason: Reason::busy() }));
+                break;
+            }
+            if matches!(self.job.task, Task::Reseal { .. }) {
+                self.list(db, &swaps).await?;
+            }
+            let written = if swaps.is_empty() { 0 } else { self.statements.swap(db, &swaps).await? };
+            page.done.changed = page.done.changed.saturating_add(written);
+            if written == unsigned(swaps.len()) {
+                break;
+            }
+            // Somebody has locked or changed a row: read them again, also those that are done now.
+            let keys: Vec<Key> = swaps.into_iter().map(|swap| swap.key).collect();
+            rows = self.statements.at_keys(db, &keys).await?;
         }
         page.done.failed = unsigned(page.failures.len());
         let touched = page.done.changed.saturating_add(page.done.failed);
@@ -401,19 +411,11 @@ impl Worker<'_> {
         Ok(page)
     }
 
-    async fn verify(&self, rows: Vec<(Key, Stored)>) -> Vec<Failure> {
-        let mut failures = Vec::new();
-        for (key, stored) in rows {
-            match Envelope::try_from(stored) {
-                Err(error) => failures.push(Failure::new(key, &RowError::Format(error))),
-                Ok(envelope) => {
-                    if let Err(error) = self.ring.verify_async(&envelope).await {
-                        failures.push(Failure::new(key, &RowError::from(RewrapError::from(error))));
-                    }
-                }
-            }
-        }
-        failures
+    /// Lists the rows of a job that reseals, before it writes them.
+    async fn list(&self, db: &mut PgConnection, swaps: &[Swap]) -> Result<(), sqlx::Error> {
+        let list =
+            format!("INSERT INTO sealwax.resealed (job, key) SELECT $1, {KEY} FROM {KEYS} ON CONFLICT DO NOTHING");
+        self.with_keys(query(AssertSqlSafe(list)), swaps.iter().map(|swap| &swap.key)).execute(db).await.map(drop)
     }
 
     /// Records rows that failed, and stops the job if there are too many of one class.
@@ -422,18 +424,26 @@ impl Worker<'_> {
             return Ok(());
         }
         let record = format!(
-            "INSERT INTO sealwax.failures (job, key, class, name, key_id, is_transient)
-             SELECT $1, {KEY}, ($4::text[])[i], ($5::text[])[i], ($6::text[])[i], ($7::bool[])[i] FROM {KEYS}
+            "INSERT INTO sealwax.failures (job, key, class, name, key_id, detail, is_transient)
+             SELECT $1, {KEY}, ($4::text[])[i], ($5::text[])[i], ($6::text[])[i], ($7::text[])[i], ($8::bool[])[i]
+               FROM {KEYS}
                  ON CONFLICT (job, key) DO UPDATE SET class = excluded.class, name = excluded.name,
-                    key_id = excluded.key_id, is_transient = excluded.is_transient,
+                    key_id = excluded.key_id, detail = excluded.detail,
+                    is_transient = excluded.is_transient,
                     tries = failures.tries + 1, failed_at = now()"
         );
         let record = self.with_keys(query(AssertSqlSafe(record)), failures.iter().map(|failure| &failure.key));
         let record = record
-            .bind(failures.iter().map(|failure| failure.class.as_str()).collect::<Vec<_>>())
-            .bind(failures.iter().map(|failure| failure.name).collect::<Vec<_>>())
-            .bind(failures.iter().map(|failure| failure.key_id.as_ref().map(AsRef::<str>::as_ref)).collect::<Vec<_>>())
-            .bind(failures.iter().map(|failure| failure.is_transient).collect::<Vec<_>>());
+            .bind(failures.iter().map(|failure| failure.reason.class).collect::<Vec<_>>())
+            .bind(failures.iter().map(|failure| failure.reason.name).collect::<Vec<_>>())
+            .bind(
+                failures
+                    .iter()
+                    .map(|failure| failure.reason.key_id.as_ref().map(AsRef::<str>::as_ref))
+                    .collect::<Vec<_>>(),
+            )
+            .bind(failures.iter().map(|failure| failure.reason.detail.as_str()).collect::<Vec<_>>())
+            .bind(failures.iter().map(|failure| failure.reason.is_transient).collect::<Vec<_>>());
         record.execute(&mut *db).await?;
         let Some(limit) = self.job.stop_after else { return Ok(()) };
         let stop = "UPDATE sealwax.jobs SET stopped_because = format('%s rows failed, class %s', rows, class)

@@ -4,10 +4,11 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
-    clippy::panic,
     reason = "a test may panic: that is how it fails"
 )]
 
+mod contexts;
 mod given;
+mod import;
 mod rotation;
 mod server;

@@ -36,7 +36,7 @@ async fn table(db: &PgPool, shape: (&str, &str, &str), ring: &Keyring, rows: i32
     sqlx::raw_sql(AssertSqlSafe(create)).execute(db).await.unwrap();
     fill(db, values, form, ring, 1..=rows).await;
     let named: &[&str] = if keys.contains("UNIQUE") { &["tenant", "Own \"name"] } else { &[] };
-    Table::find(&mut *db.acquire().await.unwrap(), "of customers", "credentials", named, "envelope").await.unwrap()
+    Table::find(&mut db.acquire().await.unwrap(), "of customers", "credentials", named, "envelope").await.unwrap()
 }
 
 async fn fill(db: &PgPool, values: &str, form: &str, ring: &Keyring, rows: std::ops::RangeInclusive<i32>) {
@@ -93,7 +93,7 @@ async fn work(job: &Job, db: &PgPool, ring: &Keyring) -> Result<Done, WorkError>
 }
 
 async fn status(job: &Job, db: &PgPool) -> Status {
-    job.status(&mut *db.acquire().await.unwrap()).await.unwrap()
+    job.status(&mut db.acquire().await.unwrap()).await.unwrap()
 }
 
 fn options() -> Options {
@@ -107,7 +107,7 @@ async fn tables_of_all_shapes_are_rotated() {
         let (a, b, c) = (key(), key(), key());
         let old = ring(&format!("primary a {a}; escrow c {c}"));
         let new = ring(&format!("primary b {b}; retired a {a}; escrow c {c}; escrow d {}", key()));
-        let db_connection = &mut *db.acquire().await.unwrap();
+        let db_connection = &mut db.acquire().await.unwrap();
         install(db_connection).await.unwrap();
         let table = table(&db, shape, &old, 1_003).await;
         let job = plan(db_connection, &table, &new, &options()).await;
@@ -145,11 +145,11 @@ async fn tables_of_all_shapes_are_rotated() {
 async fn a_range_is_split_when_a_worker_has_none() {
     let Some((db, _)) = empty().await else { return };
     let (a, b) = (key(), key());
-    install(&mut *db.acquire().await.unwrap()).await.unwrap();
+    install(&mut db.acquire().await.unwrap()).await.unwrap();
     let table = table(&db, SHAPES[0], &ring(&format!("primary a {a}")), 2_000).await;
     let new = ring(&format!("primary b {b}; retired a {a}"));
     let one_range = Options { page: 10, ranges: 1, ..Options::default() };
-    let job = plan(&mut *db.acquire().await.unwrap(), &table, &new, &one_range).await;
+    let job = plan(&mut db.acquire().await.unwrap(), &table, &new, &one_range).await;
     assert_eq!(status(&job, &db).await.ranges, 1);
     let (one, other) = tokio::join!(work(&job, &db, &new), work(&job, &db, &new));
     let (one, other) = (one.unwrap(), other.unwrap());
@@ -162,7 +162,7 @@ async fn a_range_is_split_when_a_worker_has_none() {
 #[tokio::test]
 async fn a_job_begins_only_with_a_ring_that_opens_every_row() {
     let Some((db, _)) = empty().await else { return };
-    let db_connection = &mut *db.acquire().await.unwrap();
+    let db_connection = &mut db.acquire().await.unwrap();
     install(db_connection).await.unwrap();
     let (a, b) = (key(), key());
     let table = table(&db, SHAPES[0], &ring(&format!("primary a {a}")), 3).await;
@@ -213,7 +213,7 @@ async fn a_job_begins_only_with_a_ring_that_opens_every_row() {
 #[tokio::test]
 async fn rows_that_fail_are_recorded_and_block_nothing() {
     let Some((db, _)) = empty().await else { return };
-    let db_connection = &mut *db.acquire().await.unwrap();
+    let db_connection = &mut db.acquire().await.unwrap();
     install(db_connection).await.unwrap();
     let (a, b) = (key(), key());
     let table = table(&db, SHAPES[2], &ring(&format!("primary a {a}")), 400).await;
@@ -262,7 +262,7 @@ async fn rows_that_fail_are_recorded_and_block_nothing() {
 #[tokio::test]
 async fn a_locked_row_is_tried_again_and_a_changed_one_is_left_to_its_writer() {
     let Some((db, _)) = empty().await else { return };
-    let db_connection = &mut *db.acquire().await.unwrap();
+    let db_connection = &mut db.acquire().await.unwrap();
     install(db_connection).await.unwrap();
     let (a, b) = (key(), key());
     let old = ring(&format!("primary a {a}"));
@@ -277,7 +277,7 @@ async fn a_locked_row_is_tried_again_and_a_changed_one_is_left_to_its_writer() {
         while status(&job, &db).await.changed < 99 {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        let busy = job.failures(&mut *db.acquire().await.unwrap()).await.unwrap();
+        let busy = job.failures(&mut db.acquire().await.unwrap()).await.unwrap();
         assert_eq!((busy[0].name.as_str(), busy[0].rows, busy.len()), ("row_busy", 1, 1));
         customer.commit().await.unwrap();
     });
@@ -290,7 +290,7 @@ async fn a_locked_row_is_tried_again_and_a_changed_one_is_left_to_its_writer() {
 #[tokio::test]
 async fn a_paused_job_waits_and_a_limited_one_takes_its_time() {
     let Some((db, _)) = empty().await else { return };
-    let db_connection = &mut *db.acquire().await.unwrap();
+    let db_connection = &mut db.acquire().await.unwrap();
     install(db_connection).await.unwrap();
     let (a, b) = (key(), key());
     let table = table(&db, SHAPES[0], &ring(&format!("primary a {a}")), 300).await;
@@ -303,7 +303,7 @@ async fn a_paused_job_waits_and_a_limited_one_takes_its_time() {
         tokio::time::sleep(Duration::from_millis(700)).await;
         let paused = status(&job, &db).await;
         assert_eq!((paused.rows, paused.is_paused), (0, true));
-        job.resume(&mut *db.acquire().await.unwrap()).await.unwrap();
+        job.resume(&mut db.acquire().await.unwrap()).await.unwrap();
     });
     assert_eq!(one.unwrap().changed + other.unwrap().changed, 300);
     // 300 rows at 200 a second, of both workers together; the last page need not wait.
@@ -314,7 +314,7 @@ async fn a_paused_job_waits_and_a_limited_one_takes_its_time() {
 #[tokio::test]
 async fn a_key_that_does_not_open_stops_the_job_before_anything_is_written() {
     let Some((db, _)) = empty().await else { return };
-    let db_connection = &mut *db.acquire().await.unwrap();
+    let db_connection = &mut db.acquire().await.unwrap();
     install(db_connection).await.unwrap();
     let table = table(&db, SHAPES[0], &ring(&format!("primary a {}", key())), 120).await;
     // The id is there, with other material.
