@@ -7,7 +7,7 @@ use sqlx::{PgPool, query, query_as, query_scalar};
 use crate::given::{key, ring};
 use crate::server::empty;
 
-const SCHEMA: &str = "CREATE TABLE credentials (
+const SCHEMA: &str = "CREATE TABLE public.credentials (
     id bigint PRIMARY KEY, tenant uuid, provider text NOT NULL, envelope bytea NOT NULL)";
 
 fn row_context() -> RowContext {
@@ -23,7 +23,7 @@ async fn table(db: &PgPool, rings: &[&Keyring], rows: i64) -> Table {
         let row = format!("n{id}");
         let pairs = [("tenant", tenant.as_str()), ("provider", "openai"), ("row", &row), ("env", "live")];
         let envelope = ring.seal(&format!("secret {id}").into(), &EncryptionContext::new(pairs).unwrap()).unwrap();
-        let insert = "INSERT INTO credentials VALUES ($1, $2::text::uuid, 'openai', $3)";
+        let insert = "INSERT INTO public.credentials VALUES ($1, $2::text::uuid, 'openai', $3)";
         query(insert).bind(id).bind(tenant).bind(envelope.as_bytes()).execute(db).await.unwrap();
     }
     Table::find(&mut db.acquire().await.unwrap(), "public", "credentials", &[], "envelope").await.unwrap()
@@ -34,7 +34,8 @@ async fn work(job: &Job, db: &PgPool, ring: &Keyring) -> Result<Done, WorkError>
 }
 
 async fn envelopes(db: &PgPool) -> Vec<Envelope> {
-    let bytes: Vec<Vec<u8>> = query_scalar("SELECT envelope FROM credentials ORDER BY id").fetch_all(db).await.unwrap();
+    let bytes: Vec<Vec<u8>> =
+        query_scalar("SELECT envelope FROM public.credentials ORDER BY id").fetch_all(db).await.unwrap();
     bytes.into_iter().map(|bytes| bytes.try_into().unwrap()).collect()
 }
 
@@ -50,11 +51,11 @@ async fn an_audit_opens_every_row_and_finds_what_verification_does_not() {
     let connection = &mut *db.acquire().await.unwrap();
     // Row 3 has another provider, 4 no tenant, 5 another ciphertext, and the envelope of 6 is that of 7.
     for sql in [
-        "UPDATE credentials SET provider = 'mistral' WHERE id = 3",
-        "UPDATE credentials SET tenant = NULL WHERE id = 4",
-        "UPDATE credentials SET envelope = set_byte(envelope, octet_length(envelope) - 1,
+        "UPDATE public.credentials SET provider = 'mistral' WHERE id = 3",
+        "UPDATE public.credentials SET tenant = NULL WHERE id = 4",
+        "UPDATE public.credentials SET envelope = set_byte(envelope, octet_length(envelope) - 1,
             get_byte(envelope, octet_length(envelope) - 1) # 1) WHERE id = 5",
-        "UPDATE credentials SET envelope = (SELECT envelope FROM credentials WHERE id = 7) WHERE id = 6",
+        "UPDATE public.credentials SET envelope = (SELECT envelope FROM public.credentials WHERE id = 7) WHERE id = 6",
     ] {
         assert_eq!(query(sql).execute(&db).await.unwrap().rows_affected(), 1);
     }

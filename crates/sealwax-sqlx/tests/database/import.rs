@@ -15,12 +15,14 @@ fn foreign() -> TripletKey {
     TripletKey::from_base64(KEY).unwrap()
 }
 
+fn encrypted(credential: &str) -> String {
+    let row = foreign().encrypt(&credential.into(), IvLen::Twelve).unwrap();
+    let [iv, tag, ciphertext] = row.to_columns(Encoding::HexLower);
+    format!("{iv}:{tag}:{ciphertext}")
+}
+
 fn old_row(id: i64) -> String {
-    foreign()
-        .encrypt(&format!("sk-proj-4Jq8Zr2Lw{id}").into(), IvLen::Twelve)
-        .unwrap()
-        .to_text(Encoding::HexLower)
-        .to_string()
+    encrypted(&format!("sk-proj-4Jq8Zr2Lw{id}"))
 }
 
 fn opened(ring: &Keyring, envelope: &Envelope, id: i64) -> String {
@@ -43,12 +45,12 @@ async fn work(job: &Job, db: &PgPool, ring: &Keyring) -> Result<Done, WorkError>
 async fn table(db: &PgPool, envelope: &str, rows: i64) -> Table {
     let connection = &mut *db.acquire().await.unwrap();
     install(connection).await.unwrap();
-    raw_sql("CREATE TABLE keys (id bigint PRIMARY KEY, value text, sealed bytea)")
+    raw_sql("CREATE TABLE public.keys (id bigint PRIMARY KEY, value text, sealed bytea)")
         .execute(&mut *connection)
         .await
         .unwrap();
     for id in 1..=rows {
-        let insert = query("INSERT INTO keys VALUES ($1, $2)").bind(id).bind(old_row(id));
+        let insert = query("INSERT INTO public.keys VALUES ($1, $2)").bind(id).bind(old_row(id));
         insert.execute(&mut *connection).await.unwrap();
     }
     Table::find(connection, "public", "keys", &[], envelope).await.unwrap()
@@ -61,9 +63,8 @@ async fn rows_get_an_envelope_beside_what_they_had() {
     let table = table(&db, "sealed", 100).await;
     let connection = &mut *db.acquire().await.unwrap();
     // Damaged, not as declared, suspicious (a second layer), empty, and null.
-    let masked =
-        foreign().encrypt(&"sk-...4f2a".into(), IvLen::Twelve).unwrap().to_text(Encoding::HexLower).to_string();
-    let empty = foreign().encrypt(&"".into(), IvLen::Twelve).unwrap().to_text(Encoding::HexLower).to_string();
+    let masked = encrypted("sk-...4f2a");
+    let empty = encrypted("");
     for (id, value) in [
         (1, Some(old_row(1).replace('a', "b"))),
         (2, Some("sk-in-the-clear".to_owned())),
@@ -71,10 +72,10 @@ async fn rows_get_an_envelope_beside_what_they_had() {
         (4, Some(empty)),
         (5, None),
     ] {
-        query("UPDATE keys SET value = $2 WHERE id = $1").bind(id).bind(value).execute(&db).await.unwrap();
+        query("UPDATE public.keys SET value = $2 WHERE id = $1").bind(id).bind(value).execute(&db).await.unwrap();
     }
     let values: Vec<(i64, Option<String>)> =
-        query_as("SELECT id, value FROM keys ORDER BY id").fetch_all(&db).await.unwrap();
+        query_as("SELECT id, value FROM public.keys ORDER BY id").fetch_all(&db).await.unwrap();
 
     let job = plan(connection, &table, &ring, false).await;
     assert!(matches!(job.work(&db, &ring, &Limits::default(), |_| {}).await, Err(WorkError::NoKey)));
@@ -88,10 +89,13 @@ async fn rows_get_an_envelope_beside_what_they_had() {
     assert_eq!(failures, expected.map(|(id, name)| (id.to_owned(), name.to_owned())));
 
     let after: Vec<(i64, Option<String>)> =
-        query_as("SELECT id, value FROM keys ORDER BY id").fetch_all(&db).await.unwrap();
+        query_as("SELECT id, value FROM public.keys ORDER BY id").fetch_all(&db).await.unwrap();
     assert_eq!(values, after);
     let sealed: Vec<(i64, Vec<u8>)> =
-        query_as("SELECT id, sealed FROM keys WHERE sealed IS NOT NULL ORDER BY id").fetch_all(&db).await.unwrap();
+        query_as("SELECT id, sealed FROM public.keys WHERE sealed IS NOT NULL ORDER BY id")
+            .fetch_all(&db)
+            .await
+            .unwrap();
     assert_eq!(sealed.len(), 95);
     for (id, bytes) in &sealed {
         assert_eq!(opened(&ring, &bytes.clone().try_into().unwrap(), *id), format!("sk-proj-4Jq8Zr2Lw{id}"));
@@ -101,7 +105,7 @@ async fn rows_get_an_envelope_beside_what_they_had() {
     let job = plan(connection, &table, &ring, true).await;
     assert_eq!(work(&job, &db, &ring).await.unwrap().changed, 1);
     let again: Vec<(i64, Vec<u8>)> =
-        query_as("SELECT id, sealed FROM keys WHERE sealed IS NOT NULL AND id > 5 ORDER BY id")
+        query_as("SELECT id, sealed FROM public.keys WHERE sealed IS NOT NULL AND id > 5 ORDER BY id")
             .fetch_all(&db)
             .await
             .unwrap();
@@ -117,7 +121,7 @@ async fn envelopes_replace_what_the_column_had() {
     for _ in 0..2 {
         let job = plan(connection, &table, &ring, false).await;
         work(&job, &db, &ring).await.unwrap();
-        let rows: Vec<(i64, String)> = query_as("SELECT id, value FROM keys").fetch_all(&db).await.unwrap();
+        let rows: Vec<(i64, String)> = query_as("SELECT id, value FROM public.keys").fetch_all(&db).await.unwrap();
         assert_eq!(rows.len(), 50);
         for (id, text) in rows {
             assert_eq!(opened(&ring, &text.parse().unwrap(), id), format!("sk-proj-4Jq8Zr2Lw{id}"));
@@ -145,9 +149,8 @@ async fn a_wrong_key_stops_an_import_and_a_newer_value_is_not_lost() {
     // While the program that is replaced still writes, its transaction holds row 4.
     job.resume(connection).await.unwrap();
     let mut writer = db.begin().await.unwrap();
-    let newer =
-        foreign().encrypt(&"sk-proj-newer".into(), IvLen::Twelve).unwrap().to_text(Encoding::HexLower).to_string();
-    query("UPDATE keys SET value = $1 WHERE id = 4").bind(newer).execute(&mut *writer).await.unwrap();
+    let newer = encrypted("sk-proj-newer");
+    query("UPDATE public.keys SET value = $1 WHERE id = 4").bind(newer).execute(&mut *writer).await.unwrap();
     let (done, ()) = tokio::join!(work(&job, &db, &ring), async {
         while job.status(&mut db.acquire().await.unwrap()).await.unwrap().failed == 0 {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
@@ -155,6 +158,6 @@ async fn a_wrong_key_stops_an_import_and_a_newer_value_is_not_lost() {
         writer.commit().await.unwrap();
     });
     assert_eq!(done.unwrap().changed, 10);
-    let sealed: Vec<u8> = query_scalar("SELECT sealed FROM keys WHERE id = 4").fetch_one(&db).await.unwrap();
+    let sealed: Vec<u8> = query_scalar("SELECT sealed FROM public.keys WHERE id = 4").fetch_one(&db).await.unwrap();
     assert_eq!(opened(&ring, &sealed.try_into().unwrap(), 4), "sk-proj-newer");
 }
