@@ -12,3 +12,4 @@ mod given;
 mod import;
 mod rotation;
 mod server;
+mod transit;
