@@ -8,6 +8,10 @@ use crate::statements::{Key, Reads};
 use crate::table::Table;
 use crate::task::{Kind, Task};
 
+/// The first number of the advisory locks of jobs, "sw" in ASCII twice; the second one is the number of the job. A
+/// worker shares the lock while it does a page.
+pub(crate) const LOCK: i32 = 0x7377_7377;
+
 /// A job over a table.
 #[derive(Debug)]
 pub struct Job {
@@ -19,6 +23,7 @@ pub struct Job {
     pub(crate) page: i32,
     pub(crate) rows_per_second: Option<i32>,
     pub(crate) stop_after: Option<i64>,
+    pub(crate) is_dry_run: bool,
 }
 
 /// How far a job is.
@@ -91,6 +96,7 @@ impl Job {
             page: row.try_get("page")?,
             rows_per_second: row.try_get("rows_per_second")?,
             stop_after: row.try_get("stop_after")?,
+            is_dry_run: row.try_get("is_dry_run")?,
         })
     }
 

@@ -10,7 +10,8 @@ CREATE TABLE IF NOT EXISTS sealwax.jobs (
     leaked_key_id   text,           -- A job that reseals: the key that other people have.
     context         text[],         -- Names and templates in turn.
     declaration     text,           -- An import: how the rows are encrypted.
-    takes_suspicious boolean NOT NULL DEFAULT false,
+    takes_suspicious boolean NOT NULL,
+    is_dry_run      boolean NOT NULL,
     fingerprint     bytea NOT NULL, -- Of the keyring that every worker has to have.
     rows_expected   bigint NOT NULL,
     page            int NOT NULL,

@@ -11,6 +11,7 @@ mod job;
 mod page;
 mod plan;
 mod statements;
+mod step;
 mod task;
 mod worker;
 

@@ -6,8 +6,8 @@ use sealwax_import::RowError as ForeignError;
 
 use crate::context::NoContext;
 use crate::statements::{Key, Old, Row, Stored, Swap};
+use crate::step::Worker;
 use crate::task::Task;
-use crate::worker::Worker;
 
 /// The rows to write, and those that failed. All others need no change.
 #[derive(Debug, Default)]

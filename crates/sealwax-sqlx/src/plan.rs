@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection, query, query_as, query_
 use thiserror::Error;
 
 use crate::context::RowContext;
-use crate::job::{Job, add_range};
+use crate::job::{Job, LOCK, add_range};
 use crate::statements::Statements;
 use crate::table::{Table, TableError};
 use crate::task::Task;
@@ -24,13 +24,15 @@ pub struct Options {
     pub stop_after: Option<i64>,
     /// The number of ranges to begin with. Workers split them as they need.
     pub ranges: i64,
+    /// Writes nothing to the table: the job only counts what it would write.
+    pub dry_run: bool,
     /// Ends an unfinished job over the same column that has another keyring.
     pub replace: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { page: 1_000, rows_per_second: None, stop_after: None, ranges: 8, replace: false }
+        Self { page: 1_000, rows_per_second: None, stop_after: None, ranges: 8, dry_run: false, replace: false }
     }
 }
 
@@ -239,7 +241,7 @@ impl Job {
         let mut transaction = db.begin().await?;
         let unfinished: Option<(i64, Vec<u8>)> = query_as(
             "SELECT id, fingerprint FROM sealwax.jobs WHERE finished_at IS NULL AND kind = $1
-                AND table_schema = $2 AND table_name = $3 AND envelope_column = $4 FOR UPDATE",
+                AND table_schema = $2 AND table_name = $3 AND envelope_column = $4",
         )
         .bind(kind.name())
         .bind(table.schema())
@@ -252,8 +254,8 @@ impl Job {
                 return Err(PlanError::Unfinished { job: *job });
             }
             // This waits for the pages that are in progress: after it, no worker writes for the old keyring.
-            let end = "UPDATE sealwax.ranges SET finished_at = now() WHERE job = $1 AND finished_at IS NULL";
-            query(end).bind(job).execute(&mut *transaction).await?;
+            let wait = query("SELECT pg_advisory_xact_lock($1, $2::int8::int4)").bind(LOCK).bind(job);
+            wait.execute(&mut *transaction).await?;
             let end = "UPDATE sealwax.jobs SET finished_at = now() WHERE id = $1";
             query(end).bind(job).execute(&mut *transaction).await?;
         }
@@ -276,8 +278,8 @@ impl Job {
         let id: i64 = query_scalar(
             "INSERT INTO sealwax.jobs (kind, table_schema, table_name, key_columns, envelope_column, primary_key_id,
                  fingerprint, rows_expected, page, rows_per_second, stop_after, leaked_key_id, context, declaration,
-                 takes_suspicious)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) RETURNING id",
+                 takes_suspicious, is_dry_run)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) RETURNING id",
         )
         .bind(kind.name())
         .bind(table.schema())
@@ -294,6 +296,7 @@ impl Job {
         .bind(task.context().map(RowContext::to_texts))
         .bind(declaration)
         .bind(takes_suspicious)
+        .bind(options.dry_run)
         .fetch_one(&mut *transaction)
         .await?;
         if let Some((old, _)) = unfinished {

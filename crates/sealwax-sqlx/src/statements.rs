@@ -232,6 +232,9 @@ impl Statements {
 
     /// Writes each fresh envelope if its row still has what was read and nobody has locked it. Returns how many it wrote.
     pub(crate) async fn swap(&self, db: &mut PgConnection, swaps: &[Swap]) -> Result<u64, sqlx::Error> {
+        if swaps.is_empty() {
+            return Ok(0);
+        }
         let keys: Vec<&Key> = swaps.iter().map(|swap| &swap.key).collect();
         let swap = self.bind_keys(query(AssertSqlSafe(self.swap.clone())), &keys);
         let swap = match self.form {

@@ -3,20 +3,18 @@
 //! PostgreSQL is the coordinator. A worker holds the lock of a range's row for the transaction of one page, so the lock
 //! of a worker that dies goes with its connection, and whoever comes next goes on at the mark.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use sealwax::Keyring;
 use sealwax::triplet::TripletKey;
-use sqlx::postgres::{PgArguments, PgPool, PgTransaction};
-use sqlx::query::Query;
-use sqlx::{AssertSqlSafe, FromRow, PgConnection, Postgres, query, query_as, query_scalar};
+use sqlx::postgres::PgPool;
+use sqlx::{query, query_scalar};
 use thiserror::Error;
 
-use crate::job::{Job, add_range};
-use crate::page::{Attempt, Failure, Reason};
-use crate::statements::{Key, Row, Statements, Swap};
-use crate::task::{Kind, Task};
+use crate::job::{Job, LOCK};
+use crate::statements::Statements;
+use crate::step::{Next, Worker};
+use crate::task::Kind;
 
 /// How a worker treats the database.
 #[derive(Clone, Copy, Debug)]
@@ -104,52 +102,6 @@ fn hex(fingerprint: &[u8; 8]) -> String {
     format!("{:016x}", u64::from_be_bytes(*fingerprint))
 }
 
-/// How many pages a worker leaves in a range that it splits; the rest becomes a range of its own.
-const PAGES_BEFORE_SPLIT: i64 = 8;
-
-/// How many times a worker reads rows again that somebody changed or locked meanwhile.
-const TURNS: usize = 3;
-
-/// How many times a job tries a row again that failed for a reason that can pass.
-const TRIES_OF_A_ROW: i32 = 5;
-
-#[derive(Debug, FromRow)]
-struct Range {
-    id: i64,
-    above: Option<Key>,
-    up_to: Option<Key>,
-    mark: Option<Key>,
-}
-
-impl Range {
-    fn left(&self) -> (Option<&Key>, Option<&Key>) {
-        (self.mark.as_ref().or(self.above.as_ref()), self.up_to.as_ref())
-    }
-}
-
-#[derive(Debug, FromRow)]
-struct State {
-    is_paused: bool,
-    stopped_because: Option<String>,
-    is_finished: bool,
-    replaced_by: Option<i64>,
-}
-
-/// What became of the rows of a page.
-#[derive(Debug, Default)]
-struct Page {
-    done: Done,
-    failures: Vec<Failure>,
-    stop: Option<String>,
-}
-
-/// What a worker does next.
-enum Next {
-    Page(Done),
-    Wait,
-    End,
-}
-
 impl Job {
     /// Works on the job until every row is done, together with all other workers that do the same, in any process.
     ///
@@ -205,7 +157,7 @@ impl Job {
             return Err(WorkError::NoKey);
         }
         let statements = Statements::new(&self.table, self.reads.clone());
-        let worker = Worker { job: self, ring, foreign, statements, begin: begin(limits) };
+        let worker = Worker { job: self, ring, foreign, statements, begin: begin(limits, self.id) };
         let (mut all, mut failed_tries) = (Done::default(), 0_u32);
         loop {
             match worker.next(db).await {
@@ -213,14 +165,17 @@ impl Job {
                     all.add(done);
                     on_page(&done);
                     failed_tries = 0;
-                    self.keep_to_the_rate(db, done.rows).await?;
+                    // If this fails, so does the next page.
+                    drop(self.keep_to_the_rate(db, done.rows).await);
                 }
-                Ok(Next::Wait) => sleep(db, 1.0).await?,
+                Ok(Next::Wait) => drop(sleep(db, 1.0).await),
                 Ok(Next::End) => return Ok(all),
+                // Another worker has stopped with the lock of a range, or somebody changes the table.
+                Err(WorkError::Database(error)) if is_lock_timeout(&error) => {}
                 Err(WorkError::Database(error)) if failed_tries < limits.tries && can_pass(&error) => {
                     failed_tries = failed_tries.saturating_add(1);
                     // The pool has waited already if it could not connect.
-                    let _slept = sleep(db, 0.05 * f64::from(1_u32 << failed_tries.min(6))).await;
+                    drop(sleep(db, 0.05 * f64::from(1_u32 << failed_tries.min(6))).await);
                 }
                 Err(error) => return Err(error),
             }
@@ -255,232 +210,25 @@ fn can_pass(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::Protocol(_) => true,
         sqlx::Error::Database(error) => error.code().is_some_and(|code| {
-            // Connection, transaction rollback, resources, intervention of an operator, lock, idle transaction.
+            // Connection, transaction rollback, resources, intervention of an operator, idle transaction.
             let classes = ["08", "40", "53", "57", "58"];
-            classes.iter().any(|class| code.starts_with(class)) || code == "55P03" || code == "25P03"
+            classes.iter().any(|class| code.starts_with(class)) || code == "25P03"
         }),
         _ => false,
     }
 }
 
-fn begin(limits: &Limits) -> String {
+fn is_lock_timeout(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("55P03"))
+}
+
+fn begin(limits: &Limits, job: i64) -> String {
     let milliseconds = |limit: Duration| limit.as_millis().clamp(1, 86_400_000);
     format!(
         "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {};
-         SET LOCAL idle_in_transaction_session_timeout = {}",
+         SET LOCAL idle_in_transaction_session_timeout = {}; SELECT pg_advisory_xact_lock_shared({LOCK}, {job})",
         milliseconds(limits.statement),
         milliseconds(limits.lock),
         milliseconds(limits.idle)
     )
-}
-
-pub(crate) struct Worker<'a> {
-    pub(crate) job: &'a Job,
-    pub(crate) ring: &'a Keyring,
-    /// The key of the rows of an import.
-    pub(crate) foreign: Option<&'a TripletKey>,
-    statements: Statements,
-    begin: String,
-}
-
-impl Worker<'_> {
-    async fn next(&self, db: &PgPool) -> Result<Next, WorkError> {
-        let mut transaction = db.begin_with(AssertSqlSafe(self.begin.clone())).await?;
-        let Some(range) = self.range(&mut transaction).await? else { return self.after_ranges(transaction, db).await };
-        let rows = self.statements.page(&mut transaction, range.left(), self.job.page).await?;
-        let Some(Row { key: mark, .. }) = rows.last() else {
-            let finish = "UPDATE sealwax.ranges SET finished_at = now() WHERE id = $1";
-            query(finish).bind(range.id).execute(&mut *transaction).await?;
-            transaction.commit().await?;
-            return Ok(Next::Page(Done::default()));
-        };
-        let mark = mark.clone();
-        let page = self.page(&mut transaction, rows).await?;
-        if let Some(because) = page.stop {
-            return self.stop(transaction, db, because).await;
-        }
-        let done = page.done;
-        let move_mark = "UPDATE sealwax.ranges SET mark = $2, rows = rows + $3, changed = changed + $4,
-            current = current + $5 WHERE id = $1";
-        let move_mark = query(move_mark).bind(range.id).bind(mark);
-        let move_mark = move_mark.bind(signed(done.rows)).bind(signed(done.changed)).bind(signed(done.current));
-        move_mark.execute(&mut *transaction).await?;
-        self.record(&mut transaction, &page.failures).await?;
-        transaction.commit().await?;
-        Ok(Next::Page(done))
-    }
-
-    /// Locks a range that is not finished, if there is one and the job runs.
-    async fn range(&self, transaction: &mut PgTransaction<'_>) -> Result<Option<Range>, sqlx::Error> {
-        const OF_A_RUNNING_JOB: &str = "SELECT r.id, r.above, r.up_to, r.mark FROM sealwax.ranges r
-              JOIN sealwax.jobs j ON j.id = r.job
-             WHERE r.job = $1 AND r.finished_at IS NULL
-               AND j.paused_at IS NULL AND j.stopped_because IS NULL AND j.finished_at IS NULL";
-        let free = format!("{OF_A_RUNNING_JOB} ORDER BY r.id LIMIT 1 FOR NO KEY UPDATE OF r SKIP LOCKED");
-        let free = query_as(AssertSqlSafe(free)).bind(self.job.id).fetch_optional(&mut **transaction).await?;
-        if free.is_some() {
-            return Ok(free);
-        }
-        // Others work on all of them. Wait for the end of a page, and leave its worker a part of the range.
-        let taken = format!("{OF_A_RUNNING_JOB} ORDER BY r.id DESC LIMIT 1 FOR NO KEY UPDATE OF r");
-        let taken = query_as(AssertSqlSafe(taken)).bind(self.job.id).fetch_optional(&mut **transaction).await?;
-        let Some(mut range): Option<Range> = taken else { return Ok(None) };
-        let pages = PAGES_BEFORE_SPLIT.saturating_mul(self.job.page.into());
-        if let Some(split) = self.statements.nth(transaction, range.left(), pages).await? {
-            add_range(transaction, self.job.id, Some(&split), range.up_to.as_ref()).await?;
-            let shorten = "UPDATE sealwax.ranges SET up_to = $2 WHERE id = $1";
-            query(shorten).bind(range.id).bind(&split).execute(&mut **transaction).await?;
-            range.up_to = Some(split);
-        }
-        Ok(Some(range))
-    }
-
-    /// Tries again what failed and can pass, and ends the job when nothing is left.
-    async fn after_ranges(&self, mut transaction: PgTransaction<'_>, db: &PgPool) -> Result<Next, WorkError> {
-        let state =
-            "SELECT paused_at IS NOT NULL AS is_paused, stopped_because, finished_at IS NOT NULL AS is_finished,
-            replaced_by FROM sealwax.jobs WHERE id = $1";
-        let state: Option<State> = query_as(state).bind(self.job.id).fetch_optional(&mut *transaction).await?;
-        match state.ok_or(WorkError::Gone)? {
-            State { replaced_by: Some(by), .. } => return Err(WorkError::Replaced { by }),
-            State { is_finished: true, .. } => return Ok(Next::End),
-            State { stopped_because: Some(because), .. } => return Err(WorkError::Stopped { because }),
-            State { is_paused: true, .. } => return Ok(Next::Wait),
-            State { .. } => {}
-        }
-        let again = "SELECT key FROM sealwax.failures WHERE job = $1 AND is_transient AND tries < $2
-              AND failed_at <= now() - tries * interval '200 milliseconds'
-            ORDER BY tries, key LIMIT $3 FOR UPDATE SKIP LOCKED";
-        let again = query_scalar(again).bind(self.job.id).bind(TRIES_OF_A_ROW).bind(self.job.page);
-        let keys: Vec<Key> = again.fetch_all(&mut *transaction).await?;
-        if keys.is_empty() {
-            let finish = "UPDATE sealwax.jobs j SET finished_at = now() WHERE id = $1 AND finished_at IS NULL
-                 AND NOT EXISTS (SELECT FROM sealwax.ranges WHERE job = j.id AND finished_at IS NULL)
-                 AND NOT EXISTS (SELECT FROM sealwax.failures WHERE job = j.id AND is_transient AND tries < $2)";
-            let finish = query(finish).bind(self.job.id).bind(TRIES_OF_A_ROW).execute(&mut *transaction).await?;
-            transaction.commit().await?;
-            return Ok(if finish.rows_affected() == 1 { Next::End } else { Next::Wait });
-        }
-        let rows = self.statements.at_keys(&mut transaction, &keys).await?;
-        let page = self.page(&mut transaction, rows).await?;
-        if let Some(because) = page.stop {
-            return self.stop(transaction, db, because).await;
-        }
-        let count = "UPDATE sealwax.ranges SET changed = changed + $2
-            WHERE id = (SELECT max(id) FROM sealwax.ranges WHERE job = $1)";
-        query(count).bind(self.job.id).bind(signed(page.done.changed)).execute(&mut *transaction).await?;
-        self.record(&mut transaction, &page.failures).await?;
-        // A row that did not fail this time, or is gone.
-        let failed: HashSet<&Key> = page.failures.iter().map(|failure| &failure.key).collect();
-        let succeeded: Vec<&Key> = keys.iter().filter(|key| !failed.contains(key)).collect();
-        let forget = format!("DELETE FROM sealwax.failures WHERE job = $1 AND key IN (SELECT {KEY} FROM {KEYS})");
-        self.with_keys(query(AssertSqlSafe(forget)), succeeded).execute(&mut *transaction).await?;
-        transaction.commit().await?;
-        Ok(Next::Page(Done { rows: 0, ..page.done }))
-    }
-
-    /// Does what the job does with the rows of a page.
-    async fn page(&self, db: &mut PgConnection, mut rows: Vec<Row>) -> Result<Page, sqlx::Error> {
-        let mut page = Page::default();
-        page.done.rows = unsigned(rows.len());
-        for turn in 0.. {
-            let Attempt { swaps, failures, stop } = self.attempt(rows).await;
-            if stop.is_some() {
-                return Ok(Page { stop, ..page });
-            }
-            page.failures.extend(failures);
-            if turn == TURNS {
-                page.failures.extend(swaps.into_iter().map(|swap| Failure { key: swap.key, reason: Reason::busy() }));
-                break;
-            }
-            if matches!(self.job.task, Task::Reseal { .. }) {
-                self.list(db, &swaps).await?;
-            }
-            let written = if swaps.is_empty() { 0 } else { self.statements.swap(db, &swaps).await? };
-            page.done.changed = page.done.changed.saturating_add(written);
-            if written == unsigned(swaps.len()) {
-                break;
-            }
-            // Somebody has locked or changed a row: read them again, also those that are done now.
-            let keys: Vec<Key> = swaps.into_iter().map(|swap| swap.key).collect();
-            rows = self.statements.at_keys(db, &keys).await?;
-        }
-        page.done.failed = unsigned(page.failures.len());
-        let touched = page.done.changed.saturating_add(page.done.failed);
-        page.done.current = page.done.rows.saturating_sub(touched);
-        Ok(page)
-    }
-
-    /// Lists the rows of a job that reseals, before it writes them.
-    async fn list(&self, db: &mut PgConnection, swaps: &[Swap]) -> Result<(), sqlx::Error> {
-        let list =
-            format!("INSERT INTO sealwax.resealed (job, key) SELECT $1, {KEY} FROM {KEYS} ON CONFLICT DO NOTHING");
-        self.with_keys(query(AssertSqlSafe(list)), swaps.iter().map(|swap| &swap.key)).execute(db).await.map(drop)
-    }
-
-    /// Records rows that failed, and stops the job if there are too many of one class.
-    async fn record(&self, db: &mut PgConnection, failures: &[Failure]) -> Result<(), sqlx::Error> {
-        if failures.is_empty() {
-            return Ok(());
-        }
-        let record = format!(
-            "INSERT INTO sealwax.failures (job, key, class, name, key_id, detail, is_transient)
-             SELECT $1, {KEY}, ($4::text[])[i], ($5::text[])[i], ($6::text[])[i], ($7::text[])[i], ($8::bool[])[i]
-               FROM {KEYS}
-                 ON CONFLICT (job, key) DO UPDATE SET class = excluded.class, name = excluded.name,
-                    key_id = excluded.key_id, detail = excluded.detail,
-                    is_transient = excluded.is_transient,
-                    tries = failures.tries + 1, failed_at = now()"
-        );
-        let record = self.with_keys(query(AssertSqlSafe(record)), failures.iter().map(|failure| &failure.key));
-        let record = record
-            .bind(failures.iter().map(|failure| failure.reason.class).collect::<Vec<_>>())
-            .bind(failures.iter().map(|failure| failure.reason.name).collect::<Vec<_>>())
-            .bind(
-                failures
-                    .iter()
-                    .map(|failure| failure.reason.key_id.as_ref().map(AsRef::<str>::as_ref))
-                    .collect::<Vec<_>>(),
-            )
-            .bind(failures.iter().map(|failure| failure.reason.detail.as_str()).collect::<Vec<_>>())
-            .bind(failures.iter().map(|failure| failure.reason.is_transient).collect::<Vec<_>>());
-        record.execute(&mut *db).await?;
-        let Some(limit) = self.job.stop_after else { return Ok(()) };
-        let stop = "UPDATE sealwax.jobs SET stopped_because = format('%s rows failed, class %s', rows, class)
-              FROM (SELECT class, count(*) AS rows FROM sealwax.failures WHERE job = $1
-                     GROUP BY class HAVING count(*) >= $2 ORDER BY rows DESC LIMIT 1) AS failed WHERE id = $1";
-        query(stop).bind(self.job.id).bind(limit).execute(db).await.map(drop)
-    }
-
-    /// Takes a page back and stops the job.
-    async fn stop(&self, transaction: PgTransaction<'_>, db: &PgPool, because: String) -> Result<Next, WorkError> {
-        transaction.rollback().await?;
-        let stop = "UPDATE sealwax.jobs SET stopped_because = $2 WHERE id = $1";
-        query(stop).bind(self.job.id).bind(&because).execute(db).await?;
-        Err(WorkError::Stopped { because })
-    }
-
-    /// Binds the job and, for [`KEYS`], the keys.
-    fn with_keys<'q>(
-        &self,
-        statement: Query<'q, Postgres, PgArguments>,
-        keys: impl IntoIterator<Item = impl AsRef<[String]>>,
-    ) -> Query<'q, Postgres, PgArguments> {
-        let mut values: Vec<String> = Vec::new();
-        keys.into_iter().for_each(|key| values.extend_from_slice(key.as_ref()));
-        let width = i32::try_from(self.job.table.keys().count()).unwrap_or(i32::MAX);
-        statement.bind(self.job.id).bind(values).bind(width)
-    }
-}
-
-/// Keys of any width, from one array of all their values: PostgreSQL has no arrays of arrays.
-const KEYS: &str = "generate_series(1, cardinality($2::text[]) / $3::int4) AS i";
-const KEY: &str = "($2::text[])[(i - 1) * $3 + 1 : i * $3]";
-
-fn unsigned(number: usize) -> u64 {
-    u64::try_from(number).unwrap_or(u64::MAX)
-}
-
-fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -149,6 +149,11 @@ async fn a_range_is_split_when_a_worker_has_none() {
     let table = table(&db, SHAPES[0], &ring(&format!("primary a {a}")), 2_000).await;
     let new = ring(&format!("primary b {b}; retired a {a}"));
     let one_range = Options { page: 10, ranges: 1, ..Options::default() };
+    let dry = Options { dry_run: true, ..one_range.clone() };
+    let job = plan(&mut db.acquire().await.unwrap(), &table, &new, &dry).await;
+    assert_eq!(work(&job, &db, &new).await.unwrap().changed, 2_000);
+    assert_rotated(&db, "bytea", &ring(&format!("primary a {a}")), 2_000).await;
+
     let job = plan(&mut db.acquire().await.unwrap(), &table, &new, &one_range).await;
     assert_eq!(status(&job, &db).await.ranges, 1);
     let (one, other) = tokio::join!(work(&job, &db, &new), work(&job, &db, &new));
