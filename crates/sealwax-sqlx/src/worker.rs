@@ -168,7 +168,7 @@ impl Job {
                     // If this fails, so does the next page.
                     drop(self.keep_to_the_rate(db, done.rows).await);
                 }
-                Ok(Next::Wait) => drop(sleep(db, 1.0).await),
+                Ok(Next::Wait) => drop(sleep(db, 0.2).await),
                 Ok(Next::End) => return Ok(all),
                 // Another worker has stopped with the lock of a range, or somebody changes the table.
                 Err(WorkError::Database(error)) if is_lock_timeout(&error) => {}
