@@ -3,7 +3,7 @@
 //! `cargo run --manifest-path crates/sealwax-sqlx/Cargo.toml --features sqlite --example columns` prints:
 //!
 //! ```text
-//! the blob has 170 bytes, the text starts with sw1:a256gcm:prod-2026=
+//! the blob has 182 bytes, the text starts with sw1:a256gcm:prod-2026=
 //! opened 28 bytes: Secret([REDACTED])
 //! a plaintext in the column: invalid prefix at byte 0: expected sw1:
 //! ```
