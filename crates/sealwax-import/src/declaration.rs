@@ -263,8 +263,19 @@ enum TemplatePiece {
 }
 
 impl Template {
+    /// Returns the columns that a row must have, in the order of the text.
+    pub fn columns(&self) -> impl Iterator<Item = &str> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            TemplatePiece::Text(_) => None,
+            TemplatePiece::Value(path) => Some(path.column()),
+        })
+    }
+
     /// Returns the text for a row.
-    pub(crate) fn fill(&self, row: &impl Row) -> Result<String, RowError> {
+    ///
+    /// # Errors
+    /// Returns an error if the row has no text and no integer at one of the paths.
+    pub fn fill(&self, row: &impl Row) -> Result<String, RowError> {
         let mut filled = String::new();
         for piece in &self.pieces {
             match piece {

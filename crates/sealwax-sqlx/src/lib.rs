@@ -1,6 +1,9 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+// The types of columns.
+mod sealed;
+
 // A table, and what the database keeps.
 mod schema;
 mod table;
@@ -19,6 +22,7 @@ pub use context::RowContext;
 pub use job::{Failures, Job, Status};
 pub use plan::{Options, PlanError};
 pub use schema::install;
+pub use sealed::{Sealed, SealedText, StoredKeyId};
 pub use table::{Form, Table, TableError};
 pub use task::Kind;
 pub use worker::{Done, Limits, WorkError};

@@ -1,6 +1,6 @@
-//! Keys that the tests share.
+//! What the tests share.
 
-use sealwax::{Keyring, MasterKey};
+use sealwax::{EncryptionContext, Envelope, Keyring, MasterKey};
 
 /// Returns the text of a new key.
 pub(crate) fn key() -> String {
@@ -9,4 +9,10 @@ pub(crate) fn key() -> String {
 
 pub(crate) fn ring(text: &str) -> Keyring {
     text.parse().unwrap()
+}
+
+/// Returns a new envelope.
+pub(crate) fn envelope() -> Envelope {
+    let context = EncryptionContext::new([("row", "7")]).unwrap();
+    ring(&format!("primary prod-2026 {}", key())).seal(&"a secret of a test".into(), &context).unwrap()
 }

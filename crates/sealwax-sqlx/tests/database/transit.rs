@@ -27,7 +27,8 @@ impl Transport for Counting {
 
 #[tokio::test]
 async fn a_rotation_to_a_remote_key_takes_a_few_requests_a_page() {
-    let (Some((db, _)), Ok(address)) = (empty().await, std::env::var("SEALWAX_TEST_OPENBAO")) else { return };
+    let Some((db, _)) = empty().await else { return };
+    let Ok(address) = std::env::var("SEALWAX_TEST_OPENBAO") else { return };
     let root = std::env::var("SEALWAX_TEST_OPENBAO_TOKEN").unwrap();
     let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos();
     let mount = format!("sealwax-sqlx-{now:x}");
