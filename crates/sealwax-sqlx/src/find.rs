@@ -69,11 +69,11 @@ const CANDIDATES: &str = "
       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
       JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
      WHERE c.relkind IN ('r', 'p', 'm') AND NOT c.relispartition
-       AND n.nspname NOT IN ('information_schema', 'sealwax') AND n.nspname !~ '^pg_'
+       AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
        AND EXISTS (SELECT FROM bases b JOIN pg_catalog.pg_type t ON t.oid = b.base
                     WHERE b.column_type = a.atttypid AND t.typtype <> 'd' AND t.typcategory IN ('S', 'U', 'C')
                       AND t.oid <> 'pg_catalog.uuid'::regtype)
-       AND NOT EXISTS (SELECT FROM pg_catalog.unnest($1::text[], $2::text[], $3::text[]) AS k (s, t, c)
+       AND NOT EXISTS (SELECT FROM unnest($1::text[], $2::text[], $3::text[]) AS k (s, t, c)
                         WHERE k.s = n.nspname AND k.t = c.relname AND k.c = a.attname)
      GROUP BY 1, 2 ORDER BY 1, 2";
 
@@ -82,7 +82,7 @@ const IN_TEXT: &str = r"sw1:(a256gcm|c20p):|(^|[^A-Za-z0-9+/_-])(U1cBA[Q-Za-v]|(
 
 /// Finds the columns with envelopes that are neither declared nor waived.
 ///
-/// It searches all tables and materialized views of the database, except those of PostgreSQL and of the schema `sealwax`,
+/// It searches all tables and materialized views of the database, except those of PostgreSQL,
 /// for the text form anywhere in a text, a JSON value and the like, and for the binary form at the start of a `bytea`, or
 /// of a text in base64 or hex. It does not see envelopes that are compressed, encrypted or split, or in large objects,
 /// foreign tables or other databases. It reads each table once, in a transaction of its own.
