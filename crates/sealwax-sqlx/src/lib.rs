@@ -8,6 +8,11 @@ mod sealed;
 mod schema;
 mod table;
 
+// Which keys the rows of tables name, and what nobody declared.
+mod census;
+mod find;
+mod retiring;
+
 // A job: what it does, its plan, its statements, its workers.
 mod context;
 mod job;
@@ -18,9 +23,12 @@ mod step;
 mod task;
 mod worker;
 
+pub use census::{Census, Head, Unopenable, census, unopenable};
 pub use context::RowContext;
+pub use find::{Finding, Found, Waived, find};
 pub use job::{Failures, Job, Status};
 pub use plan::{Options, PlanError};
+pub use retiring::{Report, Scanned, Verdict, safe_to_destroy, safe_to_retire};
 pub use schema::install;
 pub use sealed::{Sealed, SealedText, StoredKeyId};
 pub use table::{Form, Table, TableError};

@@ -1,12 +1,11 @@
 //! Planning a job.
 
-use std::collections::BTreeSet;
-
 use sealwax::{KeyId, KeyState, Keyring};
 use sealwax_import::Declaration;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, query, query_as, query_scalar};
 use thiserror::Error;
 
+use crate::census::census;
 use crate::context::RowContext;
 use crate::job::{Job, LOCK, add_range};
 use crate::statements::Statements;
@@ -323,24 +322,11 @@ fn confirm(ring: &Keyring, primary: &KeyId) -> Result<(), PlanError> {
 
 async fn opens_every_row(db: &mut PgConnection, table: &Table, ring: &Keyring) -> Result<(), PlanError> {
     let mut keys = Vec::new();
-    for id in key_ids(db, table).await? {
+    for id in census(db, table).await?.by_key_id().into_keys().filter_map(|id| id.parse::<KeyId>().ok()) {
         let state = ring.state(id.as_ref());
         if !matches!(state, Some(KeyState::Primary | KeyState::Retired | KeyState::Escrow)) {
             keys.push((id, state));
         }
     }
     if keys.is_empty() { Ok(()) } else { Err(PlanError::NotOpened { keys }) }
-}
-
-/// Returns the key ids that the table's envelopes name.
-async fn key_ids(db: &mut PgConnection, table: &Table) -> Result<BTreeSet<KeyId>, sqlx::Error> {
-    let heads = format!(
-        "SELECT DISTINCT split_part(wrap, '=', 2) FROM (
-           SELECT DISTINCT sealwax.head({}) COLLATE \"C\" AS head FROM {}) AS heads,
-           unnest(string_to_array(split_part(head, ' ', 2), ',')) AS wrap WHERE head IS NOT NULL",
-        table.quoted_envelope(),
-        table.quoted()
-    );
-    let ids: Vec<String> = query_scalar(AssertSqlSafe(heads)).fetch_all(db).await?;
-    Ok(ids.into_iter().filter_map(|id| id.parse().ok()).collect())
 }

@@ -1,18 +1,22 @@
 //! What sealwax keeps in a database.
 
-use sqlx::{Connection as _, PgConnection, raw_sql};
+use sqlx::{Connection as _, PgConnection, query, raw_sql};
 
-/// Creates what this crate keeps in a database, or brings it up to date: functions and tables in the schema `sealwax`.
+/// Identifies the advisory lock of an installation: the ASCII codes of "sealwax".
+const LOCK: i64 = 0x73_6561_6c77_6178;
+
+/// Creates the schema `sealwax` with its functions and tables, or brings it up to date.
 ///
-/// It can be repeated, also by two processes at once.
+/// Running it again changes nothing, and two programs may run it at once. The role needs the right to create a schema,
+/// and must own `sealwax` if it exists.
 ///
 /// # Errors
-/// Returns an error if the database fails, for example because the role may not create a schema.
+/// Returns an error if the database fails; nothing has changed then.
 pub async fn install(db: &mut PgConnection) -> Result<(), sqlx::Error> {
     let mut transaction = db.begin().await?;
-    // "sealwax" in ASCII. `CREATE … IF NOT EXISTS` fails if two do it at once.
-    raw_sql("SELECT pg_advisory_xact_lock(x'7365616c776178'::int8)").execute(&mut *transaction).await?;
-    raw_sql(include_str!("schema.sql")).execute(&mut *transaction).await?;
-    raw_sql(include_str!("jobs.sql")).execute(&mut *transaction).await?;
+    query("SELECT pg_catalog.pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *transaction).await?;
+    for sql in [include_str!("schema.sql"), include_str!("jobs.sql")] {
+        raw_sql(sql).execute(&mut *transaction).await?;
+    }
     transaction.commit().await
 }

@@ -5,40 +5,68 @@ CREATE SCHEMA IF NOT EXISTS sealwax;
 -- "a256gcm 1=prod-2026,1=eu-dr". NULL if its head is not an envelope's.
 CREATE OR REPLACE FUNCTION sealwax.head(envelope bytea) RETURNS text
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog AS $$
-DECLARE head text; separator text := ' '; id text; len int; wrapped int;
+DECLARE head text; separator text := ' '; id text; len int; wrapped int; kind int;
     at int := 5; -- Where a wrap begins: length of the id, id, length of what is wrapped, its kind, the rest.
+    last int := octet_length(envelope) - 76; -- The last place where the wraps can end.
 BEGIN
-    IF octet_length(envelope) < 87 OR substring(envelope FROM 1 FOR 3) <> '\x535701' THEN RETURN NULL; END IF;
+    IF last < 11 OR substring(envelope FROM 1 FOR 3) <> '\x535701' THEN RETURN NULL; END IF;
     head := CASE get_byte(envelope, 3) WHEN 1 THEN 'a256gcm' WHEN 2 THEN 'c20p' END;
-    IF get_byte(envelope, 4) NOT BETWEEN 1 AND 8 THEN RETURN NULL; END IF;
+    IF head IS NULL OR get_byte(envelope, 4) NOT BETWEEN 1 AND 8 THEN RETURN NULL; END IF;
     FOR wrap IN 1 .. get_byte(envelope, 4) LOOP
         len := get_byte(envelope, at);
         id := encode(substring(envelope FROM at + 2 FOR len), 'escape');
         IF len > 128 OR id !~ '^[A-Za-z0-9][A-Za-z0-9._/@-]*$' THEN RETURN NULL; END IF;
+        IF strpos(head || ',', '=' || id || ',') > 0 THEN RETURN NULL; END IF;
         at := at + len + 1;
-        IF at + 3 > octet_length(envelope) THEN RETURN NULL; END IF;
+        IF at + 3 > last THEN RETURN NULL; END IF;
         wrapped := 256 * get_byte(envelope, at) + get_byte(envelope, at + 1);
-        head := head || separator || get_byte(envelope, at + 2) || '=' || id;
+        kind := get_byte(envelope, at + 2);
+        head := head || separator || kind || '=' || id;
         separator := ',';
         at := at + 2 + wrapped;
-        IF wrapped < 2 OR at + 76 > octet_length(envelope) THEN RETURN NULL; END IF;
+        IF wrapped < 2 OR kind = 0 OR at > last THEN RETURN NULL; END IF;
     END LOOP;
+    -- An id that looks like a key is none, and a ciphertext has at most 16 MiB.
+    IF head ~* 'sw[a-z]{1,2}1_' OR last - at > 16777216 THEN RETURN NULL; END IF;
     RETURN head;
 END $$;
 
+-- The same of the text form. It does not check that the base64 is the only one of its bytes.
 CREATE OR REPLACE FUNCTION sealwax.head(envelope text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog AS $$
-DECLARE head text; separator text := ' '; wrap text; kind text; wraps text[];
+-- With "C", because a column can have a collation that these functions refuse.
+DECLARE sealed text COLLATE "C" := envelope; wrap text COLLATE "C"; id text COLLATE "C"; head text COLLATE "C";
+    parts text[] COLLATE "C"; wraps text[] COLLATE "C"; separator text COLLATE "C" := ' '; kind int;
 BEGIN
-    IF envelope !~ '^sw1:(a256gcm|c20p):[^:]+:[A-Za-z0-9_-]{64}:[A-Za-z0-9_-]{16}:[A-Za-z0-9_-]{22}:[A-Za-z0-9_-]*$' THEN RETURN NULL; END IF;
-    head := split_part(envelope, ':', 2);
-    wraps := string_to_array(split_part(envelope, ':', 3), ',');
-    IF cardinality(wraps) > 8 THEN RETURN NULL; END IF;
+    -- First what is cheap, because a regular expression copies its text, and fails on one of 256 MiB.
+    IF left(sealed, 4) <> 'sw1:' OR octet_length(sealed) > 24000000 THEN RETURN NULL; END IF;
+    -- The lengths are not in it, because counting makes it ten times as slow.
+    IF sealed !~ ('^sw1:(?:a256gcm|c20p):[A-Za-z0-9][A-Za-z0-9._/@-]*=[A-Za-z0-9_-]{3,}'
+        '(?:,[A-Za-z0-9][A-Za-z0-9._/@-]*=[A-Za-z0-9_-]{3,})*:[A-Za-z0-9_:-]*$') THEN RETURN NULL; END IF;
+    parts := string_to_array(sealed, ':');
+    wraps := string_to_array(parts[3], ',');
+    IF cardinality(parts) <> 7 OR cardinality(wraps) > 8 OR length(parts[4]) <> 64 OR length(parts[5]) <> 16
+        OR length(parts[6]) <> 22 THEN RETURN NULL; END IF;
+    head := parts[2];
     FOREACH wrap IN ARRAY wraps LOOP
-        IF strpos(wrap, '=') > 129 OR wrap !~ '^[A-Za-z0-9][A-Za-z0-9._/@-]*=[A-Za-z0-9_-]{3,}$' THEN RETURN NULL; END IF;
-        kind := get_byte(decode(translate(substring(split_part(wrap, '=', 2) FROM 1 FOR 3), '-_', '+/') || 'A', 'base64'), 0);
-        head := head || separator || kind || '=' || split_part(wrap, '=', 1);
+        id := split_part(wrap, '=', 1);
+        IF length(id) > 128 OR strpos(head || ',', '=' || id || ',') > 0 THEN RETURN NULL; END IF;
+        kind := get_byte(decode(translate(substring(wrap FROM length(id) + 2 FOR 3), '-_', '+/') || 'A', 'base64'), 0);
+        IF kind = 0 THEN RETURN NULL; END IF;
+        head := head || separator || kind || '=' || id;
         separator := ',';
     END LOOP;
+    IF head ~* 'sw[a-z]{1,2}1_' THEN RETURN NULL; END IF;
     RETURN head;
 END $$;
+
+-- What each census saw: when a column last had a row that names a key, and the first census since then that saw none.
+CREATE TABLE IF NOT EXISTS sealwax.sightings (
+    table_schema text NOT NULL,
+    table_name text NOT NULL,
+    column_name text NOT NULL,
+    key_id text COLLATE "C" NOT NULL,
+    last_seen timestamptz,
+    first_absent timestamptz,
+    PRIMARY KEY (table_schema, table_name, column_name, key_id)
+);

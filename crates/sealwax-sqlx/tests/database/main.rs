@@ -7,12 +7,16 @@
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
     clippy::panic,
+    clippy::string_slice,
     reason = "a test may panic: that is how it fails"
 )]
 
+mod census;
 mod columns;
 mod contexts;
+mod find;
 mod given;
+mod head;
 mod import;
 mod rotation;
 mod server;

@@ -107,7 +107,7 @@ async fn tables_of_all_shapes_are_rotated() {
         let (a, b, c) = (key(), key(), key());
         let old = ring(&format!("primary a {a}; escrow c {c}"));
         let new = ring(&format!("primary b {b}; retired a {a}; escrow c {c}; escrow d {}", key()));
-        let db_connection = &mut db.acquire().await.unwrap();
+        let db_connection = &mut *db.acquire().await.unwrap();
         install(db_connection).await.unwrap();
         let table = table(&db, shape, &old, 1_003).await;
         let job = plan(db_connection, &table, &new, &options()).await;
@@ -167,7 +167,7 @@ async fn a_range_is_split_when_a_worker_has_none() {
 #[tokio::test]
 async fn a_job_begins_only_with_a_ring_that_opens_every_row() {
     let Some((db, _)) = empty().await else { return };
-    let db_connection = &mut db.acquire().await.unwrap();
+    let db_connection = &mut *db.acquire().await.unwrap();
     install(db_connection).await.unwrap();
     let (a, b) = (key(), key());
     let table = table(&db, SHAPES[0], &ring(&format!("primary a {a}")), 3).await;
@@ -218,7 +218,7 @@ async fn a_job_begins_only_with_a_ring_that_opens_every_row() {
 #[tokio::test]
 async fn rows_that_fail_are_recorded_and_block_nothing() {
     let Some((db, _)) = empty().await else { return };
-    let db_connection = &mut db.acquire().await.unwrap();
+    let db_connection = &mut *db.acquire().await.unwrap();
     install(db_connection).await.unwrap();
     let (a, b) = (key(), key());
     let table = table(&db, SHAPES[2], &ring(&format!("primary a {a}")), 400).await;
@@ -267,7 +267,7 @@ async fn rows_that_fail_are_recorded_and_block_nothing() {
 #[tokio::test]
 async fn a_locked_row_is_tried_again_and_a_changed_one_is_left_to_its_writer() {
     let Some((db, _)) = empty().await else { return };
-    let db_connection = &mut db.acquire().await.unwrap();
+    let db_connection = &mut *db.acquire().await.unwrap();
     install(db_connection).await.unwrap();
     let (a, b) = (key(), key());
     let old = ring(&format!("primary a {a}"));
@@ -295,7 +295,7 @@ async fn a_locked_row_is_tried_again_and_a_changed_one_is_left_to_its_writer() {
 #[tokio::test]
 async fn a_paused_job_waits_and_a_limited_one_takes_its_time() {
     let Some((db, _)) = empty().await else { return };
-    let db_connection = &mut db.acquire().await.unwrap();
+    let db_connection = &mut *db.acquire().await.unwrap();
     install(db_connection).await.unwrap();
     let (a, b) = (key(), key());
     let table = table(&db, SHAPES[0], &ring(&format!("primary a {a}")), 300).await;
@@ -319,7 +319,7 @@ async fn a_paused_job_waits_and_a_limited_one_takes_its_time() {
 #[tokio::test]
 async fn a_key_that_does_not_open_stops_the_job_before_anything_is_written() {
     let Some((db, _)) = empty().await else { return };
-    let db_connection = &mut db.acquire().await.unwrap();
+    let db_connection = &mut *db.acquire().await.unwrap();
     install(db_connection).await.unwrap();
     let table = table(&db, SHAPES[0], &ring(&format!("primary a {}", key())), 120).await;
     // The id is there, with other material.
