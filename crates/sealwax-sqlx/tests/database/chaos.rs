@@ -87,6 +87,25 @@ async fn a_worker_that_stops_does_not_keep_its_range() {
     }
 }
 
+/// It fails at first, and has the newest key when its turn comes again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_a_customer_holds_is_counted_once() {
+    let _turn = TURN.lock().await;
+    let Some(mut scene) = Scene::new().await else { return };
+    let (job, start) = scene.rotation().await;
+    let write = scene.hold(7).await;
+    let worker = start.worker("worker");
+    let start = Instant::now();
+    while scene.status(&job).await.failed == 0 {
+        assert!(start.elapsed() < Duration::from_secs(30), "the row is not in the way");
+        sleep(Duration::from_millis(5)).await;
+    }
+    write.commit().await.unwrap();
+    worker.succeed().await;
+    scene.check(&job).await;
+    assert_eq!(scene.status(&job).await.current, 1);
+}
+
 async fn state(scene: &Scene, name: &str) -> Option<String> {
     let state = "SELECT state FROM pg_stat_activity WHERE application_name = $1 AND datname = current_database()";
     query_scalar(state).bind(name).fetch_optional(&scene.db).await.unwrap()

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sealwax::{EncryptionContext, Envelope, Keyring, MasterKey};
 use sealwax_sqlx::{Job, Options, Status, Table};
-use sqlx::postgres::{PgConnectOptions, PgPool};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgTransaction};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, query, query_as, raw_sql};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -111,6 +111,17 @@ impl Scene {
         let values = self.values.clone();
         let writes = tokio::spawn(write(options, ring, values, Arc::clone(&stop)));
         Customers { stop, writes }
+    }
+
+    /// Writes a row under the newest key, without the commit.
+    pub(super) async fn hold(&mut self, id: i64) -> PgTransaction<'static> {
+        let value = "held".to_owned();
+        let envelope = seal(&self.newest().parse().unwrap(), id, &value);
+        self.values.insert(id, vec![value]);
+        let mut transaction = self.db.begin().await.unwrap();
+        let update = query("UPDATE credentials SET envelope = $2 WHERE id = $1").bind(id).bind(envelope);
+        update.execute(&mut *transaction).await.unwrap();
+        transaction
     }
 
     /// Stops the customers, and returns how many rows they have written.
