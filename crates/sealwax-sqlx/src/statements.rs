@@ -76,6 +76,9 @@ impl Statements {
         };
         let keys = each(&|_, column, _| format!("t.{column}"), ", ");
         let texts = each(&|n, column, _| format!("t.{column}::text AS key_{n}"), ", ");
+        let named = each(&|n, column, _| format!("t.{column} AS key_{n}"), ", ");
+        let read = each(&|n, _, _| format!("page.key_{n}::text AS key_{n}"), ", ");
+        let ordered = each(&|n, _, _| format!("page.key_{n}"), ", ");
         let numbered = each(&|n, _, _| format!("key_{n}"), ", ");
         let arrays = each(&|n, _, type_name| format!("${n}::text[]::{type_name}[]"), ", ");
         let joined = each(&|n, column, _| format!("t.{column} = page.key_{n}"), " AND ");
@@ -90,12 +93,12 @@ impl Statements {
             width,
             form: table.form(),
             page: format!(
-                "SELECT {numbered}, envelope FROM (
-                   SELECT *, sum(octet_length(envelope)) OVER above AS bytes, row_number() OVER above AS n FROM (
-                     SELECT {texts}, t.{envelope} AS envelope, row_number() OVER (ORDER BY {keys}) AS at
-                       FROM {name} t WHERE t.{envelope} IS NOT NULL %RANGE% ORDER BY {keys} LIMIT $3) AS page
-                   WINDOW above AS (ORDER BY at ROWS UNBOUNDED PRECEDING)) AS page
-                  WHERE bytes <= $4 OR n = 1 ORDER BY n"
+                "SELECT {read}, page.envelope FROM (
+                   SELECT {named}, t.{envelope} AS envelope, row_number() OVER up_to AS n,
+                          sum(octet_length(t.{envelope})) OVER up_to AS bytes
+                     FROM {name} t WHERE t.{envelope} IS NOT NULL %RANGE%
+                   WINDOW up_to AS (ORDER BY {keys} ROWS UNBOUNDED PRECEDING) ORDER BY {keys} LIMIT $3) AS page
+                  WHERE page.bytes <= $4 OR page.n = 1 ORDER BY {ordered}"
             ),
             at_keys: format!(
                 "SELECT {texts}, t.{envelope} AS envelope FROM unnest({arrays}) AS page ({numbered})
