@@ -105,14 +105,16 @@ impl Statements {
                    JOIN {name} t ON {joined} WHERE t.{envelope} IS NOT NULL ORDER BY {keys}"
             ),
             // Rows are locked in the order of their keys, and a row that is locked is left out: it never waits for a
-            // customer's transaction, so neither of them deadlocks.
+            // customer's transaction, so neither of them deadlocks. The UPDATE finds a row where the lock is, not in the
+            // index once more. If a customer has moved it in between, it is not written, and the worker reads it again.
             swap: format!(
                 "WITH page AS MATERIALIZED (
-                   SELECT page.* FROM unnest({arrays}, ${old}::{cast}[], ${fresh}::{cast}[])
+                   SELECT page.*, t.ctid AS at FROM unnest({arrays}, ${old}::{cast}[], ${fresh}::{cast}[])
                           AS page ({numbered}, old, fresh)
                      JOIN {name} t ON {joined} AND t.{envelope}{bytes} = page.old
                     ORDER BY {keys} FOR NO KEY UPDATE OF t SKIP LOCKED)
-                 UPDATE {name} t SET {envelope} = page.fresh FROM page WHERE {joined} AND t.{envelope}{bytes} = page.old"
+                 UPDATE {name} t SET {envelope} = page.fresh FROM page
+                  WHERE t.ctid = page.at AND {joined} AND t.{envelope}{bytes} = page.old"
             ),
             boundaries: format!(
                 "SELECT ARRAY[{numbered}] AS key FROM (
