@@ -131,6 +131,8 @@ impl Statements {
         };
         let keys = each(&|_, column, _| format!("t.{column}"), ", ");
         let texts = each(&|n, column, _| format!("t.{column}::text AS key_{n}"), ", ");
+        let named = each(&|n, column, _| format!("t.{column} AS key_{n}"), ", ");
+        let read = each(&|n, _, _| format!("page.key_{n}::text"), ", ");
         let numbered = each(&|n, _, _| format!("key_{n}"), ", ");
         let arrays = each(&|n, _, type_name| format!("${n}::text[]::{type_name}[]"), ", ");
         let joined = each(&|n, column, _| format!("t.{column} = page.key_{n}"), " AND ");
@@ -145,7 +147,7 @@ impl Statements {
         let is_wanted = format!("t.{envelope} IS {}NULL", if reads.is_null { "" } else { "NOT " });
         let is_unchanged = format!("t.{envelope}{bytes} IS NOT DISTINCT FROM page.old");
         let (cells, hash, is_seen, size) = if reads.columns.is_empty() {
-            (String::new(), String::new(), String::new(), "octet_length(envelope)".to_owned())
+            (String::new(), String::new(), String::new(), format!("octet_length(t.{envelope})"))
         } else {
             let cell = |(n, (column, is_bytes)): (i32, &(String, bool))| {
                 format!(", t.{}{} AS cell_{n}", quoted(column), if *is_bytes { "" } else { "::text" })
@@ -156,36 +158,40 @@ impl Statements {
             let is_seen = format!(" AND {hash} = page.seen");
             let cells: String = (1..).zip(&reads.columns).map(cell).collect();
             (
-                format!("{cells}, octet_length({row}) AS size"),
+                cells,
                 format!(", {hash} AS seen"),
                 is_seen,
-                "size + coalesce(octet_length(envelope), 0)".to_owned(),
+                format!("octet_length({row}) + coalesce(octet_length(t.{envelope}), 0)"),
             )
         };
         Self {
             width,
             form: table.form(),
             columns: reads.columns,
+            // One window over the index, so that nothing is sorted. The first columns are the key's.
             page: format!(
-                "SELECT * FROM (
-                   SELECT *, sum({size}) OVER (ORDER BY at ROWS UNBOUNDED PRECEDING) AS bytes FROM (
-                     SELECT {texts}, t.{envelope} AS envelope{cells}{hash}, row_number() OVER (ORDER BY {keys}) AS at
-                       FROM {name} t WHERE {is_wanted}%RANGE% ORDER BY {keys} LIMIT $3) AS page) AS page
-                  WHERE bytes <= $4 OR at = 1 ORDER BY at"
+                "SELECT {read}, page.* FROM (
+                   SELECT {named}, t.{envelope} AS envelope{cells}{hash}, row_number() OVER up_to AS at,
+                          sum({size}) OVER up_to AS bytes
+                     FROM {name} t WHERE {is_wanted}%RANGE%
+                   WINDOW up_to AS (ORDER BY {keys} ROWS UNBOUNDED PRECEDING) ORDER BY {keys} LIMIT $3) AS page
+                  WHERE page.bytes <= $4 OR page.at = 1 ORDER BY page.at"
             ),
             at_keys: format!(
                 "SELECT {texts}, t.{envelope} AS envelope{cells}{hash} FROM unnest({arrays}) AS page ({numbered})
                    JOIN {name} t ON {joined} WHERE {is_wanted} ORDER BY {keys}"
             ),
             // Rows are locked in the order of their keys, and a row that is locked is left out: it never waits for a
-            // customer's transaction, so neither of them deadlocks.
+            // customer's transaction, so neither of them deadlocks. The UPDATE finds a row where the lock is, not in the
+            // index once more. If a customer has moved it in between, it is not written, and the worker reads it again.
             swap: format!(
                 "WITH page AS MATERIALIZED (
-                   SELECT page.* FROM unnest({arrays}, ${old}::{cast}[], ${fresh}::{cast}[], ${seen}::bytea[])
+                   SELECT page.*, t.ctid AS at FROM unnest({arrays}, ${old}::{cast}[], ${fresh}::{cast}[], ${seen}::bytea[])
                           AS page ({numbered}, old, fresh, seen)
                      JOIN {name} t ON {joined} AND {is_unchanged}{is_seen}
                     ORDER BY {keys} FOR NO KEY UPDATE OF t SKIP LOCKED)
-                 UPDATE {name} t SET {envelope} = page.fresh FROM page WHERE {joined} AND {is_unchanged}{is_seen}"
+                 UPDATE {name} t SET {envelope} = page.fresh FROM page
+                  WHERE t.ctid = page.at AND {joined} AND {is_unchanged}{is_seen}"
             ),
             count: format!("SELECT count(*) FROM {name} t WHERE {is_wanted}"),
             boundaries: format!(

@@ -154,9 +154,10 @@ impl Worker<'_> {
         if let Some(because) = page.stop {
             return self.stop(transaction, db, because).await;
         }
-        let count = "UPDATE sealwax.ranges SET changed = changed + $2
+        let count = "UPDATE sealwax.ranges SET changed = changed + $2, current = current + $3
             WHERE id = (SELECT max(id) FROM sealwax.ranges WHERE job = $1)";
-        query(count).bind(self.job.id).bind(signed(page.done.changed)).execute(&mut *transaction).await?;
+        let count = query(count).bind(self.job.id).bind(signed(page.done.changed)).bind(signed(page.done.current));
+        count.execute(&mut *transaction).await?;
         self.record(&mut transaction, &page.failures).await?;
         // A row that did not fail this time, or is gone.
         let failed: HashSet<&Key> = page.failures.iter().map(|failure| &failure.key).collect();

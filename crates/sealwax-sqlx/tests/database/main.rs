@@ -12,6 +12,7 @@
 )]
 
 mod census;
+mod chaos;
 mod columns;
 mod contexts;
 mod find;

@@ -1,0 +1,191 @@
+//! Measures the rotation of a large table: `ci/servers cargo bench --manifest-path crates/sealwax-sqlx/Cargo.toml --bench
+//! reach -- [ROWS] [MEASUREMENT …]`.
+//!
+//! ROWS is 1,000,000 unless it is given. The measurements are `one`, `workers`, `forms` and `delay`. With `-- --test`, it
+//! runs everything once with few rows.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::arithmetic_side_effects,
+    reason = "a benchmark fails by panicking"
+)]
+
+#[path = "reach/delay.rs"]
+mod delay;
+#[path = "reach/given.rs"]
+mod given;
+#[path = "reach/rivals.rs"]
+mod rivals;
+#[path = "reach/workers.rs"]
+mod workers;
+
+use std::time::Duration;
+
+use sealwax_sqlx::{Form, Job, Options};
+use sqlx::PgPool;
+use sqlx::postgres::PgConnectOptions;
+
+use crate::given::{Keys, Rings};
+use crate::workers::Run;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    if workers::work().await {
+        return;
+    }
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let is_test = arguments.iter().any(|argument| argument == "--test");
+    let given = arguments.iter().find_map(|argument| argument.parse().ok());
+    let rows: i64 = given.unwrap_or(if is_test { 4_000 } else { 1_000_000 });
+    let is_wanted = |name: &str| {
+        let mut names = arguments
+            .iter()
+            .filter(|argument| ["one", "workers", "forms", "delay"].contains(&argument.as_str()))
+            .peekable();
+        names.peek().is_none() || names.any(|argument| argument == name)
+    };
+    let (db, options) = given::database().await;
+    let reach = Reach { db, options, rows };
+    if is_wanted("one") {
+        reach.one().await;
+    }
+    if is_wanted("workers") {
+        reach.workers().await;
+    }
+    if is_wanted("forms") {
+        reach.forms().await;
+    }
+    if is_wanted("delay") {
+        reach.delay().await;
+    }
+}
+
+struct Reach {
+    db: PgPool,
+    options: PgConnectOptions,
+    rows: i64,
+}
+
+impl Reach {
+    async fn plan(&self, rings: &Rings) -> Job {
+        let mut connection = self.db.acquire().await.unwrap();
+        let table = given::find(&mut connection).await;
+        let primary = "prod-2026".parse().unwrap();
+        let ring = rings.new_ring();
+        Job::plan_rotation(&mut connection, &table, &ring, &primary, &Options::default()).await.unwrap()
+    }
+
+    /// Plans a job and lets worker processes do it.
+    async fn rotate(&self, rings: &Rings, options: &PgConnectOptions, count: usize) -> Run {
+        let job = self.plan(rings).await;
+        workers::run(&self.db, options, &rings.new, &job, count).await
+    }
+
+    /// One worker, beside other ways to do the same.
+    async fn one(&self) {
+        let rings = Rings::new(1);
+        let ring = rings.new_ring();
+        given::seal(&self.db, &rings.old(), Form::Binary, self.rows).await;
+        given::fresh_table(&self.db, Keys::Int, Form::Binary, "").await;
+        let crypto = rivals::crypto(&self.db, &ring).await;
+
+        let first = self.rotate(&rings, &self.options, 1).await;
+        assert_eq!(first.changed, self.rows.unsigned_abs());
+        print("one worker", &first);
+        let share = 100.0 * crypto.as_secs_f64() / first.time.as_secs_f64();
+        println!("{:44}{share:9.1} %", "  of it rewrap_batch");
+
+        given::settle(&self.db).await;
+        let second = self.rotate(&rings, &self.options, 1).await;
+        assert_eq!(second.changed, 0);
+        print("  again, all current", &second);
+        println!("{:44}{:9.2} times as fast as the first run", "", second.rate() / first.rate());
+
+        let rival = |name: &str, (written, time): (u64, Duration)| {
+            assert_eq!(written, self.rows.unsigned_abs());
+            let run = Run { rows: written, changed: written, time, memory: 0 };
+            print(name, &run);
+            println!("{:44}{:9.2} times as fast is one worker", "", first.rate() / run.rate());
+        };
+        given::fresh_table(&self.db, Keys::Int, Form::Binary, "").await;
+        rival("the same without coordination", rivals::uncoordinated(&self.db, &ring).await);
+        given::fresh_table(&self.db, Keys::Int, Form::Binary, rivals::MARKER).await;
+        let index = "CREATE INDEX ON credentials (encryption_marker)";
+        sqlx::raw_sql(index).execute(&self.db).await.unwrap();
+        given::settle(&self.db).await;
+        rival("kms-aead's sweep, from its page", rivals::sweep(&self.db, &ring).await);
+        given::fresh_table(&self.db, Keys::Int, Form::Binary, "").await;
+        rival("the obvious loop, one UPDATE a row", rivals::obvious(&self.db, &ring).await);
+    }
+
+    /// Several processes.
+    async fn workers(&self) {
+        let rings = Rings::new(1);
+        given::seal(&self.db, &rings.old(), Form::Binary, self.rows).await;
+        let mut one = None;
+        for count in [1, 2, 4] {
+            given::fresh_table(&self.db, Keys::Int, Form::Binary, "").await;
+            let run = self.rotate(&rings, &self.options, count).await;
+            assert_eq!(run.changed, self.rows.unsigned_abs());
+            print(&format!("{count} worker processes"), &run);
+            let one = *one.get_or_insert(run.rate());
+            println!("{:44}{:9.2} times one", "", run.rate() / one);
+        }
+    }
+
+    /// Other types of columns and keys, with a fifth of the rows.
+    async fn forms(&self) {
+        let rows = (self.rows / 5).max(1);
+        for wraps in [1, 3] {
+            for form in [Form::Binary, Form::Text] {
+                let rings = Rings::new(wraps);
+                given::seal(&self.db, &rings.old(), form, rows).await;
+                for keys in [Keys::Int, Keys::Uuid, Keys::TwoColumns] {
+                    given::fresh_table(&self.db, keys, form, "").await;
+                    let run = self.rotate(&rings, &self.options, 1).await;
+                    assert_eq!(run.changed, rows.unsigned_abs());
+                    print(&format!("{form:?}, wraps: {wraps}, key: {}", keys.name()), &run);
+                }
+            }
+        }
+    }
+
+    /// A database on another machine: 5 ms for everything that a client sends. A fifth of the rows.
+    async fn delay(&self) {
+        let rows = (self.rows / 5).max(1);
+        let server = format!("{}:{}", self.options.get_host(), self.options.get_port());
+        // The proxy has a thread of its own, so that it does not wait for this one.
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                sender.send(delay::proxy(server, Duration::from_millis(5)).await).unwrap();
+                std::future::pending::<()>().await;
+            });
+        });
+        let far = self.options.clone().port(receiver.await.unwrap().port());
+        let rings = Rings::new(1);
+        given::seal(&self.db, &rings.old(), Form::Binary, rows).await;
+        let mut one = None;
+        for count in [1, 2, 4, 8] {
+            given::fresh_table(&self.db, Keys::Int, Form::Binary, "").await;
+            let run = self.rotate(&rings, &far, count).await;
+            assert_eq!(run.changed, rows.unsigned_abs());
+            print(&format!("5 ms away, {count} worker processes"), &run);
+            let one = *one.get_or_insert(run.rate());
+            println!("{:44}{:9.2} times one", "", run.rate() / one);
+        }
+    }
+}
+
+fn print(what: &str, run: &Run) {
+    let seconds = run.time.as_secs_f64();
+    let memory = if run.memory == 0 { String::new() } else { format!("{:7.1} MiB", f64_of(run.memory) / 1024.0) };
+    println!("{what:44}{:9.0} rows a second {seconds:8.2} s{memory}", run.rate());
+}
+
+#[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "a size to print")]
+const fn f64_of(number: u64) -> f64 {
+    number as f64
+}
