@@ -22,7 +22,7 @@ async fn keys(db: &PgPool) -> Table {
 }
 
 async fn table(db: &PgPool, name: &str, column: &str) -> Table {
-    Table::find(&mut *db.acquire().await.unwrap(), "public", name, &[], column).await.unwrap()
+    Table::find(&mut db.acquire().await.unwrap(), "public", name, &[], column).await.unwrap()
 }
 
 async fn insert(db: &PgPool, ids: &[&str], suite: Suite, kind: WrapKind, rows: i64) {
@@ -261,7 +261,7 @@ async fn two_installations_at_once_keep_what_was_seen() {
         "INSERT INTO sealwax.sightings VALUES ('s', 't', 'c', 'k', now(), NULL); DROP FUNCTION sealwax.head(text)",
     )
     .await;
-    let install = async || sealwax_sqlx::install(&mut *db.acquire().await.unwrap()).await;
+    let install = async || sealwax_sqlx::install(&mut db.acquire().await.unwrap()).await;
     let (a, b, c, d) = tokio::join!(install(), install(), install(), install());
     assert!([a, b, c, d].iter().all(Result::is_ok));
     let sql = "SELECT (SELECT count(*) FROM sealwax.sightings), (SELECT count(*) FROM pg_proc WHERE proname = 'head')";

@@ -3,8 +3,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    clippy::panic,
+    clippy::string_slice,
     reason = "a test may panic: that is how it fails"
 )]
 

@@ -25,6 +25,6 @@ pub(crate) async fn database() -> Option<PgPool> {
     // Otherwise the tables of a role with the name `sealwax` are created in our schema.
     let options = server.database(&name).options([("search_path", "public")]);
     let db = PgPoolOptions::new().max_connections(8).connect_with(options).await.unwrap();
-    sealwax_sqlx::install(&mut *db.acquire().await.unwrap()).await.unwrap();
+    sealwax_sqlx::install(&mut db.acquire().await.unwrap()).await.unwrap();
     Some(db)
 }
