@@ -69,7 +69,8 @@ const CANDIDATES: &str = "
       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
       JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
      WHERE c.relkind IN ('r', 'p', 'm') AND NOT c.relispartition
-       AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+       AND n.nspname NOT IN ('information_schema', 'sealwax')
+       AND n.nspname !~ '^pg_'
        AND EXISTS (SELECT FROM bases b JOIN pg_catalog.pg_type t ON t.oid = b.base
                     WHERE b.column_type = a.atttypid AND t.typtype <> 'd' AND t.typcategory IN ('S', 'U', 'C')
                       AND t.oid <> 'pg_catalog.uuid'::regtype)
@@ -82,7 +83,7 @@ const IN_TEXT: &str = r"sw1:(a256gcm|c20p):|(^|[^A-Za-z0-9+/_-])(U1cBA[Q-Za-v]|(
 
 /// Finds the columns with envelopes that are neither declared nor waived.
 ///
-/// It searches all tables and materialized views of the database, except those of PostgreSQL,
+/// It searches all tables and materialized views of the database, except those of PostgreSQL and our own,
 /// for the text form anywhere in a text, a JSON value and the like, and for the binary form at the start of a `bytea`, or
 /// of a text in base64 or hex. It does not see envelopes that are compressed, encrypted or split, or in large objects,
 /// foreign tables or other databases. It reads each table once, in a transaction of its own.
@@ -125,7 +126,7 @@ pub async fn find(db: &mut PgConnection, declared: &[Table], waived: &[Waived]) 
 fn count(column: &str, is_bytes: bool) -> String {
     let column = quoted(column);
     let test = if is_bytes {
-        format!(r"pg_catalog.substring({column} FROM 1 FOR 4) IN ('\x53570101', '\x53570102', '\x7377313a')")
+        format!(r"pg_catalog.substring({column}, 1, 4) IN ('\x53570101', '\x53570102', '\x7377313a')")
     } else {
         format!("{column}::text COLLATE \"C\" ~ '{IN_TEXT}'")
     };

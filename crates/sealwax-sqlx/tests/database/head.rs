@@ -161,9 +161,9 @@ async fn ids_that_the_library_rejects_have_no_head() {
         assert_eq!(of_text(&db, &[text(&ids)]).await, [None], "{ids:?}");
     }
     for ids in [vec!["a"], vec!["a", "A"], vec!["ab", "a"], vec!["swa1"]] {
-        let expected = Some(head(&Envelope::from_bytes(&of(&ids)).unwrap()));
-        assert_eq!(of_bytes(&db, &[of(&ids)]).await, std::slice::from_ref(&expected));
-        assert_eq!(of_text(&db, &[text(&ids)]).await, [expected]);
+        let expected = vec![Some(head(&Envelope::from_bytes(&of(&ids)).unwrap()))];
+        assert_eq!(of_bytes(&db, &[of(&ids)]).await, expected);
+        assert_eq!(of_text(&db, &[text(&ids)]).await, expected);
     }
     // A regular expression fails on a collation in which different texts are equal, and on very long texts.
     let sql = "CREATE COLLATION loose (provider = icu, locale = 'und', deterministic = false)";
