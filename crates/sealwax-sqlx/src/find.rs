@@ -69,8 +69,10 @@ const CANDIDATES: &str = "
       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
       JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
      WHERE c.relkind IN ('r', 'p', 'm') AND NOT c.relispartition
-       AND n.nspname NOT IN ('information_schema', 'sealwax')
+       AND n.nspname <> 'information_schema'
        AND n.nspname !~ '^pg_'
+       -- Only our own tables: a role with the name sealwax may have tables in this schema.
+       AND NOT (n.nspname = 'sealwax' AND c.relname IN ('sightings', 'jobs', 'ranges', 'failures', 'resealed'))
        AND EXISTS (SELECT FROM bases b JOIN pg_catalog.pg_type t ON t.oid = b.base
                     WHERE b.column_type = a.atttypid AND t.typtype <> 'd' AND t.typcategory IN ('S', 'U', 'C')
                       AND t.oid <> 'pg_catalog.uuid'::regtype)

@@ -1,3 +1,7 @@
+// In the repository, these links of the README lead to files. The first definition of a link wins.
+//! [sealwax]: sealwax
+//! [Operations]: sealwax::docs::operations
+//! [Rotation]: docs
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
@@ -22,6 +26,13 @@ mod statements;
 mod step;
 mod task;
 mod worker;
+
+// In the repository, these links of the page lead to files. The first definition of a link wins.
+/// [README]: crate
+/// [Operations]: sealwax::docs::operations
+/// [sealwax-import]: sealwax_import
+#[doc = include_str!("../ROTATION.md")]
+pub mod docs {}
 
 pub use census::{Census, Head, Unopenable, census, unopenable};
 pub use context::RowContext;
