@@ -92,7 +92,14 @@ impl Scene {
     }
 
     pub(super) async fn status(&self, job: &Job) -> Status {
-        job.status(&mut self.db.acquire().await.unwrap()).await.unwrap()
+        // A server that restarts ends the connections of the pool.
+        for _ in 0..100 {
+            let Ok(mut db) = self.db.acquire().await else { continue };
+            if let Ok(status) = job.status(&mut db).await {
+                return status;
+            }
+        }
+        panic!("the database does not come back");
     }
 
     /// Waits until the job has read so many rows.
