@@ -34,17 +34,13 @@ async fn main() {
     if workers::work().await {
         return;
     }
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    let is_test = arguments.iter().any(|argument| argument == "--test");
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let has = |name: &str| arguments.iter().any(|argument| argument == name);
+    // `cargo test --all-targets` gives neither.
+    let is_test = has("--test") || !has("--bench");
     let given = arguments.iter().find_map(|argument| argument.parse().ok());
     let rows: i64 = given.unwrap_or(if is_test { 4_000 } else { 1_000_000 });
-    let is_wanted = |name: &str| {
-        let mut names = arguments
-            .iter()
-            .filter(|argument| ["one", "workers", "forms", "delay"].contains(&argument.as_str()))
-            .peekable();
-        names.peek().is_none() || names.any(|argument| argument == name)
-    };
+    let is_wanted = |name: &str| !["one", "workers", "forms", "delay"].into_iter().any(has) || has(name);
     let (db, options) = given::database().await;
     let reach = Reach { db, options, rows };
     if is_wanted("one") {

@@ -19,7 +19,7 @@ const URL: &str = "REACH_URL";
 pub(crate) struct Run {
     pub(crate) rows: u64,
     pub(crate) changed: u64,
-    /// From the first page until the job was finished.
+    /// From the start of the first process to the end of the last one.
     pub(crate) time: Duration,
     /// The most memory that one of them has had, in KiB.
     pub(crate) memory: u64,
@@ -32,7 +32,7 @@ impl Run {
     }
 }
 
-/// Starts workers and waits until the job is finished. `stop` runs as they begin, and is awaited no longer than they work.
+/// Starts workers and waits until the job is finished.
 pub(crate) async fn run(db: &PgPool, options: &PgConnectOptions, ring: &str, job: &Job, workers: usize) -> Run {
     let start_one = |_| {
         let mut command = Command::new(env::current_exe().unwrap());

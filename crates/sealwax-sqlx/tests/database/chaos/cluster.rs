@@ -72,8 +72,8 @@ impl Cluster {
             let mut ready = command(&format!("{PROGRAMS}/pg_isready"));
             ready.args(["-q", "-h", "127.0.0.1", "-p", &self.port.to_string()]).status().unwrap().success()
         };
-        let tries = iter::repeat_with(|| sleep(Duration::from_millis(50))).take(600);
-        assert!(tries.map(|()| is_ready()).any(|is_ready| is_ready), "PostgreSQL does not start");
+        let mut tries = iter::repeat_with(|| sleep(Duration::from_millis(50))).take(600);
+        assert!(tries.any(|()| is_ready()), "PostgreSQL does not start");
     }
 
     /// Sends a signal: `-QUIT` ends the server at once, without a checkpoint, `-INT` ends all sessions first.
