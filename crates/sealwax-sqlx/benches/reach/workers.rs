@@ -60,7 +60,9 @@ pub(crate) async fn work() -> bool {
     let Ok(job) = env::var(JOB) else { return false };
     let ring: Keyring = env::var(RING).unwrap().parse().unwrap();
     let options: PgConnectOptions = env::var(URL).unwrap().parse().unwrap();
-    let db = PgPoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
+    // A worker tries again if its connection is broken, so the pool need not ask before each page.
+    let pool = PgPoolOptions::new().max_connections(1).test_before_acquire(false);
+    let db = pool.connect_with(options).await.unwrap();
     let job = Job::load(&mut db.acquire().await.unwrap(), job.parse().unwrap()).await.unwrap();
     job.work(&db, &ring, &Limits::default(), |_| {}).await.unwrap();
     let status = fs::read_to_string("/proc/self/status").unwrap();
