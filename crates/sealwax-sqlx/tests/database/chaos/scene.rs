@@ -17,7 +17,8 @@ use super::workers::Start;
 use crate::server;
 
 pub(super) const ROWS: i64 = 20_000;
-const PAGE: i32 = 40;
+/// Large enough for customers to write to rows that a worker has just read.
+const PAGE: i32 = 200;
 
 pub(super) struct Scene {
     pub(super) db: PgPool,
