@@ -201,9 +201,10 @@ impl Job {
                     all.add(done);
                     on_page(&done);
                     failed_tries = 0;
-                    self.keep_to_the_rate(db, done.rows).await?;
+                    // If the database fails while it waits, the next page does too, and is tried again.
+                    let _kept = self.keep_to_the_rate(db, done.rows).await;
                 }
-                Ok(Next::Wait) => sleep(db, 1.0).await?,
+                Ok(Next::Wait) => drop(sleep(db, 1.0).await),
                 Ok(Next::End) => return Ok(all),
                 Err(WorkError::Database(error)) if failed_tries < limits.tries && can_pass(&error) => {
                     failed_tries = failed_tries.saturating_add(1);
