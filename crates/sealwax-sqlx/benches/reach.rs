@@ -34,17 +34,13 @@ async fn main() {
     if workers::work().await {
         return;
     }
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    let is_test = arguments.iter().any(|argument| argument == "--test");
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let has = |name: &str| arguments.iter().any(|argument| argument == name);
+    // `cargo test --all-targets` gives neither.
+    let is_test = has("--test") || !has("--bench");
     let given = arguments.iter().find_map(|argument| argument.parse().ok());
     let rows: i64 = given.unwrap_or(if is_test { 4_000 } else { 1_000_000 });
-    let is_wanted = |name: &str| {
-        let mut names = arguments
-            .iter()
-            .filter(|argument| ["one", "workers", "forms", "delay"].contains(&argument.as_str()))
-            .peekable();
-        names.peek().is_none() || names.any(|argument| argument == name)
-    };
+    let is_wanted = |name: &str| !["one", "workers", "forms", "delay"].into_iter().any(has) || has(name);
     let (db, options) = given::database().await;
     let reach = Reach { db, options, rows };
     if is_wanted("one") {
@@ -60,6 +56,9 @@ async fn main() {
         reach.delay().await;
     }
 }
+
+/// How often each way to rotate is timed.
+const TURNS: usize = 3;
 
 struct Reach {
     db: PgPool,
@@ -82,41 +81,51 @@ impl Reach {
         workers::run(&self.db, options, &rings.new, &job, count).await
     }
 
-    /// One worker, beside other ways to do the same.
+    /// One worker, beside other ways to do the same. They take turns, and the fastest run of each counts.
     async fn one(&self) {
         let rings = Rings::new(1);
         let ring = rings.new_ring();
         given::seal(&self.db, &rings.old(), Form::Binary, self.rows).await;
-        given::fresh_table(&self.db, Keys::Int, Form::Binary, "").await;
-        let crypto = rivals::crypto(&self.db, &ring).await;
-
-        let first = self.rotate(&rings, &self.options, 1).await;
-        assert_eq!(first.changed, self.rows.unsigned_abs());
+        let mut fastest: [Option<Run>; 5] = [const { None }; 5];
+        let mut crypto = Duration::MAX;
+        for _ in 0..TURNS {
+            self.fresh("").await;
+            crypto = crypto.min(rivals::crypto(&self.db, &ring).await);
+            let first = self.rotate(&rings, &self.options, 1).await;
+            given::settle(&self.db).await;
+            let again = self.rotate(&rings, &self.options, 1).await;
+            assert_eq!(again.changed, 0);
+            self.fresh("").await;
+            let uncoordinated = rivals::uncoordinated(&self.db, &ring).await;
+            self.fresh(rivals::MARKER).await;
+            sqlx::raw_sql(rivals::INDEX).execute(&self.db).await.unwrap();
+            given::settle(&self.db).await;
+            let sweep = rivals::sweep(&self.db, &ring).await;
+            self.fresh("").await;
+            let obvious = rivals::obvious(&self.db, &ring).await;
+            for (fastest, run) in fastest.iter_mut().zip([first, again, uncoordinated, sweep, obvious]) {
+                assert_eq!(run.rows, self.rows.unsigned_abs());
+                if fastest.as_ref().is_none_or(|fastest| run.time < fastest.time) {
+                    *fastest = Some(run);
+                }
+            }
+        }
+        let [first, again, rivals @ ..] = fastest.map(Option::unwrap);
         print("one worker", &first);
         let share = 100.0 * crypto.as_secs_f64() / first.time.as_secs_f64();
         println!("{:44}{share:9.1} %", "  of it rewrap_batch");
-
-        given::settle(&self.db).await;
-        let second = self.rotate(&rings, &self.options, 1).await;
-        assert_eq!(second.changed, 0);
-        print("  again, all current", &second);
-        println!("{:44}{:9.2} times as fast as the first run", "", second.rate() / first.rate());
-
-        let rival = |name: &str, (written, time): (u64, Duration)| {
-            assert_eq!(written, self.rows.unsigned_abs());
-            let run = Run { rows: written, changed: written, time, memory: 0 };
+        print("  again, all current", &again);
+        println!("{:44}{:9.2} times as fast as the first run", "", again.rate() / first.rate());
+        let names =
+            ["the same without coordination", "kms-aead's sweep, from its page", "the obvious loop, one UPDATE a row"];
+        for (name, run) in names.into_iter().zip(rivals) {
             print(name, &run);
             println!("{:44}{:9.2} times as fast is one worker", "", first.rate() / run.rate());
-        };
-        given::fresh_table(&self.db, Keys::Int, Form::Binary, "").await;
-        rival("the same without coordination", rivals::uncoordinated(&self.db, &ring).await);
-        given::fresh_table(&self.db, Keys::Int, Form::Binary, rivals::MARKER).await;
-        let index = "CREATE INDEX ON credentials (encryption_marker)";
-        sqlx::raw_sql(index).execute(&self.db).await.unwrap();
-        given::settle(&self.db).await;
-        rival("kms-aead's sweep, from its page", rivals::sweep(&self.db, &ring).await);
-        given::fresh_table(&self.db, Keys::Int, Form::Binary, "").await;
-        rival("the obvious loop, one UPDATE a row", rivals::obvious(&self.db, &ring).await);
+        }
+    }
+
+    async fn fresh(&self, extra: &str) {
+        given::fresh_table(&self.db, Keys::Int, Form::Binary, extra).await;
     }
 
     /// Several processes.
@@ -125,7 +134,7 @@ impl Reach {
         given::seal(&self.db, &rings.old(), Form::Binary, self.rows).await;
         let mut one = None;
         for count in [1, 2, 4] {
-            given::fresh_table(&self.db, Keys::Int, Form::Binary, "").await;
+            self.fresh("").await;
             let run = self.rotate(&rings, &self.options, count).await;
             assert_eq!(run.changed, self.rows.unsigned_abs());
             print(&format!("{count} worker processes"), &run);
@@ -169,7 +178,7 @@ impl Reach {
         given::seal(&self.db, &rings.old(), Form::Binary, rows).await;
         let mut one = None;
         for count in [1, 2, 4, 8] {
-            given::fresh_table(&self.db, Keys::Int, Form::Binary, "").await;
+            self.fresh("").await;
             let run = self.rotate(&rings, &far, count).await;
             assert_eq!(run.changed, rows.unsigned_abs());
             print(&format!("5 ms away, {count} worker processes"), &run);

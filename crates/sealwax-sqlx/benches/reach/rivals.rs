@@ -8,6 +8,8 @@ use sqlx::postgres::{PgArguments, PgConnection, PgPool, PgRow};
 use sqlx::query::Query;
 use sqlx::{Connection as _, Postgres, Row as _, query, query_as};
 
+use crate::workers::Run;
+
 const PAGE: i64 = 1_000;
 
 async fn next_page(db: &mut PgConnection, above: i64) -> Vec<(i64, Vec<u8>)> {
@@ -16,13 +18,13 @@ async fn next_page(db: &mut PgConnection, above: i64) -> Vec<(i64, Vec<u8>)> {
 }
 
 /// The obvious loop: pages by key, one UPDATE a row, a transaction for each page.
-pub(crate) async fn obvious(db: &PgPool, ring: &Keyring) -> (u64, Duration) {
+pub(crate) async fn obvious(db: &PgPool, ring: &Keyring) -> Run {
     let start = Instant::now();
     let mut connection = db.acquire().await.unwrap();
     let (mut above, mut written) = (0, 0);
     loop {
         let rows = next_page(&mut connection, above).await;
-        let Some((last, _)) = rows.last() else { return (written, start.elapsed()) };
+        let Some((last, _)) = rows.last() else { return run(written, start) };
         above = *last;
         let mut transaction = connection.begin().await.unwrap();
         for row in ring.rewrap_batch(rows).changes {
@@ -35,13 +37,13 @@ pub(crate) async fn obvious(db: &PgPool, ring: &Keyring) -> (u64, Duration) {
 }
 
 /// Pages by key and one UPDATE a page, in the simplest form: no job, no range, no lock order, no transaction.
-pub(crate) async fn uncoordinated(db: &PgPool, ring: &Keyring) -> (u64, Duration) {
+pub(crate) async fn uncoordinated(db: &PgPool, ring: &Keyring) -> Run {
     let start = Instant::now();
     let mut connection = db.acquire().await.unwrap();
     let (mut above, mut written) = (0, 0);
     loop {
         let rows = next_page(&mut connection, above).await;
-        let Some((last, _)) = rows.last() else { return (written, start.elapsed()) };
+        let Some((last, _)) = rows.last() else { return run(written, start) };
         above = *last;
         let changes = ring.rewrap_batch(rows).changes;
         let update = "UPDATE credentials SET envelope = batch.fresh
@@ -53,10 +55,11 @@ pub(crate) async fn uncoordinated(db: &PgPool, ring: &Keyring) -> (u64, Duration
 
 /// The columns that [`sweep`] needs in a table.
 pub(crate) const MARKER: &str = ", encryption_marker bytea NOT NULL DEFAULT '\\x0100000001'";
+pub(crate) const INDEX: &str = "CREATE INDEX ON credentials (encryption_marker)";
 
 /// The sweep on kms-aead's page about PostgreSQL, with its statements: a marker column with an index, a reader that
 /// streams the rows whose marker is old, batches of 1,000, and one conditional UPDATE for each over one connection.
-pub(crate) async fn sweep(db: &PgPool, ring: &Keyring) -> (u64, Duration) {
+pub(crate) async fn sweep(db: &PgPool, ring: &Keyring) -> Run {
     let start = Instant::now();
     let mut reader = db.acquire().await.unwrap();
     let mut writer = db.acquire().await.unwrap();
@@ -77,7 +80,11 @@ pub(crate) async fn sweep(db: &PgPool, ring: &Keyring) -> (u64, Duration) {
         let ids = bind(query(update), &changes).bind(current).fetch_all(&mut *writer).await.unwrap();
         written += u64::try_from(ids.len()).unwrap();
     }
-    (written, start.elapsed())
+    run(written, start)
+}
+
+fn run(written: u64, start: Instant) -> Run {
+    Run { rows: written, changed: written, time: start.elapsed(), memory: 0 }
 }
 
 /// The time of `rewrap_batch` alone, over the same pages.

@@ -19,7 +19,7 @@ const URL: &str = "REACH_URL";
 pub(crate) struct Run {
     pub(crate) rows: u64,
     pub(crate) changed: u64,
-    /// From the first page until the job was finished.
+    /// From the start of the first process to the end of the last one.
     pub(crate) time: Duration,
     /// The most memory that one of them has had, in KiB.
     pub(crate) memory: u64,
@@ -32,7 +32,7 @@ impl Run {
     }
 }
 
-/// Starts workers and waits until the job is finished. `stop` runs as they begin, and is awaited no longer than they work.
+/// Starts workers and waits until the job is finished.
 pub(crate) async fn run(db: &PgPool, options: &PgConnectOptions, ring: &str, job: &Job, workers: usize) -> Run {
     let start_one = |_| {
         let mut command = Command::new(env::current_exe().unwrap());
@@ -60,7 +60,9 @@ pub(crate) async fn work() -> bool {
     let Ok(job) = env::var(JOB) else { return false };
     let ring: Keyring = env::var(RING).unwrap().parse().unwrap();
     let options: PgConnectOptions = env::var(URL).unwrap().parse().unwrap();
-    let db = PgPoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
+    // A worker tries again if its connection is broken, so the pool need not ask before each page.
+    let pool = PgPoolOptions::new().max_connections(1).test_before_acquire(false);
+    let db = pool.connect_with(options).await.unwrap();
     let job = Job::load(&mut db.acquire().await.unwrap(), job.parse().unwrap()).await.unwrap();
     job.work(&db, &ring, &Limits::default(), |_| {}).await.unwrap();
     let status = fs::read_to_string("/proc/self/status").unwrap();

@@ -17,7 +17,8 @@ use super::workers::Start;
 use crate::server;
 
 pub(super) const ROWS: i64 = 20_000;
-const PAGE: i32 = 40;
+/// Large enough for customers to write to rows that a worker has just read.
+const PAGE: i32 = 200;
 
 pub(super) struct Scene {
     pub(super) db: PgPool,
@@ -92,7 +93,14 @@ impl Scene {
     }
 
     pub(super) async fn status(&self, job: &Job) -> Status {
-        job.status(&mut self.db.acquire().await.unwrap()).await.unwrap()
+        // A server that restarts ends the connections of the pool.
+        for _ in 0..100 {
+            let Ok(mut db) = self.db.acquire().await else { continue };
+            if let Ok(status) = job.status(&mut db).await {
+                return status;
+            }
+        }
+        panic!("the database does not come back");
     }
 
     /// Waits until the job has read so many rows.
