@@ -87,6 +87,11 @@ impl Job {
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
         let (schema, name) = (text(&row, "table_schema")?, text(&row, "table_name")?);
         let table = Table::find(db, &schema, &name, &keys, &text(&row, "envelope_column")?).await?;
+        let types: Vec<String> = row.try_get("key_types")?;
+        // Ranges and marks are in this order, and compare as these types.
+        if !table.keys().eq(keys) || !table.key_types().eq(types.iter().map(String::as_str)) {
+            return Err(PlanError::KeyChanged { job: id });
+        }
         Ok(Self {
             id,
             reads: task.reads(db, &table).await?,

@@ -5,6 +5,7 @@ CREATE TABLE IF NOT EXISTS sealwax.jobs (
     table_schema    text NOT NULL,
     table_name      text NOT NULL,
     key_columns     text[] NOT NULL,
+    key_types       text[] NOT NULL,
     envelope_column text NOT NULL,
     primary_key_id  text,
     leaked_key_id   text,           -- A job that reseals: the key that other people have.

@@ -3,6 +3,7 @@
 use sealwax::{Envelope, KeyId, OpenError, RowError, SealError, Secret, UnwrapError};
 use sealwax_credentials::suspicions;
 use sealwax_import::RowError as ForeignError;
+use sqlx::error::DatabaseError;
 
 use crate::context::NoContext;
 use crate::statements::{Key, Old, Row, Stored, Swap};
@@ -56,6 +57,14 @@ impl Reason {
     pub(crate) fn busy() -> Self {
         let detail = "others have locked or changed the row every time";
         Self { is_transient: true, ..Self::new("transient", "row_busy", detail) }
+    }
+}
+
+impl Reason {
+    /// A constraint, a trigger or a limit of the database. Only its code is kept: its message has values of the row.
+    pub(crate) fn refused_by_database(error: &sqlx::Error) -> Self {
+        let code = error.as_database_error().and_then(DatabaseError::code).unwrap_or_default();
+        Self::new("refused", "database_refused", format!("the database refuses the new envelope: SQLSTATE {code}"))
     }
 }
 
@@ -127,6 +136,8 @@ impl Worker<'_> {
             let credential = declaration.read(&cells)?.open(foreign)?;
             refuse(&credential, *takes_suspicious)?;
             let fresh = ring.seal_async(&credential, &context).await?;
+            // What it replaces may be the only copy, so a key that does not unwrap what it wraps must be noticed now.
+            ring.verify_async(&fresh).await?;
             return Ok(Some(Swap { key, old: stored.map_or(Old::Nothing, Old::Other), fresh, seen }));
         }
         let Some(stored) = stored else { return Ok(None) };
@@ -140,6 +151,7 @@ impl Worker<'_> {
                 let context = context.of(&cells)?;
                 let credential = ring.open_async(&old, &context).await?;
                 let fresh = ring.seal_async(&credential, &context).await?;
+                ring.verify_async(&fresh).await?;
                 Ok(Some(Swap { key, old: Old::Envelope(old), fresh, seen }))
             }
         }

@@ -2,7 +2,7 @@
 
 use sealwax::{KeyId, KeyState, Keyring};
 use sealwax_import::Declaration;
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection, query, query_as, query_scalar};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, query, query_scalar};
 use thiserror::Error;
 
 use crate::census::census;
@@ -25,7 +25,7 @@ pub struct Options {
     pub ranges: i64,
     /// Writes nothing to the table: the job only counts what it would write.
     pub dry_run: bool,
-    /// Ends an unfinished job over the same column that has another keyring.
+    /// Ends an unfinished job of the same kind over the same column.
     pub replace: bool,
 }
 
@@ -82,6 +82,13 @@ pub enum PlanError {
         /// The number of the job.
         job: i64,
     },
+    /// The columns that identify rows are others than when the job was planned, or in another order, or of other types.
+    #[error("the key of the table has changed since job {job} was planned")]
+    #[non_exhaustive]
+    KeyChanged {
+        /// The number of the job.
+        job: i64,
+    },
     /// There is no such job.
     #[error("there is no job {job}")]
     #[non_exhaustive]
@@ -120,7 +127,7 @@ impl Job {
     ///
     /// # Errors
     /// Returns an error if the keyring cannot open every row that has an envelope, and if a job of this kind over the same
-    /// column is not finished, unless it has another keyring and the options replace it.
+    /// column is not finished, unless the options replace it.
     pub async fn plan_rotation(
         db: &mut PgConnection,
         table: &Table,
@@ -238,8 +245,10 @@ impl Job {
         let reads = task.reads(db, table).await?;
         let fingerprint = ring.fingerprint();
         let mut transaction = db.begin().await?;
-        let unfinished: Option<(i64, Vec<u8>)> = query_as(
-            "SELECT id, fingerprint FROM sealwax.jobs WHERE finished_at IS NULL AND kind = $1
+        // Otherwise PostgreSQL leaves out rows that the role may not see.
+        query("SET LOCAL row_security = off").execute(&mut *transaction).await?;
+        let unfinished: Option<i64> = query_scalar(
+            "SELECT id FROM sealwax.jobs WHERE finished_at IS NULL AND kind = $1
                 AND table_schema = $2 AND table_name = $3 AND envelope_column = $4",
         )
         .bind(kind.name())
@@ -248,24 +257,25 @@ impl Job {
         .bind(table.envelope())
         .fetch_optional(&mut *transaction)
         .await?;
-        if let Some((job, of_job)) = &unfinished {
-            if !options.replace || *of_job == fingerprint {
-                return Err(PlanError::Unfinished { job: *job });
-            }
-            // This waits for the pages that are in progress: after it, no worker writes for the old keyring.
-            let wait = query("SELECT pg_advisory_xact_lock($1, $2::int8::int4)").bind(LOCK).bind(job);
-            wait.execute(&mut *transaction).await?;
-            let end = "UPDATE sealwax.jobs SET finished_at = now() WHERE id = $1";
-            query(end).bind(job).execute(&mut *transaction).await?;
+        if let Some(job) = unfinished.filter(|_| !options.replace) {
+            return Err(PlanError::Unfinished { job });
         }
 
         let statements = Statements::new(table, reads);
         let rows: i64 = query_scalar(AssertSqlSafe(statements.count.clone())).fetch_one(&mut *transaction).await?;
-        // Some 300 rows for each range are enough to divide the table.
-        let sample = options.ranges.saturating_mul(30_000);
-        let percent = sample.checked_div(rows).unwrap_or(100).clamp(1, 100);
-        let boundaries = statements.boundaries(&mut transaction, percent, options.ranges).await?;
+        // No range is smaller than a page, and some 300 rows for each are enough to divide the table.
+        let pages = rows.checked_div(options.page.into()).unwrap_or_default();
+        let ranges = options.ranges.min(pages).max(1);
+        let percent = ranges.saturating_mul(30_000).checked_div(rows).unwrap_or(100).clamp(1, 100);
+        let boundaries = statements.boundaries(&mut transaction, percent, ranges).await?;
 
+        if let Some(job) = unfinished {
+            // This waits for the pages that are in progress: after it, no worker writes for the old keyring.
+            let wait = query("SELECT pg_advisory_xact_lock($1, $2::int8::int4)").bind(LOCK).bind(job);
+            wait.execute(&mut *transaction).await?;
+            let end = "UPDATE sealwax.jobs SET finished_at = now() WHERE id = $1 AND finished_at IS NULL";
+            query(end).bind(job).execute(&mut *transaction).await?;
+        }
         let (leaked, declaration, takes_suspicious) = match &task {
             Task::Reseal { leaked, .. } => (Some(leaked.to_string()), None, false),
             Task::Import { declaration, takes_suspicious, .. } => {
@@ -275,15 +285,16 @@ impl Job {
         };
         let keys: Vec<&str> = table.keys().collect();
         let id: i64 = query_scalar(
-            "INSERT INTO sealwax.jobs (kind, table_schema, table_name, key_columns, envelope_column, primary_key_id,
+            "INSERT INTO sealwax.jobs (kind, table_schema, table_name, key_columns, key_types, envelope_column, primary_key_id,
                  fingerprint, rows_expected, page, rows_per_second, stop_after, leaked_key_id, context, declaration,
                  takes_suspicious, is_dry_run)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) RETURNING id",
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) RETURNING id",
         )
         .bind(kind.name())
         .bind(table.schema())
         .bind(table.name())
         .bind(keys)
+        .bind(table.key_types().collect::<Vec<_>>())
         .bind(table.envelope())
         .bind(ring.primary().map(AsRef::<str>::as_ref))
         .bind(fingerprint)
@@ -298,7 +309,7 @@ impl Job {
         .bind(options.dry_run)
         .fetch_one(&mut *transaction)
         .await?;
-        if let Some((old, _)) = unfinished {
+        if let Some(old) = unfinished {
             let replace = "UPDATE sealwax.jobs SET replaced_by = $2 WHERE id = $1";
             query(replace).bind(old).bind(id).execute(&mut *transaction).await?;
         }

@@ -173,7 +173,7 @@ impl Statements {
                 "SELECT {read}, page.* FROM (
                    SELECT {named}, t.{envelope} AS envelope{cells}{hash}, row_number() OVER up_to AS at,
                           sum({size}) OVER up_to AS bytes
-                     FROM {name} t WHERE {is_wanted}%RANGE%
+                     FROM {name} t WHERE {is_wanted}\0
                    WINDOW up_to AS (ORDER BY {keys} ROWS UNBOUNDED PRECEDING) ORDER BY {keys} LIMIT $3) AS page
                   WHERE page.bytes <= $4 OR page.at = 1 ORDER BY page.at"
             ),
@@ -202,21 +202,21 @@ impl Statements {
             ),
             nth: format!(
                 "SELECT ARRAY[{numbered}] AS key FROM (
-                   SELECT {texts} FROM {name} t WHERE {is_wanted}%RANGE% ORDER BY {keys} OFFSET $3 LIMIT 1) AS page"
+                   SELECT {texts} FROM {name} t WHERE {is_wanted}\0 ORDER BY {keys} OFFSET $3 LIMIT 1) AS page"
             ),
             above: format!(" AND ({keys}) > ({})", bound(1)),
             up_to: format!(" AND ({keys}) <= ({})", bound(2)),
         }
     }
 
-    /// Binds the bounds as the first two parameters. A bound that is missing is not in the statement, because an index
+    /// Puts the range where the statement has NUL, which no name has, and binds the bounds as the first two parameters. A bound that is missing is not in the statement, because an index
     /// is not used for `$1 IS NULL OR …`.
     fn in_range<'q>(&self, statement: &str, (above, up_to): Bounds<'_>) -> Query<'q, Postgres, PgArguments> {
         // A parameter that nothing uses would have no type.
         let mut range = " AND ($1::text[] IS NULL OR true) AND ($2::text[] IS NULL OR true)".to_owned();
         range.push_str(above.map_or("", |_| &self.above));
         range.push_str(up_to.map_or("", |_| &self.up_to));
-        query(AssertSqlSafe(statement.replace("%RANGE%", &range))).bind(above.cloned()).bind(up_to.cloned())
+        query(AssertSqlSafe(statement.replace('\0', &range))).bind(above.cloned()).bind(up_to.cloned())
     }
 
     /// Reads the first rows of a range, in the order of their keys.

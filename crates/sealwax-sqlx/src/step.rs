@@ -1,18 +1,19 @@
 //! One step of a worker: the transaction of a page.
 
 use std::collections::HashSet;
+use std::slice;
 
 use sealwax::Keyring;
 use sealwax::triplet::TripletKey;
 use sqlx::postgres::{PgArguments, PgPool, PgTransaction};
 use sqlx::query::Query;
-use sqlx::{AssertSqlSafe, FromRow, PgConnection, Postgres, query, query_as, query_scalar};
+use sqlx::{AssertSqlSafe, Connection as _, FromRow, PgConnection, Postgres, query, query_as, query_scalar, raw_sql};
 
 use crate::job::{Job, add_range};
 use crate::page::{Attempt, Failure, Reason};
 use crate::statements::{Key, Row, Statements, Swap};
 use crate::task::Task;
-use crate::worker::{Done, WorkError};
+use crate::worker::{Done, WorkError, refuses};
 
 /// How many pages a worker leaves in a range that it splits; the rest becomes a range of its own.
 const PAGES_BEFORE_SPLIT: i64 = 8;
@@ -66,15 +67,21 @@ pub(crate) struct Worker<'a> {
     /// The key of the rows of an import.
     pub(crate) foreign: Option<&'a TripletKey>,
     pub(crate) statements: Statements,
-    /// Begins a transaction, with the limits and the lock of the job.
-    pub(crate) begin: String,
+    /// What every transaction begins with.
+    pub(crate) settings: String,
 }
 
 impl Worker<'_> {
     /// Does one page of the job, in a transaction, or finds that there is none.
-    pub(crate) async fn next(&self, db: &PgPool) -> Result<Next, WorkError> {
-        let mut transaction = db.begin_with(AssertSqlSafe(self.begin.clone())).await?;
-        let Some(range) = self.range(&mut transaction).await? else { return self.after_ranges(transaction, db).await };
+    ///
+    /// If the database refused a page, the rows are written one by one, to find the one that it refuses.
+    pub(crate) async fn next(&self, db: &PgPool, one_by_one: bool) -> Result<Next, WorkError> {
+        let mut transaction = db.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
+        // Not together with BEGIN: if one of them fails, sqlx has to know that there is a transaction.
+        raw_sql(AssertSqlSafe(self.settings.clone())).execute(&mut *transaction).await?;
+        let Some(range) = self.range(&mut transaction).await? else {
+            return self.after_ranges(transaction, db, one_by_one).await;
+        };
         let rows = self.statements.page(&mut transaction, range.left(), self.job.page).await?;
         let Some(Row { key: mark, .. }) = rows.last() else {
             let finish = "UPDATE sealwax.ranges SET finished_at = now() WHERE id = $1";
@@ -83,7 +90,7 @@ impl Worker<'_> {
             return Ok(Next::Page(Done::default()));
         };
         let mark = mark.clone();
-        let page = self.page(&mut transaction, rows).await?;
+        let page = self.page(&mut transaction, rows, one_by_one).await?;
         if let Some(because) = page.stop {
             return self.stop(transaction, db, because).await;
         }
@@ -124,7 +131,12 @@ impl Worker<'_> {
     }
 
     /// Tries again what failed and can pass, and ends the job when nothing is left.
-    async fn after_ranges(&self, mut transaction: PgTransaction<'_>, db: &PgPool) -> Result<Next, WorkError> {
+    async fn after_ranges(
+        &self,
+        mut transaction: PgTransaction<'_>,
+        db: &PgPool,
+        one_by_one: bool,
+    ) -> Result<Next, WorkError> {
         let state =
             "SELECT paused_at IS NOT NULL AS is_paused, stopped_because, finished_at IS NOT NULL AS is_finished,
             replaced_by FROM sealwax.jobs WHERE id = $1";
@@ -150,7 +162,7 @@ impl Worker<'_> {
             return Ok(if finish.rows_affected() == 1 { Next::End } else { Next::Wait });
         }
         let rows = self.statements.at_keys(&mut transaction, &keys).await?;
-        let page = self.page(&mut transaction, rows).await?;
+        let page = self.page(&mut transaction, rows, one_by_one).await?;
         if let Some(because) = page.stop {
             return self.stop(transaction, db, because).await;
         }
@@ -169,12 +181,15 @@ impl Worker<'_> {
     }
 
     /// Does what the job does with the rows of a page.
-    async fn page(&self, db: &mut PgConnection, mut rows: Vec<Row>) -> Result<Page, sqlx::Error> {
+    async fn page(&self, db: &mut PgConnection, mut rows: Vec<Row>, one_by_one: bool) -> Result<Page, sqlx::Error> {
         let mut page = Page::default();
         page.done.rows = unsigned(rows.len());
         for turn in 0.. {
-            let Attempt { swaps, failures, stop } = self.attempt(rows).await;
-            if stop.is_some() {
+            let Attempt { mut swaps, failures, stop } = self.attempt(rows).await;
+            // One bad row must not stop a job in which others succeed; a key that does not unwrap what it wraps must.
+            let is_unverified = failures.iter().any(|failure| failure.reason.name == "unverified");
+            if stop.is_some() && (is_unverified || (turn == 0 && page.done.rows > 1 && self.has_no_success(db).await?))
+            {
                 return Ok(Page { stop, ..page });
             }
             page.failures.extend(failures);
@@ -184,6 +199,9 @@ impl Worker<'_> {
             }
             if matches!(self.job.task, Task::Reseal { .. }) && !self.job.is_dry_run {
                 self.list(db, &swaps).await?;
+            }
+            if one_by_one && !self.job.is_dry_run {
+                swaps = self.without_refused(db, swaps, &mut page.failures).await?;
             }
             let written = match self.job.is_dry_run {
                 true => unsigned(swaps.len()),
@@ -201,6 +219,34 @@ impl Worker<'_> {
         let touched = page.done.changed.saturating_add(page.done.failed);
         page.done.current = page.done.rows.saturating_sub(touched);
         Ok(page)
+    }
+
+    async fn has_no_success(&self, db: &mut PgConnection) -> Result<bool, sqlx::Error> {
+        let none = "SELECT NOT EXISTS (SELECT FROM sealwax.ranges WHERE job = $1 AND changed + current > 0)";
+        query_scalar(none).bind(self.job.id).fetch_one(db).await
+    }
+
+    /// Tries to write each row by itself and takes that back; a row that the database refuses fails.
+    async fn without_refused(
+        &self,
+        db: &mut PgConnection,
+        swaps: Vec<Swap>,
+        failures: &mut Vec<Failure>,
+    ) -> Result<Vec<Swap>, sqlx::Error> {
+        let mut accepted = Vec::with_capacity(swaps.len());
+        for swap in swaps {
+            let mut savepoint = db.begin().await?;
+            let tried = self.statements.swap(&mut savepoint, slice::from_ref(&swap)).await;
+            savepoint.rollback().await?;
+            match tried {
+                Ok(_) => accepted.push(swap),
+                Err(error) if refuses(&error) => {
+                    failures.push(Failure { key: swap.key, reason: Reason::refused_by_database(&error) });
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(accepted)
     }
 
     /// Lists the rows of a job that reseals, before it writes them.

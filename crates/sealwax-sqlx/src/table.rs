@@ -44,6 +44,13 @@ pub enum TableError {
         /// The schema and the name.
         table: String,
     },
+    /// Other tables inherit from the table, so its unique index does not identify the rows that a query sees.
+    #[error("other tables inherit from {table}; only partitions can be used")]
+    #[non_exhaustive]
+    Inherited {
+        /// The schema and the name.
+        table: String,
+    },
     /// The table has no such column.
     #[error("the table {table} has no column {column}")]
     #[non_exhaustive]
@@ -109,15 +116,19 @@ impl Table {
         envelope: &str,
     ) -> Result<Self, TableError> {
         let table = format!("{schema}.{name}");
-        let oid: Option<i64> = query_scalar(
-            "SELECT c.oid::int8 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        let found: Option<(i64, bool)> = query_as(
+            "SELECT c.oid::int8, c.relkind = 'r' AND EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhparent = c.oid)
+               FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
               WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p')",
         )
         .bind(schema)
         .bind(name)
         .fetch_optional(&mut *db)
         .await?;
-        let oid = oid.ok_or_else(|| TableError::NoTable { table: table.clone() })?;
+        let (oid, is_inherited) = found.ok_or_else(|| TableError::NoTable { table: table.clone() })?;
+        if is_inherited {
+            return Err(TableError::Inherited { table });
+        }
 
         let keys = Self::unique_index(db, oid, &table, keys).await?;
         let mut columns = Vec::with_capacity(keys.len());
@@ -189,7 +200,15 @@ impl Table {
         let oid: i64 = query_scalar(oid).bind(self.quoted()).fetch_one(&mut *db).await?;
         let mut are_bytes = Vec::with_capacity(columns.len());
         for column in columns {
-            are_bytes.push(Self::column_type(db, oid, &table, column).await? == "bytea");
+            let found = Self::column_type(db, oid, &table, column).await?;
+            // The text of these does not depend on settings of a session, as that of a date does.
+            if !KEY_TYPES.contains(&found.split('(').next().unwrap_or_default())
+                && !["bytea", "json", "jsonb"].contains(&found.as_str())
+            {
+                let expected = "smallint, integer, bigint, uuid, text, character varying, json, jsonb or bytea";
+                return Err(TableError::Type { table, column: column.clone(), found, expected });
+            }
+            are_bytes.push(found == "bytea");
         }
         Ok(are_bytes)
     }
@@ -222,6 +241,11 @@ impl Table {
     /// Returns the names of the columns that identify a row, in the order of their index.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.keys.iter().map(|column| column.name.as_str())
+    }
+
+    /// Returns the types of the columns that identify a row, in the order of their index.
+    pub(crate) fn key_types(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().map(|column| column.type_name.as_str())
     }
 
     /// Returns the name of the column of envelopes.

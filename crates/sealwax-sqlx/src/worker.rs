@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use sealwax::Keyring;
 use sealwax::triplet::TripletKey;
+use sqlx::error::DatabaseError;
 use sqlx::postgres::PgPool;
 use sqlx::{query, query_scalar};
 use thiserror::Error;
@@ -157,11 +158,12 @@ impl Job {
             return Err(WorkError::NoKey);
         }
         let statements = Statements::new(&self.table, self.reads.clone());
-        let worker = Worker { job: self, ring, foreign, statements, begin: begin(limits, self.id) };
-        let (mut all, mut failed_tries) = (Done::default(), 0_u32);
+        let worker = Worker { job: self, ring, foreign, statements, settings: settings(limits, self.id) };
+        let (mut all, mut failed_tries, mut one_by_one) = (Done::default(), 0_u32, false);
         loop {
-            match worker.next(db).await {
+            match worker.next(db, one_by_one).await {
                 Ok(Next::Page(done)) => {
+                    one_by_one = false;
                     all.add(done);
                     on_page(&done);
                     failed_tries = 0;
@@ -172,6 +174,7 @@ impl Job {
                 Ok(Next::End) => return Ok(all),
                 // Another worker has stopped with the lock of a range, or somebody changes the table.
                 Err(WorkError::Database(error)) if is_lock_timeout(&error) => {}
+                Err(WorkError::Database(error)) if !one_by_one && refuses(&error) => one_by_one = true,
                 Err(WorkError::Database(error)) if failed_tries < limits.tries && can_pass(&error) => {
                     failed_tries = failed_tries.saturating_add(1);
                     // The pool has waited already if it could not connect.
@@ -218,14 +221,21 @@ fn can_pass(error: &sqlx::Error) -> bool {
     }
 }
 
+/// Returns whether the database refuses a value, whoever writes it: a constraint, a trigger, a limit.
+pub(crate) fn refuses(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    code.is_some_and(|code| ["22", "23", "27", "44", "54", "P0"].iter().any(|class| code.starts_with(class)))
+}
+
 fn is_lock_timeout(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("55P03"))
 }
 
-fn begin(limits: &Limits, job: i64) -> String {
+/// Returns what every transaction begins with: no row may be hidden, its limits, and the lock of the job.
+fn settings(limits: &Limits, job: i64) -> String {
     let milliseconds = |limit: Duration| limit.as_millis().clamp(1, 86_400_000);
     format!(
-        "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {};
+        "SET LOCAL row_security = off; SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {};
          SET LOCAL idle_in_transaction_session_timeout = {}; SELECT pg_advisory_xact_lock_shared({LOCK}, {job})",
         milliseconds(limits.statement),
         milliseconds(limits.lock),

@@ -17,6 +17,7 @@ mod columns;
 mod contexts;
 mod find;
 mod given;
+mod guards;
 mod head;
 mod import;
 mod rotation;
