@@ -8,6 +8,7 @@ use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, PgConnection, Postgres, Row as _, query};
 
+use crate::step::Care;
 use crate::table::{Form, Table, quoted};
 
 /// The values of a row's key columns, as text.
@@ -109,6 +110,7 @@ pub(crate) struct Statements {
     page: String,
     at_keys: String,
     swap: String,
+    swap_unlocked: String,
     pub(crate) count: String,
     boundaries: String,
     nth: String,
@@ -164,6 +166,9 @@ impl Statements {
                 format!("octet_length({row}) + coalesce(octet_length(t.{envelope}), 0)"),
             )
         };
+        let given = format!(
+            "unnest({arrays}, ${old}::{cast}[], ${fresh}::{cast}[], ${seen}::bytea[]) AS page ({numbered}, old, fresh, seen)"
+        );
         Self {
             width,
             form: table.form(),
@@ -181,14 +186,15 @@ impl Statements {
                 "SELECT {texts}, t.{envelope} AS envelope{cells}{hash} FROM unnest({arrays}) AS page ({numbered})
                    JOIN {name} t ON {joined} WHERE {is_wanted} ORDER BY {keys}"
             ),
-            // Rows are locked in the order of their keys, and a row that is locked is left out: it never waits for a
-            // customer's transaction, so neither of them deadlocks. The UPDATE finds a row where the lock is, not in the
-            // index once more. If a customer has moved it in between, it is not written, and the worker reads it again.
+            // PostgreSQL reads the keys in their order, and waits for a row that is locked.
             swap: format!(
+                "UPDATE {name} t SET {envelope} = page.fresh FROM {given} WHERE {joined} AND {is_unchanged}{is_seen}"
+            ),
+            // Rows are locked in the order of their keys, and a row that is locked is left out. The UPDATE finds a row
+            // where the lock is, not in the index once more. If a customer has moved it in between, it is not written.
+            swap_unlocked: format!(
                 "WITH page AS MATERIALIZED (
-                   SELECT page.*, t.ctid AS at FROM unnest({arrays}, ${old}::{cast}[], ${fresh}::{cast}[], ${seen}::bytea[])
-                          AS page ({numbered}, old, fresh, seen)
-                     JOIN {name} t ON {joined} AND {is_unchanged}{is_seen}
+                   SELECT page.*, t.ctid AS at FROM {given} JOIN {name} t ON {joined} AND {is_unchanged}{is_seen}
                     ORDER BY {keys} FOR NO KEY UPDATE OF t SKIP LOCKED)
                  UPDATE {name} t SET {envelope} = page.fresh FROM page
                   WHERE t.ctid = page.at AND {joined} AND {is_unchanged}{is_seen}"
@@ -236,13 +242,14 @@ impl Statements {
         rows.iter().map(|row| self.read(row)).collect()
     }
 
-    /// Writes each fresh envelope if its row still has what was read and nobody has locked it. Returns how many it wrote.
-    pub(crate) async fn swap(&self, db: &mut PgConnection, swaps: &[Swap]) -> Result<u64, sqlx::Error> {
+    /// Writes each fresh envelope if its row still has what was read. Returns how many it wrote.
+    pub(crate) async fn swap(&self, db: &mut PgConnection, swaps: &[Swap], care: Care) -> Result<u64, sqlx::Error> {
         if swaps.is_empty() {
             return Ok(0);
         }
         let keys: Vec<&Key> = swaps.iter().map(|swap| &swap.key).collect();
-        let swap = self.bind_keys(query(AssertSqlSafe(self.swap.clone())), &keys);
+        let swap = if care == Care::Wait { &self.swap } else { &self.swap_unlocked };
+        let swap = self.bind_keys(query(AssertSqlSafe(swap.clone())), &keys);
         let swap = match self.form {
             Form::Binary => {
                 let old = swaps.iter().map(|swap| match &swap.old {

@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 use std::slice;
 
-use sealwax::Keyring;
 use sealwax::triplet::TripletKey;
-use sqlx::postgres::{PgArguments, PgPool, PgTransaction};
+use sealwax::{KeyId, Keyring};
+use sqlx::postgres::{PgArguments, PgTransaction};
 use sqlx::query::Query;
-use sqlx::{AssertSqlSafe, Connection as _, FromRow, PgConnection, Postgres, query, query_as, query_scalar, raw_sql};
+use sqlx::{AssertSqlSafe, Connection as _, FromRow, PgConnection, Postgres, query, query_as, query_scalar};
 
 use crate::job::{Job, add_range};
 use crate::page::{Attempt, Failure, Reason};
@@ -20,6 +20,10 @@ const PAGES_BEFORE_SPLIT: i64 = 8;
 
 /// How many times a worker reads rows again that somebody changed or locked meanwhile.
 const TURNS: usize = 3;
+
+/// How long a page waits for a row that somebody has locked. It is so much shorter than PostgreSQL's `deadlock_timeout` (1 s)
+/// that in a deadlock it is always the page that ends, and never the customer's transaction.
+const LONGEST_WAIT: &str = ", set_config('lock_timeout', '50ms', true)";
 
 /// How many times a job tries a row again that failed for a reason that can pass.
 const TRIES_OF_A_ROW: i32 = 5;
@@ -58,6 +62,8 @@ struct Page {
 pub(crate) enum Next {
     Page(Done),
     Wait,
+    /// Nothing of the page is written, and the job has to stop.
+    Stop(String),
     End,
 }
 
@@ -67,20 +73,38 @@ pub(crate) struct Worker<'a> {
     /// The key of the rows of an import.
     pub(crate) foreign: Option<&'a TripletKey>,
     pub(crate) statements: Statements,
-    /// What every transaction begins with.
-    pub(crate) settings: String,
+    /// How every transaction begins.
+    pub(crate) begin: String,
+}
+
+/// How a page is written, from the fastest way to the most careful one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Care {
+    /// Waits a short time for rows that a customer has locked. If it takes longer, the page begins again, with the next.
+    Wait,
+    /// Leaves rows out that are locked.
+    SkipLocked,
+    /// The database refused the page: tries the rows one by one, to find those that it refuses.
+    OneByOne,
+}
+
+impl Care {
+    /// Returns how the pages of a job are written at first.
+    pub(crate) fn for_keys_of(ring: &Keyring) -> Self {
+        // With a key at a service, a page is too dear to begin again.
+        let is_local = |id: &KeyId| ring.check_value(id.as_ref()).is_some();
+        if ring.primary().is_some_and(is_local) { Self::Wait } else { Self::SkipLocked }
+    }
 }
 
 impl Worker<'_> {
     /// Does one page of the job, in a transaction, or finds that there is none.
     ///
-    /// If the database refused a page, the rows are written one by one, to find the one that it refuses.
-    pub(crate) async fn next(&self, db: &PgPool, one_by_one: bool) -> Result<Next, WorkError> {
-        let mut transaction = db.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
-        // Not together with BEGIN: if one of them fails, sqlx has to know that there is a transaction.
-        raw_sql(AssertSqlSafe(self.settings.clone())).execute(&mut *transaction).await?;
-        let Some(range) = self.range(&mut transaction).await? else {
-            return self.after_ranges(transaction, db, one_by_one).await;
+    /// After an error, the connection must be closed, because it may be in a transaction that sqlx does not know.
+    pub(crate) async fn next(&self, db: &mut PgConnection, care: Care) -> Result<Next, WorkError> {
+        let mut transaction = db.begin_with(AssertSqlSafe(self.begin.clone())).await?;
+        let Some(range) = self.range(&mut transaction, care).await? else {
+            return self.after_ranges(transaction, care).await;
         };
         let rows = self.statements.page(&mut transaction, range.left(), self.job.page).await?;
         let Some(Row { key: mark, .. }) = rows.last() else {
@@ -90,9 +114,10 @@ impl Worker<'_> {
             return Ok(Next::Page(Done::default()));
         };
         let mark = mark.clone();
-        let page = self.page(&mut transaction, rows, one_by_one).await?;
+        let page = self.page(&mut transaction, rows, care).await?;
         if let Some(because) = page.stop {
-            return self.stop(transaction, db, because).await;
+            transaction.rollback().await?;
+            return Ok(Next::Stop(because));
         }
         let done = page.done;
         let move_mark = "UPDATE sealwax.ranges SET mark = $2, rows = rows + $3, changed = changed + $4,
@@ -106,12 +131,17 @@ impl Worker<'_> {
     }
 
     /// Locks a range that is not finished, if there is one and the job runs.
-    async fn range(&self, transaction: &mut PgTransaction<'_>) -> Result<Option<Range>, sqlx::Error> {
+    async fn range(&self, transaction: &mut PgTransaction<'_>, care: Care) -> Result<Option<Range>, sqlx::Error> {
         const OF_A_RUNNING_JOB: &str = "SELECT r.id, r.above, r.up_to, r.mark FROM sealwax.ranges r
               JOIN sealwax.jobs j ON j.id = r.job
              WHERE r.job = $1 AND r.finished_at IS NULL
                AND j.paused_at IS NULL AND j.stopped_because IS NULL AND j.finished_at IS NULL";
-        let free = format!("{OF_A_RUNNING_JOB} ORDER BY r.id LIMIT 1 FOR NO KEY UPDATE OF r SKIP LOCKED");
+        // From here on, it waits only for rows of the table.
+        let wait = if care == Care::Wait { LONGEST_WAIT } else { "" };
+        let free = format!(
+            "SELECT range.*{wait}
+               FROM ({OF_A_RUNNING_JOB} ORDER BY r.id LIMIT 1 FOR NO KEY UPDATE OF r SKIP LOCKED) AS range"
+        );
         let free = query_as(AssertSqlSafe(free)).bind(self.job.id).fetch_optional(&mut **transaction).await?;
         if free.is_some() {
             return Ok(free);
@@ -131,12 +161,7 @@ impl Worker<'_> {
     }
 
     /// Tries again what failed and can pass, and ends the job when nothing is left.
-    async fn after_ranges(
-        &self,
-        mut transaction: PgTransaction<'_>,
-        db: &PgPool,
-        one_by_one: bool,
-    ) -> Result<Next, WorkError> {
+    async fn after_ranges(&self, mut transaction: PgTransaction<'_>, care: Care) -> Result<Next, WorkError> {
         let state =
             "SELECT paused_at IS NOT NULL AS is_paused, stopped_because, finished_at IS NOT NULL AS is_finished,
             replaced_by FROM sealwax.jobs WHERE id = $1";
@@ -162,9 +187,10 @@ impl Worker<'_> {
             return Ok(if finish.rows_affected() == 1 { Next::End } else { Next::Wait });
         }
         let rows = self.statements.at_keys(&mut transaction, &keys).await?;
-        let page = self.page(&mut transaction, rows, one_by_one).await?;
+        let page = self.page(&mut transaction, rows, care.max(Care::SkipLocked)).await?;
         if let Some(because) = page.stop {
-            return self.stop(transaction, db, because).await;
+            transaction.rollback().await?;
+            return Ok(Next::Stop(because));
         }
         let count = "UPDATE sealwax.ranges SET changed = changed + $2, current = current + $3
             WHERE id = (SELECT max(id) FROM sealwax.ranges WHERE job = $1)";
@@ -181,7 +207,7 @@ impl Worker<'_> {
     }
 
     /// Does what the job does with the rows of a page.
-    async fn page(&self, db: &mut PgConnection, mut rows: Vec<Row>, one_by_one: bool) -> Result<Page, sqlx::Error> {
+    async fn page(&self, db: &mut PgConnection, mut rows: Vec<Row>, care: Care) -> Result<Page, sqlx::Error> {
         let mut page = Page::default();
         page.done.rows = unsigned(rows.len());
         for turn in 0.. {
@@ -200,12 +226,12 @@ impl Worker<'_> {
             if matches!(self.job.task, Task::Reseal { .. }) && !self.job.is_dry_run {
                 self.list(db, &swaps).await?;
             }
-            if one_by_one && !self.job.is_dry_run {
+            if care == Care::OneByOne && !self.job.is_dry_run {
                 swaps = self.without_refused(db, swaps, &mut page.failures).await?;
             }
             let written = match self.job.is_dry_run {
                 true => unsigned(swaps.len()),
-                false => self.statements.swap(db, &swaps).await?,
+                false => self.statements.swap(db, &swaps, care).await?,
             };
             page.done.changed = page.done.changed.saturating_add(written);
             if written == unsigned(swaps.len()) {
@@ -236,7 +262,7 @@ impl Worker<'_> {
         let mut accepted = Vec::with_capacity(swaps.len());
         for swap in swaps {
             let mut savepoint = db.begin().await?;
-            let tried = self.statements.swap(&mut savepoint, slice::from_ref(&swap)).await;
+            let tried = self.statements.swap(&mut savepoint, slice::from_ref(&swap), Care::OneByOne).await;
             savepoint.rollback().await?;
             match tried {
                 Ok(_) => accepted.push(swap),
@@ -288,14 +314,6 @@ impl Worker<'_> {
               FROM (SELECT class, count(*) AS rows FROM sealwax.failures WHERE job = $1
                      GROUP BY class HAVING count(*) >= $2 ORDER BY rows DESC LIMIT 1) AS failed WHERE id = $1";
         query(stop).bind(self.job.id).bind(limit).execute(db).await.map(drop)
-    }
-
-    /// Takes a page back and stops the job.
-    async fn stop(&self, transaction: PgTransaction<'_>, db: &PgPool, because: String) -> Result<Next, WorkError> {
-        transaction.rollback().await?;
-        let stop = "UPDATE sealwax.jobs SET stopped_because = $2 WHERE id = $1";
-        query(stop).bind(self.job.id).bind(&because).execute(db).await?;
-        Err(WorkError::Stopped { because })
     }
 
     /// Binds the job and, for [`KEYS`], the keys.

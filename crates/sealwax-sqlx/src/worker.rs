@@ -8,13 +8,14 @@ use std::time::Duration;
 use sealwax::Keyring;
 use sealwax::triplet::TripletKey;
 use sqlx::error::DatabaseError;
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgPool;
-use sqlx::{query, query_scalar};
+use sqlx::{PgConnection, Postgres, query, query_scalar};
 use thiserror::Error;
 
 use crate::job::{Job, LOCK};
 use crate::statements::Statements;
-use crate::step::{Next, Worker};
+use crate::step::{Care, Next, Worker};
 use crate::task::Kind;
 
 /// How a worker treats the database.
@@ -158,41 +159,82 @@ impl Job {
             return Err(WorkError::NoKey);
         }
         let statements = Statements::new(&self.table, self.reads.clone());
-        let worker = Worker { job: self, ring, foreign, statements, settings: settings(limits, self.id) };
-        let (mut all, mut failed_tries, mut one_by_one) = (Done::default(), 0_u32, false);
+        let worker = Worker { job: self, ring, foreign, statements, begin: begin(limits, self.id) };
+        let usual = Care::for_keys_of(ring);
+        let (mut connection, mut all, mut failed_tries, mut care) = (None, Done::default(), 0_u32, usual);
         loop {
-            match worker.next(db, one_by_one).await {
+            let error = match self.page(db, &mut connection, &worker, care, failed_tries).await {
                 Ok(Next::Page(done)) => {
-                    one_by_one = false;
+                    (care, failed_tries) = (usual, 0);
                     all.add(done);
                     on_page(&done);
-                    failed_tries = 0;
-                    // If this fails, so does the next page.
-                    drop(self.keep_to_the_rate(db, done.rows).await);
+                    continue;
                 }
-                Ok(Next::Wait) => drop(sleep(db, 0.2).await),
+                Ok(Next::Wait) => continue,
+                Ok(Next::Stop(because)) => return Err(WorkError::Stopped { because }),
                 Ok(Next::End) => return Ok(all),
-                // Another worker has stopped with the lock of a range, or somebody changes the table.
-                Err(WorkError::Database(error)) if is_lock_timeout(&error) => {}
-                Err(WorkError::Database(error)) if !one_by_one && refuses(&error) => one_by_one = true,
-                Err(WorkError::Database(error)) if failed_tries < limits.tries && can_pass(&error) => {
-                    failed_tries = failed_tries.saturating_add(1);
-                    // The pool has waited already if it could not connect.
-                    drop(sleep(db, 0.05 * f64::from(1_u32 << failed_tries.min(6))).await);
-                }
+                Err(WorkError::Database(error)) => error,
                 Err(error) => return Err(error),
+            };
+            // It may be in a transaction that failed.
+            connection = None;
+            if is_lock_timeout(&error) {
+                // A customer has locked a row for long, or another worker has stopped with the lock of a range.
+                care = care.max(Care::SkipLocked);
+            } else if care != Care::OneByOne && refuses(&error) {
+                care = Care::OneByOne;
+            } else if failed_tries < limits.tries && can_pass(&error) {
+                failed_tries = failed_tries.saturating_add(1);
+            } else {
+                return Err(error.into());
             }
         }
     }
 
+    /// Does a page, and waits as long as is necessary before it and after it.
+    async fn page(
+        &self,
+        db: &PgPool,
+        connection: &mut Option<PoolConnection<Postgres>>,
+        worker: &Worker<'_>,
+        care: Care,
+        failed_tries: u32,
+    ) -> Result<Next, WorkError> {
+        let connection = match connection {
+            Some(connection) => connection,
+            None => {
+                let mut new = db.acquire().await?;
+                // If the future is dropped, the server sees at once that the page ends.
+                new.close_on_drop();
+                if failed_tries > 0 {
+                    sleep(&mut new, 0.05 * f64::from(1_u32 << failed_tries.min(6))).await?;
+                }
+                connection.insert(new)
+            }
+        };
+        let next = worker.next(connection, care).await?;
+        match &next {
+            // If this fails, so does the next page.
+            Next::Page(done) => drop(self.keep_to_the_rate(connection, done.rows).await),
+            Next::Wait => sleep(connection, 0.2).await?,
+            Next::Stop(because) => {
+                let stop = "UPDATE sealwax.jobs SET stopped_because = $2 WHERE id = $1";
+                query(stop).bind(self.id).bind(because).execute(&mut **connection).await?;
+            }
+            Next::End => {}
+        }
+        Ok(next)
+    }
+
     /// Waits as long as the job's limit asks after a page, together with all other workers.
-    async fn keep_to_the_rate(&self, db: &PgPool, rows: u64) -> Result<(), sqlx::Error> {
+    async fn keep_to_the_rate(&self, db: &mut PgConnection, rows: u64) -> Result<(), sqlx::Error> {
         let Some(limit) = self.rows_per_second else { return Ok(()) };
         let reserve = "UPDATE sealwax.jobs
             SET free_at = greatest(free_at, clock_timestamp()) + make_interval(secs => $2::float8 / $3) WHERE id = $1
             RETURNING extract(epoch FROM free_at - clock_timestamp())::float8";
         let rows = i64::try_from(rows).unwrap_or(i64::MAX);
-        let wait: Option<f64> = query_scalar(reserve).bind(self.id).bind(rows).bind(limit).fetch_optional(db).await?;
+        let wait: Option<f64> =
+            query_scalar(reserve).bind(self.id).bind(rows).bind(limit).fetch_optional(&mut *db).await?;
         let mut left = wait.unwrap_or(0.0);
         while left > 0.0 {
             sleep(db, left.min(1.0)).await?;
@@ -203,7 +245,7 @@ impl Job {
 }
 
 /// Waits without a timer of a runtime: the database is there.
-async fn sleep(db: &PgPool, seconds: f64) -> Result<(), sqlx::Error> {
+async fn sleep(db: &mut PgConnection, seconds: f64) -> Result<(), sqlx::Error> {
     query("SELECT pg_sleep($1)").bind(seconds).execute(db).await.map(drop)
 }
 
@@ -232,13 +274,16 @@ fn is_lock_timeout(error: &sqlx::Error) -> bool {
 }
 
 /// Returns what every transaction begins with: no row may be hidden, its limits, and the lock of the job.
-fn settings(limits: &Limits, job: i64) -> String {
+fn begin(limits: &Limits, job: i64) -> String {
     let milliseconds = |limit: Duration| limit.as_millis().clamp(1, 86_400_000);
+    // The last limit is for a worker that stops while the server sends it a page.
     format!(
-        "SET LOCAL row_security = off; SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {};
-         SET LOCAL idle_in_transaction_session_timeout = {}; SELECT pg_advisory_xact_lock_shared({LOCK}, {job})",
+        "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL row_security = off;
+         SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {};
+         SET LOCAL idle_in_transaction_session_timeout = {idle}; SET LOCAL tcp_user_timeout = {idle};
+         SELECT pg_advisory_xact_lock_shared({LOCK}, {job})",
         milliseconds(limits.statement),
         milliseconds(limits.lock),
-        milliseconds(limits.idle)
+        idle = milliseconds(limits.idle)
     )
 }
