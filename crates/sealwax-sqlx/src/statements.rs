@@ -98,7 +98,7 @@ pub(crate) struct Reads {
     pub(crate) columns: Vec<(String, bool)>,
 }
 
-/// No page has more than this, in bytes of envelopes, unless it has only one row.
+/// A page ends with the row that reaches this, in bytes of envelopes.
 const PAGE_BYTES: i64 = 8 * 1024 * 1024;
 
 /// The texts of a table's statements.
@@ -135,6 +135,7 @@ impl Statements {
         let texts = each(&|n, column, _| format!("t.{column}::text AS key_{n}"), ", ");
         let named = each(&|n, column, _| format!("t.{column} AS key_{n}"), ", ");
         let read = each(&|n, _, _| format!("page.key_{n}::text"), ", ");
+        let ordered = each(&|n, _, _| format!("page.key_{n}"), ", ");
         let numbered = each(&|n, _, _| format!("key_{n}"), ", ");
         let arrays = each(&|n, _, type_name| format!("${n}::text[]::{type_name}[]"), ", ");
         let joined = each(&|n, column, _| format!("t.{column} = page.key_{n}"), " AND ");
@@ -147,9 +148,10 @@ impl Statements {
             Form::Text => ("text", " COLLATE \"C\""),
         };
         let is_wanted = format!("t.{envelope} IS {}NULL", if reads.is_null { "" } else { "NOT " });
-        let is_unchanged = format!("t.{envelope}{bytes} IS NOT DISTINCT FROM page.old");
-        let (cells, hash, is_seen, size) = if reads.columns.is_empty() {
-            (String::new(), String::new(), String::new(), format!("octet_length(t.{envelope})"))
+        let is_unchanged =
+            if reads.is_null { format!("t.{envelope} IS NULL") } else { format!("t.{envelope}{bytes} = page.old") };
+        let (cells, hash, is_unchanged, size) = if reads.columns.is_empty() {
+            (String::new(), String::new(), is_unchanged, format!("octet_length(t.{envelope})"))
         } else {
             let cell = |(n, (column, is_bytes)): (i32, &(String, bool))| {
                 format!(", t.{}{} AS cell_{n}", quoted(column), if *is_bytes { "" } else { "::text" })
@@ -157,30 +159,30 @@ impl Statements {
             let row: Vec<_> = reads.columns.iter().map(|(column, _)| format!("t.{}", quoted(column))).collect();
             let row = format!("ROW({})::text", row.join(", "));
             let hash = format!("sha256(convert_to({row}, 'UTF8'))");
-            let is_seen = format!(" AND {hash} = page.seen");
             let cells: String = (1..).zip(&reads.columns).map(cell).collect();
             (
                 cells,
                 format!(", {hash} AS seen"),
-                is_seen,
+                format!("{is_unchanged} AND {hash} = page.seen"),
                 format!("octet_length({row}) + coalesce(octet_length(t.{envelope}), 0)"),
             )
         };
+        let (given_hash, named_hash) =
+            if reads.columns.is_empty() { Default::default() } else { (format!(", ${seen}::bytea[]"), ", seen") };
         let given = format!(
-            "unnest({arrays}, ${old}::{cast}[], ${fresh}::{cast}[], ${seen}::bytea[]) AS page ({numbered}, old, fresh, seen)"
+            "unnest({arrays}, ${old}::{cast}[], ${fresh}::{cast}[]{given_hash}) AS page ({numbered}, old, fresh{named_hash})"
         );
         Self {
             width,
             form: table.form(),
             columns: reads.columns,
-            // One window over the index, so that nothing is sorted. The first columns are the key's.
+            // One window in the order of the index, so that nothing is sorted. The first columns are the key's.
             page: format!(
                 "SELECT {read}, page.* FROM (
-                   SELECT {named}, t.{envelope} AS envelope{cells}{hash}, row_number() OVER up_to AS at,
-                          sum({size}) OVER up_to AS bytes
-                     FROM {name} t WHERE {is_wanted}\0
-                   WINDOW up_to AS (ORDER BY {keys} ROWS UNBOUNDED PRECEDING) ORDER BY {keys} LIMIT $3) AS page
-                  WHERE page.bytes <= $4 OR page.at = 1 ORDER BY page.at"
+                   SELECT {named}, t.{envelope} AS envelope{cells}{hash},
+                          sum({size}) OVER (ORDER BY {keys} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before
+                     FROM {name} t WHERE {is_wanted}\0 ORDER BY {keys} LIMIT $3) AS page
+                  WHERE coalesce(page.bytes_before, 0) < $4 ORDER BY {ordered}"
             ),
             at_keys: format!(
                 "SELECT {texts}, t.{envelope} AS envelope{cells}{hash} FROM unnest({arrays}) AS page ({numbered})
@@ -188,16 +190,16 @@ impl Statements {
             ),
             // PostgreSQL reads the keys in their order, and waits for a row that is locked.
             swap: format!(
-                "UPDATE {name} t SET {envelope} = page.fresh FROM {given} WHERE {joined} AND {is_unchanged}{is_seen}"
+                "UPDATE {name} t SET {envelope} = page.fresh FROM {given} WHERE {joined} AND {is_unchanged}"
             ),
             // Rows are locked in the order of their keys, and a row that is locked is left out. The UPDATE finds a row
             // where the lock is, not in the index once more. If a customer has moved it in between, it is not written.
             swap_unlocked: format!(
                 "WITH page AS MATERIALIZED (
-                   SELECT page.*, t.ctid AS at FROM {given} JOIN {name} t ON {joined} AND {is_unchanged}{is_seen}
+                   SELECT page.*, t.ctid AS at FROM {given} JOIN {name} t ON {joined} AND {is_unchanged}
                     ORDER BY {keys} FOR NO KEY UPDATE OF t SKIP LOCKED)
                  UPDATE {name} t SET {envelope} = page.fresh FROM page
-                  WHERE t.ctid = page.at AND {joined} AND {is_unchanged}{is_seen}"
+                  WHERE t.ctid = page.at AND {joined} AND {is_unchanged}"
             ),
             count: format!("SELECT count(*) FROM {name} t WHERE {is_wanted}"),
             boundaries: format!(
@@ -270,8 +272,12 @@ impl Statements {
                 swap.bind(old.collect::<Vec<_>>()).bind(fresh.collect::<Vec<_>>())
             }
         };
-        let seen = swaps.iter().map(|swap| swap.seen.as_deref());
-        Ok(swap.bind(seen.collect::<Vec<_>>()).execute(db).await?.rows_affected())
+        let swap = if self.columns.is_empty() {
+            swap
+        } else {
+            swap.bind(swaps.iter().map(|swap| swap.seen.as_deref()).collect::<Vec<_>>())
+        };
+        Ok(swap.execute(db).await?.rows_affected())
     }
 
     /// Returns keys that divide the table into about as many ranges, as far as a sample of `percent` of its pages tells.

@@ -163,7 +163,7 @@ impl Job {
         let usual = Care::for_keys_of(ring);
         let (mut connection, mut all, mut failed_tries, mut care) = (None, Done::default(), 0_u32, usual);
         loop {
-            let error = match self.page(db, &mut connection, &worker, care, failed_tries).await {
+            let error = match self.page(db, &mut connection, &worker, care).await {
                 Ok(Next::Page(done)) => {
                     (care, failed_tries) = (usual, 0);
                     all.add(done);
@@ -185,6 +185,10 @@ impl Job {
                 care = Care::OneByOne;
             } else if failed_tries < limits.tries && can_pass(&error) {
                 failed_tries = failed_tries.saturating_add(1);
+                // If it cannot connect, the pool has waited already.
+                if let Ok(mut other) = db.acquire().await {
+                    drop(sleep(&mut other, 0.05 * f64::from(1_u32 << failed_tries.min(6))).await);
+                }
             } else {
                 return Err(error.into());
             }
@@ -198,7 +202,6 @@ impl Job {
         connection: &mut Option<PoolConnection<Postgres>>,
         worker: &Worker<'_>,
         care: Care,
-        failed_tries: u32,
     ) -> Result<Next, WorkError> {
         let connection = match connection {
             Some(connection) => connection,
@@ -206,9 +209,6 @@ impl Job {
                 let mut new = db.acquire().await?;
                 // If the future is dropped, the server sees at once that the page ends.
                 new.close_on_drop();
-                if failed_tries > 0 {
-                    sleep(&mut new, 0.05 * f64::from(1_u32 << failed_tries.min(6))).await?;
-                }
                 connection.insert(new)
             }
         };
