@@ -64,8 +64,8 @@ CREATE TABLE IF NOT EXISTS sealwax.resealed (
     PRIMARY KEY (job, key)
 );
 
--- What the rows held before a rotation that is to be proved. It has no index and no reference, because each of them would
--- take half as long again as all the rest of it.
+-- What the rows held before a rotation that is to be proved. It has no index and no reference, because with either of
+-- them the plan would take half as long again.
 CREATE TABLE IF NOT EXISTS sealwax.payloads (
     job     bigint NOT NULL,
     key     text[] COLLATE "C" NOT NULL,

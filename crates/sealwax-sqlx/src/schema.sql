@@ -60,8 +60,8 @@ BEGIN
     RETURN head;
 END $$;
 
--- Returns what a rotation keeps of an envelope, which is all but the wraps and the MAC over them: the commitment, and the
--- SHA-256 of suite || IV || tag || ciphertext. NULL if it is no envelope.
+-- Returns what a rotation keeps of an envelope, which is all but the wraps and the MAC over them: the commitment, and
+-- the SHA-256 of suite || IV || tag || ciphertext. NULL if it is no envelope.
 CREATE OR REPLACE FUNCTION sealwax.payload(envelope bytea) RETURNS bytea
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog AS $$
 DECLARE at int := 5; -- The number of bytes before a wrap, and after the last one, before the commitment.
