@@ -7,7 +7,7 @@ use sealwax::{EncryptionContext, Envelope, Keyring, Suite, WrapKind};
 use sealwax_sqlx::{
     Form, Job, Kind, Limits, Options, PlanError, Proof, ProofVerdict, RowContext, Table, find, install,
 };
-use sqlx::{AssertSqlSafe, PgConnection, PgPool, query, query_scalar, raw_sql};
+use sqlx::{AssertSqlSafe, PgPool, query, query_scalar, raw_sql};
 
 use crate::given::{key, ring};
 use crate::head::{envelope, envelopes};
@@ -320,7 +320,7 @@ async fn a_proof_and_a_verification_together_see_every_bit() {
 #[tokio::test]
 async fn only_a_rotation_that_is_to_be_proved_has_a_proof() {
     let Some(scene) = Scene::new("text").await else { return };
-    let db: &mut PgConnection = &mut *scene.db.acquire().await.unwrap();
+    let db = &mut *scene.db.acquire().await.unwrap();
     let proves = Options { prove: true, ..Options::default() };
     let context = RowContext::new([("n", "{n}")]);
     let verification = Job::plan_verification(db, &scene.table, &scene.new, &proves).await;
