@@ -165,13 +165,21 @@ pub(crate) async fn take(
     query("SET LOCAL row_security = off").execute(&mut *transaction).await?;
     // Otherwise an older census could write over what a newer one saw.
     query("LOCK TABLE sealwax.sightings IN SHARE ROW EXCLUSIVE MODE").execute(&mut *transaction).await?;
+    let census = count(&mut transaction, table).await?;
+    note(&mut transaction, table, &census, expected).await?;
+    transaction.commit().await?;
+    Ok(census)
+}
+
+/// Counts the rows of a table, and notes nothing.
+pub(crate) async fn count(db: &mut PgConnection, table: &Table) -> Result<Census, sqlx::Error> {
     let count = format!(
         "SELECT {head}, {column} IS NULL, pg_catalog.count(*) FROM {table} GROUP BY 1, 2 ORDER BY 1",
         head = table.head(),
         column = table.quoted_envelope(),
         table = table.quoted(),
     );
-    let counts: Vec<(Option<String>, bool, i64)> = query_as(AssertSqlSafe(count)).fetch_all(&mut *transaction).await?;
+    let counts: Vec<(Option<String>, bool, i64)> = query_as(AssertSqlSafe(count)).fetch_all(db).await?;
     let mut census = Census { rows: 0, nulls: 0, not_envelopes: 0, heads: Vec::new() };
     for (head, is_null, rows) in counts {
         let rows = u64::try_from(rows).unwrap_or_default();
@@ -182,8 +190,6 @@ pub(crate) async fn take(
             None => census.not_envelopes = census.not_envelopes.saturating_add(rows),
         }
     }
-    note(&mut transaction, table, &census, expected).await?;
-    transaction.commit().await?;
     Ok(census)
 }
 

@@ -72,7 +72,8 @@ const CANDIDATES: &str = "
        AND n.nspname <> 'information_schema'
        AND n.nspname !~ '^pg_'
        -- Only our own tables: a role with the name sealwax may have tables in this schema.
-       AND NOT (n.nspname = 'sealwax' AND c.relname IN ('sightings', 'jobs', 'ranges', 'failures', 'resealed'))
+       AND NOT (n.nspname = 'sealwax' AND c.relname IN ('sightings', 'jobs', 'ranges', 'failures', 'resealed',
+                                                           'payloads'))
        AND EXISTS (SELECT FROM bases b JOIN pg_catalog.pg_type t ON t.oid = b.base
                     WHERE b.column_type = a.atttypid AND t.typtype <> 'd' AND t.typcategory IN ('S', 'U', 'C')
                       AND t.oid <> 'pg_catalog.uuid'::regtype)

@@ -22,6 +22,8 @@ CREATE TABLE IF NOT EXISTS sealwax.jobs (
     planned_at      timestamptz NOT NULL DEFAULT now(),
     paused_at       timestamptz,
     stopped_because text,           -- It waits until somebody resumes it.
+    key_ids         text[],         -- If it is to be proved: the key ids that rows named before,
+    key_id_rows     bigint[],       -- and how many rows each.
     finished_at     timestamptz,
     replaced_by     bigint REFERENCES sealwax.jobs
 );
@@ -60,4 +62,12 @@ CREATE TABLE IF NOT EXISTS sealwax.resealed (
     key         text[] NOT NULL,
     resealed_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (job, key)
+);
+
+-- What the rows held before a rotation that is to be proved. It has no index and no reference, because with either of
+-- them the plan would take half as long again.
+CREATE TABLE IF NOT EXISTS sealwax.payloads (
+    job     bigint NOT NULL,
+    key     text[] COLLATE "C" NOT NULL,
+    payload bytea NOT NULL -- sealwax.payload
 );

@@ -17,11 +17,12 @@ mod census;
 mod find;
 mod retiring;
 
-// A job: what it does, its plan, its statements, its workers.
+// A job: what it does, its plan, its statements, its workers, its proof.
 mod context;
 mod job;
 mod page;
 mod plan;
+mod proof;
 mod statements;
 mod step;
 mod task;
@@ -39,6 +40,7 @@ pub use context::RowContext;
 pub use find::{Finding, Found, Waived, find};
 pub use job::{Failures, Job, Status};
 pub use plan::{Options, PlanError};
+pub use proof::{Proof, ProofVerdict};
 pub use retiring::{Report, Scanned, Verdict, safe_to_destroy, safe_to_retire};
 pub use schema::install;
 pub use sealed::{Sealed, SealedText, StoredKeyId};

@@ -8,9 +8,10 @@ use thiserror::Error;
 use crate::census::census;
 use crate::context::RowContext;
 use crate::job::{Job, LOCK, add_range};
+use crate::proof;
 use crate::statements::Statements;
 use crate::table::{Table, TableError};
-use crate::task::Task;
+use crate::task::{Kind, Task};
 
 /// How a job runs.
 #[derive(Clone, Debug)]
@@ -25,13 +26,23 @@ pub struct Options {
     pub ranges: i64,
     /// Writes nothing to the table: the job only counts what it would write.
     pub dry_run: bool,
+    /// Notes what every row holds before a rotation, so that [`Job::proof`] can compare it. Only a rotation keeps it.
+    pub prove: bool,
     /// Ends an unfinished job of the same kind over the same column.
     pub replace: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { page: 1_000, rows_per_second: None, stop_after: None, ranges: 8, dry_run: false, replace: false }
+        Self {
+            page: 1_000,
+            rows_per_second: None,
+            stop_after: None,
+            ranges: 8,
+            dry_run: false,
+            prove: false,
+            replace: false,
+        }
     }
 }
 
@@ -74,6 +85,13 @@ pub enum PlanError {
         from: i64,
         /// The greatest value.
         to: i64,
+    },
+    /// Only a rotation can be proved.
+    #[error("only a rotation can be proved, not a job of the kind {}", kind.name())]
+    #[non_exhaustive]
+    NoProof {
+        /// What the job does.
+        kind: Kind,
     },
     /// An unfinished job of this kind has this column.
     #[error("job {job} over this column is not finished: work on it, or replace it")]
@@ -242,6 +260,9 @@ impl Job {
             }
         }
         let kind = task.kind();
+        if options.prove && kind != Kind::Rotate {
+            return Err(PlanError::NoProof { kind });
+        }
         let reads = task.reads(db, table).await?;
         let fingerprint = ring.fingerprint();
         let mut transaction = db.begin().await?;
@@ -317,6 +338,9 @@ impl Job {
         let up_to = boundaries.iter().map(Some).chain(std::iter::once(None));
         for (above, up_to) in above.zip(up_to) {
             add_range(&mut transaction, id, above, up_to).await?;
+        }
+        if options.prove {
+            proof::take_snapshot(&mut transaction, table, id).await?;
         }
         transaction.commit().await?;
         Self::load(db, id).await

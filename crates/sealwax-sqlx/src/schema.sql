@@ -60,6 +60,40 @@ BEGIN
     RETURN head;
 END $$;
 
+-- Returns what a rotation keeps of an envelope, which is all but the wraps and the MAC over them: the commitment, and
+-- the SHA-256 of suite || IV || tag || ciphertext. NULL if it is no envelope.
+CREATE OR REPLACE FUNCTION sealwax.payload(envelope bytea) RETURNS bytea
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog AS $$
+DECLARE at int := 5; -- The number of bytes before a wrap, and after the last one, before the commitment.
+BEGIN
+    IF sealwax.head(envelope) IS NULL THEN RETURN NULL; END IF;
+    FOR wrap IN 1 .. get_byte(envelope, 4) LOOP
+        at := at + 1 + get_byte(envelope, at);
+        at := at + 2 + 256 * get_byte(envelope, at) + get_byte(envelope, at + 1);
+    END LOOP;
+    -- Between the commitment and the IV are the 16 bytes of the MAC.
+    RETURN substring(envelope FROM at + 1 FOR 32)
+        || sha256(substring(envelope FROM 4 FOR 1) || substring(envelope FROM at + 49));
+END $$;
+
+-- The same of the text form, and the same bytes.
+CREATE OR REPLACE FUNCTION sealwax.payload(envelope text) RETURNS bytea
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog AS $$
+DECLARE sealed text COLLATE "C" := envelope; parts text[] COLLATE "C"; proof_and_iv bytea; len int;
+BEGIN
+    IF sealwax.head(sealed) IS NULL THEN RETURN NULL; END IF;
+    parts := string_to_array(translate(sealed, '-_', '+/'), ':');
+    len := octet_length(parts[7]);
+    -- Bits of the last character that no byte needs are 0. Otherwise two texts would have the same bytes.
+    IF right(parts[6], 1) !~ '[AQgw]' OR (CASE len % 4 WHEN 0 THEN false WHEN 1 THEN true
+        WHEN 2 THEN right(parts[7], 1) !~ '[AQgw]' ELSE right(parts[7], 1) !~ '[AEIMQUYcgkosw048]' END)
+    THEN RETURN NULL; END IF;
+    proof_and_iv := decode(parts[4] || parts[5], 'base64');
+    RETURN substring(proof_and_iv FROM 1 FOR 32)
+        || sha256(CASE parts[2] WHEN 'a256gcm' THEN '\x01'::bytea ELSE '\x02' END || substring(proof_and_iv FROM 49)
+            || decode(parts[6] || '==', 'base64') || decode(parts[7] || repeat('=', (4 - len % 4) % 4), 'base64'));
+END $$;
+
 -- What each census saw: when a column last had a row that names a key, and the first census since then that saw none.
 CREATE TABLE IF NOT EXISTS sealwax.sightings (
     table_schema text NOT NULL,

@@ -25,7 +25,7 @@ pub(crate) fn head(envelope: &Envelope) -> String {
 }
 
 /// Returns an envelope of each suite with each number of wraps, kind, id and length that matters.
-fn envelopes() -> Vec<Envelope> {
+pub(crate) fn envelopes() -> Vec<Envelope> {
     let long = format!("A-z0.9_/@{}", "y".repeat(119));
     let ids = ["prod-2026", "e", &long, "tenant/42@3", "7", "a.b", "Z_", "eu-dr"];
     let mut all = Vec::new();

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sealwax::{EncryptionContext, Envelope, Keyring, MasterKey};
-use sealwax_sqlx::{Job, Options, Status, Table};
+use sealwax_sqlx::{Job, Options, ProofVerdict, Status, Table};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgTransaction};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, query, query_as, raw_sql};
 use tokio::task::JoinHandle;
@@ -86,7 +86,7 @@ impl Scene {
         let ring = self.newest();
         let mut db = self.db.acquire().await.unwrap();
         let table = Table::find(&mut db, "public", "credentials", &[], "envelope").await.unwrap();
-        let options = Options { page: PAGE, replace: true, ..Options::default() };
+        let options = Options { page: PAGE, prove: true, replace: true, ..Options::default() };
         let job = Job::plan_rotation(&mut db, &table, &ring.parse().unwrap(), &primary, &options).await.unwrap();
         let start = Start { options: self.options.clone(), ring, job: job.id(), tries: 60 };
         (job, start)
@@ -157,7 +157,7 @@ impl Scene {
         }
     }
 
-    /// Checks the rows, and that the job is finished and has counted each row once.
+    /// Checks the rows and the proof, and that the job is finished and has counted each row once.
     pub(super) async fn check(&self, job: &Job) {
         self.check_rows().await;
         let status = self.status(job).await;
@@ -165,6 +165,14 @@ impl Scene {
         assert_eq!(status.ranges, status.ranges_finished);
         assert_eq!((status.rows, status.failed), (ROWS, 0), "{status:?}");
         assert_eq!(status.changed.checked_add(status.current), Some(ROWS), "{status:?}");
+        let mut db = self.db.acquire().await.unwrap();
+        let proof = job.proof(&mut db).await.unwrap().unwrap();
+        assert_eq!((proof.verdict, &proof.before), (ProofVerdict::Unchanged, &proof.after));
+        assert_eq!(proof.unchanged.checked_add(proof.sealed), Some(ROWS.unsigned_abs()), "{proof:?}");
+        assert_eq!((proof.gone, proof.added, proof.not_envelopes), (0, 0, 0));
+        let newest = format!("key-{}", self.keys.len().checked_sub(1).unwrap());
+        assert_eq!(proof.by_key_id_after, [(newest, ROWS.unsigned_abs())].into());
+        job.forget_snapshot(&mut db).await.unwrap();
     }
 }
 
