@@ -71,7 +71,9 @@ async fn a_worker_that_stops_does_not_keep_its_range() {
         for turn in 1.. {
             stopped.signal("-STOP").await;
             sleep(Duration::from_millis(10)).await;
-            if state(&scene, "stopped").await.as_deref() == Some("idle in transaction") {
+            if state(&scene, "stopped").await.as_deref() == Some("idle in transaction")
+                && has_range(&scene, "stopped").await
+            {
                 break;
             }
             assert!(turn < 500, "the worker is never in a transaction");
@@ -114,6 +116,13 @@ async fn state(scene: &Scene, name: &str) -> Option<String> {
     query_scalar(state).bind(name).fetch_optional(&scene.db).await.unwrap()
 }
 
+/// Returns whether a worker's transaction has locked a range, and not only begun.
+async fn has_range(scene: &Scene, name: &str) -> bool {
+    let has_range = "SELECT EXISTS (SELECT FROM pg_locks JOIN pg_stat_activity USING (pid)
+        WHERE application_name = $1 AND relation = 'sealwax.ranges'::regclass AND mode = 'RowShareLock')";
+    query_scalar(has_range).bind(name).fetch_one(&scene.db).await.unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cut_connections_lose_nothing() {
     let _turn = TURN.lock().await;
@@ -127,7 +136,9 @@ async fn cut_connections_lose_nothing() {
         start.options = start.options.port(cutter.port);
         let customers = scene.customers();
         let workers: Vec<Worker> = (0..3).map(|_| start.worker("worker")).collect();
+        let start = Instant::now();
         while !scene.status(&job).await.is_finished {
+            assert!(start.elapsed() < Duration::from_secs(120), "no worker goes on");
             sleep(dice.milliseconds(200)).await;
             let end = "SELECT count(pg_terminate_backend(pid)) FROM (SELECT pid FROM pg_stat_activity
                 WHERE application_name = 'worker' AND datname = current_database() LIMIT 1) AS one";
