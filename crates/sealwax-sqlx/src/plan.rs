@@ -16,7 +16,7 @@ use crate::task::{Kind, Task};
 /// How a job runs.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The most rows of a page, 1 to 10,000. A page is also limited to 8 MiB of envelopes.
+    /// The most rows of a page, 1 to 10,000. A page also ends with the row that reaches 8 MiB.
     pub page: i32,
     /// The most rows a second of all workers together, or `None` for no limit.
     pub rows_per_second: Option<i32>,

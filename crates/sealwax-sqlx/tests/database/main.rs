@@ -20,6 +20,7 @@ mod given;
 mod guards;
 mod head;
 mod import;
+mod others;
 mod proof;
 mod rotation;
 mod server;
