@@ -1,9 +1,11 @@
 //! A job over a table: planned once, worked on by any number of workers, in any number of processes.
 
+use sealwax::Envelope;
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, PgConnection, Row as _, query, query_as, query_scalar};
 
 use crate::plan::PlanError;
+use crate::sealed::Sealed;
 use crate::statements::{Key, Reads};
 use crate::table::Table;
 use crate::task::{Kind, Task};
@@ -20,6 +22,7 @@ pub struct Job {
     pub(crate) reads: Reads,
     pub(crate) table: Table,
     pub(crate) fingerprint: [u8; 8],
+    pub(crate) witness: Option<Envelope>,
     pub(crate) page: i32,
     pub(crate) rows_per_second: Option<i32>,
     pub(crate) stop_after: Option<i64>,
@@ -98,6 +101,7 @@ impl Job {
             task,
             table,
             fingerprint: row.try_get("fingerprint")?,
+            witness: row.try_get::<Option<Sealed>, _>("witness")?.map(Envelope::from),
             page: row.try_get("page")?,
             rows_per_second: row.try_get("rows_per_second")?,
             stop_after: row.try_get("stop_after")?,

@@ -14,6 +14,7 @@ CREATE TABLE IF NOT EXISTS sealwax.jobs (
     takes_suspicious boolean NOT NULL,
     is_dry_run      boolean NOT NULL,
     fingerprint     bytea NOT NULL, -- Of the keyring that every worker has to have.
+    witness         bytea,          -- A job that writes: an envelope that every worker has to open.
     rows_expected   bigint NOT NULL,
     page            int NOT NULL,
     rows_per_second int,            -- Of all workers together. NULL: no limit.

@@ -25,6 +25,7 @@ mod plan;
 mod statements;
 mod step;
 mod task;
+mod witness;
 mod worker;
 
 // In the repository, these links of the page lead to files. The first definition of a link wins.

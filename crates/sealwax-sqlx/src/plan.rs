@@ -1,6 +1,6 @@
 //! Planning a job.
 
-use sealwax::{KeyId, KeyState, Keyring};
+use sealwax::{KeyId, KeyState, Keyring, SealError};
 use sealwax_import::Declaration;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, query, query_scalar};
 use thiserror::Error;
@@ -8,9 +8,11 @@ use thiserror::Error;
 use crate::census::census;
 use crate::context::RowContext;
 use crate::job::{Job, LOCK, add_range};
+use crate::sealed::Sealed;
 use crate::statements::Statements;
 use crate::table::{Table, TableError};
 use crate::task::Task;
+use crate::witness;
 
 /// How a job runs.
 #[derive(Clone, Debug)]
@@ -103,6 +105,13 @@ pub enum PlanError {
         /// The number of the job.
         job: i64,
     },
+    /// The keyring does not seal.
+    #[error("the keyring does not seal what workers have to open")]
+    #[non_exhaustive]
+    Witness {
+        /// Why.
+        source: SealError,
+    },
     /// The table cannot be used.
     #[error(transparent)]
     Table(#[from] TableError),
@@ -126,8 +135,8 @@ impl Job {
     /// Nothing is written to the table. The job begins when a worker [works](Self::work) on it.
     ///
     /// # Errors
-    /// Returns an error if the keyring cannot open every row that has an envelope, and if a job of this kind over the same
-    /// column is not finished, unless the options replace it.
+    /// Returns an error if the keyring cannot open every row that has an envelope, if it does not seal, and if a job of this
+    /// kind over the same column is not finished, unless the options replace it.
     pub async fn plan_rotation(
         db: &mut PgConnection,
         table: &Table,
@@ -205,8 +214,8 @@ impl Job {
     /// that open to something that looks like no credential, unless `takes_suspicious` is set.
     ///
     /// # Errors
-    /// Returns an error if the keyring's primary is another one, and if a job of this kind over the same column is not
-    /// finished.
+    /// Returns an error if the keyring's primary is another one, if it does not seal, and if a job of this kind over the
+    /// same column is not finished.
     #[expect(clippy::too_many_arguments, reason = "each is another decision, and none has a default")]
     pub async fn plan_import(
         db: &mut PgConnection,
@@ -244,6 +253,7 @@ impl Job {
         let kind = task.kind();
         let reads = task.reads(db, table).await?;
         let fingerprint = ring.fingerprint();
+        let witness = if kind.writes() { Some(witness::seal(ring).await?) } else { None };
         let mut transaction = db.begin().await?;
         // Otherwise PostgreSQL leaves out rows that the role may not see.
         query("SET LOCAL row_security = off").execute(&mut *transaction).await?;
@@ -287,8 +297,8 @@ impl Job {
         let id: i64 = query_scalar(
             "INSERT INTO sealwax.jobs (kind, table_schema, table_name, key_columns, key_types, envelope_column, primary_key_id,
                  fingerprint, rows_expected, page, rows_per_second, stop_after, leaked_key_id, context, declaration,
-                 takes_suspicious, is_dry_run)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) RETURNING id",
+                 takes_suspicious, is_dry_run, witness)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) RETURNING id",
         )
         .bind(kind.name())
         .bind(table.schema())
@@ -307,6 +317,7 @@ impl Job {
         .bind(declaration)
         .bind(takes_suspicious)
         .bind(options.dry_run)
+        .bind(witness.map(Sealed))
         .fetch_one(&mut *transaction)
         .await?;
         if let Some(old) = unfinished {

@@ -56,6 +56,7 @@ struct Page {
 
 /// What a worker does next.
 pub(crate) enum Next {
+    Begin,
     Page(Done),
     Wait,
     End,

@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use sealwax::Keyring;
 use sealwax::triplet::TripletKey;
+use sealwax::{Envelope, Keyring, OpenError};
 use sqlx::error::DatabaseError;
 use sqlx::postgres::PgPool;
 use sqlx::{query, query_scalar};
@@ -16,6 +16,7 @@ use crate::job::{Job, LOCK};
 use crate::statements::Statements;
 use crate::step::{Next, Worker};
 use crate::task::Kind;
+use crate::witness;
 
 /// How a worker treats the database.
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +75,15 @@ pub enum WorkError {
         /// The keyring's.
         found: [u8; 8],
     },
+    /// The keyring does not open what the planner of the job has sealed for its workers.
+    ///
+    /// So it has another key under the same id, such as that of a test service, or the key service does not let it unwrap.
+    #[error("the keys are not those that the job was planned with, or do not unwrap")]
+    #[non_exhaustive]
+    Witness {
+        /// Why it does not open it.
+        source: OpenError,
+    },
     /// The job stopped, and waits until somebody resumes it.
     #[error("the job stopped: {because}")]
     #[non_exhaustive]
@@ -115,8 +125,8 @@ impl Job {
     /// are tried again at the end.
     ///
     /// # Errors
-    /// Returns an error if the keyring has another fingerprint than the job's, if the job stopped or was replaced, or if
-    /// the database fails several times in a row.
+    /// Returns an error if the keyring is not the job's, if the job stopped or was replaced, or if the database fails
+    /// several times in a row.
     pub async fn work(
         &self,
         db: &PgPool,
@@ -160,8 +170,14 @@ impl Job {
         let statements = Statements::new(&self.table, self.reads.clone());
         let worker = Worker { job: self, ring, foreign, statements, settings: settings(limits, self.id) };
         let (mut all, mut failed_tries, mut one_by_one) = (Done::default(), 0_u32, false);
+        let mut witness = self.witness.as_ref();
         loop {
-            match worker.next(db, one_by_one).await {
+            let next = match witness {
+                Some(witness) => open(ring, witness).await,
+                None => worker.next(db, one_by_one).await,
+            };
+            match next {
+                Ok(Next::Begin) => witness = None,
                 Ok(Next::Page(done)) => {
                     one_by_one = false;
                     all.add(done);
@@ -175,7 +191,7 @@ impl Job {
                 // Another worker has stopped with the lock of a range, or somebody changes the table.
                 Err(WorkError::Database(error)) if is_lock_timeout(&error) => {}
                 Err(WorkError::Database(error)) if !one_by_one && refuses(&error) => one_by_one = true,
-                Err(WorkError::Database(error)) if failed_tries < limits.tries && can_pass(&error) => {
+                Err(error) if failed_tries < limits.tries && can_pass(&error) => {
                     failed_tries = failed_tries.saturating_add(1);
                     // The pool has waited already if it could not connect.
                     drop(sleep(db, 0.05 * f64::from(1_u32 << failed_tries.min(6))).await);
@@ -202,17 +218,24 @@ impl Job {
     }
 }
 
+async fn open(ring: &Keyring, witness: &Envelope) -> Result<Next, WorkError> {
+    let opened = witness::open(ring, witness).await;
+    opened.map(|()| Next::Begin).map_err(|source| WorkError::Witness { source })
+}
+
 /// Waits without a timer of a runtime: the database is there.
 async fn sleep(db: &PgPool, seconds: f64) -> Result<(), sqlx::Error> {
     query("SELECT pg_sleep($1)").bind(seconds).execute(db).await.map(drop)
 }
 
-/// Returns whether the same page may succeed later: the connection broke, the server restarts or is full, or a lock or
-/// a statement took too long.
-fn can_pass(error: &sqlx::Error) -> bool {
+/// Returns whether the same may succeed later: the key service is down, the connection broke, the server restarts or is
+/// full, or a lock or a statement took too long.
+fn can_pass(error: &WorkError) -> bool {
+    use sqlx::Error::{Database, Io, PoolTimedOut, Protocol};
     match error {
-        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::Protocol(_) => true,
-        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+        WorkError::Witness { source } => source.is_transient(),
+        WorkError::Database(Io(_) | PoolTimedOut | Protocol(_)) => true,
+        WorkError::Database(Database(error)) => error.code().is_some_and(|code| {
             // Connection, transaction rollback, resources, intervention of an operator, idle transaction.
             let classes = ["08", "40", "53", "57", "58"];
             classes.iter().any(|class| code.starts_with(class)) || code == "25P03"

@@ -22,5 +22,6 @@ mod head;
 mod import;
 mod rotation;
 mod server;
+mod service;
 mod table;
 mod transit;
