@@ -26,8 +26,10 @@ CREATE TABLE IF NOT EXISTS sealwax.jobs (
     finished_at     timestamptz,
     replaced_by     bigint REFERENCES sealwax.jobs
 );
+-- Of the jobs that write, one of any kind; of the others, one of each kind.
 CREATE UNIQUE INDEX IF NOT EXISTS one_job_for_each_column
-    ON sealwax.jobs (table_schema, table_name, envelope_column, kind) WHERE finished_at IS NULL;
+    ON sealwax.jobs (table_schema, table_name, envelope_column, (CASE WHEN witness IS NULL THEN kind ELSE 'write' END))
+    WHERE finished_at IS NULL;
 
 CREATE TABLE IF NOT EXISTS sealwax.ranges (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

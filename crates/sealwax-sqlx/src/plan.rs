@@ -2,7 +2,7 @@
 
 use sealwax::{KeyId, KeyState, Keyring, SealError};
 use sealwax_import::Declaration;
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection, query, query_scalar};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, query, query_as, query_scalar};
 use thiserror::Error;
 
 use crate::census::census;
@@ -27,7 +27,8 @@ pub struct Options {
     pub ranges: i64,
     /// Writes nothing to the table: the job only counts what it would write.
     pub dry_run: bool,
-    /// Ends an unfinished job of the same kind over the same column.
+    /// Ends an unfinished job of the same kind over the same column. One of another kind must be finished or
+    /// [cancelled](Job::cancel).
     pub replace: bool,
 }
 
@@ -77,8 +78,8 @@ pub enum PlanError {
         /// The greatest value.
         to: i64,
     },
-    /// An unfinished job of this kind has this column.
-    #[error("job {job} over this column is not finished: work on it, or replace it")]
+    /// An unfinished job of this kind has this column, or, of two jobs that write, one of another kind.
+    #[error("job {job} over this column is not finished: work on it, replace it by one of its kind, or cancel it")]
     #[non_exhaustive]
     Unfinished {
         /// The number of the job.
@@ -135,8 +136,8 @@ impl Job {
     /// Nothing is written to the table. The job begins when a worker [works](Self::work) on it.
     ///
     /// # Errors
-    /// Returns an error if the keyring cannot open every row that has an envelope, if it does not seal, and if a job of this
-    /// kind over the same column is not finished, unless the options replace it.
+    /// Returns an error if the keyring cannot open every row that has an envelope, if it does not seal, and if another
+    /// job that writes to this column is not finished, unless it is of this kind and the options replace it.
     pub async fn plan_rotation(
         db: &mut PgConnection,
         table: &Table,
@@ -154,8 +155,8 @@ impl Job {
     /// After a rotation, use a keyring in which the old key is `disabled`: if no row fails, no row needs the old key.
     ///
     /// # Errors
-    /// Returns an error as [`plan_rotation`](Self::plan_rotation) does, except about keys: a row that the keyring does not
-    /// open is a failure of the job.
+    /// Returns an error if another verification of this column is not finished, unless the options replace it. A row that
+    /// the keyring does not open is a failure of the job.
     pub async fn plan_verification(
         db: &mut PgConnection,
         table: &Table,
@@ -168,7 +169,8 @@ impl Job {
     /// Plans a job that opens every row and writes nothing. The plaintext is wiped at once.
     ///
     /// # Errors
-    /// Returns an error as [`plan_verification`](Self::plan_verification) does.
+    /// Returns an error if another audit of this column is not finished, unless the options replace it, and if a column of
+    /// the context cannot be used.
     pub async fn plan_audit(
         db: &mut PgConnection,
         table: &Table,
@@ -214,8 +216,8 @@ impl Job {
     /// that open to something that looks like no credential, unless `takes_suspicious` is set.
     ///
     /// # Errors
-    /// Returns an error if the keyring's primary is another one, if it does not seal, and if a job of this kind over the
-    /// same column is not finished.
+    /// Returns an error if the keyring's primary is another one, if it does not seal, and if another job that writes
+    /// to this column is not finished, as [`plan_rotation`](Self::plan_rotation) does.
     #[expect(clippy::too_many_arguments, reason = "each is another decision, and none has a default")]
     pub async fn plan_import(
         db: &mut PgConnection,
@@ -257,19 +259,21 @@ impl Job {
         let mut transaction = db.begin().await?;
         // Otherwise PostgreSQL leaves out rows that the role may not see.
         query("SET LOCAL row_security = off").execute(&mut *transaction).await?;
-        let unfinished: Option<i64> = query_scalar(
-            "SELECT id FROM sealwax.jobs WHERE finished_at IS NULL AND kind = $1
+        let unfinished: Option<(i64, String)> = query_as(
+            "SELECT id, kind FROM sealwax.jobs WHERE finished_at IS NULL AND (kind = $1 OR $5 AND witness IS NOT NULL)
                 AND table_schema = $2 AND table_name = $3 AND envelope_column = $4",
         )
         .bind(kind.name())
         .bind(table.schema())
         .bind(table.name())
         .bind(table.envelope())
+        .bind(kind.writes())
         .fetch_optional(&mut *transaction)
         .await?;
-        if let Some(job) = unfinished.filter(|_| !options.replace) {
-            return Err(PlanError::Unfinished { job });
-        }
+        let replaced = match unfinished {
+            Some((job, of)) if !options.replace || of != kind.name() => return Err(PlanError::Unfinished { job }),
+            other => other.map(|(job, _)| job),
+        };
 
         let statements = Statements::new(table, reads);
         let rows: i64 = query_scalar(AssertSqlSafe(statements.count.clone())).fetch_one(&mut *transaction).await?;
@@ -279,7 +283,7 @@ impl Job {
         let percent = ranges.saturating_mul(30_000).checked_div(rows).unwrap_or(100).clamp(1, 100);
         let boundaries = statements.boundaries(&mut transaction, percent, ranges).await?;
 
-        if let Some(job) = unfinished {
+        if let Some(job) = replaced {
             // This waits for the pages that are in progress: after it, no worker writes for the old keyring.
             let wait = query("SELECT pg_advisory_xact_lock($1, $2::int8::int4)").bind(LOCK).bind(job);
             wait.execute(&mut *transaction).await?;
@@ -320,7 +324,7 @@ impl Job {
         .bind(witness.map(Sealed))
         .fetch_one(&mut *transaction)
         .await?;
-        if let Some(old) = unfinished {
+        if let Some(old) = replaced {
             let replace = "UPDATE sealwax.jobs SET replaced_by = $2 WHERE id = $1";
             query(replace).bind(old).bind(id).execute(&mut *transaction).await?;
         }

@@ -15,6 +15,7 @@ mod census;
 mod chaos;
 mod columns;
 mod contexts;
+mod control;
 mod find;
 mod given;
 mod guards;
