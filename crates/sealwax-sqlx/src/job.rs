@@ -2,7 +2,7 @@
 
 use sealwax::Envelope;
 use sqlx::postgres::PgRow;
-use sqlx::{FromRow, PgConnection, Row as _, query, query_as, query_scalar};
+use sqlx::{Connection as _, FromRow, PgConnection, Row as _, query, query_as, query_scalar};
 
 use crate::plan::PlanError;
 use crate::sealed::Sealed;
@@ -51,8 +51,10 @@ pub struct Status {
     pub is_paused: bool,
     /// Why the job stopped, if it did.
     pub stopped_because: Option<String>,
-    /// Whether all rows are done, or the job was replaced.
+    /// Whether all rows are done, or the job was replaced or cancelled.
     pub is_finished: bool,
+    /// Whether somebody has cancelled the job.
+    pub is_cancelled: bool,
     /// The job that replaced this one.
     pub replaced_by: Option<i64>,
     /// The seconds since the job was planned, until it was finished.
@@ -117,6 +119,24 @@ impl Job {
         query_scalar("SELECT id FROM sealwax.jobs WHERE finished_at IS NULL ORDER BY id").fetch_all(db).await
     }
 
+    /// Cancels a job, whether or not its table still loads. What it has written stays.
+    ///
+    /// This waits for the pages that are in progress; after it, no worker writes for the job. A job that is finished stays
+    /// as it is.
+    ///
+    /// # Errors
+    /// Returns an error if there is no such job, or if the database fails.
+    pub async fn cancel(db: &mut PgConnection, id: i64) -> Result<(), PlanError> {
+        let mut transaction = db.begin().await?;
+        wait_for_pages(&mut transaction, id).await?;
+        let cancel = "UPDATE sealwax.jobs SET finished_at = coalesce(finished_at, now()),
+            is_cancelled = is_cancelled OR finished_at IS NULL WHERE id = $1";
+        if query(cancel).bind(id).execute(&mut *transaction).await?.rows_affected() == 0 {
+            return Err(PlanError::NoJob { job: id });
+        }
+        Ok(transaction.commit().await?)
+    }
+
     /// Returns the number of the job.
     #[must_use]
     pub const fn id(&self) -> i64 {
@@ -143,7 +163,7 @@ impl Job {
         query_as(
             "SELECT j.rows_expected, r.*, (SELECT count(*) FROM sealwax.failures WHERE job = $1) AS failed,
                     j.paused_at IS NOT NULL AS is_paused, j.stopped_because, j.finished_at IS NOT NULL AS is_finished,
-                    j.replaced_by, extract(epoch FROM coalesce(j.finished_at, now()) - j.planned_at)::float8 AS seconds
+                    j.is_cancelled, j.replaced_by, extract(epoch FROM coalesce(j.finished_at, now()) - j.planned_at)::float8 AS seconds
                FROM sealwax.jobs j, (
                  SELECT coalesce(sum(rows), 0)::int8 AS rows, coalesce(sum(changed), 0)::int8 AS changed,
                         coalesce(sum(current), 0)::int8 AS current, count(*) AS ranges,
@@ -190,6 +210,12 @@ impl Job {
         let resume = "UPDATE sealwax.jobs SET paused_at = NULL, stopped_because = NULL WHERE id = $1";
         query(resume).bind(self.id).execute(db).await.map(drop)
     }
+}
+
+/// Waits for the pages of a job that are in progress. Until the transaction ends, no other begins.
+pub(crate) async fn wait_for_pages(transaction: &mut PgConnection, job: i64) -> Result<(), sqlx::Error> {
+    let wait = query("SELECT pg_advisory_xact_lock($1, $2::int8::int4)").bind(LOCK).bind(job);
+    wait.execute(transaction).await.map(drop)
 }
 
 pub(crate) async fn add_range(

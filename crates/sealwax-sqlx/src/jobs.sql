@@ -24,6 +24,7 @@ CREATE TABLE IF NOT EXISTS sealwax.jobs (
     paused_at       timestamptz,
     stopped_because text,           -- It waits until somebody resumes it.
     finished_at     timestamptz,
+    is_cancelled    boolean NOT NULL DEFAULT false,
     replaced_by     bigint REFERENCES sealwax.jobs
 );
 -- Of the jobs that write, one of any kind; of the others, one of each kind.

@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::census::census;
 use crate::context::RowContext;
-use crate::job::{Job, LOCK, add_range};
+use crate::job::{Job, add_range, wait_for_pages};
 use crate::sealed::Sealed;
 use crate::statements::Statements;
 use crate::table::{Table, TableError};
@@ -284,9 +284,8 @@ impl Job {
         let boundaries = statements.boundaries(&mut transaction, percent, ranges).await?;
 
         if let Some(job) = replaced {
-            // This waits for the pages that are in progress: after it, no worker writes for the old keyring.
-            let wait = query("SELECT pg_advisory_xact_lock($1, $2::int8::int4)").bind(LOCK).bind(job);
-            wait.execute(&mut *transaction).await?;
+            // After this, no worker writes for the old keyring.
+            wait_for_pages(&mut transaction, job).await?;
             let end = "UPDATE sealwax.jobs SET finished_at = now() WHERE id = $1 AND finished_at IS NULL";
             query(end).bind(job).execute(&mut *transaction).await?;
         }

@@ -43,6 +43,7 @@ struct State {
     is_paused: bool,
     stopped_because: Option<String>,
     is_finished: bool,
+    is_cancelled: bool,
     replaced_by: Option<i64>,
 }
 
@@ -140,10 +141,11 @@ impl Worker<'_> {
     ) -> Result<Next, WorkError> {
         let state =
             "SELECT paused_at IS NOT NULL AS is_paused, stopped_because, finished_at IS NOT NULL AS is_finished,
-            replaced_by FROM sealwax.jobs WHERE id = $1";
+            is_cancelled, replaced_by FROM sealwax.jobs WHERE id = $1";
         let state: Option<State> = query_as(state).bind(self.job.id).fetch_optional(&mut *transaction).await?;
         match state.ok_or(WorkError::Gone)? {
             State { replaced_by: Some(by), .. } => return Err(WorkError::Replaced { by }),
+            State { is_cancelled: true, .. } => return Err(WorkError::Cancelled),
             State { is_finished: true, .. } => return Ok(Next::End),
             State { stopped_because: Some(because), .. } => return Err(WorkError::Stopped { because }),
             State { is_paused: true, .. } => return Ok(Next::Wait),

@@ -98,6 +98,9 @@ pub enum WorkError {
         /// The number of the other job.
         by: i64,
     },
+    /// Somebody has [cancelled](Job::cancel) the job.
+    #[error("the job was cancelled")]
+    Cancelled,
     /// The job is an import: use [`work_on_import`](Job::work_on_import).
     #[error("an import needs the key of the rows")]
     NoKey,
@@ -125,8 +128,8 @@ impl Job {
     /// are tried again at the end.
     ///
     /// # Errors
-    /// Returns an error if the keyring is not the job's, if the job stopped or was replaced, or if the database fails
-    /// several times in a row.
+    /// Returns an error if the keyring is not the job's, if the job stopped or was replaced or cancelled, or if the
+    /// database fails several times in a row.
     pub async fn work(
         &self,
         db: &PgPool,

@@ -87,3 +87,66 @@ async fn of_the_jobs_that_write_a_column_has_one() {
             takes_suspicious, is_dry_run, fingerprint, witness, rows_expected, page FROM sealwax.jobs WHERE id = $1";
     assert!(query(copy).bind(job.id()).execute(&mut *connection).await.is_err());
 }
+
+#[tokio::test]
+async fn a_cancelled_job_ends_after_the_page_in_progress() {
+    let Some(db) = database().await else { return };
+    let (table, ring) = table(&db, 60).await;
+    let connection = &mut *db.acquire().await.unwrap();
+    let options = Options { page: 20, ranges: 1, ..Options::default() };
+    let job = plan(connection, "rotate", &table, &ring, &options).await.unwrap();
+
+    // A page in progress, as far as other connections can see.
+    let mut page = db.begin().await.unwrap();
+    let share = "SELECT pg_advisory_xact_lock_shared(1937208183, $1::int8::int4)";
+    query(share).bind(job.id()).execute(&mut *page).await.unwrap();
+    let cancel = async {
+        Job::cancel(&mut db.acquire().await.unwrap(), job.id()).await.unwrap();
+    };
+    tokio::pin!(cancel);
+    assert!(timeout(Duration::from_millis(300), &mut cancel).await.is_err());
+    assert!(!status(&job, &db).await.is_finished);
+    page.commit().await.unwrap();
+    cancel.await;
+
+    let ended = job.work(&db, &ring, &Limits::default(), |_| {}).await;
+    assert!(matches!(ended, Err(WorkError::Cancelled)), "{ended:?}");
+    job.resume(connection).await.unwrap();
+    let ended = job.work(&db, &ring, &Limits::default(), |_| {}).await;
+    assert!(matches!(ended, Err(WorkError::Cancelled)), "{ended:?}");
+    let status = status(&job, &db).await;
+    assert_eq!((status.rows, status.is_finished, status.is_cancelled), (0, true, true));
+
+    // The column is free again.
+    let other = plan(connection, "reseal", &table, &ring, &options).await.unwrap();
+    other.work(&db, &ring, &Limits::default(), |_| {}).await.unwrap();
+    Job::cancel(connection, other.id()).await.unwrap();
+    let status = other.status(connection).await.unwrap();
+    assert_eq!((status.changed, status.is_finished, status.is_cancelled), (60, true, false));
+    let none = Job::cancel(connection, 99).await;
+    assert!(matches!(none, Err(PlanError::NoJob { job: 99, .. })), "{none:?}");
+}
+
+#[tokio::test]
+async fn a_worker_sees_that_its_job_is_cancelled_and_its_table_need_not_exist() {
+    let Some(db) = database().await else { return };
+    let (table, ring) = table(&db, 60).await;
+    let connection = &mut *db.acquire().await.unwrap();
+    let options = Options { page: 20, ranges: 1, rows_per_second: Some(20), ..Options::default() };
+    let job = plan(connection, "rotate", &table, &ring, &options).await.unwrap();
+    let limits = Limits::default();
+    let (ended, ()) = tokio::join!(job.work(&db, &ring, &limits, |_| {}), async {
+        while status(&job, &db).await.rows == 0 {
+            sleep(Duration::from_millis(10)).await;
+        }
+        Job::cancel(&mut db.acquire().await.unwrap(), job.id()).await.unwrap();
+    });
+    assert!(matches!(ended, Err(WorkError::Cancelled)), "{ended:?}");
+    assert_eq!(status(&job, &db).await.rows, 20);
+
+    let job = plan(connection, "verify", &table, &ring, &options).await.unwrap();
+    query("DROP TABLE credentials").execute(&mut *connection).await.unwrap();
+    assert!(Job::load(connection, job.id()).await.is_err());
+    Job::cancel(connection, job.id()).await.unwrap();
+    assert_eq!(Job::unfinished(connection).await.unwrap(), [0_i64; 0]);
+}
