@@ -204,10 +204,13 @@ impl Job {
 
     /// Resumes the job after a pause or a stop. After a stop, start workers again.
     ///
+    /// The failures so far do not count for [`stop_after`](crate::Options::stop_after) any more.
+    ///
     /// # Errors
     /// Returns an error if the database fails.
     pub async fn resume(&self, db: &mut PgConnection) -> Result<(), sqlx::Error> {
-        let resume = "UPDATE sealwax.jobs SET paused_at = NULL, stopped_because = NULL WHERE id = $1";
+        let resume = "UPDATE sealwax.jobs
+            SET paused_at = NULL, stopped_because = NULL, resumed_at = clock_timestamp() WHERE id = $1";
         query(resume).bind(self.id).execute(db).await.map(drop)
     }
 }

@@ -19,9 +19,10 @@ CREATE TABLE IF NOT EXISTS sealwax.jobs (
     page            int NOT NULL,
     rows_per_second int,            -- Of all workers together. NULL: no limit.
     free_at         timestamptz,    -- When the next page may start, if there is such a limit.
-    stop_after      bigint,         -- Failures of one class. NULL: no limit.
+    stop_after      bigint,         -- Failures of one class since the job was resumed. NULL: no limit.
     planned_at      timestamptz NOT NULL DEFAULT now(),
     paused_at       timestamptz,
+    resumed_at      timestamptz,    -- The last time.
     stopped_because text,           -- It waits until somebody resumes it.
     finished_at     timestamptz,
     is_cancelled    boolean NOT NULL DEFAULT false,

@@ -21,7 +21,8 @@ pub struct Options {
     pub page: i32,
     /// The most rows a second of all workers together, or `None` for no limit.
     pub rows_per_second: Option<i32>,
-    /// Stops the job when a class of errors has this many failures, or `None` for no limit.
+    /// Stops the job when a class of errors has this many failures since the job was planned or resumed, or `None` for no
+    /// limit.
     pub stop_after: Option<i64>,
     /// The number of ranges to begin with. Workers split them as they need.
     pub ranges: i64,

@@ -288,7 +288,8 @@ impl Worker<'_> {
         record.execute(&mut *db).await?;
         let Some(limit) = self.job.stop_after else { return Ok(()) };
         let stop = "UPDATE sealwax.jobs SET stopped_because = format('%s rows failed, class %s', rows, class)
-              FROM (SELECT class, count(*) AS rows FROM sealwax.failures WHERE job = $1
+              FROM (SELECT class, count(*) AS rows FROM sealwax.failures WHERE job = $1 AND failed_at > coalesce(
+                          (SELECT resumed_at FROM sealwax.jobs WHERE id = $1), '-infinity')
                      GROUP BY class HAVING count(*) >= $2 ORDER BY rows DESC LIMIT 1) AS failed WHERE id = $1";
         query(stop).bind(self.job.id).bind(limit).execute(db).await.map(drop)
     }

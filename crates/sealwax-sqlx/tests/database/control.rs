@@ -150,3 +150,24 @@ async fn a_worker_sees_that_its_job_is_cancelled_and_its_table_need_not_exist() 
     Job::cancel(connection, job.id()).await.unwrap();
     assert_eq!(Job::unfinished(connection).await.unwrap(), [0_i64; 0]);
 }
+
+#[tokio::test]
+async fn a_resumed_job_stops_again_only_after_as_many_new_failures() {
+    let Some(db) = database().await else { return };
+    let (table, ring) = table(&db, 40).await;
+    let damage = "UPDATE credentials SET envelope = 'damaged' WHERE id IN (1, 2, 3, 11, 21, 31)";
+    query(damage).execute(&db).await.unwrap();
+    let connection = &mut *db.acquire().await.unwrap();
+    let options = Options { page: 10, ranges: 1, stop_after: Some(3), ..Options::default() };
+    let job = plan(connection, "rotate", &table, &ring, &options).await.unwrap();
+    for (rows, failed) in [(10, 3), (40, 6)] {
+        let stopped = job.work(&db, &ring, &Limits::default(), |_| {}).await;
+        assert!(matches!(stopped, Err(WorkError::Stopped { .. })), "{stopped:?}");
+        let status = status(&job, &db).await;
+        assert_eq!((status.rows, status.failed), (rows, failed));
+        job.resume(connection).await.unwrap();
+    }
+    job.work(&db, &ring, &Limits::default(), |_| {}).await.unwrap();
+    let status = status(&job, &db).await;
+    assert_eq!((status.changed, status.failed, status.is_finished), (34, 6, true));
+}
