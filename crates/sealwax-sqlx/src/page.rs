@@ -10,6 +10,11 @@ use crate::statements::{Key, Old, Row, Stored, Swap};
 use crate::step::Worker;
 use crate::task::Task;
 
+/// How many rows must fail alike before that is taken for a fault of the keys, the contexts or the key service.
+///
+/// Fewer may be the only ones on a page that need something, and damaged, and a job must get past them.
+const ROWS_ALIKE: usize = 10;
+
 /// The rows to write, and those that failed. All others need no change.
 #[derive(Debug, Default)]
 pub(crate) struct Attempt {
@@ -94,7 +99,7 @@ impl Worker<'_> {
         if matches!(self.job.task, Task::Rotate) {
             return self.rewrap(rows).await;
         }
-        let (mut attempt, count) = (Attempt::default(), rows.len());
+        let mut attempt = Attempt::default();
         for row in rows {
             let key = row.key.clone();
             match self.one(row).await {
@@ -103,12 +108,15 @@ impl Worker<'_> {
                 Err(reason) => attempt.failures.push(Failure { key, reason }),
             }
         }
-        // Under a wrong key, every row fails alike; to try all the others helps nobody. A verification tells how many.
-        if let (Task::Reseal { .. } | Task::Import { .. }, [first, ..]) = (&self.job.task, attempt.failures.as_slice())
+        // Under a wrong key or context, every row fails alike that needs something; to try all the others helps nobody. A
+        // verification tells how many.
+        if let (Task::Reseal { .. } | Task::Import { .. }, [], [first, ..]) =
+            (&self.job.task, attempt.swaps.as_slice(), attempt.failures.as_slice())
         {
             let is_alike = |failure: &Failure| failure.reason.name == first.reason.name;
-            let is_of_keys = ["not_authentic", "wrong_key_material", "no_context"].contains(&first.reason.name);
-            if is_of_keys && attempt.failures.len() == count && attempt.failures.iter().all(is_alike) {
+            let names = ["not_authentic", "wrong_key_material", "context_mismatch", "no_context"];
+            let is_of_us = names.contains(&first.reason.name) && attempt.failures.iter().all(is_alike);
+            if is_of_us && attempt.failures.len() >= ROWS_ALIKE {
                 attempt.stop = Some(format!("no row of a page succeeds: {}", first.reason.detail));
             }
         }
