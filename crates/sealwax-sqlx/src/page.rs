@@ -9,6 +9,7 @@ use crate::context::NoContext;
 use crate::statements::{Key, Old, Row, Stored, Swap};
 use crate::step::Worker;
 use crate::task::Task;
+use crate::worker::WorkError;
 
 /// How many rows must fail alike before that is taken for a fault of the keys, the contexts or the key service.
 ///
@@ -22,6 +23,8 @@ pub(crate) struct Attempt {
     pub(crate) failures: Vec<Failure>,
     /// Why the job has to stop, before anything of the page is written.
     pub(crate) stop: Option<String>,
+    /// Whether the key service is down: every row that was tried failed, many of them for a reason that can pass.
+    pub(crate) outage: Option<WorkError>,
 }
 
 /// A row that failed, and why.
@@ -96,9 +99,22 @@ impl From<ForeignError> for Reason {
 impl Worker<'_> {
     /// Does what the job does with the rows of a page.
     pub(crate) async fn attempt(&self, rows: Vec<Row>) -> Attempt {
-        if matches!(self.job.task, Task::Rotate) {
-            return self.rewrap(rows).await;
+        let count = rows.len();
+        let mut attempt = match self.job.task {
+            Task::Rotate => self.rewrap(rows).await,
+            _ => self.row_by_row(rows).await,
+        };
+        // A job that writes nothing tries every row.
+        let has_success = !attempt.swaps.is_empty() || (!self.job.kind().writes() && attempt.failures.len() < count);
+        let mut transient = attempt.failures.iter().map(|failure| &failure.reason).filter(|reason| reason.is_transient);
+        if let (false, Some(one)) = (has_success, transient.nth(ROWS_ALIKE.saturating_sub(1))) {
+            let (key_id, detail) = (one.key_id.clone(), one.detail.clone());
+            attempt.outage = Some(WorkError::KeyService { key_id, detail });
         }
+        attempt
+    }
+
+    async fn row_by_row(&self, rows: Vec<Row>) -> Attempt {
         let mut attempt = Attempt::default();
         for row in rows {
             let key = row.key.clone();
@@ -129,7 +145,8 @@ impl Worker<'_> {
         let batch = self.ring.rewrap_batch_async(rows).await;
         let stop = batch.failures.first().filter(|_| batch.must_stop()).map(|(_, error)| error.to_string());
         let failures = batch.failures.into_iter().map(|(key, error)| Failure { key, reason: error.into() });
-        Attempt { failures: failures.collect(), swaps: batch.changes.into_iter().map(Swap::from).collect(), stop }
+        let swaps = batch.changes.into_iter().map(Swap::from).collect();
+        Attempt { failures: failures.collect(), swaps, stop, outage: None }
     }
 
     async fn one(&self, row: Row) -> Result<Option<Swap>, Reason> {

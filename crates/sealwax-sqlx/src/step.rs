@@ -53,6 +53,7 @@ struct Page {
     done: Done,
     failures: Vec<Failure>,
     stop: Option<String>,
+    outage: Option<WorkError>,
 }
 
 /// What a worker does next.
@@ -95,6 +96,11 @@ impl Worker<'_> {
         let page = self.page(&mut transaction, rows, one_by_one).await?;
         if let Some(because) = page.stop {
             return self.stop(transaction, db, because).await;
+        }
+        if let Some(outage) = page.outage {
+            // Nothing was written. Otherwise a short outage would give up every row of the table.
+            transaction.rollback().await?;
+            return Err(outage);
         }
         let done = page.done;
         let move_mark = "UPDATE sealwax.ranges SET mark = $2, rows = rows + $3, changed = changed + $4,
@@ -152,7 +158,7 @@ impl Worker<'_> {
             State { .. } => {}
         }
         let again = "SELECT key FROM sealwax.failures WHERE job = $1 AND is_transient AND tries < $2
-              AND failed_at <= now() - tries * interval '200 milliseconds'
+              AND failed_at <= now() - 5 ^ (tries - 1) * interval '200 milliseconds'
             ORDER BY tries, key LIMIT $3 FOR UPDATE SKIP LOCKED";
         let again = query_scalar(again).bind(self.job.id).bind(TRIES_OF_A_ROW).bind(self.job.page);
         let keys: Vec<Key> = again.fetch_all(&mut *transaction).await?;
@@ -188,12 +194,15 @@ impl Worker<'_> {
         let mut page = Page::default();
         page.done.rows = unsigned(rows.len());
         for turn in 0.. {
-            let Attempt { mut swaps, failures, stop } = self.attempt(rows).await;
+            let Attempt { mut swaps, failures, stop, outage } = self.attempt(rows).await;
             // One bad row must not stop a job in which others succeed; a key that does not unwrap what it wraps must.
             let is_unverified = failures.iter().any(|failure| failure.reason.name == "unverified");
             if stop.is_some() && (is_unverified || (turn == 0 && page.done.rows > 1 && self.has_no_success(db).await?))
             {
                 return Ok(Page { stop, ..page });
+            }
+            if turn == 0 {
+                page.outage = outage;
             }
             page.failures.extend(failures);
             if turn == TURNS {

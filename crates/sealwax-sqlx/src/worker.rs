@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use sealwax::triplet::TripletKey;
-use sealwax::{Envelope, Keyring, OpenError};
+use sealwax::{Envelope, KeyId, Keyring, OpenError};
 use sqlx::error::DatabaseError;
 use sqlx::postgres::PgPool;
 use sqlx::{query, query_scalar};
@@ -28,7 +28,8 @@ pub struct Limits {
     /// The time after which PostgreSQL ends the transaction of a worker that has stopped. A page's requests to a key
     /// service must take less.
     pub idle: Duration,
-    /// How many times in a row a worker tries a page again after the database failed.
+    /// How many times in a row a worker tries a page again after the database or the key service failed. Eight times take
+    /// half a minute.
     pub tries: u32,
 }
 
@@ -98,6 +99,17 @@ pub enum WorkError {
         /// The number of the other job.
         by: i64,
     },
+    /// The key service is down: no row of a page succeeds, several times in a row.
+    ///
+    /// The page is not recorded, and a worker that starts later tries it again.
+    #[error("the key service is down: {detail}")]
+    #[non_exhaustive]
+    KeyService {
+        /// The key.
+        key_id: Option<KeyId>,
+        /// What one of the rows says, without anything of its contents.
+        detail: String,
+    },
     /// Somebody has [cancelled](Job::cancel) the job.
     #[error("the job was cancelled")]
     Cancelled,
@@ -129,7 +141,7 @@ impl Job {
     ///
     /// # Errors
     /// Returns an error if the keyring is not the job's, if the job stopped or was replaced or cancelled, or if the
-    /// database fails several times in a row.
+    /// database or the key service fails several times in a row.
     pub async fn work(
         &self,
         db: &PgPool,
@@ -197,7 +209,7 @@ impl Job {
                 Err(error) if failed_tries < limits.tries && can_pass(&error) => {
                     failed_tries = failed_tries.saturating_add(1);
                     // The pool has waited already if it could not connect.
-                    drop(sleep(db, 0.05 * f64::from(1_u32 << failed_tries.min(6))).await);
+                    drop(sleep(db, 0.06 * f64::from(1_u32 << failed_tries.min(8))).await);
                 }
                 Err(error) => return Err(error),
             }
@@ -236,6 +248,7 @@ async fn sleep(db: &PgPool, seconds: f64) -> Result<(), sqlx::Error> {
 fn can_pass(error: &WorkError) -> bool {
     use sqlx::Error::{Database, Io, PoolTimedOut, Protocol};
     match error {
+        WorkError::KeyService { .. } => true,
         WorkError::Witness { source } => source.is_transient(),
         WorkError::Database(Io(_) | PoolTimedOut | Protocol(_)) => true,
         WorkError::Database(Database(error)) => error.code().is_some_and(|code| {

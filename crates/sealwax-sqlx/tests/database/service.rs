@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use sealwax::{
-    DataKey, EncryptionContext, Envelope, KeyWrapper, Keyring, MasterKey, MasterKeyProvider, ProviderError,
+    DataKey, EncryptionContext, Envelope, KeyId, KeyWrapper, Keyring, MasterKey, MasterKeyProvider, ProviderError,
     ProviderErrorKind, ProviderFuture, UnwrapRequest, WrapRequest,
 };
 use sealwax_import::Declaration;
 use sealwax_sqlx::{Job, Limits, Options, PlanError, RowContext, Table, WorkError};
 use sqlx::{PgPool, query, query_scalar, raw_sql};
+use tokio::time::{sleep, timeout};
 
 use crate::given::key;
 use crate::server::database;
@@ -144,4 +146,86 @@ async fn a_worker_waits_for_its_key_service_before_it_begins() {
     assert!(matches!(&ended, Err(WorkError::Witness { source, .. }) if source.is_transient()), "{ended:?}");
     primary.down_for(2);
     assert_eq!(job.work(&db, &ring, &limits, |_| {}).await.unwrap().changed, 5);
+}
+
+#[tokio::test]
+async fn a_page_is_tried_again_until_the_key_service_is_up() {
+    let Some(db) = database().await else { return };
+    let key = key();
+    let table = table(&db, &key, 60).await;
+    // Damaged rows do not hide that the others fail.
+    query("UPDATE credentials SET envelope = 'damaged' WHERE id IN (7, 27)").execute(&db).await.unwrap();
+    let primary = Service::new();
+    let ring = ring(primary.clone(), Service::new(), &key);
+    let job = plan(&db, &table, &ring).await;
+
+    // As if it went down after the worker began.
+    query("UPDATE sealwax.jobs SET witness = NULL").execute(&db).await.unwrap();
+    let job = Job::load(&mut db.acquire().await.unwrap(), job.id()).await.unwrap();
+    primary.down_for(u32::MAX);
+    let limits = Limits { tries: 2, ..Limits::default() };
+    let ended = job.work(&db, &ring, &limits, |_| {}).await;
+    let is_named = |id: &Option<KeyId>| id.as_ref().is_some_and(|id| id.as_ref() == "kms/b");
+    assert!(matches!(&ended, Err(WorkError::KeyService { key_id, .. }) if is_named(key_id)), "{ended:?}");
+    let status = job.status(&mut db.acquire().await.unwrap()).await.unwrap();
+    assert_eq!((status.rows, status.failed, status.stopped_because), (0, 0, None));
+
+    // It is down for two tries of a page of 19 rows and the damaged one.
+    primary.down_for(38);
+    let mut pages = Vec::new();
+    job.work(&db, &ring, &limits, |page| pages.push((page.rows, page.changed, page.failed))).await.unwrap();
+    assert_eq!(pages, [(20, 19, 1), (20, 19, 1), (20, 20, 0), (0, 0, 0)]);
+}
+
+#[tokio::test]
+async fn jobs_of_every_kind_wait_for_the_key_service() {
+    let Some(db) = database().await else { return };
+    let (old, primary) = (key(), Service::new());
+    let table = table(&db, &old, 20).await;
+    let ring = ring(primary.clone(), Service::new(), &old);
+    let job = plan(&db, &table, &ring).await;
+    job.work(&db, &ring, &Limits::default(), |_| {}).await.unwrap();
+    let only = Keyring::new("kms/b".parse().unwrap(), primary.clone()).unwrap();
+    let connection = &mut *db.acquire().await.unwrap();
+    let (context, options) = (RowContext::new([("", ""); 0]).unwrap(), Options { page: 20, ..Options::default() });
+    let verification = Job::plan_verification(connection, &table, &only, &options).await.unwrap();
+    let audit = Job::plan_audit(connection, &table, &only, &context, &options).await.unwrap();
+    for job in [verification, audit] {
+        primary.down_for(20);
+        let done = job.work(&db, &only, &Limits::default(), |_| {}).await.unwrap();
+        assert_eq!((done.current, done.failed), (20, 0));
+    }
+    // With one success, the others are recorded, and tried again at the end.
+    let audit = Job::plan_audit(connection, &table, &only, &context, &options).await.unwrap();
+    primary.down_for(19);
+    let done = audit.work(&db, &only, &Limits::default(), |_| {}).await.unwrap();
+    assert_eq!((done.current, done.failed), (20, 19));
+}
+
+#[tokio::test]
+async fn a_few_rows_whose_key_is_not_there_do_not_stop_a_job() {
+    let Some(db) = database().await else { return };
+    let (old, gone) = (key(), Service::new());
+    let table = table(&db, &old, 9).await;
+    let primary = Service::new();
+    let of_gone = ring(gone.clone(), gone.clone(), &old);
+    let job = plan(&db, &table, &of_gone).await;
+    job.work(&db, &of_gone, &Limits::default(), |_| {}).await.unwrap();
+    gone.down_for(u32::MAX);
+    let next = Keyring::new("kms/c".parse().unwrap(), primary).unwrap();
+    let next = next.with_retired("kms/b".parse().unwrap(), gone.clone()).unwrap();
+    let next = next.with_retired("kms/e".parse().unwrap(), gone).unwrap();
+    let job = plan(&db, &table, &next).await;
+    let limits = Limits { tries: 1, ..Limits::default() };
+    let is_recorded = async {
+        while job.status(&mut db.acquire().await.unwrap()).await.unwrap().rows == 0 {
+            sleep(Duration::from_millis(10)).await;
+        }
+        Job::cancel(&mut db.acquire().await.unwrap(), job.id()).await.unwrap();
+    };
+    let is_recorded = timeout(Duration::from_secs(20), is_recorded);
+    let (ended, is_recorded) = tokio::join!(job.work(&db, &next, &limits, |_| {}), is_recorded);
+    is_recorded.unwrap();
+    assert!(matches!(ended, Err(WorkError::Cancelled)), "{ended:?}");
+    assert_eq!(job.status(&mut db.acquire().await.unwrap()).await.unwrap().failed, 9);
 }
