@@ -73,7 +73,8 @@ pub struct Failures {
     pub key_id: Option<String>,
     /// The number of rows.
     pub rows: i64,
-    /// The values of the key columns of some of these rows, at most ten.
+    /// The values of the key columns of some of these rows, at most ten. If a key is text, such as an e-mail address, these
+    /// can be personal data.
     #[sqlx(skip)]
     pub keys: Vec<Vec<String>>,
 }

@@ -59,7 +59,8 @@ CREATE TABLE IF NOT EXISTS sealwax.failures (
     PRIMARY KEY (job, key)
 );
 
--- The rows that were sealed again because a key leaked: what they hold may come from the thief.
+-- The rows that were sealed again because a key leaked: what they hold may come from the thief. Some may not have been
+-- written in the end, because somebody else wrote them or the database refused.
 CREATE TABLE IF NOT EXISTS sealwax.resealed (
     job         bigint NOT NULL REFERENCES sealwax.jobs,
     key         text[] NOT NULL,

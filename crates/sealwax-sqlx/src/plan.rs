@@ -117,7 +117,7 @@ pub enum PlanError {
     /// The table cannot be used.
     #[error(transparent)]
     Table(#[from] TableError),
-    /// The database failed.
+    /// The database failed. Log its `Display`, as with [`WorkError::Database`](crate::WorkError::Database).
     #[error(transparent)]
     Database(#[from] sqlx::Error),
 }
@@ -186,7 +186,7 @@ impl Job {
     ///
     /// The keyring of this job, and of no other process, has the leaked key as `retired`: see *A leaked key* on the page
     /// [Operations](sealwax::docs::operations). The job lists the rows that it seals in `sealwax.resealed`, in the
-    /// transaction that writes them.
+    /// transaction that writes them. The list can also have rows that were not written in the end.
     ///
     /// # Errors
     /// Returns an error as [`plan_rotation`](Self::plan_rotation) does, and if the leaked key is not `retired`.

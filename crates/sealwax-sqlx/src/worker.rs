@@ -50,7 +50,7 @@ pub struct Done {
     pub changed: u64,
     /// The number of rows that needed no change, or that somebody else had changed.
     pub current: u64,
-    /// The number of rows that failed.
+    /// The number of tries that failed. A row that is tried again counts each time; [`Status`](crate::Status) counts rows.
     pub failed: u64,
 }
 
@@ -120,6 +120,8 @@ pub enum WorkError {
     #[error("there is no such job any more")]
     Gone,
     /// The database failed, several times in a row.
+    ///
+    /// Log its `Display`: its `Debug` has PostgreSQL's details, which can repeat the columns of a row.
     #[error(transparent)]
     Database(#[from] sqlx::Error),
 }
