@@ -21,6 +21,7 @@ mod given;
 mod guards;
 mod head;
 mod import;
+mod macros;
 mod rotation;
 mod server;
 mod service;
