@@ -1,9 +1,11 @@
 //! A job over a table: planned once, worked on by any number of workers, in any number of processes.
 
+use sealwax::Envelope;
 use sqlx::postgres::PgRow;
-use sqlx::{FromRow, PgConnection, Row as _, query, query_as, query_scalar};
+use sqlx::{Connection as _, FromRow, PgConnection, Row as _, query, query_as, query_scalar};
 
 use crate::plan::PlanError;
+use crate::sealed::Sealed;
 use crate::statements::{Key, Reads};
 use crate::table::Table;
 use crate::task::{Kind, Task};
@@ -20,6 +22,7 @@ pub struct Job {
     pub(crate) reads: Reads,
     pub(crate) table: Table,
     pub(crate) fingerprint: [u8; 8],
+    pub(crate) witness: Option<Envelope>,
     pub(crate) page: i32,
     pub(crate) rows_per_second: Option<i32>,
     pub(crate) stop_after: Option<i64>,
@@ -48,8 +51,10 @@ pub struct Status {
     pub is_paused: bool,
     /// Why the job stopped, if it did.
     pub stopped_because: Option<String>,
-    /// Whether all rows are done, or the job was replaced.
+    /// Whether all rows are done, or the job was replaced or cancelled.
     pub is_finished: bool,
+    /// Whether somebody has cancelled the job.
+    pub is_cancelled: bool,
     /// The job that replaced this one.
     pub replaced_by: Option<i64>,
     /// The seconds since the job was planned, until it was finished.
@@ -68,7 +73,8 @@ pub struct Failures {
     pub key_id: Option<String>,
     /// The number of rows.
     pub rows: i64,
-    /// The values of the key columns of some of these rows, at most ten.
+    /// The values of the key columns of some of these rows, at most ten. If a key is text, such as an e-mail address, these
+    /// can be personal data.
     #[sqlx(skip)]
     pub keys: Vec<Vec<String>>,
 }
@@ -98,6 +104,7 @@ impl Job {
             task,
             table,
             fingerprint: row.try_get("fingerprint")?,
+            witness: row.try_get::<Option<Sealed>, _>("witness")?.map(Envelope::from),
             page: row.try_get("page")?,
             rows_per_second: row.try_get("rows_per_second")?,
             stop_after: row.try_get("stop_after")?,
@@ -111,6 +118,24 @@ impl Job {
     /// Returns an error if the database fails.
     pub async fn unfinished(db: &mut PgConnection) -> Result<Vec<i64>, sqlx::Error> {
         query_scalar("SELECT id FROM sealwax.jobs WHERE finished_at IS NULL ORDER BY id").fetch_all(db).await
+    }
+
+    /// Cancels a job, whether or not its table still loads. What it has written stays.
+    ///
+    /// This waits for the pages that are in progress; after it, no worker writes for the job. A job that is finished stays
+    /// as it is.
+    ///
+    /// # Errors
+    /// Returns an error if there is no such job, or if the database fails.
+    pub async fn cancel(db: &mut PgConnection, id: i64) -> Result<(), PlanError> {
+        let mut transaction = db.begin().await?;
+        wait_for_pages(&mut transaction, id).await?;
+        let cancel = "UPDATE sealwax.jobs SET finished_at = coalesce(finished_at, now()),
+            is_cancelled = is_cancelled OR finished_at IS NULL WHERE id = $1";
+        if query(cancel).bind(id).execute(&mut *transaction).await?.rows_affected() == 0 {
+            return Err(PlanError::NoJob { job: id });
+        }
+        Ok(transaction.commit().await?)
     }
 
     /// Returns the number of the job.
@@ -139,7 +164,7 @@ impl Job {
         query_as(
             "SELECT j.rows_expected, r.*, (SELECT count(*) FROM sealwax.failures WHERE job = $1) AS failed,
                     j.paused_at IS NOT NULL AS is_paused, j.stopped_because, j.finished_at IS NOT NULL AS is_finished,
-                    j.replaced_by, extract(epoch FROM coalesce(j.finished_at, now()) - j.planned_at)::float8 AS seconds
+                    j.is_cancelled, j.replaced_by, extract(epoch FROM coalesce(j.finished_at, now()) - j.planned_at)::float8 AS seconds
                FROM sealwax.jobs j, (
                  SELECT coalesce(sum(rows), 0)::int8 AS rows, coalesce(sum(changed), 0)::int8 AS changed,
                         coalesce(sum(current), 0)::int8 AS current, count(*) AS ranges,
@@ -180,12 +205,21 @@ impl Job {
 
     /// Resumes the job after a pause or a stop. After a stop, start workers again.
     ///
+    /// The failures so far do not count for [`stop_after`](crate::Options::stop_after) any more.
+    ///
     /// # Errors
     /// Returns an error if the database fails.
     pub async fn resume(&self, db: &mut PgConnection) -> Result<(), sqlx::Error> {
-        let resume = "UPDATE sealwax.jobs SET paused_at = NULL, stopped_because = NULL WHERE id = $1";
+        let resume = "UPDATE sealwax.jobs
+            SET paused_at = NULL, stopped_because = NULL, resumed_at = clock_timestamp() WHERE id = $1";
         query(resume).bind(self.id).execute(db).await.map(drop)
     }
+}
+
+/// Waits for the pages of a job that are in progress. Until the transaction ends, no other begins.
+pub(crate) async fn wait_for_pages(transaction: &mut PgConnection, job: i64) -> Result<(), sqlx::Error> {
+    let wait = query("SELECT pg_advisory_xact_lock($1, $2::int8::int4)").bind(LOCK).bind(job);
+    wait.execute(transaction).await.map(drop)
 }
 
 pub(crate) async fn add_range(

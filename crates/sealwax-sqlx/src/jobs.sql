@@ -14,21 +14,26 @@ CREATE TABLE IF NOT EXISTS sealwax.jobs (
     takes_suspicious boolean NOT NULL,
     is_dry_run      boolean NOT NULL,
     fingerprint     bytea NOT NULL, -- Of the keyring that every worker has to have.
+    witness         bytea,          -- A job that writes: an envelope that every worker has to open.
     rows_expected   bigint NOT NULL,
     page            int NOT NULL,
     rows_per_second int,            -- Of all workers together. NULL: no limit.
     free_at         timestamptz,    -- When the next page may start, if there is such a limit.
-    stop_after      bigint,         -- Failures of one class. NULL: no limit.
+    stop_after      bigint,         -- Failures of one class since the job was resumed. NULL: no limit.
     planned_at      timestamptz NOT NULL DEFAULT now(),
     paused_at       timestamptz,
+    resumed_at      timestamptz,    -- The last time.
     stopped_because text,           -- It waits until somebody resumes it.
     key_ids         text[],         -- If it is to be proved: the key ids that rows named before,
     key_id_rows     bigint[],       -- and how many rows each.
     finished_at     timestamptz,
+    is_cancelled    boolean NOT NULL DEFAULT false,
     replaced_by     bigint REFERENCES sealwax.jobs
 );
+-- Of the jobs that write, one of any kind; of the others, one of each kind.
 CREATE UNIQUE INDEX IF NOT EXISTS one_job_for_each_column
-    ON sealwax.jobs (table_schema, table_name, envelope_column, kind) WHERE finished_at IS NULL;
+    ON sealwax.jobs (table_schema, table_name, envelope_column, (CASE WHEN witness IS NULL THEN kind ELSE 'write' END))
+    WHERE finished_at IS NULL;
 
 CREATE TABLE IF NOT EXISTS sealwax.ranges (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -56,7 +61,8 @@ CREATE TABLE IF NOT EXISTS sealwax.failures (
     PRIMARY KEY (job, key)
 );
 
--- The rows that were sealed again because a key leaked: what they hold may come from the thief.
+-- The rows that were sealed again because a key leaked: what they hold may come from the thief. Some may not have been
+-- written in the end, because somebody else wrote them or the database refused.
 CREATE TABLE IF NOT EXISTS sealwax.resealed (
     job         bigint NOT NULL REFERENCES sealwax.jobs,
     key         text[] NOT NULL,

@@ -26,6 +26,7 @@ mod proof;
 mod statements;
 mod step;
 mod task;
+mod witness;
 mod worker;
 
 // In the repository, these links of the page lead to files. The first definition of a link wins.

@@ -9,6 +9,12 @@ use crate::context::NoContext;
 use crate::statements::{Key, Old, Row, Stored, Swap};
 use crate::step::Worker;
 use crate::task::Task;
+use crate::worker::WorkError;
+
+/// How many rows must fail alike before that is taken for a fault of the keys, the contexts or the key service.
+///
+/// Fewer may be the only ones on a page that need something, and damaged, and a job must get past them.
+const ROWS_ALIKE: usize = 10;
 
 /// The rows to write, and those that failed. All others need no change.
 #[derive(Debug, Default)]
@@ -17,6 +23,8 @@ pub(crate) struct Attempt {
     pub(crate) failures: Vec<Failure>,
     /// Why the job has to stop, before anything of the page is written.
     pub(crate) stop: Option<String>,
+    /// Whether the key service is down: every row that was tried failed, many of them for a reason that can pass.
+    pub(crate) outage: Option<WorkError>,
 }
 
 /// A row that failed, and why.
@@ -91,10 +99,23 @@ impl From<ForeignError> for Reason {
 impl Worker<'_> {
     /// Does what the job does with the rows of a page.
     pub(crate) async fn attempt(&self, rows: Vec<Row>) -> Attempt {
-        if matches!(self.job.task, Task::Rotate) {
-            return self.rewrap(rows).await;
+        let count = rows.len();
+        let mut attempt = match self.job.task {
+            Task::Rotate => self.rewrap(rows).await,
+            _ => self.row_by_row(rows).await,
+        };
+        // A job that writes nothing tries every row.
+        let has_success = !attempt.swaps.is_empty() || (!self.job.kind().writes() && attempt.failures.len() < count);
+        let mut transient = attempt.failures.iter().map(|failure| &failure.reason).filter(|reason| reason.is_transient);
+        if let (false, Some(one)) = (has_success, transient.nth(ROWS_ALIKE.saturating_sub(1))) {
+            let (key_id, detail) = (one.key_id.clone(), one.detail.clone());
+            attempt.outage = Some(WorkError::KeyService { key_id, detail });
         }
-        let (mut attempt, count) = (Attempt::default(), rows.len());
+        attempt
+    }
+
+    async fn row_by_row(&self, rows: Vec<Row>) -> Attempt {
+        let mut attempt = Attempt::default();
         for row in rows {
             let key = row.key.clone();
             match self.one(row).await {
@@ -103,12 +124,15 @@ impl Worker<'_> {
                 Err(reason) => attempt.failures.push(Failure { key, reason }),
             }
         }
-        // Under a wrong key, every row fails alike; to try all the others helps nobody. A verification tells how many.
-        if let (Task::Reseal { .. } | Task::Import { .. }, [first, ..]) = (&self.job.task, attempt.failures.as_slice())
+        // Under a wrong key or context, every row fails alike that needs something; to try all the others helps nobody. A
+        // verification tells how many.
+        if let (Task::Reseal { .. } | Task::Import { .. }, [], [first, ..]) =
+            (&self.job.task, attempt.swaps.as_slice(), attempt.failures.as_slice())
         {
             let is_alike = |failure: &Failure| failure.reason.name == first.reason.name;
-            let is_of_keys = ["not_authentic", "wrong_key_material", "no_context"].contains(&first.reason.name);
-            if is_of_keys && attempt.failures.len() == count && attempt.failures.iter().all(is_alike) {
+            let names = ["not_authentic", "wrong_key_material", "context_mismatch", "no_context"];
+            let is_of_us = names.contains(&first.reason.name) && attempt.failures.iter().all(is_alike);
+            if is_of_us && attempt.failures.len() >= ROWS_ALIKE {
                 attempt.stop = Some(format!("no row of a page succeeds: {}", first.reason.detail));
             }
         }
@@ -121,7 +145,8 @@ impl Worker<'_> {
         let batch = self.ring.rewrap_batch_async(rows).await;
         let stop = batch.failures.first().filter(|_| batch.must_stop()).map(|(_, error)| error.to_string());
         let failures = batch.failures.into_iter().map(|(key, error)| Failure { key, reason: error.into() });
-        Attempt { failures: failures.collect(), swaps: batch.changes.into_iter().map(Swap::from).collect(), stop }
+        let swaps = batch.changes.into_iter().map(Swap::from).collect();
+        Attempt { failures: failures.collect(), swaps, stop, outage: None }
     }
 
     async fn one(&self, row: Row) -> Result<Option<Swap>, Reason> {

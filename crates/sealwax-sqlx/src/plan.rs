@@ -1,17 +1,19 @@
 //! Planning a job.
 
-use sealwax::{KeyId, KeyState, Keyring};
+use sealwax::{KeyId, KeyState, Keyring, SealError};
 use sealwax_import::Declaration;
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection, query, query_scalar};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, query, query_as, query_scalar};
 use thiserror::Error;
 
 use crate::census::census;
 use crate::context::RowContext;
-use crate::job::{Job, LOCK, add_range};
+use crate::job::{Job, add_range, wait_for_pages};
 use crate::proof;
+use crate::sealed::Sealed;
 use crate::statements::Statements;
 use crate::table::{Table, TableError};
 use crate::task::{Kind, Task};
+use crate::witness;
 
 /// How a job runs.
 #[derive(Clone, Debug)]
@@ -20,7 +22,8 @@ pub struct Options {
     pub page: i32,
     /// The most rows a second of all workers together, or `None` for no limit.
     pub rows_per_second: Option<i32>,
-    /// Stops the job when a class of errors has this many failures, or `None` for no limit.
+    /// Stops the job when a class of errors has this many failures since the job was planned or resumed, or `None` for no
+    /// limit.
     pub stop_after: Option<i64>,
     /// The number of ranges to begin with. Workers split them as they need.
     pub ranges: i64,
@@ -28,7 +31,8 @@ pub struct Options {
     pub dry_run: bool,
     /// Notes what every row holds before a rotation, so that [`Job::proof`] can compare it. Only a rotation keeps it.
     pub prove: bool,
-    /// Ends an unfinished job of the same kind over the same column.
+    /// Ends an unfinished job of the same kind over the same column. One of another kind must be finished or
+    /// [cancelled](Job::cancel).
     pub replace: bool,
 }
 
@@ -93,8 +97,8 @@ pub enum PlanError {
         /// What the job does.
         kind: Kind,
     },
-    /// An unfinished job of this kind has this column.
-    #[error("job {job} over this column is not finished: work on it, or replace it")]
+    /// An unfinished job of this kind has this column, or, of two jobs that write, one of another kind.
+    #[error("job {job} over this column is not finished: work on it, replace it by one of its kind, or cancel it")]
     #[non_exhaustive]
     Unfinished {
         /// The number of the job.
@@ -121,10 +125,17 @@ pub enum PlanError {
         /// The number of the job.
         job: i64,
     },
+    /// The keyring does not seal.
+    #[error("the keyring does not seal what workers have to open")]
+    #[non_exhaustive]
+    Witness {
+        /// Why.
+        source: SealError,
+    },
     /// The table cannot be used.
     #[error(transparent)]
     Table(#[from] TableError),
-    /// The database failed.
+    /// The database failed. Log its `Display`, as with [`WorkError::Database`](crate::WorkError::Database).
     #[error(transparent)]
     Database(#[from] sqlx::Error),
 }
@@ -144,8 +155,8 @@ impl Job {
     /// Nothing is written to the table. The job begins when a worker [works](Self::work) on it.
     ///
     /// # Errors
-    /// Returns an error if the keyring cannot open every row that has an envelope, and if a job of this kind over the same
-    /// column is not finished, unless the options replace it.
+    /// Returns an error if the keyring cannot open every row that has an envelope, if it does not seal, and if another
+    /// job that writes to this column is not finished, unless it is of this kind and the options replace it.
     pub async fn plan_rotation(
         db: &mut PgConnection,
         table: &Table,
@@ -163,8 +174,8 @@ impl Job {
     /// After a rotation, use a keyring in which the old key is `disabled`: if no row fails, no row needs the old key.
     ///
     /// # Errors
-    /// Returns an error as [`plan_rotation`](Self::plan_rotation) does, except about keys: a row that the keyring does not
-    /// open is a failure of the job.
+    /// Returns an error if another verification of this column is not finished, unless the options replace it. A row that
+    /// the keyring does not open is a failure of the job.
     pub async fn plan_verification(
         db: &mut PgConnection,
         table: &Table,
@@ -177,7 +188,8 @@ impl Job {
     /// Plans a job that opens every row and writes nothing. The plaintext is wiped at once.
     ///
     /// # Errors
-    /// Returns an error as [`plan_verification`](Self::plan_verification) does.
+    /// Returns an error if another audit of this column is not finished, unless the options replace it, and if a column of
+    /// the context cannot be used.
     pub async fn plan_audit(
         db: &mut PgConnection,
         table: &Table,
@@ -192,7 +204,7 @@ impl Job {
     ///
     /// The keyring of this job, and of no other process, has the leaked key as `retired`: see *A leaked key* on the page
     /// [Operations](sealwax::docs::operations). The job lists the rows that it seals in `sealwax.resealed`, in the
-    /// transaction that writes them.
+    /// transaction that writes them. The list can also have rows that were not written in the end.
     ///
     /// # Errors
     /// Returns an error as [`plan_rotation`](Self::plan_rotation) does, and if the leaked key is not `retired`.
@@ -223,8 +235,8 @@ impl Job {
     /// that open to something that looks like no credential, unless `takes_suspicious` is set.
     ///
     /// # Errors
-    /// Returns an error if the keyring's primary is another one, and if a job of this kind over the same column is not
-    /// finished.
+    /// Returns an error if the keyring's primary is another one, if it does not seal, and if another job that writes
+    /// to this column is not finished, as [`plan_rotation`](Self::plan_rotation) does.
     #[expect(clippy::too_many_arguments, reason = "each is another decision, and none has a default")]
     pub async fn plan_import(
         db: &mut PgConnection,
@@ -265,22 +277,25 @@ impl Job {
         }
         let reads = task.reads(db, table).await?;
         let fingerprint = ring.fingerprint();
+        let witness = if kind.writes() { Some(witness::seal(ring).await?) } else { None };
         let mut transaction = db.begin().await?;
         // Otherwise PostgreSQL leaves out rows that the role may not see.
         query("SET LOCAL row_security = off").execute(&mut *transaction).await?;
-        let unfinished: Option<i64> = query_scalar(
-            "SELECT id FROM sealwax.jobs WHERE finished_at IS NULL AND kind = $1
+        let unfinished: Option<(i64, String)> = query_as(
+            "SELECT id, kind FROM sealwax.jobs WHERE finished_at IS NULL AND (kind = $1 OR $5 AND witness IS NOT NULL)
                 AND table_schema = $2 AND table_name = $3 AND envelope_column = $4",
         )
         .bind(kind.name())
         .bind(table.schema())
         .bind(table.name())
         .bind(table.envelope())
+        .bind(kind.writes())
         .fetch_optional(&mut *transaction)
         .await?;
-        if let Some(job) = unfinished.filter(|_| !options.replace) {
-            return Err(PlanError::Unfinished { job });
-        }
+        let replaced = match unfinished {
+            Some((job, of)) if !options.replace || of != kind.name() => return Err(PlanError::Unfinished { job }),
+            other => other.map(|(job, _)| job),
+        };
 
         let statements = Statements::new(table, reads);
         let rows: i64 = query_scalar(AssertSqlSafe(statements.count.clone())).fetch_one(&mut *transaction).await?;
@@ -290,10 +305,9 @@ impl Job {
         let percent = ranges.saturating_mul(30_000).checked_div(rows).unwrap_or(100).clamp(1, 100);
         let boundaries = statements.boundaries(&mut transaction, percent, ranges).await?;
 
-        if let Some(job) = unfinished {
-            // This waits for the pages that are in progress: after it, no worker writes for the old keyring.
-            let wait = query("SELECT pg_advisory_xact_lock($1, $2::int8::int4)").bind(LOCK).bind(job);
-            wait.execute(&mut *transaction).await?;
+        if let Some(job) = replaced {
+            // After this, no worker writes for the old keyring.
+            wait_for_pages(&mut transaction, job).await?;
             let end = "UPDATE sealwax.jobs SET finished_at = now() WHERE id = $1 AND finished_at IS NULL";
             query(end).bind(job).execute(&mut *transaction).await?;
         }
@@ -308,8 +322,8 @@ impl Job {
         let id: i64 = query_scalar(
             "INSERT INTO sealwax.jobs (kind, table_schema, table_name, key_columns, key_types, envelope_column, primary_key_id,
                  fingerprint, rows_expected, page, rows_per_second, stop_after, leaked_key_id, context, declaration,
-                 takes_suspicious, is_dry_run)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) RETURNING id",
+                 takes_suspicious, is_dry_run, witness)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) RETURNING id",
         )
         .bind(kind.name())
         .bind(table.schema())
@@ -328,9 +342,10 @@ impl Job {
         .bind(declaration)
         .bind(takes_suspicious)
         .bind(options.dry_run)
+        .bind(witness.map(Sealed))
         .fetch_one(&mut *transaction)
         .await?;
-        if let Some(old) = unfinished {
+        if let Some(old) = replaced {
             let replace = "UPDATE sealwax.jobs SET replaced_by = $2 WHERE id = $1";
             query(replace).bind(old).bind(id).execute(&mut *transaction).await?;
         }

@@ -41,6 +41,8 @@ pub struct Report {
     pub not_envelopes: u64,
     /// The columns that must be declared or waived before anything is safe.
     pub undeclared: Vec<Found>,
+    /// The numbers of the jobs that are not finished and wrap for the key, in any table of the database.
+    pub unfinished: Vec<i64>,
     /// The verdict, about what was scanned and nothing else.
     pub verdict: Verdict,
 }
@@ -57,6 +59,8 @@ pub enum Verdict {
     NotEnvelopes,
     /// There are columns to declare or to waive.
     Undeclared,
+    /// A job that is not finished wraps for the key: it would write rows that name it.
+    UnfinishedJob,
     /// A column that once had rows with the key was not scanned since they left, so nobody knows when they left.
     ///
     /// If it was dropped or renamed, its row in `sealwax.sightings` must be deleted when no backup has it any more.
@@ -73,7 +77,8 @@ pub enum Verdict {
 
 /// Looks for rows that still need a key, before it is removed from keyrings.
 ///
-/// It takes a [census](crate::census()) of every declared table, then [finds](find) the columns that nobody declared.
+/// It looks for unfinished jobs that wrap for the key, as the primary or as an escrow key. It takes a
+/// [census](crate::census()) of every declared table, then [finds](find) the columns that nobody declared.
 /// Rows that another transaction has not yet committed are not seen: first wait until no program seals under the key.
 ///
 /// # Errors
@@ -84,6 +89,10 @@ pub async fn safe_to_retire(
     waived: &[Waived],
     key_id: &KeyId,
 ) -> Result<Report, sqlx::Error> {
+    // Before the tables, because a job that ends meanwhile may have written rows after they were scanned.
+    let unfinished = "SELECT id FROM sealwax.jobs WHERE finished_at IS NULL AND NOT is_dry_run
+        AND strpos(sealwax.head(witness) || ',', '=' || $1 || ',') > 0 ORDER BY id";
+    let unfinished: Vec<i64> = query_scalar(unfinished).bind(key_id.as_ref()).fetch_all(&mut *db).await?;
     let mut scanned = Vec::with_capacity(tables.len());
     for table in tables {
         let census = take(db, table, Some(key_id)).await?;
@@ -105,10 +114,13 @@ pub async fn safe_to_retire(
         Verdict::NotEnvelopes
     } else if !undeclared.is_empty() {
         Verdict::Undeclared
+    } else if !unfinished.is_empty() {
+        Verdict::UnfinishedJob
     } else {
         Verdict::NoneFound
     };
-    Ok(Report { key_id: key_id.clone(), scanned, naming, naming_alone, not_envelopes, undeclared, verdict })
+    let key_id = key_id.clone();
+    Ok(Report { key_id, scanned, naming, naming_alone, not_envelopes, undeclared, unfinished, verdict })
 }
 
 /// Looks for rows and backups that still need a key, before it is destroyed.

@@ -47,6 +47,7 @@ struct State {
     is_paused: bool,
     stopped_because: Option<String>,
     is_finished: bool,
+    is_cancelled: bool,
     replaced_by: Option<i64>,
 }
 
@@ -56,6 +57,7 @@ struct Page {
     done: Done,
     failures: Vec<Failure>,
     stop: Option<String>,
+    outage: Option<WorkError>,
 }
 
 /// What a worker does next.
@@ -119,6 +121,11 @@ impl Worker<'_> {
             transaction.rollback().await?;
             return Ok(Next::Stop(because));
         }
+        if let Some(outage) = page.outage {
+            // Nothing was written. Otherwise a short outage would give up every row of the table.
+            transaction.rollback().await?;
+            return Err(outage);
+        }
         let done = page.done;
         let move_mark = "UPDATE sealwax.ranges SET mark = $2, rows = rows + $3, changed = changed + $4,
             current = current + $5 WHERE id = $1";
@@ -164,17 +171,18 @@ impl Worker<'_> {
     async fn after_ranges(&self, mut transaction: PgTransaction<'_>, care: Care) -> Result<Next, WorkError> {
         let state =
             "SELECT paused_at IS NOT NULL AS is_paused, stopped_because, finished_at IS NOT NULL AS is_finished,
-            replaced_by FROM sealwax.jobs WHERE id = $1";
+            is_cancelled, replaced_by FROM sealwax.jobs WHERE id = $1";
         let state: Option<State> = query_as(state).bind(self.job.id).fetch_optional(&mut *transaction).await?;
         match state.ok_or(WorkError::Gone)? {
             State { replaced_by: Some(by), .. } => return Err(WorkError::Replaced { by }),
+            State { is_cancelled: true, .. } => return Err(WorkError::Cancelled),
             State { is_finished: true, .. } => return Ok(Next::End),
             State { stopped_because: Some(because), .. } => return Err(WorkError::Stopped { because }),
             State { is_paused: true, .. } => return Ok(Next::Wait),
             State { .. } => {}
         }
         let again = "SELECT key FROM sealwax.failures WHERE job = $1 AND is_transient AND tries < $2
-              AND failed_at <= now() - tries * interval '200 milliseconds'
+              AND failed_at <= now() - 5 ^ (tries - 1) * interval '200 milliseconds'
             ORDER BY tries, key LIMIT $3 FOR UPDATE SKIP LOCKED";
         let again = query_scalar(again).bind(self.job.id).bind(TRIES_OF_A_ROW).bind(self.job.page);
         let keys: Vec<Key> = again.fetch_all(&mut *transaction).await?;
@@ -211,12 +219,15 @@ impl Worker<'_> {
         let mut page = Page::default();
         page.done.rows = unsigned(rows.len());
         for turn in 0.. {
-            let Attempt { mut swaps, failures, stop } = self.attempt(rows).await;
+            let Attempt { mut swaps, failures, stop, outage } = self.attempt(rows).await;
             // One bad row must not stop a job in which others succeed; a key that does not unwrap what it wraps must.
             let is_unverified = failures.iter().any(|failure| failure.reason.name == "unverified");
             if stop.is_some() && (is_unverified || (turn == 0 && page.done.rows > 1 && self.has_no_success(db).await?))
             {
                 return Ok(Page { stop, ..page });
+            }
+            if turn == 0 {
+                page.outage = outage;
             }
             page.failures.extend(failures);
             if turn == TURNS {
@@ -248,8 +259,11 @@ impl Worker<'_> {
     }
 
     async fn has_no_success(&self, db: &mut PgConnection) -> Result<bool, sqlx::Error> {
-        let none = "SELECT NOT EXISTS (SELECT FROM sealwax.ranges WHERE job = $1 AND changed + current > 0)";
-        query_scalar(none).bind(self.job.id).fetch_one(db).await
+        let none = "SELECT NOT EXISTS (
+            SELECT FROM sealwax.ranges WHERE job = $1 AND (changed > 0 OR current > 0 AND $2))";
+        // What a reseal or an import leaves as it is tells nothing about keys and contexts.
+        let is_rotation = matches!(self.job.task, Task::Rotate);
+        query_scalar(none).bind(self.job.id).bind(is_rotation).fetch_one(db).await
     }
 
     /// Tries to write each row by itself and takes that back; a row that the database refuses fails.
@@ -311,7 +325,8 @@ impl Worker<'_> {
         record.execute(&mut *db).await?;
         let Some(limit) = self.job.stop_after else { return Ok(()) };
         let stop = "UPDATE sealwax.jobs SET stopped_because = format('%s rows failed, class %s', rows, class)
-              FROM (SELECT class, count(*) AS rows FROM sealwax.failures WHERE job = $1
+              FROM (SELECT class, count(*) AS rows FROM sealwax.failures WHERE job = $1 AND failed_at > coalesce(
+                          (SELECT resumed_at FROM sealwax.jobs WHERE id = $1), '-infinity')
                      GROUP BY class HAVING count(*) >= $2 ORDER BY rows DESC LIMIT 1) AS failed WHERE id = $1";
         query(stop).bind(self.job.id).bind(limit).execute(db).await.map(drop)
     }

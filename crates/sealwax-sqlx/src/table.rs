@@ -73,6 +73,24 @@ pub enum TableError {
         /// The types that can be used.
         expected: &'static str,
     },
+    /// PostgreSQL computes the column of envelopes from others, so nothing can be written to it.
+    #[error("{table}, column {column}: it is generated, so no envelope can be written to it")]
+    #[non_exhaustive]
+    Generated {
+        /// The schema and the name.
+        table: String,
+        /// The column.
+        column: String,
+    },
+    /// The column of envelopes is one of the key columns, so a row that is written would get another key.
+    #[error("{table}, column {column}: it is one of the key columns, so it cannot be the column of envelopes")]
+    #[non_exhaustive]
+    EnvelopeInKey {
+        /// The schema and the name.
+        table: String,
+        /// The column.
+        column: String,
+    },
     /// No key columns were named, and the table has no primary key.
     #[error("the table {table} has no primary key: name the columns of a unique index")]
     #[non_exhaustive]
@@ -104,7 +122,8 @@ impl Table {
     ///
     /// `keys` are the columns of its primary key or of another unique index; if there are none, the primary key is used.
     /// They are of type `smallint`, `integer`, `bigint`, `uuid`, `text` or `character varying`. `envelope` is a column of
-    /// type `bytea`, `text` or `character varying`; a limit on its length is refused, because envelopes grow.
+    /// type `bytea`, `text` or `character varying`; a limit on its length is refused, because envelopes grow. It is neither
+    /// generated nor one of the keys.
     ///
     /// # Errors
     /// Returns why the table cannot be used.
@@ -150,6 +169,14 @@ impl Table {
                 return Err(TableError::Type { table, column, found, expected: "bytea, or text without a limit" });
             }
         };
+        let is_generated = "SELECT attgenerated <> '' FROM pg_catalog.pg_attribute
+            WHERE attrelid = $1::int8::oid AND attname = $2";
+        if query_scalar(is_generated).bind(oid).bind(envelope).fetch_one(&mut *db).await? {
+            return Err(TableError::Generated { table, column: envelope.to_owned() });
+        }
+        if columns.iter().any(|column| column.name == envelope) {
+            return Err(TableError::EnvelopeInKey { table, column: envelope.to_owned() });
+        }
         let (schema, name, envelope) = (schema.to_owned(), name.to_owned(), envelope.to_owned());
         Ok(Self { schema, name, keys: columns, envelope, form })
     }

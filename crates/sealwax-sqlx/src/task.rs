@@ -39,6 +39,11 @@ impl Kind {
             Self::Import => "import",
         }
     }
+
+    /// Returns whether the job writes to the table.
+    pub(crate) const fn writes(self) -> bool {
+        matches!(self, Self::Rotate | Self::Reseal | Self::Import)
+    }
 }
 
 /// What a job does with every row, and what it needs for that besides the keyring.

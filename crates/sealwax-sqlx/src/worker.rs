@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use sealwax::Keyring;
 use sealwax::triplet::TripletKey;
+use sealwax::{KeyId, Keyring, OpenError};
 use sqlx::error::DatabaseError;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgPool;
@@ -17,6 +17,7 @@ use crate::job::{Job, LOCK};
 use crate::statements::Statements;
 use crate::step::{Care, Next, Worker};
 use crate::task::Kind;
+use crate::witness;
 
 /// How a worker treats the database.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +29,8 @@ pub struct Limits {
     /// The time after which PostgreSQL ends the transaction of a worker that has stopped. A page's requests to a key
     /// service must take less.
     pub idle: Duration,
-    /// How many times in a row a worker tries a page again after the database failed.
+    /// How many times in a row a worker tries a page again after the database or the key service failed. Eight times take
+    /// half a minute.
     pub tries: u32,
 }
 
@@ -49,7 +51,7 @@ pub struct Done {
     pub changed: u64,
     /// The number of rows that needed no change, or that somebody else had changed.
     pub current: u64,
-    /// The number of rows that failed.
+    /// The number of tries that failed. A row that is tried again counts each time; [`Status`](crate::Status) counts rows.
     pub failed: u64,
 }
 
@@ -75,6 +77,15 @@ pub enum WorkError {
         /// The keyring's.
         found: [u8; 8],
     },
+    /// The keyring does not open what the planner of the job has sealed for its workers.
+    ///
+    /// So it has another key under the same id, such as that of a test service, or the key service does not let it unwrap.
+    #[error("the keys are not those that the job was planned with, or do not unwrap")]
+    #[non_exhaustive]
+    Witness {
+        /// Why it does not open it.
+        source: OpenError,
+    },
     /// The job stopped, and waits until somebody resumes it.
     #[error("the job stopped: {because}")]
     #[non_exhaustive]
@@ -89,6 +100,20 @@ pub enum WorkError {
         /// The number of the other job.
         by: i64,
     },
+    /// The key service is down: no row of a page succeeds, several times in a row.
+    ///
+    /// The page is not recorded, and a worker that starts later tries it again.
+    #[error("the key service is down: {detail}")]
+    #[non_exhaustive]
+    KeyService {
+        /// The key.
+        key_id: Option<KeyId>,
+        /// What one of the rows says, without anything of its contents.
+        detail: String,
+    },
+    /// Somebody has [cancelled](Job::cancel) the job.
+    #[error("the job was cancelled")]
+    Cancelled,
     /// The job is an import: use [`work_on_import`](Job::work_on_import).
     #[error("an import needs the key of the rows")]
     NoKey,
@@ -96,6 +121,8 @@ pub enum WorkError {
     #[error("there is no such job any more")]
     Gone,
     /// The database failed, several times in a row.
+    ///
+    /// Log its `Display`: its `Debug` has PostgreSQL's details, which can repeat the columns of a row.
     #[error(transparent)]
     Database(#[from] sqlx::Error),
 }
@@ -116,8 +143,8 @@ impl Job {
     /// are tried again at the end.
     ///
     /// # Errors
-    /// Returns an error if the keyring has another fingerprint than the job's, if the job stopped or was replaced, or if
-    /// the database fails several times in a row.
+    /// Returns an error if the keyring is not the job's, if the job stopped or was replaced or cancelled, or if the
+    /// database or the key service fails several times in a row.
     pub async fn work(
         &self,
         db: &PgPool,
@@ -173,24 +200,22 @@ impl Job {
                 Ok(Next::Wait) => continue,
                 Ok(Next::Stop(because)) => return Err(WorkError::Stopped { because }),
                 Ok(Next::End) => return Ok(all),
-                Err(WorkError::Database(error)) => error,
-                Err(error) => return Err(error),
+                Err(error) => error,
             };
             // It may be in a transaction that failed.
             connection = None;
-            if is_lock_timeout(&error) {
+            match error {
                 // A customer has locked a row for long, or another worker has stopped with the lock of a range.
-                care = care.max(Care::SkipLocked);
-            } else if care != Care::OneByOne && refuses(&error) {
-                care = Care::OneByOne;
-            } else if failed_tries < limits.tries && can_pass(&error) {
-                failed_tries = failed_tries.saturating_add(1);
-                // If it cannot connect, the pool has waited already.
-                if let Ok(mut other) = db.acquire().await {
-                    drop(sleep(&mut other, 0.05 * f64::from(1_u32 << failed_tries.min(6))).await);
+                WorkError::Database(error) if is_lock_timeout(&error) => care = care.max(Care::SkipLocked),
+                WorkError::Database(error) if care != Care::OneByOne && refuses(&error) => care = Care::OneByOne,
+                error if failed_tries < limits.tries && can_pass(&error) => {
+                    failed_tries = failed_tries.saturating_add(1);
+                    // If it cannot connect, the pool has waited already.
+                    if let Ok(mut other) = db.acquire().await {
+                        drop(sleep(&mut other, 0.06 * f64::from(1_u32 << failed_tries.min(8))).await);
+                    }
                 }
-            } else {
-                return Err(error.into());
+                error => return Err(error),
             }
         }
     }
@@ -206,6 +231,9 @@ impl Job {
         let connection = match connection {
             Some(connection) => connection,
             None => {
+                if let Some(witness) = &self.witness {
+                    witness::open(worker.ring, witness).await.map_err(|source| WorkError::Witness { source })?;
+                }
                 let mut new = db.acquire().await?;
                 // If the future is dropped, the server sees at once that the page ends.
                 new.close_on_drop();
@@ -249,12 +277,15 @@ async fn sleep(db: &mut PgConnection, seconds: f64) -> Result<(), sqlx::Error> {
     query("SELECT pg_sleep($1)").bind(seconds).execute(db).await.map(drop)
 }
 
-/// Returns whether the same page may succeed later: the connection broke, the server restarts or is full, or a lock or
-/// a statement took too long.
-fn can_pass(error: &sqlx::Error) -> bool {
+/// Returns whether the same may succeed later: the key service is down, the connection broke, the server restarts or is
+/// full, or a lock or a statement took too long.
+fn can_pass(error: &WorkError) -> bool {
+    use sqlx::Error::{Database, Io, PoolTimedOut, Protocol};
     match error {
-        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::Protocol(_) => true,
-        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+        WorkError::KeyService { .. } => true,
+        WorkError::Witness { source } => source.is_transient(),
+        WorkError::Database(Io(_) | PoolTimedOut | Protocol(_)) => true,
+        WorkError::Database(Database(error)) => error.code().is_some_and(|code| {
             // Connection, transaction rollback, resources, intervention of an operator, idle transaction.
             let classes = ["08", "40", "53", "57", "58"];
             classes.iter().any(|class| code.starts_with(class)) || code == "25P03"

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use sealwax::{EncryptionContext, Keyring, MasterKey, Suite, WrapKind};
-use sealwax_sqlx::{Finding, Table, Unopenable, Verdict, Waived, census, safe_to_destroy, safe_to_retire, unopenable};
+use sealwax_sqlx::{
+    Finding, Job, Options, Table, Unopenable, Verdict, Waived, census, safe_to_destroy, safe_to_retire, unopenable,
+};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, raw_sql};
 
 use crate::head::{envelope, key};
@@ -204,6 +206,35 @@ async fn a_key_is_safe_to_retire_only_if_everything_was_scanned_and_nothing_name
     let waived = [Waived::new("public", "notes", "note")];
     let report = safe_to_retire(&mut one, &tables, &waived, &old).await.unwrap();
     assert_eq!((report.verdict, report.scanned.len()), (Verdict::NoneFound, 1));
+}
+
+#[tokio::test]
+async fn a_key_that_an_unfinished_job_wraps_for_is_needed() {
+    let Some(db) = database().await else { return };
+    let tables = [keys(&db).await];
+    run(&db, "CREATE TABLE others (id bigserial PRIMARY KEY, b bytea)").await;
+    let other = table(&db, "others", "b").await;
+    let old: Keyring = format!("primary old {}; escrow dr {}; retired older {}", key(), key(), key()).parse().unwrap();
+    let mut one = db.acquire().await.unwrap();
+    let mut verdict = async |id: &str| {
+        let report = safe_to_retire(&mut one, &tables, &[], &id.parse().unwrap()).await.unwrap();
+        (report.verdict, report.unfinished)
+    };
+    let none = (Verdict::NoneFound, vec![]);
+    let primary = old.primary().unwrap();
+    let options = Options { dry_run: true, ..Options::default() };
+    let mut two = db.acquire().await.unwrap();
+    let dry = Job::plan_rotation(&mut two, &other, &old, primary, &options).await.unwrap();
+    Job::plan_verification(&mut two, &other, &old, &Options::default()).await.unwrap();
+    assert_eq!(verdict("old").await, none);
+    Job::cancel(&mut two, dry.id()).await.unwrap();
+
+    let job = Job::plan_rotation(&mut two, &other, &old, primary, &Options::default()).await.unwrap();
+    assert_eq!(verdict("old").await, (Verdict::UnfinishedJob, vec![job.id()]));
+    assert_eq!(verdict("dr").await, (Verdict::UnfinishedJob, vec![job.id()]));
+    assert_eq!((verdict("older").await, verdict("ol").await), (none.clone(), none.clone()));
+    Job::cancel(&mut two, job.id()).await.unwrap();
+    assert_eq!(verdict("old").await, none);
 }
 
 #[tokio::test]

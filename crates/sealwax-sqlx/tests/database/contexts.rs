@@ -120,11 +120,37 @@ async fn after_a_leak_the_rows_of_that_key_are_sealed_again_and_listed() {
     let expected: Vec<_> = (1..=90_i64).filter(|id| id % 3 != 2).map(|id| (job.id(), id.to_string())).collect();
     assert_eq!(listed, expected);
 
-    // A context that no row has: nothing is written, and the job stops.
+    // A context that no row has: nothing is written, and the job stops, although rows of other keys need nothing.
     let (d, wrong) = (key(), RowContext::new([("tenant", "{provider}")]).unwrap());
     let third = ring(&format!("primary d {d}; retired b {b}; retired c {c}"));
     let (primary, of_leak) = ("d".parse().unwrap(), "b".parse().unwrap());
     let job = Job::plan_reseal(connection, &table, &third, &primary, &of_leak, &wrong, &options()).await.unwrap();
-    assert_eq!(work(&job, &db, &third).await.unwrap().failed, 60);
+    let stopped = work(&job, &db, &third).await;
+    assert!(matches!(stopped, Err(WorkError::Stopped { .. })), "{stopped:?}");
     assert_eq!(after, envelopes(&db).await);
+}
+
+#[tokio::test]
+async fn a_wrong_context_stops_a_job_that_has_written_nothing_unless_few_rows_have_it() {
+    let (a, b, c) = (key(), key(), key());
+    let (leaked, other) = (ring(&format!("primary a {a}")), ring(&format!("primary c {c}")));
+    let job_ring = ring(&format!("primary b {b}; retired a {a}; retired c {c}"));
+    let (primary, of_leak) = ("b".parse().unwrap(), "a".parse().unwrap());
+    let wrong = RowContext::new([("tenant", "{provider}")]).unwrap();
+    let options = Options { page: 20, ranges: 1, ..Options::default() };
+    // All rows of the first page are of another key, and so many of the second.
+    for of_others in [0, 10, 11] {
+        let Some((db, _)) = empty().await else { return };
+        let rings: Vec<&Keyring> = (0..=60).map(|id| if id > 20 + of_others { &leaked } else { &other }).collect();
+        let table = table(&db, &rings, 40).await;
+        let connection = &mut *db.acquire().await.unwrap();
+        let job = Job::plan_reseal(connection, &table, &job_ring, &primary, &of_leak, &wrong, &options).await.unwrap();
+        let ended = work(&job, &db, &job_ring).await;
+        if of_others < 11 {
+            assert!(matches!(ended, Err(WorkError::Stopped { .. })), "{of_others}: {ended:?}");
+            assert!(job.failures(connection).await.unwrap().is_empty());
+        } else {
+            assert_eq!((ended.as_ref().unwrap().failed, ended.unwrap().current), (9, 31));
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! What could end a job too early, stop it for good, or harm others who use the same connections.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sealwax::{
@@ -149,8 +150,10 @@ async fn tables_and_columns_that_would_lose_rows_are_refused() {
 }
 
 /// A key whose service lets us encrypt, but not decrypt.
+///
+/// It decrypts once, when a worker begins.
 #[derive(Debug)]
-struct OneWay(MasterKey);
+struct OneWay(MasterKey, AtomicBool);
 
 impl KeyWrapper for OneWay {
     fn wrap_key<'a>(&'a self, request: WrapRequest<'a>) -> ProviderFuture<'a, Result<Vec<u8>, ProviderError>> {
@@ -159,7 +162,10 @@ impl KeyWrapper for OneWay {
 }
 
 impl MasterKeyProvider for OneWay {
-    fn unwrap_key<'a>(&'a self, _: UnwrapRequest<'a>) -> ProviderFuture<'a, Result<DataKey, ProviderError>> {
+    fn unwrap_key<'a>(&'a self, request: UnwrapRequest<'a>) -> ProviderFuture<'a, Result<DataKey, ProviderError>> {
+        if !self.1.swap(true, Ordering::SeqCst) {
+            return self.0.unwrap_key(request);
+        }
         ProviderFuture::boxed(async { Err(ProviderErrorKind::Denied.into()) })
     }
 }
@@ -169,7 +175,8 @@ async fn a_key_that_does_not_unwrap_what_it_wraps_replaces_nothing() {
     let Some(db) = database().await else { return };
     let a = key();
     let table = table(&db, &ring(&format!("primary a {a}")), 5).await;
-    let one_way = Keyring::new("b".parse().unwrap(), OneWay(MasterKey::generate().unwrap())).unwrap();
+    let one_way =
+        Keyring::new("b".parse().unwrap(), OneWay(MasterKey::generate().unwrap(), AtomicBool::new(false))).unwrap();
     let one_way = one_way.with_retired("a".parse().unwrap(), a.parse::<MasterKey>().unwrap()).unwrap();
     let (leaked, primary) = ("a".parse().unwrap(), "b".parse().unwrap());
     let context = RowContext::new([("", ""); 0]).unwrap();

@@ -67,6 +67,26 @@ async fn columns_of_envelopes_have_no_limit() {
 }
 
 #[tokio::test]
+async fn columns_that_take_no_envelope_are_refused() {
+    let Some((db, _)) = server::empty().await else { return };
+    let generated = "id bigint PRIMARY KEY, t text, envelope text GENERATED ALWAYS AS (lower(t)) STORED";
+    let error = anew(&db, generated, &[]).await.unwrap_err();
+    assert!(matches!(&error, TableError::Generated { column, .. } if column == "envelope"), "{error}");
+    for (columns, keys) in [
+        ("envelope text PRIMARY KEY", &[][..]),
+        (
+            "id bigint PRIMARY KEY, tenant int NOT NULL, envelope text NOT NULL, UNIQUE (tenant, envelope)",
+            &["tenant", "envelope"],
+        ),
+    ] {
+        let error = anew(&db, columns, keys).await.unwrap_err();
+        assert!(matches!(&error, TableError::EnvelopeInKey { column, .. } if column == "envelope"), "{error}");
+    }
+    // One that has a default can be written.
+    anew(&db, "id bigint PRIMARY KEY, envelope text DEFAULT ''", &[]).await.unwrap();
+}
+
+#[tokio::test]
 async fn odd_names_are_found_as_they_are() {
     let Some((db, _)) = server::empty().await else { return };
     run(
