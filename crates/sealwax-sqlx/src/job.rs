@@ -1,6 +1,7 @@
 //! A job over a table: planned once, worked on by any number of workers, in any number of processes.
 
 use sealwax::Envelope;
+use sealwax_import::Declaration;
 use sqlx::postgres::PgRow;
 use sqlx::{Connection as _, FromRow, PgConnection, Row as _, query, query_as, query_scalar};
 
@@ -148,6 +149,12 @@ impl Job {
     #[must_use]
     pub const fn kind(&self) -> Kind {
         self.task.kind()
+    }
+
+    /// Returns how the rows of an import are encrypted, or `None` if the job is none.
+    #[must_use]
+    pub fn declaration(&self) -> Option<&Declaration> {
+        self.task.declaration()
     }
 
     /// Returns the table.

@@ -74,6 +74,10 @@ impl Task {
         }
     }
 
+    pub(crate) fn declaration(&self) -> Option<&Declaration> {
+        if let Self::Import { declaration, .. } = self { Some(declaration) } else { None }
+    }
+
     /// Reads a task from its row in the table of jobs, or returns `None` if this release does not know it.
     pub(crate) fn read(row: &PgRow) -> Result<Option<Self>, sqlx::Error> {
         let context: Option<Vec<String>> = row.try_get("context")?;

@@ -1,0 +1,167 @@
+//! The exit codes of the program, and how errors lead to them.
+
+use std::process::ExitCode;
+
+use clap::error::{ContextKind, ContextValue};
+use sealwax_sqlx::{PlanError, TableError, WorkError};
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    Done,
+    No,
+    Usage,
+    Configuration,
+    NotFound,
+    Conflict,
+    InputOutput,
+    Transient,
+    Key,
+    Database,
+    Partial,
+    Signal(u8),
+}
+
+impl Exit {
+    /// The table of the codes, which `--help` prints.
+    pub(crate) const TABLE: &str = "\
+Exit codes:
+    0  success
+    1  no: the key may still be needed, rows do not verify or do not open, or a proof fails
+    2  the command line is invalid
+    3  the keyring, the URL of the database, or the declaration or key of an import is missing or malformed
+    4  there is no such job, table or column, or it cannot be used
+    5  a job over the column is not finished, or the job was paused, stopped, replaced or cancelled
+    7  reading a file or writing the output failed
+   10  the key service failed temporarily: try again
+   11  a key is unknown, disabled, leaked or destroyed, or is not the one that the job was planned with
+   13  the database failed
+   14  partly done: some rows failed
+  130, 143  ended by SIGINT or SIGTERM; the job goes on when a worker is started again";
+
+    fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::No => 1,
+            Self::Usage => 2,
+            Self::Configuration => 3,
+            Self::NotFound => 4,
+            Self::Conflict => 5,
+            Self::InputOutput => 7,
+            Self::Transient => 10,
+            Self::Key => 11,
+            Self::Database => 13,
+            Self::Partial => 14,
+            Self::Signal(signal) => signal.saturating_add(128),
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+/// Why the program ends, and what helps.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    pub(crate) message: String,
+    pub(crate) hint: Option<&'static str>,
+}
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into(), hint: None }
+    }
+
+    pub(crate) fn hint(self, hint: &'static str) -> Self {
+        Self { hint: Some(hint), ..self }
+    }
+}
+
+impl From<sqlx::Error> for Failure {
+    fn from(error: sqlx::Error) -> Self {
+        let failure = Self::new(Exit::Database, error.to_string());
+        let code = error.as_database_error().and_then(|error| error.code());
+        match code.as_deref() {
+            // A schema, a table, a column or a function that does not exist.
+            Some("3F000" | "42P01" | "42703" | "42883") => {
+                failure.hint("create or update the schema `sealwax`: sealwax-rotate install")
+            }
+            Some("42501") => failure.hint("the role lacks a right: see *Roles* in the README"),
+            _ => failure,
+        }
+    }
+}
+
+impl From<TableError> for Failure {
+    fn from(error: TableError) -> Self {
+        match error {
+            TableError::Database(error) => error.into(),
+            error => Self::new(Exit::NotFound, error.to_string()),
+        }
+    }
+}
+
+impl From<PlanError> for Failure {
+    fn from(error: PlanError) -> Self {
+        let exit = match error {
+            PlanError::Database(error) => return error.into(),
+            PlanError::Table(error) => return error.into(),
+            PlanError::Witness { source } if source.is_transient() => {
+                return Self::new(Exit::Transient, source.to_string());
+            }
+            PlanError::Unfinished { .. } => {
+                return Self::new(Exit::Conflict, error.to_string()).hint("sealwax-rotate status");
+            }
+            PlanError::OtherPrimary { .. }
+            | PlanError::NotOpened { .. }
+            | PlanError::NotRetired { .. }
+            | PlanError::Witness { .. } => Exit::Key,
+            PlanError::Option { .. } | PlanError::NoProof { .. } => Exit::Usage,
+            _ => Exit::NotFound,
+        };
+        Self::new(exit, error.to_string())
+    }
+}
+
+impl From<WorkError> for Failure {
+    fn from(error: WorkError) -> Self {
+        let exit = match error {
+            WorkError::Database(error) => return error.into(),
+            WorkError::Stopped { .. } => {
+                let stopped = Self::new(Exit::Conflict, error.to_string());
+                return stopped.hint("sealwax-rotate status says which rows failed; resume the job when it is mended");
+            }
+            WorkError::OtherKeyring { .. } => {
+                return Self::new(Exit::Key, error.to_string())
+                    .hint("give all workers the keyring that the job was planned with, or replace the job");
+            }
+            WorkError::Witness { ref source } if source.is_transient() => Exit::Transient,
+            WorkError::Witness { .. } => Exit::Key,
+            WorkError::KeyService { .. } => Exit::Transient,
+            WorkError::NoKey => Exit::Configuration,
+            WorkError::Gone => Exit::NotFound,
+            _ => Exit::Conflict,
+        };
+        Self::new(exit, error.to_string())
+    }
+}
+
+/// Removes what the user wrote from an error about the command line, because it may be a key that was given by mistake.
+pub(crate) fn without_arguments(mut error: clap::Error) -> clap::Error {
+    for kind in [ContextKind::InvalidValue, ContextKind::InvalidSubcommand] {
+        if matches!(error.get(kind), Some(ContextValue::String(text)) if !text.is_empty()) {
+            error.insert(kind, ContextValue::String("...".to_owned()));
+        }
+    }
+    if error.kind() == clap::error::ErrorKind::UnknownArgument {
+        error.insert(ContextKind::InvalidArg, ContextValue::String("...".to_owned()));
+        for kind in [ContextKind::Suggested, ContextKind::TrailingArg] {
+            error.remove(kind);
+        }
+    }
+    error
+}

@@ -1,0 +1,158 @@
+//! `work`: workers in this process, and how far the job is.
+
+use std::io::{self, IsTerminal as _};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use sealwax::Keyring;
+use sealwax_sqlx::{Job, Kind, Status, WorkError};
+use serde_json::json;
+use sqlx::postgres::PgPool;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::cli::How;
+use crate::exit::{Exit, Failure};
+use crate::inputs;
+use crate::report::{self, Output};
+
+/// Works until the job is done, or somebody ends this process. A page in progress is rolled back then.
+pub(crate) async fn work(db: &PgPool, job: Job, ring: Keyring, how: &How, output: Output) -> Result<Exit, Failure> {
+    let foreign = match job.declaration() {
+        Some(declaration) => Some(Arc::new(inputs::import_key(declaration)?)),
+        None => None,
+    };
+    let (job, ring, limits) = (Arc::new(job), Arc::new(ring), how.limits());
+    let mut signals = [(2, SignalKind::interrupt()), (15, SignalKind::terminate())]
+        .into_iter()
+        .map(|(number, kind)| Ok((number, signal(kind)?)))
+        .collect::<io::Result<Vec<(u8, Signal)>>>()
+        .map_err(|error| Failure::new(Exit::InputOutput, error.to_string()))?;
+    let mut workers = JoinSet::new();
+    for _ in 0..how.workers.get() {
+        let (db, job, ring, foreign) = (db.clone(), Arc::clone(&job), Arc::clone(&ring), foreign.clone());
+        workers.spawn(async move {
+            match &foreign {
+                Some(foreign) => job.work_on_import(&db, &ring, foreign, &limits, |_| {}).await,
+                None => job.work(&db, &ring, &limits, |_| {}).await,
+            }
+        });
+    }
+    let mut progress = Progress::new(&job, output);
+    let mut ticks = interval(Duration::from_secs(1));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let ended = loop {
+        tokio::select! {
+            ended = workers.join_next() => match ended {
+                None => break Ok(None),
+                Some(Ok(Ok(_))) => {}
+                Some(Ok(Err(error))) => break Err(error),
+                Some(Err(error)) => return Err(Failure::new(Exit::InputOutput, format!("a worker: {error}"))),
+            },
+            signal = any(&mut signals) => break Ok(Some(signal)),
+            _ = ticks.tick() => {
+                // If this fails, so do the workers, and they say why.
+                if let Ok(mut connection) = db.acquire().await
+                    && let Ok(status) = job.status(&mut connection).await
+                {
+                    progress.show(&status)?;
+                }
+            }
+        }
+    };
+    workers.shutdown().await;
+    progress.end();
+    match ended {
+        Ok(Some(signal)) => {
+            output.say_to_a_person("ended; start it again to go on")?;
+            Ok(Exit::Signal(signal))
+        }
+        Err(error) => Err(explained(error, &job)),
+        Ok(None) => {
+            let status = report::job(&mut *db.acquire().await?, &job, output).await?;
+            Ok(match (status.failed, job.kind()) {
+                (0, _) => Exit::Done,
+                (_, Kind::Audit) => Exit::No,
+                _ => Exit::Partial,
+            })
+        }
+    }
+}
+
+fn explained(error: WorkError, job: &Job) -> Failure {
+    let failure = Failure::from(error);
+    Failure { message: format!("job {}: {}", job.id(), failure.message), ..failure }
+}
+
+/// Waits for one of the signals.
+async fn any(signals: &mut [(u8, Signal)]) -> u8 {
+    let waits = signals.iter_mut().map(|(number, signal)| {
+        Box::pin(async move {
+            signal.recv().await;
+            *number
+        })
+    });
+    futures_util::future::select_all(waits).await.0
+}
+
+/// How far the job is: a bar for a person, a line a second for a machine, and now and then a line for a file.
+struct Progress<'a> {
+    job: &'a Job,
+    output: Output,
+    bar: Option<ProgressBar>,
+    start: Instant,
+    at_start: Option<i64>,
+    shown: Option<Instant>,
+}
+
+impl<'a> Progress<'a> {
+    fn new(job: &'a Job, output: Output) -> Self {
+        let bar = (!output.is_json && io::stderr().is_terminal()).then(|| {
+            let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} rows, {per_sec}, {eta} left  {msg}");
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+        });
+        Self { job, output, bar, start: Instant::now(), at_start: None, shown: None }
+    }
+
+    fn show(&mut self, status: &Status) -> Result<(), Failure> {
+        let at_start = *self.at_start.get_or_insert(status.rows);
+        let paused = if status.is_paused { ", paused" } else { "" };
+        if let Some(bar) = &self.bar {
+            bar.set_length(status.rows_expected.unsigned_abs());
+            bar.set_position(status.rows.unsigned_abs());
+            bar.set_message(format!("{} failed{paused}", status.failed));
+            return Ok(());
+        }
+        // No such number of rows is ever near 2^52.
+        let rate = report::rate(status.rows.saturating_sub(at_start), self.start.elapsed());
+        if self.output.is_json {
+            return self.output.print_json(&json!({
+                "job": self.job.id(),
+                "rows": status.rows,
+                "rows_expected": status.rows_expected,
+                "changed": status.changed,
+                "current": status.current,
+                "failed": status.failed,
+                "rows_a_second": rate,
+                "is_paused": status.is_paused,
+                "is_finished": status.is_finished,
+            }));
+        }
+        if self.shown.is_none_or(|shown| shown.elapsed() >= Duration::from_secs(10)) {
+            self.shown = Some(Instant::now());
+            let Status { rows, rows_expected, failed, .. } = status;
+            let line = format!("{rows} of {rows_expected} rows, {rate} a second, {failed} failed{paused}");
+            return self.output.say_to_a_person(&line);
+        }
+        Ok(())
+    }
+
+    fn end(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
