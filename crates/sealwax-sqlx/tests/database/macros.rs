@@ -22,6 +22,7 @@ struct Credential {
 }
 
 #[tokio::test]
+#[expect(clippy::as_conversions, reason = "in the macro, it names the type of the parameter and converts nothing")]
 async fn macros_bind_and_read_envelopes() {
     let Some((db, _)) = server::empty().await else { return };
     query(CREATE).execute(&db).await.unwrap();

@@ -68,8 +68,8 @@ async fn a_rotation_to_a_remote_key_takes_a_few_requests_a_page() {
     requests.0.store(0, Ordering::SeqCst);
     let done = job.work(&db, &new, &Limits::default(), |_| {}).await.unwrap();
     assert_eq!((done.changed, done.failed), (600, 0));
-    // For each page, one that wraps all keys and one that unwraps them again.
-    assert_eq!(requests.0.load(Ordering::SeqCst), 3 * 2);
+    // One for the witness; then for each page, one that wraps all keys and one that unwraps them again.
+    assert_eq!(requests.0.load(Ordering::SeqCst), 1 + 3 * 2);
 
     let texts: Vec<String> =
         query_scalar("SELECT envelope FROM public.credentials ORDER BY id").fetch_all(connection).await.unwrap();
