@@ -13,11 +13,12 @@ use crate::place::Place;
 
 /// Rotates a table of sealed credentials in PostgreSQL, together with any number of other processes.
 ///
-/// A PLACE is [schema.]table[:column[:key,...]]. The schema is `public` and the column `envelope` unless they are given; the
-/// keys are the columns that identify a row, and unless they are given, those of the primary key. Names are taken as they
-/// are; write one that has a dot, a colon or a comma in double quotes.
+/// A PLACE is [schema.]table[:column[:key,...]]. The schema is `public` and the column `envelope`
+/// unless they are given. The keys are the columns that identify a row; unless they are given, those
+/// of the primary key. Names are taken as they are. Write a name that has a dot, a colon or a comma
+/// in double quotes.
 #[derive(Debug, Parser)]
-#[command(name = "sealwax-rotate", version, max_term_width = 100, after_help = Exit::TABLE)]
+#[command(name = "sealwax-rotate", version, verbatim_doc_comment, after_help = Exit::TABLE)]
 pub(crate) struct Cli {
     /// A file with the URL of the database, instead of the variable DATABASE_URL
     #[arg(long, global = true, value_name = "FILE")]

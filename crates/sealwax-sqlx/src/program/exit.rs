@@ -110,7 +110,7 @@ impl From<PlanError> for Failure {
         let exit = match error {
             PlanError::Database(error) => return error.into(),
             PlanError::Table(error) => return error.into(),
-            PlanError::Witness { source } if source.is_transient() => {
+            PlanError::Witness { source, .. } if source.is_transient() => {
                 return Self::new(Exit::Transient, source.to_string());
             }
             PlanError::Unfinished { .. } => {
@@ -139,7 +139,7 @@ impl From<WorkError> for Failure {
                 return Self::new(Exit::Key, error.to_string())
                     .hint("give all workers the keyring that the job was planned with, or replace the job");
             }
-            WorkError::Witness { ref source } if source.is_transient() => Exit::Transient,
+            WorkError::Witness { ref source, .. } if source.is_transient() => Exit::Transient,
             WorkError::Witness { .. } => Exit::Key,
             WorkError::KeyService { .. } => Exit::Transient,
             WorkError::NoKey => Exit::Configuration,
