@@ -4,8 +4,6 @@
 //! statements. To write `.sqlx` again, compile with `SQLX_OFFLINE_DIR=$PWD/.sqlx` and a `DATABASE_URL` whose database has
 //! the table.
 
-#![expect(clippy::as_conversions, reason = "this is how the macros name a type")]
-
 use sealwax_sqlx::Sealed;
 use sqlx::{query, query_as};
 
