@@ -1,8 +1,8 @@
 //! Measures the rotation of a large table: `ci/servers cargo bench --manifest-path crates/sealwax-sqlx/Cargo.toml --bench
 //! reach -- [ROWS] [MEASUREMENT …]`.
 //!
-//! ROWS is 1,000,000 unless it is given. The measurements are `one`, `workers`, `forms` and `delay`. With `-- --test`, it
-//! runs everything once with few rows.
+//! ROWS is 1,000,000 unless it is given. The measurements are `one`, `workers`, `forms`, `delay` and `large`, which has ten
+//! times as many rows. With `-- --test`, it runs everything once with few rows.
 
 #![expect(
     clippy::unwrap_used,
@@ -40,7 +40,7 @@ async fn main() {
     let is_test = has("--test") || !has("--bench");
     let given = arguments.iter().find_map(|argument| argument.parse().ok());
     let rows: i64 = given.unwrap_or(if is_test { 4_000 } else { 1_000_000 });
-    let is_wanted = |name: &str| !["one", "workers", "forms", "delay"].into_iter().any(has) || has(name);
+    let is_wanted = |name: &str| !["one", "workers", "forms", "delay", "large"].into_iter().any(has) || has(name);
     let (db, options) = given::database().await;
     let reach = Reach { db, options, rows };
     if is_wanted("one") {
@@ -55,7 +55,13 @@ async fn main() {
     if is_wanted("delay") {
         reach.delay().await;
     }
+    if is_wanted("large") {
+        reach.large().await;
+    }
 }
+
+/// The rows of a page.
+const PAGE: i32 = 1_000;
 
 /// How often each way to rotate is timed.
 const TURNS: usize = 3;
@@ -67,18 +73,19 @@ struct Reach {
 }
 
 impl Reach {
-    async fn plan(&self, rings: &Rings) -> Job {
+    async fn plan(&self, rings: &Rings, page: i32) -> Job {
         let mut connection = self.db.acquire().await.unwrap();
         let table = given::find(&mut connection).await;
         let primary = "prod-2026".parse().unwrap();
         let ring = rings.new_ring();
-        Job::plan_rotation(&mut connection, &table, &ring, &primary, &Options::default()).await.unwrap()
+        let options = Options { page, ..Options::default() };
+        Job::plan_rotation(&mut connection, &table, &ring, &primary, &options).await.unwrap()
     }
 
     /// Plans a job and lets worker processes do it.
     async fn rotate(&self, rings: &Rings, options: &PgConnectOptions, count: usize) -> Run {
-        let job = self.plan(rings).await;
-        workers::run(&self.db, options, &rings.new, &job, count).await
+        let job = self.plan(rings, PAGE).await;
+        workers::run(&self.db, options, &rings.new, &job, count, 1).await
     }
 
     /// One worker, beside other ways to do the same. They take turns, and the fastest run of each counts.
@@ -86,7 +93,7 @@ impl Reach {
         let rings = Rings::new(1);
         let ring = rings.new_ring();
         given::seal(&self.db, &rings.old(), Form::Binary, self.rows).await;
-        let mut fastest: [Option<Run>; 5] = [const { None }; 5];
+        let mut fastest: [Option<Run>; 6] = [const { None }; 6];
         let mut crypto = Duration::MAX;
         for _ in 0..TURNS {
             self.fresh("").await;
@@ -96,6 +103,9 @@ impl Reach {
             let again = self.rotate(&rings, &self.options, 1).await;
             assert_eq!(again.changed, 0);
             self.fresh("").await;
+            let job = self.plan(&rings, PAGE).await;
+            let two = workers::run(&self.db, &self.options, &rings.new, &job, 1, 2).await;
+            self.fresh("").await;
             let uncoordinated = rivals::uncoordinated(&self.db, &ring).await;
             self.fresh(rivals::MARKER).await;
             sqlx::raw_sql(rivals::INDEX).execute(&self.db).await.unwrap();
@@ -103,24 +113,26 @@ impl Reach {
             let sweep = rivals::sweep(&self.db, &ring).await;
             self.fresh("").await;
             let obvious = rivals::obvious(&self.db, &ring).await;
-            for (fastest, run) in fastest.iter_mut().zip([first, again, uncoordinated, sweep, obvious]) {
+            for (fastest, run) in fastest.iter_mut().zip([first, again, two, uncoordinated, sweep, obvious]) {
                 assert_eq!(run.rows, self.rows.unsigned_abs());
                 if fastest.as_ref().is_none_or(|fastest| run.time < fastest.time) {
                     *fastest = Some(run);
                 }
             }
         }
-        let [first, again, rivals @ ..] = fastest.map(Option::unwrap);
+        let [first, again, two, rivals @ ..] = fastest.map(Option::unwrap);
         print("one worker", &first);
         let share = 100.0 * crypto.as_secs_f64() / first.time.as_secs_f64();
         println!("{:44}{share:9.1} %", "  of it rewrap_batch");
         print("  again, all current", &again);
         println!("{:44}{:9.2} times as fast as the first run", "", again.rate() / first.rate());
+        print("two workers in one process, on one thread", &two);
         let names =
             ["the same without coordination", "kms-aead's sweep, from its page", "the obvious loop, one UPDATE a row"];
         for (name, run) in names.into_iter().zip(rivals) {
             print(name, &run);
-            println!("{:44}{:9.2} times as fast is one worker", "", first.rate() / run.rate());
+            let (one, two) = (first.rate() / run.rate(), two.rate() / run.rate());
+            println!("{:44}{one:9.2} times as fast is one worker, {two:.2} times are two", "");
         }
     }
 
@@ -176,14 +188,32 @@ impl Reach {
         let far = self.options.clone().port(receiver.await.unwrap().port());
         let rings = Rings::new(1);
         given::seal(&self.db, &rings.old(), Form::Binary, rows).await;
-        let mut one = None;
-        for count in [1, 2, 4, 8] {
+        for page in [PAGE, 200] {
+            let mut one = None;
+            for count in [1, 2, 4, 8] {
+                self.fresh("").await;
+                let job = self.plan(&rings, page).await;
+                let run = workers::run(&self.db, &far, &rings.new, &job, count, 1).await;
+                assert_eq!(run.changed, rows.unsigned_abs());
+                print(&format!("5 ms away, {page} rows a page, processes: {count}"), &run);
+                let one = *one.get_or_insert(run.rate());
+                println!("{:44}{:9.2} times one", "", run.rate() / one);
+            }
+        }
+    }
+
+    /// Ten times as many rows.
+    async fn large(&self) {
+        let rings = Rings::new(1);
+        let mut usual = None;
+        for rows in [self.rows, self.rows * 10] {
+            given::seal(&self.db, &rings.old(), Form::Binary, rows).await;
             self.fresh("").await;
-            let run = self.rotate(&rings, &far, count).await;
+            let run = self.rotate(&rings, &self.options, 1).await;
             assert_eq!(run.changed, rows.unsigned_abs());
-            print(&format!("5 ms away, {count} worker processes"), &run);
-            let one = *one.get_or_insert(run.rate());
-            println!("{:44}{:9.2} times one", "", run.rate() / one);
+            print(&format!("one worker, {rows} rows"), &run);
+            let usual = *usual.get_or_insert(run.rate());
+            println!("{:44}{:9.2} times the rate", "", run.rate() / usual);
         }
     }
 }

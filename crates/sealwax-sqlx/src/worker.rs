@@ -56,7 +56,7 @@ pub struct Done {
 }
 
 impl Done {
-    const fn add(&mut self, other: Self) {
+    pub(crate) const fn add(&mut self, other: Self) {
         self.rows = self.rows.saturating_add(other.rows);
         self.changed = self.changed.saturating_add(other.changed);
         self.current = self.current.saturating_add(other.current);
@@ -134,7 +134,8 @@ fn hex(fingerprint: &[u8; 8]) -> String {
 impl Job {
     /// Works on the job until every row is done, together with all other workers that do the same, in any process.
     ///
-    /// `on_page` is called after each page of this worker. If the future is dropped, the page in progress is rolled back.
+    /// `on_page` is called after each page of this worker, or after several that needed no change. If the future is dropped,
+    /// the page in progress is rolled back.
     /// The work on local keys takes some milliseconds a page, without a pause: give workers threads of their own, away from
     /// a service's requests. Each worker uses one connection of the pool; if the database goes away, the pool's timeout
     /// says how long the worker waits for it at each try.

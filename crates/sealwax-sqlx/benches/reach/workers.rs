@@ -14,6 +14,7 @@ use tokio::process::Command;
 const JOB: &str = "REACH_JOB";
 const RING: &str = "REACH_RING";
 const URL: &str = "REACH_URL";
+const WORKERS: &str = "REACH_WORKERS";
 
 /// What some workers did together.
 pub(crate) struct Run {
@@ -32,16 +33,24 @@ impl Run {
     }
 }
 
-/// Starts workers and waits until the job is finished.
-pub(crate) async fn run(db: &PgPool, options: &PgConnectOptions, ring: &str, job: &Job, workers: usize) -> Run {
+/// Starts processes with so many workers each, and waits until the job is finished.
+pub(crate) async fn run(
+    db: &PgPool,
+    options: &PgConnectOptions,
+    ring: &str,
+    job: &Job,
+    processes: usize,
+    workers: u32,
+) -> Run {
     let start_one = |_| {
         let mut command = Command::new(env::current_exe().unwrap());
         command.env(URL, options.to_url_lossy().to_string()).env(RING, ring).env(JOB, job.id().to_string());
+        command.env(WORKERS, workers.to_string());
         command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap()
     };
     let before = job.status(&mut db.acquire().await.unwrap()).await.unwrap();
     let start = Instant::now();
-    let children: Vec<_> = (0..workers).map(start_one).collect();
+    let children: Vec<_> = (0..processes).map(start_one).collect();
     let mut memory = 0;
     for child in children {
         let output = child.wait_with_output().await.unwrap();
@@ -60,11 +69,14 @@ pub(crate) async fn work() -> bool {
     let Ok(job) = env::var(JOB) else { return false };
     let ring: Keyring = env::var(RING).unwrap().parse().unwrap();
     let options: PgConnectOptions = env::var(URL).unwrap().parse().unwrap();
+    let workers: u32 = env::var(WORKERS).unwrap().parse().unwrap();
     // A worker tries again if its connection is broken, so the pool need not ask before each page.
-    let pool = PgPoolOptions::new().max_connections(1).test_before_acquire(false);
+    let pool = PgPoolOptions::new().max_connections(workers).test_before_acquire(false);
     let db = pool.connect_with(options).await.unwrap();
     let job = Job::load(&mut db.acquire().await.unwrap(), job.parse().unwrap()).await.unwrap();
-    job.work(&db, &ring, &Limits::default(), |_| {}).await.unwrap();
+    let limits = Limits::default();
+    let work = |_| job.work(&db, &ring, &limits, |_| {});
+    futures_util::future::try_join_all((0..workers).map(work)).await.unwrap();
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     println!("{}", most.trim().trim_end_matches(" kB"));
