@@ -172,9 +172,8 @@ impl Reach {
         }
     }
 
-    /// A database on another machine: 5 ms for everything that a client sends. A fifth of the rows.
+    /// A database on another machine: 5 ms for everything that a client sends. Small pages with a fifth of the rows.
     async fn delay(&self) {
-        let rows = (self.rows / 5).max(1);
         let server = format!("{}:{}", self.options.get_host(), self.options.get_port());
         // The proxy has a thread of its own, so that it does not wait for this one.
         let (sender, receiver) = tokio::sync::oneshot::channel();
@@ -187,8 +186,8 @@ impl Reach {
         });
         let far = self.options.clone().port(receiver.await.unwrap().port());
         let rings = Rings::new(1);
-        given::seal(&self.db, &rings.old(), Form::Binary, rows).await;
-        for page in [PAGE, 200] {
+        for (page, rows) in [(PAGE, self.rows), (200, (self.rows / 5).max(1))] {
+            given::seal(&self.db, &rings.old(), Form::Binary, rows).await;
             let mut one = None;
             for count in [1, 2, 4, 8] {
                 self.fresh("").await;

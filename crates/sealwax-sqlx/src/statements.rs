@@ -180,18 +180,16 @@ impl Statements {
             page: format!(
                 "SELECT {read}, page.* FROM (
                    SELECT {named}, t.{envelope} AS envelope{cells}{hash},
-                          sum({size}) OVER (ORDER BY {keys} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before
+                          {size} AS size, sum({size}) OVER (ORDER BY {keys} ROWS UNBOUNDED PRECEDING) AS bytes
                      FROM {name} t WHERE {is_wanted}\0 ORDER BY {keys} LIMIT $3) AS page
-                  WHERE coalesce(page.bytes_before, 0) < $4 ORDER BY {ordered}"
+                  WHERE page.bytes - page.size < $4 ORDER BY {ordered}"
             ),
             at_keys: format!(
                 "SELECT {texts}, t.{envelope} AS envelope{cells}{hash} FROM unnest({arrays}) AS page ({numbered})
                    JOIN {name} t ON {joined} WHERE {is_wanted} ORDER BY {keys}"
             ),
             // PostgreSQL reads the keys in their order, and waits for a row that is locked.
-            swap: format!(
-                "UPDATE {name} t SET {envelope} = page.fresh FROM {given} WHERE {joined} AND {is_unchanged}"
-            ),
+            swap: format!("UPDATE {name} t SET {envelope} = page.fresh FROM {given} WHERE {joined} AND {is_unchanged}"),
             // Rows are locked in the order of their keys, and a row that is locked is left out. The UPDATE finds a row
             // where the lock is, not in the index once more. If a customer has moved it in between, it is not written.
             swap_unlocked: format!(
@@ -227,15 +225,20 @@ impl Statements {
         query(AssertSqlSafe(statement.replace('\0', &range))).bind(above.cloned()).bind(up_to.cloned())
     }
 
-    /// Reads the first rows of a range, in the order of their keys.
+    /// Reads the first rows of a range, in the order of their keys, and returns whether there are no more for sure.
     pub(crate) async fn page(
         &self,
         db: &mut PgConnection,
         bounds: Bounds<'_>,
         rows: i32,
-    ) -> Result<Vec<Row>, sqlx::Error> {
+    ) -> Result<(Vec<Row>, bool), sqlx::Error> {
         let page = self.in_range(&self.page, bounds).bind(i64::from(rows)).bind(PAGE_BYTES);
-        page.fetch_all(db).await?.iter().map(|row| self.read(row)).collect()
+        let read = page.fetch_all(db).await?;
+        let bytes: Option<i64> = read.last().map(|row| row.try_get("bytes")).transpose()?;
+        // Neither of the limits has ended the page.
+        let is_last =
+            read.len() < usize::try_from(rows).unwrap_or_default() && bytes.is_none_or(|bytes| bytes < PAGE_BYTES);
+        Ok((read.iter().map(|row| self.read(row)).collect::<Result<_, _>>()?, is_last))
     }
 
     /// Reads the rows with these keys, as far as they are still there and wanted.

@@ -16,7 +16,7 @@ use crate::task::Task;
 use crate::worker::{Done, WorkError, refuses};
 
 /// How many pages a worker leaves in a range that it splits; the rest becomes a range of its own.
-const PAGES_BEFORE_SPLIT: i64 = 8;
+const PAGES_BEFORE_SPLIT: i64 = 2;
 
 /// How many times a worker reads rows again that somebody changed or locked meanwhile.
 const TURNS: usize = 3;
@@ -49,6 +49,18 @@ struct State {
     is_finished: bool,
     is_cancelled: bool,
     replaced_by: Option<i64>,
+}
+
+/// What a worker finds when it looks for a range.
+enum Search {
+    /// It has locked one that is not finished.
+    Found(Range),
+    /// It has made one of what is left in another worker's.
+    Split,
+    /// Others work on all of them, and none is worth a split.
+    Taken,
+    /// All of them are finished, or the job does not run.
+    Nothing,
 }
 
 /// What became of the rows of a page.
@@ -105,16 +117,23 @@ impl Worker<'_> {
     /// After an error, the connection must be closed, because it may be in a transaction that sqlx does not know.
     pub(crate) async fn next(&self, db: &mut PgConnection, care: Care) -> Result<Next, WorkError> {
         let mut transaction = db.begin_with(AssertSqlSafe(self.begin.clone())).await?;
-        let Some(mut range) = self.range(&mut transaction, care).await? else {
-            return self.after_ranges(transaction, care).await;
+        let mut range = match self.range(&mut transaction, care).await? {
+            Search::Found(range) => range,
+            Search::Split => {
+                transaction.commit().await?;
+                return Ok(Next::Page(Done::default()));
+            }
+            Search::Taken => {
+                transaction.rollback().await?;
+                return Ok(Next::Wait);
+            }
+            Search::Nothing => return self.after_ranges(transaction, care).await,
         };
         let (mut done, mut failures, mut is_finished) = (Done::default(), Vec::new(), false);
         for _ in 0..self.pages_without_change() {
-            let rows = self.statements.page(&mut transaction, range.left(), self.job.page).await?;
-            let Some(Row { key, .. }) = rows.last() else {
-                is_finished = true;
-                break;
-            };
+            let rows;
+            (rows, is_finished) = self.statements.page(&mut transaction, range.left(), self.job.page).await?;
+            let Some(Row { key, .. }) = rows.last() else { break };
             range.mark = Some(key.clone());
             let page = self.page(&mut transaction, rows, care).await?;
             if let Some(because) = page.stop {
@@ -128,7 +147,7 @@ impl Worker<'_> {
             }
             done.add(page.done);
             failures = page.failures;
-            if done.current < done.rows {
+            if is_finished || done.current < done.rows {
                 break;
             }
         }
@@ -148,32 +167,32 @@ impl Worker<'_> {
         if matches!(self.job.task, Task::Rotate) && self.job.rows_per_second.is_none() { 8 } else { 1 }
     }
 
-    /// Locks a range that is not finished, if there is one and the job runs.
-    async fn range(&self, transaction: &mut PgTransaction<'_>, care: Care) -> Result<Option<Range>, sqlx::Error> {
+    /// Looks for a range, if the job runs.
+    async fn range(&self, transaction: &mut PgTransaction<'_>, care: Care) -> Result<Search, sqlx::Error> {
         const OF_A_RUNNING_JOB: &str = "SELECT r.id, r.above, r.up_to, r.mark FROM sealwax.ranges r
               JOIN sealwax.jobs j ON j.id = r.job
              WHERE r.job = $1 AND r.finished_at IS NULL
                AND j.paused_at IS NULL AND j.stopped_because IS NULL AND j.finished_at IS NULL";
-        // Once it has a range, it waits only for rows of the table.
+        // From then on, it waits only for rows of the table.
         let wait = if care == Care::Wait { LONGEST_WAIT } else { "" };
-        let and_wait = |range: &str| format!("SELECT range.*{wait} FROM ({OF_A_RUNNING_JOB} {range}) AS range");
-        let free = and_wait("ORDER BY r.id LIMIT 1 FOR NO KEY UPDATE OF r SKIP LOCKED");
+        let free = format!(
+            "SELECT range.*{wait}
+               FROM ({OF_A_RUNNING_JOB} ORDER BY r.id LIMIT 1 FOR NO KEY UPDATE OF r SKIP LOCKED) AS range"
+        );
         let free = query_as(AssertSqlSafe(free)).bind(self.job.id).fetch_optional(&mut **transaction).await?;
-        if free.is_some() {
-            return Ok(free);
+        if let Some(range) = free {
+            return Ok(Search::Found(range));
         }
         // Others work on all of them. Wait for the end of a page, and leave its worker a part of the range.
-        let taken = and_wait("ORDER BY r.id DESC LIMIT 1 FOR NO KEY UPDATE OF r");
+        let taken = format!("{OF_A_RUNNING_JOB} ORDER BY random() LIMIT 1 FOR NO KEY UPDATE OF r");
         let taken = query_as(AssertSqlSafe(taken)).bind(self.job.id).fetch_optional(&mut **transaction).await?;
-        let Some(mut range): Option<Range> = taken else { return Ok(None) };
-        let pages = PAGES_BEFORE_SPLIT.saturating_mul(self.job.page.into());
-        if let Some(split) = self.statements.nth(transaction, range.left(), pages).await? {
-            add_range(transaction, self.job.id, Some(&split), range.up_to.as_ref()).await?;
-            let shorten = "UPDATE sealwax.ranges SET up_to = $2 WHERE id = $1";
-            query(shorten).bind(range.id).bind(&split).execute(&mut **transaction).await?;
-            range.up_to = Some(split);
-        }
-        Ok(Some(range))
+        let Some(range): Option<Range> = taken else { return Ok(Search::Nothing) };
+        let rows = PAGES_BEFORE_SPLIT.saturating_mul(self.job.page.into());
+        let Some(split) = self.statements.nth(transaction, range.left(), rows).await? else { return Ok(Search::Taken) };
+        add_range(transaction, self.job.id, Some(&split), range.up_to.as_ref()).await?;
+        let shorten = "UPDATE sealwax.ranges SET up_to = $2 WHERE id = $1";
+        query(shorten).bind(range.id).bind(&split).execute(&mut **transaction).await?;
+        Ok(Search::Split)
     }
 
     /// Tries again what failed and can pass, and ends the job when nothing is left.

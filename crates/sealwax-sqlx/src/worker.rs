@@ -245,7 +245,7 @@ impl Job {
         match &next {
             // If this fails, so does the next page.
             Next::Page(done) => drop(self.keep_to_the_rate(connection, done.rows).await),
-            Next::Wait => sleep(connection, 0.2).await?,
+            Next::Wait => sleep(connection, 0.05).await?,
             Next::Stop(because) => {
                 let stop = "UPDATE sealwax.jobs SET stopped_because = $2 WHERE id = $1";
                 query(stop).bind(self.id).bind(because).execute(&mut **connection).await?;
