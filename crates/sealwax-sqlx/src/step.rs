@@ -164,7 +164,7 @@ impl Worker<'_> {
     /// Returns how many pages may be in one transaction as long as none of their rows needs a change.
     fn pages_without_change(&self) -> usize {
         // Only a rotation passes over them so fast that nobody waits for it.
-        if matches!(self.job.task, Task::Rotate) && self.job.rows_per_second.is_none() { 8 } else { 1 }
+        if matches!(self.job.task, Task::Rotate) && self.job.rows_per_second.is_none() { 16 } else { 1 }
     }
 
     /// Looks for a range, if the job runs.
