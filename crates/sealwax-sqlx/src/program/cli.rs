@@ -111,12 +111,13 @@ pub(crate) enum Plan {
 }
 
 #[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
 pub(crate) struct Context {
     /// A pair of the context, such as tenant={tenant_id}, where {tenant_id} is a column; once for each pair
     #[arg(long = "context", value_name = "NAME=TEMPLATE", value_parser = pair)]
     pub(crate) pairs: Vec<(String, String)>,
     /// Without any pair: the context is empty
-    #[arg(long, conflicts_with = "pairs", required_unless_present = "pairs")]
+    #[arg(long)]
     pub(crate) empty_context: bool,
 }
 

@@ -48,8 +48,10 @@ fn arguments(output: Output) -> Result<Cli, Failure> {
         if !output.is_json || !error.use_stderr() {
             error.exit();
         }
+        // The usage follows after an empty line.
         let said = error.render().to_string();
-        Failure::new(Exit::Usage, said.trim_start_matches("error: ").lines().next().unwrap_or_default())
+        let said: Vec<_> = said.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
+        Failure::new(Exit::Usage, said.join(" ").trim_start_matches("error: "))
     })
 }
 
