@@ -219,7 +219,10 @@ async fn the_program_leaves_no_core_dump() {
     let both = &scene.both();
     scene.run(both, "plan rotate credentials --confirm-primary b").await.says("job 1");
     scene.run("", "pause 1").await.says("paused");
-    let working = scene.start(both, "work");
+    // As a shell that wants core dumps starts it.
+    let mut command = scene.command("sh", both);
+    command.args(["-c", "ulimit -c $(ulimit -Hc); exec \"$@\"", "sh", PROGRAM, "work"]);
+    let working = scene.spawn(command);
     scene.until_waiting(1).await;
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", working.id())).unwrap();
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
