@@ -168,6 +168,14 @@ impl Job {
     /// # Errors
     /// Returns an error if the database fails.
     pub async fn status(&self, db: &mut PgConnection) -> Result<Status, sqlx::Error> {
+        Self::status_of(db, self.id).await?.ok_or(sqlx::Error::RowNotFound)
+    }
+
+    /// Returns how far a job is, whether or not its table still loads, or `None` if there is no such job.
+    ///
+    /// # Errors
+    /// Returns an error if the database fails.
+    pub async fn status_of(db: &mut PgConnection, id: i64) -> Result<Option<Status>, sqlx::Error> {
         query_as(
             "SELECT j.rows_expected, r.*, (SELECT count(*) FROM sealwax.failures WHERE job = $1) AS failed,
                     j.paused_at IS NOT NULL AS is_paused, j.stopped_because, j.finished_at IS NOT NULL AS is_finished,
@@ -179,8 +187,8 @@ impl Job {
                    FROM sealwax.ranges WHERE job = $1) r
               WHERE j.id = $1",
         )
-        .bind(self.id)
-        .fetch_one(db)
+        .bind(id)
+        .fetch_optional(db)
         .await
     }
 

@@ -1,6 +1,5 @@
 //! The command line.
 
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -26,7 +25,7 @@ pub(crate) struct Cli {
     /// A file with the keyring, instead of the variable SEALWAX_KEYS
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) keys_file: Option<PathBuf>,
-    /// Prints JSON, an object a line
+    /// Prints JSON, an object a line; an error is one on stderr
     #[arg(long, global = true)]
     pub(crate) json: bool,
     #[command(subcommand)]
@@ -112,12 +111,13 @@ pub(crate) enum Plan {
 }
 
 #[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
 pub(crate) struct Context {
     /// A pair of the context, such as tenant={tenant_id}, where {tenant_id} is a column; once for each pair
     #[arg(long = "context", value_name = "NAME=TEMPLATE", value_parser = pair)]
     pub(crate) pairs: Vec<(String, String)>,
     /// Without any pair: the context is empty
-    #[arg(long, conflicts_with = "pairs", required_unless_present = "pairs")]
+    #[arg(long)]
     pub(crate) empty_context: bool,
 }
 
@@ -167,8 +167,8 @@ pub(crate) struct Work {
 #[derive(Debug, Args)]
 pub(crate) struct How {
     /// The number of workers in this process, each with a connection and a thread
-    #[arg(long, default_value = "1")]
-    pub(crate) workers: NonZeroUsize,
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) workers: u16,
     /// The longest time that one statement takes, such as 500ms, 60s, 5m
     #[arg(long, value_name = "TIME", value_parser = duration)]
     statement_timeout: Option<Duration>,
@@ -212,7 +212,7 @@ pub(crate) struct Census {
     #[arg(required = true)]
     pub(crate) places: Vec<Place>,
     /// Finds also envelopes in columns of the database that are no PLACE
-    #[arg(long)]
+    #[arg(long, group = "question")]
     pub(crate) find: bool,
     /// A column whose envelopes need no census; once for each
     #[arg(long = "waive", value_name = "PLACE")]

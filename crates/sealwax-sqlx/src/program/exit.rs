@@ -1,9 +1,11 @@
 //! The exit codes of the program, and how errors lead to them.
 
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use clap::error::{ContextKind, ContextValue};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use sealwax_sqlx::{PlanError, TableError, WorkError};
+use serde_json::json;
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +17,6 @@ pub(crate) enum Exit {
     NotFound,
     Conflict,
     InputOutput,
-    Transient,
     Key,
     Database,
     Partial,
@@ -31,9 +32,8 @@ Exit codes:
     2  the command line is invalid
     3  the keyring, the URL of the database, or the declaration or key of an import is missing or malformed
     4  there is no such job, table or column, or it cannot be used
-    5  a job over the column is not finished, or the job was paused, stopped, replaced or cancelled
+    5  a job over the column is not finished, or the job has stopped, or was replaced or cancelled
     7  reading a file or writing the output failed
-   10  the key service failed temporarily: try again
    11  a key is unknown, disabled, leaked or destroyed, or is not the one that the job was planned with
    13  the database failed
    14  partly done: some rows failed
@@ -48,7 +48,6 @@ Exit codes:
             Self::NotFound => 4,
             Self::Conflict => 5,
             Self::InputOutput => 7,
-            Self::Transient => 10,
             Self::Key => 11,
             Self::Database => 13,
             Self::Partial => 14,
@@ -69,21 +68,41 @@ pub(crate) struct Failure {
     pub(crate) exit: Exit,
     pub(crate) message: String,
     pub(crate) hint: Option<&'static str>,
+    /// Whether nobody reads the output any more, as with `| head -1`. That is no error to report.
+    pub(crate) is_broken_pipe: bool,
 }
 
 impl Failure {
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), hint: None }
+        Self { exit, message: message.into(), hint: None, is_broken_pipe: false }
     }
 
     pub(crate) fn hint(self, hint: &'static str) -> Self {
         Self { hint: Some(hint), ..self }
+    }
+
+    /// Says on stderr what failed.
+    pub(crate) fn report(&self, is_json: bool) {
+        if self.is_broken_pipe {
+            return;
+        }
+        let Self { message, hint, .. } = self;
+        let said = match hint {
+            _ if is_json => json!({ "error": message, "hint": hint }).to_string(),
+            Some(hint) => format!("error: {message}\nhint: {hint}"),
+            None => format!("error: {message}"),
+        };
+        // If nobody is left to read this, there is no other place to say it.
+        drop(writeln!(io::stderr(), "{said}"));
     }
 }
 
 impl From<sqlx::Error> for Failure {
     fn from(error: sqlx::Error) -> Self {
         let failure = Self::new(Exit::Database, error.to_string());
+        if matches!(error, sqlx::Error::PoolTimedOut) {
+            return failure.hint("the database does not answer, or takes no more connections");
+        }
         let code = error.as_database_error().and_then(|error| error.code());
         match code.as_deref() {
             // A schema, a table, a column or a function that does not exist.
@@ -110,9 +129,6 @@ impl From<PlanError> for Failure {
         let exit = match error {
             PlanError::Database(error) => return error.into(),
             PlanError::Table(error) => return error.into(),
-            PlanError::Witness { source, .. } if source.is_transient() => {
-                return Self::new(Exit::Transient, source.to_string());
-            }
             PlanError::Unfinished { .. } => {
                 return Self::new(Exit::Conflict, error.to_string()).hint("sealwax-rotate status");
             }
@@ -139,9 +155,7 @@ impl From<WorkError> for Failure {
                 return Self::new(Exit::Key, error.to_string())
                     .hint("give all workers the keyring that the job was planned with, or replace the job");
             }
-            WorkError::Witness { ref source, .. } if source.is_transient() => Exit::Transient,
-            WorkError::Witness { .. } => Exit::Key,
-            WorkError::KeyService { .. } => Exit::Transient,
+            WorkError::Witness { .. } | WorkError::KeyService { .. } => Exit::Key,
             WorkError::NoKey => Exit::Configuration,
             WorkError::Gone => Exit::NotFound,
             _ => Exit::Conflict,
@@ -150,17 +164,21 @@ impl From<WorkError> for Failure {
     }
 }
 
-/// Removes what the user wrote from an error about the command line, because it may be a key that was given by mistake.
+/// Says why arguments cannot be used, and repeats none, because it may be a key that was given by mistake.
 pub(crate) fn without_arguments(mut error: clap::Error) -> clap::Error {
-    for kind in [ContextKind::InvalidValue, ContextKind::InvalidSubcommand] {
-        if matches!(error.get(kind), Some(ContextValue::String(text)) if !text.is_empty()) {
-            error.insert(kind, ContextValue::String("...".to_owned()));
-        }
-    }
-    if error.kind() == clap::error::ErrorKind::UnknownArgument {
-        error.insert(ContextKind::InvalidArg, ContextValue::String("...".to_owned()));
-        for kind in [ContextKind::Suggested, ContextKind::TrailingArg] {
-            error.remove(kind);
+    for kind in error.context().map(|(kind, _)| kind).collect::<Vec<_>>() {
+        match kind {
+            // The name of an option that there is.
+            ContextKind::InvalidArg if error.kind() != ErrorKind::UnknownArgument => {}
+            ContextKind::InvalidArg | ContextKind::InvalidValue | ContextKind::InvalidSubcommand => {
+                // clap reports a missing value as an empty one.
+                if !matches!(error.get(kind), Some(ContextValue::String(text)) if text.is_empty()) {
+                    error.insert(kind, ContextValue::String("...".to_owned()));
+                }
+            }
+            ContextKind::PriorArg | ContextKind::ValidSubcommand | ContextKind::ValidValue | ContextKind::Usage => {}
+            // Most suggestions repeat an argument.
+            _ => drop(error.remove(kind)),
         }
     }
     error

@@ -10,8 +10,10 @@ use sealwax::triplet::TripletKey;
 use sealwax::{Keyring, Secret};
 use sealwax_import::Declaration;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{ConnectOptions as _, PgConnection};
+use tokio::time::timeout;
 
-use crate::cli::{Cli, Command};
+use crate::cli::Cli;
 use crate::exit::{Exit, Failure};
 
 const DATABASE: &str = "DATABASE_URL";
@@ -22,23 +24,28 @@ const IMPORT_WRAPPED_KEY: &str = "SEALWAX_IMPORT_WRAPPED_KEY";
 /// The most bytes of a file, several times as many as the largest keyring has.
 const LIMIT: usize = 1024 * 1024;
 
-/// Returns a pool that connects to the database when it is used.
-pub(crate) fn database(cli: &Cli) -> Result<PgPool, Failure> {
+/// The longest time that the program waits for a connection.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Returns how to connect to the database.
+pub(crate) fn database(cli: &Cli) -> Result<PgConnectOptions, Failure> {
     let url = read(cli.database_file.as_deref(), DATABASE, "--database-file")?;
     // The error can repeat a part of the URL, such as the password.
-    let options: PgConnectOptions = text(&url, DATABASE)?
-        .trim()
-        .parse()
-        .map_err(|_| Failure::new(Exit::Configuration, "the URL of the database is malformed"))?;
-    let workers = match &cli.command {
-        Command::Work(work) => work.how.workers.get(),
-        Command::Verify(verify) => verify.how.workers.get(),
-        _ => 0,
-    };
-    // One more for this program itself.
-    let connections = u32::try_from(workers.saturating_add(1)).unwrap_or(u32::MAX);
-    let pool = PgPoolOptions::new().max_connections(connections).acquire_timeout(Duration::from_secs(10));
-    Ok(pool.connect_lazy_with(options.application_name("sealwax-rotate")))
+    let malformed = |_| Failure::new(Exit::Configuration, "the URL of the database is malformed");
+    let options: PgConnectOptions = text(&url, DATABASE)?.trim().parse().map_err(malformed)?;
+    Ok(options.application_name("sealwax-rotate"))
+}
+
+pub(crate) async fn connect(database: &PgConnectOptions) -> Result<PgConnection, Failure> {
+    let connected = timeout(PATIENCE, database.connect()).await;
+    Ok(connected.unwrap_or(Err(sqlx::Error::PoolTimedOut))?)
+}
+
+/// Returns a pool for so many workers, which connects when it is used.
+pub(crate) fn pool(database: PgConnectOptions, workers: u16) -> PgPool {
+    // One more to ask how far they are.
+    let connections = u32::from(workers).saturating_add(1);
+    PgPoolOptions::new().max_connections(connections).acquire_timeout(PATIENCE).connect_lazy_with(database)
 }
 
 /// Reads the keyring.
@@ -49,7 +56,7 @@ pub(crate) fn keyring(cli: &Cli) -> Result<Keyring, Failure> {
 
 /// Reads the declaration of an import.
 pub(crate) fn declaration(path: &Path) -> Result<Declaration, Failure> {
-    let declared = file(path)?;
+    let declared = file(path, "--declaration")?;
     text(&declared, "--declaration")?
         .parse()
         .map_err(|error| Failure::new(Exit::Configuration, format!("the declaration: {error}")))
@@ -68,7 +75,7 @@ pub(crate) fn import_key(declaration: &Declaration) -> Result<TripletKey, Failur
 /// Reads a file if one is given, and otherwise a variable.
 fn read(path: Option<&Path>, variable: &str, option: &str) -> Result<Secret, Failure> {
     if let Some(path) = path {
-        return file(path);
+        return file(path, option);
     }
     match env::var(variable) {
         Ok(text) => Ok(text.into()),
@@ -80,8 +87,9 @@ fn read(path: Option<&Path>, variable: &str, option: &str) -> Result<Secret, Fai
     }
 }
 
-fn file(path: &Path) -> Result<Secret, Failure> {
-    let failed = |error: std::io::Error| Failure::new(Exit::InputOutput, format!("{}: {error}", path.display()));
+/// Reads a file. Errors name the option and not the path, which may be a key that was given by mistake.
+fn file(path: &Path, option: &str) -> Result<Secret, Failure> {
+    let failed = |error: std::io::Error| Failure::new(Exit::InputOutput, format!("the file of {option}: {error}"));
     let file = File::open(path).map_err(failed)?;
     // Large enough that it never grows, because growing would leave copies behind.
     let most = LIMIT.saturating_add(1);
@@ -91,7 +99,7 @@ fn file(path: &Path) -> Result<Secret, Failure> {
     let content = Secret::from(bytes);
     read.map_err(failed)?;
     if content.len() > LIMIT {
-        return Err(Failure::new(Exit::Configuration, format!("{} is longer than 1 MiB", path.display())));
+        return Err(Failure::new(Exit::Configuration, format!("the file of {option} is longer than 1 MiB")));
     }
     Ok(content)
 }

@@ -1,6 +1,7 @@
 //! `sealwax-rotate`: rotates a table of sealed credentials, together with any number of other processes.
 
 mod cli;
+mod core_dumps;
 mod exit;
 mod inputs;
 mod place;
@@ -8,14 +9,15 @@ mod plan;
 mod report;
 mod work;
 
-use std::io::{self, Write as _};
+use std::env;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use sealwax::Keyring;
 use sealwax_sqlx::{Job, Table, census, find, install, safe_to_destroy, safe_to_retire, unopenable};
 use serde_json::json;
 use sqlx::PgConnection;
-use sqlx::postgres::PgPool;
 
 use crate::cli::{Census, Cli, Command, Verify};
 use crate::exit::{Exit, Failure};
@@ -23,83 +25,104 @@ use crate::place::Place;
 use crate::report::Output;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => exit::without_arguments(error).exit(),
-    };
-    let output = Output { is_json: cli.json };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().worker_threads(threads(&cli)).build();
-    let outcome = match runtime {
-        Ok(runtime) => runtime.block_on(run(&cli, output)),
-        Err(error) => Err(Failure::new(Exit::InputOutput, error.to_string())),
-    };
-    match outcome {
+    core_dumps::forbid();
+    // Also if the other arguments cannot be parsed.
+    let output = Output { is_json: env::args_os().any(|argument| argument == "--json") };
+    match arguments(output).and_then(|cli| start(&cli, output)) {
         Ok(exit) => exit.into(),
         Err(failure) => {
-            // If nobody is left to read this, there is no other place to say it.
-            let mut stderr = io::stderr().lock();
-            drop(writeln!(stderr, "error: {}", failure.message));
-            if let Some(hint) = failure.hint {
-                drop(writeln!(stderr, "hint: {hint}"));
-            }
+            failure.report(output.is_json);
             failure.exit.into()
         }
     }
 }
 
-/// Each worker gets a thread of its own, because it computes without a pause.
-fn threads(cli: &Cli) -> usize {
-    match &cli.command {
-        Command::Work(work) => work.how.workers.get().saturating_add(1),
-        Command::Verify(verify) => verify.how.workers.get().saturating_add(1),
-        _ => 1,
+fn arguments(output: Output) -> Result<Cli, Failure> {
+    let is_secret = |argument: OsString| ["swk1_", "://"].iter().any(|part| argument.to_string_lossy().contains(part));
+    if env::args_os().any(is_secret) {
+        let refused = "an argument is a key or a URL, and other users can read arguments";
+        return Err(Failure::new(Exit::Usage, refused).hint("use a variable or a file: see --help"));
     }
+    Cli::try_parse().map_err(|error| {
+        let error = exit::without_arguments(error);
+        if !output.is_json || !error.use_stderr() {
+            error.exit();
+        }
+        // The usage follows after an empty line.
+        let said = error.render().to_string();
+        let said: Vec<_> = said.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
+        Failure::new(Exit::Usage, said.join(" ").trim_start_matches("error: "))
+    })
+}
+
+fn start(cli: &Cli, output: Output) -> Result<Exit, Failure> {
+    // Each worker gets a thread of its own, because it computes without a pause.
+    let workers = match &cli.command {
+        Command::Work(work) => work.how.workers,
+        Command::Verify(verify) => verify.how.workers,
+        _ => 0,
+    };
+    let threads = usize::from(workers).saturating_add(1);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().worker_threads(threads).build();
+    let runtime = runtime.map_err(|error| Failure::new(Exit::InputOutput, error.to_string()))?;
+    runtime.block_on(run(cli, output))
 }
 
 async fn run(cli: &Cli, output: Output) -> Result<Exit, Failure> {
-    let db = inputs::database(cli)?;
-    let mut connection = db.acquire().await?;
+    let database = inputs::database(cli)?;
+    let mut connection = inputs::connect(&database).await?;
+    let db = &mut connection;
     match &cli.command {
         Command::Install => {
-            install(&mut connection).await?;
+            install(db).await?;
             output.say("the schema sealwax is installed", &json!({ "installed": true }))?;
             Ok(Exit::Done)
         }
         Command::Plan(plan) => {
-            let job = plan::plan(&mut connection, &inputs::keyring(cli)?, plan).await?;
-            let (id, kind) = (job.id(), job.kind().name());
-            let text = format!("job {id}: {kind} {}\nnext: sealwax-rotate work {id}", report::named(job.table()));
-            output.say(&text, &json!({ "job": id, "kind": kind }))?;
+            let job = plan::plan(db, &inputs::keyring(cli)?, plan).await?;
+            let (id, kind, place) = (job.id(), job.kind().name(), report::named(job.table()));
+            let text = format!("job {id}: {kind} {place}\nnext: sealwax-rotate work {id}");
+            output.say(&text, &json!({ "job": id, "kind": kind, "place": place }))?;
             Ok(Exit::Done)
         }
         Command::Work(work) => {
             let job = match work.job {
-                Some(id) => Job::load(&mut connection, id).await?,
-                None => the_only(&mut connection).await?,
+                Some(id) => Job::load(db, id).await?,
+                None => the_only(db).await?,
             };
             drop(connection);
-            work::work(&db, job, inputs::keyring(cli)?, &work.how, output).await
+            let pool = inputs::pool(database, work.how.workers);
+            work::work(&pool, job, inputs::keyring(cli)?, &work.how, output).await
         }
-        Command::Verify(verify) => self::verify(&db, connection, cli, verify, output).await,
-        Command::Status { job } => status(&mut connection, *job, output).await,
+        Command::Verify(verify) => {
+            let ring = inputs::keyring(cli)?;
+            let (job, proved) = plan_verification(db, &ring, verify, output).await?;
+            drop(connection);
+            let pool = inputs::pool(database, verify.how.workers);
+            let verified = work::work(&pool, job, ring, &verify.how, output).await?;
+            Ok(if verified == Exit::Done { proved } else { verified })
+        }
+        Command::Status { job } => status(db, *job, output).await,
         Command::Pause { job } => {
-            Job::load(&mut connection, *job).await?.pause(&mut connection).await?;
-            said(output, *job, "paused")
+            Job::load(db, *job).await?.pause(db).await?;
+            say_state(db, *job, output).await
         }
         Command::Resume { job } => {
-            Job::load(&mut connection, *job).await?.resume(&mut connection).await?;
-            said(output, *job, "resumed")
+            Job::load(db, *job).await?.resume(db).await?;
+            say_state(db, *job, output).await
         }
         Command::Cancel { job } => {
-            Job::cancel(&mut connection, *job).await?;
-            said(output, *job, "cancelled")
+            Job::cancel(db, *job).await?;
+            say_state(db, *job, output).await
         }
-        Command::Census(census) => take_census(&mut connection, cli, census, output).await,
+        Command::Census(census) => take_census(db, cli, census, output).await,
     }
 }
 
-fn said(output: Output, job: i64, what: &str) -> Result<Exit, Failure> {
-    output.say(&format!("job {job}: {what}"), &json!({ "job": job, "now": what }))?;
+/// Says what became of a job: one that is finished cannot be paused or cancelled.
+async fn say_state(db: &mut PgConnection, job: i64, output: Output) -> Result<Exit, Failure> {
+    let state = Job::status_of(db, job).await?.map_or("deleted".to_owned(), |status| report::state(&status));
+    output.say(&format!("job {job}: {state}"), &json!({ "job": job, "state": state }))?;
     Ok(Exit::Done)
 }
 
@@ -123,42 +146,42 @@ async fn status(db: &mut PgConnection, job: Option<i64>, output: Output) -> Resu
     if jobs.is_empty() {
         output.say_to_a_person("every job is finished")?;
     }
+    let mut exit = Exit::Done;
     for id in jobs {
-        let job = Job::load(db, id).await?;
-        report::job(db, &job, output).await?;
+        match Job::load(db, id).await {
+            Ok(job) => drop(report::job(db, &job, output).await?),
+            Err(error) => {
+                let Some(status) = Job::status_of(db, id).await? else { return Err(error.into()) };
+                let failure = Failure::from(error);
+                report::unusable(id, &status, &failure.message, output)?;
+                exit = failure.exit;
+            }
+        }
     }
-    Ok(Exit::Done)
+    Ok(exit)
 }
 
-async fn verify(
-    db: &PgPool,
-    mut connection: sqlx::pool::PoolConnection<sqlx::Postgres>,
-    cli: &Cli,
+/// Plans a verification, after the proof that was asked for, and returns what that concludes.
+async fn plan_verification(
+    db: &mut PgConnection,
+    ring: &Keyring,
     args: &Verify,
     output: Output,
-) -> Result<Exit, Failure> {
-    let ring = inputs::keyring(cli)?;
-    let table = args.place.find(&mut connection).await?;
+) -> Result<(Job, Exit), Failure> {
+    let table = args.place.find(db).await?;
     let mut proved = Exit::Done;
     if let Some(id) = args.proof_of {
-        let job = Job::load(&mut connection, id).await?;
+        let job = Job::load(db, id).await?;
         if *job.table() != table {
             return Err(Failure::new(Exit::Usage, format!("job {id} is over {}", report::named(job.table()))));
         }
-        let Some(proof) = job.proof(&mut connection).await? else {
+        let Some(proof) = job.proof(db).await? else {
             let no = Failure::new(Exit::NotFound, format!("job {id} has no proof"));
             return Err(no.hint("plan a rotation with --prove"));
         };
         proved = report::proof(id, &proof, output)?;
     }
-    let job = Job::plan_verification(&mut connection, &table, &ring, &args.options.to_options()).await?;
-    drop(connection);
-    let verified = work::work(db, job, ring, &args.how, output).await?;
-    Ok(match (verified, proved) {
-        (Exit::Done, proved) => proved,
-        (Exit::Partial, _) => Exit::No,
-        (other, _) => other,
-    })
+    Ok((Job::plan_verification(db, &table, ring, &args.options.to_options()).await?, proved))
 }
 
 async fn tables(db: &mut PgConnection, places: &[Place]) -> Result<Vec<Table>, Failure> {

@@ -45,6 +45,16 @@ impl FromStr for Place {
     }
 }
 
+/// Writes a place as it is read.
+pub(crate) fn written(schema: &str, table: &str, column: &str) -> String {
+    let name = |name: &str| match name.contains(SEPARATORS) {
+        true => format!("\"{}\"", name.replace('"', "\"\"")),
+        false => name.to_owned(),
+    };
+    format!("{}.{}:{}", name(schema), name(table), name(column))
+}
+
+const SEPARATORS: [char; 4] = ['.', ':', ',', '"'];
 const EXPECTED: &str = "expected [schema.]table[:column[:key,...]]";
 
 fn next_is(rest: &mut &str, separator: char) -> bool {
@@ -67,7 +77,7 @@ fn name(rest: &mut &str) -> Result<String, &'static str> {
             name.push('"');
         }
     } else {
-        let end = rest.find(['.', ':', ',', '"']).unwrap_or(rest.len());
+        let end = rest.find(SEPARATORS).unwrap_or(rest.len());
         let (part, after) = rest.split_at_checked(end).ok_or(EXPECTED)?;
         name.push_str(part);
         *rest = after;
@@ -100,6 +110,14 @@ mod tests {
     #[test]
     fn names_in_quotes_have_any_character() {
         assert_eq!(place(r#""a.b"."c:d":"e,f":"g""h",Ü "#), names("a.b", "c:d", "e,f", &["g\"h", "Ü "]));
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        for [schema, table, column] in [["public", "keys", "envelope"], ["a.b", "c:d", "e,\"f\""], ["a b", "Ü", "\""]]
+        {
+            assert_eq!(place(&written(schema, table, column)), names(schema, table, column, &[]));
+        }
     }
 
     #[test]

@@ -3,11 +3,14 @@
 use std::io::{self, Write as _};
 use std::time::{Duration, SystemTime};
 
-use sealwax_sqlx::{Census, Finding, Found, Job, Proof, ProofVerdict, Report, Status, Table, Unopenable, Verdict};
-use serde_json::{Value, json};
+use sealwax_sqlx::{
+    Census, Failures, Finding, Found, Job, Proof, ProofVerdict, Report, Status, Table, Unopenable, Verdict,
+};
+use serde_json::{Map, Value, json};
 use sqlx::PgConnection;
 
 use crate::exit::{Exit, Failure};
+use crate::place::written;
 
 /// To whom the program speaks.
 #[derive(Clone, Copy, Debug)]
@@ -33,66 +36,91 @@ impl Output {
 fn print(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     let printed = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
-    printed.map_err(|error| Failure::new(Exit::InputOutput, format!("the output: {error}")))
+    printed.map_err(|error| Failure {
+        is_broken_pipe: error.kind() == io::ErrorKind::BrokenPipe,
+        ..Failure::new(Exit::InputOutput, format!("the output: {error}"))
+    })
 }
 
 pub(crate) fn named(table: &Table) -> String {
-    format!("{}.{}:{}", table.schema(), table.name(), table.envelope())
+    written(table.schema(), table.name(), table.envelope())
 }
 
 /// Returns rows a second.
-pub(crate) fn rate(rows: i64, time: Duration) -> u128 {
-    let rows = u128::from(rows.unsigned_abs()).saturating_mul(1_000);
-    rows.checked_div(time.as_millis()).unwrap_or_default()
+pub(crate) fn rate(rows: i64, time: Duration) -> u64 {
+    let milliseconds = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    rows.unsigned_abs().saturating_mul(1_000).checked_div(milliseconds).unwrap_or_default()
 }
 
-/// Prints how far a job is and what failed.
-pub(crate) async fn job(db: &mut PgConnection, job: &Job, output: Output) -> Result<Status, Failure> {
-    let (status, failures) = (job.status(db).await?, job.failures(db).await?);
-    let state = match &status {
+/// Says in a word or two how far a job is.
+pub(crate) fn state(status: &Status) -> String {
+    match status {
         Status { replaced_by: Some(by), .. } => format!("replaced by job {by}"),
         Status { is_cancelled: true, .. } => "cancelled".to_owned(),
         Status { is_finished: true, .. } => "finished".to_owned(),
         Status { stopped_because: Some(because), .. } => format!("stopped: {because}"),
         Status { is_paused: true, .. } => "paused".to_owned(),
-        Status { .. } => "not finished".to_owned(),
-    };
+        Status { .. } => "unfinished".to_owned(),
+    }
+}
+
+/// Prints how far a job is and what failed.
+pub(crate) async fn job(db: &mut PgConnection, job: &Job, output: Output) -> Result<Status, Failure> {
+    let (status, failures) = (job.status(db).await?, job.failures(db).await?);
     if output.is_json {
-        let failures: Vec<Value> = failures
-            .iter()
-            .map(|group| {
-                json!({ "class": group.class, "name": group.name, "key_id": group.key_id, "rows": group.rows, "keys": group.keys })
-            })
-            .collect();
-        output.print_json(&json!({
-            "job": job.id(),
-            "kind": job.kind().name(),
-            "place": named(job.table()),
-            "state": state,
-            "rows": status.rows,
-            "rows_expected": status.rows_expected,
-            "changed": status.changed,
-            "current": status.current,
-            "failed": status.failed,
-            "ranges": status.ranges,
-            "ranges_finished": status.ranges_finished,
-            "is_paused": status.is_paused,
-            "is_finished": status.is_finished,
-            "seconds": status.seconds,
-            "failures": failures,
-        }))?;
+        let failures = failures.iter().map(|group| {
+            let Failures { class, name, key_id, rows, keys, .. } = group;
+            json!({ "class": class, "name": name, "key_id": key_id, "rows": rows, "keys": keys })
+        });
+        let mut object = counts(job.id(), &status);
+        object.insert("kind".to_owned(), job.kind().name().into());
+        object.insert("place".to_owned(), named(job.table()).into());
+        object.insert("failures".to_owned(), failures.collect());
+        output.print_json(&object.into())?;
         return Ok(status);
     }
-    print(&format!("job {}: {} {}, {state}", job.id(), job.kind().name(), named(job.table())))?;
-    let Status { rows, rows_expected, changed, current, failed, ranges, ranges_finished, seconds, .. } = &status;
-    print(&format!("  {rows} of {rows_expected} rows in {seconds:.1} s, {ranges_finished} of {ranges} ranges"))?;
-    print(&format!("  {changed} written, {current} needed no change, {failed} failed"))?;
+    print(&format!("job {}: {} {}, {}", job.id(), job.kind().name(), named(job.table()), state(&status)))?;
+    print_counts(&status)?;
     for group in failures {
         let key = group.key_id.map(|key_id| format!(", key {key_id}")).unwrap_or_default();
         let some: Vec<_> = group.keys.iter().map(|key| key.join(", ")).collect();
         print(&format!("  {} rows: {} ({}){key}: {}", group.rows, group.name, group.class, some.join("; ")))?;
     }
     Ok(status)
+}
+
+/// Prints how far a job is that cannot be loaded, and why.
+pub(crate) fn unusable(job: i64, status: &Status, because: &str, output: Output) -> Result<(), Failure> {
+    if output.is_json {
+        let mut object = counts(job, status);
+        object.insert("unusable".to_owned(), because.into());
+        return output.print_json(&object.into());
+    }
+    print(&format!("job {job}: {}, but {because}", state(status)))?;
+    print_counts(status)
+}
+
+/// Returns what every line about a job has.
+pub(crate) fn counts(job: i64, status: &Status) -> Map<String, Value> {
+    let counts: [(&str, Value); 10] = [
+        ("job", job.into()),
+        ("state", state(status).into()),
+        ("rows", status.rows.into()),
+        ("rows_expected", status.rows_expected.into()),
+        ("changed", status.changed.into()),
+        ("current", status.current.into()),
+        ("failed", status.failed.into()),
+        ("ranges", status.ranges.into()),
+        ("ranges_finished", status.ranges_finished.into()),
+        ("seconds", status.seconds.into()),
+    ];
+    counts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+fn print_counts(status: &Status) -> Result<(), Failure> {
+    let Status { rows, rows_expected, changed, current, failed, ranges, ranges_finished, seconds, .. } = status;
+    print(&format!("  {rows} of {rows_expected} rows in {seconds:.1} s, {ranges_finished} of {ranges} ranges"))?;
+    print(&format!("  {changed} written, {current} needed no change, {failed} failed"))
 }
 
 pub(crate) fn census(table: &Table, census: &Census, output: Output) -> Result<(), Failure> {
@@ -129,11 +157,11 @@ pub(crate) fn undeclared(found: &[Found], output: Output) -> Result<(), Failure>
 }
 
 fn found_text(found: &Found) -> String {
-    let Found { schema, table, column, finding, .. } = found;
-    match finding {
-        Finding::Envelopes { rows, .. } => format!("{schema}.{table}:{column}: {rows} rows"),
-        Finding::NotScanned { code, .. } => format!("{schema}.{table}:{column}: not scanned, SQLSTATE {code}"),
-        _ => format!("{schema}.{table}:{column}"),
+    let place = written(&found.schema, &found.table, &found.column);
+    match &found.finding {
+        Finding::Envelopes { rows, .. } => format!("{place}: {rows} rows"),
+        Finding::NotScanned { code, .. } => format!("{place}: not scanned, SQLSTATE {code}"),
+        _ => place,
     }
 }
 
@@ -143,7 +171,7 @@ fn found_json(found: &Found) -> Value {
         Finding::NotScanned { code, .. } => (None, Some(code)),
         _ => (None, None),
     };
-    json!({ "schema": found.schema, "table": found.table, "column": found.column, "rows": rows, "sqlstate": code })
+    json!({ "place": written(&found.schema, &found.table, &found.column), "rows": rows, "sqlstate": code })
 }
 
 /// Prints a report about a key. There is no bare yes: what was scanned is part of it.
@@ -169,7 +197,7 @@ pub(crate) fn safe(to: &str, report: &Report, output: Output) -> Result<Exit, Fa
             .scanned
             .iter()
             .map(|scanned| {
-                let place = format!("{}.{}:{}", scanned.schema, scanned.table, scanned.column);
+                let place = written(&scanned.schema, &scanned.table, &scanned.column);
                 json!({ "place": place, "census": counted(&scanned.census) })
             })
             .collect();
@@ -190,7 +218,7 @@ pub(crate) fn safe(to: &str, report: &Report, output: Output) -> Result<Exit, Fa
     let key_id = &report.key_id;
     for scanned in &report.scanned {
         let named = scanned.census.naming(key_id);
-        let place = format!("{}.{}:{}", scanned.schema, scanned.table, scanned.column);
+        let place = written(&scanned.schema, &scanned.table, &scanned.column);
         print(&format!("scanned {place}: {} rows, {named} name {key_id}", scanned.census.rows))?;
     }
     for found in &report.undeclared {

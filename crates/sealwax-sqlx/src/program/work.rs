@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use sealwax::Keyring;
-use sealwax_sqlx::{Job, Kind, Status, WorkError};
-use serde_json::json;
+use sealwax_sqlx::{Done, Job, Kind, Status, WorkError};
 use sqlx::postgres::PgPool;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
@@ -25,13 +24,9 @@ pub(crate) async fn work(db: &PgPool, job: Job, ring: Keyring, how: &How, output
         None => None,
     };
     let (job, ring, limits) = (Arc::new(job), Arc::new(ring), how.limits());
-    let mut signals = [(2, SignalKind::interrupt()), (15, SignalKind::terminate())]
-        .into_iter()
-        .map(|(number, kind)| Ok((number, signal(kind)?)))
-        .collect::<io::Result<Vec<(u8, Signal)>>>()
-        .map_err(|error| Failure::new(Exit::InputOutput, error.to_string()))?;
+    let mut signals = signals().map_err(|error| Failure::new(Exit::InputOutput, error.to_string()))?;
     let mut workers = JoinSet::new();
-    for _ in 0..how.workers.get() {
+    for _ in 0..how.workers {
         let (db, job, ring, foreign) = (db.clone(), Arc::clone(&job), Arc::clone(&ring), foreign.clone());
         workers.spawn(async move {
             match &foreign {
@@ -41,53 +36,66 @@ pub(crate) async fn work(db: &PgPool, job: Job, ring: Keyring, how: &How, output
         });
     }
     let mut progress = Progress::new(&job, output);
+    let ended = watch(&mut workers, &mut signals, db, &job, &mut progress).await;
+    workers.shutdown().await;
+    progress.end();
+    if let Some(signal) = ended? {
+        output.say_to_a_person(&format!("ended; to go on: sealwax-rotate work {}", job.id()))?;
+        return Ok(Exit::Signal(signal));
+    }
+    let status = report::job(&mut *db.acquire().await?, &job, output).await?;
+    Ok(match (status.failed, job.kind()) {
+        (0, _) => Exit::Done,
+        (_, Kind::Audit | Kind::Verify) => Exit::No,
+        _ => Exit::Partial,
+    })
+}
+
+/// Shows how far the workers are until they end, or one of them fails, or a signal comes, which it returns.
+async fn watch(
+    workers: &mut JoinSet<Result<Done, WorkError>>,
+    signals: &mut Signals,
+    db: &PgPool,
+    job: &Job,
+    progress: &mut Progress<'_>,
+) -> Result<Option<u8>, Failure> {
     let mut ticks = interval(Duration::from_secs(1));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let ended = loop {
+    loop {
+        let status = async {
+            ticks.tick().await;
+            job.status(&mut *db.acquire().await?).await
+        };
         tokio::select! {
             ended = workers.join_next() => match ended {
-                None => break Ok(None),
+                None => return Ok(None),
                 Some(Ok(Ok(_))) => {}
-                Some(Ok(Err(error))) => break Err(error),
+                Some(Ok(Err(error))) => {
+                    let failure = Failure::from(error);
+                    return Err(Failure { message: format!("job {}: {}", job.id(), failure.message), ..failure });
+                }
                 Some(Err(error)) => return Err(Failure::new(Exit::InputOutput, format!("a worker: {error}"))),
             },
-            signal = any(&mut signals) => break Ok(Some(signal)),
-            _ = ticks.tick() => {
-                // If this fails, so do the workers, and they say why.
-                if let Ok(mut connection) = db.acquire().await
-                    && let Ok(status) = job.status(&mut connection).await
-                {
+            signal = any(signals) => return Ok(Some(signal)),
+            status = status => {
+                // If this failed, so do the workers, and they say why.
+                if let Ok(status) = status {
                     progress.show(&status)?;
                 }
             }
         }
-    };
-    workers.shutdown().await;
-    progress.end();
-    match ended {
-        Ok(Some(signal)) => {
-            output.say_to_a_person("ended; start it again to go on")?;
-            Ok(Exit::Signal(signal))
-        }
-        Err(error) => Err(explained(error, &job)),
-        Ok(None) => {
-            let status = report::job(&mut *db.acquire().await?, &job, output).await?;
-            Ok(match (status.failed, job.kind()) {
-                (0, _) => Exit::Done,
-                (_, Kind::Audit) => Exit::No,
-                _ => Exit::Partial,
-            })
-        }
     }
 }
 
-fn explained(error: WorkError, job: &Job) -> Failure {
-    let failure = Failure::from(error);
-    Failure { message: format!("job {}: {}", job.id(), failure.message), ..failure }
+type Signals = Vec<(u8, Signal)>;
+
+fn signals() -> io::Result<Signals> {
+    let ends = [(2, SignalKind::interrupt()), (15, SignalKind::terminate())];
+    ends.into_iter().map(|(number, kind)| Ok((number, signal(kind)?))).collect()
 }
 
 /// Waits for one of the signals.
-async fn any(signals: &mut [(u8, Signal)]) -> u8 {
+async fn any(signals: &mut Signals) -> u8 {
     let waits = signals.iter_mut().map(|(number, signal)| {
         Box::pin(async move {
             signal.recv().await;
@@ -126,20 +134,11 @@ impl<'a> Progress<'a> {
             bar.set_message(format!("{} failed{paused}", status.failed));
             return Ok(());
         }
-        // No such number of rows is ever near 2^52.
         let rate = report::rate(status.rows.saturating_sub(at_start), self.start.elapsed());
         if self.output.is_json {
-            return self.output.print_json(&json!({
-                "job": self.job.id(),
-                "rows": status.rows,
-                "rows_expected": status.rows_expected,
-                "changed": status.changed,
-                "current": status.current,
-                "failed": status.failed,
-                "rows_a_second": rate,
-                "is_paused": status.is_paused,
-                "is_finished": status.is_finished,
-            }));
+            let mut object = report::counts(self.job.id(), status);
+            object.insert("rows_a_second".to_owned(), rate.into());
+            return self.output.print_json(&object.into());
         }
         if self.shown.is_none_or(|shown| shown.elapsed() >= Duration::from_secs(10)) {
             self.shown = Some(Instant::now());
