@@ -132,10 +132,8 @@ impl From<PlanError> for Failure {
             PlanError::Unfinished { .. } => {
                 return Self::new(Exit::Conflict, error.to_string()).hint("sealwax-rotate status");
             }
-            PlanError::OtherPrimary { .. }
-            | PlanError::NotOpened { .. }
-            | PlanError::NotRetired { .. }
-            | PlanError::Witness { .. } => Exit::Key,
+            PlanError::Witness { ref source, .. } => return Self::new(Exit::Key, format!("{error}: {source}")),
+            PlanError::OtherPrimary { .. } | PlanError::NotOpened { .. } | PlanError::NotRetired { .. } => Exit::Key,
             PlanError::Option { .. } | PlanError::NoProof { .. } => Exit::Usage,
             _ => Exit::NotFound,
         };
@@ -155,7 +153,8 @@ impl From<WorkError> for Failure {
                 return Self::new(Exit::Key, error.to_string())
                     .hint("give all workers the keyring that the job was planned with, or replace the job");
             }
-            WorkError::Witness { .. } | WorkError::KeyService { .. } => Exit::Key,
+            WorkError::Witness { ref source, .. } => return Self::new(Exit::Key, format!("{error}: {source}")),
+            WorkError::KeyService { .. } => Exit::Key,
             WorkError::NoKey => Exit::Configuration,
             WorkError::Gone => Exit::NotFound,
             _ => Exit::Conflict,
