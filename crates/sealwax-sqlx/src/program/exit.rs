@@ -99,7 +99,14 @@ impl Failure {
 
 impl From<sqlx::Error> for Failure {
     fn from(error: sqlx::Error) -> Self {
-        let failure = Self::new(Exit::Database, error.to_string());
+        // What a constraint or a trigger says can repeat the columns of a row.
+        let message = match error.as_database_error().and_then(|error| error.code()) {
+            Some(code) if ["22", "23", "27", "44", "P0"].iter().any(|class| code.starts_with(class)) => {
+                format!("the database refuses a row: SQLSTATE {code}")
+            }
+            _ => error.to_string(),
+        };
+        let failure = Self::new(Exit::Database, message);
         if matches!(error, sqlx::Error::PoolTimedOut) {
             return failure.hint("the database does not answer, or takes no more connections");
         }
