@@ -211,7 +211,10 @@ impl Worker<'_> {
             State { is_cancelled: true, .. } => return Err(WorkError::Cancelled),
             State { is_finished: true, .. } => return Ok(Next::End),
             State { stopped_because: Some(because), .. } => return Err(WorkError::Stopped { because }),
-            State { is_paused: true, .. } => return Ok(Next::Wait),
+            State { is_paused: true, .. } => {
+                transaction.rollback().await?;
+                return Ok(Next::Wait);
+            }
             State { .. } => {}
         }
         let again = "SELECT key FROM sealwax.failures WHERE job = $1 AND is_transient AND tries < $2

@@ -111,7 +111,7 @@ impl Scene {
     /// Waits until so many workers wait.
     pub(crate) async fn until_waiting(&self, workers: i64) {
         let waiting = "FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'sealwax-rotate'
-            AND query LIKE 'SELECT pg_sleep%'";
+            AND state = 'idle' AND (query = 'ROLLBACK' OR query LIKE 'UPDATE sealwax.jobs%')";
         self.until(&format!("SELECT count(*) = {workers} {waiting}")).await;
     }
 
