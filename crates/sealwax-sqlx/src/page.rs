@@ -24,7 +24,14 @@ pub(crate) struct Attempt {
     /// Why the job has to stop, before anything of the page is written.
     pub(crate) stop: Option<String>,
     /// Whether the key service is down: every row that was tried failed, many of them for a reason that can pass.
-    pub(crate) outage: Option<WorkError>,
+    pub(crate) outage: Option<Outage>,
+}
+
+/// A key service that is down or refuses.
+#[derive(Debug)]
+pub(crate) struct Outage {
+    pub(crate) error: WorkError,
+    pub(crate) can_pass: bool,
 }
 
 /// A row that failed, and why.
@@ -104,12 +111,16 @@ impl Worker<'_> {
             Task::Rotate => self.rewrap(rows).await,
             _ => self.row_by_row(rows).await,
         };
+        let writes = self.job.kind().writes();
         // A job that writes nothing tries every row.
-        let has_success = !attempt.swaps.is_empty() || (!self.job.kind().writes() && attempt.failures.len() < count);
-        let mut transient = attempt.failures.iter().map(|failure| &failure.reason).filter(|reason| reason.is_transient);
-        if let (false, Some(one)) = (has_success, transient.nth(ROWS_ALIKE.saturating_sub(1))) {
-            let (key_id, detail) = (one.key_id.clone(), one.detail.clone());
-            attempt.outage = Some(WorkError::KeyService { key_id, detail });
+        let has_success = !attempt.swaps.is_empty() || (!writes && attempt.failures.len() < count);
+        let reasons = attempt.failures.iter().map(|failure| &failure.reason);
+        // A verification tells also which rows a service refuses.
+        let of_service =
+            |reason: &&Reason| reason.is_transient || writes && ["provider", "wrap"].contains(&reason.name);
+        if let (false, Some(one)) = (has_success, reasons.filter(of_service).nth(ROWS_ALIKE.saturating_sub(1))) {
+            let error = WorkError::KeyService { key_id: one.key_id.clone(), detail: one.detail.clone() };
+            attempt.outage = Some(Outage { error, can_pass: one.is_transient });
         }
         attempt
     }

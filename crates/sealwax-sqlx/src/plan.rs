@@ -5,7 +5,7 @@ use sealwax_import::Declaration;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, query, query_as, query_scalar};
 use thiserror::Error;
 
-use crate::census::census;
+use crate::census::{Census, census, count};
 use crate::context::RowContext;
 use crate::job::{Job, add_range, wait_for_pages};
 use crate::proof;
@@ -165,7 +165,7 @@ impl Job {
         options: &Options,
     ) -> Result<Self, PlanError> {
         confirm(ring, primary)?;
-        opens_every_row(db, table, ring).await?;
+        opens(ring, &census(db, table).await?)?;
         Self::plan(db, table, ring, Task::Rotate, options).await
     }
 
@@ -222,7 +222,7 @@ impl Job {
         if state != Some(KeyState::Retired) {
             return Err(PlanError::NotRetired { key_id: leaked.clone(), state });
         }
-        opens_every_row(db, table, ring).await?;
+        opens(ring, &census(db, table).await?)?;
         let task = Task::Reseal { leaked: leaked.clone(), context: context.clone() };
         Self::plan(db, table, ring, task, options).await
     }
@@ -310,6 +310,10 @@ impl Job {
             wait_for_pages(&mut transaction, job).await?;
             let end = "UPDATE sealwax.jobs SET finished_at = now() WHERE id = $1 AND finished_at IS NULL";
             query(end).bind(job).execute(&mut *transaction).await?;
+            if matches!(task, Task::Rotate | Task::Reseal { .. }) {
+                // It has written since the rows were counted.
+                opens(ring, &count(&mut transaction, table).await?)?;
+            }
         }
         let (leaked, declaration, takes_suspicious) = match &task {
             Task::Reseal { leaked, .. } => (Some(leaked.to_string()), None, false),
@@ -370,9 +374,10 @@ fn confirm(ring: &Keyring, primary: &KeyId) -> Result<(), PlanError> {
     Err(PlanError::OtherPrimary { confirmed: primary.clone(), found: ring.primary().cloned() })
 }
 
-async fn opens_every_row(db: &mut PgConnection, table: &Table, ring: &Keyring) -> Result<(), PlanError> {
+/// Checks that the keyring opens every key that rows name.
+fn opens(ring: &Keyring, census: &Census) -> Result<(), PlanError> {
     let mut keys = Vec::new();
-    for id in census(db, table).await?.by_key_id().into_keys().filter_map(|id| id.parse::<KeyId>().ok()) {
+    for id in census.by_key_id().into_keys().filter_map(|id| id.parse::<KeyId>().ok()) {
         let state = ring.state(id.as_ref());
         if !matches!(state, Some(KeyState::Primary | KeyState::Retired | KeyState::Escrow)) {
             keys.push((id, state));

@@ -51,7 +51,7 @@ pub struct Proof {
 pub enum ProofVerdict {
     /// Rows are damaged, so the digests differ.
     Damaged,
-    /// The job is not finished. So far, no row is damaged.
+    /// The job is not finished, was replaced or cancelled, or was a dry run. So far, no row is damaged.
     Unfinished,
     /// No row was compared: there was none, or others have sealed or deleted them all.
     NothingCompared,
@@ -83,7 +83,7 @@ impl Job {
     pub async fn proof(&self, db: &mut PgConnection) -> Result<Option<Proof>, sqlx::Error> {
         let mut transaction = db.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
         query("SET LOCAL row_security = off").execute(&mut *transaction).await?;
-        let job = "SELECT finished_at IS NOT NULL, key_ids, key_id_rows FROM sealwax.jobs
+        let job = "SELECT finished_at IS NOT NULL AND replaced_by IS NULL AND NOT is_cancelled AND NOT is_dry_run, key_ids, key_id_rows FROM sealwax.jobs
             WHERE id = $1 AND key_ids IS NOT NULL";
         let job = query_as(job).bind(self.id).fetch_optional(&mut *transaction).await?;
         let Some((is_finished, key_ids, rows)): Option<(bool, Vec<String>, Vec<i64>)> = job else { return Ok(None) };

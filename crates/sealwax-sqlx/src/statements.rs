@@ -169,6 +169,7 @@ impl Statements {
         };
         let (given_hash, named_hash) =
             if reads.columns.is_empty() { Default::default() } else { (format!(", ${seen}::bytea[]"), ", seen") };
+        let named_cells: String = (1_i32..).zip(&reads.columns).map(|(n, _)| format!(", cell_{n}")).collect();
         let given = format!(
             "unnest({arrays}, ${old}::{cast}[], ${fresh}::{cast}[]{given_hash}) AS page ({numbered}, old, fresh{named_hash})"
         );
@@ -178,11 +179,11 @@ impl Statements {
             columns: reads.columns,
             // One window in the order of the index, so that nothing is sorted. The first columns are the key's.
             page: format!(
-                "SELECT {read}, page.* FROM (
+                "SELECT {read}, envelope{named_cells}{named_hash}, bytes FROM (
                    SELECT {named}, t.{envelope} AS envelope{cells}{hash},
                           {size} AS size, sum({size}) OVER (ORDER BY {keys} ROWS UNBOUNDED PRECEDING) AS bytes
                      FROM {name} t WHERE {is_wanted}\0 ORDER BY {keys} LIMIT $3) AS page
-                  WHERE page.bytes - page.size < $4 ORDER BY {ordered}"
+                  WHERE bytes - size < $4 ORDER BY {ordered}"
             ),
             at_keys: format!(
                 "SELECT {texts}, t.{envelope} AS envelope{cells}{hash} FROM unnest({arrays}) AS page ({numbered})

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::slice;
 
 use sealwax::triplet::TripletKey;
-use sealwax::{KeyId, Keyring};
+use sealwax::{KeyState, Keyring};
 use sqlx::postgres::{PgArguments, PgTransaction};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Connection as _, FromRow, PgConnection, Postgres, query, query_as, query_scalar};
@@ -21,9 +21,12 @@ const PAGES_BEFORE_SPLIT: i64 = 2;
 /// How many times a worker reads rows again that somebody changed or locked meanwhile.
 const TURNS: usize = 3;
 
-/// How long a page waits for a row that somebody has locked. It is so much shorter than PostgreSQL's `deadlock_timeout` (1 s)
-/// that in a deadlock it is always the page that ends, and never the customer's transaction.
-const LONGEST_WAIT: &str = ", set_config('lock_timeout', '50ms', true)";
+/// How long a page waits for a row that somebody has locked, in milliseconds: so much shorter than PostgreSQL's
+/// `deadlock_timeout` (1 s) that in a deadlock it is the page that ends, and not the customer's transaction.
+const WAIT_FOR_A_ROW: u32 = 50;
+
+/// The same for a page that leaves such rows out: then it waits only for what triggers lock.
+const WAIT_FOR_TRIGGERS: u32 = 500;
 
 /// How many times a job tries a row again that failed for a reason that can pass.
 const TRIES_OF_A_ROW: i32 = 5;
@@ -75,6 +78,7 @@ struct Page {
 /// What a worker does next.
 pub(crate) enum Next {
     Page(Done),
+    Again,
     Wait,
     /// Nothing of the page is written, and the job has to stop.
     Stop(String),
@@ -106,8 +110,9 @@ impl Care {
     /// Returns how the pages of a job are written at first.
     pub(crate) fn for_keys_of(ring: &Keyring) -> Self {
         // With a key at a service, a page is too dear to begin again.
-        let is_local = |id: &KeyId| ring.check_value(id.as_ref()).is_some();
-        if ring.primary().is_some_and(is_local) { Self::Wait } else { Self::SkipLocked }
+        let is_usable = |state| matches!(state, KeyState::Primary | KeyState::Retired | KeyState::Escrow);
+        let mut usable = ring.keys().filter(|(_, state)| is_usable(*state));
+        if usable.all(|(id, _)| ring.check_value(id.as_ref()).is_some()) { Self::Wait } else { Self::SkipLocked }
     }
 }
 
@@ -121,7 +126,7 @@ impl Worker<'_> {
             Search::Found(range) => range,
             Search::Split => {
                 transaction.commit().await?;
-                return Ok(Next::Page(Done::default()));
+                return Ok(Next::Again);
             }
             Search::Taken => {
                 transaction.rollback().await?;
@@ -135,7 +140,7 @@ impl Worker<'_> {
             (rows, is_finished) = self.statements.page(&mut transaction, range.left(), self.job.page).await?;
             let Some(Row { key, .. }) = rows.last() else { break };
             range.mark = Some(key.clone());
-            let page = self.page(&mut transaction, rows, care).await?;
+            let page = self.page(&mut transaction, rows, care, done.current > 0).await?;
             if let Some(because) = page.stop {
                 transaction.rollback().await?;
                 return Ok(Next::Stop(because));
@@ -164,7 +169,7 @@ impl Worker<'_> {
     /// Returns how many pages may be in one transaction as long as none of their rows needs a change.
     fn pages_without_change(&self) -> usize {
         // Only a rotation passes over them so fast that nobody waits for it.
-        if matches!(self.job.task, Task::Rotate) && self.job.rows_per_second.is_none() { 8 } else { 1 }
+        if matches!(self.job.task, Task::Rotate) && self.job.rows_per_second.is_none() { 16 } else { 1 }
     }
 
     /// Looks for a range, if the job runs.
@@ -174,9 +179,9 @@ impl Worker<'_> {
              WHERE r.job = $1 AND r.finished_at IS NULL
                AND j.paused_at IS NULL AND j.stopped_because IS NULL AND j.finished_at IS NULL";
         // From then on, it waits only for rows of the table.
-        let wait = if care == Care::Wait { LONGEST_WAIT } else { "" };
+        let wait = if care == Care::Wait { WAIT_FOR_A_ROW } else { WAIT_FOR_TRIGGERS };
         let free = format!(
-            "SELECT range.*{wait}
+            "SELECT range.*, set_config('lock_timeout', '{wait}ms', true)
                FROM ({OF_A_RUNNING_JOB} ORDER BY r.id LIMIT 1 FOR NO KEY UPDATE OF r SKIP LOCKED) AS range"
         );
         let free = query_as(AssertSqlSafe(free)).bind(self.job.id).fetch_optional(&mut **transaction).await?;
@@ -223,10 +228,14 @@ impl Worker<'_> {
             return Ok(if finish.rows_affected() == 1 { Next::End } else { Next::Wait });
         }
         let rows = self.statements.at_keys(&mut transaction, &keys).await?;
-        let page = self.page(&mut transaction, rows, care.max(Care::SkipLocked)).await?;
+        let page = self.page(&mut transaction, rows, care.max(Care::SkipLocked), false).await?;
         if let Some(because) = page.stop {
             transaction.rollback().await?;
             return Ok(Next::Stop(because));
+        }
+        if let Some(outage) = page.outage {
+            transaction.rollback().await?;
+            return Err(outage);
         }
         let count = "UPDATE sealwax.ranges SET changed = changed + $2, current = current + $3
             WHERE id = (SELECT max(id) FROM sealwax.ranges WHERE job = $1)";
@@ -243,19 +252,27 @@ impl Worker<'_> {
     }
 
     /// Does what the job does with the rows of a page.
-    async fn page(&self, db: &mut PgConnection, mut rows: Vec<Row>, care: Care) -> Result<Page, sqlx::Error> {
+    async fn page(
+        &self,
+        db: &mut PgConnection,
+        mut rows: Vec<Row>,
+        care: Care,
+        has_success: bool,
+    ) -> Result<Page, sqlx::Error> {
         let mut page = Page::default();
         page.done.rows = unsigned(rows.len());
         for turn in 0.. {
             let Attempt { mut swaps, failures, stop, outage } = self.attempt(rows).await;
             // One bad row must not stop a job in which others succeed; a key that does not unwrap what it wraps must.
             let is_unverified = failures.iter().any(|failure| failure.reason.name == "unverified");
-            if stop.is_some() && (is_unverified || (turn == 0 && page.done.rows > 1 && self.has_no_success(db).await?))
-            {
+            let may_stop = turn == 0 && page.done.rows > 1 && !has_success;
+            if stop.is_some() && (is_unverified || (may_stop && self.has_no_success(db).await?)) {
                 return Ok(Page { stop, ..page });
             }
-            if turn == 0 {
-                page.outage = outage;
+            if let Some(outage) = outage.filter(|_| turn == 0)
+                && (outage.can_pass || !self.is_resumed(db).await?)
+            {
+                return Ok(Page { outage: Some(outage.error), ..page });
             }
             page.failures.extend(failures);
             if turn == TURNS {
@@ -265,15 +282,21 @@ impl Worker<'_> {
             if matches!(self.job.task, Task::Reseal { .. }) && !self.job.is_dry_run {
                 self.list(db, &swaps).await?;
             }
-            if care == Care::OneByOne && !self.job.is_dry_run {
-                swaps = self.without_refused(db, swaps, &mut page.failures).await?;
-            }
-            let written = match self.job.is_dry_run {
-                true => unsigned(swaps.len()),
-                false => self.statements.swap(db, &swaps, care).await?,
+            let written = if self.job.is_dry_run {
+                unsigned(std::mem::take(&mut swaps).len())
+            } else if care == Care::OneByOne {
+                let (written, left) = self.one_by_one(db, swaps, &mut page.failures).await?;
+                swaps = left;
+                written
+            } else {
+                let written = self.statements.swap(db, &swaps, care).await?;
+                if written == unsigned(swaps.len()) {
+                    swaps.clear();
+                }
+                written
             };
             page.done.changed = page.done.changed.saturating_add(written);
-            if written == unsigned(swaps.len()) {
+            if swaps.is_empty() {
                 break;
             }
             // Somebody has locked or changed a row: read them again, also those that are done now.
@@ -287,6 +310,10 @@ impl Worker<'_> {
     }
 
     async fn has_no_success(&self, db: &mut PgConnection) -> Result<bool, sqlx::Error> {
+        // Whoever resumes a job that has stopped wants it to go on.
+        if self.is_resumed(db).await? {
+            return Ok(false);
+        }
         let none = "SELECT NOT EXISTS (
             SELECT FROM sealwax.ranges WHERE job = $1 AND (changed > 0 OR current > 0 AND $2))";
         // What a reseal or an import leaves as it is tells nothing about keys and contexts.
@@ -294,27 +321,39 @@ impl Worker<'_> {
         query_scalar(none).bind(self.job.id).bind(is_rotation).fetch_one(db).await
     }
 
-    /// Tries to write each row by itself and takes that back; a row that the database refuses fails.
-    async fn without_refused(
+    async fn is_resumed(&self, db: &mut PgConnection) -> Result<bool, sqlx::Error> {
+        let is_resumed = "SELECT resumed_at IS NOT NULL FROM sealwax.jobs WHERE id = $1";
+        query_scalar(is_resumed).bind(self.job.id).fetch_one(db).await
+    }
+
+    /// Writes each row by itself; a row that the database refuses fails. Returns how many it wrote, and the others' swaps.
+    async fn one_by_one(
         &self,
         db: &mut PgConnection,
         swaps: Vec<Swap>,
         failures: &mut Vec<Failure>,
-    ) -> Result<Vec<Swap>, sqlx::Error> {
-        let mut accepted = Vec::with_capacity(swaps.len());
+    ) -> Result<(u64, Vec<Swap>), sqlx::Error> {
+        // Otherwise a deferred constraint would refuse all of them, at the end.
+        query("SET CONSTRAINTS ALL IMMEDIATE").execute(&mut *db).await?;
+        let (mut written, mut left) = (0_u64, Vec::new());
         for swap in swaps {
             let mut savepoint = db.begin().await?;
-            let tried = self.statements.swap(&mut savepoint, slice::from_ref(&swap), Care::OneByOne).await;
-            savepoint.rollback().await?;
-            match tried {
-                Ok(_) => accepted.push(swap),
+            match self.statements.swap(&mut savepoint, slice::from_ref(&swap), Care::OneByOne).await {
+                Ok(count) => {
+                    savepoint.commit().await?;
+                    written = written.saturating_add(count);
+                    if count == 0 {
+                        left.push(swap);
+                    }
+                }
                 Err(error) if refuses(&error) => {
+                    savepoint.rollback().await?;
                     failures.push(Failure { key: swap.key, reason: Reason::refused_by_database(&error) });
                 }
                 Err(error) => return Err(error),
             }
         }
-        Ok(accepted)
+        Ok((written, left))
     }
 
     /// Lists the rows of a job that reseals, before it writes them.

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use futures_timer::Delay;
 use sealwax::triplet::TripletKey;
 use sealwax::{KeyId, Keyring, OpenError};
 use sqlx::error::DatabaseError;
@@ -18,6 +19,9 @@ use crate::statements::Statements;
 use crate::step::{Care, Next, Worker};
 use crate::task::Kind;
 use crate::witness;
+
+/// How long a worker pauses after the first try that failed, doubled each time: some 31 s in all for eight tries.
+const FIRST_PAUSE: Duration = Duration::from_millis(60);
 
 /// How a worker treats the database.
 #[derive(Clone, Copy, Debug)]
@@ -100,10 +104,11 @@ pub enum WorkError {
         /// The number of the other job.
         by: i64,
     },
-    /// The key service is down: no row of a page succeeds, several times in a row.
+    /// The key service is down, or refuses: no row of a page succeeds, several times in a row.
     ///
-    /// The page is not recorded, and a worker that starts later tries it again.
-    #[error("the key service is down: {detail}")]
+    /// The page is not recorded, and a worker that starts later tries it again. If the service refuses for good, such as
+    /// for a key that was destroyed there, [resume](Job::resume) the job: the rows are failures then.
+    #[error("the key service is down or refuses: {detail}")]
     #[non_exhaustive]
     KeyService {
         /// The key.
@@ -198,7 +203,7 @@ impl Job {
                     on_page(&done);
                     continue;
                 }
-                Ok(Next::Wait) => continue,
+                Ok(Next::Again | Next::Wait) => continue,
                 Ok(Next::Stop(because)) => return Err(WorkError::Stopped { because }),
                 Ok(Next::End) => return Ok(all),
                 Err(error) => error,
@@ -211,10 +216,7 @@ impl Job {
                 WorkError::Database(error) if care != Care::OneByOne && refuses(&error) => care = Care::OneByOne,
                 error if failed_tries < limits.tries && can_pass(&error) => {
                     failed_tries = failed_tries.saturating_add(1);
-                    // If it cannot connect, the pool has waited already.
-                    if let Ok(mut other) = db.acquire().await {
-                        drop(sleep(&mut other, 0.06 * f64::from(1_u32 << failed_tries.min(8))).await);
-                    }
+                    Delay::new(FIRST_PAUSE.saturating_mul(1_u32 << failed_tries.min(8))).await;
                 }
                 error => return Err(error),
             }
@@ -244,38 +246,32 @@ impl Job {
         let next = worker.next(connection, care).await?;
         match &next {
             // If this fails, so does the next page.
-            Next::Page(done) => drop(self.keep_to_the_rate(connection, done.rows).await),
-            Next::Wait => sleep(connection, 0.05).await?,
+            Next::Page(done) => drop(self.keep_to_the_rate(connection, done).await),
+            Next::Wait => Delay::new(Duration::from_millis(50)).await,
             Next::Stop(because) => {
                 let stop = "UPDATE sealwax.jobs SET stopped_because = $2 WHERE id = $1";
                 query(stop).bind(self.id).bind(because).execute(&mut **connection).await?;
             }
-            Next::End => {}
+            Next::Again | Next::End => {}
         }
         Ok(next)
     }
 
     /// Waits as long as the job's limit asks after a page, together with all other workers.
-    async fn keep_to_the_rate(&self, db: &mut PgConnection, rows: u64) -> Result<(), sqlx::Error> {
+    async fn keep_to_the_rate(&self, db: &mut PgConnection, done: &Done) -> Result<(), sqlx::Error> {
         let Some(limit) = self.rows_per_second else { return Ok(()) };
         let reserve = "UPDATE sealwax.jobs
             SET free_at = greatest(free_at, clock_timestamp()) + make_interval(secs => $2::float8 / $3) WHERE id = $1
             RETURNING extract(epoch FROM free_at - clock_timestamp())::float8";
-        let rows = i64::try_from(rows).unwrap_or(i64::MAX);
-        let wait: Option<f64> =
-            query_scalar(reserve).bind(self.id).bind(rows).bind(limit).fetch_optional(&mut *db).await?;
-        let mut left = wait.unwrap_or(0.0);
-        while left > 0.0 {
-            sleep(db, left.min(1.0)).await?;
-            left -= 1.0;
+        // A row that is tried again counts again.
+        let rows = done.changed.saturating_add(done.current).saturating_add(done.failed);
+        let reserve = query_scalar(reserve).bind(self.id).bind(i64::try_from(rows).unwrap_or(i64::MAX)).bind(limit);
+        let wait: Option<f64> = reserve.fetch_optional(db).await?;
+        if let Some(wait) = wait.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()) {
+            Delay::new(wait).await;
         }
         Ok(())
     }
-}
-
-/// Waits without a timer of a runtime: the database is there.
-async fn sleep(db: &mut PgConnection, seconds: f64) -> Result<(), sqlx::Error> {
-    query("SELECT pg_sleep($1)").bind(seconds).execute(db).await.map(drop)
 }
 
 /// Returns whether the same may succeed later: the key service is down, the connection broke, the server restarts or is
@@ -287,9 +283,11 @@ fn can_pass(error: &WorkError) -> bool {
         WorkError::Witness { source } => source.is_transient(),
         WorkError::Database(Io(_) | PoolTimedOut | Protocol(_)) => true,
         WorkError::Database(Database(error)) => error.code().is_some_and(|code| {
-            // Connection, transaction rollback, resources, intervention of an operator, idle transaction.
+            // Connection, transaction rollback, resources, intervention of an operator.
             let classes = ["08", "40", "53", "57", "58"];
-            classes.iter().any(|class| code.starts_with(class)) || code == "25P03"
+            // A server that is not the primary any more, and a transaction that was idle or took too long.
+            let codes = ["25006", "25P03", "25P04"];
+            classes.iter().any(|class| code.starts_with(class)) || codes.contains(&code.as_ref())
         }),
         _ => false,
     }

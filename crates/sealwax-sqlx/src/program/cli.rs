@@ -49,6 +49,8 @@ pub(crate) enum Command {
     Resume { job: i64 },
     /// Ends a job; what it has written stays
     Cancel { job: i64 },
+    /// Deletes what `plan rotate --prove` noted, when no proof is needed any more
+    Forget { job: i64 },
     /// Verifies every row under the given keyring, in which the old key is `disabled`
     Verify(Verify),
     /// Counts the rows by key id, suite and kind, and says whether a key is still needed

@@ -99,7 +99,14 @@ impl Failure {
 
 impl From<sqlx::Error> for Failure {
     fn from(error: sqlx::Error) -> Self {
-        let failure = Self::new(Exit::Database, error.to_string());
+        // What a constraint or a trigger says can repeat the columns of a row.
+        let message = match error.as_database_error().and_then(|error| error.code()) {
+            Some(code) if ["22", "23", "27", "44", "P0"].iter().any(|class| code.starts_with(class)) => {
+                format!("the database refuses a row: SQLSTATE {code}")
+            }
+            _ => error.to_string(),
+        };
+        let failure = Self::new(Exit::Database, message);
         if matches!(error, sqlx::Error::PoolTimedOut) {
             return failure.hint("the database does not answer, or takes no more connections");
         }
@@ -132,10 +139,8 @@ impl From<PlanError> for Failure {
             PlanError::Unfinished { .. } => {
                 return Self::new(Exit::Conflict, error.to_string()).hint("sealwax-rotate status");
             }
-            PlanError::OtherPrimary { .. }
-            | PlanError::NotOpened { .. }
-            | PlanError::NotRetired { .. }
-            | PlanError::Witness { .. } => Exit::Key,
+            PlanError::Witness { ref source, .. } => return Self::new(Exit::Key, format!("{error}: {source}")),
+            PlanError::OtherPrimary { .. } | PlanError::NotOpened { .. } | PlanError::NotRetired { .. } => Exit::Key,
             PlanError::Option { .. } | PlanError::NoProof { .. } => Exit::Usage,
             _ => Exit::NotFound,
         };
@@ -155,7 +160,8 @@ impl From<WorkError> for Failure {
                 return Self::new(Exit::Key, error.to_string())
                     .hint("give all workers the keyring that the job was planned with, or replace the job");
             }
-            WorkError::Witness { .. } | WorkError::KeyService { .. } => Exit::Key,
+            WorkError::Witness { ref source, .. } => return Self::new(Exit::Key, format!("{error}: {source}")),
+            WorkError::KeyService { .. } => Exit::Key,
             WorkError::NoKey => Exit::Configuration,
             WorkError::Gone => Exit::NotFound,
             _ => Exit::Conflict,

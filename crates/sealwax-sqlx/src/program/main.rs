@@ -115,6 +115,10 @@ async fn run(cli: &Cli, output: Output) -> Result<Exit, Failure> {
             Job::cancel(db, *job).await?;
             say_state(db, *job, output).await
         }
+        Command::Forget { job } => {
+            Job::load(db, *job).await?.forget_snapshot(db).await?;
+            say_state(db, *job, output).await
+        }
         Command::Census(census) => take_census(db, cli, census, output).await,
     }
 }

@@ -99,6 +99,50 @@ async fn a_row_that_the_database_refuses_is_recorded_and_blocks_nothing() {
     assert!(details.iter().all(|detail| detail.ends_with("SQLSTATE P0001")), "{details:?}");
 }
 
+/// A deferred trigger says so only at the end of the transaction, and one for statements only if there are many rows.
+#[tokio::test]
+async fn triggers_that_refuse_late_or_many_rows_block_nothing() {
+    let Some(db) = database().await else { return };
+    let (old, new) = rings();
+    let table = table(&db, &old, 100).await;
+    raw_sql(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+         $$ BEGIN RAISE EXCEPTION 'tenant % is archived', OLD.id; END $$;
+         CREATE CONSTRAINT TRIGGER archived AFTER UPDATE ON credentials DEFERRABLE INITIALLY DEFERRED
+             FOR EACH ROW WHEN (OLD.id IN (7, 77)) EXECUTE FUNCTION refuse();
+         CREATE FUNCTION refuse_many() RETURNS trigger LANGUAGE plpgsql AS
+         $$ BEGIN IF (SELECT count(*) FROM new) > 9 THEN RAISE EXCEPTION 'too many'; END IF; RETURN NULL; END $$;
+         CREATE TRIGGER many AFTER UPDATE ON credentials REFERENCING NEW TABLE AS new
+             FOR EACH STATEMENT EXECUTE FUNCTION refuse_many();",
+    )
+    .execute(&db)
+    .await
+    .unwrap();
+    let job = plan(&db, &table, &new, &Options { page: 30, ..Options::default() }).await;
+    let done = job.work(&db, &new, &Limits::default(), |_| {}).await.unwrap();
+    assert_eq!((done.rows, done.changed, done.failed), (100, 98, 2));
+    let failures = job.failures(&mut db.acquire().await.unwrap()).await.unwrap();
+    assert_eq!(failures[0].keys, [["7"], ["77"]]);
+}
+
+/// The pages before it are in the same transaction, so nobody has counted them yet.
+#[tokio::test]
+async fn a_page_that_nobody_opens_does_not_stop_a_job_in_which_others_succeed() {
+    let Some(db) = database().await else { return };
+    let (old, new) = (ring(&format!("primary a {}", key())), ring(&format!("primary b {}", key())));
+    let table = table(&db, &new, 60).await;
+    let job = plan(&db, &table, &new, &Options { page: 20, ranges: 1, ..Options::default() }).await;
+    // A process with an old keyring has sealed these meanwhile.
+    for id in 41..=60 {
+        let envelope = old.seal(&"s3cret".into(), &EncryptionContext::empty()).unwrap();
+        let update = query("UPDATE credentials SET envelope = $2 WHERE id = $1").bind(id);
+        update.bind(envelope.as_bytes()).execute(&db).await.unwrap();
+    }
+    let done = job.work(&db, &new, &Limits::default(), |_| {}).await.unwrap();
+    assert_eq!((done.rows, done.current, done.failed), (60, 40, 20));
+    assert!(job.status(&mut db.acquire().await.unwrap()).await.unwrap().is_finished);
+}
+
 #[tokio::test]
 async fn a_worker_that_does_not_see_every_row_fails() {
     let Some((db, options)) = empty().await else { return };

@@ -332,9 +332,17 @@ async fn only_a_rotation_that_is_to_be_proved_has_a_proof() {
     let primary = scene.new.primary().unwrap();
     let job = Job::plan_rotation(db, &scene.table, &scene.new, primary, &Options::default()).await.unwrap();
     assert_eq!(job.proof(db).await.unwrap(), None);
+    // A job that has changed nothing proves nothing.
+    let proves = Options { replace: true, ..proves };
+    let dry = Options { dry_run: true, ..proves.clone() };
+    let job = Job::plan_rotation(db, &scene.table, &scene.new, primary, &dry).await.unwrap();
+    scene.work(&job, &scene.new).await;
+    assert_eq!(job.proof(db).await.unwrap().unwrap().verdict, ProofVerdict::Unfinished);
+    let job = Job::plan_rotation(db, &scene.table, &scene.new, primary, &proves).await.unwrap();
+    Job::cancel(db, job.id()).await.unwrap();
+    assert_eq!(job.proof(db).await.unwrap().unwrap().verdict, ProofVerdict::Unfinished);
     // An empty table has a proof, of nothing.
     scene.run("TRUNCATE credentials").await;
-    let proves = Options { replace: true, ..proves };
     let job = Job::plan_rotation(db, &scene.table, &scene.new, primary, &proves).await.unwrap();
     assert_eq!(scene.work(&job, &scene.new).await, 0);
     let proof = job.proof(db).await.unwrap().unwrap();

@@ -1,7 +1,7 @@
 //! Keys at a service: which one it is, and what happens while it is down.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use sealwax::{
@@ -18,18 +18,26 @@ use crate::server::database;
 
 /// A key at a service, which is down for the next calls.
 #[derive(Clone, Debug)]
-struct Service(Arc<MasterKey>, Arc<AtomicU32>);
+struct Service(Arc<MasterKey>, Arc<AtomicU32>, Arc<AtomicBool>);
 
 impl Service {
     fn new() -> Self {
-        Self(Arc::new(MasterKey::generate().unwrap()), Arc::default())
+        Self(Arc::new(MasterKey::generate().unwrap()), Arc::default(), Arc::default())
     }
 
     fn down_for(&self, calls: u32) {
         self.1.store(calls, Ordering::SeqCst);
     }
 
+    /// From now on, it does not do what it is asked.
+    fn refuse(&self) {
+        self.2.store(true, Ordering::SeqCst);
+    }
+
     fn reply(&self) -> Result<(), ProviderError> {
+        if self.2.load(Ordering::SeqCst) {
+            return Err(ProviderErrorKind::Denied.into());
+        }
         let left = self.1.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
         if left.is_ok() { Err(ProviderErrorKind::Unavailable.into()) } else { Ok(()) }
     }
@@ -175,6 +183,34 @@ async fn a_page_is_tried_again_until_the_key_service_is_up() {
     let mut pages = Vec::new();
     job.work(&db, &ring, &limits, |page| pages.push((page.rows, page.changed, page.failed))).await.unwrap();
     assert_eq!(pages, [(20, 19, 1), (20, 19, 1), (20, 20, 0), (0, 0, 0)]);
+}
+
+/// As if the token of one worker had expired, while those of the others are good.
+#[tokio::test]
+async fn a_service_that_refuses_ends_its_worker_and_gives_up_no_row() {
+    let Some(db) = database().await else { return };
+    let key = key();
+    let table = table(&db, &key, 60).await;
+    let primary = Service::new();
+    let ring = ring(primary.clone(), Service::new(), &key);
+    let job = plan(&db, &table, &ring).await;
+    let limits = Limits { tries: 1, ..Limits::default() };
+    // The first page succeeds.
+    let ended = job.work(&db, &ring, &limits, |_| primary.refuse()).await;
+    assert!(matches!(&ended, Err(WorkError::Witness { .. })), "{ended:?}");
+    let connection = &mut *db.acquire().await.unwrap();
+    let status = job.status(connection).await.unwrap();
+    assert_eq!((status.rows, status.changed, status.failed, status.stopped_because), (20, 20, 0, None));
+
+    // A worker without a witness does not try for ever either, and a person may say that the rows are lost.
+    query("UPDATE sealwax.jobs SET witness = NULL").execute(&db).await.unwrap();
+    let job = Job::load(connection, job.id()).await.unwrap();
+    let ended = job.work(&db, &ring, &limits, |_| {}).await;
+    assert!(matches!(&ended, Err(WorkError::KeyService { .. })), "{ended:?}");
+    assert_eq!(job.status(connection).await.unwrap().failed, 0);
+    job.resume(connection).await.unwrap();
+    assert_eq!(job.work(&db, &ring, &limits, |_| {}).await.unwrap().failed, 40);
+    assert!(job.status(connection).await.unwrap().is_finished);
 }
 
 #[tokio::test]

@@ -81,6 +81,8 @@ async fn a_dry_run_writes_nothing_and_a_proof_shows_a_damaged_row() {
     assert_eq!(damaged.code, 1, "{damaged:?}");
     assert!(damaged.out.contains("proof of job 2: damaged"), "{damaged:?}");
     scene.sql("CREATE TABLE others (id int PRIMARY KEY, envelope bytea)").await;
+    scene.run("", "forget 2").await.says("job 2: ");
+    scene.run(both, "verify credentials --proof-of 2").await.fails(4, "job 2 has no proof");
     scene.run(both, "verify others --proof-of 2").await.fails(2, "job 2 is over public.credentials:envelope");
 }
 
