@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use sealwax::Keyring;
 use sealwax_sqlx::{Done, Job, Kind, Status, WorkError};
 use sqlx::postgres::PgPool;
@@ -118,7 +118,7 @@ struct Progress<'a> {
 impl<'a> Progress<'a> {
     fn new(job: &'a Job, output: Output) -> Self {
         let bar = (!output.is_json && io::stderr().is_terminal()).then(|| {
-            let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} rows, {per_sec}, {eta} left  {msg}");
+            let style = ProgressStyle::with_template("{wide_bar} {pos} of {len} rows, {msg}");
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
             bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
         });
@@ -126,25 +126,26 @@ impl<'a> Progress<'a> {
     }
 
     fn show(&mut self, status: &Status) -> Result<(), Failure> {
-        let at_start = *self.at_start.get_or_insert(status.rows);
-        let paused = if status.is_paused { ", paused" } else { "" };
-        if let Some(bar) = &self.bar {
-            bar.set_length(status.rows_expected.unsigned_abs());
-            bar.set_position(status.rows.unsigned_abs());
-            bar.set_message(format!("{} failed{paused}", status.failed));
-            return Ok(());
-        }
-        let rate = report::rate(status.rows.saturating_sub(at_start), self.start.elapsed());
+        let Status { rows, rows_expected, failed, .. } = status;
+        let at_start = *self.at_start.get_or_insert(*rows);
+        // Of this run: others may have worked on the job before.
+        let rate = report::rate(rows.saturating_sub(at_start), self.start.elapsed());
         if self.output.is_json {
             let mut object = report::counts(self.job.id(), status);
             object.insert("rows_a_second".to_owned(), rate.into());
             return self.output.print_json(&object.into());
         }
-        if self.shown.is_none_or(|shown| shown.elapsed() >= Duration::from_secs(10)) {
+        let left = u64::try_from(rows_expected.saturating_sub(*rows)).unwrap_or_default().checked_div(rate);
+        let left = left.map(|seconds| format!(", {} left", HumanDuration(Duration::from_secs(seconds))));
+        let paused = if status.is_paused { ", paused" } else { "" };
+        let how = format!("{rate} a second, {failed} failed{}{paused}", left.unwrap_or_default());
+        if let Some(bar) = &self.bar {
+            bar.set_length(rows_expected.unsigned_abs());
+            bar.set_position(rows.unsigned_abs());
+            bar.set_message(how);
+        } else if self.shown.is_none_or(|shown| shown.elapsed() >= Duration::from_secs(10)) {
             self.shown = Some(Instant::now());
-            let Status { rows, rows_expected, failed, .. } = status;
-            let line = format!("{rows} of {rows_expected} rows, {rate} a second, {failed} failed{paused}");
-            return self.output.say_to_a_person(&line);
+            self.output.say_to_a_person(&format!("{rows} of {rows_expected} rows, {how}"))?;
         }
         Ok(())
     }
