@@ -31,7 +31,7 @@ async fn workers_wait_while_a_job_is_paused() {
     assert!((1..100).contains(&before), "{before}");
     // One that starts now waits, and ends when it is told to.
     let waiting = scene.start(both, "work 1");
-    scene.until_waiting(3).await;
+    scene.until_connected(5).await;
     waiting.signal("INT").await;
     let waited = waiting.end().await;
     assert_eq!(waited.code, 130, "{waited:?}");

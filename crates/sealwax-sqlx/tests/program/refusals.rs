@@ -223,7 +223,7 @@ async fn the_program_leaves_no_core_dump() {
     let mut command = scene.command("sh", both);
     command.args(["-c", "ulimit -c $(ulimit -Hc); exec \"$@\"", "sh", PROGRAM, "work"]);
     let working = scene.spawn(command);
-    scene.until_waiting(1).await;
+    scene.until_connected(2).await;
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", working.id())).unwrap();
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
     assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");

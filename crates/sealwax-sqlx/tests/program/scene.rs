@@ -108,11 +108,11 @@ impl Scene {
         self.until("SELECT sum(rows) > 0 FROM sealwax.ranges").await;
     }
 
-    /// Waits until so many workers wait.
-    pub(crate) async fn until_waiting(&self, workers: i64) {
-        let waiting = "FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'sealwax-rotate'
-            AND state = 'idle' AND (query = 'ROLLBACK' OR query LIKE 'UPDATE sealwax.jobs%')";
-        self.until(&format!("SELECT count(*) = {workers} {waiting}")).await;
+    /// Waits until processes with so many connections run: one for each worker, and one for each process.
+    pub(crate) async fn until_connected(&self, connections: i64) {
+        let of_program = "FROM pg_stat_activity
+            WHERE datname = current_database() AND application_name = 'sealwax-rotate'";
+        self.until(&format!("SELECT count(*) = {connections} {of_program}")).await;
     }
 
     /// Writes a file, and returns its path.
