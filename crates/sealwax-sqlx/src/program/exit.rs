@@ -126,6 +126,8 @@ impl From<TableError> for Failure {
     fn from(error: TableError) -> Self {
         match error {
             TableError::Database(error) => error.into(),
+            TableError::NoPrimaryKey { .. } => Self::new(Exit::NotFound, error.to_string())
+                .hint("write them after the column, as in `credentials:envelope:tenant,provider`"),
             error => Self::new(Exit::NotFound, error.to_string()),
         }
     }
@@ -137,7 +139,8 @@ impl From<PlanError> for Failure {
             PlanError::Database(error) => return error.into(),
             PlanError::Table(error) => return error.into(),
             PlanError::Unfinished { .. } => {
-                return Self::new(Exit::Conflict, error.to_string()).hint("sealwax-rotate status");
+                return Self::new(Exit::Conflict, error.to_string())
+                    .hint("sealwax-rotate status names it; go on with `work`, or give --replace, or `cancel` it");
             }
             PlanError::Witness { ref source, .. } => return Self::new(Exit::Key, format!("{error}: {source}")),
             PlanError::OtherPrimary { .. } | PlanError::NotOpened { .. } | PlanError::NotRetired { .. } => Exit::Key,

@@ -219,10 +219,12 @@ async fn take_census(db: &mut PgConnection, cli: &Cli, args: &Census, output: Ou
     if let Some(key_id) = &args.destroy {
         // clap requires the retention.
         let retention = args.retention.unwrap_or(std::time::Duration::MAX);
-        return report::safe("destroy", &safe_to_destroy(db, &tables, &waived, key_id, retention).await?, output);
+        let report = safe_to_destroy(db, &tables, &waived, key_id, retention).await?;
+        return report::safe("destroy", &report, &args.waived, output);
     }
     if let Some(key_id) = &args.retire {
-        return report::safe("retire", &safe_to_retire(db, &tables, &waived, key_id).await?, output);
+        let report = safe_to_retire(db, &tables, &waived, key_id).await?;
+        return report::safe("retire", &report, &args.waived, output);
     }
     for table in &tables {
         report::census(table, &census(db, table).await?, output)?;

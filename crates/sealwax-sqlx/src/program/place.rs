@@ -20,6 +20,11 @@ impl Place {
         Table::find(db, &self.schema, &self.table, &keys, &self.column).await
     }
 
+    /// Returns the place without its keys, as a person writes it.
+    pub(crate) fn named(&self) -> String {
+        written(&self.schema, &self.table, &self.column)
+    }
+
     pub(crate) fn to_waived(&self) -> Waived {
         Waived::new(&self.schema, &self.table, &self.column)
     }

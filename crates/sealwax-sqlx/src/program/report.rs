@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use sqlx::PgConnection;
 
 use crate::exit::{Exit, Failure};
+use crate::place::Place;
 use crate::place::written;
 
 /// To whom the program speaks.
@@ -175,7 +176,7 @@ fn found_json(found: &Found) -> Value {
 }
 
 /// Prints a report about a key. There is no bare yes: what was scanned is part of it.
-pub(crate) fn safe(to: &str, report: &Report, output: Output) -> Result<Exit, Failure> {
+pub(crate) fn safe(to: &str, report: &Report, waived: &[Place], output: Output) -> Result<Exit, Failure> {
     let verdict = match &report.verdict {
         Verdict::NothingScanned => "nothing_scanned",
         Verdict::UnfinishedJob => "unfinished_job",
@@ -211,6 +212,7 @@ pub(crate) fn safe(to: &str, report: &Report, output: Output) -> Result<Exit, Fa
             "not_envelopes": report.not_envelopes,
             "unfinished": report.unfinished,
             "undeclared": report.undeclared.iter().map(found_json).collect::<Vec<_>>(),
+            "waived": waived.iter().map(Place::named).collect::<Vec<_>>(),
             "scanned": scanned,
         }))?;
         return Ok(exit);
@@ -220,6 +222,9 @@ pub(crate) fn safe(to: &str, report: &Report, output: Output) -> Result<Exit, Fa
         let named = scanned.census.naming(key_id);
         let place = written(&scanned.schema, &scanned.table, &scanned.column);
         print(&format!("scanned {place}: {} rows, {named} name {key_id}", scanned.census.rows))?;
+    }
+    for place in waived {
+        print(&format!("waived {}: whatever its rows name", place.named()))?;
     }
     for found in &report.undeclared {
         print(&format!("undeclared {}", found_text(found)))?;
@@ -233,10 +238,14 @@ pub(crate) fn safe(to: &str, report: &Report, output: Output) -> Result<Exit, Fa
         Verdict::NotEnvelopes => {
             format!("no: {} values are no envelopes, and may be damaged rows", report.not_envelopes)
         }
-        Verdict::Undeclared => "no: declare each column above as a PLACE, or waive it".to_owned(),
+        Verdict::Undeclared => {
+            "no: declare each column above as a PLACE. If nobody needs what is in it, waive it".to_owned()
+        }
         Verdict::NoDate => "no: a column that once had the key was not scanned since".to_owned(),
         Verdict::InBackups { .. } => format!("no: backups can still hold it, for {} days", days.unwrap_or_default()),
-        Verdict::NoneFound => format!("nothing above names {key_id}; exports and other databases were not scanned"),
+        Verdict::NoneFound => {
+            format!("no row that was scanned names {key_id}; waived columns, exports and other databases were not")
+        }
         other => format!("no: {other:?}"),
     };
     print(&format!("to {to} {key_id}: {said}"))?;

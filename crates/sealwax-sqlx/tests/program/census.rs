@@ -19,7 +19,7 @@ async fn a_census_finds_what_nobody_declared() {
         (&report["verdict"], &report["undeclared"][0]["place"]),
         (&"undeclared".into(), &"public.copies:copy".into())
     );
-    scene.run("", "census credentials --retire x --waive copies:copy").await.says("nothing above names x");
+    scene.run("", "census credentials --retire x --waive copies:copy").await.says("no row that was scanned names x");
     let named = scene.run("", "census credentials --retire a --waive copies:copy").await;
     assert_eq!(named.code, 1, "{named:?}");
     assert!(named.out.contains("to retire a: no: 100 rows name a, 100 of them no other key"), "{named:?}");

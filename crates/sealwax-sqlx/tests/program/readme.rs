@@ -66,7 +66,7 @@ async fn the_commands_of_the_readme_rotate_a_table() {
     let run = scene.spawn(shell).end().await;
     run.says("50 written, 0 needed no change, 0 failed");
     run.says("proof of job 1: unchanged");
-    run.says("nothing above names prod-2025");
+    run.says("no row that was scanned names prod-2025");
 }
 
 #[test]

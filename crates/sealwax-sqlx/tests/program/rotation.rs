@@ -47,13 +47,16 @@ async fn a_rotation_from_the_schema_to_the_end_of_the_old_key() {
     let counted = scene.run("", "census credentials --json").await.one();
     assert_eq!(counted["census"]["by_key_id"], serde_json::json!({ "b": 300 }));
     scene.run("", "census credentials").await.says("300 rows, key b");
-    scene.run("", "census credentials --retire a").await.says("to retire a: nothing above names a");
+    scene.run("", "census credentials --retire a").await.says("to retire a: no row that was scanned names a");
     let kept = scene.run("", "census credentials --destroy a --retention 90d --json").await;
     assert_eq!(kept.code, 1, "{kept:?}");
     let report = kept.one();
     assert_eq!((&report["verdict"], report["days_left"].as_u64()), (&"in_backups".into(), Some(90)));
     scene.sql("UPDATE sealwax.sightings SET first_absent = first_absent - interval '91 days'").await;
-    scene.run("", "census credentials --destroy a --retention 90d").await.says("to destroy a: nothing above names a");
+    scene
+        .run("", "census credentials --destroy a --retention 90d")
+        .await
+        .says("to destroy a: no row that was scanned names a");
 }
 
 #[tokio::test]
