@@ -151,6 +151,12 @@ impl Job {
         self.task.kind()
     }
 
+    /// Returns whether the job writes nothing to the table, and only counts what it would write.
+    #[must_use]
+    pub const fn is_dry_run(&self) -> bool {
+        self.is_dry_run
+    }
+
     /// Returns how the rows of an import are encrypted, or `None` if the job is none.
     #[must_use]
     pub fn declaration(&self) -> Option<&Declaration> {

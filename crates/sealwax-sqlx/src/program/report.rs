@@ -76,11 +76,14 @@ pub(crate) async fn job(db: &mut PgConnection, job: &Job, output: Output) -> Res
         let mut object = counts(job.id(), &status);
         object.insert("kind".to_owned(), job.kind().name().into());
         object.insert("place".to_owned(), named(job.table()).into());
+        object.insert("is_dry_run".to_owned(), job.is_dry_run().into());
         object.insert("failures".to_owned(), failures.collect());
         output.print_json(&object.into())?;
         return Ok(status);
     }
-    print(&format!("job {}: {} {}, {}", job.id(), job.kind().name(), named(job.table()), state(&status)))?;
+    let dry_run = if job.is_dry_run() { ", a dry run" } else { "" };
+    let (id, kind, place, state) = (job.id(), job.kind().name(), named(job.table()), state(&status));
+    print(&format!("job {id}: {kind} {place}{dry_run}, {state}"))?;
     print_counts(&status)?;
     for group in failures {
         let key = group.key_id.map(|key_id| format!(", key {key_id}")).unwrap_or_default();

@@ -65,6 +65,7 @@ async fn a_dry_run_writes_nothing_and_a_proof_shows_a_damaged_row() {
     let both = &scene.both();
     scene.run(both, "plan rotate credentials --confirm-primary b --dry-run").await.says("next: sealwax-rotate work 1");
     scene.run(both, "work").await.says("100 written");
+    scene.run("", "status 1").await.says("job 1: rotate public.credentials:envelope, a dry run, finished");
     assert!(!scene.run("", "census credentials").await.out.contains("key b"));
 
     scene.run("", "verify credentials --proof-of 1").await.fails(3, "SEALWAX_KEYS is not set");
