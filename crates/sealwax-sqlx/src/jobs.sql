@@ -18,6 +18,7 @@ CREATE TABLE IF NOT EXISTS sealwax.jobs (
     rows_expected   bigint NOT NULL,
     page            int NOT NULL,
     rows_per_second int,            -- Of all workers together. NULL: no limit.
+    is_wanted       boolean NOT NULL DEFAULT false, -- Whether a worker has found no range that is free.
     free_at         timestamptz,    -- When the next page may start, if there is such a limit.
     stop_after      bigint,         -- Failures of one class since the job was resumed. NULL: no limit.
     planned_at      timestamptz NOT NULL DEFAULT now(),

@@ -37,6 +37,7 @@ struct Range {
     above: Option<Key>,
     up_to: Option<Key>,
     mark: Option<Key>,
+    is_wanted: bool,
 }
 
 impl Range {
@@ -58,9 +59,9 @@ struct State {
 enum Search {
     /// It has locked one that is not finished.
     Found(Range),
-    /// It has made one of what is left in another worker's.
+    /// It has left a part of its range to a worker that has none.
     Split,
-    /// Others work on all of them, and none is worth a split.
+    /// Others work on all of them, and it has said that it has none.
     Taken,
     /// All of them are finished, or the job does not run.
     Nothing,
@@ -129,7 +130,7 @@ impl Worker<'_> {
                 return Ok(Next::Again);
             }
             Search::Taken => {
-                transaction.rollback().await?;
+                transaction.commit().await?;
                 return Ok(Next::Wait);
             }
             Search::Nothing => return self.after_ranges(transaction, care).await,
@@ -174,29 +175,37 @@ impl Worker<'_> {
 
     /// Looks for a range, if the job runs.
     async fn range(&self, transaction: &mut PgTransaction<'_>, care: Care) -> Result<Search, sqlx::Error> {
-        const OF_A_RUNNING_JOB: &str = "SELECT r.id, r.above, r.up_to, r.mark FROM sealwax.ranges r
-              JOIN sealwax.jobs j ON j.id = r.job
+        const OF_A_RUNNING_JOB: &str = "FROM sealwax.ranges r JOIN sealwax.jobs j ON j.id = r.job
              WHERE r.job = $1 AND r.finished_at IS NULL
                AND j.paused_at IS NULL AND j.stopped_because IS NULL AND j.finished_at IS NULL";
         // From then on, it waits only for rows of the table.
         let wait = if care == Care::Wait { WAIT_FOR_A_ROW } else { WAIT_FOR_TRIGGERS };
         let free = format!(
             "SELECT range.*, set_config('lock_timeout', '{wait}ms', true)
-               FROM ({OF_A_RUNNING_JOB} ORDER BY r.id LIMIT 1 FOR NO KEY UPDATE OF r SKIP LOCKED) AS range"
+               FROM (SELECT r.id, r.above, r.up_to, r.mark, j.is_wanted {OF_A_RUNNING_JOB}
+                      ORDER BY r.id LIMIT 1 FOR NO KEY UPDATE OF r SKIP LOCKED) AS range"
         );
         let free = query_as(AssertSqlSafe(free)).bind(self.job.id).fetch_optional(&mut **transaction).await?;
-        if let Some(range) = free {
+        let Some(range): Option<Range> = free else {
+            // Others work on all of them. One of them leaves a part of its own.
+            let want = format!(
+                "UPDATE sealwax.jobs SET is_wanted = true WHERE id = $1 AND EXISTS (SELECT {OF_A_RUNNING_JOB})"
+            );
+            let want = query(AssertSqlSafe(want)).bind(self.job.id).execute(&mut **transaction).await?;
+            return Ok(if want.rows_affected() > 0 { Search::Taken } else { Search::Nothing });
+        };
+        let rows = PAGES_BEFORE_SPLIT.saturating_mul(self.job.page.into());
+        if !range.is_wanted {
             return Ok(Search::Found(range));
         }
-        // Others work on all of them. Wait for the end of a page, and leave its worker a part of the range.
-        let taken = format!("{OF_A_RUNNING_JOB} ORDER BY random() LIMIT 1 FOR NO KEY UPDATE OF r");
-        let taken = query_as(AssertSqlSafe(taken)).bind(self.job.id).fetch_optional(&mut **transaction).await?;
-        let Some(range): Option<Range> = taken else { return Ok(Search::Nothing) };
-        let rows = PAGES_BEFORE_SPLIT.saturating_mul(self.job.page.into());
-        let Some(split) = self.statements.nth(transaction, range.left(), rows).await? else { return Ok(Search::Taken) };
+        let Some(split) = self.statements.nth(transaction, range.left(), rows).await? else {
+            return Ok(Search::Found(range));
+        };
         add_range(transaction, self.job.id, Some(&split), range.up_to.as_ref()).await?;
         let shorten = "UPDATE sealwax.ranges SET up_to = $2 WHERE id = $1";
         query(shorten).bind(range.id).bind(&split).execute(&mut **transaction).await?;
+        let served = "UPDATE sealwax.jobs SET is_wanted = false WHERE id = $1";
+        query(served).bind(self.job.id).execute(&mut **transaction).await?;
         Ok(Search::Split)
     }
 
