@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::slice;
+use std::time::Duration;
 
 use sealwax::triplet::TripletKey;
 use sealwax::{KeyState, Keyring};
@@ -16,7 +17,10 @@ use crate::task::Task;
 use crate::worker::{Done, WorkError, refuses};
 
 /// How many pages a worker leaves in a range that it splits; the rest becomes a range of its own.
-const PAGES_BEFORE_SPLIT: i64 = 2;
+const PAGES_BEFORE_SPLIT: i64 = 4;
+
+/// How long a worker waits before it looks again whether a job goes on.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// How many times a worker reads rows again that somebody changed or locked meanwhile.
 const TURNS: usize = 3;
@@ -80,7 +84,7 @@ struct Page {
 pub(crate) enum Next {
     Page(Done),
     Again,
-    Wait,
+    Wait(Duration),
     /// Nothing of the page is written, and the job has to stop.
     Stop(String),
     End,
@@ -131,7 +135,8 @@ impl Worker<'_> {
             }
             Search::Taken => {
                 transaction.commit().await?;
-                return Ok(Next::Wait);
+                // Shorter than the pages that stay.
+                return Ok(Next::Wait(Duration::from_millis(5)));
             }
             Search::Nothing => return self.after_ranges(transaction, care).await,
         };
@@ -222,7 +227,7 @@ impl Worker<'_> {
             State { stopped_because: Some(because), .. } => return Err(WorkError::Stopped { because }),
             State { is_paused: true, .. } => {
                 transaction.rollback().await?;
-                return Ok(Next::Wait);
+                return Ok(Next::Wait(PAUSE));
             }
             State { .. } => {}
         }
@@ -237,7 +242,7 @@ impl Worker<'_> {
                  AND NOT EXISTS (SELECT FROM sealwax.failures WHERE job = j.id AND is_transient AND tries < $2)";
             let finish = query(finish).bind(self.job.id).bind(TRIES_OF_A_ROW).execute(&mut *transaction).await?;
             transaction.commit().await?;
-            return Ok(if finish.rows_affected() == 1 { Next::End } else { Next::Wait });
+            return Ok(if finish.rows_affected() == 1 { Next::End } else { Next::Wait(PAUSE) });
         }
         let rows = self.statements.at_keys(&mut transaction, &keys).await?;
         let page = self.page(&mut transaction, rows, care.max(Care::SkipLocked), false).await?;

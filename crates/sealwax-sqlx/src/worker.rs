@@ -203,7 +203,7 @@ impl Job {
                     on_page(&done);
                     continue;
                 }
-                Ok(Next::Again | Next::Wait) => continue,
+                Ok(Next::Again | Next::Wait(_)) => continue,
                 Ok(Next::Stop(because)) => return Err(WorkError::Stopped { because }),
                 Ok(Next::End) => return Ok(all),
                 Err(error) => error,
@@ -247,7 +247,7 @@ impl Job {
         match &next {
             // If this fails, so does the next page.
             Next::Page(done) => drop(self.keep_to_the_rate(connection, done).await),
-            Next::Wait => Delay::new(Duration::from_millis(50)).await,
+            Next::Wait(time) => Delay::new(*time).await,
             Next::Stop(because) => {
                 let stop = "UPDATE sealwax.jobs SET stopped_because = $2 WHERE id = $1";
                 query(stop).bind(self.id).bind(because).execute(&mut **connection).await?;
