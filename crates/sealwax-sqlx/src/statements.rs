@@ -114,6 +114,7 @@ pub(crate) struct Statements {
     pub(crate) count: String,
     boundaries: String,
     nth: String,
+    left: String,
     /// The condition of a range, by its lower and its upper bound.
     above: String,
     up_to: String,
@@ -207,6 +208,7 @@ impl Statements {
                      FROM {name} t TABLESAMPLE SYSTEM ($1::int8::float4)) AS sample
                   WHERE n % greatest(rows / $2, 1) = 0 AND n < rows ORDER BY n LIMIT $2 - 1"
             ),
+            left: format!("SELECT count(*) FROM (SELECT FROM {name} t WHERE {is_wanted}\0 LIMIT $3) AS rows"),
             nth: format!(
                 "SELECT ARRAY[{numbered}] AS key FROM (
                    SELECT {texts} FROM {name} t WHERE {is_wanted}\0 ORDER BY {keys} OFFSET $3 LIMIT 1) AS page"
@@ -293,6 +295,11 @@ impl Statements {
     ) -> Result<Vec<Key>, sqlx::Error> {
         let rows = query(AssertSqlSafe(self.boundaries.clone())).bind(percent).bind(ranges).fetch_all(db).await?;
         rows.iter().map(|row| row.try_get("key")).collect()
+    }
+
+    /// Counts the rows of a range, up to a limit.
+    pub(crate) async fn left(&self, db: &mut PgConnection, bounds: Bounds<'_>, limit: i64) -> Result<i64, sqlx::Error> {
+        self.in_range(&self.left, bounds).bind(limit).fetch_one(db).await?.try_get(0)
     }
 
     /// Returns the key of the row after `skipped` rows of a range.

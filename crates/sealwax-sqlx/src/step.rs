@@ -16,8 +16,11 @@ use crate::statements::{Key, Row, Statements, Swap};
 use crate::task::Task;
 use crate::worker::{Done, WorkError, refuses};
 
-/// How many pages a worker leaves in a range that it splits; the rest becomes a range of its own.
-const PAGES_BEFORE_SPLIT: i64 = 4;
+/// How many pages must be left in a range for a worker to leave half of them to another.
+const PAGES_WORTH_A_SPLIT: i64 = 4;
+
+/// How many of them it counts to find the middle.
+const COUNTED_PAGES: i64 = 1_000;
 
 /// How long a worker waits before it looks again whether a job goes on.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -199,11 +202,15 @@ impl Worker<'_> {
             let want = query(AssertSqlSafe(want)).bind(self.job.id).execute(&mut **transaction).await?;
             return Ok(if want.rows_affected() > 0 { Search::Taken } else { Search::Nothing });
         };
-        let rows = PAGES_BEFORE_SPLIT.saturating_mul(self.job.page.into());
         if !range.is_wanted {
             return Ok(Search::Found(range));
         }
-        let Some(split) = self.statements.nth(transaction, range.left(), rows).await? else {
+        let page = i64::from(self.job.page);
+        let left = self.statements.left(transaction, range.left(), page.saturating_mul(COUNTED_PAGES)).await?;
+        if left < page.saturating_mul(PAGES_WORTH_A_SPLIT) {
+            return Ok(Search::Found(range));
+        }
+        let Some(split) = self.statements.nth(transaction, range.left(), left / 2).await? else {
             return Ok(Search::Found(range));
         };
         add_range(transaction, self.job.id, Some(&split), range.up_to.as_ref()).await?;

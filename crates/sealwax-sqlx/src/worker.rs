@@ -28,7 +28,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(60);
 pub struct Limits {
     /// The longest time that one statement takes.
     pub statement: Duration,
-    /// The longest time that a statement waits for a lock of another worker.
+    /// The longest time that a statement waits for the lock of the job or of the table.
     pub lock: Duration,
     /// The time after which PostgreSQL ends the transaction of a worker that has stopped. A page's requests to a key
     /// service must take less.
@@ -211,7 +211,7 @@ impl Job {
             // It may be in a transaction that failed.
             connection = None;
             match error {
-                // A customer has locked a row for long, or another worker has stopped with the lock of a range.
+                // A customer has locked a row for long, or somebody replaces or cancels the job, or changes the table.
                 WorkError::Database(error) if is_lock_timeout(&error) => care = care.max(Care::SkipLocked),
                 WorkError::Database(error) if care != Care::OneByOne && refuses(&error) => care = Care::OneByOne,
                 error if failed_tries < limits.tries && can_pass(&error) => {

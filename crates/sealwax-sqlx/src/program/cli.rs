@@ -174,7 +174,7 @@ pub(crate) struct How {
     /// The longest time that one statement takes, such as 500ms, 60s, 5m
     #[arg(long, value_name = "TIME", value_parser = duration)]
     statement_timeout: Option<Duration>,
-    /// The longest time that a statement waits for a lock of another worker
+    /// The longest time that a statement waits for the lock of the job or of the table
     #[arg(long, value_name = "TIME", value_parser = duration)]
     lock_timeout: Option<Duration>,
     /// The time after which PostgreSQL ends the transaction of a worker that has stopped
