@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sealwax::{EncryptionContext, Envelope, KeyState, Keyring, MasterKey};
 use sealwax_sqlx::{Done, Job, Limits, Options, PlanError, Status, Table, WorkError, install};
-use sqlx::{AssertSqlSafe, PgConnection, PgPool, query, query_scalar};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, query, query_scalar, raw_sql};
 
 use crate::given::{key, ring};
 use crate::server::empty;
@@ -33,7 +33,7 @@ async fn table(db: &PgPool, shape: (&str, &str, &str), ring: &Keyring, rows: i32
     let create = format!(
         "CREATE SCHEMA \"of customers\"; CREATE TABLE \"of customers\".credentials ({keys}, n int, envelope {form})"
     );
-    sqlx::raw_sql(AssertSqlSafe(create)).execute(db).await.unwrap();
+    raw_sql(AssertSqlSafe(create)).execute(db).await.unwrap();
     fill(db, values, form, ring, 1..=rows).await;
     let named: &[&str] = if keys.contains("UNIQUE") { &["tenant", "Own \"name"] } else { &[] };
     Table::find(&mut db.acquire().await.unwrap(), "of customers", "credentials", named, "envelope").await.unwrap()
@@ -154,13 +154,19 @@ async fn a_range_is_split_when_a_worker_has_none() {
     assert_eq!(work(&job, &db, &new).await.unwrap().changed, 2_000);
     assert_rotated(&db, "bytea", &ring(&format!("primary a {a}")), 2_000).await;
 
+    // Otherwise, a machine that is busy may run one of the workers ten times more often than the other.
+    let slow = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql
+            AS 'BEGIN PERFORM pg_sleep(0.01); RETURN NULL; END';
+        CREATE TRIGGER slow AFTER UPDATE ON \"of customers\".credentials EXECUTE FUNCTION slow()";
+    raw_sql(slow).execute(&db).await.unwrap();
     let job = plan(&mut db.acquire().await.unwrap(), &table, &new, &one_range).await;
     assert_eq!(status(&job, &db).await.ranges, 1);
     let (one, other) = tokio::join!(work(&job, &db, &new), work(&job, &db, &new));
     let (one, other) = (one.unwrap(), other.unwrap());
     assert_eq!(one.changed + other.changed, 2_000);
     assert!(one.changed > 500 && other.changed > 500, "{one:?} {other:?}");
-    assert!(status(&job, &db).await.ranges > 2);
+    // Two of the same speed need one split, in the middle.
+    assert!(status(&job, &db).await.ranges >= 2);
     assert_rotated(&db, "bytea", &new, 2_000).await;
 }
 
