@@ -281,18 +281,8 @@ impl Job {
         let mut transaction = db.begin().await?;
         // Otherwise PostgreSQL leaves out rows that the role may not see.
         query("SET LOCAL row_security = off").execute(&mut *transaction).await?;
-        let unfinished: Option<(i64, String)> = query_as(
-            "SELECT id, kind FROM sealwax.jobs WHERE finished_at IS NULL AND (kind = $1 OR $5 AND witness IS NOT NULL)
-                AND table_schema = $2 AND table_name = $3 AND envelope_column = $4",
-        )
-        .bind(kind.name())
-        .bind(table.schema())
-        .bind(table.name())
-        .bind(table.envelope())
-        .bind(kind.writes())
-        .fetch_optional(&mut *transaction)
-        .await?;
-        let replaced = match unfinished {
+        let before = unfinished(&mut transaction, table, kind).await?;
+        let replaced = match before {
             Some((job, of)) if !options.replace || of != kind.name() => return Err(PlanError::Unfinished { job }),
             other => other.map(|(job, _)| job),
         };
@@ -323,7 +313,7 @@ impl Job {
             Task::Rotate | Task::Verify | Task::Audit(_) => (None, None, false),
         };
         let keys: Vec<&str> = table.keys().collect();
-        let id: i64 = query_scalar(
+        let inserted: Result<i64, _> = query_scalar(
             "INSERT INTO sealwax.jobs (kind, table_schema, table_name, key_columns, key_types, envelope_column, primary_key_id,
                  fingerprint, rows_expected, page, rows_per_second, stop_after, leaked_key_id, context, declaration,
                  takes_suspicious, is_dry_run, witness)
@@ -348,7 +338,16 @@ impl Job {
         .bind(options.dry_run)
         .bind(witness.map(Sealed))
         .fetch_one(&mut *transaction)
-        .await?;
+        .await;
+        let id = match inserted {
+            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
+                // Somebody has planned another at the same time.
+                transaction.rollback().await?;
+                let other = unfinished(db, table, kind).await?;
+                return Err(other.map_or(sqlx::Error::Database(error).into(), |(job, _)| PlanError::Unfinished { job }));
+            }
+            inserted => inserted?,
+        };
         if let Some(old) = replaced {
             let replace = "UPDATE sealwax.jobs SET replaced_by = $2 WHERE id = $1";
             query(replace).bind(old).bind(id).execute(&mut *transaction).await?;
@@ -364,6 +363,21 @@ impl Job {
         transaction.commit().await?;
         Self::load(db, id).await
     }
+}
+
+/// Returns the number and the kind of a job that is not finished, and beside which none of this kind can run.
+async fn unfinished(db: &mut PgConnection, table: &Table, kind: Kind) -> Result<Option<(i64, String)>, sqlx::Error> {
+    query_as(
+        "SELECT id, kind FROM sealwax.jobs WHERE finished_at IS NULL AND (kind = $1 OR $5 AND witness IS NOT NULL)
+            AND table_schema = $2 AND table_name = $3 AND envelope_column = $4",
+    )
+    .bind(kind.name())
+    .bind(table.schema())
+    .bind(table.name())
+    .bind(table.envelope())
+    .bind(kind.writes())
+    .fetch_optional(db)
+    .await
 }
 
 /// Compares the primary with the one that the caller names.

@@ -79,8 +79,26 @@ enum Search {
 struct Page {
     done: Done,
     failures: Vec<Failure>,
-    stop: Option<String>,
-    outage: Option<WorkError>,
+}
+
+/// Why nothing of a page may be written. Its transaction is rolled back when it is dropped.
+enum Halt {
+    /// The job has to stop.
+    Stop(String),
+    /// Otherwise, a short outage would give up every row of the table.
+    Error(WorkError),
+}
+
+impl From<sqlx::Error> for Halt {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Error(error.into())
+    }
+}
+
+impl From<WorkError> for Halt {
+    fn from(error: WorkError) -> Self {
+        Self::Error(error)
+    }
 }
 
 /// What a worker does next.
@@ -129,6 +147,14 @@ impl Worker<'_> {
     ///
     /// After an error, the connection must be closed, because it may be in a transaction that sqlx does not know.
     pub(crate) async fn next(&self, db: &mut PgConnection, care: Care) -> Result<Next, WorkError> {
+        match self.step(db, care).await {
+            Ok(next) => Ok(next),
+            Err(Halt::Stop(because)) => Ok(Next::Stop(because)),
+            Err(Halt::Error(error)) => Err(error),
+        }
+    }
+
+    async fn step(&self, db: &mut PgConnection, care: Care) -> Result<Next, Halt> {
         let mut transaction = db.begin_with(AssertSqlSafe(self.begin.clone())).await?;
         let mut range = match self.range(&mut transaction, care).await? {
             Search::Found(range) => range,
@@ -150,15 +176,6 @@ impl Worker<'_> {
             let Some(Row { key, .. }) = rows.last() else { break };
             range.mark = Some(key.clone());
             let page = self.page(&mut transaction, rows, care, done.current > 0).await?;
-            if let Some(because) = page.stop {
-                transaction.rollback().await?;
-                return Ok(Next::Stop(because));
-            }
-            if let Some(outage) = page.outage {
-                // Nothing was written. Otherwise a short outage would give up every row of the table.
-                transaction.rollback().await?;
-                return Err(outage);
-            }
             done.add(page.done);
             failures = page.failures;
             if is_finished || done.current < done.rows {
@@ -222,16 +239,16 @@ impl Worker<'_> {
     }
 
     /// Tries again what failed and can pass, and ends the job when nothing is left.
-    async fn after_ranges(&self, mut transaction: PgTransaction<'_>, care: Care) -> Result<Next, WorkError> {
+    async fn after_ranges(&self, mut transaction: PgTransaction<'_>, care: Care) -> Result<Next, Halt> {
         let state =
             "SELECT paused_at IS NOT NULL AS is_paused, stopped_because, finished_at IS NOT NULL AS is_finished,
             is_cancelled, replaced_by FROM sealwax.jobs WHERE id = $1";
         let state: Option<State> = query_as(state).bind(self.job.id).fetch_optional(&mut *transaction).await?;
         match state.ok_or(WorkError::Gone)? {
-            State { replaced_by: Some(by), .. } => return Err(WorkError::Replaced { by }),
-            State { is_cancelled: true, .. } => return Err(WorkError::Cancelled),
+            State { replaced_by: Some(by), .. } => return Err(WorkError::Replaced { by }.into()),
+            State { is_cancelled: true, .. } => return Err(WorkError::Cancelled.into()),
             State { is_finished: true, .. } => return Ok(Next::End),
-            State { stopped_because: Some(because), .. } => return Err(WorkError::Stopped { because }),
+            State { stopped_because: Some(because), .. } => return Err(WorkError::Stopped { because }.into()),
             State { is_paused: true, .. } => {
                 transaction.rollback().await?;
                 return Ok(Next::Wait(PAUSE));
@@ -253,14 +270,6 @@ impl Worker<'_> {
         }
         let rows = self.statements.at_keys(&mut transaction, &keys).await?;
         let page = self.page(&mut transaction, rows, care.max(Care::SkipLocked), false).await?;
-        if let Some(because) = page.stop {
-            transaction.rollback().await?;
-            return Ok(Next::Stop(because));
-        }
-        if let Some(outage) = page.outage {
-            transaction.rollback().await?;
-            return Err(outage);
-        }
         let count = "UPDATE sealwax.ranges SET changed = changed + $2, current = current + $3
             WHERE id = (SELECT max(id) FROM sealwax.ranges WHERE job = $1)";
         let count = query(count).bind(self.job.id).bind(signed(page.done.changed)).bind(signed(page.done.current));
@@ -282,7 +291,7 @@ impl Worker<'_> {
         mut rows: Vec<Row>,
         care: Care,
         has_success: bool,
-    ) -> Result<Page, sqlx::Error> {
+    ) -> Result<Page, Halt> {
         let mut page = Page::default();
         page.done.rows = unsigned(rows.len());
         for turn in 0.. {
@@ -290,13 +299,15 @@ impl Worker<'_> {
             // One bad row must not stop a job in which others succeed; a key that does not unwrap what it wraps must.
             let is_unverified = failures.iter().any(|failure| failure.reason.name == "unverified");
             let may_stop = turn == 0 && page.done.rows > 1 && !has_success;
-            if stop.is_some() && (is_unverified || (may_stop && self.has_no_success(db).await?)) {
-                return Ok(Page { stop, ..page });
+            if let Some(because) = stop
+                && (is_unverified || (may_stop && self.has_no_success(db).await?))
+            {
+                return Err(Halt::Stop(because));
             }
             if let Some(outage) = outage.filter(|_| turn == 0)
                 && (outage.can_pass || !self.is_resumed(db).await?)
             {
-                return Ok(Page { outage: Some(outage.error), ..page });
+                return Err(outage.error.into());
             }
             page.failures.extend(failures);
             if turn == TURNS {

@@ -149,6 +149,9 @@ impl Table {
             return Err(TableError::Inherited { table });
         }
 
+        for column in keys {
+            Self::column_type(db, oid, &table, column).await?;
+        }
         let keys = Self::unique_index(db, oid, &table, keys).await?;
         let mut columns = Vec::with_capacity(keys.len());
         for column in keys {

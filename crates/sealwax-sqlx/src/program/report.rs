@@ -3,6 +3,7 @@
 use std::io::{self, Write as _};
 use std::time::{Duration, SystemTime};
 
+use sealwax::{KeyId, KeyState, Keyring};
 use sealwax_sqlx::{
     Census, Failures, Finding, Found, Job, Proof, ProofVerdict, Report, Status, Table, Unopenable, Verdict,
 };
@@ -225,6 +226,8 @@ pub(crate) fn safe(to: &str, report: &Report, waived: &[Place], output: Output) 
         let named = scanned.census.naming(key_id);
         let place = written(&scanned.schema, &scanned.table, &scanned.column);
         print(&format!("scanned {place}: {} rows, {named} name {key_id}", scanned.census.rows))?;
+        let named = scanned.census.by_key_id();
+        named.iter().try_for_each(|(name, rows)| print(&format!("  {rows:>10} rows, key {name}")))?;
     }
     for place in waived {
         print(&format!("waived {}: whatever its rows name", place.named()))?;
@@ -272,6 +275,14 @@ pub(crate) fn unopenable(table: &Table, found: &[Unopenable], output: Output) ->
     }
     print(&format!("{}: {} kinds of rows that the keyring does not open", named(table), found.len()))?;
     heads.into_iter().try_for_each(|(why, head)| print(&format!("  {why} {head}")))
+}
+
+/// Prints with which keys rows are verified.
+pub(crate) fn keys(ring: &Keyring, output: Output) -> Result<(), Failure> {
+    let is_usable =
+        |(_, state): &(&KeyId, KeyState)| matches!(state, KeyState::Primary | KeyState::Retired | KeyState::Escrow);
+    let keys: Vec<String> = ring.keys().filter(is_usable).map(|(id, state)| format!("{state} {id}")).collect();
+    output.say(&format!("verifies with {}", keys.join("; ")), &json!({ "verifies_with": keys }))
 }
 
 /// Prints a proof, and returns what it concludes.

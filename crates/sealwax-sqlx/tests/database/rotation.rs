@@ -222,6 +222,31 @@ async fn a_job_begins_only_with_a_ring_that_opens_every_row() {
 }
 
 #[tokio::test]
+async fn of_jobs_that_are_planned_at_the_same_time_one_is_planned() {
+    let Some((db, _)) = empty().await else { return };
+    let (mut one, mut other) = (db.acquire().await.unwrap(), db.acquire().await.unwrap());
+    install(&mut one).await.unwrap();
+    let ring = ring(&format!("primary a {}", key()));
+    let table = table(&db, SHAPES[0], &ring, 3).await;
+    let primary = ring.primary().unwrap();
+    // The first has looked for an unfinished job before the second commits.
+    let lock = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql
+            AS 'BEGIN PERFORM pg_sleep(0.2); RETURN NULL; END';
+        CREATE TRIGGER slow BEFORE INSERT ON sealwax.jobs EXECUTE FUNCTION slow()";
+    raw_sql(lock).execute(&db).await.unwrap();
+    let options = options();
+    let planned = tokio::join!(
+        Job::plan_rotation(&mut one, &table, &ring, primary, &options),
+        Job::plan_rotation(&mut other, &table, &ring, primary, &options)
+    );
+    let planned = match planned {
+        (Ok(job), Err(error)) | (Err(error), Ok(job)) => (job, error),
+        both => panic!("{both:?}"),
+    };
+    assert!(matches!(&planned, (job, PlanError::Unfinished { job: of, .. }) if *of == job.id()), "{planned:?}");
+}
+
+#[tokio::test]
 async fn rows_that_fail_are_recorded_and_block_nothing() {
     let Some((db, _)) = empty().await else { return };
     let db_connection = &mut *db.acquire().await.unwrap();

@@ -41,6 +41,7 @@ async fn a_rotation_from_the_schema_to_the_end_of_the_old_key() {
     let lines = verified.json();
     assert_eq!((&lines[0]["proof"], lines[0]["unchanged"].as_i64()), (&"unchanged".into(), Some(300)));
     assert_eq!(lines[0]["digest_before"], lines[0]["digest_after"]);
+    assert_eq!(lines[1]["verifies_with"], serde_json::json!(["primary b"]));
     let end = lines.last().unwrap();
     assert_eq!((&end["kind"], &end["state"], end["failed"].as_i64()), (&"verify".into(), &"finished".into(), Some(0)));
 
@@ -48,6 +49,7 @@ async fn a_rotation_from_the_schema_to_the_end_of_the_old_key() {
     assert_eq!(counted["census"]["by_key_id"], serde_json::json!({ "b": 300 }));
     scene.run("", "census credentials").await.says("300 rows, key b");
     scene.run("", "census credentials --retire a").await.says("to retire a: no row that was scanned names a");
+    scene.run("", "census credentials --retire a").await.says("300 rows, key b");
     let kept = scene.run("", "census credentials --destroy a --retention 90d --json").await;
     assert_eq!(kept.code, 1, "{kept:?}");
     let report = kept.one();
