@@ -17,7 +17,7 @@ use sealwax::triplet::{IvLen, Layout, Triplet, TripletError, TripletKey};
 use sealwax::{
     ContextError, DataKey, Draft, EncryptionContext, Envelope, ErrorClass, FormatError, KeyError,
     KeyId, KeyWrapper, Keyring, KeyringError, MasterKey, MasterKeyProvider, OpenError,
-    ProviderError, ProviderErrorKind, ProviderFuture, RewrapError, SealError, Secret, Suite,
+    OpenEvent, OpenRecorder, ProviderError, ProviderErrorKind, ProviderFuture, RecorderError, RewrapError, SealError, Secret, Suite,
     UnwrapError, UnwrapRequest, WrapKind, WrapRequest, WrappedKey,
 };
 
@@ -118,7 +118,10 @@ macro_rules! data {
 
 data!(
     UnwrapError { Self::Provider { source, .. } => (OF_SOURCE, source.class()) }
-    OpenError { Self::Unwrap(error) => (OF_UNWRAP, error.class()) }
+    OpenError {
+        Self::Unwrap(error) => (OF_UNWRAP, error.class()),
+        Self::NotRecorded { source, .. } => (OF_SOURCE, source.class())
+    }
     SealError { Self::Wrap { source, .. } => (OF_SOURCE, source.class()) }
     RewrapError {
         Self::Unwrap(error) => (OF_UNWRAP, error.class()),
@@ -286,6 +289,18 @@ fn wraps_by(service: Service) -> Keyring {
     Keyring::new(id("kms"), service).unwrap().with_retired(id("prod-2026"), key(0)).unwrap()
 }
 
+/// A recorder that fails.
+struct Fails(RecorderError);
+
+impl OpenRecorder for Fails {
+    fn record<'a>(
+        &'a self,
+        _: &'a OpenEvent<'a>,
+    ) -> ProviderFuture<'a, Result<(), RecorderError>> {
+        ProviderFuture::ready(Err(self.0.clone()))
+    }
+}
+
 /// An RNG that counts up.
 struct Steps(u8);
 
@@ -362,7 +377,10 @@ fn unwrap_errors() -> Vec<UnwrapError> {
 
 fn open_errors() -> Vec<OpenError> {
     let (ring, sealed, empty) = (ring(), sealed(), EncryptionContext::empty());
+    let fails = |error| ring.clone().with_recorder(Fails(error)).open(&sealed, &context());
     let own = [
+        fails(RecorderError::new("full")).unwrap_err(),
+        fails(RecorderError::transient("locked")).unwrap_err(),
         ring.open(&sealed, &empty).unwrap_err(),
         ring.open(&flipped(&sealed, CIPHERTEXT), &context()).unwrap_err(),
     ];

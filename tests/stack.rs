@@ -23,7 +23,7 @@ use rand_core::{TryCryptoRng, TryRng};
 use sealwax::triplet::{IvLen, Triplet, TripletKey};
 use sealwax::{
     DataKey, Draft, EncryptionContext, Envelope, KeyWrapper, Keyring, MasterKey, MasterKeyProvider,
-    ProviderError, ProviderFuture, Secret, Suite, UnwrapRequest, WrapKind, WrapRequest,
+    OpenEvent, OpenRecorder, ProviderError, ProviderFuture, RecorderError, Secret, Suite, UnwrapRequest, WrapKind, WrapRequest,
 };
 use sha2::{Digest, Sha256};
 
@@ -47,6 +47,19 @@ const HASH: [u8; 32] = [
 ];
 
 struct Drawn;
+
+/// A recorder that is ready.
+struct Recorder;
+
+impl OpenRecorder for Recorder {
+    fn record<'a>(
+        &'a self,
+        event: &'a OpenEvent<'a>,
+    ) -> ProviderFuture<'a, Result<(), RecorderError>> {
+        black_box(event);
+        ProviderFuture::ready(Ok(()))
+    }
+}
 
 impl TryRng for Drawn {
     type Error = Infallible;
@@ -196,6 +209,7 @@ fn no_verb_leaves_a_fragment_of_a_secret_on_the_stack() {
             .unwrap()
             .with_retired(id("prod"), key())
             .unwrap();
+        let recorded = ring.clone().with_recorder(Recorder);
         let secret = Secret::from(CREDENTIAL);
         let large = Secret::from(vec![b'l'; 70_000]);
         let large_envelope = ring.seal(&large, &context).unwrap();
@@ -266,6 +280,13 @@ fn no_verb_leaves_a_fragment_of_a_secret_on_the_stack() {
             ("seal large", Box::new(|| drop(black_box(ring.seal(&large, &context))))),
             ("open large", Box::new(|| drop(black_box(ring.open(&large_envelope, &context))))),
             ("open", Box::new(|| drop(black_box(ring.open(&envelope, &context))))),
+            ("open recorded", Box::new(|| drop(black_box(recorded.open(&envelope, &context))))),
+            (
+                "open recorded, async",
+                Box::new(|| {
+                    drop(black_box(pollster::block_on(recorded.open_async(&envelope, &context))));
+                }),
+            ),
             ("open elsewhere", Box::new(|| drop(black_box(ring.open(&envelope, &elsewhere))))),
             ("open altered", Box::new(|| drop(black_box(ring.open(&altered, &context))))),
             (

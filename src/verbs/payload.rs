@@ -161,18 +161,41 @@ impl Envelope {
         data_key: &Prf,
         context: &EncryptionContext,
     ) -> Result<Secret, OpenError> {
+        self.check_context(data_key, context)?.decrypt()
+    }
+
+    /// Returns the payload of an envelope that is intact under this data key, if it was sealed for the context.
+    pub(super) fn check_context<'a>(
+        &'a self,
+        data_key: &'a Prf,
+        context: &EncryptionContext,
+    ) -> Result<Payload<'a>, OpenError> {
         let bound = Bound::new(self.suite(), self.iv(), context);
         if !is_equal(&bound.commitment(data_key), self.commitment()) {
             return Err(OpenError::ContextMismatch);
         }
-        let mut plaintext = vec![0; self.ciphertext().len()];
+        Ok(Payload { envelope: self, data_key, bound })
+    }
+}
+
+/// The payload of an envelope, with everything that decrypts it.
+pub(super) struct Payload<'a> {
+    envelope: &'a Envelope,
+    data_key: &'a Prf,
+    bound: Bound<'a>,
+}
+
+impl Payload<'_> {
+    pub(super) fn decrypt(&self) -> Result<Secret, OpenError> {
+        let Self { envelope, data_key, bound } = self;
+        let mut plaintext = vec![0; envelope.ciphertext().len()];
         cipher::decrypt(
-            self.suite(),
+            envelope.suite(),
             &bound.key(data_key),
-            self.iv(),
+            envelope.iv(),
             NO_ASSOCIATED_DATA,
-            self.ciphertext(),
-            self.tag(),
+            envelope.ciphertext(),
+            envelope.tag(),
             &mut plaintext,
         )
         .map_err(|_| OpenError::PayloadAltered)?;
