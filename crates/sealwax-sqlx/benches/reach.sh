@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measures what the table in ROTATION.md says: `ci/servers crates/sealwax-sqlx/benches/reach.sh [ROWS]`.
-# It takes about half an hour, ten gigabytes on disk, and a machine that does nothing else.
+# It takes about 20 minutes, ten gigabytes on disk, and a machine that does nothing else.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
