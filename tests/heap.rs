@@ -27,7 +27,8 @@ use sealwax::triplet::{Encoding, IvLen, Triplet, TripletError, TripletKey};
 use sealwax::{
     DataKey, Draft, EncryptionContext, Envelope, KeyError, KeyWrapper, Keyring, KeyringError,
     MasterKey, MasterKeyProvider, OpenError, OpenEvent, OpenRecorder, ProviderError,
-    ProviderFuture, RecorderError, RewrapError, Secret, Suite, UnwrapError, UnwrapRequest, WrapRequest,
+    ProviderFuture, RecorderError, RewrapError, Secret, Suite, UnwrapError, UnwrapRequest,
+    WrapRequest,
 };
 
 /// The shortest fragment that counts as left behind.

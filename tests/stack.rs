@@ -23,7 +23,8 @@ use rand_core::{TryCryptoRng, TryRng};
 use sealwax::triplet::{IvLen, Triplet, TripletKey};
 use sealwax::{
     DataKey, Draft, EncryptionContext, Envelope, KeyWrapper, Keyring, MasterKey, MasterKeyProvider,
-    OpenEvent, OpenRecorder, ProviderError, ProviderFuture, RecorderError, Secret, Suite, UnwrapRequest, WrapKind, WrapRequest,
+    OpenEvent, OpenRecorder, ProviderError, ProviderFuture, RecorderError, Secret, Suite,
+    UnwrapRequest, WrapKind, WrapRequest,
 };
 use sha2::{Digest, Sha256};
 

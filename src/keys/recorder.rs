@@ -215,4 +215,3 @@ impl Error for RecorderError {
         Some(source)
     }
 }
-

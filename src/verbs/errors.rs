@@ -191,8 +191,6 @@ pub enum OpenError {
     #[error("the payload of the envelope was altered")]
     PayloadAltered,
     /// The keyring's recorder has not recorded it, so nothing was decrypted.
-    ///
-    /// A recorder that has to be waited for records only in [`open_async`](crate::Keyring::open_async).
     #[error("nothing was opened, because it was not recorded")]
     #[non_exhaustive]
     NotRecorded {

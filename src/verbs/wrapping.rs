@@ -206,10 +206,10 @@ impl Keyring {
     ///
     /// If there are any, but one of the wraps is under a leaked key, this fails: whatever the other keys would do, the
     /// data key is known.
-    fn candidates<'a>(
-        &'a self,
-        envelope: &'a Envelope,
-    ) -> Result<impl Iterator<Item = (&'a UsableKey, Wrap<'a>)>, UnwrapError> {
+    fn candidates<'k: 'e, 'e>(
+        &'k self,
+        envelope: &'e Envelope,
+    ) -> Result<impl Iterator<Item = (&'k UsableKey, Wrap<'e>)>, UnwrapError> {
         let mut candidates = self
             .opening_keys()
             .filter_map(|key| envelope.wrap_of(key.key_id.as_ref()).map(|wrap| (key, wrap)))

@@ -127,7 +127,8 @@ fn flipped(envelope: &Envelope, from_end: usize) -> Envelope {
 fn an_opening_is_recorded_once_with_all_that_is_known() {
     for suite in SUITES {
         let envelope = sealed(suite, 1);
-        let escrow_alone = Keyring::opening_only().with_escrow(key_id("dr"), master_key(2)).unwrap();
+        let escrow_alone =
+            Keyring::opening_only().with_escrow(key_id("dr"), master_key(2)).unwrap();
         for (ring, opened_by) in [(keyring(suite), "prod"), (escrow_alone, "dr")] {
             for (manner, waits) in
                 [(Manner::Ready, false), (Manner::Ready, true), (Manner::Waits, true)]
@@ -203,8 +204,10 @@ fn a_refusal_is_recorded_whatever_the_recorder_does_and_stays_the_same() {
                 let (opened, told) = open(ring, manner, waits, envelope, &context);
                 let error = opened.unwrap_err();
                 let refused = (error.name(), key_id.clone());
-                let names: Vec<_> =
-                    told.iter().map(|t| (t.0.name(), t.1.as_ref().map(ToString::to_string))).collect();
+                let names: Vec<_> = told
+                    .iter()
+                    .map(|t| (t.0.name(), t.1.as_ref().map(ToString::to_string)))
+                    .collect();
                 if name == "payload_altered" && manner != Manner::Ready {
                     // Nothing was decrypted, so nobody knows yet.
                     assert_eq!((error.name(), names.len()), ("not_recorded", 1));
@@ -336,8 +339,7 @@ fn remote_keys_are_recorded_too() {
     let was_asked = Arc::new(AtomicBool::new(false));
     let ring = Keyring::new(key_id("kms"), Remote(Arc::clone(&was_asked))).unwrap();
     let acme = acme();
-    let envelope =
-        pollster::block_on(ring.seal_async(&Secret::from(CREDENTIAL), &acme)).unwrap();
+    let envelope = pollster::block_on(ring.seal_async(&Secret::from(CREDENTIAL), &acme)).unwrap();
     for manner in [Manner::Ready, Manner::Waits] {
         let (opened, told) = open(&ring, manner, true, &envelope, &acme);
         assert_eq!(opened.unwrap().expose_secret(), CREDENTIAL.as_bytes());

@@ -4,8 +4,8 @@ use std::future;
 
 use sealwax::{
     DataKey, Draft, Envelope, KeyWrapper, Keyring, MasterKeyProvider, OpenEvent, OpenRecorder,
-    ProviderError, ProviderErrorKind, ProviderFuture, RecorderError, Secret, Suite, UnwrapRequest, WrapKind, WrapRequest,
-    WrappedKey,
+    ProviderError, ProviderErrorKind, ProviderFuture, RecorderError, Secret, Suite, UnwrapRequest,
+    WrapKind, WrapRequest, WrappedKey,
 };
 
 use crate::canary::{
@@ -66,10 +66,7 @@ impl MasterKeyProvider for Forgetful {
 struct Fails(RecorderError);
 
 impl OpenRecorder for Fails {
-    fn record<'a>(
-        &'a self,
-        _: &'a OpenEvent<'a>,
-    ) -> ProviderFuture<'a, Result<(), RecorderError>> {
+    fn record<'a>(&'a self, _: &'a OpenEvent<'a>) -> ProviderFuture<'a, Result<(), RecorderError>> {
         ProviderFuture::ready(Err(self.0.clone()))
     }
 }
