@@ -416,7 +416,7 @@ fn no_verb_leaves_a_fragment_of_a_secret_on_the_stack() {
             tried += 1;
         }
     }
-    assert_eq!(tried, 2 * 50);
+    assert_eq!(tried, 2 * 52);
 }
 
 /// A master key behind a provider that looks for secrets below its own frame, from where a future that it moves into a

@@ -27,7 +27,7 @@ const NO_ASSOCIATED_DATA: &[u8] = &[];
 /// bound      = suite ‖ iv ‖ SHA-256(context)
 /// key        = expand(DEK, "sw1/data" ‖ bound, 32)
 /// commitment = expand(DEK, "sw1/comm" ‖ bound, 32)
-struct Bound<'a> {
+pub(super) struct Bound<'a> {
     suite: [u8; 1],
     iv: &'a [u8; IV_LEN],
     context: [u8; 32],
@@ -161,41 +161,31 @@ impl Envelope {
         data_key: &Prf,
         context: &EncryptionContext,
     ) -> Result<Secret, OpenError> {
-        self.check_context(data_key, context)?.decrypt()
-    }
-
-    /// Returns the payload of an envelope that is intact under this data key, if it was sealed for the context.
-    pub(super) fn check_context<'a>(
-        &'a self,
-        data_key: &'a Prf,
-        context: &EncryptionContext,
-    ) -> Result<Payload<'a>, OpenError> {
-        let bound = Bound::new(self.suite(), self.iv(), context);
-        if !is_equal(&bound.commitment(data_key), self.commitment()) {
+        let bound = self.bound_to(context);
+        if !self.is_committed_to(&bound, data_key) {
             return Err(OpenError::ContextMismatch);
         }
-        Ok(Payload { envelope: self, data_key, bound })
+        self.decrypt(&bound, data_key)
     }
-}
 
-/// The payload of an envelope, with everything that decrypts it.
-pub(super) struct Payload<'a> {
-    envelope: &'a Envelope,
-    data_key: &'a Prf,
-    bound: Bound<'a>,
-}
+    pub(super) fn bound_to(&self, context: &EncryptionContext) -> Bound<'_> {
+        Bound::new(self.suite(), self.iv(), context)
+    }
 
-impl Payload<'_> {
-    pub(super) fn decrypt(&self) -> Result<Secret, OpenError> {
-        let Self { envelope, data_key, bound } = self;
-        let mut plaintext = vec![0; envelope.ciphertext().len()];
+    /// Returns whether an envelope that is intact under this data key was sealed for the context.
+    pub(super) fn is_committed_to(&self, bound: &Bound<'_>, data_key: &Prf) -> bool {
+        is_equal(&bound.commitment(data_key), self.commitment())
+    }
+
+    pub(super) fn decrypt(&self, bound: &Bound<'_>, data_key: &Prf) -> Result<Secret, OpenError> {
+        let mut plaintext = vec![0; self.ciphertext().len()];
         cipher::decrypt(
-            envelope.suite(),
+            self.suite(),
             &bound.key(data_key),
-            envelope.iv(),
+            self.iv(),
             NO_ASSOCIATED_DATA,
-            envelope.ciphertext(),
-            envelope.tag(),
+            self.ciphertext(),
+            self.tag(),
             &mut plaintext,
         )
         .map_err(|_| OpenError::PayloadAltered)?;

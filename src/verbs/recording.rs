@@ -32,12 +32,12 @@ impl<'a> Recording<'a> {
         recorded.unwrap_or_else(waits).map_err(|source| OpenError::NotRecorded { source })
     }
 
+    /// Records it with any recorder. The caller must have wiped the stack.
     async fn record_async(
         &self,
         key_id: Option<&'a KeyId>,
         outcome: OpenOutcome,
     ) -> Result<(), OpenError> {
-        wipe_stack();
         let event = self.event(key_id, outcome);
         let recorded = self.recorder.record(&event).await;
         recorded.map_err(|source| OpenError::NotRecorded { source })
@@ -73,9 +73,12 @@ impl Keyring {
         let mut data_key = Wiped::zeroed();
         let (prf, key_id) = self.unwrap_now(envelope, &mut data_key)?;
         *unwrapped_by = Some(key_id);
-        let payload = envelope.check_context(&prf, context)?;
+        let bound = envelope.bound_to(context);
+        if !envelope.is_committed_to(&bound, &prf) {
+            return Err(OpenError::ContextMismatch);
+        }
         recording.record(Some(key_id), OpenOutcome::Opened)?;
-        payload.decrypt()
+        envelope.decrypt(&bound, &prf)
     }
 
     pub(super) async fn open_recorded_async<'a>(
@@ -87,6 +90,7 @@ impl Keyring {
         if let Err(error) = &opened
             && !matches!(error, OpenError::NotRecorded { .. })
         {
+            wipe_stack();
             drop(recording.record_async(unwrapped_by, error.outcome()).await);
         }
         opened
@@ -101,9 +105,11 @@ impl Keyring {
         let (data_key, key_id) = self.unwrap_later(envelope).await?;
         *unwrapped_by = Some(key_id);
         // Only the data key is kept while the recorder works, because it has a box that is wiped.
-        let prf = || Prf::new(data_key.expose_secret());
-        wipe_stack_after(|| envelope.check_context(&prf(), context).map(drop))?;
+        let (bound, prf) = (envelope.bound_to(context), || Prf::new(data_key.expose_secret()));
+        if !wipe_stack_after(|| envelope.is_committed_to(&bound, &prf())) {
+            return Err(OpenError::ContextMismatch);
+        }
         recording.record_async(Some(key_id), OpenOutcome::Opened).await?;
-        envelope.open_payload(&prf(), context)
+        envelope.decrypt(&bound, &prf())
     }
 }
