@@ -1,4 +1,5 @@
-//! The data key of one row, the master keys that wrap data keys, and the keyrings and providers that hold master keys.
+//! The data key of one row, the master keys that wrap data keys, the keyrings and providers that hold master keys,
+//! and the recorders of keyrings.
 
 mod binding;
 pub(crate) mod data_key;
@@ -7,5 +8,6 @@ pub(crate) mod master_key;
 pub(crate) mod provider;
 pub(crate) mod provider_error;
 pub(crate) mod provider_future;
+pub(crate) mod recorder;
 pub(crate) mod requests;
 pub(crate) mod usable_key;

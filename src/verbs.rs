@@ -4,6 +4,7 @@ pub(crate) mod batch;
 pub(crate) mod checking;
 pub(crate) mod errors;
 mod payload;
+mod recording;
 pub(crate) mod rewrapping;
 pub(crate) mod sealing;
 pub(crate) mod two_phase;

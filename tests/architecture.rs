@@ -71,6 +71,7 @@ const FLOORS: &[Floor] = &[
             "requests",
             "provider_error",
             "provider_future",
+            "recorder",
             "master_key",
             "provider",
             "usable_key",
@@ -85,6 +86,7 @@ const FLOORS: &[Floor] = &[
         modules: &[
             "errors",
             "payload",
+            "recording",
             "wrapping",
             "two_phase",
             "sealing",

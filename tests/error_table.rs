@@ -16,9 +16,9 @@ use rand_core::{TryCryptoRng, TryRng};
 use sealwax::triplet::{IvLen, Layout, Triplet, TripletError, TripletKey};
 use sealwax::{
     ContextError, DataKey, Draft, EncryptionContext, Envelope, ErrorClass, FormatError, KeyError,
-    KeyId, KeyWrapper, Keyring, KeyringError, MasterKey, MasterKeyProvider, OpenError,
-    ProviderError, ProviderErrorKind, ProviderFuture, RewrapError, SealError, Secret, Suite,
-    UnwrapError, UnwrapRequest, WrapKind, WrapRequest, WrappedKey,
+    KeyId, KeyWrapper, Keyring, KeyringError, MasterKey, MasterKeyProvider, OpenError, OpenEvent,
+    OpenRecorder, ProviderError, ProviderErrorKind, ProviderFuture, RecorderError, RewrapError,
+    SealError, Secret, Suite, UnwrapError, UnwrapRequest, WrapKind, WrapRequest, WrappedKey,
 };
 
 const PAGE: &str = include_str!("../src/docs/operations.md");
@@ -118,7 +118,10 @@ macro_rules! data {
 
 data!(
     UnwrapError { Self::Provider { source, .. } => (OF_SOURCE, source.class()) }
-    OpenError { Self::Unwrap(error) => (OF_UNWRAP, error.class()) }
+    OpenError {
+        Self::Unwrap(error) => (OF_UNWRAP, error.class()),
+        Self::NotRecorded { source, .. } => (OF_SOURCE, source.class())
+    }
     SealError { Self::Wrap { source, .. } => (OF_SOURCE, source.class()) }
     RewrapError {
         Self::Unwrap(error) => (OF_UNWRAP, error.class()),
@@ -286,6 +289,15 @@ fn wraps_by(service: Service) -> Keyring {
     Keyring::new(id("kms"), service).unwrap().with_retired(id("prod-2026"), key(0)).unwrap()
 }
 
+/// A recorder that fails.
+struct Fails(RecorderError);
+
+impl OpenRecorder for Fails {
+    fn record<'a>(&'a self, _: &'a OpenEvent<'a>) -> ProviderFuture<'a, Result<(), RecorderError>> {
+        ProviderFuture::ready(Err(self.0.clone()))
+    }
+}
+
 /// An RNG that counts up.
 struct Steps(u8);
 
@@ -362,7 +374,10 @@ fn unwrap_errors() -> Vec<UnwrapError> {
 
 fn open_errors() -> Vec<OpenError> {
     let (ring, sealed, empty) = (ring(), sealed(), EncryptionContext::empty());
+    let fails = |error| ring.clone().with_recorder(Fails(error)).open(&sealed, &context());
     let own = [
+        fails(RecorderError::new("full")).unwrap_err(),
+        fails(RecorderError::transient("locked")).unwrap_err(),
         ring.open(&sealed, &empty).unwrap_err(),
         ring.open(&flipped(&sealed, CIPHERTEXT), &context()).unwrap_err(),
     ];
@@ -488,7 +503,7 @@ fn every_error_has_one_row_and_its_class_is_the_codes() {
         of("KeyringError", KEYRINGS, &as_data(&keyring_errors())),
         of("TripletError", TRIPLETS, &as_data(&triplet_errors())),
     ];
-    assert_eq!(compared, [10, 3, 5, 6, 9, 2, 8, 7, 8, 6]);
+    assert_eq!(compared, [10, 4, 5, 6, 9, 2, 8, 7, 8, 6]);
 }
 
 #[test]
@@ -508,7 +523,7 @@ fn the_page_for_authors_of_providers_says_the_same_of_each_kind() {
 fn every_class_problem_and_surrounding_has_one_row() {
     for (heading, first, second, source, name, count) in [
         (" From error to action", "Class", "Meaning", CLASSES, "ErrorClass", 7),
-        (" Reloading keys", "Problem", "Meaning", RELOADS, "ReloadProblem", 6),
+        (" Reloading keys", "Problem", "Meaning", RELOADS, "ReloadProblem", 7),
         (" What surrounds a text", "`Surrounding`", "Comes from", SURROUNDING, "Surrounding", 15),
     ] {
         let (rows, expected) =

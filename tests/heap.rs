@@ -26,8 +26,9 @@ use rand_core::{TryCryptoRng, TryRng};
 use sealwax::triplet::{Encoding, IvLen, Triplet, TripletError, TripletKey};
 use sealwax::{
     DataKey, Draft, EncryptionContext, Envelope, KeyError, KeyWrapper, Keyring, KeyringError,
-    MasterKey, MasterKeyProvider, OpenError, ProviderError, ProviderFuture, RewrapError, Secret,
-    Suite, UnwrapError, UnwrapRequest, WrapRequest,
+    MasterKey, MasterKeyProvider, OpenError, OpenEvent, OpenRecorder, ProviderError,
+    ProviderFuture, RecorderError, RewrapError, Secret, Suite, UnwrapError, UnwrapRequest,
+    WrapRequest,
 };
 
 /// The shortest fragment that counts as left behind.
@@ -370,6 +371,8 @@ fn no_verb_frees_a_block_that_holds_a_secret() {
         assert_eq!(freed_secrets(seal), 0, "seal");
         let open = || keyring(suite).open(&envelope, &context).unwrap();
         assert_eq!(freed_secrets(open), 0, "open");
+        let open = || keyring(suite).with_recorder(Recorder).open(&envelope, &context).unwrap();
+        assert_eq!(freed_secrets(open), 0, "open, recorded");
         let refuse = || {
             let error = keyring(suite).open(&altered, &context).unwrap_err();
             assert!(matches!(error, OpenError::PayloadAltered));
@@ -497,6 +500,22 @@ fn no_verb_of_a_triplet_key_frees_a_block_that_holds_a_secret() {
         }
     }
     assert_eq!(tried, 6 + 2 * 7 + 1 + 2 * 13);
+}
+
+/// A recorder that is ready.
+struct Recorder;
+
+impl OpenRecorder for Recorder {
+    fn record<'a>(
+        &'a self,
+        event: &'a OpenEvent<'a>,
+    ) -> ProviderFuture<'a, Result<(), RecorderError>> {
+        // Has room for more than it holds.
+        let mut line = String::with_capacity(1024);
+        line.push_str(event.outcome().name());
+        drop(line);
+        ProviderFuture::ready(Ok(()))
+    }
 }
 
 /// A master key behind a network. It replies now or after a few polls, or it panics.

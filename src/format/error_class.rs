@@ -21,7 +21,7 @@ pub enum ErrorClass {
     Misconfigured,
     /// A rule forbids it: the key is disabled or leaked, or the data exceeds a size limit.
     Refused,
-    /// The machine failed: its randomness source does not work.
+    /// The machine failed: its randomness source does not work, or a recorder could not record.
     Failed,
     /// The calling program has a bug.
     Bug,

@@ -15,6 +15,7 @@ use crate::keys::keyring::errors::KeyringError;
 use crate::keys::keyring::state::KeyState;
 use crate::keys::master_key::{self, CHECK_LEN};
 use crate::keys::provider::MasterKeyProvider;
+use crate::keys::recorder::OpenRecorder;
 use crate::keys::usable_key::UsableKey;
 
 pub(crate) mod errors;
@@ -50,6 +51,7 @@ pub struct Keyring {
     /// The index of the entry that seals.
     primary: Option<usize>,
     suite: Suite,
+    recorder: Option<Arc<dyn OpenRecorder>>,
 }
 
 /// An id, its state, and the key if the state needs one.
@@ -110,7 +112,7 @@ impl Keyring {
     /// ```
     #[must_use]
     pub fn opening_only() -> Self {
-        Self { entries: Arc::new([]), primary: None, suite: Suite::default() }
+        Self { entries: Arc::new([]), primary: None, suite: Suite::default(), recorder: None }
     }
 
     /// Adds a key that opens but does not seal.
@@ -175,6 +177,15 @@ impl Keyring {
     #[must_use]
     pub fn with_suite(self, suite: Suite) -> Self {
         Self { suite, ..self }
+    }
+
+    /// Sets who records each credential before it is opened; see [`OpenRecorder`].
+    ///
+    /// To record who asks and why, give each request a clone with a recorder of its own. A recorder replaces the one
+    /// before it.
+    #[must_use]
+    pub fn with_recorder(self, recorder: impl OpenRecorder + 'static) -> Self {
+        Self { recorder: Some(Arc::new(recorder)), ..self }
     }
 
     fn with(self, added: impl IntoIterator<Item = Entry>) -> Result<Self, KeyringError> {
@@ -251,6 +262,10 @@ impl Keyring {
     #[must_use]
     pub fn suite(&self) -> Suite {
         self.suite
+    }
+
+    pub(crate) fn recorder(&self) -> Option<&dyn OpenRecorder> {
+        self.recorder.as_deref()
     }
 
     fn entry(&self, key_id: &str) -> Option<&Entry> {
@@ -338,7 +353,7 @@ fn counted<N: TryFrom<usize>>(count: usize) -> N {
 
 impl fmt::Debug for Keyring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { entries: _, primary: _, suite: _ } = self;
+        let Self { entries: _, primary: _, suite: _, recorder: _ } = self;
         f.write_str("Keyring ")?;
         f.debug_map().entries(self.keys()).finish()
     }

@@ -13,6 +13,7 @@ use crate::format::error::FormatError;
 use crate::format::error_class::{ErrorClass, error_as_data};
 use crate::format::key_id::KeyId;
 use crate::keys::provider_error::{ProviderError, ProviderErrorKind};
+use crate::keys::recorder::RecorderError;
 use crate::keys::usable_key::UsableKey;
 
 /// Why a credential was not sealed; nothing was stored or lost.
@@ -189,6 +190,13 @@ pub enum OpenError {
     /// The ciphertext was altered.
     #[error("the payload of the envelope was altered")]
     PayloadAltered,
+    /// The keyring's recorder has not recorded it, so nothing was decrypted.
+    #[error("nothing was opened, because it was not recorded")]
+    #[non_exhaustive]
+    NotRecorded {
+        /// The error of the recorder.
+        source: RecorderError,
+    },
 }
 
 /// Why an envelope was not rewrapped; it is unchanged, and still opens where it did.
@@ -291,13 +299,14 @@ impl OpenError {
             Self::Unwrap(error) => error.as_data(),
             Self::ContextMismatch => ("context_mismatch", ErrorClass::Altered),
             Self::PayloadAltered => ("payload_altered", ErrorClass::Altered),
+            Self::NotRecorded { source } => source.as_data(),
         }
     }
 
     pub(super) fn about(&self) -> (Option<&KeyId>, Option<&ProviderError>) {
         match self {
             Self::Unwrap(error) => error.about(),
-            Self::ContextMismatch | Self::PayloadAltered => (None, None),
+            Self::ContextMismatch | Self::PayloadAltered | Self::NotRecorded { .. } => (None, None),
         }
     }
 }

@@ -27,7 +27,7 @@ const NO_ASSOCIATED_DATA: &[u8] = &[];
 /// bound      = suite ‖ iv ‖ SHA-256(context)
 /// key        = expand(DEK, "sw1/data" ‖ bound, 32)
 /// commitment = expand(DEK, "sw1/comm" ‖ bound, 32)
-struct Bound<'a> {
+pub(super) struct Bound<'a> {
     suite: [u8; 1],
     iv: &'a [u8; IV_LEN],
     context: [u8; 32],
@@ -161,10 +161,23 @@ impl Envelope {
         data_key: &Prf,
         context: &EncryptionContext,
     ) -> Result<Secret, OpenError> {
-        let bound = Bound::new(self.suite(), self.iv(), context);
-        if !is_equal(&bound.commitment(data_key), self.commitment()) {
+        let bound = self.bound_to(context);
+        if !self.is_committed_to(&bound, data_key) {
             return Err(OpenError::ContextMismatch);
         }
+        self.decrypt(&bound, data_key)
+    }
+
+    pub(super) fn bound_to(&self, context: &EncryptionContext) -> Bound<'_> {
+        Bound::new(self.suite(), self.iv(), context)
+    }
+
+    /// Returns whether an envelope that is intact under this data key was sealed for the context.
+    pub(super) fn is_committed_to(&self, bound: &Bound<'_>, data_key: &Prf) -> bool {
+        is_equal(&bound.commitment(data_key), self.commitment())
+    }
+
+    pub(super) fn decrypt(&self, bound: &Bound<'_>, data_key: &Prf) -> Result<Secret, OpenError> {
         let mut plaintext = vec![0; self.ciphertext().len()];
         cipher::decrypt(
             self.suite(),

@@ -41,7 +41,7 @@ impl Keyring {
         }
         wipe_stack_after_hashing(|| {
             let mut data_key = Wiped::zeroed();
-            let prf = self.unwrap_now(envelope, &mut data_key)?;
+            let (prf, _) = self.unwrap_now(envelope, &mut data_key)?;
             let (suite, commitment) = (envelope.suite(), envelope.commitment());
             let mut wraps = Wraps::default();
             wrap_now(keys, suite, commitment, &data_key, &mut wraps)?;
@@ -76,7 +76,7 @@ impl Keyring {
             if is_wrapped_for(keys.clone(), envelope) {
                 return Ok(None);
             }
-            let data_key = self.unwrap_later(envelope).await?;
+            let (data_key, _) = self.unwrap_later(envelope).await?;
             let (suite, commitment) = (envelope.suite(), envelope.commitment());
             let wraps = wrap_later(keys, suite, commitment, &data_key).await?;
             for (key, wrap) in wraps.with_keys() {

@@ -13,6 +13,7 @@ use crate::secret::wiping::Wiped;
 use crate::secret::wiping::{wipe_stack_after, wipe_stack_after_hashing, wipe_stack_after_polls};
 use crate::verbs::errors::{OpenError, SealError, UnwrapError};
 use crate::verbs::payload::{Sealed, draw};
+use crate::verbs::recording::Recording;
 use crate::verbs::two_phase::Draft;
 use crate::verbs::wrapping::{Wraps, front_len, wrap_later, wrap_now};
 
@@ -128,10 +129,13 @@ impl Keyring {
         envelope: &Envelope,
         context: &EncryptionContext,
     ) -> Result<Secret, OpenError> {
-        wipe_stack_after(|| {
-            let mut data_key = Wiped::zeroed();
-            let prf = self.unwrap_now(envelope, &mut data_key)?;
-            envelope.open_payload(&prf, context)
+        wipe_stack_after(|| match self.recorder() {
+            None => {
+                let mut data_key = Wiped::zeroed();
+                let (prf, _) = self.unwrap_now(envelope, &mut data_key)?;
+                envelope.open_payload(&prf, context)
+            }
+            Some(recorder) => self.open_recorded(&Recording { recorder, envelope, context }),
         })
     }
 
@@ -150,8 +154,15 @@ impl Keyring {
         context: &'a EncryptionContext,
     ) -> impl Future<Output = Result<Secret, OpenError>> + Send + use<'a> {
         wipe_stack_after_polls(async move {
-            let data_key = self.unwrap_later(envelope).await?;
-            envelope.open_payload(&Prf::new(data_key.expose_secret()), context)
+            match self.recorder() {
+                None => {
+                    let (data_key, _) = self.unwrap_later(envelope).await?;
+                    envelope.open_payload(&Prf::new(data_key.expose_secret()), context)
+                }
+                Some(recorder) => {
+                    self.open_recorded_async(&Recording { recorder, envelope, context }).await
+                }
+            }
         })
     }
 

@@ -109,14 +109,16 @@ pub(super) async fn wrap_later<'k>(
 }
 
 impl Keyring {
-    /// Unwraps into `data_key` the data key under which the envelope is intact, and returns the PRF under it.
+    /// Unwraps into `data_key` the data key under which the envelope is intact.
+    ///
+    /// Returns the PRF under it, and the key that unwrapped it.
     ///
     /// If a wrap does not unwrap, or the MAC does not verify under what it held, the next wrap is tried.
     pub(crate) fn unwrap_now(
         &self,
         envelope: &Envelope,
         data_key: &mut [u8; KEY_LEN],
-    ) -> Result<Prf, UnwrapError> {
+    ) -> Result<(Prf, &KeyId), UnwrapError> {
         let mut failures = Failures::default();
         for (key, wrap) in self.candidates(envelope)? {
             let (suite, commitment) = (envelope.suite(), envelope.commitment());
@@ -128,7 +130,7 @@ impl Keyring {
                 Some(Ok(())) => {
                     let prf = Prf::new(data_key);
                     if envelope.is_proven_by(&prf) {
-                        return Ok(prf);
+                        return Ok((prf, &key.key_id));
                     }
                     // This is not the data key of the envelope.
                     data_key.zeroize();
@@ -144,7 +146,10 @@ impl Keyring {
     }
 
     /// Unwraps as [`unwrap_now`](Self::unwrap_now) does, and waits for remote keys.
-    pub(crate) async fn unwrap_later(&self, envelope: &Envelope) -> Result<DataKey, UnwrapError> {
+    pub(crate) async fn unwrap_later(
+        &self,
+        envelope: &Envelope,
+    ) -> Result<(DataKey, &KeyId), UnwrapError> {
         let mut failures = Failures::default();
         for (key, wrap) in self.candidates(envelope)? {
             let (suite, commitment) = (envelope.suite(), envelope.commitment());
@@ -154,7 +159,7 @@ impl Keyring {
             }
             let unwrapped = key.unwrap_later(suite, commitment, wrap.body).await;
             match proven(envelope, key, unwrapped) {
-                Ok(data_key) => return Ok(data_key),
+                Ok(data_key) => return Ok((data_key, &key.key_id)),
                 Err(failure) => failures.add(failure),
             }
         }
@@ -201,10 +206,10 @@ impl Keyring {
     ///
     /// If there are any, but one of the wraps is under a leaked key, this fails: whatever the other keys would do, the
     /// data key is known.
-    fn candidates<'a>(
-        &'a self,
-        envelope: &'a Envelope,
-    ) -> Result<impl Iterator<Item = (&'a UsableKey, Wrap<'a>)>, UnwrapError> {
+    fn candidates<'k: 'e, 'e>(
+        &'k self,
+        envelope: &'e Envelope,
+    ) -> Result<impl Iterator<Item = (&'k UsableKey, Wrap<'e>)>, UnwrapError> {
         let mut candidates = self
             .opening_keys()
             .filter_map(|key| envelope.wrap_of(key.key_id.as_ref()).map(|wrap| (key, wrap)))

@@ -36,6 +36,7 @@ mod leaked_data_key;
 mod properties;
 mod providers;
 mod randomness;
+mod recorders;
 mod rewrapping;
 mod rings;
 mod same_key;

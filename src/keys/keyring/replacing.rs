@@ -69,6 +69,9 @@ pub enum ReloadProblem {
         /// The id in the new keyring.
         key_id: KeyId,
     },
+    /// The old keyring records what it opens, and the new one does not.
+    #[error("the new keyring has no recorder: nobody would know what it opens")]
+    RecorderLost,
 }
 
 impl Keyring {
@@ -96,7 +99,8 @@ impl Keyring {
     ///
     /// # Errors
     ///
-    /// Returns every [`ReloadProblem`], in the order of the old keyring's keys; those of the primary come last.
+    /// Returns every [`ReloadProblem`], in the order of the old keyring's keys; those of the primary and of the
+    /// recorder come last.
     pub fn can_replace(&self, old: &Self) -> Result<(), Vec<ReloadProblem>> {
         let mut problems: Vec<_> =
             old.entries.iter().flat_map(|before| self.problems_with(before, old)).collect();
@@ -106,6 +110,9 @@ impl Keyring {
             }
             None if old.primary.is_some() => problems.push(ReloadProblem::NoPrimary),
             _ => (),
+        }
+        if old.recorder.is_some() && self.recorder.is_none() {
+            problems.push(ReloadProblem::RecorderLost);
         }
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
@@ -152,6 +159,7 @@ impl ReloadProblem {
             Self::EscrowLost { .. } => "escrow_lost",
             Self::Revived { .. } => "revived",
             Self::OtherMaterial { .. } => "other_material",
+            Self::RecorderLost => "recorder_lost",
         };
         (name, ErrorClass::Misconfigured)
     }

@@ -3,9 +3,9 @@
 use std::future;
 
 use sealwax::{
-    DataKey, Draft, Envelope, KeyWrapper, Keyring, MasterKeyProvider, ProviderError,
-    ProviderErrorKind, ProviderFuture, Secret, Suite, UnwrapRequest, WrapKind, WrapRequest,
-    WrappedKey,
+    DataKey, Draft, Envelope, KeyWrapper, Keyring, MasterKeyProvider, OpenEvent, OpenRecorder,
+    ProviderError, ProviderErrorKind, ProviderFuture, RecorderError, Secret, Suite, UnwrapRequest,
+    WrapKind, WrapRequest, WrappedKey,
 };
 
 use crate::canary::{
@@ -59,6 +59,15 @@ impl MasterKeyProvider for Forgetful {
         _request: UnwrapRequest<'a>,
     ) -> ProviderFuture<'a, Result<DataKey, ProviderError>> {
         ProviderFuture::ready(Ok(DataKey::from_bytes(&mut OTHER.clone()).unwrap()))
+    }
+}
+
+/// A recorder that fails.
+struct Fails(RecorderError);
+
+impl OpenRecorder for Fails {
+    fn record<'a>(&'a self, _: &'a OpenEvent<'a>) -> ProviderFuture<'a, Result<(), RecorderError>> {
+        ProviderFuture::ready(Err(self.0.clone()))
     }
 }
 
@@ -184,6 +193,10 @@ fn no_error_of_a_verb_shows_a_secret() {
             }
         }
     }
+    for error in [RecorderError::new("full"), RecorderError::transient("locked")] {
+        let unrecorded = prod().with_recorder(Fails(error)).open(&row, &acme()).unwrap_err();
+        shown.variant("OpenError", "a recorder that fails", &unrecorded);
+    }
     let none = row.rewrap_with(&data_key(), vec![]).unwrap_err();
     shown.variant("RewrapError", "no wraps", &none);
     // A provider that fails to wrap during a rewrap
@@ -202,6 +215,7 @@ fn no_error_of_a_verb_shows_a_secret() {
             "KeyDestroyed",
             "KeyDisabled",
             "KeyLeaked",
+            "NotRecorded",
             "PayloadAltered",
             "Provider",
             "UnknownKey",

@@ -8,8 +8,8 @@ use std::task::{Context, Poll, Waker};
 
 use sealwax::{
     DataKey, Draft, EncryptionContext, KeyWrapper, Keyring, MasterKey, MasterKeyProvider,
-    OpenError, ProviderError, ProviderFuture, Suite, UnwrapRequest, WrapKind, WrapRequest,
-    WrappedKey,
+    OpenError, OpenEvent, OpenRecorder, ProviderError, ProviderFuture, RecorderError, Suite,
+    UnwrapRequest, WrapKind, WrapRequest, WrappedKey,
 };
 
 use crate::given::{
@@ -40,6 +40,11 @@ fn of_len(suite: Suite, len: usize) {
         // Compares the result with what was sealed; the verdict is public.
         assert!(public_verdict(opened == credential(len)));
     });
+    operation(&format!("open recorded {suite} {len}"), || {
+        let ring = keyring(suite).with_recorder(Recorder);
+        let opened = ring.open(&sealed(suite, len), &context()).expect("opened");
+        assert!(public_verdict(opened == credential(len)));
+    });
     operation(&format!("verify {suite} {len}"), || {
         keyring(suite).verify(&sealed(suite, len)).expect("verified");
     });
@@ -49,6 +54,20 @@ fn of_len(suite: Suite, len: usize) {
         let rewrapped = public_envelope(rewrapped.expect("another primary"));
         assert_eq!(rewrapped.ciphertext(), envelope.ciphertext());
     });
+}
+
+/// A recorder that looks at all that it is told.
+struct Recorder;
+
+impl OpenRecorder for Recorder {
+    fn record<'a>(
+        &'a self,
+        event: &'a OpenEvent<'a>,
+    ) -> ProviderFuture<'a, Result<(), RecorderError>> {
+        crate::memcheck::public(event.commitment());
+        let line = format!("{event:?} {:?}", event.commitment());
+        ProviderFuture::ready(if line.is_empty() { Err(RecorderError::new(line)) } else { Ok(()) })
+    }
 }
 
 fn two_phases(suite: Suite, len: usize) {
@@ -199,6 +218,10 @@ fn waiting(suite: Suite, remote: bool) {
         public_envelope(waited(sealed).expect("sealed"))
     };
     operation(&format!("seal, waiting, {suite}, {keys}"), || drop(black_box(sealed())));
+    operation(&format!("open recorded, waiting, {suite}, {keys}"), || {
+        let opened = waited(ring().with_recorder(Recorder).open_async(&sealed(), &context()));
+        assert!(public_verdict(opened.expect("opened") == credential(51)));
+    });
     operation(&format!("open, waiting, {suite}, {keys}"), || {
         let opened = waited(ring().open_async(&sealed(), &context())).expect("opened");
         assert!(public_verdict(opened == credential(51)));

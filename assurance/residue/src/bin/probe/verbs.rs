@@ -15,7 +15,7 @@ use sealwax::{
 use crate::given::{
     DRAWN, Rng, bytes, context, data_key, id, keyring, master_key, next_keyring, says, secret,
 };
-use crate::waiting::{Failing, Manner, Remote};
+use crate::waiting::{Failing, Manner, Recorder, Remote};
 use crate::{SOME, SUITES, step};
 
 pub fn sealed(suite: Suite, size: usize) -> Envelope {
@@ -58,6 +58,19 @@ fn of_size(suite: Suite, size: usize) {
         let ring = Box::new(next_keyring(suite).clone());
         drop(black_box(ring.open(&sealed(suite, size), &context()).expect("opened")));
     });
+    // `trip` 1: it has to be waited for, so that nothing is opened.
+    for (trip, fails) in [(0, false), (0, true), (1, false)] {
+        step("open recorded", suite, size, &mut || {
+            let ring = keyring(suite).with_recorder(Recorder { trip, fails });
+            let opened = ring.open(&sealed(suite, size), &context());
+            assert_eq!(opened.is_ok(), trip == 0 && !fails);
+            drop(black_box(opened));
+            if size > 0 {
+                let altered = altered(&sealed(suite, size), 1);
+                says(&ring.open(&altered, &context()).expect_err("altered"));
+            }
+        });
+    }
     step("verify", suite, size, &mut || {
         keyring(suite).verify(&sealed(suite, size)).expect("verified");
     });

@@ -8,8 +8,9 @@ use std::task::{Context, Poll, Waker};
 
 use residue::pipe::role;
 use sealwax::{
-    DataKey, EncryptionContext, KeyWrapper, Keyring, MasterKey, MasterKeyProvider, ProviderError,
-    ProviderErrorKind, ProviderFuture, Suite, UnwrapRequest, WrapRequest,
+    DataKey, EncryptionContext, KeyWrapper, Keyring, MasterKey, MasterKeyProvider, OpenEvent,
+    OpenRecorder, ProviderError, ProviderErrorKind, ProviderFuture, RecorderError, Suite,
+    UnwrapRequest, WrapRequest,
 };
 
 use crate::given::{DRAWN, bytes, context, data_key, id, master_key, secret};
@@ -37,12 +38,7 @@ impl Remote {
     }
 
     async fn network_trip(&self) {
-        let mut left = self.trip;
-        poll_fn(|_| {
-            left = left.saturating_sub(1);
-            if left == 0 { Poll::Ready(()) } else { Poll::Pending }
-        })
-        .await;
+        polls(self.trip).await;
     }
 
     /// Panics, which is the worst that the client of a service can do.
@@ -51,6 +47,15 @@ impl Remote {
             resume_unwind(Box::new(()));
         }
     }
+}
+
+/// Takes so many polls.
+async fn polls(mut left: usize) {
+    poll_fn(|_| {
+        left = left.saturating_sub(1);
+        if left == 0 { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
 }
 
 impl KeyWrapper for Remote {
@@ -82,6 +87,34 @@ impl MasterKeyProvider for Remote {
             self.network_trip().await;
             self.panics();
             Ok(data_key)
+        })
+    }
+}
+
+/// A recorder that boxes a large future, which takes along what is on the stack, and fails if it is asked to.
+pub struct Recorder {
+    pub trip: usize,
+    pub fails: bool,
+}
+
+impl OpenRecorder for Recorder {
+    fn record<'a>(
+        &'a self,
+        event: &'a OpenEvent<'a>,
+    ) -> ProviderFuture<'a, Result<(), RecorderError>> {
+        let recorded = move || {
+            let line = format!("{:?} {:?}", event.outcome(), event.key_id());
+            if self.fails { Err(RecorderError::new(line)) } else { Ok(drop(black_box(line))) }
+        };
+        if self.trip == 0 {
+            return ProviderFuture::ready(recorded());
+        }
+        ProviderFuture::boxed(async move {
+            let mut room = std::mem::MaybeUninit::<[u8; 4096]>::uninit();
+            black_box(&mut room);
+            polls(self.trip).await;
+            black_box(&mut room);
+            recorded()
         })
     }
 }
@@ -166,7 +199,7 @@ fn ring(suite: Suite, way: Way, next: Option<MasterKey>) -> Keyring {
 
 fn verbs(suite: Suite, way: Way) {
     type Verb = fn(Suite, Way, &sealwax::Envelope, usize) -> bool;
-    let all: [(&'static str, Verb); 10] = [
+    let all: [(&'static str, Verb); 13] = [
         ("seal, waiting", |suite, way, _, polls| {
             let ring = ring(suite, way, None);
             // The future borrows neither the secret nor the context: they are dropped before it is polled.
@@ -184,6 +217,21 @@ fn verbs(suite: Suite, way: Way) {
         ("open, waiting", |suite, way, envelope, polls| {
             let (ring, context) = (ring(suite, way, None), context());
             polled(ring.open_async(envelope, &context), polls)
+        }),
+        ("open recorded, waiting", |suite, way, envelope, polls| {
+            let recorder = Recorder { trip: 2, fails: false };
+            let (ring, context) = (ring(suite, way, None).with_recorder(recorder), context());
+            polled(ring.open_async(envelope, &context), polls)
+        }),
+        ("open not recorded, waiting", |suite, way, envelope, polls| {
+            let recorder = Recorder { trip: 2, fails: true };
+            let (ring, context) = (ring(suite, way, None).with_recorder(recorder), context());
+            polled(ring.open_async(envelope, &context), polls)
+        }),
+        ("refusal recorded, waiting", |suite, way, envelope, polls| {
+            let ring = ring(suite, way, None).with_recorder(Recorder { trip: 2, fails: false });
+            let (context, altered) = (context(), altered(envelope, 1));
+            polled(ring.open_async(&altered, &context), polls)
         }),
         ("verify, waiting", |suite, way, envelope, polls| {
             polled(ring(suite, way, None).verify_async(envelope), polls)

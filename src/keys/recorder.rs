@@ -1,0 +1,217 @@
+//! Who is asked before a credential is opened.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::error::Error;
+use core::fmt;
+
+use crate::format::context::EncryptionContext;
+use crate::format::envelope::Envelope;
+use crate::format::error_class::{ErrorClass, error_as_data};
+use crate::format::key_id::KeyId;
+use crate::format::sizes::COMMITMENT_LEN;
+use crate::format::suite::Suite;
+use crate::keys::provider_future::ProviderFuture;
+
+/// Records that a keyring opens a credential, before it does.
+///
+/// [`Keyring::with_recorder`](crate::Keyring::with_recorder) gives a keyring one. Each `open` and `open_async` asks it
+/// when the envelope is found intact and sealed for the context, and before a byte of the credential is decrypted. If it
+/// fails, nothing is decrypted, and the caller gets [`OpenError::NotRecorded`](crate::OpenError::NotRecorded). So
+/// "every access is audited" is a property of the keyring, not of the discipline of its callers.
+///
+/// It is also told of each refusal. There, its own failure changes nothing. A payload that turns out to be altered is a
+/// refusal after a record that it was opened: the ciphertext is the last thing that is checked.
+///
+/// Rewrapping and verifying decrypt no credential, so they are not recorded. Neither is
+/// [`Envelope::open_with`](crate::Envelope::open_with), which needs no keyring.
+///
+/// A recorder that is ready at once, as one that writes to a local database may be, returns
+/// [`ProviderFuture::ready`]. One that has to be waited for returns [`ProviderFuture::boxed`], and then only
+/// `open_async` opens.
+///
+/// ```
+/// use std::sync::{Arc, Mutex};
+///
+/// use sealwax::{EncryptionContext, Keyring, MasterKey, OpenEvent, OpenRecorder, ProviderFuture, RecorderError};
+///
+/// /// A recorder for one request.
+/// struct InMemory {
+///     who: &'static str,
+///     lines: Mutex<Vec<String>>,
+/// }
+///
+/// impl OpenRecorder for InMemory {
+///     fn record<'a>(&'a self, event: &'a OpenEvent<'a>) -> ProviderFuture<'a, Result<(), RecorderError>> {
+///         let line = format!("{} {} {:?}", self.who, event.outcome().name(), event.key_id());
+///         let recorded = self.lines.lock().map(|mut lines| lines.push(line));
+///         ProviderFuture::ready(recorded.map_err(|_| RecorderError::new("the lock is poisoned")))
+///     }
+/// }
+///
+/// let recorder = Arc::new(InMemory { who: "mia", lines: Mutex::default() });
+/// let keyring = Keyring::new("prod-2026".parse()?, MasterKey::generate()?)?;
+/// let sealed = keyring.seal(&"sk-proj-4Jq8Zr2Lw".into(), &EncryptionContext::empty())?;
+/// // A clone of a keyring is cheap: give each request a recorder that knows who asks, and why.
+/// keyring.clone().with_recorder(Arc::clone(&recorder)).open(&sealed, &EncryptionContext::empty())?;
+/// assert_eq!(recorder.lines.lock().unwrap()[..], ["mia opened Some(KeyId(\"prod-2026\"))"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait OpenRecorder: Send + Sync {
+    /// Records that a credential is about to be opened, or was refused.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if there is no record. Then nothing is decrypted.
+    fn record<'a>(
+        &'a self,
+        event: &'a OpenEvent<'a>,
+    ) -> ProviderFuture<'a, Result<(), RecorderError>>;
+}
+
+/// What a keyring is about to do, or has refused. Nothing of it is secret.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenEvent<'a> {
+    envelope: &'a Envelope,
+    context: &'a EncryptionContext,
+    key_id: Option<&'a KeyId>,
+    outcome: OpenOutcome,
+}
+
+/// Whether a credential is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum OpenOutcome {
+    /// The keyring decrypts it as soon as this is recorded.
+    Opened,
+    /// The keyring refuses it.
+    #[non_exhaustive]
+    Refused {
+        /// The [name](crate::OpenError::name) of the error.
+        name: &'static str,
+        /// The class of the error.
+        class: ErrorClass,
+    },
+}
+
+impl OpenOutcome {
+    /// Returns `opened`, or the [name](crate::OpenError::name) of the error, for metrics and audits.
+    ///
+    /// A name never changes once it has been released.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Opened => "opened",
+            Self::Refused { name, .. } => name,
+        }
+    }
+}
+
+impl<'a> OpenEvent<'a> {
+    /// Creates an event, for tests of recorders.
+    #[must_use]
+    pub const fn new(
+        envelope: &'a Envelope,
+        context: &'a EncryptionContext,
+        key_id: Option<&'a KeyId>,
+        outcome: OpenOutcome,
+    ) -> Self {
+        Self { envelope, context, key_id, outcome }
+    }
+
+    /// Returns the key that unwrapped the data key, or `None` if none did.
+    #[must_use]
+    pub const fn key_id(&self) -> Option<&'a KeyId> {
+        self.key_id
+    }
+
+    /// Returns the suite of the envelope.
+    #[must_use]
+    pub fn suite(&self) -> Suite {
+        self.envelope.suite()
+    }
+
+    /// Returns the stable id of the seal: it survives rewraps, and no two seals share it.
+    ///
+    /// It names a seal, not a credential: somebody who holds the data key can put another credential under it.
+    #[must_use]
+    pub fn commitment(&self) -> &'a [u8; COMMITMENT_LEN] {
+        self.envelope.commitment()
+    }
+
+    /// Returns the context that the caller gave.
+    #[must_use]
+    pub const fn context(&self) -> &'a EncryptionContext {
+        self.context
+    }
+
+    /// Returns whether the credential is opened.
+    #[must_use]
+    pub const fn outcome(&self) -> OpenOutcome {
+        self.outcome
+    }
+}
+
+macro_rules! forward {
+    ($($pointer:ty),*) => {$(
+        impl<R: OpenRecorder + ?Sized> OpenRecorder for $pointer {
+            fn record<'a>(
+                &'a self,
+                event: &'a OpenEvent<'a>,
+            ) -> ProviderFuture<'a, Result<(), RecorderError>> {
+                (**self).record(event)
+            }
+        }
+    )*};
+}
+
+forward!(&R, Arc<R>, Box<R>);
+
+/// Why there is no record that a credential was opened.
+///
+/// Operators see its source, so that may not contain a secret. A clone shares the source.
+#[derive(Clone, Debug)]
+pub struct RecorderError {
+    is_transient: bool,
+    source: Arc<dyn Error + Send + Sync>,
+}
+
+impl RecorderError {
+    /// Creates an error with its cause, which can be a text.
+    #[must_use]
+    pub fn new(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { is_transient: false, source: source.into().into() }
+    }
+
+    /// Creates an error as [`new`](Self::new) does, for a failure that may pass: the same call may succeed later.
+    #[must_use]
+    pub fn transient(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { is_transient: true, ..Self::new(source) }
+    }
+
+    /// Returns whether the same call may succeed later.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        self.is_transient
+    }
+
+    pub(crate) const fn as_data(&self) -> (&'static str, ErrorClass) {
+        let class = if self.is_transient { ErrorClass::Transient } else { ErrorClass::Failed };
+        ("not_recorded", class)
+    }
+}
+
+error_as_data!(RecorderError);
+
+impl fmt::Display for RecorderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the recorder failed")
+    }
+}
+
+impl Error for RecorderError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        let source: &(dyn Error + 'static) = &*self.source;
+        Some(source)
+    }
+}
