@@ -4,7 +4,9 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
+    clippy::as_conversions,
     clippy::panic,
+    clippy::string_slice,
     reason = "a test may panic: that is how it fails"
 )]
 
