@@ -3,7 +3,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::arithmetic_side_effects,
-    clippy::string_slice,
     dead_code,
     reason = "tests fail by panicking; the targets use more of what they share"
 )]

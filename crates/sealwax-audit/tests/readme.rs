@@ -1,7 +1,5 @@
 //! The README's figures and names are those of the crate.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 const README: &str = include_str!("../README.md");
 
 #[test]
