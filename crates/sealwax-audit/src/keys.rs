@@ -1,0 +1,255 @@
+//! The audit keys of a service: the primary begins chains, and all of them continue and verify chains.
+
+use alloc::format;
+use alloc::vec::Vec;
+use core::fmt;
+use core::str::FromStr;
+
+use sealwax::{EncryptionContext, FormatError, KeyId};
+use thiserror::Error;
+
+use crate::key::{AuditKey, AuditKeyError};
+
+/// The audit keys of a service, each with an id.
+///
+/// The *primary* begins the chains of new subjects. The other keys are *retired*: they continue the chains that are
+/// still under them, and verify entries. [`AuditLog::hand_over`](crate::AuditLog::hand_over) moves a chain to the
+/// primary.
+///
+/// An id may end with `@` and a number from 1 to 65,535, the *step* of the key: `audit-2026@3` is what three ratchets
+/// make of `audit-2026`. A key stands in for all of its later steps, which are derived from it, and for no earlier one.
+///
+/// ```
+/// use sealwax_audit::{AuditKey, AuditKeys};
+///
+/// let key = AuditKey::generate()?.to_text();
+/// let keys: AuditKeys = format!("primary audit-2026 {}", key.expose_str()?).parse()?;
+/// assert_eq!(keys.primary().0.as_ref(), "audit-2026");
+/// assert_eq!(keys.ratcheted()?.primary().0.as_ref(), "audit-2026@1");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct AuditKeys {
+    primary: Named,
+    retired: Vec<Named>,
+}
+
+/// A key and its id.
+pub(crate) type Named = (KeyId, AuditKey);
+
+impl AuditKeys {
+    /// Creates the keys of a service with one key, the primary.
+    #[must_use]
+    pub const fn new(primary: KeyId, key: AuditKey) -> Self {
+        Self { primary: (primary, key), retired: Vec::new() }
+    }
+
+    /// Adds a retired key.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`AuditKeysError::DuplicateKeyId`] if there is a key with this id (ASCII case is ignored), and
+    /// [`AuditKeysError::DuplicateKey`] if there is the same key under another id.
+    pub fn with_retired(mut self, key_id: KeyId, key: AuditKey) -> Result<Self, AuditKeysError> {
+        for (known, other) in self.all() {
+            if known.as_ref().eq_ignore_ascii_case(key_id.as_ref()) {
+                return Err(AuditKeysError::DuplicateKeyId { key_id });
+            }
+            if other.is_same(&key) {
+                return Err(AuditKeysError::DuplicateKey { key_id, other: known.clone() });
+            }
+        }
+        self.retired.push((key_id, key));
+        Ok(self)
+    }
+
+    /// Ratchets the primary: the key of its next step becomes the primary, and the old primary a retired key.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`AuditKeysError::LastStep`] if there is no next step, or its id is too long.
+    pub fn ratcheted(self) -> Result<Self, AuditKeysError> {
+        let (key_id, key) = &self.primary;
+        let (base, step) = base_and_step(key_id.as_ref());
+        let step = step.checked_add(1).ok_or(AuditKeysError::LastStep)?;
+        let next = format!("{base}@{step}").parse().map_err(|_| AuditKeysError::LastStep)?;
+        let primary = (next, key.ratcheted());
+        let mut retired = self.retired;
+        retired.retain(|(key_id, _)| *key_id != primary.0);
+        retired.insert(0, self.primary);
+        Ok(Self { primary, retired })
+    }
+
+    /// Returns the primary and its id.
+    #[must_use]
+    pub const fn primary(&self) -> (&KeyId, &AuditKey) {
+        (&self.primary.0, &self.primary.1)
+    }
+
+    /// Returns the ids of the retired keys.
+    pub fn retired(&self) -> impl Iterator<Item = &KeyId> {
+        self.retired.iter().map(|(key_id, _)| key_id)
+    }
+
+    /// Returns the digest of a context that entries under this audit key have, or `None` if there is no such key.
+    ///
+    /// With it, an auditor finds the entries about one credential. Without the key, nobody can guess contexts.
+    #[must_use]
+    pub fn context_digest(
+        &self,
+        audit_key: &KeyId,
+        context: &EncryptionContext,
+    ) -> Option<[u8; 32]> {
+        self.find(audit_key, None).map(|key| context_digest(&key, context))
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Named> {
+        [&self.primary].into_iter().chain(&self.retired)
+    }
+
+    /// Returns the key with this id.
+    ///
+    /// If it is none of the keys, it is derived from the nearest earlier step, which can be one that the caller has
+    /// derived before.
+    pub(crate) fn find(&self, key_id: &KeyId, derived: Option<&Named>) -> Option<AuditKey> {
+        let (base, step) = base_and_step(key_id.as_ref());
+        let steps_from = |known: &KeyId| {
+            let (known, from) = base_and_step(known.as_ref());
+            if known == base { step.checked_sub(from) } else { None }
+        };
+        let earlier = self.all().chain(derived);
+        let earlier = earlier.filter_map(|(known, key)| Some((steps_from(known)?, key)));
+        let (steps, key) = earlier.min_by_key(|(steps, _)| *steps)?;
+        Some((0..steps).fold(key.share(), |key, _| key.ratcheted()))
+    }
+}
+
+/// context digest = expand(k, "swa1/context" ‖ context, 32)
+pub(crate) fn context_digest(key: &AuditKey, context: &EncryptionContext) -> [u8; 32] {
+    key.expand(&[b"swa1/context", context.encoded()])
+}
+
+/// Splits a key id into the id of the first step and the number of the step, which is 0 if the id has none.
+fn base_and_step(key_id: &str) -> (&str, u16) {
+    let split = key_id.rsplit_once('@').and_then(|(base, digits)| {
+        // So that a step has one id.
+        let is_canonical =
+            digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0');
+        if is_canonical { Some((base, digits.parse().ok()?)) } else { None }
+    });
+    split.unwrap_or((key_id, 0))
+}
+
+/// Returns whether a chain may go from one key to another: not to the same one, and not back to an earlier step.
+pub(crate) fn is_onward(from: &KeyId, to: &KeyId) -> bool {
+    let (base, step) = base_and_step(from.as_ref());
+    let (next_base, next_step) = base_and_step(to.as_ref());
+    base != next_base || next_step > step
+}
+
+impl FromStr for AuditKeys {
+    type Err = AuditKeysError;
+
+    /// Parses the text of a service's audit keys.
+    ///
+    /// ```text
+    /// primary audit-2026@3 swa1_…   begins chains; exactly one
+    /// retired audit-2025   swa1_…   continues and verifies chains
+    /// ```
+    ///
+    /// Each line has one key, or several that are separated by `;`. Fields are separated by spaces and tabs; empty
+    /// lines and lines that start with `#` are skipped.
+    fn from_str(text: &str) -> Result<Self, AuditKeysError> {
+        let (mut primary, mut retired) = (None, Vec::new());
+        for (line, entries) in (1_usize..).zip(text.split('\n')) {
+            let entries = entries.strip_suffix('\r').unwrap_or(entries);
+            if entries.trim_start_matches([' ', '\t']).starts_with('#') {
+                continue;
+            }
+            for entry in entries.split(';') {
+                let mut words = entry.split([' ', '\t']).filter(|word| !word.is_empty());
+                let words = [words.next(), words.next(), words.next(), words.next()];
+                let (is_primary, key_id, key) = match words {
+                    [None, ..] => continue,
+                    [Some("primary"), Some(key_id), Some(key), None] => (true, key_id, key),
+                    [Some("retired"), Some(key_id), Some(key), None] => (false, key_id, key),
+                    _ => return Err(AuditKeysError::Line { line }),
+                };
+                let in_id = |source| AuditKeysError::KeyId { line, source };
+                let in_key = |source| AuditKeysError::Key { line, source };
+                let named = (key_id.parse().map_err(in_id)?, key.parse().map_err(in_key)?);
+                if !is_primary {
+                    retired.push(named);
+                } else if primary.replace(named).is_some() {
+                    return Err(AuditKeysError::TwoPrimaries);
+                }
+            }
+        }
+        let (key_id, key) = primary.ok_or(AuditKeysError::NoPrimary)?;
+        let keys = Self::new(key_id, key);
+        retired.into_iter().try_fold(keys, |keys, (key_id, key)| keys.with_retired(key_id, key))
+    }
+}
+
+impl fmt::Debug for AuditKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { primary: (primary, _), retired: _ } = self;
+        let retired: Vec<_> = self.retired().collect();
+        f.debug_struct("AuditKeys").field("primary", primary).field("retired", &retired).finish()
+    }
+}
+
+/// An error in the audit keys of a service, or in their text.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum AuditKeysError {
+    /// A line does not have the three fields of a key.
+    #[error("line {line} of the audit keys: expected primary or retired, an id and a key")]
+    #[non_exhaustive]
+    Line {
+        /// The number of the line, counted from 1.
+        line: usize,
+    },
+    /// The id of a key is invalid.
+    #[error("line {line} of the audit keys: invalid id")]
+    #[non_exhaustive]
+    KeyId {
+        /// The number of the line, counted from 1.
+        line: usize,
+        /// What is wrong with the id.
+        source: FormatError,
+    },
+    /// The text of a key is invalid.
+    #[error("line {line} of the audit keys: invalid key")]
+    #[non_exhaustive]
+    Key {
+        /// The number of the line, counted from 1.
+        line: usize,
+        /// What is wrong with the key.
+        source: AuditKeyError,
+    },
+    /// No key is the primary.
+    #[error("the audit keys have no primary")]
+    NoPrimary,
+    /// More than one key is the primary.
+    #[error("the audit keys have more than one primary")]
+    TwoPrimaries,
+    /// Two keys have the same id.
+    #[error("the audit keys have two keys with the id {key_id}")]
+    #[non_exhaustive]
+    DuplicateKeyId {
+        /// The id.
+        key_id: KeyId,
+    },
+    /// Two ids have the same key.
+    #[error("the audit keys {other} and {key_id} are the same key")]
+    #[non_exhaustive]
+    DuplicateKey {
+        /// The id that was added.
+        key_id: KeyId,
+        /// The id that the key already has.
+        other: KeyId,
+    },
+    /// The primary cannot be ratcheted: it is at step 65,535, or the id of its next step is too long.
+    #[error("the primary has no next step: hand over to a new audit key")]
+    LastStep,
+}

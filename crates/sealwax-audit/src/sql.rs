@@ -1,0 +1,65 @@
+//! The SQL of a sink, for SQLite and PostgreSQL.
+//!
+//! The table `sealwax_audit` has a row for each entry: the subject, the number, the MAC, and the record as text, which
+//! is [`Record`](crate::Record)'s `to_string` and `parse`. The view `sealwax_audit_entries` has a column for each field.
+//!
+//! - **The table only grows.** Triggers refuse to change or delete a row (PostgreSQL: also to truncate), and to insert
+//!   one whose number is not the next one. They stop mistakes and injected SQL, not the owner of the table, who can drop
+//!   them. That is what the chain and its anchors are for.
+//! - **Of two writers, one appends.** `APPEND` inserts a row only if the entry before is in the table, with the MAC that
+//!   the writer has seen, and the number is not taken. It is one statement, so it needs no transaction and takes no lock.
+//!   If it inserts no row, the sink returns [`Raced`](crate::Appended::Raced).
+
+/// SQL for SQLite 3.38 or later.
+pub mod sqlite {
+    /// Creates the table, its triggers and the view. Running it again changes nothing.
+    pub const TABLES: &str = include_str!("sql/sqlite.sql");
+
+    /// Selects the record of a subject's last entry, `?1`, if it has one.
+    pub const LAST: &str =
+        "SELECT record FROM sealwax_audit WHERE subject = ?1 ORDER BY number DESC LIMIT 1";
+
+    /// Selects the records of a subject's chain, `?1`, in ascending order.
+    pub const CHAIN: &str = "SELECT record FROM sealwax_audit WHERE subject = ?1 ORDER BY number";
+
+    /// Selects the subjects that have a chain.
+    pub const SUBJECTS: &str =
+        "SELECT subject FROM sealwax_audit WHERE number = 1 ORDER BY subject";
+
+    /// Inserts an entry, or no row if another writer was first.
+    ///
+    /// `?1` is the subject, `?2` the number, `?3` the MAC and `?4` the text of the record. `?5` is the MAC of the entry
+    /// before, or null for the first entry.
+    pub const APPEND: &str = "
+        INSERT INTO sealwax_audit (subject, number, mac, record) SELECT ?1, ?2, ?3, ?4
+        WHERE ?2 = 1 OR EXISTS (SELECT 1 FROM sealwax_audit WHERE subject = ?1 AND number = ?2 - 1 AND mac = ?5)
+        ON CONFLICT DO NOTHING";
+}
+
+/// SQL for PostgreSQL 14 or later, at the isolation level `READ COMMITTED`, which is the default.
+pub mod postgres {
+    /// Creates the table, its triggers and the view. Running it again changes nothing.
+    ///
+    /// It has several statements, so send it without parameters.
+    pub const TABLES: &str = include_str!("sql/postgres.sql");
+
+    /// Selects the record of a subject's last entry, `$1`, if it has one.
+    pub const LAST: &str =
+        "SELECT record FROM sealwax_audit WHERE subject = $1 ORDER BY number DESC LIMIT 1";
+
+    /// Selects the records of a subject's chain, `$1`, in ascending order.
+    pub const CHAIN: &str = "SELECT record FROM sealwax_audit WHERE subject = $1 ORDER BY number";
+
+    /// Selects the subjects that have a chain.
+    pub const SUBJECTS: &str =
+        "SELECT subject FROM sealwax_audit WHERE number = 1 ORDER BY subject";
+
+    /// Inserts an entry, or no row if another writer was first.
+    ///
+    /// `$1` is the subject, `$2` the number (`bigint`), `$3` the MAC (`bytea`) and `$4` the text of the record. `$5` is
+    /// the MAC of the entry before (`bytea`), or null for the first entry.
+    pub const APPEND: &str = "
+        INSERT INTO sealwax_audit (subject, number, mac, record) SELECT $1, $2, $3, $4
+        WHERE $2 = 1 OR EXISTS (SELECT 1 FROM sealwax_audit WHERE subject = $1 AND number = $2 - 1 AND mac = $5)
+        ON CONFLICT DO NOTHING";
+}
