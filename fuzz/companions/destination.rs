@@ -57,9 +57,11 @@ fn expected(uri: &Uri, port: Option<u16>, loopback: bool) -> bool {
     let authority = authority.as_str();
     let is = |host: &str, port: u16| authority == format!("{host}:{port}");
     let hosts = &HOSTS[..3];
-    let is_a_host =
-        hosts.iter().any(|host| authority == *host || is(host, 443) || port.is_some_and(|port| is(host, port)));
-    let is_port = |port: &str| port.parse().is_ok_and(|number: u16| number > 0 && number.to_string() == port);
+    let is_a_host = hosts
+        .iter()
+        .any(|host| authority == *host || is(host, 443) || port.is_some_and(|port| is(host, port)));
+    let is_port =
+        |port: &str| port.parse().is_ok_and(|number: u16| number > 0 && number.to_string() == port);
     let is_this_machine = ["127.0.0.1", "[::1]", "localhost"].iter().any(|host| {
         let rest = authority.strip_prefix(host);
         rest.is_some_and(|rest| rest.is_empty() || rest.strip_prefix(':').is_some_and(is_port))

@@ -1,8 +1,13 @@
 //! The filter of `sealwax-credentials` masks exactly what a search without any cleverness finds, however the text is cut,
 //! and changes nothing else. It never holds back more than eight times the length of the key.
 
+use std::sync::LazyLock;
+
 use sealwax::{EncryptionContext, Keyring, MasterKey, Secret};
 use sealwax_credentials::{BoundSecret, open_bound};
+
+static KEYRING: LazyLock<Keyring> =
+    LazyLock::new(|| Keyring::new("k".parse().unwrap(), MasterKey::generate().unwrap()).unwrap());
 
 pub(crate) fn check(input: &[u8]) -> bool {
     let Some((choice, rest)) = input.split_first() else { return false };
@@ -20,10 +25,9 @@ pub(crate) fn check(input: &[u8]) -> bool {
 
 /// Seals and opens a key for some host.
 pub(crate) fn bound(key: &[u8]) -> BoundSecret {
-    let keyring = Keyring::new("k".parse().unwrap(), MasterKey::generate().unwrap()).unwrap();
     let context = EncryptionContext::empty().with_hosts(&["a.example"]).unwrap();
-    let envelope = keyring.seal(&Secret::from(key), &context).unwrap();
-    open_bound(&keyring, &envelope, &context).unwrap()
+    let envelope = KEYRING.seal(&Secret::from(key), &context).unwrap();
+    open_bound(&KEYRING, &envelope, &context).unwrap()
 }
 
 /// Runs the filter over chunks, and watches what it holds back.
@@ -91,10 +95,11 @@ pub(crate) fn text(key: &[u8], input: &[u8]) -> (Vec<u8>, Vec<usize>) {
 fn written(key: &[u8], form: u8, detail: u8) -> Vec<u8> {
     let each = |write: fn(u8) -> String| key.iter().map(|byte| write(*byte)).collect::<String>();
     let some = |write: fn(u8) -> String| {
-        let characters = key.iter().enumerate().map(|(place, byte)| match detail >> (place % 8) & 1 {
-            0 => char::from(*byte).to_string(),
-            _ => write(*byte),
-        });
+        let characters =
+            key.iter().enumerate().map(|(place, byte)| match detail >> (place % 8) & 1 {
+                0 => char::from(*byte).to_string(),
+                _ => write(*byte),
+            });
         characters.collect::<String>()
     };
     match form {
@@ -130,7 +135,8 @@ pub(crate) fn masked(key: &[u8], text: &[u8]) -> Vec<u8> {
     let nibbles: Vec<u8> = key.iter().flat_map(|byte| [byte >> 4, byte & 0xf]).collect();
     let base64 = [0, 4, 2].map(|start| sixes(key, start));
     for (number, notation) in [plain, percent, json].into_iter().enumerate() {
-        let (characters, mut starts): (Vec<u8>, Vec<usize>) = read(text, notation).into_iter().unzip();
+        let (characters, mut starts): (Vec<u8>, Vec<usize>) =
+            read(text, notation).into_iter().unzip();
         starts.push(text.len());
         let mut mask = |form: &[u8], value: fn(u8) -> Option<u8>| {
             for (place, window) in characters.windows(form.len()).enumerate() {

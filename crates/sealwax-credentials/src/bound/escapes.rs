@@ -31,11 +31,11 @@ impl Notation {
     fn read(self, bytes: &[u8]) -> Option<(u8, usize)> {
         let is_hex = |digits: &[u8]| digits.iter().all(u8::is_ascii_hexdigit);
         match (self, bytes) {
-            (_, [])
-            | (Self::Percent, [b'%'])
-            | (Self::Json, [b'\\'] | [b'\\', b'u']) => None,
+            (_, []) | (Self::Percent, [b'%']) | (Self::Json, [b'\\'] | [b'\\', b'u']) => None,
             (Self::Percent, [b'%', digits @ ..]) if digits.len() < 2 && is_hex(digits) => None,
-            (Self::Percent, &[b'%', high, low]) if is_hex(&[high, low]) => Some((byte(high, low), 3)),
+            (Self::Percent, &[b'%', high, low]) if is_hex(&[high, low]) => {
+                Some((byte(high, low), 3))
+            }
             (Self::Json, [b'\\', b'u', digits @ ..]) if digits.len() < 4 && is_hex(digits) => None,
             (Self::Json, &[b'\\', b'u', b'0', b'0', high, low]) if is_hex(&[high, low]) => {
                 Some((byte(high, low), 6))

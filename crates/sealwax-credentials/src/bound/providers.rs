@@ -29,11 +29,9 @@ const fn of(
 }
 
 /// Well-known services, in alphabetical order.
-pub static PROVIDERS: [Provider; 1] = [
-    of(
-        "Anthropic",
-        "api.anthropic.com",
-        KeyHeader::X_API_KEY,
-        "https://docs.anthropic.com/claude/reference/getting-started-with-the-api",
-    ),
-];
+pub static PROVIDERS: [Provider; 1] = [of(
+    "Anthropic",
+    "api.anthropic.com",
+    KeyHeader::X_API_KEY,
+    "https://docs.anthropic.com/claude/reference/getting-started-with-the-api",
+)];

@@ -178,7 +178,8 @@ impl Redactor {
     fn hand_on(&mut self, end: usize, out: &mut impl FnMut(&[u8])) {
         let len = end.saturating_sub(self.start);
         for key in &self.found {
-            let range = key.start.saturating_sub(self.start)..key.end.min(end).saturating_sub(self.start);
+            let range =
+                key.start.saturating_sub(self.start)..key.end.min(end).saturating_sub(self.start);
             self.held.get_mut(range).unwrap_or_default().fill(MASK);
         }
         self.found.retain(|key| key.end > end);

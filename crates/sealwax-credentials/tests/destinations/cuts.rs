@@ -15,7 +15,8 @@ fn page() -> Vec<u8> {
     let percent = KEY.replace('-', "%2d").replace('_', "%5F");
     let json = KEY.replace('-', "\\u002d");
     let base64 = "dXNlcjpzay1xWjdfWHc5dkszSnA1SGQ4LkJuMkdtNlJ5NA==";
-    format!("<a href=\"?{percent}\">{KEY}</a> {{\"{json}\"}} {base64} %{hex}%7{KEY}\\u00{KEY}").into()
+    format!("<a href=\"?{percent}\">{KEY}</a> {{\"{json}\"}} {base64} %{hex}%7{KEY}\\u00{KEY}")
+        .into()
 }
 
 #[test]
@@ -42,7 +43,8 @@ fn every_cut_gives_the_same_body() {
 fn what_cannot_be_a_key_is_not_held_back() {
     let mut redactor = bound(KEY).redactor().unwrap();
     let mut given = 0;
-    for event in ["data: {\"text\":\"Hel\"}\n\n", "data: {\"text\":\"lo\"}\n\n", "data: [DONE]\n\n"] {
+    for event in ["data: {\"text\":\"Hel\"}\n\n", "data: {\"text\":\"lo\"}\n\n", "data: [DONE]\n\n"]
+    {
         let mut out = Vec::new();
         redactor.push(event.as_bytes(), |bytes| out.extend_from_slice(bytes));
         assert_eq!(out, event.as_bytes());
@@ -115,15 +117,8 @@ fn a_hostile_body_takes_no_longer() {
     let calm = seconds(b"\n");
     // A search that starts again at each byte would compare each of a million bytes thousands of times.
     let almost = key.replace('b', "c");
-    let units: [&[u8]; 7] = [
-        b"a",
-        key.as_bytes(),
-        almost.as_bytes(),
-        b"%61",
-        b"\\u0061",
-        b"6",
-        b"YWFh",
-    ];
+    let units: [&[u8]; 7] =
+        [b"a", key.as_bytes(), almost.as_bytes(), b"%61", b"\\u0061", b"6", b"YWFh"];
     for (number, unit) in units.into_iter().enumerate() {
         let hostile = seconds(unit);
         assert!(hostile < 20.0 * calm.max(0.02), "text {number}: {hostile} s, and {calm} s");

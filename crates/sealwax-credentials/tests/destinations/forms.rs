@@ -31,17 +31,13 @@ fn known_answers() {
             "Basic dXNlcjpzay1xWjdfWHc5dkszSnA1SGQ4LkJuMkdtNlJ5NA==",
             format!("Basic dXNlcjp{}A==", stars(38)),
         ),
+        ("hex", "736b2d715a375f587739764b334a70354864382e426e32476d36527934", stars(58)),
+        ("HEX", "736B2D715A375F587739764B334A70354864382E426E32476D36527934", stars(58)),
         (
-            "hex",
-            "736b2d715a375f587739764b334a70354864382e426e32476d36527934",
-            stars(58),
+            "percent-encoded in part",
+            "?k=sk%2DqZ7%5fXw9vK3Jp5Hd8%2EBn2Gm6Ry4&",
+            format!("?k={}&", stars(35)),
         ),
-        (
-            "HEX",
-            "736B2D715A375F587739764B334A70354864382E426E32476D36527934",
-            stars(58),
-        ),
-        ("percent-encoded in part", "?k=sk%2DqZ7%5fXw9vK3Jp5Hd8%2EBn2Gm6Ry4&", format!("?k={}&", stars(35))),
         (
             "escaped as in JSON",
             "{\"k\":\"\\u0073k-qZ7\\u005FXw9vK3Jp5Hd8.Bn2Gm6Ry4\"}",

@@ -93,7 +93,8 @@ fn an_encoded_body_is_refused() {
     }
     assert_eq!(head(TRANSFER_ENCODING, &["gzip, chunked"]), Err(RedactError::Encoded));
     assert_eq!(head(CONTENT_ENCODING, &["chunked"]), Err(RedactError::Encoded));
-    for values in [&[][..], &["identity"], &["Identity"], &["identity, identity"], &[""], &[" , "]] {
+    for values in [&[][..], &["identity"], &["Identity"], &["identity, identity"], &[""], &[" , "]]
+    {
         assert_eq!(head(CONTENT_ENCODING, values), Ok(()), "{values:?}");
     }
     assert_eq!(head(TRANSFER_ENCODING, &["chunked"]), Ok(()));

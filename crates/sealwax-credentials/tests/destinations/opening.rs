@@ -44,8 +44,13 @@ fn a_context_without_hosts_opens_nothing() {
 
 #[test]
 fn another_set_of_hosts_does_not_open() {
-    let sets: [&[&str]; 5] =
-        [&[HOST], &["openai.com"], &["api.openai.com.example"], &[HOST, "a.example"], &["a.example"]];
+    let sets: [&[&str]; 5] = [
+        &[HOST],
+        &["openai.com"],
+        &["api.openai.com.example"],
+        &[HOST, "a.example"],
+        &["a.example"],
+    ];
     let contexts = sets.map(|hosts| context().with_hosts(hosts).unwrap());
     let mut refused = 0;
     for sealed in &contexts {

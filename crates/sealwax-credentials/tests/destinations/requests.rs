@@ -43,7 +43,10 @@ fn each_header_has_its_name_and_its_prefix() {
         assert!(written.is_sensitive());
         assert_eq!(request.headers()[ACCEPT_ENCODING], "identity");
         assert_eq!(request.headers().len(), 3);
-        assert_eq!((header.name().as_str(), header.prefix().len()), (*name, value.len() - KEY.len()));
+        assert_eq!(
+            (header.name().as_str(), header.prefix().len()),
+            (*name, value.len() - KEY.len())
+        );
 
         let (mut parts, ()) = self::request("https://api.openai.com").into_parts();
         bound(KEY).authorize_parts(&mut parts, header).unwrap();

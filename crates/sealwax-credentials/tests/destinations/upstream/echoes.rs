@@ -49,10 +49,15 @@ fn an_echo_in_head_and_body_is_masked() {
         let count = |text: &str| text.matches(KEY).count();
         // The key is there, five times.
         assert_eq!(count(std::str::from_utf8(&body).unwrap()), 2, "{name}");
-        assert_eq!(reply.headers.values().map(|value| count(value.to_str().unwrap())).sum::<usize>(), 3);
+        assert_eq!(
+            reply.headers.values().map(|value| count(value.to_str().unwrap())).sum::<usize>(),
+            3
+        );
         let out = handed_on(&secret, reply).unwrap();
         assert_eq!(out.matches(&*"*".repeat(KEY.len())).count(), 5, "{name}");
-        assert!(!KEY.as_bytes().windows(4).any(|part| out.contains(std::str::from_utf8(part).unwrap())));
+        assert!(
+            !KEY.as_bytes().windows(4).any(|part| out.contains(std::str::from_utf8(part).unwrap()))
+        );
         assert!(out.contains("Incorrect API key provided: ****"));
     }
     // The upstream was given the key, and was asked for a body that can be searched.
@@ -69,7 +74,8 @@ fn an_echo_in_chunks_is_masked_at_every_cut() {
         for cut in 1..page.len() {
             let (first, second) = page.split_at(cut);
             let parts = [
-                "HTTP/1.1 500 Oops\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n".into(),
+                "HTTP/1.1 500 Oops\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n"
+                    .into(),
                 format!("{:x}\r\n{first}\r\n", first.len()).into_bytes(),
                 format!("{:x}\r\n{second}\r\n0\r\n\r\n", second.len()).into_bytes(),
             ];
@@ -78,7 +84,10 @@ fn an_echo_in_chunks_is_masked_at_every_cut() {
             let reply = send(&server.uri(), &secret, &KeyHeader::BEARER).unwrap();
             several += usize::from(reply.chunks.len() > 1);
             let out = handed_on(&secret, reply).unwrap();
-            assert!(out.ends_with(&format!("\n\n<p>{}</p>", "*".repeat(KEY.len()))), "{name}: {cut}");
+            assert!(
+                out.ends_with(&format!("\n\n<p>{}</p>", "*".repeat(KEY.len()))),
+                "{name}: {cut}"
+            );
             cuts += 1;
         }
         assert_eq!(cuts, KEY.len() + 6);

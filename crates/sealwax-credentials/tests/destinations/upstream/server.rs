@@ -72,5 +72,7 @@ fn head(stream: &mut TcpStream) -> String {
 /// Returns a reply with a length, after which the connection ends.
 pub(crate) fn http(status: &str, headers: &str, body: &str) -> String {
     let len = body.len();
-    format!("HTTP/1.1 {status}\r\n{headers}connection: close\r\ncontent-length: {len}\r\n\r\n{body}")
+    format!(
+        "HTTP/1.1 {status}\r\n{headers}connection: close\r\ncontent-length: {len}\r\n\r\n{body}"
+    )
 }

@@ -33,7 +33,10 @@ impl Log for Catcher {
 
 fn shows(log: &str) -> bool {
     let forms = [KEY, BASE64].map(str::as_bytes);
-    forms.iter().flat_map(|form| form.windows(6)).any(|part| log.contains(std::str::from_utf8(part).unwrap()))
+    forms
+        .iter()
+        .flat_map(|form| form.windows(6))
+        .any(|part| log.contains(std::str::from_utf8(part).unwrap()))
 }
 
 #[test]
