@@ -30,24 +30,25 @@ fn rows() -> Vec<Row> {
 
 /// Undoes the escapes of Rust.
 fn unescaped(text: &str) -> String {
-    let (mut plain, mut rest) = (String::new(), text);
-    while let Some((before, after)) = rest.split_once('\\') {
-        plain.push_str(before);
-        let end = after.find('}').filter(|_| after.starts_with("u{")).unwrap_or(0);
-        plain.push(match &after[..=end] {
-            "t" => '\t',
-            "n" => '\n',
-            "r" => '\r',
-            "0" => '\0',
-            "\\" => '\\',
-            unicode => {
-                let digits = unicode.strip_prefix("u{").unwrap().strip_suffix('}').unwrap();
-                char::from_u32(u32::from_str_radix(digits, 16).unwrap()).unwrap()
+    let mut parts = text.split('\\');
+    let mut plain = parts.next().unwrap().to_owned();
+    while let Some(part) = parts.next() {
+        let (character, rest) = match part.chars().next() {
+            // Two of them: the next part begins behind the second one.
+            None => ('\\', parts.next().unwrap()),
+            Some('t') => ('\t', part.strip_prefix('t').unwrap()),
+            Some('n') => ('\n', part.strip_prefix('n').unwrap()),
+            Some('r') => ('\r', part.strip_prefix('r').unwrap()),
+            Some('0') => ('\0', part.strip_prefix('0').unwrap()),
+            Some(_) => {
+                let (digits, rest) = part.strip_prefix("u{").unwrap().split_once('}').unwrap();
+                (char::from_u32(u32::from_str_radix(digits, 16).unwrap()).unwrap(), rest)
             }
-        });
-        rest = &after[end + 1..];
+        };
+        plain.push(character);
+        plain.push_str(rest);
     }
-    plain + rest
+    plain
 }
 
 /// Returns the column of the table that a URI belongs into.
