@@ -237,7 +237,6 @@ impl Reading {
     /// Starts again, with another body.
     fn restart(&mut self) {
         self.forms.iter_mut().for_each(Form::restart);
-        self.starts.clear();
         self.next = 0;
     }
 
@@ -269,7 +268,7 @@ impl Reading {
         self.next = self.next.saturating_add(len);
         for form in &mut self.forms {
             if form.step(character) {
-                let start = start_of(&self.starts, form.len()).unwrap_or(self.next);
+                let start = start_of(&self.starts, form.len()).unwrap_or(0);
                 add(found, start..self.next);
             }
         }

@@ -12,7 +12,7 @@ use crate::{KEY, bound, try_bound};
 const ELSEWHERE: &str = "https://zqxj-vkwy.example:9317/Hd8BnGm6Ry?Tf1WcLx=Dk5Fs2Zs8";
 
 /// Returns everything that an error says.
-fn said(error: &(dyn Error + 'static)) -> String {
+pub(crate) fn said(error: &(dyn Error + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |&error| error.source());
     let mut text = String::new();
     for cause in causes {

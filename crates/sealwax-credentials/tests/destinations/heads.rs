@@ -39,6 +39,16 @@ fn every_value_is_searched() {
     assert_eq!(headers["content-length"], "29");
 }
 
+/// They are no key, because a receiver reads each value for itself.
+#[test]
+fn halves_of_a_key_in_two_values_are_left_alone() {
+    let (first, second) = KEY.split_at(14);
+    let mut headers = map([("x-a", first), ("x-b", second), ("x-c", "sk-"), ("x-d", &KEY[3..])]);
+    let before = headers.clone();
+    bound(KEY).redactor().unwrap().head(&mut headers).unwrap();
+    assert_eq!(headers, before);
+}
+
 #[test]
 fn a_name_with_the_key_is_removed() {
     // Names are in lower case, so only such a key can be found.

@@ -18,6 +18,8 @@ mod heads;
 mod opening;
 mod providers;
 mod requests;
+#[cfg(target_os = "linux")]
+mod residue;
 #[cfg(any(feature = "hyper", feature = "reqwest"))]
 mod upstream;
 mod uris;

@@ -113,6 +113,49 @@ fn a_gzipped_echo_is_refused() {
     }
 }
 
+/// The name of the next test, which it runs in a process of its own.
+const PROXIED: &str = "upstream::echoes::no_proxy_of_the_environment_sees_a_key";
+
+#[test]
+fn no_proxy_of_the_environment_sees_a_key() {
+    const UPSTREAM: &str = "SEALWAX_TEST_PROXIED";
+    if let Ok(uri) = std::env::var(UPSTREAM) {
+        for (_, send) in CLIENTS {
+            send(&uri, &local(), &KeyHeader::BEARER).unwrap();
+        }
+        return;
+    }
+    let [upstream, proxy] = [(); 2].map(|()| Server::replying(http("200 OK", "", "")));
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+    for name in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
+        child.env(name, proxy.uri());
+    }
+    for name in ["NO_PROXY", "no_proxy", "REQUEST_METHOD"] {
+        child.env_remove(name);
+    }
+    let child = child.env(UPSTREAM, upstream.uri()).args(["--exact", PROXIED]);
+    assert!(child.output().unwrap().status.success());
+    assert_eq!(proxy.connections(), 0, "requests went to the proxy");
+    assert_eq!(upstream.connections(), CLIENTS.len());
+}
+
+/// Nobody listens where the request goes, so the client fails.
+#[test]
+fn an_error_of_a_client_shows_neither_key_nor_uri() {
+    let path = "/Hd8BnGm6Ry?Tf1WcLx=Dk5Fs2Zs8";
+    for (name, send) in CLIENTS {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let uri = format!("http://127.0.0.1:{port}{path}");
+        let error = send(&uri, &local(), &KeyHeader::BEARER).err().unwrap();
+        assert!(matches!(error, SendError::Client(_)), "{name}");
+        let said = crate::canary::said(&error);
+        assert!(said.contains("the HTTP client failed"));
+        for part in KEY.as_bytes().windows(4).chain(path.as_bytes().windows(4)) {
+            assert!(!said.contains(std::str::from_utf8(part).unwrap()), "{name}");
+        }
+    }
+}
+
 #[test]
 fn nothing_is_sent_to_another_place() {
     let server = Server::replying(http("200 OK", "", ""));
