@@ -43,7 +43,8 @@ fn every_value_is_searched() {
 #[test]
 fn halves_of_a_key_in_two_values_are_left_alone() {
     let (first, second) = KEY.split_at(14);
-    let mut headers = map([("x-a", first), ("x-b", second), ("x-c", "sk-"), ("x-d", &KEY[3..])]);
+    let (start, rest) = KEY.split_at(3);
+    let mut headers = map([("x-a", first), ("x-b", second), ("x-c", start), ("x-d", rest)]);
     let before = headers.clone();
     bound(KEY).redactor().unwrap().head(&mut headers).unwrap();
     assert_eq!(headers, before);

@@ -82,6 +82,7 @@ fn hostile_urls_are_refused() {
         *reasons.entry(uri).or_insert(0) += 1;
     }
     assert_eq!((refused, same), (129, 19));
+    assert!(include_str!("../../README.md").contains(&format!("{} hostile", refused + same)));
     let reasons: Vec<_> = reasons.iter().map(|(reason, rows)| (reason.as_str(), *rows)).collect();
     let expected = [
         ("Host", 27),
