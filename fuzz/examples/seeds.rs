@@ -25,9 +25,10 @@ const MAX_LEN: usize = 1200;
 
 fn main() {
     let dir = std::env::args().nth(1).expect("the first argument is a directory");
-    let seeds: [(&str, Vec<Vec<u8>>); 10] = [
+    let seeds: [(&str, Vec<Vec<u8>>); 12] = [
         ("audit", audits()),
         ("context", contexts()),
+        ("destination", destinations()),
         ("hmac", hmacs()),
         ("import", imports()),
         ("open_altered", altered()),
@@ -35,6 +36,7 @@ fn main() {
         ("parse_keyring", keyrings().into_iter().map(String::into_bytes).collect()),
         ("parse_text", texts().into_iter().map(String::into_bytes).collect()),
         ("parse_triplet", triplets()),
+        ("redaction", redactions()),
         ("stateful", histories()),
     ];
     for (target, seeds) in seeds {
@@ -459,6 +461,48 @@ fn histories() -> Vec<Vec<u8>> {
         let new = into(8, 1);
         seeds.push([&states[..], &seal, &new, &rewrap].concat());
         seeds.push([&states[..], &seal, &into(8, 0), &[9, 8, 0], &rewrap].concat());
+    }
+    seeds
+}
+
+/// Returns the hostile URLs of the tests of `sealwax-credentials`, and some with a host in its short form.
+fn destinations() -> Vec<Vec<u8>> {
+    let table = include_str!("../../crates/sealwax-credentials/tests/destinations/hostile.txt");
+    let urls =
+        table.lines().filter_map(|line| line.split_once(" | ")).map(|(url, _)| url.trim_end());
+    let short = |front: &str, host: u8, rest: &str| {
+        [front.as_bytes(), &[1, host], rest.as_bytes()].concat()
+    };
+    let mut seeds: Vec<Vec<u8>> = urls.map(|url| url.as_bytes().to_vec()).collect();
+    for host in 0..4 {
+        for rest in ["", "/", ":443/v1", ":8443", ":8444", ".", "@a", ":0443", "%2e"] {
+            seeds.push(short("https://", host, rest));
+        }
+        seeds.push(short("http://", host, "/"));
+        seeds.push(short("https://user@", host, "/"));
+    }
+    for uri in
+        ["http://127.0.0.1:80", "https://[::1]:443/", "http://localhost", "http://localhost:0"]
+    {
+        seeds.push(uri.into());
+    }
+    seeds
+}
+
+/// Returns each kind of key with each form of it: whole, in part, and cut.
+fn redactions() -> Vec<Vec<u8>> {
+    let mut seeds = vec![vec![6], vec![0, b'x']];
+    for kind in 0..8 {
+        let key: &[u8] = if kind == 7 { b"arbitrary key" } else { b"" };
+        let mut text = vec![kind + 8];
+        text.extend_from_slice(key);
+        for form in 0xf8..=0xff {
+            for detail in [0, 5, 0xff] {
+                text.extend([b'a', form, detail, 255, 0xf0, form, detail, 7]);
+            }
+            seeds.push(text.clone());
+            text.truncate(1 + key.len());
+        }
     }
     seeds
 }

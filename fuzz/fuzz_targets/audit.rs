@@ -1,7 +1,7 @@
-//! The fuzz target; the property it checks is in `src/audit.rs`.
+//! The fuzz target; the property it checks is in `companions/audit.rs`.
 #![no_main]
 
-#[path = "../src/audit.rs"]
+#[path = "../companions/audit.rs"]
 mod audit;
 
 use sealwax_fuzz::heap;

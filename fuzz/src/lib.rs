@@ -23,6 +23,10 @@ pub mod parse_text;
 pub mod parse_triplet;
 pub mod stateful;
 
+/// The targets of the crates in `crates/`, by name. Their properties are in `companions/`, and the tests of each crate
+/// call them over its corpora.
+pub const COMPANIONS: [&str; 3] = ["audit", "destination", "redaction"];
+
 /// The function that checks a property.
 pub type Property = fn(&[u8]) -> bool;
 

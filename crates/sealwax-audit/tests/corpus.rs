@@ -8,7 +8,7 @@
 )]
 
 /// The property of the target. Included by path, because the fuzz targets are in a separate workspace.
-#[path = "../../../fuzz/src/audit.rs"]
+#[path = "../../../fuzz/companions/audit.rs"]
 #[expect(unreachable_pub, reason = "it is a module of the target")]
 mod audit;
 #[path = "../../../fuzz/src/heap.rs"]

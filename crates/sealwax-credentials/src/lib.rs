@@ -1,9 +1,13 @@
 // In the repository, this link of the README leads to a file. The first definition of a link wins.
 //! [sealwax]: sealwax
 #![doc = include_str!("../README.md")]
-// Without `alloc`, so that no part of a credential can be left behind on the heap.
+// Without features also without `alloc`, so that no part of a credential can be left behind on the heap.
 #![no_std]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
+
+#[cfg(feature = "http")]
+extern crate alloc;
 
 use sealwax::Secret;
 
@@ -22,6 +26,26 @@ mod words;
 // The kinds, each with its rule.
 mod suspicion;
 
+// Where a credential goes, and what comes back.
+#[cfg(feature = "http")]
+mod bound;
+
+#[cfg(feature = "http")]
+pub use bound::destination::DestinationError;
+#[cfg(feature = "hyper")]
+pub use bound::hyper::HyperClient;
+#[cfg(feature = "http")]
+pub use bound::key_header::KeyHeader;
+#[cfg(feature = "http")]
+pub use bound::providers::{PROVIDERS, Provider};
+#[cfg(feature = "http")]
+pub use bound::redactor::{RedactError, Redactor};
+#[cfg(feature = "reqwest")]
+pub use bound::reqwest::ReqwestClient;
+#[cfg(any(feature = "hyper", feature = "reqwest"))]
+pub use bound::sending::SendError;
+#[cfg(feature = "http")]
+pub use bound::{AuthorizeError, BoundSecret, OpenBoundError, open_bound, open_bound_async};
 pub use characters::is_default_ignorable;
 pub use suspicion::Suspicion;
 

@@ -36,7 +36,7 @@ macro_rules! kinds {
 kinds! {
     /// There is no text, or nothing but white space and invisible characters.
     Empty, "empty", "no text at all", reading::empty;
-    /// The text has fewer than 8 characters.
+    /// The text has fewer than 5 characters.
     TooShort, "too_short", "shorter than 5 characters", reading::too_short;
     /// White space comes first, in a text that is not PEM or JSON. A line end is white space too.
     WhiteSpaceAtStart, "white_space_at_start", "white space at the start", characters::space_at_start;
