@@ -65,7 +65,7 @@ pub use keys::master_key::MasterKey;
 pub use keys::provider::{KeyWrapper, MasterKeyProvider};
 pub use keys::provider_error::{ProviderError, ProviderErrorKind};
 pub use keys::provider_future::ProviderFuture;
-pub use keys::recorder::{OpenEvent, OpenOutcome, OpenRecorder, RecorderError};
+pub use keys::recorder::{OpenEvent, OpenOutcome, OpenRecorder, RecorderError, RecorderRequired};
 pub use keys::requests::{UnwrapRequest, WrapRequest};
 pub use secret::Secret;
 pub use secret::key_bytes::KeyError;

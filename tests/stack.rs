@@ -158,11 +158,16 @@ fn stack_after(verb: &mut dyn FnMut()) -> Vec<u8> {
 }
 
 /// Returns whether the deepest part that was touched was wiped. Between the zeros are only the addresses that the wipes
-/// themselves returned to, of which an operation with a recorder has several, and what wiping a key leaves behind.
+/// themselves returned to, of which an operation with a recorder has several, and what wiping a key leaves behind: words
+/// of up to eight bytes.
 fn is_wiped_to_the_ground(below: &[u8]) -> bool {
     let touched = below.iter().position(|byte| *byte != PAINT).unwrap();
     let deepest = below[touched..].get(..1024);
-    deepest.is_some_and(|deepest| deepest.iter().filter(|byte| **byte != 0).count() <= 64)
+    deepest.is_some_and(|deepest| {
+        let words: Vec<&[u8]> =
+            deepest.split(|byte| *byte == 0).filter(|word| !word.is_empty()).collect();
+        words.len() <= 12 && words.iter().all(|word| word.len() <= 8)
+    })
 }
 
 /// Returns how many fragments of a secret are left.

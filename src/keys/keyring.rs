@@ -264,6 +264,12 @@ impl Keyring {
         self.suite
     }
 
+    /// Returns whether the keyring has a recorder, for a health endpoint.
+    #[must_use]
+    pub fn has_recorder(&self) -> bool {
+        self.recorder.is_some()
+    }
+
     pub(crate) fn recorder(&self) -> Option<&dyn OpenRecorder> {
         self.recorder.as_deref()
     }

@@ -30,7 +30,7 @@ impl<'a> Recording<'a> {
         wipe_stack();
         let event = self.event(key_id, outcome);
         let recorded = self.recorder.record(&event).into_ready();
-        let waits = |_| Err(RecorderError::new("it has to be waited for: use open_async"));
+        let waits = |_| Err(RecorderError::bug("it has to be waited for: use open_async"));
         recorded.unwrap_or_else(waits)
     }
 

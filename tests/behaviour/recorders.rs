@@ -8,7 +8,8 @@ use std::task::{Context, Poll, Waker};
 
 use sealwax::{
     EncryptionContext, Envelope, ErrorClass, KeyId, Keyring, OpenError, OpenEvent, OpenOutcome,
-    OpenRecorder, ProviderFuture, RecorderError, ReloadProblem, Secret, Suite, UnwrapError,
+    OpenRecorder, ProviderFuture, RecorderError, RecorderRequired, ReloadProblem, Secret, Suite,
+    UnwrapError,
 };
 
 use crate::fixtures::{CREDENTIAL, SUITES, acme, context, key_id, keyring, master_key, sealed};
@@ -158,7 +159,7 @@ fn without_a_record_nothing_is_opened() {
         (Manner::FailsForNow, true, ErrorClass::Transient, "locked"),
         (Manner::FailsLater, true, ErrorClass::Failed, "gone"),
         // Its future is dropped before it is polled.
-        (Manner::Waits, false, ErrorClass::Failed, "it has to be waited for: use open_async"),
+        (Manner::Waits, false, ErrorClass::Bug, "it has to be waited for: use open_async"),
     ];
     for (manner, waits, class, why) in cases {
         let (opened, told) = open(&ring, manner, waits, &envelope, &acme());
@@ -350,6 +351,25 @@ fn remote_keys_are_recorded_too() {
     let (opened, told) = open(&ring, Manner::Ready, false, &envelope, &acme);
     assert!(matches!(opened, Err(OpenError::Unwrap(UnwrapError::WouldBlock { .. }))));
     assert_eq!((told[0].0.name(), told[0].1.clone()), ("would_block", None));
+}
+
+#[test]
+fn a_keyring_that_requires_a_recorder_opens_nothing_without_one() {
+    let ring = keyring(Suite::default()).with_recorder(RecorderRequired);
+    assert!(ring.has_recorder() && !keyring(Suite::default()).has_recorder());
+    let (envelope, acme) = (sealed(Suite::default(), 1), acme());
+    for opened in
+        [ring.open(&envelope, &acme), pollster::block_on(ring.open_async(&envelope, &acme))]
+    {
+        let error = opened.unwrap_err();
+        assert_eq!((error.name(), error.class()), ("not_recorded", ErrorClass::Bug));
+    }
+    let recorder = Recorder::new(Manner::Ready);
+    ring.clone().with_recorder(Arc::clone(&recorder)).open(&envelope, &acme).unwrap();
+    assert_eq!(recorder.names(), [("opened", Some("prod".to_owned()))]);
+    assert_eq!(OpenOutcome::Opened.class(), None);
+    let refused = OpenOutcome::refused("context_mismatch", ErrorClass::Altered);
+    assert_eq!((refused.name(), refused.class()), ("context_mismatch", Some(ErrorClass::Altered)));
 }
 
 #[test]
