@@ -106,7 +106,7 @@ fn a_ratchet_is_a_hand_over() {
 
 /// A crash between the two entries.
 #[test]
-fn whoever_comes_next_completes_a_hand_over() {
+fn the_next_one_completes_a_hand_over() {
     let (keys, chain) = chain("acme");
     let half = &chain[..4];
     assert_eq!(half[3].entry.action, "swa1/end");
