@@ -1,10 +1,8 @@
 //! Chains that go on under another audit key.
 
-use hmac::{Hmac, KeyInit, Mac};
 use sealwax_audit::{Action, AppendError, AuditKeys, ChainError, Entry, Record, Verifier, verify};
-use sha2::Sha256;
 
-use crate::given::{Memory, append, chain, id, key, log, now, only};
+use crate::given::{Memory, append, chain, id, key, log, mac, now, only};
 
 /// The keys of a service while it moves from one key to another: the first is the primary.
 fn both(primary: (&str, u8), retired: (&str, u8)) -> AuditKeys {
@@ -214,29 +212,6 @@ fn a_verifier_keeps_its_place() {
         verifier.check(record).unwrap();
     }
     assert_eq!(verifier.finish().unwrap().last, Some(chain[8].anchor()));
-}
-
-/// Computes a MAC as the page says, also of an entry that a log does not append.
-fn mac(key: &[u8; 32], before: &[u8; 32], record: &Record) -> [u8; 32] {
-    let entry = &record.entry;
-    let fields: [&[u8]; 8] = [
-        &entry.time.to_be_bytes(),
-        entry.action.as_bytes(),
-        entry.who.as_bytes(),
-        entry.why.as_bytes(),
-        entry.outcome.as_bytes(),
-        entry.key_id.as_ref().map_or("", AsRef::as_ref).as_bytes(),
-        entry.commitment.as_ref().map_or(&[], <[u8; 32]>::as_slice),
-        entry.context.as_ref().map_or(&[], <[u8; 32]>::as_slice),
-    ];
-    let sized = |field: &[u8]| [&(field.len() as u16).to_be_bytes(), field].concat();
-    let mut hmac = Hmac::<Sha256>::new_from_slice(key).unwrap();
-    hmac.update(b"swa1/entry");
-    hmac.update(before);
-    hmac.update(&record.number.to_be_bytes());
-    fields.iter().for_each(|field| hmac.update(&sized(field)));
-    hmac.update(&[1]);
-    hmac.finalize().into_bytes().into()
 }
 
 /// Somebody who has the key makes entries that no log appends, with the right MAC.
