@@ -5,10 +5,12 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use hmac::{Hmac, KeyInit, Mac};
 use sealwax::{KeyId, ProviderFuture, RecorderError};
 use sealwax_audit::{
     Action, Anchor, Appended, AuditKey, AuditKeys, AuditLog, AuditSink, Record, verify,
 };
+use sha2::Sha256;
 
 pub(crate) type Reply<'a, T> = ProviderFuture<'a, Result<T, RecorderError>>;
 
@@ -128,4 +130,27 @@ pub(crate) fn chain(subject: &str) -> (AuditKeys, Vec<Record>) {
     let keys = only("audit-2026", 0);
     assert_eq!(verify(&keys, subject, &chain, &[]).unwrap().last.unwrap().number, 9);
     (keys, chain)
+}
+
+/// Computes a MAC as the page says, also of an entry that a log does not append.
+pub(crate) fn mac(key: &[u8; 32], before: &[u8; 32], record: &Record) -> [u8; 32] {
+    let entry = &record.entry;
+    let fields: [&[u8]; 8] = [
+        &entry.time.to_be_bytes(),
+        entry.action.as_bytes(),
+        entry.who.as_bytes(),
+        entry.why.as_bytes(),
+        entry.outcome.as_bytes(),
+        entry.key_id.as_ref().map_or("", AsRef::as_ref).as_bytes(),
+        entry.commitment.as_ref().map_or(&[], <[u8; 32]>::as_slice),
+        entry.context.as_ref().map_or(&[], <[u8; 32]>::as_slice),
+    ];
+    let sized = |field: &[u8]| [&(field.len() as u16).to_be_bytes(), field].concat();
+    let mut hmac = Hmac::<Sha256>::new_from_slice(key).unwrap();
+    hmac.update(b"swa1/entry");
+    hmac.update(before);
+    hmac.update(&record.number.to_be_bytes());
+    fields.iter().for_each(|field| hmac.update(&sized(field)));
+    hmac.update(&[1]);
+    hmac.finalize().into_bytes().into()
 }

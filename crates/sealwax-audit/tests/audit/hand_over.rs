@@ -1,8 +1,8 @@
 //! Chains that go on under another audit key.
 
-use sealwax_audit::{Action, AppendError, AuditKeys, ChainError, Record, Verifier, verify};
+use sealwax_audit::{Action, AppendError, AuditKeys, ChainError, Entry, Record, Verifier, verify};
 
-use crate::given::{Memory, append, chain, id, key, log, now, only};
+use crate::given::{Memory, append, chain, id, key, log, mac, now, only};
 
 /// The keys of a service while it moves from one key to another: the first is the primary.
 fn both(primary: (&str, u8), retired: (&str, u8)) -> AuditKeys {
@@ -104,7 +104,7 @@ fn a_ratchet_is_a_hand_over() {
 
 /// A crash between the two entries.
 #[test]
-fn whoever_comes_next_completes_a_hand_over() {
+fn the_next_one_completes_a_hand_over() {
     let (keys, chain) = chain("acme");
     let half = &chain[..4];
     assert_eq!(half[3].entry.action, "swa1/end");
@@ -212,4 +212,44 @@ fn a_verifier_keeps_its_place() {
         verifier.check(record).unwrap();
     }
     assert_eq!(verifier.finish().unwrap().last, Some(chain[8].anchor()));
+}
+
+/// Somebody who has the key makes entries that no log appends, with the right MAC.
+#[test]
+fn the_key_alone_does_not_make_a_hand_over() {
+    let (keys, chain) = chain("acme");
+    let first: [u8; 32] = std::array::from_fn(|i| i as u8);
+    assert_eq!(mac(&first, &chain[0].mac, &chain[1]), chain[1].mac);
+    let forge = |alter: fn(&mut Record)| {
+        let mut forged = chain[..3].to_vec();
+        alter(&mut forged[2]);
+        forged[2].mac = mac(&first, &forged[1].mac, &forged[2]);
+        verify(&keys, "acme", &forged, &[])
+    };
+    forge(|record| record.entry.why = "forged".into()).unwrap();
+    let begins = |record: &mut Record| {
+        record.entry.action = "swa1/begin".into();
+        record.entry.key_id = Some(id("audit-2026"));
+        record.entry.commitment = Some([1; 32]);
+        record.entry.context = None;
+    };
+    let error = forge(begins).unwrap_err();
+    assert!(matches!(error, ChainError::HandOver { number: 3, .. }), "{error}");
+    // Not an end without a successor, nor another action that is reserved.
+    for alter in [
+        |record: &mut Record| {
+            record.entry = Entry {
+                action: "swa1/end".into(),
+                key_id: None,
+                commitment: None,
+                context: None,
+                ..record.entry.clone()
+            }
+        },
+        |record: &mut Record| record.entry.action = "swa1/end".into(),
+        |record: &mut Record| record.entry.action = "swa1/next".into(),
+    ] {
+        let error = forge(alter).unwrap_err();
+        assert!(matches!(error, ChainError::Altered { number: 3, .. }), "{error}");
+    }
 }

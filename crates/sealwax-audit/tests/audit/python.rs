@@ -8,7 +8,7 @@ use sealwax_audit::{Anchor, Record, verify};
 
 use crate::alterations::alterations;
 use crate::format;
-use crate::given::{chain, id, key};
+use crate::given::{chain, id, key, mac, only};
 
 /// Returns whether Python is installed. With `SEALWAX_REQUIRE_INTEROP`, which CI sets, it must be.
 fn is_here() -> bool {
@@ -127,10 +127,33 @@ fn it_names_the_same_entry() {
         swapped.swap(at, at + 1);
         refused("swapped", &swapped, &[]);
     }
+    // Entries that only somebody who has the keys can make: a number is left out, the key changes, and it begins without
+    // an end.
+    type Forgery = (u8, fn(&mut Record));
+    let forgeries: [Forgery; 3] = [
+        (0, |record| record.number = 4),
+        (9, |record| record.audit_key = id("audit-2025")),
+        (0, |record| {
+            let key_id = Some(record.audit_key.clone());
+            record.entry.action = "swa1/begin".into();
+            (record.entry.key_id, record.entry.commitment, record.entry.context) =
+                (key_id, Some([1; 32]), None);
+        }),
+    ];
+    for (first, forge) in forgeries {
+        let mut forged = chain[..3].to_vec();
+        forge(&mut forged[2]);
+        let key = std::array::from_fn(|i| first + i as u8);
+        forged[2].mac = mac(&key, &chain[1].mac, &forged[2]);
+        let keys =
+            only("audit-2026", 0).with_retired(id("audit-2025"), crate::given::key(9)).unwrap();
+        assert_eq!(verify(&keys, "acme", &forged, &[]).unwrap_err().number(), 3);
+        refused("forged", &forged, &[]);
+    }
     let mut wrong = chain[8].anchor();
     wrong.mac[0] ^= 1;
     refused("rewritten", &chain, &[wrong]);
-    assert_eq!(cases, 2 * 11 + 2 * 4 + 1);
+    assert_eq!(cases, 2 * 11 + 2 * 4 + 3 + 1);
     // It names the anchor of what is cut off.
     let cut = python("cut", &keys(), &text(&chain[..5]), &[chain[6].anchor()]).unwrap_err();
     assert!(cut.starts_with("acme: entry 7 was cut off"), "{cut}");
