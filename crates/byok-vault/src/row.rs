@@ -2,11 +2,13 @@
 
 use std::fmt;
 
-use sealwax::{EncryptionContext, Envelope, Keyring, Secret};
+use sealwax::{
+    EncryptionContext, Envelope, Keyring, OpenEvent, OpenRecorder, ProviderFuture, RecorderError, Secret,
+};
 
 use crate::error::VaultError;
 use crate::formatting::shown;
-use crate::row_fault::Fault;
+use crate::row_fault::{Fault, FaultKind};
 
 /// The owner of a credential.
 ///
@@ -140,6 +142,18 @@ impl Row {
         keyring.open(&self.parse()?, &self.place.context()?).map_err(|error| self.fault(error))
     }
 
+    /// Checks that the envelope is intact and sealed for this row, and decrypts nothing.
+    ///
+    /// # Errors
+    /// Returns what is wrong with the row or the keyring. Only opening finds that the ciphertext was altered.
+    pub fn check(&self, keyring: &Keyring) -> Result<(), Fault> {
+        match self.try_open(&keyring.clone().with_recorder(NeverOpen)) {
+            Ok(_) => Ok(()),
+            Err(fault) if fault.kind == FaultKind::NotRecorded => Ok(()),
+            Err(fault) => Err(fault),
+        }
+    }
+
     /// Rewraps the envelope for the current keys and returns its text, or `None` if it is current.
     ///
     /// # Errors
@@ -160,6 +174,18 @@ impl Row {
     #[must_use]
     pub fn error(&self, fault: Fault) -> VaultError {
         VaultError::Row { id: self.place.id, owner: self.place.owner.clone(), fault }
+    }
+}
+
+/// A recorder without a record, so that a keyring stops where it would begin to decrypt.
+struct NeverOpen;
+
+impl OpenRecorder for NeverOpen {
+    fn record<'a>(
+        &'a self,
+        _: &'a OpenEvent<'a>,
+    ) -> ProviderFuture<'a, Result<(), RecorderError>> {
+        ProviderFuture::ready(Err(RecorderError::new("nothing is opened")))
     }
 }
 

@@ -66,7 +66,7 @@ impl Sandbox {
     /// Returns a command that runs the program with this keyring.
     pub(crate) fn command(&self, keys: Option<&Keys>, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_byok-vault"));
-        command.env_remove("SEALWAX_KEYS");
+        command.env_remove("SEALWAX_KEYS").env("SEALWAX_AUDIT_KEY", audit_key());
         if let Some(keys) = keys {
             command.env("SEALWAX_KEYS", &keys.0);
         }
@@ -192,12 +192,13 @@ pub(crate) fn searched(output: Output) -> Ran {
 
 /// Returns whether a text contains a credential or a key.
 ///
-/// A key is `swk1_` followed by at least one character of it. Messages say `swk1_...`.
+/// A key is `swk1_` or `swa1_` followed by at least one character of it. Messages say `swk1_...`.
 fn shows_a_secret(text: &str) -> bool {
+    let is_of_a_key = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     text.contains(CANARY)
-        || text.split("swk1_").skip(1).any(|after| {
-            after.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_')
-        })
+        || ["swk1_", "swa1_"]
+            .iter()
+            .any(|begin| text.split(begin).skip(1).any(|after| after.starts_with(is_of_a_key)))
 }
 
 pub(crate) fn owner(n: u64) -> Owner {
