@@ -1,48 +1,28 @@
 -- The audit log of sealwax. Running this again changes nothing.
 CREATE TABLE IF NOT EXISTS sealwax_audit (
-    subject TEXT NOT NULL,
-    number INTEGER NOT NULL CHECK (number > 0),
-    time INTEGER NOT NULL,
-    action TEXT NOT NULL,
-    who TEXT NOT NULL,
-    why TEXT NOT NULL,
-    outcome TEXT NOT NULL,
-    key_id TEXT,
-    commitment BLOB CHECK (length(commitment) = 32),
-    context BLOB CHECK (length(context) = 32),
-    audit_key TEXT NOT NULL,
-    mac BLOB NOT NULL CHECK (length(mac) = 32),
+    subject TEXT NOT NULL CHECK (subject = record ->> 'subject'),
+    number INTEGER NOT NULL CHECK (number > 0 AND number = record ->> 'number'),
+    mac BLOB NOT NULL CHECK (lower(hex(mac)) = record ->> 'mac'),
+    record TEXT NOT NULL,
     PRIMARY KEY (subject, number)
 ) STRICT, WITHOUT ROWID;
 
--- The last entry of each subject; 0 and an empty MAC before the first one.
-CREATE TABLE IF NOT EXISTS sealwax_audit_last (
-    subject TEXT NOT NULL PRIMARY KEY,
-    number INTEGER NOT NULL,
-    mac BLOB NOT NULL CHECK (length(mac) = iif(number = 0, 0, 32))
-) STRICT, WITHOUT ROWID;
+CREATE VIEW IF NOT EXISTS sealwax_audit_entries AS
+SELECT subject, number, record ->> 'time' AS time, record ->> 'action' AS action, record ->> 'who' AS who,
+    record ->> 'why' AS why, record ->> 'outcome' AS outcome, record ->> 'key_id' AS key_id,
+    record ->> 'commitment' AS commitment, record ->> 'context' AS context, record ->> 'audit_key' AS audit_key
+FROM sealwax_audit;
 
--- Also for INSERT OR REPLACE, which deletes the old row without a trigger.
-CREATE TRIGGER IF NOT EXISTS sealwax_audit_insert BEFORE INSERT ON sealwax_audit
-WHEN EXISTS (SELECT 1 FROM sealwax_audit WHERE subject = NEW.subject AND number = NEW.number)
-    OR NOT EXISTS (
-        SELECT 1 FROM sealwax_audit_last WHERE subject = NEW.subject AND number = NEW.number AND mac = NEW.mac
-    )
-BEGIN SELECT RAISE(ABORT, 'sealwax_audit: not the next entry of its chain'); END;
+CREATE TRIGGER IF NOT EXISTS sealwax_audit_next BEFORE INSERT ON sealwax_audit
+BEGIN
+    -- INSERT OR REPLACE would delete the old row, for which no trigger runs.
+    SELECT RAISE(IGNORE) FROM sealwax_audit WHERE subject = NEW.subject AND number = NEW.number;
+    SELECT RAISE(ABORT, 'sealwax_audit: not the next entry of its chain') WHERE NEW.number > 1
+    AND NOT EXISTS (SELECT 1 FROM sealwax_audit WHERE subject = NEW.subject AND number = NEW.number - 1);
+END;
 
-CREATE TRIGGER IF NOT EXISTS sealwax_audit_update BEFORE UPDATE ON sealwax_audit
+CREATE TRIGGER IF NOT EXISTS sealwax_audit_unchanged BEFORE UPDATE ON sealwax_audit
 BEGIN SELECT RAISE(ABORT, 'sealwax_audit only grows'); END;
 
-CREATE TRIGGER IF NOT EXISTS sealwax_audit_delete BEFORE DELETE ON sealwax_audit
+CREATE TRIGGER IF NOT EXISTS sealwax_audit_undeleted BEFORE DELETE ON sealwax_audit
 BEGIN SELECT RAISE(ABORT, 'sealwax_audit only grows'); END;
-
-CREATE TRIGGER IF NOT EXISTS sealwax_audit_last_insert BEFORE INSERT ON sealwax_audit_last
-WHEN NEW.number <> 0 OR EXISTS (SELECT 1 FROM sealwax_audit_last WHERE subject = NEW.subject)
-BEGIN SELECT RAISE(ABORT, 'sealwax_audit_last: a chain begins once, at 0'); END;
-
-CREATE TRIGGER IF NOT EXISTS sealwax_audit_last_update BEFORE UPDATE ON sealwax_audit_last
-WHEN NEW.subject <> OLD.subject OR NEW.number <> OLD.number + 1
-BEGIN SELECT RAISE(ABORT, 'sealwax_audit_last moves by one'); END;
-
-CREATE TRIGGER IF NOT EXISTS sealwax_audit_last_delete BEFORE DELETE ON sealwax_audit_last
-BEGIN SELECT RAISE(ABORT, 'sealwax_audit_last only grows'); END;
