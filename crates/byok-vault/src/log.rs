@@ -190,5 +190,8 @@ fn bounded(mut text: String) -> String {
 /// Returns the result of a log whose sink is ready.
 fn ready<T>(result: ProviderFuture<'_, Result<T, AppendError>>) -> Result<T, VaultError> {
     let waits = || RecorderError::new("it has to be waited for").into();
-    result.into_ready().unwrap_or_else(|_| Err(waits())).map_err(|source| VaultError::Log { source })
+    result
+        .into_ready()
+        .unwrap_or_else(|_| Err(waits()))
+        .map_err(|source| VaultError::Log { source })
 }

@@ -74,9 +74,8 @@ pub fn rotate(
     mode: Mode,
     progress: &ProgressBar,
 ) -> Result<Outcome, VaultError> {
-    let fresh = |_: &mut Store, page: &[Row]| {
-        Ok(page.iter().map(|row| row.rewrap(keyring)).collect())
-    };
+    let fresh =
+        |_: &mut Store, page: &[Row]| Ok(page.iter().map(|row| row.rewrap(keyring)).collect());
     rewrite(store, batch_size, mode, progress, fresh, |_| Ok(()))
 }
 

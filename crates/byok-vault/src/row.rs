@@ -3,7 +3,8 @@
 use std::fmt;
 
 use sealwax::{
-    EncryptionContext, Envelope, Keyring, OpenEvent, OpenRecorder, ProviderFuture, RecorderError, Secret,
+    EncryptionContext, Envelope, Keyring, OpenEvent, OpenRecorder, ProviderFuture, RecorderError,
+    Secret,
 };
 
 use crate::error::VaultError;
@@ -181,10 +182,7 @@ impl Row {
 struct NeverOpen;
 
 impl OpenRecorder for NeverOpen {
-    fn record<'a>(
-        &'a self,
-        _: &'a OpenEvent<'a>,
-    ) -> ProviderFuture<'a, Result<(), RecorderError>> {
+    fn record<'a>(&'a self, _: &'a OpenEvent<'a>) -> ProviderFuture<'a, Result<(), RecorderError>> {
         ProviderFuture::ready(Err(RecorderError::new("nothing is opened")))
     }
 }

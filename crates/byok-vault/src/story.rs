@@ -139,11 +139,7 @@ fn list(store: &Store, keyring: &Keyring, out: &mut impl Write) -> Result<(), Va
     Ok(())
 }
 
-fn open_some(
-    store: &mut Store,
-    opener: &Opener,
-    out: &mut impl Write,
-) -> Result<(), VaultError> {
+fn open_some(store: &mut Store, opener: &Opener, out: &mut impl Write) -> Result<(), VaultError> {
     let began = Instant::now();
     let opened = opened_as_stored(store, opener)?;
     writeln!(

@@ -7,12 +7,12 @@ use std::path::Path;
 use sealwax::{KeyId, MasterKey, Secret};
 use sealwax_audit::AuditKey;
 
+use crate::audit_keys::LogKeys;
 use crate::cli::Keygen;
 use crate::error::VaultError;
 use crate::exit::Exit;
 use crate::files;
 use crate::formatting::file;
-use crate::audit_keys::LogKeys;
 use crate::keys::Keys;
 
 /// Generates a key and writes its line to a new file or to `out`.
@@ -55,13 +55,11 @@ pub fn keygen(args: &Keygen, out: &mut impl Write) -> Result<Exit, VaultError> {
 }
 
 /// What to do with a new master key.
-const NEXT_MASTER: &str =
-    "To rotate to it, add this line to your keyring, change the line of the current primary to `retired`, \
+const NEXT_MASTER: &str = "To rotate to it, add this line to your keyring, change the line of the current primary to `retired`, \
      and run `byok-vault rotate`.";
 
 /// What to do with a new key of the log.
-const NEXT_LOG: &str =
-    "If there is a log already, keep its key with this line, as `retired`: the next entry closes each \
+const NEXT_LOG: &str = "If there is a log already, keep its key with this line, as `retired`: the next entry closes each \
      chain under the old key, and opens it under this one.";
 
 fn write_file(path: &Path, line: &Secret) -> Result<(), VaultError> {

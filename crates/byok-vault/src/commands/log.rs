@@ -34,7 +34,7 @@ pub fn log(cli: &Cli, args: &cli::Log, out: &mut impl Write) -> Result<Exit, Vau
     }
     let store = Store::open(&cli.db, Access::Read)?;
     if args.anchors {
-        for end in store.ends(subject)? {
+        for end in store.ends_of_log(subject)? {
             writeln!(out, "{end}")?;
         }
     } else {
@@ -74,7 +74,8 @@ fn print(
 }
 
 fn line(stored: &Stored, record: &Record) -> String {
-    let Entry { time: _, action, who, why, outcome, key_id, commitment, context: _ } = &record.entry;
+    let Entry { time: _, action, who, why, outcome, key_id, commitment, context: _ } =
+        &record.entry;
     let [action, outcome, who, why] = [action, outcome, who, why].map(|text| shown(text));
     let key_id = key_id.as_ref().map_or("-", AsRef::as_ref);
     let seal = commitment.as_ref().map_or_else(
@@ -102,10 +103,13 @@ fn read_anchors(path: &Path) -> Result<Vec<Anchor>, VaultError> {
     let text = fs::read_to_string(path).map_err(reading)?;
     // An empty file is one empty line, which is no anchor: it would prove nothing.
     let lines = text.strip_suffix('\n').unwrap_or(&text).split('\n');
-    (1..).zip(lines).map(|(line, text)| {
-        let text = text.strip_suffix('\r').unwrap_or(text);
-        text.parse().map_err(|source| VaultError::Anchor { line, source })
-    }).collect()
+    (1..)
+        .zip(lines)
+        .map(|(line, text)| {
+            let text = text.strip_suffix('\r').unwrap_or(text);
+            text.parse().map_err(|source| VaultError::Anchor { line, source })
+        })
+        .collect()
 }
 
 /// A chain that somebody changed, or that cannot be checked.
@@ -136,11 +140,8 @@ pub fn verify(
     out: &mut impl Write,
 ) -> Result<Exit, VaultError> {
     anchors.retain(|anchor| subject.is_none_or(|subject| subject == anchor.subject));
-    let given = anchors.len();
-    // Where the database says that each chain ends. This is read first, because chains grow meanwhile.
-    anchors.extend(store.ends(subject)?);
     let begin = |subject: &str| Ok(Verifier::new(keys, subject, &anchors));
-    // A chain of which nothing is left has no entry with which to begin.
+    // A chain of which nothing is left has only its anchors.
     let ends = anchors.iter().map(|anchor| (anchor.subject.clone(), begin(&anchor.subject)));
     let mut chains: BTreeMap<String, Result<Verifier<'_>, Broken>> = ends.collect();
     let mut entries = 0;
@@ -148,7 +149,8 @@ pub fn verify(
         entries += 1;
         let chain = chains.entry(subject).or_insert_with_key(|subject| begin(subject));
         if let Ok(verifier) = chain {
-            let altered = || Broken { what: format!("entry {number} was altered"), exit: Exit::Altered };
+            let altered =
+                || Broken { what: format!("entry {number} was altered"), exit: Exit::Altered };
             let checked = record.as_ref().ok_or_else(altered);
             if let Err(broken) = checked.and_then(|record| Ok(verifier.check(record)?)) {
                 *chain = Err(broken);
@@ -162,7 +164,7 @@ pub fn verify(
         "{} in {}, compared with {}",
         counted(entries, "entry", "entries"),
         counted(number(chains.len()), "chain", "chains"),
-        counted(number(given), "anchor", "anchors"),
+        counted(number(anchors.len()), "anchor", "anchors"),
     )?;
     let mut exit = if entries == 0 { Exit::No } else { Exit::Done };
     for (subject, chain) in chains {
@@ -172,11 +174,19 @@ pub fn verify(
         }
     }
     let (verdict, next) = match exit {
-        Exit::Done if given == 0 => (INTACT, NEXT_ANCHORS),
-        Exit::Done => (INTACT, "keep new anchors, of the entries since the last ones (`log --anchors`)"),
+        Exit::Done if anchors.is_empty() => (INTACT, NEXT_ANCHORS),
+        Exit::Done => {
+            (INTACT, "keep new anchors, of the entries since the last ones (`log --anchors`)")
+        }
         Exit::No => ("Nothing was ever opened, or this is not the log", ADVICE_ON_EMPTY),
-        Exit::Key => ("These chains were not checked.", "add the key to those of the log, as `retired ID swa1_...`"),
-        _ => ("Somebody changed the log.", "treat it as a security incident, and find out who can write to the database; an entry before the one named here is as it was written"),
+        Exit::Key => (
+            "These chains were not checked.",
+            "add the key to those of the log, as `retired ID swa1_...`",
+        ),
+        _ => (
+            "Somebody changed the log.",
+            "treat it as a security incident, and find out who can write to the database; an entry before the one named here is as it was written",
+        ),
     };
     writeln!(out, "{verdict}\n  next: {next}")?;
     Ok(exit)

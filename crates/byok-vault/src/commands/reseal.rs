@@ -34,8 +34,7 @@ pub fn reseal(cli: &Cli, args: &Reseal, out: &mut impl Write) -> Result<Exit, Va
         Mode::DryRun => None,
     };
 
-    let reseal =
-        |row: &Row, keyring: &Keyring| reseal::resealed(row, keyring, &args.leaked);
+    let reseal = |row: &Row, keyring: &Keyring| reseal::resealed(row, keyring, &args.leaked);
     let mut untrusted = BTreeMap::new();
     let progress = rotation::bar("resealing");
     let outcome = rotation::rewrite(

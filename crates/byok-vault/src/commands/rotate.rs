@@ -28,12 +28,14 @@ pub fn rotate(cli: &Cli, args: &Rotate, out: &mut impl Write) -> Result<Exit, Va
     let progress = rotation::bar("rewrapping");
     let outcome = rotation::rotate(&mut store, &keys.keyring, args.batch_size, mode, &progress);
     progress.finish_and_clear();
+    let ended = match (&log, &outcome) {
+        (Some(log), Ok(outcome)) => log.rotation_ended(&mut store, &keys.keyring, outcome),
+        _ => Ok(()),
+    };
     // Before a failure is reported too, because finished batches stay.
     let is_erased = mode == Mode::DryRun || store.erase_replaced();
     let outcome = outcome?;
-    if let Some(log) = &log {
-        log.rotation_ended(&mut store, &keys.keyring, &outcome)?;
-    }
+    ended?;
     report(&outcome, mode, out)?;
     writeln!(out, "No ciphertext was read: `byok-vault audit` opens every row.")?;
     if !is_erased {

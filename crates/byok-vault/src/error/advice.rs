@@ -52,7 +52,9 @@ impl VaultError {
             | Self::NotAVault { .. }
             | Self::NewerVault { .. }
             | Self::Database { .. } => Exit::Database,
-            Self::UnknownKey { .. } | Self::Log { source: AppendError::UnknownKey { .. } } => Exit::Key,
+            Self::UnknownKey { .. } | Self::Log { source: AppendError::UnknownKey { .. } } => {
+                Exit::Key
+            }
             Self::Log { .. } | Self::LogEnd { .. } => Exit::Altered,
             Self::Row { fault, .. } | Self::VariableNotKept { fault: Some(fault), .. } => {
                 fault.kind.exit()

@@ -196,8 +196,9 @@ fn insert(
 
 /// Compares a candidate with the credential of the vault's row.
 fn compare(row: &Row, present: &Secret, candidate: &Candidate) -> Became {
-    let refused =
-        |reason| Became::Refused(Refusal::new(reason, format!("see {}", in_the_vault(row.place.id))));
+    let refused = |reason| {
+        Became::Refused(Refusal::new(reason, format!("see {}", in_the_vault(row.place.id))))
+    };
     // A line without a variable accepts the vault's.
     let is_its_variable =
         candidate.env_name.as_ref().is_none_or(|name| *name == row.place.env_name);

@@ -36,10 +36,7 @@ impl OneChain {
 }
 
 impl AuditSink for OneChain {
-    fn last<'a>(
-        &'a self,
-        _: &'a str,
-    ) -> ProviderFuture<'a, Result<Option<Record>, RecorderError>> {
+    fn last<'a>(&'a self, _: &'a str) -> ProviderFuture<'a, Result<Option<Record>, RecorderError>> {
         ProviderFuture::ready(Ok(self.lock().last.clone()))
     }
 

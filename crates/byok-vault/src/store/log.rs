@@ -1,10 +1,8 @@
-//! The tables of the log, which only grow.
+//! The table of the log, which only grows.
 
-use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OptionalExtension, params};
-use sealwax::KeyId;
-use sealwax_audit::sql::sqlite::{INSERT, LAST, MOVE, START};
-use sealwax_audit::{Anchor, Entry, Record};
+use rusqlite::{OptionalExtension, params};
+use sealwax_audit::sql::sqlite::{APPEND, LAST};
+use sealwax_audit::{Anchor, Record};
 
 use super::{Store, Writer, text, while_};
 use crate::error::VaultError;
@@ -15,15 +13,15 @@ pub struct Stored {
     /// Whose chain it is in.
     pub subject: String,
     /// Its number in the chain.
-    pub number: u64,
-    /// When it was written, in UTC, as RFC 3339 says.
+    pub number: i64,
+    /// When it was written, in UTC and in the form of RFC 3339.
     pub time: String,
-    /// The entry, or `None` if somebody wrote something into the table that no entry holds.
+    /// The entry, or `None` if somebody wrote into the table what no entry is.
     pub record: Option<Record>,
 }
 
 impl Store {
-    /// Calls `visit` with each entry of one snapshot, ordered by subject and number.
+    /// Calls `visit` with each entry, ordered by subject and number.
     ///
     /// # Errors
     /// Returns an error if SQLite or `visit` fails.
@@ -33,38 +31,49 @@ impl Store {
         mut visit: impl FnMut(Stored) -> Result<(), VaultError>,
     ) -> Result<(), VaultError> {
         let reading = while_("reading the log");
-        if !self.has_log().map_err(reading)? {
+        if !self.has_log()? {
             return Ok(());
         }
-        let sql = "SELECT *, strftime('%Y-%m-%dT%H:%M:%SZ', time / 1000, 'unixepoch') AS utc
-                   FROM sealwax_audit WHERE subject = ?1 OR ?1 IS NULL ORDER BY subject, number";
+        let sql = "SELECT subject, number, mac, record, iif(
+                json_valid(record),
+                strftime('%Y-%m-%dT%H:%M:%SZ', (record ->> 'time') / 1000, 'unixepoch'),
+                NULL
+            ) AS time
+            FROM sealwax_audit WHERE subject = ?1 OR ?1 IS NULL ORDER BY subject, number";
         let mut statement = self.connection.prepare_cached(sql).map_err(reading)?;
-        for stored in statement.query_map([subject], read_stored).map_err(reading)? {
+        for stored in statement.query_map([subject], read_entry).map_err(reading)? {
             visit(stored.map_err(reading)?)?;
         }
         Ok(())
     }
 
-    /// Returns what the database says is the last entry of each chain, ordered by subject.
+    /// Returns the last entry of each chain, ordered by subject.
     ///
     /// # Errors
-    /// Returns an error if SQLite fails.
-    pub fn ends(&self, subject: Option<&str>) -> Result<Vec<Anchor>, VaultError> {
+    /// Returns an error if SQLite fails, or if somebody wrote into the table what no entry is.
+    pub fn ends_of_log(&self, subject: Option<&str>) -> Result<Vec<Anchor>, VaultError> {
         let reading = while_("reading the ends of the log");
-        if !self.has_log().map_err(reading)? {
+        if !self.has_log()? {
             return Ok(Vec::new());
         }
-        let sql = "SELECT subject, number, mac FROM sealwax_audit_last
-                   WHERE subject = ?1 OR ?1 IS NULL ORDER BY subject";
+        // SQLite takes the other columns from the row with the highest number.
+        let sql =
+            "SELECT subject, max(number) AS number, mac, record, '' AS time FROM sealwax_audit
+            WHERE subject = ?1 OR ?1 IS NULL GROUP BY subject ORDER BY subject";
         let mut statement = self.connection.prepare_cached(sql).map_err(reading)?;
-        let ends = statement.query_map([subject], read_end).map_err(reading)?;
-        ends.collect::<Result<_, _>>().map_err(reading)
+        let ends = statement.query_map([subject], read_entry).map_err(reading)?;
+        ends.map(|end| match end.map_err(reading)? {
+            Stored { record: Some(record), .. } => Ok(record.anchor()),
+            Stored { subject, .. } => Err(VaultError::LogEnd { subject }),
+        })
+        .collect()
     }
 
-    /// Returns whether the database has the tables, which a reader does not add to an older one.
-    fn has_log(&self) -> rusqlite::Result<bool> {
+    /// Returns whether there is a table. A reader does not add one to an older vault.
+    fn has_log(&self) -> Result<bool, VaultError> {
         let sql = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'sealwax_audit')";
-        self.connection.query_row(sql, [], |row| row.get(0))
+        let found = self.connection.query_row(sql, [], |row| row.get(0));
+        found.map_err(while_("looking for the log"))
     }
 }
 
@@ -72,118 +81,46 @@ impl Writer<'_> {
     /// Returns the last entry of a subject's chain, or `None` if it has none.
     ///
     /// # Errors
-    /// Returns an error if SQLite fails, or if somebody wrote something into the table that no entry holds.
+    /// Returns an error if SQLite fails, or if somebody wrote into the table what no entry is.
     pub fn last_entry(&self, subject: &str) -> Result<Option<Record>, VaultError> {
         let reading = while_("reading the end of the log");
-        let connection: &Connection = &self.transaction;
-        let last = connection
-            .prepare_cached(LAST)
-            .and_then(|mut last| last.query_row([subject], |row| Ok(read_record(row))).optional());
-        match last.map_err(reading)? {
+        let mut statement = self.transaction.prepare_cached(LAST).map_err(reading)?;
+        let last = statement.query_row([subject], |row| text(row, "record")).optional();
+        let parse = |record: String| record.parse().ok();
+        match last.map_err(reading)?.map(parse) {
             Some(None) => Err(VaultError::LogEnd { subject: subject.to_owned() }),
             last => Ok(last.flatten()),
         }
     }
 
-    /// Appends an entry to the chain of its subject; `after` is the MAC of the entry before it.
+    /// Appends an entry to the chain of its subject. `after` is the MAC of the entry before it.
     ///
     /// # Errors
-    /// Returns an error if SQLite fails, or if the entry before it is not the last one.
+    /// Returns an error if SQLite fails, or if the table has another entry before it.
     pub fn append_entry(
         &self,
         record: &Record,
         after: Option<&[u8; 32]>,
     ) -> Result<(), VaultError> {
-        let Record { subject, number, entry, audit_key, mac } = record;
-        let Entry { time, action, who, why, outcome, key_id, commitment, context } = entry;
-        let [commitment, context] = [commitment, context].map(|bytes| bytes.as_ref().map(|b| &b[..]));
-        let after = after.map(|mac| &mac[..]).unwrap_or_default();
-        let connection: &Connection = &self.transaction;
-        let append = || -> rusqlite::Result<bool> {
-            connection.prepare_cached(START)?.execute([subject])?;
-            let mut end = connection.prepare_cached(MOVE)?;
-            if end.execute(params![subject, number_of(*number), &mac[..], after])? != 1 {
-                return Ok(false);
-            }
-            connection.prepare_cached(INSERT)?.execute(params![
-                subject,
-                number_of(*number),
-                number_of(*time),
-                action,
-                who,
-                why,
-                outcome,
-                key_id.as_ref().map(KeyId::as_ref),
-                commitment,
-                context,
-                audit_key.as_ref(),
-                &mac[..],
-            ])?;
-            Ok(true)
-        };
-        match append().map_err(while_("writing the log"))? {
-            true => Ok(()),
-            false => Err(VaultError::LogEnd { subject: subject.clone() }),
-        }
+        let writing = while_("writing the log");
+        let Record { subject, number, mac, .. } = record;
+        let number = i64::try_from(*number).unwrap_or(i64::MAX);
+        let mut statement = self.transaction.prepare_cached(APPEND).map_err(writing)?;
+        let appended = statement
+            .execute(params![subject, number, mac, record.to_string(), after])
+            .map_err(writing)?;
+        if appended == 1 { Ok(()) } else { Err(VaultError::LogEnd { subject: subject.clone() }) }
     }
 }
 
-/// Converts a number of an entry, which has at most 53 bits.
-fn number_of(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-fn read_stored(row: &rusqlite::Row<'_>) -> rusqlite::Result<Stored> {
-    Ok(Stored {
-        subject: text(row, "subject")?,
-        number: number(row, "number").unwrap_or_default(),
-        time: text(row, "utc")?,
-        record: read_record(row),
-    })
-}
-
-fn read_end(row: &rusqlite::Row<'_>) -> rusqlite::Result<Anchor> {
-    Ok(Anchor {
-        subject: text(row, "subject")?,
-        number: number(row, "number").unwrap_or_default(),
-        mac: bytes(row, "mac").flatten().unwrap_or_default(),
-    })
-}
-
-/// Reads an entry, or returns `None` if a column has something that no entry holds.
-fn read_record(row: &rusqlite::Row<'_>) -> Option<Record> {
-    let of = |column| text(row, column).ok();
-    let key_id = match row.get_ref("key_id").ok()? {
-        ValueRef::Null => None,
-        _ => Some(of("key_id")?.parse().ok()?),
+fn read_entry(row: &rusqlite::Row<'_>) -> rusqlite::Result<Stored> {
+    let (subject, number) = (text(row, "subject")?, row.get("number")?);
+    let mac: Vec<u8> = row.get("mac")?;
+    let is_of_this_row = |record: &Record| {
+        record.subject == subject
+            && i64::try_from(record.number) == Ok(number)
+            && record.mac[..] == mac
     };
-    Some(Record {
-        subject: of("subject")?,
-        number: number(row, "number")?,
-        entry: Entry {
-            time: number(row, "time")?,
-            action: of("action")?,
-            who: of("who")?,
-            why: of("why")?,
-            outcome: of("outcome")?,
-            key_id,
-            commitment: bytes(row, "commitment")?,
-            context: bytes(row, "context")?,
-        },
-        audit_key: of("audit_key")?.parse().ok()?,
-        mac: bytes(row, "mac")??,
-    })
-}
-
-fn number(row: &rusqlite::Row<'_>, column: &str) -> Option<u64> {
-    row.get::<_, i64>(column).ok()?.try_into().ok()
-}
-
-/// Reads 32 bytes, if there are any. Returns `None` if there is something else.
-fn bytes(row: &rusqlite::Row<'_>, column: &str) -> Option<Option<[u8; 32]>> {
-    match row.get_ref(column).ok()? {
-        ValueRef::Null => Some(None),
-        ValueRef::Blob(bytes) => bytes.try_into().ok().map(Some),
-        _ => None,
-    }
+    let record = text(row, "record")?.parse().ok().filter(is_of_this_row);
+    Ok(Stored { subject, number, time: text(row, "time")?, record })
 }

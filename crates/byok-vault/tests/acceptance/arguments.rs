@@ -7,7 +7,7 @@ use byok_vault::cli::Cli;
 use clap::{Arg, Command, CommandFactory};
 use sealwax::MasterKey;
 
-use crate::sandbox::{CANARY, Keys, Sandbox};
+use crate::sandbox::{CANARY, Keys, Sandbox, audit_key};
 
 /// Returns a good value for an argument that a command needs.
 fn good(argument: &Arg) -> &'static str {
@@ -123,7 +123,10 @@ fn run(value: &OsStr, is_skipped: impl Fn(&str) -> bool) -> usize {
         fs::write(sandbox.path("rows.jsonl"), "{}\n").unwrap();
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_byok-vault"));
         command.args(&line).current_dir(sandbox.directory.path());
-        command.env("SEALWAX_KEYS", &keys.0).env("OLD_KEY", "0f".repeat(32));
+        command
+            .env("SEALWAX_KEYS", &keys.0)
+            .env("SEALWAX_AUDIT_KEY", audit_key())
+            .env("OLD_KEY", "0f".repeat(32));
         command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
         println!("{place}");
         let output = sandbox.finish(command, b"a-credential");

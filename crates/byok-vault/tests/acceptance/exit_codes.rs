@@ -6,12 +6,12 @@ use std::fs;
 
 use byok_vault::exit::Exit;
 use byok_vault::formatting::is_invisible;
-use byok_vault::keys::LIMIT;
+use byok_vault::key_text::LIMIT;
 use byok_vault::row::{Owner, Place};
 use rusqlite::Connection;
 use sealwax::{Envelope, MasterKey, Secret};
 
-use crate::sandbox::{Change, Key, Keys, Sandbox, owner};
+use crate::sandbox::{Change, Key, Keys, Sandbox, audit_key, owner};
 
 const RUN: [&str; 7] = ["run", "--tenant", "tenant-0", "--provider", "openai", "--", "true"];
 const PUT: [&str; 4] = ["--tenant", "tenant-9", "--provider", "openai"];
@@ -336,7 +336,12 @@ fn what_is_invisible_is_escaped_in_all_output() {
     let odd = sandbox.path("odd\u{1b}[2J.db");
     fs::copy(sandbox.db(), &odd).unwrap();
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_byok-vault"));
-    command.arg("--db").arg(&odd).args(["reseal", "old"]).env("SEALWAX_KEYS", &keys.both.0);
+    command
+        .arg("--db")
+        .arg(&odd)
+        .args(["reseal", "old"])
+        .env("SEALWAX_KEYS", &keys.both.0)
+        .env("SEALWAX_AUDIT_KEY", audit_key());
     command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
     let ran = sandbox.finish(command, b"");
     assert!(!ran.stdout.contains('\u{1b}') && ran.stdout.contains("odd\\u{1b}[2J.db"), "{ran:?}");
@@ -365,9 +370,9 @@ fn the_database_is_13() {
 
     let newer = Sandbox::new();
     newer.fill(&keys, 1);
-    Connection::open(newer.db()).unwrap().pragma_update(None, "user_version", 3).unwrap();
+    Connection::open(newer.db()).unwrap().pragma_update(None, "user_version", 4).unwrap();
     newer.vault(&keys, &["list"]).expect_code(13).expect_in_stderr("newer release");
-    newer.vault(&keys, &["rotate"]).expect_code(13).expect_in_stderr("schema version 3");
+    newer.vault(&keys, &["rotate"]).expect_code(13).expect_in_stderr("schema version 4");
 }
 
 #[cfg(unix)]
@@ -393,7 +398,12 @@ fn a_read_only_database_is_13_and_stays_as_it_is() {
     for arguments in [&["rotate"][..], &["delete", "--tenant", "tenant-0", "--provider", "openai"]]
     {
         let mut command = std::process::Command::new(&program);
-        command.arg("--db").arg(sandbox.db()).args(arguments).env("SEALWAX_KEYS", &keys.both.0);
+        command
+            .arg("--db")
+            .arg(sandbox.db())
+            .args(arguments)
+            .env("SEALWAX_KEYS", &keys.both.0)
+            .env("SEALWAX_AUDIT_KEY", audit_key());
         command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
         if root {
             command.uid(65_534).gid(65_534);

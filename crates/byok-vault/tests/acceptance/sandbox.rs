@@ -3,11 +3,13 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
 
 use byok_vault::row::{Owner, Place, Row};
 use byok_vault::store::{Access, Store};
 use rusqlite::Connection;
 use sealwax::{KeyId, Keyring, MasterKey, Secret};
+use sealwax_audit::AuditKey;
 use tempfile::TempDir;
 
 /// A text in every credential of these tests, which the program must never print.
@@ -209,6 +211,18 @@ pub(crate) fn credential(n: u64) -> String {
     format!("{CANARY}-{n}-0123456789abcdef")
 }
 
+/// Returns the text of the audit key that the commands of these tests have.
+pub(crate) fn audit_key() -> &'static str {
+    static KEY: OnceLock<String> = OnceLock::new();
+    KEY.get_or_init(|| new_audit_key("primary", "log-1"))
+}
+
+/// Returns the line of a new audit key.
+pub(crate) fn new_audit_key(state: &str, id: &str) -> String {
+    let key = AuditKey::generate().unwrap().to_text();
+    format!("{state} {id} {}\n", key.expose_str().unwrap())
+}
+
 /// The text of a keyring.
 #[derive(Clone)]
 pub(crate) struct Keys(pub(crate) String);
@@ -293,5 +307,11 @@ mod the_search_itself {
     #[should_panic(expected = "a secret in the errors")]
     fn finds_a_key() {
         searched(output("", &Key::new().0));
+    }
+
+    #[test]
+    #[should_panic(expected = "a secret in the output")]
+    fn finds_an_audit_key() {
+        searched(output(audit_key(), ""));
     }
 }

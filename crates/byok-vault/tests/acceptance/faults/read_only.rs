@@ -8,7 +8,7 @@ use std::process::Command;
 
 use super::{Template, files, filled, integrity, len, lost};
 use crate::import::{export, lobechat};
-use crate::sandbox::{Change, Ran, Sandbox, credential};
+use crate::sandbox::{Change, Ran, Sandbox, audit_key, credential};
 
 const ROWS: u64 = 30;
 /// The owner of the vault if the tests run as root, because root may write whatever the mode says.
@@ -48,7 +48,10 @@ impl Theirs {
             .collect();
         let known = self.sandbox.command(Some(&keys.both), &arguments);
         let mut command = Command::new(self.sandbox.path("byok-vault"));
-        command.args(known.get_args()).env("SEALWAX_KEYS", &keys.both.0);
+        command
+            .args(known.get_args())
+            .env("SEALWAX_KEYS", &keys.both.0)
+            .env("SEALWAX_AUDIT_KEY", audit_key());
         command.env("OLD_KEY", lobechat().key).current_dir("/");
         command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
         if self.is_root {
