@@ -190,6 +190,30 @@ impl OpenRecorder for NeverOpen {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sealwax::MasterKey;
+
+    #[test]
+    fn a_check_decrypts_nothing() {
+        let key = MasterKey::generate().unwrap();
+        let keyring = Keyring::new("k".parse().unwrap(), key).unwrap();
+        let owner = Owner { tenant: "acme".to_owned(), provider: "x".to_owned(), label: None };
+        let place = Place { id: 1, owner, env_name: "X_API_KEY".to_owned() };
+        let envelope = place.seal(&keyring, &Secret::from("sk-1")).unwrap();
+        let row = Row { place, envelope, revision: 1, created_at: 0, updated_at: 0 };
+        assert!(row.check(&keyring).is_ok());
+
+        let place = Place { id: 2, ..row.place.clone() };
+        let moved = Row { place, ..row.clone() };
+        assert_eq!(moved.check(&keyring).unwrap_err().kind, FaultKind::Misplaced);
+
+        // Only decrypting finds an altered ciphertext.
+        let mut bytes = row.parse().unwrap().as_bytes().to_vec();
+        *bytes.last_mut().unwrap() ^= 1;
+        let envelope = Envelope::from_bytes(&bytes).unwrap().to_string();
+        let altered = Row { envelope, ..row };
+        assert_eq!(altered.try_open(&keyring).unwrap_err().kind, FaultKind::Altered);
+        assert!(altered.check(&keyring).is_ok());
+    }
 
     #[test]
     fn every_provider_has_a_variable() {
