@@ -4,11 +4,13 @@ use crate::cipher::Prf;
 use crate::format::context::EncryptionContext;
 use crate::format::envelope::Envelope;
 use crate::format::key_id::KeyId;
+use crate::keys::data_key::DataKey;
 use crate::keys::keyring::Keyring;
 use crate::keys::recorder::{OpenEvent, OpenOutcome, OpenRecorder, RecorderError};
 use crate::secret::Secret;
 use crate::secret::wiping::{Wiped, wipe_stack, wipe_stack_after};
 use crate::verbs::errors::OpenError;
+use crate::verbs::payload::Bound;
 
 /// One opening, and who records it.
 pub(super) struct Recording<'a> {
@@ -23,13 +25,13 @@ impl<'a> Recording<'a> {
     }
 
     /// Records it with a recorder that is ready.
-    fn record(&self, key_id: Option<&'a KeyId>, outcome: OpenOutcome) -> Result<(), OpenError> {
+    fn record(&self, key_id: Option<&'a KeyId>, outcome: OpenOutcome) -> Result<(), RecorderError> {
         // A recorder may move what was on the stack into a box.
         wipe_stack();
         let event = self.event(key_id, outcome);
         let recorded = self.recorder.record(&event).into_ready();
         let waits = |_| Err(RecorderError::new("it has to be waited for: use open_async"));
-        recorded.unwrap_or_else(waits).map_err(|source| OpenError::NotRecorded { source })
+        recorded.unwrap_or_else(waits)
     }
 
     /// Records it with any recorder. The caller must have wiped the stack.
@@ -37,10 +39,9 @@ impl<'a> Recording<'a> {
         &self,
         key_id: Option<&'a KeyId>,
         outcome: OpenOutcome,
-    ) -> Result<(), OpenError> {
+    ) -> Result<(), RecorderError> {
         let event = self.event(key_id, outcome);
-        let recorded = self.recorder.record(&event).await;
-        recorded.map_err(|source| OpenError::NotRecorded { source })
+        self.recorder.record(&event).await
     }
 }
 
@@ -77,7 +78,9 @@ impl Keyring {
         if !envelope.is_committed_to(&bound, &prf) {
             return Err(OpenError::ContextMismatch);
         }
-        recording.record(Some(key_id), OpenOutcome::Opened)?;
+        if let Err(source) = recording.record(Some(key_id), OpenOutcome::Opened) {
+            return Err(OpenError::NotRecorded { source });
+        }
         envelope.decrypt(&bound, &prf)
     }
 
@@ -104,12 +107,25 @@ impl Keyring {
         let Recording { envelope, context, .. } = recording;
         let (data_key, key_id) = self.unwrap_later(envelope).await?;
         *unwrapped_by = Some(key_id);
-        // Only the data key is kept while the recorder works, because it has a box that is wiped.
-        let (bound, prf) = (envelope.bound_to(context), || Prf::new(data_key.expose_secret()));
-        if !wipe_stack_after(|| envelope.is_committed_to(&bound, &prf())) {
-            return Err(OpenError::ContextMismatch);
+        let bound = envelope.bound_to(context);
+        let data_key = committed(envelope, &bound, data_key)?;
+        if let Err(source) = recording.record_async(Some(key_id), OpenOutcome::Opened).await {
+            return Err(OpenError::NotRecorded { source });
         }
-        recording.record_async(Some(key_id), OpenOutcome::Opened).await?;
-        envelope.decrypt(&bound, &prf())
+        envelope.decrypt(&bound, &Prf::new(data_key.expose_secret()))
     }
+}
+
+/// Returns the data key of an intact envelope, if that was sealed for the context.
+///
+/// While a recorder works, only the data key is kept, because it has a box that is wiped.
+fn committed(
+    envelope: &Envelope,
+    bound: &Bound<'_>,
+    data_key: DataKey,
+) -> Result<DataKey, OpenError> {
+    // Wiped at once, because a recorder may move what is on the stack into a box.
+    let is_committed =
+        wipe_stack_after(|| envelope.is_committed_to(bound, &Prf::new(data_key.expose_secret())));
+    if is_committed { Ok(data_key) } else { Err(OpenError::ContextMismatch) }
 }

@@ -64,6 +64,7 @@ impl OpenRecorder for Recorder {
         &'a self,
         event: &'a OpenEvent<'a>,
     ) -> ProviderFuture<'a, Result<(), RecorderError>> {
+        crate::memcheck::public(event.commitment());
         let line = format!("{event:?} {:?}", event.commitment());
         ProviderFuture::ready(if line.is_empty() { Err(RecorderError::new(line)) } else { Ok(()) })
     }
