@@ -25,7 +25,8 @@ const MAX_LEN: usize = 1200;
 
 fn main() {
     let dir = std::env::args().nth(1).expect("the first argument is a directory");
-    let seeds: [(&str, Vec<Vec<u8>>); 9] = [
+    let seeds: [(&str, Vec<Vec<u8>>); 10] = [
+        ("audit", audits()),
         ("context", contexts()),
         ("hmac", hmacs()),
         ("import", imports()),
@@ -330,6 +331,49 @@ fn contexts() -> Vec<Vec<u8>> {
 }
 
 /// A key, cuts, and messages of each length around the end of a block.
+/// Returns the lines on the page of `sealwax-audit`, anchors, and the texts of keys; of each, also some that are wrong.
+fn audits() -> Vec<Vec<u8>> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/sealwax-audit/FORMAT.md");
+    let page = fs::read_to_string(page).unwrap();
+    let lines: Vec<&str> = page.lines().filter(|line| line.starts_with("{\"")).collect();
+    assert_eq!(lines.len(), 3);
+    let hex = "5a".repeat(32);
+    let mut seeds = vec![
+        lines.join("\n"),
+        [lines[0], lines[2], "", lines[1]].join("\r\n"),
+        lines[0].replace("acme", "\\u0061\\\"\\n").replace("ticket 7", ""),
+        lines[0].replace("ticket 7", "\\ud83d\\udd11 \\/ é"),
+        lines[0].replace("\"open\"", "\"swa1/end\""),
+        lines[0].replace("1790000000000", "9007199254740992"),
+        lines[0].replace(":1,", ":1.0,"),
+        lines[0].replace("{", "{ \"number\" : 7 , "),
+        lines[1].replace("\"why\"", "\"Why\""),
+        lines[1].replace("null", "[null]"),
+        lines[2].replace("audit-2026@1", "audit-2026@65535"),
+        lines[2].replace("audit-2026@1", "other"),
+        format!("swa1:17:{hex}:acme: é"),
+        format!("swa1:017:{hex}:acme"),
+        format!("swa1:17:{}:acme", hex.to_uppercase()),
+        format!("swa1:9007199254740991:{hex}:a\n"),
+        "\u{1}".into(),
+        "\u{1} ".into(),
+        "swa1_AAAA".into(),
+        "primary audit-2026@3 \u{1}\nretired audit-2025\t\u{2};retired a \u{3}\n# a comment".into(),
+        "retired a \u{2}; primary b \u{1}\r\n".into(),
+    ];
+    let keys =
+        ["primary a \u{1};primary b \u{2}", "retired a \u{1}", "primary a \u{1};retired A \u{2}"];
+    let wrong = [
+        "primary a \u{1};retired b \u{1}",
+        "primary \u{1} \u{1}",
+        "primary a",
+        "#",
+        "primary a \u{1} b",
+    ];
+    seeds.extend(keys.into_iter().chain(wrong).map(String::from));
+    seeds.into_iter().map(String::into_bytes).collect()
+}
+
 fn hmacs() -> Vec<Vec<u8>> {
     let seed = |key: &[u8], cuts: &[u16], len: u16| {
         let cuts: Vec<u8> = cuts.iter().flat_map(|cut| cut.to_be_bytes()).collect();

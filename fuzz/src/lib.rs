@@ -7,7 +7,7 @@
 
 pub mod agree;
 mod edits;
-mod heap;
+pub mod heap;
 mod input;
 pub mod material;
 pub mod reference;

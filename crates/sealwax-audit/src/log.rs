@@ -17,8 +17,8 @@ use crate::sink::{Appended, AuditSink};
 
 /// How often an entry is tried while other writers append to the same chain.
 ///
-/// Of the writers that race for a place one gets it, so among 64 of them a writer loses this often less than once in a
-/// million entries.
+/// One of the writers that race for a place gets it. A writer that is always slower than the others could lose for as
+/// long as they go on, so it gives up.
 const TRIES: usize = 1000;
 
 /// The audit log of a service: its keys, the caller's sink and the caller's clock.

@@ -1,5 +1,8 @@
 //! Where the entries go: the trait that the caller implements.
 
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+
 use sealwax::{ProviderFuture, RecorderError};
 
 use crate::entry::Record;
@@ -27,6 +30,9 @@ pub trait AuditSink: Send + Sync {
     /// entry, which may be appended only if the subject has none. The check and the append are one transaction: of two
     /// writers with the same number, one gets [`Appended::Raced`]. When the future is ready, the entry survives a crash.
     ///
+    /// The log tries again at once. If many writers append to one chain, wait for a short random time before you return
+    /// [`Appended::Raced`], so that it is not always the same ones who lose.
+    ///
     /// # Errors
     ///
     /// Returns an error if the sink fails. Then nothing is opened, whether or not the entry was appended.
@@ -46,3 +52,26 @@ pub enum Appended {
     /// It was not: the entry before it is not the last one.
     Raced,
 }
+
+macro_rules! forward {
+    ($($pointer:ty),*) => {$(
+        impl<S: AuditSink + ?Sized> AuditSink for $pointer {
+    fn last<'a>(
+        &'a self,
+        subject: &'a str,
+    ) -> ProviderFuture<'a, Result<Option<Record>, RecorderError>> {
+        (**self).last(subject)
+    }
+
+    fn append<'a>(
+        &'a self,
+        record: &'a Record,
+        after: Option<&'a [u8; 32]>,
+    ) -> ProviderFuture<'a, Result<Appended, RecorderError>> {
+        (**self).append(record, after)
+    }
+}
+    )*};
+}
+
+forward!(&S, Arc<S>, Box<S>);
