@@ -399,6 +399,16 @@ fn the_command_inherits_no_file_with_the_keyring() {
         refused += 1;
     }
     assert_eq!(refused, 5);
+    fs::write(sandbox.path("audit.txt"), audit_key()).unwrap();
+    let audit = "SEALWAX_AUDIT_KEY= \"$0\" --keys-file keys.txt --audit-key-file";
+    for redirected in ["/dev/fd/3 \"$@\" 3< audit.txt", "audit.txt \"$@\" 9< audit.txt"] {
+        shell(&format!("{audit} {redirected}"))
+            .expect_code(3)
+            .expect_in_stderr("the command would inherit the open file with the audit key");
+        assert!(!touched.exists());
+    }
+    shell(&format!("{audit} <(cat audit.txt) \"$@\"")).expect_code(0);
+    fs::remove_file(&touched).unwrap();
     // What was read from a pipe is gone.
     for passed in ["<(cat keys.txt) \"$@\"", "keys.txt \"$@\""] {
         shell(&format!("{run} {passed}")).expect_code(0);
