@@ -7,6 +7,7 @@
 mod advice;
 mod credential;
 mod database;
+mod key_text;
 
 use std::io;
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ use crate::row::Owner;
 use crate::row_fault::Fault;
 
 pub use credential::CredentialProblem;
+pub use key_text::KeyTextProblem;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -32,41 +34,21 @@ pub enum VaultError {
         /// Which keys.
         given: Given,
     },
-    /// A file with keys cannot be read.
-    #[error("cannot read the {} from the file of {}: {source}", given.name(), given.option())]
-    KeysFile {
+    /// The text of keys cannot be read.
+    #[error("cannot read the {} from {origin}: {problem}", given.name())]
+    KeyText {
         /// Which keys.
         given: Given,
-        /// The error of the operating system.
-        source: io::Error,
+        /// The option or the variable.
+        origin: String,
+        /// What is wrong with the text.
+        problem: KeyTextProblem,
     },
     /// The command of `run` could read the keys.
     #[error("the command would inherit the open file with the {}, and could read it", given.name())]
     KeysInherited {
         /// Which keys.
         given: Given,
-    },
-    /// The file is too long to be one with keys.
-    #[error("the file of {} is longer than {} bytes", given.option(), crate::key_text::LIMIT)]
-    KeysTooLong {
-        /// Which keys.
-        given: Given,
-    },
-    /// The keys are not text.
-    #[error("the {} from {origin} is not UTF-8 text", given.name())]
-    KeysNotText {
-        /// Which keys.
-        given: Given,
-        /// The option or the variable.
-        origin: String,
-    },
-    /// The keys are UTF-16.
-    #[error("the {} from {origin} is UTF-16", given.name())]
-    KeysUtf16 {
-        /// Which keys.
-        given: Given,
-        /// The option or the variable.
-        origin: String,
     },
     /// The keyring does not parse.
     #[error("the keyring from {origin} is invalid: {source}")]

@@ -9,7 +9,7 @@ use std::process::Command;
 
 use sealwax::Secret;
 
-use crate::error::VaultError;
+use crate::error::{KeyTextProblem, VaultError};
 
 /// The most bytes of a text with keys, several times as many as the largest has.
 pub const LIMIT: usize = 1024 * 1024;
@@ -59,34 +59,39 @@ impl Given {
     /// # Errors
     /// Returns an error if there is a text that cannot be read, is too long, or is not UTF-8.
     pub fn read_if_given(self, file: Option<&Path>) -> Result<Option<KeyText>, VaultError> {
+        let failed = |origin: &str, problem| {
+            let origin = origin.to_owned();
+            VaultError::KeyText { given: self, origin, problem }
+        };
         let (text, origin) = match file {
-            Some(path) => (self.read(path)?, self.option()),
+            Some(path) => {
+                let origin = self.option();
+                (read(path).map_err(|problem| failed(origin, problem))?, origin)
+            }
             None => match env::var(self.variable()) {
                 Ok(text) => (Secret::from(text), self.variable()),
                 Err(VarError::NotPresent) => return Ok(None),
                 Err(VarError::NotUnicode(_)) => {
-                    let origin = self.variable().to_owned();
-                    return Err(VaultError::KeysNotText { given: self, origin });
+                    return Err(failed(self.variable(), KeyTextProblem::NotText));
                 }
             },
         };
         KeyText::new(self, text, origin.to_owned()).map(Some)
     }
+}
 
-    /// Reads a text from a file, which may be a pipe.
-    fn read(self, path: &Path) -> Result<Secret, VaultError> {
-        let reading = |source| VaultError::KeysFile { given: self, source };
-        let file = File::open(path).map_err(reading)?;
-        // Large enough that it never grows, because growing would leave copies behind: one more byte than
-        // the limit shows that it was exceeded.
-        let most = LIMIT + 1;
-        let mut bytes = Vec::with_capacity(most);
-        let read = file.take(u64::try_from(most).unwrap_or(u64::MAX)).read_to_end(&mut bytes);
-        // What was read before a failure is wiped as well.
-        let text = Secret::from(bytes);
-        read.map_err(reading)?;
-        if text.len() > LIMIT { Err(VaultError::KeysTooLong { given: self }) } else { Ok(text) }
-    }
+/// Reads a text from a file, which may be a pipe.
+fn read(path: &Path) -> Result<Secret, KeyTextProblem> {
+    let file = File::open(path).map_err(KeyTextProblem::Unreadable)?;
+    // Large enough that it never grows, because growing would leave copies behind: one more byte than
+    // the limit shows that it was exceeded.
+    let most = LIMIT + 1;
+    let mut bytes = Vec::with_capacity(most);
+    let read = file.take(u64::try_from(most).unwrap_or(u64::MAX)).read_to_end(&mut bytes);
+    // What was read before a failure is wiped as well.
+    let text = Secret::from(bytes);
+    read.map_err(KeyTextProblem::Unreadable)?;
+    if text.len() > LIMIT { Err(KeyTextProblem::TooLong) } else { Ok(text) }
 }
 
 /// The text of keys.
@@ -102,11 +107,12 @@ impl KeyText {
     /// # Errors
     /// Returns an error if the text is UTF-16, or not text.
     pub fn new(given: Given, secret: Secret, origin: String) -> Result<Self, VaultError> {
-        match secret.expose_str() {
-            _ if is_utf16(&secret) => Err(VaultError::KeysUtf16 { given, origin }),
-            Ok(_) => Ok(Self { given, secret, origin }),
-            Err(_) => Err(VaultError::KeysNotText { given, origin }),
-        }
+        let problem = match secret.expose_str() {
+            _ if is_utf16(&secret) => KeyTextProblem::Utf16,
+            Ok(_) => return Ok(Self { given, secret, origin }),
+            Err(_) => KeyTextProblem::NotText,
+        };
+        Err(VaultError::KeyText { given, origin, problem })
     }
 
     /// Returns the text, which is UTF-8.

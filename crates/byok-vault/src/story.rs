@@ -1,5 +1,6 @@
 //! The story: a demonstration of the whole life of a vault, in a temporary database.
 
+mod attacks;
 mod invented;
 mod recorded;
 
@@ -81,7 +82,7 @@ pub fn tell(out: &mut impl Write) -> Result<Exit, VaultError> {
     let alone = keyring(&[("primary", &new, &new_key)])?;
     let alone = opener(&log, &alone.keyring)?;
     open_some_again(&mut store, &alone, out)?;
-    attack(&mut store, &alone, &log, &new, out)?;
+    attacks::tell(&mut store, &alone, &log, &new, out)?;
     recorded::tell(&store, &log, out)?;
 
     drop(store);
@@ -306,75 +307,6 @@ fn retire(
     } else {
         Err(unexpected("the old key is still needed"))
     }
-}
-
-fn attack(
-    store: &mut Store,
-    opener: &Opener,
-    log: &LogKeys,
-    id: &KeyId,
-    out: &mut impl Write,
-) -> Result<(), VaultError> {
-    writeln!(out, "\n8. What can go wrong, and what the errors say:")?;
-    let (mine, theirs) = (row_of(store, 0)?, row_of(store, invented::PROVIDERS)?);
-
-    exchange(store, &[(&mine, &theirs.envelope), (&theirs, &mine.envelope)])?;
-    let swapped = row_of(store, 0)?;
-    expect_refusal("two tenants' rows are swapped", store, &swapped, opener, out)?;
-    let (mine_now, theirs_now) = (row_of(store, 0)?, row_of(store, invented::PROVIDERS)?);
-    exchange(store, &[(&mine_now, &mine.envelope), (&theirs_now, &theirs.envelope)])?;
-
-    let flipped = with_last_bit_flipped(&mine)?;
-    exchange(store, &[(&mine, &flipped)])?;
-    let damaged = row_of(store, 0)?;
-    expect_refusal("one bit of a ciphertext is flipped", store, &damaged, opener, out)?;
-    exchange(store, &[(&damaged, &mine.envelope)])?;
-
-    let other_material = keyring(&[("primary", id, &new_key()?)])?;
-    let what = format!("the program starts with a different key under {id}");
-    let other_material = recorded::opener(log, &other_material.keyring)?;
-    expect_refusal(&what, store, &mine, &other_material, out)?;
-
-    let restored = row_of(store, 0)?;
-    opener.open(store, &restored)?;
-    writeln!(out, "   with its original envelope and key, the row opens again")?;
-    Ok(())
-}
-
-fn expect_refusal(
-    what: &str,
-    store: &mut Store,
-    row: &Row,
-    opener: &Opener,
-    out: &mut impl Write,
-) -> Result<(), VaultError> {
-    match opener.open(store, row) {
-        Ok(_) => Err(unexpected("a row opened that must not open")),
-        Err(error) => {
-            writeln!(out, "   - {what}:\n       {error}\n       next: {}", error.advice())?;
-            Ok(())
-        }
-    }
-}
-
-fn exchange(store: &mut Store, changes: &[(&Row, &String)]) -> Result<(), VaultError> {
-    let writer = store.begin()?;
-    for (row, envelope) in changes {
-        if !writer.exchange_envelope(row.place.id, &row.envelope, envelope)? {
-            return Err(unexpected("a row changed unexpectedly"));
-        }
-    }
-    writer.commit()
-}
-
-fn with_last_bit_flipped(row: &Row) -> Result<String, VaultError> {
-    let mut bytes = parsed(row)?.as_bytes().to_vec();
-    if let Some(last) = bytes.last_mut() {
-        *last ^= 1;
-    }
-    Envelope::from_bytes(&bytes)
-        .map(|envelope| envelope.to_string())
-        .map_err(|_| unexpected("flipping a bit of the ciphertext broke the format"))
 }
 
 fn parsed(row: &Row) -> Result<Envelope, VaultError> {

@@ -175,9 +175,10 @@ pub fn verify(
     }
     let (verdict, next) = match exit {
         Exit::Done if anchors.is_empty() => (INTACT, NEXT_ANCHORS),
-        Exit::Done => {
-            (INTACT, "keep new anchors, of the entries since the last ones (`log --anchors`)")
-        }
+        Exit::Done => (
+            INTACT,
+            "add new anchors to the file (`log --anchors`), for the entries since the last ones",
+        ),
         Exit::No => ("Nothing was ever opened, or this is not the log", ADVICE_ON_EMPTY),
         Exit::Key => (
             "These chains were not checked.",

@@ -17,11 +17,8 @@ impl VaultError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::NoKeys { .. }
-            | Self::KeysFile { .. }
+            | Self::KeyText { .. }
             | Self::KeysInherited { .. }
-            | Self::KeysTooLong { .. }
-            | Self::KeysNotText { .. }
-            | Self::KeysUtf16 { .. }
             | Self::Keyring { .. }
             | Self::AuditKeys { .. }
             | Self::NewKey { .. }
@@ -87,14 +84,11 @@ impl VaultError {
                  --audit-key-file, or put the key into SEALWAX_AUDIT_KEY; `byok-vault keygen --audit \
                  log-1 --out audit.txt` creates the first one. Nothing was opened"
             }
-            Self::KeysFile { .. } => "check the path and the permissions of the file",
+            Self::KeyText { problem, .. } => problem.advice(),
             Self::KeysInherited { .. } => {
                 "pass its path with --keys-file or --audit-key-file, or a pipe as in `--keys-file <(pass \
                  keyring)`, and do not redirect the file itself; the command was not started"
             }
-            Self::KeysTooLong { .. } => "check the path: such a file has one line for each key",
-            Self::KeysUtf16 { .. } => "save the file again as UTF-8 without a byte order mark",
-            Self::KeysNotText { .. } => "keys are plain ASCII text: check the contents",
             Self::Keyring { .. } => {
                 "correct the keyring: it needs one line `primary ID swk1_...`, and older keys as \
                  `retired ID swk1_...`; nothing was read or written"

@@ -301,6 +301,10 @@ fn first_files(shortage: &Shortage) -> Count {
     count
 }
 
+fn all(shortage: &Shortage) -> [Count; 4] {
+    [database_commands, imports, first_files, openings].map(|run| run(shortage))
+}
+
 /// Prints one line of figures, and returns how many failures SQLite reported as a full disk.
 fn tell(what: &str, counts: [Count; 4]) -> u64 {
     let sum = |of: fn(&Count) -> u64| counts.iter().map(of).sum::<u64>();
@@ -316,12 +320,7 @@ fn tell(what: &str, counts: [Count; 4]) -> u64 {
 #[test]
 fn where_no_file_may_grow_no_row_is_lost() {
     let shortage = Shortage::Limit;
-    let counts = [
-        database_commands(&shortage),
-        imports(&shortage),
-        first_files(&shortage),
-        openings(&shortage),
-    ];
+    let counts = all(&shortage);
     assert_eq!(tell("file too large", counts), 0, "SQLite reported a full disk");
 }
 
@@ -390,12 +389,7 @@ fn where_the_disk_is_full_no_row_is_lost() {
 fn inside_a_file_system_of_its_own() {
     let Some(mounted) = env::var_os(MOUNTED) else { return };
     let shortage = Shortage::Disk { ballast: PathBuf::from(mounted).join("ballast") };
-    let counts = [
-        database_commands(&shortage),
-        imports(&shortage),
-        first_files(&shortage),
-        openings(&shortage),
-    ];
+    let counts = all(&shortage);
     println!();
     let full = tell("disk full", counts);
     assert!(full >= 10, "SQLite reported a full disk only {full} times");

@@ -103,7 +103,7 @@ fn an_audit_key_that_is_none_is_refused_and_not_shown() {
     let missing = ["audit", "--audit-key-file", "/nonexistent/audit.txt"];
     with(&sandbox, &keys, Some(audit_key()), &missing)
         .expect_code(3)
-        .expect_in_stderr("cannot read the audit key from the file of --audit-key-file");
+        .expect_in_stderr("cannot read the audit key from --audit-key-file: No such file");
     // As a keyring, an audit key is refused as well.
     sandbox.vault(&Keys(line), &["list"]).expect_code(3);
 }
