@@ -1,5 +1,5 @@
-//! What `sealwax-audit` reads, from whoever wrote a log: a record, an anchor and the text of a key each have one form,
-//! and what is read is written as the same again. The keys of a service are those of their text. Verifying never panics.
+//! What `sealwax-audit` reads, from any writer: a record, an anchor and the text of a key each have one form, and what is
+//! read is written as the same again. The keys of a service are those of their text. Verifying never panics.
 //! No error repeats a word of what was read.
 //!
 //! The tests of `sealwax-audit` include this file by path, and replay its corpus. It is not part of the library of the

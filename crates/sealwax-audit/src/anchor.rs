@@ -11,8 +11,8 @@ use crate::hex;
 
 /// The MAC of an entry, kept where the log's writers cannot change it.
 ///
-/// A chain alone does not show that its end was cut off, and whoever has the audit key can write another one. A chain
-/// that has an anchor's entry, with the anchor's MAC, is what it was up to there.
+/// A chain alone does not show that its end was cut off, and anyone who has the audit key can write another one. If the
+/// chain has the anchor's entry with the anchor's MAC, then up to there it is what it was when the anchor was taken.
 ///
 /// As text it is one line, `swa1:`, the number, `:`, the MAC as 64 hex digits, `:` and the subject:
 ///

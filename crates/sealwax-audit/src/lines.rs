@@ -169,7 +169,7 @@ impl<'de> Visitor<'de> for &mut Values {
             // No value is read that is not kept.
             let mut stop = |error| {
                 self.error = Some(error);
-                A::Error::custom("see the error beside it")
+                A::Error::custom("see Values::error")
             };
             let field = known.ok_or_else(|| stop(RecordError::Unknown))?;
             let mut places = Field::ALL.iter().zip(&mut self.values);

@@ -58,7 +58,7 @@ impl<'a> Action<'a> {
     }
 }
 
-/// What is to be appended.
+/// What a caller wants to append.
 #[derive(Clone, Copy)]
 enum Wanted<'a> {
     Action(Action<'a>),
@@ -186,7 +186,7 @@ impl<S: AuditSink> AuditLog<S> {
             return Err(AppendError::OtherSubject);
         }
         let (primary, _) = self.keys.primary();
-        // Between the two entries of a hand-over, and then the first thing that anybody does is to complete it.
+        // A hand-over of which there is only the first entry is completed before anything else.
         let ended = last.and_then(|last| Some((last, last.entry.successor()?)));
         let current = last.map_or(primary, |last| &last.audit_key);
         let audit_key = ended.map_or(current, |(_, successor)| successor);

@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 use alloc::sync::Arc;
+use core::fmt;
 
 use sealwax::{OpenEvent, OpenRecorder, ProviderFuture, RecorderError};
 
@@ -17,7 +18,6 @@ const OPEN: &str = "open";
 /// Give a clone of the keyring to each request, with a recorder that knows who asks and why:
 /// [`Keyring::with_recorder`](sealwax::Keyring::with_recorder). The action of its entries is `open`, and the outcome is
 /// `opened` or the name of the error. The example `audit` of this crate shows it in a service.
-#[derive(Debug)]
 pub struct Recorder<S> {
     log: Arc<AuditLog<S>>,
     subject: String,
@@ -60,5 +60,14 @@ impl<S: AuditSink> OpenRecorder for Recorder<S> {
         };
         let appended = self.log.append(&self.subject, action);
         appended.map(|appended| appended.map(drop).map_err(Into::into))
+    }
+}
+
+impl<S> fmt::Debug for Recorder<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { log: _, subject, who, why } = self;
+        let mut shown = f.debug_struct("Recorder");
+        shown.field("subject", subject).field("who", who).field("why", why);
+        shown.finish_non_exhaustive()
     }
 }

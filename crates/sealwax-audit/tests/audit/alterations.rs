@@ -8,8 +8,11 @@ fn check(keys: &AuditKeys, chain: &[Record]) -> Result<Verified, ChainError> {
     verify(keys, "acme", chain, &[])
 }
 
+/// The field that is altered, and how.
+pub(crate) type Alteration = (&'static str, fn(&mut Record));
+
 /// Every way to alter one field of a record.
-pub(crate) fn alterations() -> Vec<(&'static str, fn(&mut Record))> {
+pub(crate) fn alterations() -> Vec<Alteration> {
     vec![
         ("subject", |r| r.subject.push('e')),
         ("number", |r| r.number += 1),

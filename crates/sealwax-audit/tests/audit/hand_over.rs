@@ -1,6 +1,8 @@
 //! Chains that go on under another audit key.
 
-use sealwax_audit::{Action, AppendError, AuditKeys, ChainError, Record, Verifier, verify};
+use hmac::{Hmac, KeyInit, Mac};
+use sealwax_audit::{Action, AppendError, AuditKeys, ChainError, Entry, Record, Verifier, verify};
+use sha2::Sha256;
 
 use crate::given::{Memory, append, chain, id, key, log, now, only};
 
@@ -104,7 +106,7 @@ fn a_ratchet_is_a_hand_over() {
 
 /// A crash between the two entries.
 #[test]
-fn whoever_comes_next_completes_a_hand_over() {
+fn the_next_one_completes_a_hand_over() {
     let (keys, chain) = chain("acme");
     let half = &chain[..4];
     assert_eq!(half[3].entry.action, "swa1/end");
@@ -212,4 +214,67 @@ fn a_verifier_keeps_its_place() {
         verifier.check(record).unwrap();
     }
     assert_eq!(verifier.finish().unwrap().last, Some(chain[8].anchor()));
+}
+
+/// Computes a MAC as the page says, also of an entry that a log does not append.
+fn mac(key: &[u8; 32], before: &[u8; 32], record: &Record) -> [u8; 32] {
+    let entry = &record.entry;
+    let fields: [&[u8]; 8] = [
+        &entry.time.to_be_bytes(),
+        entry.action.as_bytes(),
+        entry.who.as_bytes(),
+        entry.why.as_bytes(),
+        entry.outcome.as_bytes(),
+        entry.key_id.as_ref().map_or("", AsRef::as_ref).as_bytes(),
+        entry.commitment.as_ref().map_or(&[], <[u8; 32]>::as_slice),
+        entry.context.as_ref().map_or(&[], <[u8; 32]>::as_slice),
+    ];
+    let sized = |field: &[u8]| [&(field.len() as u16).to_be_bytes(), field].concat();
+    let mut hmac = Hmac::<Sha256>::new_from_slice(key).unwrap();
+    hmac.update(b"swa1/entry");
+    hmac.update(before);
+    hmac.update(&record.number.to_be_bytes());
+    fields.iter().for_each(|field| hmac.update(&sized(field)));
+    hmac.update(&[1]);
+    hmac.finalize().into_bytes().into()
+}
+
+/// Somebody who has the key makes entries that no log appends, with the right MAC.
+#[test]
+fn the_key_alone_does_not_make_a_hand_over() {
+    let (keys, chain) = chain("acme");
+    let first: [u8; 32] = std::array::from_fn(|i| i as u8);
+    assert_eq!(mac(&first, &chain[0].mac, &chain[1]), chain[1].mac);
+    let forge = |alter: fn(&mut Record)| {
+        let mut forged = chain[..3].to_vec();
+        alter(&mut forged[2]);
+        forged[2].mac = mac(&first, &forged[1].mac, &forged[2]);
+        verify(&keys, "acme", &forged, &[])
+    };
+    forge(|record| record.entry.why = "forged".into()).unwrap();
+    let begins = |record: &mut Record| {
+        record.entry.action = "swa1/begin".into();
+        record.entry.key_id = Some(id("audit-2026"));
+        record.entry.commitment = Some([1; 32]);
+        record.entry.context = None;
+    };
+    let error = forge(begins).unwrap_err();
+    assert!(matches!(error, ChainError::HandOver { number: 3, .. }), "{error}");
+    // Not an end without a successor, nor another action that is reserved.
+    for alter in [
+        |record: &mut Record| {
+            record.entry = Entry {
+                action: "swa1/end".into(),
+                key_id: None,
+                commitment: None,
+                context: None,
+                ..record.entry.clone()
+            }
+        },
+        |record: &mut Record| record.entry.action = "swa1/end".into(),
+        |record: &mut Record| record.entry.action = "swa1/next".into(),
+    ] {
+        let error = forge(alter).unwrap_err();
+        assert!(matches!(error, ChainError::Altered { number: 3, .. }), "{error}");
+    }
 }

@@ -90,6 +90,7 @@ fn each_character_of_a_key_counts() {
         TEXT.replace("swa1", "swk1"),
         TEXT.replace("swa1", "SWA1"),
         TEXT[5..].to_owned(),
+        TEXT[..49].to_owned(),
         String::new(),
         "swa1_".into(),
         TEXT.repeat(2),

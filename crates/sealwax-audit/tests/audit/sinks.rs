@@ -27,12 +27,19 @@ enum Fault {
 struct Faulty {
     fault: Fault,
     inner: Memory,
+    /// The calls of `append`, and those of `last` that were waited for.
     calls: AtomicUsize,
+    polled: AtomicUsize,
 }
 
 impl Faulty {
     fn new(fault: Fault) -> Self {
-        Self { fault, inner: Memory::default(), calls: AtomicUsize::new(0) }
+        Self {
+            fault,
+            inner: Memory::default(),
+            calls: AtomicUsize::new(0),
+            polled: AtomicUsize::new(0),
+        }
     }
 }
 
@@ -53,6 +60,7 @@ impl AuditSink for Faulty {
             Fault::FailsForNow => ProviderFuture::ready(Err(RecorderError::transient("busy"))),
             Fault::OtherSubject => ProviderFuture::ready(Ok(Some(chain("initech").1[0].clone()))),
             Fault::Waits => ProviderFuture::boxed(async {
+                self.polled.fetch_add(1, Ordering::Relaxed);
                 pend().await;
                 Ok(self.inner.last_of(subject))
             }),
@@ -126,9 +134,9 @@ fn a_sink_that_has_to_be_waited_for_is_for_open_async() {
     let recorded = recorded(&keyring, &log);
     let error = recorded.open(&sealed, &context("42")).unwrap_err();
     assert_eq!(error.name(), "not_recorded");
-    // Nothing was begun: no entry says that it was opened.
-    assert_eq!(log.sink().calls.load(Ordering::Relaxed), 0);
     drop(log.append("acme", Action::new("noted", "mia", "", "")));
+    // Nothing was begun, and no entry says that it was opened.
+    assert_eq!(log.sink().polled.load(Ordering::Relaxed), 0);
     assert_eq!(log.sink().calls.load(Ordering::Relaxed), 0);
     pollster::block_on(recorded.open_async(&sealed, &context("42"))).unwrap();
     pollster::block_on(log.append("acme", Action::new("noted", "mia", "", ""))).unwrap();
@@ -156,8 +164,14 @@ fn an_action_of_a_program() {
         let AppendError::Entry { source, .. } = error else { panic!("{error}") };
         source
     };
+    // Also with the fields that such an entry of the chain has.
+    let (key_id, commitment) = (crate::given::id("audit-2027"), [7; 32]);
     for action in ["swa1/end", "swa1/begin", "swa1/", "swa1/other"] {
-        assert_eq!(refused("acme", Action::new(action, "ops", "", "")), EntryError::Reserved);
+        let action = Action::new(action, "ops", "", "");
+        let ends = Action { key_id: Some(&key_id), ..action };
+        for action in [action, ends, Action { commitment: Some(&commitment), ..ends }] {
+            assert_eq!(refused("acme", action), EntryError::Reserved);
+        }
     }
     let long = "x".repeat(65);
     for (action, outcome) in [("", ""), (long.as_str(), ""), ("a", &long)] {

@@ -155,6 +155,11 @@ fn an_entry_is_inserted_only_after_the_one_that_its_writer_has_seen() {
     append(&log, "acme", 3);
     let chain = log.sink().records(sqlite::CHAIN, "acme").unwrap();
     let [first, second, third] = &chain[..] else { panic!("three entries") };
+    // Without the guard of the statement, the trigger leaves no gap.
+    let row = (&third.subject, 3, third.mac, third.to_string());
+    let inserted =
+        table.0.lock().unwrap().execute("INSERT INTO sealwax_audit VALUES (?1, ?2, ?3, ?4)", row);
+    assert!(inserted.unwrap_err().to_string().contains("not the next entry"));
     let insert = |record: &Record, after| table.insert(record, after).unwrap_or(Appended::Raced);
     assert_eq!(insert(second, Some(&first.mac)), Appended::Raced);
     assert_eq!(insert(first, None), Appended::Done);

@@ -89,7 +89,7 @@ fn a_thief_of_the_old_key_cannot_rewrite_what_it_closed() {
             continue;
         };
     }
-    // Whoever has the first key also has its later steps. An unrelated key does not follow from it.
+    // Anyone who has the first key also has its later steps. An unrelated key does not follow from it.
     let unrelated = log(
         only("audit-2027", 9).with_retired(id("audit-2026"), key(0)).unwrap(),
         Memory::with(&chain[..3]),
