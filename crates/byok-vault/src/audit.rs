@@ -5,6 +5,7 @@
 use sealwax::Keyring;
 
 use crate::error::VaultError;
+use crate::log::Opener;
 use crate::rotation::{self, Mode, Outcome};
 use crate::row::Row;
 use crate::row_fault::Fault;
@@ -21,9 +22,9 @@ const BATCH: u32 = 500;
 ///
 /// # Errors
 /// Returns an error if the database fails.
-pub fn audit(store: &mut Store, keyring: &Keyring) -> Result<Outcome, VaultError> {
+pub fn audit(store: &mut Store, opener: &Opener) -> Result<Outcome, VaultError> {
     let progress = rotation::bar("opening");
-    let open = |row: &Row| {
+    let open = |row: &Row, keyring: &Keyring| {
         row.open(keyring)?;
         // `run` would refuse it.
         match variables::of_a_credential(&row.place.env_name) {
@@ -31,7 +32,8 @@ pub fn audit(store: &mut Store, keyring: &Keyring) -> Result<Outcome, VaultError
             Err(_) => Err(row.error(Fault::variable())),
         }
     };
-    let outcome = rotation::rewrite(store, BATCH, Mode::DryRun, &progress, open, |_| Ok(()));
+    let open_each = |store: &mut Store, page: &[Row]| opener.open_each(store, page, open);
+    let outcome = rotation::rewrite(store, BATCH, Mode::DryRun, &progress, open_each, |_| Ok(()));
     progress.finish_and_clear();
     outcome
 }

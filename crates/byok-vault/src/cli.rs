@@ -1,7 +1,7 @@
 //! The command line.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::{OsStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
@@ -10,7 +10,8 @@ use sealwax_import::{CATALOGUE, KeyForm, Named};
 
 use crate::exit::Exit;
 use crate::import::{NO_CONTEXT, Suspicious};
-use crate::names::{holds_a_key, name};
+use crate::key_text::Given;
+use crate::names::{holds_a_key, name, reason};
 use crate::row::Owner;
 use crate::variables::{for_a_command, of_a_credential};
 
@@ -26,15 +27,29 @@ pub struct Cli {
     /// The file with the keyring; without it, the environment variable SEALWAX_KEYS holds the keyring
     #[arg(long, global = true, value_name = "FILE", value_parser = path())]
     pub keys_file: Option<PathBuf>,
+    /// The file with the key of the log; without it, the environment variable SEALWAX_AUDIT_KEY holds the key
+    #[arg(long, global = true, value_name = "FILE", value_parser = path())]
+    pub audit_key_file: Option<PathBuf>,
     /// The command to run
     #[command(subcommand)]
     pub command: Option<Command>,
 }
 
+impl Cli {
+    /// Returns the file with these keys, if an option names one.
+    #[must_use]
+    pub fn file(&self, given: Given) -> Option<&Path> {
+        match given {
+            Given::Keyring => self.keys_file.as_deref(),
+            Given::AuditKeys => self.audit_key_file.as_deref(),
+        }
+    }
+}
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Generate a master key, as a line of a keyring
+    /// Generate a master key, as a line of a keyring, or a key for the log
     Keygen(Keygen),
     /// Store a credential from standard input or a hidden prompt
     ///
@@ -79,6 +94,10 @@ pub enum Command {
     Reseal(Reseal),
     /// Open every row, and report those that do not open; prints nothing of any credential
     Audit,
+    /// Print what was opened, when, by whom and why, and check that nobody changed the log
+    ///
+    /// Printing needs no key. --verify needs the key of the log, and every earlier one as `retired`.
+    Log(Log),
     /// Count rows by key, and check whether a key can be retired; needs no key
     Census(Census),
     /// Copy the vault into a new file, also while other processes use it; needs no key
@@ -116,6 +135,9 @@ impl OwnerArgs {
 /// The arguments of `keygen`.
 #[derive(Debug, Args)]
 pub struct Keygen {
+    /// Generate a key for the log, and not a master key
+    #[arg(long)]
+    pub audit: bool,
     /// The id of the key, such as prod-2026. Never give one id to two keys
     pub id: KeyId,
     /// Write the line to this new file, which only its owner can read
@@ -241,6 +263,9 @@ pub struct Run {
     /// Pass the credential in this variable [default: the one it was stored with]
     #[arg(long, value_name = "NAME", value_parser = for_a_command)]
     pub env: Option<String>,
+    /// Write into the log what the credential is used for
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
+    pub why: Option<String>,
     /// The command and its arguments
     #[arg(last = true, required = true)]
     pub command: Vec<OsString>,
@@ -297,6 +322,26 @@ pub struct Census {
     pub verify: bool,
     /// Print one JSON object
     #[arg(long)]
+    pub json: bool,
+}
+
+/// The arguments of `log`.
+#[derive(Debug, Args)]
+pub struct Log {
+    /// Only this customer's part of the log
+    #[arg(long, value_parser = name)]
+    pub tenant: Option<String>,
+    /// Check that no entry was altered, removed, added or exchanged; exit code 12 if one was
+    #[arg(long)]
+    pub verify: bool,
+    /// Also check that the log still has the entries that this file names, which --anchors printed
+    #[arg(long, value_name = "FILE", requires = "verify", value_parser = path())]
+    pub anchor: Option<PathBuf>,
+    /// Print the last entry of each customer, to keep where nobody can change it
+    #[arg(long, conflicts_with = "verify")]
+    pub anchors: bool,
+    /// Print one JSON object per line
+    #[arg(long, conflicts_with_all = ["verify", "anchors"])]
     pub json: bool,
 }
 

@@ -10,6 +10,7 @@ pub mod delete;
 pub mod import;
 pub mod keygen;
 pub mod list;
+pub mod log;
 #[cfg(unix)]
 pub mod prompt;
 pub mod put;
@@ -24,6 +25,7 @@ use crate::cli::{Cli, Command};
 use crate::error::VaultError;
 use crate::exit::Exit;
 use crate::files;
+use crate::key_text::Given;
 use crate::store::Store;
 use crate::story;
 
@@ -43,6 +45,7 @@ pub fn dispatch(cli: &Cli, out: &mut impl Write) -> Result<Exit, VaultError> {
         Some(Command::Audit) => audit::audit(cli, out),
         Some(Command::Repair(args)) => repair::repair(cli, args, out),
         Some(Command::Reseal(args)) => reseal::reseal(cli, args, out),
+        Some(Command::Log(args)) => log::log(cli, args, out),
         Some(Command::Census(args)) => census::census(cli, args, out),
         Some(Command::Backup(args)) => backup::backup(cli, args, out),
         Some(Command::Delete(args)) => delete::delete(cli, args, out),
@@ -63,7 +66,7 @@ pub(crate) fn say_not_erased(out: &mut impl Write) -> Result<(), VaultError> {
     Ok(())
 }
 
-/// Warns about a keyring or a vault that other users may read.
+/// Warns about keys or a vault that other users may read.
 ///
 /// It is a warning, because a mode may be the only way to share a file with a group. `run` does not
 /// warn: its standard error belongs to the command that it runs.
@@ -71,8 +74,11 @@ pub fn warn_about_modes(cli: &Cli) {
     if matches!(cli.command, None | Some(Command::Run(_))) {
         return;
     }
-    let keys = cli.keys_file.as_deref().map(|path| (path, "the file of --keys-file"));
-    for (path, what) in keys.into_iter().chain([(cli.db.as_path(), "the vault")]) {
+    let of_keys = |given: Given| {
+        cli.file(given).map(|path| (path, format!("the file of {}", given.option())))
+    };
+    let keys = Given::ALL.into_iter().filter_map(of_keys);
+    for (path, what) in keys.chain([(cli.db.as_path(), "the vault".to_owned())]) {
         if files::is_shared_by_mistake(path) {
             let _ = writeln!(
                 io::stderr(),

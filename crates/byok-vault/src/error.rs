@@ -7,49 +7,48 @@
 mod advice;
 mod credential;
 mod database;
+mod key_text;
 
 use std::io;
 use std::path::PathBuf;
 
 use sealwax::{ContextError, KeyError, KeyState, KeyringError, SealError};
+use sealwax_audit::{AnchorError, AppendError, AuditKeyError, AuditKeysError};
 use sealwax_import::{DeclarationError, KeyForm, KeyTextError};
 
-use crate::formatting::file;
+use crate::formatting::{file, shown};
 use crate::import::FileKind;
+use crate::key_text::Given;
 use crate::row::Owner;
 use crate::row_fault::Fault;
 
 pub use credential::CredentialProblem;
+pub use key_text::KeyTextProblem;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum VaultError {
-    /// Neither `--keys-file` nor the variable is set.
-    #[error("no keyring: neither --keys-file nor {} is set", crate::keys::VARIABLE)]
-    NoKeyring,
-    /// The file with the keyring cannot be read.
-    #[error("cannot read the keyring from the file of --keys-file: {source}")]
-    KeyringFile {
-        /// The error of the operating system.
-        source: io::Error,
+    /// Neither the option nor the variable is set.
+    #[error("no {}: neither {} nor {} is set", given.name(), given.option(), given.variable())]
+    NoKeys {
+        /// Which keys.
+        given: Given,
     },
-    /// The command of `run` could read the keyring.
-    #[error("the command would inherit the open file with the keyring, and could read it")]
-    KeyringInherited,
-    /// The file with the keyring is too long to be one.
-    #[error("the file of --keys-file is longer than {} bytes", crate::keys::LIMIT)]
-    KeyringTooLong,
-    /// The keyring is not text.
-    #[error("the keyring from {origin} is not UTF-8 text")]
-    KeyringNotText {
+    /// The text of keys cannot be read.
+    #[error("cannot read the {} from {origin}: {problem}", given.name())]
+    KeyText {
+        /// Which keys.
+        given: Given,
         /// The option or the variable.
         origin: String,
+        /// What is wrong with the text.
+        problem: KeyTextProblem,
     },
-    /// The keyring is UTF-16.
-    #[error("the keyring from {origin} is UTF-16")]
-    KeyringUtf16 {
-        /// A path.
-        origin: String,
+    /// The command of `run` could read the keys.
+    #[error("the command would inherit the open file with the {}, and could read it", given.name())]
+    KeysInherited {
+        /// Which keys.
+        given: Given,
     },
     /// The keyring does not parse.
     #[error("the keyring from {origin} is invalid: {source}")]
@@ -58,6 +57,40 @@ pub enum VaultError {
         origin: String,
         /// What is wrong with the keyring, without any of its text.
         source: KeyringError,
+    },
+    /// The audit keys do not parse.
+    #[error("the audit key from {origin} is invalid: {source}")]
+    AuditKeys {
+        /// The option or the variable.
+        origin: String,
+        /// What is wrong with the keys, without any of their text.
+        source: AuditKeysError,
+    },
+    /// No audit key could be generated.
+    #[error("cannot generate an audit key: {source}")]
+    NewAuditKey {
+        /// Why it failed.
+        source: AuditKeyError,
+    },
+    /// An entry could not be appended to the log.
+    #[error("cannot append to the log: {source}")]
+    Log {
+        /// Why it failed.
+        source: AppendError,
+    },
+    /// The chain of a subject does not end where the database says that it ends.
+    #[error("somebody changed the end of the log of the {}", shown(subject))]
+    LogEnd {
+        /// The subject of the chain.
+        subject: String,
+    },
+    /// The file of `log --anchor` does not hold anchors.
+    #[error("line {line} of the file of --anchor is invalid: {source}")]
+    Anchor {
+        /// The number of the line.
+        line: usize,
+        /// What is wrong with the line.
+        source: AnchorError,
     },
     /// No key could be generated.
     #[error("cannot generate a key: {source}")]
@@ -81,7 +114,7 @@ pub enum VaultError {
     },
     /// The database of the vault has tables, indexes, views or triggers of another program.
     #[error(
-        "the vault at {} has tables, indexes, views or triggers that are not its own",
+        "the vault at {} has tables, indexes, views or triggers that are not its own, or lacks one of its own",
         file(path)
     )]
     ForeignObjects {
@@ -281,8 +314,9 @@ pub enum VaultError {
     ///
     /// The value may be the key itself, so the error does not repeat it.
     #[error(
-        "{option} expects the name of an environment variable other than {}",
-        crate::keys::VARIABLE
+        "{option} expects the name of an environment variable other than {} and {}",
+        Given::Keyring.variable(),
+        Given::AuditKeys.variable()
     )]
     KeyArgument {
         /// The name of the option.

@@ -9,11 +9,11 @@ use std::process::ExitCode;
 pub enum Exit {
     /// The program did everything that it was asked to do.
     Done,
-    /// `census --retire` did not find the key safe to retire, or the vault to check has no rows.
+    /// `census --retire` did not find the key safe to retire, or what is checked has no rows or entries.
     No,
     /// The command line is invalid.
     Usage,
-    /// The keyring, or the key of the rows to import, is missing or malformed.
+    /// The keyring, the audit key, or the key of the rows to import is missing or malformed.
     Configuration,
     /// The vault has no such credential.
     NotFound,
@@ -27,7 +27,7 @@ pub enum Exit {
     Transient,
     /// A key is missing, refused, gone, or not the one that sealed the row.
     Key,
-    /// A row is damaged, altered, or in another row's place.
+    /// A row or the log is damaged or altered, or a row is in another row's place.
     Altered,
     /// The database failed, or is not a vault.
     Database,
@@ -42,16 +42,16 @@ impl Exit {
     pub const TABLE: &str = "\
 Exit codes:
     0  success
-    1  the key is not known to be safe to retire (census --retire), or there are no rows to open
+    1  the key is not known to be safe to retire (census --retire), or there are no rows or entries to check
     2  the command line is invalid
-    3  the keyring, a name, or the key for an import is missing or malformed
+    3  the keyring, the audit key, a name, or the key for an import is missing or malformed
     4  the vault has no such credential
     5  the credential or the file already exists
     6  the credential cannot be used (empty, too long, not UTF-8, ...), or does not look like one
     7  reading or writing a file, the terminal or a pipe failed, or the file to import is empty or of another kind
    10  a key provider failed temporarily: try again
-   11  a key is unknown, disabled, leaked, destroyed, or not the one that sealed the row
-   12  a row is damaged, altered, or in another row's place
+   11  a key is unknown, disabled, leaked, destroyed, or not the one that sealed the row; or an audit key is unknown
+   12  a row or the log is damaged or altered, or a row is in another row's place
    13  the database failed, or is not a vault
    14  partly done: some rows could not be rewrapped, resealed or repaired, or were quarantined
 `audit`, and `census` without --retire, exit with the code of the most urgent fault: 12

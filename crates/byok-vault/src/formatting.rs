@@ -31,7 +31,13 @@ pub fn number(length: usize) -> u64 {
 /// Returns a count with its noun: `3 rows`, `1 row`.
 #[must_use]
 pub fn rows(count: u64) -> String {
-    format!("{} {}", Grouped(count), if count == 1 { "row" } else { "rows" })
+    counted(count, "row", "rows")
+}
+
+/// Returns a count with the noun for one or for several.
+#[must_use]
+pub fn counted(count: u64, one: &str, several: &str) -> String {
+    format!("{} {}", Grouped(count), if count == 1 { one } else { several })
 }
 
 /// Returns a number of seconds in its largest unit: `90` as `1m`.

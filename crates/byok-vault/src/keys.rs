@@ -1,38 +1,28 @@
-//! Where the keyring comes from.
+//! The keyring that the program is given.
 
-use std::env::{self, VarError};
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
-use std::process::Command;
 
 use sealwax::{KeyId, Keyring, Secret};
 
 use crate::error::VaultError;
-
-/// The environment variable that holds the keyring.
-pub const VARIABLE: &str = "SEALWAX_KEYS";
-
-/// The most bytes of a keyring, several times as many as the largest keyring has.
-pub const LIMIT: usize = 1024 * 1024;
+use crate::key_text::{Given, KeyText};
 
 /// A keyring and the text that it was parsed from.
 pub struct Keys {
     /// The keyring, which seals, opens and rewraps.
     pub keyring: Keyring,
-    pub(crate) text: Secret,
-    origin: String,
+    pub(crate) text: KeyText,
 }
 
 impl Keys {
-    /// Loads the keyring from the file if one is given, otherwise from [`VARIABLE`].
+    /// Loads the keyring from the file if one is given, otherwise from the environment.
     ///
     /// # Errors
-    /// Returns [`VaultError::NoKeyring`] if there is neither, and other errors if the keyring cannot
+    /// Returns [`VaultError::NoKeys`] if there is neither, and other errors if the keyring cannot
     /// be read or parsed.
     pub fn load(file: Option<&Path>) -> Result<Self, VaultError> {
-        Self::load_if_given(file)?.ok_or(VaultError::NoKeyring)
+        Self::load_if_given(file)?.ok_or(VaultError::NoKeys { given: Given::Keyring })
     }
 
     /// Loads the keyring like [`Keys::load`], for commands that can do without one.
@@ -40,16 +30,7 @@ impl Keys {
     /// # Errors
     /// Returns an error if there is a keyring that cannot be read or parsed.
     pub fn load_if_given(file: Option<&Path>) -> Result<Option<Self>, VaultError> {
-        if let Some(path) = file {
-            return Self::parse(read(path)?, "--keys-file".to_owned()).map(Some);
-        }
-        match env::var(VARIABLE) {
-            Ok(text) => Self::parse(Secret::from(text), VARIABLE.to_owned()).map(Some),
-            Err(VarError::NotPresent) => Ok(None),
-            Err(VarError::NotUnicode(_)) => {
-                Err(VaultError::KeyringNotText { origin: VARIABLE.to_owned() })
-            }
-        }
+        Given::Keyring.read_if_given(file)?.map(Self::of).transpose()
     }
 
     /// Parses a keyring from text; `origin` is for error messages.
@@ -57,28 +38,14 @@ impl Keys {
     /// # Errors
     /// Returns an error if the text is not a keyring.
     pub fn parse(text: Secret, origin: String) -> Result<Self, VaultError> {
-        let keyring = match text.expose_str() {
-            _ if is_utf16(&text) => return Err(VaultError::KeyringUtf16 { origin }),
-            Ok(plain) => plain.parse(),
-            Err(_) => return Err(VaultError::KeyringNotText { origin }),
-        };
-        match keyring {
-            Ok(keyring) => Ok(Self { keyring, text, origin }),
-            Err(source) => Err(VaultError::Keyring { origin, source }),
-        }
+        Self::of(KeyText::new(Given::Keyring, text, origin)?)
     }
 
-    /// Passes the keyring to another process of this program.
-    ///
-    /// # Errors
-    /// Returns an error if the keyring is not text, which [`Keys::parse`] has ruled out.
-    pub fn pass_to(&self, command: &mut Command) -> Result<(), VaultError> {
-        let text = self
-            .text
-            .expose_str()
-            .map_err(|_| VaultError::KeyringNotText { origin: self.origin.clone() })?;
-        command.env(VARIABLE, text);
-        Ok(())
+    fn of(text: KeyText) -> Result<Self, VaultError> {
+        match text.expose().parse() {
+            Ok(keyring) => Ok(Self { keyring, text }),
+            Err(source) => Err(VaultError::Keyring { origin: text.origin, source }),
+        }
     }
 
     /// Returns the keyring with this key disabled, to rehearse its retirement.
@@ -86,9 +53,7 @@ impl Keys {
     /// # Errors
     /// Returns an error if the key is the primary, because the text of a keyring needs one.
     pub fn without(&self, id: &KeyId) -> Result<Keyring, VaultError> {
-        let origin = || format!("{} without {id}", self.origin);
-        let text =
-            self.text.expose_str().map_err(|_| VaultError::KeyringNotText { origin: origin() })?;
+        let text = self.text.expose();
         // Large enough that it never grows, because growing would leave a copy of the keys behind.
         let mut rehearsed = String::with_capacity(text.len() + "disabled\n".len());
         for line in text.split('\n').filter(|line| !line.trim_start().starts_with('#')) {
@@ -102,35 +67,15 @@ impl Keys {
                 rehearsed.push('\n');
             }
         }
-        Self::parse(Secret::from(rehearsed), origin()).map(|keys| keys.keyring)
+        let origin = format!("{} without {id}", self.text.origin);
+        Self::parse(Secret::from(rehearsed), origin).map(|keys| keys.keyring)
     }
-}
-
-/// Reads the text of a keyring from a file, which may be a pipe.
-fn read(path: &Path) -> Result<Secret, VaultError> {
-    let reading = |source| VaultError::KeyringFile { source };
-    let file = File::open(path).map_err(reading)?;
-    // Large enough that it never grows, because growing would leave copies behind: one more byte than
-    // the limit shows that it was exceeded.
-    let most = LIMIT + 1;
-    let mut bytes = Vec::with_capacity(most);
-    let read = file.take(u64::try_from(most).unwrap_or(u64::MAX)).read_to_end(&mut bytes);
-    // What was read before a failure is wiped as well.
-    let text = Secret::from(bytes);
-    read.map_err(reading)?;
-    if text.len() > LIMIT { Err(VaultError::KeyringTooLong) } else { Ok(text) }
-}
-
-/// Returns whether a text is UTF-16, with or without its byte order mark.
-fn is_utf16(text: &Secret) -> bool {
-    let bytes = text.expose_secret();
-    matches!(bytes, [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, ..] | [_, 0, ..])
 }
 
 impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { keyring, text: _, origin } = self;
-        f.debug_struct("Keys").field("keyring", keyring).field("origin", origin).finish()
+        let Self { keyring, text } = self;
+        f.debug_struct("Keys").field("keyring", keyring).field("text", text).finish()
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! `sealwax` seals each credential for one tenant, provider and row, and SQLite stores it. Read the
 //! modules in this order: `row` (what is stored, and what its envelope is bound to), `store` (the
-//! table and all of the SQL), `rotation` (a new master key for every row), then the commands.
+//! tables and all of the SQL), `log` (what is opened, recorded before it is opened), `rotation` (a new master key for every row), then the commands.
 
 // What the system must not keep.
 pub mod core_dumps;
@@ -20,11 +20,16 @@ mod around;
 // What the vault stores, since when, and under which keys.
 pub mod clock;
 pub mod credential;
+pub mod key_text;
 pub mod keys;
 pub mod names;
 pub mod row;
 pub mod store;
 pub mod variables;
+
+// What is written down before anything is opened.
+pub mod audit_keys;
+pub mod log;
 
 // What other programs store, and under which keys.
 pub mod legacy_key;

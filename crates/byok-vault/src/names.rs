@@ -1,14 +1,14 @@
-//! The rules for names, on the command line and in an imported file.
+//! The rules for names and reasons, on the command line and in an imported file.
 
 use crate::formatting::is_invisible;
 
-/// The start of the text of a master key.
-const KEY: &[u8] = b"swk1_";
+/// The start of the text of a master key, and of an audit key.
+const KEYS: [&[u8]; 2] = [b"swk1_", b"swa1_"];
 
-/// Returns whether a text contains the text of a master key, or looks as if it did.
+/// Returns whether a text contains the text of a key, or looks as if it did.
 #[must_use]
 pub fn holds_a_key(text: &[u8]) -> bool {
-    text.windows(KEY.len()).any(|part| part.eq_ignore_ascii_case(KEY))
+    KEYS.iter().any(|key| text.windows(key.len()).any(|part| part.eq_ignore_ascii_case(key)))
 }
 
 /// Checks the name of a tenant, a provider or a label, or the id of a row.
@@ -30,4 +30,12 @@ pub fn name(text: &str) -> Result<String, String> {
         return Err("a name must not contain a key".to_owned());
     }
     Ok(text.to_owned())
+}
+
+/// Checks why a credential is used, as the log keeps it.
+///
+/// # Errors
+/// Returns the rule that the text breaks, as an error message.
+pub fn reason(text: &str) -> Result<String, String> {
+    name(text).map_err(|rule| rule.replacen("a name", "a reason", 1))
 }

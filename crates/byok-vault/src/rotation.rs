@@ -74,27 +74,31 @@ pub fn rotate(
     mode: Mode,
     progress: &ProgressBar,
 ) -> Result<Outcome, VaultError> {
-    let fresh = |row: &Row| row.rewrap(keyring);
+    let fresh =
+        |_: &mut Store, page: &[Row]| Ok(page.iter().map(|row| row.rewrap(keyring)).collect());
     rewrite(store, batch_size, mode, progress, fresh, |_| Ok(()))
 }
 
 /// A row, and the text of its new envelope.
 pub type Rewritten<'r> = (&'r Row, String);
 
-/// Calls `fresh` for each row, and replaces the envelopes of the rows for which it returns a new one.
+/// What a run finds for each row of a page, in order: a new envelope, or `None` if the row needs none.
+pub type Fresh = Vec<Result<Option<String>, VaultError>>;
+
+/// Calls `fresh` for each page of rows, and replaces the envelopes of the rows for which it returns a new one.
 ///
-/// A row for which it returns [`VaultError::Row`] is recorded and left unchanged; any other error ends
-/// the run. `record` is called before each transaction, with the rows that it may change.
+/// A row for which it returns [`VaultError::Row`] is reported and left unchanged; any other error ends
+/// the run. `announce` is called before each transaction, with the rows that it may change.
 ///
 /// # Errors
-/// Returns an error if the database, `fresh` or `record` fails; finished batches are kept.
+/// Returns an error if the database, `fresh` or `announce` fails; finished batches are kept.
 pub fn rewrite(
     store: &mut Store,
     batch_size: u32,
     mode: Mode,
     progress: &ProgressBar,
-    fresh: impl Fn(&Row) -> Result<Option<String>, VaultError>,
-    mut record: impl FnMut(&[Rewritten<'_>]) -> Result<(), VaultError>,
+    fresh: impl Fn(&mut Store, &[Row]) -> Result<Fresh, VaultError>,
+    mut announce: impl FnMut(&[Rewritten<'_>]) -> Result<(), VaultError>,
 ) -> Result<Outcome, VaultError> {
     let mut rewritten = 0;
     let mut passes = 0;
@@ -102,7 +106,7 @@ pub fn rewrite(
         passes += 1;
         progress.set_length(store.count()?);
         progress.set_position(0);
-        let pass = walk(store, batch_size, mode, progress, &fresh, &mut record)?;
+        let pass = walk(store, batch_size, mode, progress, &fresh, &mut announce)?;
         rewritten += pass.rewritten;
         // If another process changed a row between our read and our write, another pass looks at the
         // row again: a process with the old keyring may have sealed it.
@@ -127,8 +131,8 @@ fn walk(
     batch_size: u32,
     mode: Mode,
     progress: &ProgressBar,
-    fresh: &impl Fn(&Row) -> Result<Option<String>, VaultError>,
-    record: &mut impl FnMut(&[Rewritten<'_>]) -> Result<(), VaultError>,
+    fresh: &impl Fn(&mut Store, &[Row]) -> Result<Fresh, VaultError>,
+    announce: &mut impl FnMut(&[Rewritten<'_>]) -> Result<(), VaultError>,
 ) -> Result<Pass, VaultError> {
     let mut pass = Pass::default();
     // Ids start at 1, unless somebody wrote other ones, and the census would count those rows.
@@ -140,8 +144,8 @@ fn walk(
 
         // Compute outside of the transaction, so that other writers do not wait for it.
         let mut changes = Vec::new();
-        for row in &page {
-            match fresh(row) {
+        for (row, fresh) in page.iter().zip(fresh(store, &page)?) {
+            match fresh {
                 Ok(Some(envelope)) => changes.push((row, envelope)),
                 Ok(None) => pass.current += 1,
                 Err(VaultError::Row { id, owner, fault }) => {
@@ -150,7 +154,7 @@ fn walk(
                 Err(error) => return Err(error),
             }
         }
-        record(&changes)?;
+        announce(&changes)?;
         match mode {
             Mode::DryRun => pass.rewritten += number(changes.len()),
             Mode::Write if changes.is_empty() => {}

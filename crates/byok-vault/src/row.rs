@@ -2,11 +2,14 @@
 
 use std::fmt;
 
-use sealwax::{EncryptionContext, Envelope, Keyring, Secret};
+use sealwax::{
+    EncryptionContext, Envelope, Keyring, OpenEvent, OpenRecorder, ProviderFuture, RecorderError,
+    Secret,
+};
 
 use crate::error::VaultError;
 use crate::formatting::shown;
-use crate::row_fault::Fault;
+use crate::row_fault::{Fault, FaultKind};
 
 /// The owner of a credential.
 ///
@@ -140,6 +143,18 @@ impl Row {
         keyring.open(&self.parse()?, &self.place.context()?).map_err(|error| self.fault(error))
     }
 
+    /// Checks that the envelope is intact and sealed for this row, and decrypts nothing.
+    ///
+    /// # Errors
+    /// Returns what is wrong with the row or the keyring. Only opening finds that the ciphertext was altered.
+    pub fn check(&self, keyring: &Keyring) -> Result<(), Fault> {
+        match self.try_open(&keyring.clone().with_recorder(NeverOpen)) {
+            Ok(_) => Ok(()),
+            Err(fault) if fault.kind == FaultKind::NotRecorded => Ok(()),
+            Err(fault) => Err(fault),
+        }
+    }
+
     /// Rewraps the envelope for the current keys and returns its text, or `None` if it is current.
     ///
     /// # Errors
@@ -163,9 +178,42 @@ impl Row {
     }
 }
 
+/// A recorder without a record, so that a keyring stops where it would begin to decrypt.
+struct NeverOpen;
+
+impl OpenRecorder for NeverOpen {
+    fn record<'a>(&'a self, _: &'a OpenEvent<'a>) -> ProviderFuture<'a, Result<(), RecorderError>> {
+        ProviderFuture::ready(Err(RecorderError::new("nothing is opened")))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sealwax::MasterKey;
+
+    #[test]
+    fn a_check_decrypts_nothing() {
+        let key = MasterKey::generate().unwrap();
+        let keyring = Keyring::new("k".parse().unwrap(), key).unwrap();
+        let owner = Owner { tenant: "acme".to_owned(), provider: "x".to_owned(), label: None };
+        let place = Place { id: 1, owner, env_name: "X_API_KEY".to_owned() };
+        let envelope = place.seal(&keyring, &Secret::from("sk-1")).unwrap();
+        let row = Row { place, envelope, revision: 1, created_at: 0, updated_at: 0 };
+        assert!(row.check(&keyring).is_ok());
+
+        let place = Place { id: 2, ..row.place.clone() };
+        let moved = Row { place, ..row.clone() };
+        assert_eq!(moved.check(&keyring).unwrap_err().kind, FaultKind::Misplaced);
+
+        // Only decrypting finds an altered ciphertext.
+        let mut bytes = row.parse().unwrap().as_bytes().to_vec();
+        *bytes.last_mut().unwrap() ^= 1;
+        let envelope = Envelope::from_bytes(&bytes).unwrap().to_string();
+        let altered = Row { envelope, ..row };
+        assert_eq!(altered.try_open(&keyring).unwrap_err().kind, FaultKind::Altered);
+        assert!(altered.check(&keyring).is_ok());
+    }
 
     #[test]
     fn every_provider_has_a_variable() {

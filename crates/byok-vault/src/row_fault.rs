@@ -142,6 +142,8 @@ pub enum FaultKind {
     Provider,
     /// A key provider failed temporarily.
     Transient,
+    /// The log has no entry that says that the row is opened.
+    NotRecorded,
 }
 
 impl FaultKind {
@@ -164,6 +166,7 @@ impl FaultKind {
             | Self::DestroyedKey
             | Self::Provider => Exit::Key,
             Self::Transient => Exit::Transient,
+            Self::NotRecorded => Exit::Database,
         }
     }
 }
@@ -186,6 +189,7 @@ impl Kind for FaultKind {
             Self::DestroyedKey => "key destroyed",
             Self::Provider => "refused by a key provider",
             Self::Transient => "temporary failure of a key provider",
+            Self::NotRecorded => "not recorded, and so not opened",
         }
     }
 
@@ -249,7 +253,7 @@ impl Kind for FaultKind {
                 "the credential is gone for good: store a new one with `put --replace`"
             }
             Self::Provider => "check what the key provider permits this program to do",
-            Self::Transient => "run the same command again",
+            Self::Transient | Self::NotRecorded => "run the same command again",
         }
     }
 }
@@ -286,6 +290,7 @@ impl From<OpenError> for Fault {
             OpenError::ContextMismatch => Self::new(FaultKind::Misplaced, error),
             // The MAC has verified, so the ciphertext has its full length.
             OpenError::PayloadAltered => Self::new(FaultKind::Altered, error),
+            OpenError::NotRecorded { .. } => Self::new(FaultKind::NotRecorded, error),
             _ => Self::new(FaultKind::Provider, error),
         }
     }

@@ -1,7 +1,8 @@
-//! The table of credentials, and all of the SQL.
+//! The table of credentials, the log, and all of the SQL.
 
 mod backup;
 pub mod file;
+pub mod log;
 mod migration;
 mod objects;
 mod wal;
@@ -16,6 +17,8 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, na
 use crate::error::VaultError;
 use crate::row::{Owner, Place, Row};
 
+use sealwax_audit::sql::sqlite::TABLES as LOG;
+
 pub use writer::Writer;
 
 /// "bykv", which distinguishes a vault from the databases of other programs.
@@ -24,11 +27,11 @@ const APPLICATION_ID: i64 = 0x6279_6b76;
 /// The version of the schema below.
 ///
 /// A new schema increments it and adds a migration to [`Store::migrate`].
-const SCHEMA_VERSION: i64 = 2;
+const SCHEMA_VERSION: i64 = 3;
 
 // AUTOINCREMENT, because envelopes are bound to the id, so an id must never be used twice.
 // TEXT without a limit, because an envelope is about six times as long as a short credential.
-const SCHEMA: &str = "
+const CREDENTIALS: &str = "
     CREATE TABLE credentials (
         id         INTEGER PRIMARY KEY AUTOINCREMENT,
         tenant     TEXT NOT NULL,
@@ -109,7 +112,7 @@ impl Store {
             store.prepare_writing().map_err(while_("preparing to write"))?;
         }
         if version < SCHEMA_VERSION {
-            store.migrate(access).map_err(while_("migrating the table"))?;
+            store.migrate(version, access).map_err(while_("migrating the table"))?;
         }
         Ok(store)
     }
@@ -154,7 +157,8 @@ impl Store {
         if tables > 0 {
             return Err(VaultError::NotAVault { path: path.to_owned() });
         }
-        transaction.execute_batch(SCHEMA).map_err(creating)?;
+        transaction.execute_batch(CREDENTIALS).map_err(creating)?;
+        transaction.execute_batch(LOG).map_err(creating)?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(creating)?;
         transaction.pragma_update(None, "user_version", SCHEMA_VERSION).map_err(creating)?;
         transaction.commit().map_err(creating)
@@ -163,15 +167,19 @@ impl Store {
     /// Brings an older table up to date, or, for a reader, makes it look like a current one.
     ///
     /// This happens after [`Store::prepare_writing`], so that the old table is erased from the file.
-    fn migrate(&mut self, access: Access) -> rusqlite::Result<()> {
+    fn migrate(&mut self, version: i64, access: Access) -> rusqlite::Result<()> {
         if access == Access::Read {
-            return migration::hide_version_1(&self.connection);
+            return match version {
+                1 => migration::hide_version_1(&self.connection),
+                _ => Ok(()),
+            };
         }
         let transaction =
             self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         // Check again, now that nobody else can write: another process may have migrated the table.
-        if schema_version(&transaction)?.1 < SCHEMA_VERSION {
-            migration::from_version_1(&transaction)?;
+        let version = schema_version(&transaction)?.1;
+        if version < SCHEMA_VERSION {
+            migration::from(version, &transaction)?;
             transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
         }
         transaction.commit()

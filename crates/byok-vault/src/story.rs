@@ -1,6 +1,8 @@
 //! The story: a demonstration of the whole life of a vault, in a temporary database.
 
+mod attacks;
 mod invented;
+mod recorded;
 
 use std::collections::BTreeMap;
 use std::env;
@@ -13,6 +15,7 @@ use std::time::{Duration, Instant};
 use sealwax::{Envelope, KeyId, Keyring, MasterKey, Secret};
 
 use crate::audit;
+use crate::audit_keys::LogKeys;
 use crate::census::{self, Verdict};
 use crate::clock::now;
 use crate::commands::list::Line;
@@ -20,12 +23,16 @@ use crate::commands::{census as census_command, rotate};
 use crate::error::VaultError;
 use crate::exit::Exit;
 use crate::formatting::{Grouped, number, rows, took};
-use crate::keys::{Keys, VARIABLE};
+use crate::key_text::Given;
+use crate::keys::Keys;
+use crate::log::Opener;
 use crate::rotation::{self, Mode};
 use crate::row::Row;
 use crate::store::{Access, Store};
 
 pub use invented::{CREDENTIALS, credential, owner};
+
+use recorded::{audit_key, opened_as_stored, opener};
 
 /// The number of rows per transaction while the vault is filled.
 const FILL_BATCH: u64 = 1_000;
@@ -54,10 +61,11 @@ pub fn tell(out: &mut impl Write) -> Result<Exit, VaultError> {
     writeln!(out, "1. A keyring with one key: primary {old}")?;
     let first = keyring(&[("primary", &old, &old_key)])?;
 
+    let log = audit_key()?;
     let mut store = Store::open(&db, Access::Create)?;
     fill(&mut store, &first.keyring, out)?;
     list(&store, &first.keyring, out)?;
-    open_some(&store, &first.keyring, out)?;
+    open_some(&mut store, &opener(&log, &first.keyring)?, out)?;
 
     writeln!(
         out,
@@ -65,15 +73,17 @@ pub fn tell(out: &mut impl Write) -> Result<Exit, VaultError> {
     )?;
     let both = keyring(&[("primary", &new, &new_key), ("retired", &old, &old_key)])?;
     let before = payloads(&store)?;
-    kill_a_rotation(&store, &db, &both, &before, out)?;
+    kill_a_rotation(&store, &db, &both, &log, &before, out)?;
     finish_the_rotation(&mut store, &both.keyring, out)?;
     compare(&before, &payloads(&store)?, out)?;
     drop(before);
 
-    retire(&mut store, &both, &old, out)?;
+    retire(&mut store, &both, &log, &old, out)?;
     let alone = keyring(&[("primary", &new, &new_key)])?;
-    open_some_again(&store, &alone.keyring, out)?;
-    attack(&mut store, &alone.keyring, &new, out)?;
+    let alone = opener(&log, &alone.keyring)?;
+    open_some_again(&mut store, &alone, out)?;
+    attacks::tell(&mut store, &alone, &log, &new, out)?;
+    recorded::tell(&store, &log, out)?;
 
     drop(store);
     directory.close().map_err(io_while("removing the temporary directory"))?;
@@ -130,9 +140,9 @@ fn list(store: &Store, keyring: &Keyring, out: &mut impl Write) -> Result<(), Va
     Ok(())
 }
 
-fn open_some(store: &Store, keyring: &Keyring, out: &mut impl Write) -> Result<(), VaultError> {
+fn open_some(store: &mut Store, opener: &Opener, out: &mut impl Write) -> Result<(), VaultError> {
     let began = Instant::now();
-    let opened = opened_as_stored(store, keyring)?;
+    let opened = opened_as_stored(store, opener)?;
     writeln!(
         out,
         "\n4. Opened {opened} of them: each is what was stored ({}, including the comparison)",
@@ -142,26 +152,13 @@ fn open_some(store: &Store, keyring: &Keyring, out: &mut impl Write) -> Result<(
 }
 
 fn open_some_again(
-    store: &Store,
-    keyring: &Keyring,
+    store: &mut Store,
+    opener: &Opener,
     out: &mut impl Write,
 ) -> Result<(), VaultError> {
-    let opened = opened_as_stored(store, keyring)?;
+    let opened = opened_as_stored(store, opener)?;
     writeln!(out, "   with the new key alone, {opened} rows open to what was stored")?;
     Ok(())
-}
-
-/// Opens the sampled rows, compares each with the credential that was stored, and returns their number.
-fn opened_as_stored(store: &Store, keyring: &Keyring) -> Result<u64, VaultError> {
-    let mut opened = 0;
-    for n in (0..CREDENTIALS).step_by(usize::try_from(SAMPLE).unwrap_or(1)) {
-        let row = row_of(store, n)?;
-        if row.open(keyring)? != Secret::from(credential(n)) {
-            return Err(unexpected("a row opened to a different credential than was stored"));
-        }
-        opened += 1;
-    }
-    Ok(opened)
 }
 
 /// The part of an envelope that a rotation must not change: everything except its wraps and its MAC.
@@ -183,6 +180,7 @@ fn kill_a_rotation(
     store: &Store,
     db: &Path,
     keys: &Keys,
+    log: &LogKeys,
     before: &BTreeMap<i64, (Payload, String)>,
     out: &mut impl Write,
 ) -> Result<(), VaultError> {
@@ -195,7 +193,8 @@ fn kill_a_rotation(
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
-    keys.pass_to(&mut command)?;
+    keys.text.pass_to(&mut command);
+    log.text.pass_to(&mut command);
     let mut child = command.spawn().map_err(io_while("starting `rotate`"))?;
     drop(command);
 
@@ -285,12 +284,13 @@ fn compare(
 fn retire(
     store: &mut Store,
     keys: &Keys,
+    log: &LogKeys,
     old: &KeyId,
     out: &mut impl Write,
 ) -> Result<(), VaultError> {
     let began = Instant::now();
     let rehearsed = keys.without(old)?;
-    let audit = audit::audit(store, &rehearsed)?;
+    let audit = audit::audit(store, &opener(log, &rehearsed)?)?;
     let census = census::take(store, Some(&keys.keyring))?.with_audit(audit, Some(old));
     writeln!(
         out,
@@ -307,70 +307,6 @@ fn retire(
     } else {
         Err(unexpected("the old key is still needed"))
     }
-}
-
-fn attack(
-    store: &mut Store,
-    keyring: &Keyring,
-    id: &KeyId,
-    out: &mut impl Write,
-) -> Result<(), VaultError> {
-    writeln!(out, "\n8. What can go wrong, and what the errors say:")?;
-    let (mine, theirs) = (row_of(store, 0)?, row_of(store, invented::PROVIDERS)?);
-
-    exchange(store, &[(&mine, &theirs.envelope), (&theirs, &mine.envelope)])?;
-    expect_refusal("two tenants' rows are swapped", &row_of(store, 0)?, keyring, out)?;
-    let (mine_now, theirs_now) = (row_of(store, 0)?, row_of(store, invented::PROVIDERS)?);
-    exchange(store, &[(&mine_now, &mine.envelope), (&theirs_now, &theirs.envelope)])?;
-
-    let flipped = with_last_bit_flipped(&mine)?;
-    exchange(store, &[(&mine, &flipped)])?;
-    let damaged = row_of(store, 0)?;
-    expect_refusal("one bit of a ciphertext is flipped", &damaged, keyring, out)?;
-    exchange(store, &[(&damaged, &mine.envelope)])?;
-
-    let other_material = self::keyring(&[("primary", id, &new_key()?)])?;
-    let what = format!("the program starts with a different key under {id}");
-    expect_refusal(&what, &mine, &other_material.keyring, out)?;
-
-    row_of(store, 0)?.open(keyring)?;
-    writeln!(out, "   with its original envelope and key, the row opens again")?;
-    Ok(())
-}
-
-fn expect_refusal(
-    what: &str,
-    row: &Row,
-    keyring: &Keyring,
-    out: &mut impl Write,
-) -> Result<(), VaultError> {
-    match row.open(keyring) {
-        Ok(_) => Err(unexpected("a row opened that must not open")),
-        Err(error) => {
-            writeln!(out, "   - {what}:\n       {error}\n       next: {}", error.advice())?;
-            Ok(())
-        }
-    }
-}
-
-fn exchange(store: &mut Store, changes: &[(&Row, &String)]) -> Result<(), VaultError> {
-    let writer = store.begin()?;
-    for (row, envelope) in changes {
-        if !writer.exchange_envelope(row.place.id, &row.envelope, envelope)? {
-            return Err(unexpected("a row changed unexpectedly"));
-        }
-    }
-    writer.commit()
-}
-
-fn with_last_bit_flipped(row: &Row) -> Result<String, VaultError> {
-    let mut bytes = parsed(row)?.as_bytes().to_vec();
-    if let Some(last) = bytes.last_mut() {
-        *last ^= 1;
-    }
-    Envelope::from_bytes(&bytes)
-        .map(|envelope| envelope.to_string())
-        .map_err(|_| unexpected("flipping a bit of the ciphertext broke the format"))
 }
 
 fn parsed(row: &Row) -> Result<Envelope, VaultError> {
@@ -401,7 +337,7 @@ fn keyring(entries: &[(&str, &KeyId, &MasterKey)]) -> Result<Keys, VaultError> {
         let key = key.to_text();
         text.extend([*state, " ", id.as_ref(), " ", key.expose_str().unwrap_or_default(), "\n"]);
     }
-    Keys::parse(Secret::from(text), VARIABLE.to_owned())
+    Keys::parse(Secret::from(text), Given::Keyring.variable().to_owned())
 }
 
 fn per_second(count: u64, duration: Duration) -> u64 {

@@ -3,7 +3,7 @@
 //! A credential is a customer's text. In a variable that programs obey, such as `LD_PRELOAD` or
 //! `NODE_OPTIONS`, it decides what the command does.
 
-use crate::keys::VARIABLE;
+use crate::key_text::Given;
 use crate::names::holds_a_key;
 
 /// The last word of the name of a variable that holds a credential.
@@ -155,7 +155,7 @@ const FAMILIES: [&str; 42] = [
     "_JAVA_",
 ];
 
-/// Checks the name of an environment variable, which must not be the keyring's.
+/// Checks the name of an environment variable, which must not be that of a keyring or an audit key.
 ///
 /// # Errors
 /// Returns the rule that the name breaks, as an error message.
@@ -171,8 +171,8 @@ pub fn variable(text: &str) -> Result<String, String> {
     if holds_a_key(text.as_bytes()) {
         return Err("expected the name of a variable, not a key".to_owned());
     }
-    if text == VARIABLE {
-        return Err("commands never see the variable that holds the keyring".to_owned());
+    if Given::ALL.iter().any(|given| given.variable() == text) {
+        return Err("commands never see a variable that holds keys of the vault".to_owned());
     }
     Ok(text.to_owned())
 }
@@ -266,14 +266,16 @@ mod tests {
             "BASH_FUNC_x%%=() { :; }; X_KEY",
             "É_KEY",
             "SWK1_KEY",
+            "SWA1_KEY",
             "SEALWAX_KEYS",
+            "SEALWAX_AUDIT_KEY",
         ];
         for name in &invalid {
             for check in [variable, for_a_command, of_a_credential] {
                 assert!(check(name).is_err(), "{name:?}");
             }
         }
-        assert_eq!(invalid.len(), 10);
+        assert_eq!(invalid.len(), 12);
     }
 
     #[test]

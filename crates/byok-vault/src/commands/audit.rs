@@ -10,6 +10,7 @@ use crate::error::VaultError;
 use crate::exit::Exit;
 use crate::formatting::{Grouped, rows};
 use crate::keys::Keys;
+use crate::log::Log;
 use crate::rotation::Outcome;
 use crate::row_fault::FaultKind;
 use crate::store::{Access, Store};
@@ -20,8 +21,9 @@ use crate::store::{Access, Store};
 /// Returns an error if the keyring or the database fails. Rows that fail are reported instead.
 pub fn audit(cli: &Cli, out: &mut impl Write) -> Result<Exit, VaultError> {
     let keys = Keys::load(cli.keys_file.as_deref())?;
-    let mut store = Store::open(&cli.db, Access::Read)?;
-    let audit = audit::audit(&mut store, &keys.keyring)?;
+    let log = Log::of(cli, "audit")?;
+    let mut store = Store::open(&cli.db, Access::Write)?;
+    let audit = audit::audit(&mut store, &log.opener(&keys.keyring))?;
     writeln!(out, "{} opened", rows(audit.current))?;
     by_kind::of_rows(audit.faults(), "faulty", out)?;
     for (length, count) in cut_lengths(&audit) {

@@ -13,6 +13,7 @@ use crate::error::VaultError;
 use crate::exit::Exit;
 use crate::formatting::{Grouped, in_json, rows};
 use crate::keys::Keys;
+use crate::log::Log;
 use crate::row_fault::Kind;
 use crate::store::{Access, Store};
 
@@ -34,11 +35,16 @@ pub fn census(cli: &Cli, args: &cli::Census, out: &mut impl Write) -> Result<Exi
         (Some(keys), None) if args.verify => Some(keys.keyring.clone()),
         _ => None,
     };
-    let mut store = Store::open(&cli.db, Access::Read)?;
+    let opener = match &open_with {
+        Some(keyring) => Some(Log::of(cli, "census --verify")?.opener(keyring)),
+        None => None,
+    };
+    let access = if args.verify { Access::Write } else { Access::Read };
+    let mut store = Store::open(&cli.db, access)?;
     let keyring = keys.as_ref().map(|keys| &keys.keyring);
     let mut census = census::take(&store, keyring)?;
-    if let Some(keyring) = open_with {
-        let audit = audit::audit(&mut store, &keyring)?;
+    if let Some(opener) = opener {
+        let audit = audit::audit(&mut store, &opener)?;
         census = census.with_audit(audit, rehearsed);
     }
 

@@ -14,6 +14,7 @@ use crate::import::{
 };
 use crate::keys::Keys;
 use crate::legacy_key::LegacyKey;
+use crate::log::Log;
 use crate::rotation::{self, Mode};
 use crate::row_fault::Kind;
 
@@ -27,6 +28,7 @@ pub fn import(cli: &Cli, args: &Import, out: &mut impl Write) -> Result<Exit, Va
         return explain(named, out);
     }
     let keys = Keys::load(cli.keys_file.as_deref())?;
+    let opener = Log::of(cli, "import")?.opener(&keys.keyring);
     let key = LegacyKey::load(args)?;
     let mode = if args.dry_run { Mode::DryRun } else { Mode::Write };
     // Check everything that needs no row first, before a row is read or the vault is touched.
@@ -38,7 +40,7 @@ pub fn import(cli: &Cli, args: &Import, out: &mut impl Write) -> Result<Exit, Va
         );
     }
     let mut input = Input::open(&args.file)?;
-    let mut destination = Destination::open(&cli.db, &keys.keyring, mode)?;
+    let mut destination = Destination::open(&cli.db, &keys.keyring, opener, mode)?;
     if mode == Mode::Write {
         quarantine.create()?;
     }

@@ -1,11 +1,13 @@
-//! `keygen`: generates a master key. No other command writes the text of a key.
+//! `keygen`: generates a master key or a key for the log. No other command writes the text of a key.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
 use sealwax::{KeyId, MasterKey, Secret};
+use sealwax_audit::AuditKey;
 
+use crate::audit_keys::LogKeys;
 use crate::cli::Keygen;
 use crate::error::VaultError;
 use crate::exit::Exit;
@@ -18,33 +20,47 @@ use crate::keys::Keys;
 /// # Errors
 /// Returns an error if the randomness source fails, or the line cannot be written.
 pub fn keygen(args: &Keygen, out: &mut impl Write) -> Result<Exit, VaultError> {
-    let key = MasterKey::generate().map_err(|source| VaultError::NewKey { source })?.to_text();
-    let line = line(&args.id, &key);
+    let (line, what, next) = if args.audit {
+        let key = AuditKey::generate().map_err(|source| VaultError::NewAuditKey { source })?;
+        (line(&args.id, &key.to_text()), "the key of the log", NEXT_LOG)
+    } else {
+        let key = MasterKey::generate().map_err(|source| VaultError::NewKey { source })?;
+        (line(&args.id, &key.to_text()), "a master key", NEXT_MASTER)
+    };
     // Rejects an id that is the text of a key, before anything is sealed under it.
-    let Keys { text: line, .. } = Keys::parse(line, "the new key's line".to_owned())?;
+    let origin = "the new key's line".to_owned();
+    let line = if args.audit {
+        LogKeys::parse(line, origin)?.text
+    } else {
+        Keys::parse(line, origin)?.text
+    };
     match &args.out {
         Some(path) => {
-            write_file(path, &line)?;
+            write_file(path, &line.secret)?;
             writeln!(out, "wrote key {} to {}", args.id, file(path))?;
-            writeln!(
-                out,
-                "To rotate to it, add this line to your keyring, change the line of the current \
-                 primary to `retired`, and run `byok-vault rotate`."
-            )?;
+            writeln!(out, "{next}")?;
         }
         None => {
             if io::stdout().is_terminal() {
                 let _ = writeln!(
                     io::stderr(),
-                    "warning: the next line is a master key, which stays in the terminal's history; \
-                     use `keygen --out FILE` instead"
+                    "warning: the next line is {what}, which stays in the terminal's history; use \
+                     `keygen --out FILE` instead"
                 );
             }
-            out.write_all(line.expose_secret())?;
+            out.write_all(line.secret.expose_secret())?;
         }
     }
     Ok(Exit::Done)
 }
+
+/// What to do with a new master key.
+const NEXT_MASTER: &str = "To rotate to it, add this line to your keyring, change the line of the current primary to `retired`, \
+     and run `byok-vault rotate`.";
+
+/// What to do with a new key of the log.
+const NEXT_LOG: &str = "If there is a log already, keep its key with this line, as `retired`: the next entry closes each \
+     chain under the old key, and opens it under this one.";
 
 fn write_file(path: &Path, line: &Secret) -> Result<(), VaultError> {
     let mut options = OpenOptions::new();

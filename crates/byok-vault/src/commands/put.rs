@@ -82,7 +82,7 @@ pub fn put(cli: &Cli, args: &Put, out: &mut impl Write) -> Result<Exit, VaultErr
 /// Returns the variable for the credential that replaces this row's.
 ///
 /// Anyone who can write to the database can change the row's variable, and with a leaked key they can also
-/// seal the row with it. So it is kept only if it has the name of a credential and the row opens.
+/// seal the row with it. So it is kept only if it has the name of a credential and the row is intact.
 fn variable(found: &Row, args: &Put, keys: &Keys) -> Result<String, VaultError> {
     let Place { owner, env_name, .. } = &found.place;
     let not_kept = |fault| VaultError::VariableNotKept { owner: owner.clone(), fault };
@@ -93,7 +93,7 @@ fn variable(found: &Row, args: &Put, keys: &Keys) -> Result<String, VaultError> 
         None if *env_name == owner.variable() => Ok(env_name.clone()),
         None => {
             let name = of_a_credential(env_name).map_err(|_| not_kept(None))?;
-            found.try_open(&keys.keyring).map_err(|fault| not_kept(Some(fault)))?;
+            found.check(&keys.keyring).map_err(|fault| not_kept(Some(fault)))?;
             Ok(name)
         }
     }

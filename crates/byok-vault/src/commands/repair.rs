@@ -7,6 +7,7 @@ use crate::commands::{by_kind, say_not_erased};
 use crate::error::VaultError;
 use crate::exit::Exit;
 use crate::keys::Keys;
+use crate::log::Log;
 use crate::repair;
 use crate::rotation::{self, Mode};
 use crate::row::Row;
@@ -18,11 +19,12 @@ use crate::store::{Access, Store};
 /// Returns an error if the keyring or the database fails. Rows that fail are reported instead.
 pub fn repair(cli: &Cli, args: &Repair, out: &mut impl Write) -> Result<Exit, VaultError> {
     let keys = Keys::load(cli.keys_file.as_deref())?;
-    let (mode, access) =
-        if args.dry_run { (Mode::DryRun, Access::Read) } else { (Mode::Write, Access::Write) };
-    let mut store = Store::open(&cli.db, access)?;
+    let opener = Log::of(cli, "repair")?.opener(&keys.keyring);
+    let mode = if args.dry_run { Mode::DryRun } else { Mode::Write };
+    // A dry run writes too: into the log.
+    let mut store = Store::open(&cli.db, Access::Write)?;
     let progress = rotation::bar("repairing");
-    let trim = |row: &Row| repair::trimmed(row, &keys.keyring);
+    let trim = |store: &mut Store, page: &[Row]| opener.open_each(store, page, repair::trimmed);
     let outcome = rotation::rewrite(&mut store, args.batch_size, mode, &progress, trim, |_| Ok(()));
     progress.finish_and_clear();
     // Before a failure is reported too, because finished batches stay.

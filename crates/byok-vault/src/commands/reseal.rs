@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
+use sealwax::Keyring;
+
 use crate::cli::{Cli, Reseal};
 use crate::commands::{by_kind, say_not_erased};
 use crate::error::VaultError;
 use crate::exit::Exit;
 use crate::formatting::{file, number, rows, shown};
 use crate::keys::Keys;
+use crate::log::Log;
 use crate::reseal::{self, Untrusted};
 use crate::rotation::{self, Mode};
 use crate::row::Row;
@@ -22,14 +25,16 @@ use crate::store::{Access, Store};
 pub fn reseal(cli: &Cli, args: &Reseal, out: &mut impl Write) -> Result<Exit, VaultError> {
     let keys = Keys::load(cli.keys_file.as_deref())?;
     reseal::check_state(&keys.keyring, &args.leaked)?;
-    let (mode, access) =
-        if args.dry_run { (Mode::DryRun, Access::Read) } else { (Mode::Write, Access::Write) };
-    let mut store = Store::open(&cli.db, access)?;
+    let opener = Log::of(cli, "reseal")?.opener(&keys.keyring);
+    let mode = if args.dry_run { Mode::DryRun } else { Mode::Write };
+    // A dry run writes too: into the log.
+    let mut store = Store::open(&cli.db, Access::Write)?;
     let mut list = match mode {
         Mode::Write => Some(Untrusted::open(&cli.db)?),
         Mode::DryRun => None,
     };
 
+    let reseal = |row: &Row, keyring: &Keyring| reseal::resealed(row, keyring, &args.leaked);
     let mut untrusted = BTreeMap::new();
     let progress = rotation::bar("resealing");
     let outcome = rotation::rewrite(
@@ -37,7 +42,7 @@ pub fn reseal(cli: &Cli, args: &Reseal, out: &mut impl Write) -> Result<Exit, Va
         args.batch_size,
         mode,
         &progress,
-        |row: &Row| reseal::resealed(row, &keys.keyring, &args.leaked),
+        |store: &mut Store, page: &[Row]| opener.open_each(store, page, reseal),
         |changes| {
             untrusted.extend(changes.iter().map(|(row, _)| (row.place.id, row.place.clone())));
             list.as_mut().map_or(Ok(()), |list| list.add(changes, &args.leaked))

@@ -7,6 +7,7 @@ use crate::commands::{by_kind, say_not_erased};
 use crate::error::VaultError;
 use crate::exit::Exit;
 use crate::keys::Keys;
+use crate::log::Log;
 use crate::rotation::{self, Mode, Outcome};
 use crate::store::{Access, Store};
 
@@ -18,13 +19,23 @@ pub fn rotate(cli: &Cli, args: &Rotate, out: &mut impl Write) -> Result<Exit, Va
     let keys = Keys::load(cli.keys_file.as_deref())?;
     let (mode, access) =
         if args.dry_run { (Mode::DryRun, Access::Read) } else { (Mode::Write, Access::Write) };
+    // A dry run decrypts nothing and changes nothing.
+    let log = if args.dry_run { None } else { Some(Log::of(cli, "rotate")?) };
     let mut store = Store::open(&cli.db, access)?;
+    if let Some(log) = &log {
+        log.rotation_begins(&mut store, &keys.keyring)?;
+    }
     let progress = rotation::bar("rewrapping");
     let outcome = rotation::rotate(&mut store, &keys.keyring, args.batch_size, mode, &progress);
     progress.finish_and_clear();
+    let ended = match (&log, &outcome) {
+        (Some(log), Ok(outcome)) => log.rotation_ended(&mut store, &keys.keyring, outcome),
+        _ => Ok(()),
+    };
     // Before a failure is reported too, because finished batches stay.
     let is_erased = mode == Mode::DryRun || store.erase_replaced();
     let outcome = outcome?;
+    ended?;
     report(&outcome, mode, out)?;
     writeln!(out, "No ciphertext was read: `byok-vault audit` opens every row.")?;
     if !is_erased {

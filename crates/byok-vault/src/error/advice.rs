@@ -3,10 +3,12 @@
 use std::io;
 
 use sealwax::KeyState;
+use sealwax_audit::AppendError;
 use sealwax_import::KeyTextError;
 
 use super::{VaultError, database};
 use crate::exit::Exit;
+use crate::key_text::Given;
 use crate::row_fault::Kind;
 
 impl VaultError {
@@ -14,14 +16,13 @@ impl VaultError {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
-            Self::NoKeyring
-            | Self::KeyringFile { .. }
-            | Self::KeyringInherited
-            | Self::KeyringTooLong
-            | Self::KeyringNotText { .. }
-            | Self::KeyringUtf16 { .. }
+            Self::NoKeys { .. }
+            | Self::KeyText { .. }
+            | Self::KeysInherited { .. }
             | Self::Keyring { .. }
+            | Self::AuditKeys { .. }
             | Self::NewKey { .. }
+            | Self::NewAuditKey { .. }
             | Self::Context { .. }
             | Self::LeakedKeyState { .. }
             | Self::NoLegacyKey { .. }
@@ -48,7 +49,10 @@ impl VaultError {
             | Self::NotAVault { .. }
             | Self::NewerVault { .. }
             | Self::Database { .. } => Exit::Database,
-            Self::UnknownKey { .. } => Exit::Key,
+            Self::UnknownKey { .. } | Self::Log { source: AppendError::UnknownKey { .. } } => {
+                Exit::Key
+            }
+            Self::Log { .. } | Self::LogEnd { .. } => Exit::Altered,
             Self::Row { fault, .. } | Self::VariableNotKept { fault: Some(fault), .. } => {
                 fault.kind.exit()
             }
@@ -62,6 +66,7 @@ impl VaultError {
             Self::NotJsonLines { .. }
             | Self::NoRows { .. }
             | Self::NotOwnFile { .. }
+            | Self::Anchor { .. }
             | Self::InputOutput { .. } => Exit::InputOutput,
         }
     }
@@ -70,25 +75,37 @@ impl VaultError {
     #[must_use]
     pub fn advice(&self) -> &'static str {
         match self {
-            Self::NoKeyring => {
+            Self::NoKeys { given: Given::Keyring } => {
                 "pass the keyring's file with --keys-file, or put the keyring into SEALWAX_KEYS; \
                  `byok-vault keygen prod-1 --out keys.txt` creates the first keyring"
             }
-            Self::KeyringFile { .. } => "check the path of --keys-file and its permissions",
-            Self::KeyringInherited => {
-                "pass its path with --keys-file, or a pipe as in `--keys-file <(pass keyring)`, and do \
-                 not redirect the file itself; the command was not started"
+            Self::NoKeys { given: Given::AuditKeys } => {
+                "this command records what it opens, and needs the key of the log: pass its file with \
+                 --audit-key-file, or put the key into SEALWAX_AUDIT_KEY; `byok-vault keygen --audit \
+                 log-1 --out audit.txt` creates the first one. Nothing was opened"
             }
-            Self::KeyringTooLong => {
-                "check the path of --keys-file: a keyring has one line for each key"
+            Self::KeyText { problem, .. } => problem.advice(),
+            Self::KeysInherited { .. } => {
+                "pass its path with --keys-file or --audit-key-file, or a pipe as in `--keys-file <(pass \
+                 keyring)`, and do not redirect the file itself; the command was not started"
             }
-            Self::KeyringUtf16 { .. } => "save the file again as UTF-8 without a byte order mark",
-            Self::KeyringNotText { .. } => "a keyring is plain ASCII text: check the contents",
             Self::Keyring { .. } => {
                 "correct the keyring: it needs one line `primary ID swk1_...`, and older keys as \
                  `retired ID swk1_...`; nothing was read or written"
             }
-            Self::NewKey { .. } => {
+            Self::AuditKeys { .. } => {
+                "correct the key: write `primary ID swa1_...` on one line, and older keys of the log as \
+                 `retired ID swa1_...`; nothing was read or written"
+            }
+            Self::Log { source: AppendError::UnknownKey { .. } } => {
+                "add the key to those of the log, as `retired ID swa1_...`; nothing was opened"
+            }
+            Self::Log { .. } | Self::LogEnd { .. } => {
+                "run `byok-vault log --verify`, and find out who can write to the database; nothing was \
+                 opened"
+            }
+            Self::Anchor { .. } => "pass a file that `byok-vault log --anchors` wrote",
+            Self::NewKey { .. } | Self::NewAuditKey { .. } => {
                 "try again; if the error persists, check the operating system's randomness source"
             }
             Self::NoVault => "check --db; the first `put` creates a new vault",

@@ -14,8 +14,8 @@ pub(super) fn advice(error: &rusqlite::Error) -> &'static str {
         }
         Some(ErrorCode::ReadOnly) => {
             "the database or its directory is read-only, and SQLite in WAL mode writes files next \
-             to the database even when it only reads: give this user write access, or work on a \
-             copy; nothing was changed"
+             to the database even when it only reads; commands that open a credential write that into \
+             the log first: give this user write access, or work on a copy; nothing was changed"
         }
         Some(ErrorCode::CannotOpen) => {
             "check that this user can read and write the file and its directory (a database in WAL \

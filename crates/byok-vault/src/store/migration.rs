@@ -1,8 +1,8 @@
-//! Version 1 of the schema, whose rows have no labels.
+//! Older versions of the schema: in version 1, rows have no labels; version 2 has no log.
 
 use rusqlite::{Connection, Transaction};
 
-use super::SCHEMA;
+use super::{CREDENTIALS, LOG};
 
 pub(super) const SCHEMA_1: &str = "
     CREATE TABLE credentials (
@@ -27,14 +27,22 @@ pub(super) fn hide_version_1(connection: &Connection) -> rusqlite::Result<()> {
     )
 }
 
-/// Moves the rows of version 1 into the table of the current version.
+/// Brings the schema of this version up to date.
+pub(super) fn from(version: i64, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    if version < 2 {
+        from_version_1(transaction)?;
+    }
+    if version < 3 { transaction.execute_batch(LOG) } else { Ok(()) }
+}
+
+/// Moves the rows of version 1 into the table of version 2.
 ///
 /// The table is created again, because SQLite cannot change its UNIQUE constraint. Envelopes stay valid:
 /// a row without a label is bound to the same names as before. The last id that was used is kept even if
 /// its row is deleted, because ids are never used twice.
-pub(super) fn from_version_1(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+fn from_version_1(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     transaction.execute_batch("ALTER TABLE credentials RENAME TO credentials_1")?;
-    transaction.execute_batch(SCHEMA)?;
+    transaction.execute_batch(CREDENTIALS)?;
     transaction.execute_batch(
         "INSERT INTO credentials
                 (id, tenant, provider, env_name, envelope, revision, created_at, updated_at)

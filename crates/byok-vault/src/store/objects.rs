@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rusqlite::Connection;
 
 use super::migration::SCHEMA_1;
-use super::{SCHEMA, SCHEMA_VERSION};
+use super::{CREDENTIALS, LOG};
 
 /// The type, the name, the table and the SQL of each object.
 type Objects = BTreeSet<(String, String, String, Option<String>)>;
@@ -16,7 +16,10 @@ type Objects = BTreeSet<(String, String, String, Option<String>)>;
 /// change what is stored.
 pub(super) fn are_ours(connection: &Connection, version: i64) -> rusqlite::Result<bool> {
     let new = Connection::open_in_memory()?;
-    new.execute_batch(if version < SCHEMA_VERSION { SCHEMA_1 } else { SCHEMA })?;
+    new.execute_batch(if version == 1 { SCHEMA_1 } else { CREDENTIALS })?;
+    if version >= 3 {
+        new.execute_batch(LOG)?;
+    }
     Ok(objects(connection)? == objects(&new)?)
 }
 

@@ -7,7 +7,7 @@ use byok_vault::cli::Cli;
 use clap::{Arg, Command, CommandFactory};
 use sealwax::MasterKey;
 
-use crate::sandbox::{CANARY, Keys, Sandbox};
+use crate::sandbox::{CANARY, Keys, Sandbox, audit_key};
 
 /// Returns a good value for an argument that a command needs.
 fn good(argument: &Arg) -> &'static str {
@@ -123,7 +123,10 @@ fn run(value: &OsStr, is_skipped: impl Fn(&str) -> bool) -> usize {
         fs::write(sandbox.path("rows.jsonl"), "{}\n").unwrap();
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_byok-vault"));
         command.args(&line).current_dir(sandbox.directory.path());
-        command.env("SEALWAX_KEYS", &keys.0).env("OLD_KEY", "0f".repeat(32));
+        command
+            .env("SEALWAX_KEYS", &keys.0)
+            .env("SEALWAX_AUDIT_KEY", audit_key())
+            .env("OLD_KEY", "0f".repeat(32));
         command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
         println!("{place}");
         let output = sandbox.finish(command, b"a-credential");
@@ -134,7 +137,8 @@ fn run(value: &OsStr, is_skipped: impl Fn(&str) -> bool) -> usize {
         }
         for entry in fs::read_dir(sandbox.directory.path()).unwrap() {
             let name = entry.unwrap().file_name().to_string_lossy().to_lowercase();
-            assert!(!name.contains("swk1_"), "{place} makes a file with its name");
+            let has_it = ["swk1_", "swa1_"].iter().any(|begin| name.contains(begin));
+            assert!(!has_it, "{place} makes a file with its name");
         }
         ran += 1;
     }
@@ -145,7 +149,14 @@ fn run(value: &OsStr, is_skipped: impl Fn(&str) -> bool) -> usize {
 fn a_master_key_is_never_repeated() {
     let key = MasterKey::generate().unwrap().to_text();
     let key = key.expose_str().unwrap();
-    for text in [key.to_owned(), format!("primary k {key}\n"), key.to_uppercase()] {
+    let audit_key = audit_key().trim().rsplit(' ').next().unwrap();
+    for text in [
+        key.to_owned(),
+        format!("primary k {key}\n"),
+        key.to_uppercase(),
+        audit_key.to_owned(),
+        audit_key.to_uppercase(),
+    ] {
         assert!(run(OsStr::new(&text), |_| false) > 80);
     }
 }

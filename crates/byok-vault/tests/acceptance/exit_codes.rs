@@ -6,12 +6,12 @@ use std::fs;
 
 use byok_vault::exit::Exit;
 use byok_vault::formatting::is_invisible;
-use byok_vault::keys::LIMIT;
+use byok_vault::key_text::LIMIT;
 use byok_vault::row::{Owner, Place};
 use rusqlite::Connection;
 use sealwax::{Envelope, MasterKey, Secret};
 
-use crate::sandbox::{Change, Key, Keys, Sandbox, owner};
+use crate::sandbox::{Change, Key, Keys, Sandbox, audit_key, owner};
 
 const RUN: [&str; 7] = ["run", "--tenant", "tenant-0", "--provider", "openai", "--", "true"];
 const PUT: [&str; 4] = ["--tenant", "tenant-9", "--provider", "openai"];
@@ -67,7 +67,7 @@ fn the_keyring_is_3() {
     sandbox
         .vault(&keys.before, &missing)
         .expect_code(3)
-        .expect_in_stderr("cannot read the keyring from the file of --keys-file");
+        .expect_in_stderr("cannot read the keyring from --keys-file: No such file");
 
     let good = keys.before.0.trim().to_owned();
     for broken in [
@@ -104,13 +104,12 @@ fn a_keyring_is_read_up_to_a_limit() {
     fs::write(&file, fill(LIMIT)).unwrap();
     sandbox.without_keys(&audit).expect_code(0);
     fs::write(&file, fill(LIMIT + 1)).unwrap();
-    sandbox
-        .without_keys(&audit)
-        .expect_code(3)
-        .expect_in_stderr("the file of --keys-file is longer than 1048576 bytes");
+    sandbox.without_keys(&audit).expect_code(3).expect_in_stderr(
+        "cannot read the keyring from --keys-file: it is longer than 1048576 bytes",
+    );
     // It has no end.
     let endless = ["audit", "--keys-file", "/dev/zero"];
-    sandbox.without_keys(&endless).expect_code(3).expect_in_stderr("longer than");
+    sandbox.without_keys(&endless).expect_code(3).expect_in_stderr("it is longer than");
 }
 
 #[test]
@@ -336,7 +335,12 @@ fn what_is_invisible_is_escaped_in_all_output() {
     let odd = sandbox.path("odd\u{1b}[2J.db");
     fs::copy(sandbox.db(), &odd).unwrap();
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_byok-vault"));
-    command.arg("--db").arg(&odd).args(["reseal", "old"]).env("SEALWAX_KEYS", &keys.both.0);
+    command
+        .arg("--db")
+        .arg(&odd)
+        .args(["reseal", "old"])
+        .env("SEALWAX_KEYS", &keys.both.0)
+        .env("SEALWAX_AUDIT_KEY", audit_key());
     command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
     let ran = sandbox.finish(command, b"");
     assert!(!ran.stdout.contains('\u{1b}') && ran.stdout.contains("odd\\u{1b}[2J.db"), "{ran:?}");
@@ -365,9 +369,9 @@ fn the_database_is_13() {
 
     let newer = Sandbox::new();
     newer.fill(&keys, 1);
-    Connection::open(newer.db()).unwrap().pragma_update(None, "user_version", 3).unwrap();
+    Connection::open(newer.db()).unwrap().pragma_update(None, "user_version", 4).unwrap();
     newer.vault(&keys, &["list"]).expect_code(13).expect_in_stderr("newer release");
-    newer.vault(&keys, &["rotate"]).expect_code(13).expect_in_stderr("schema version 3");
+    newer.vault(&keys, &["rotate"]).expect_code(13).expect_in_stderr("schema version 4");
 }
 
 #[cfg(unix)]
@@ -393,7 +397,12 @@ fn a_read_only_database_is_13_and_stays_as_it_is() {
     for arguments in [&["rotate"][..], &["delete", "--tenant", "tenant-0", "--provider", "openai"]]
     {
         let mut command = std::process::Command::new(&program);
-        command.arg("--db").arg(sandbox.db()).args(arguments).env("SEALWAX_KEYS", &keys.both.0);
+        command
+            .arg("--db")
+            .arg(sandbox.db())
+            .args(arguments)
+            .env("SEALWAX_KEYS", &keys.both.0)
+            .env("SEALWAX_AUDIT_KEY", audit_key());
         command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
         if root {
             command.uid(65_534).gid(65_534);

@@ -8,6 +8,7 @@ mod control;
 mod full_disk;
 mod kills;
 mod read_only;
+mod recorded;
 
 use std::env;
 use std::fs;

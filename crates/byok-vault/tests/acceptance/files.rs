@@ -8,14 +8,19 @@ use std::process::Command;
 use rusqlite::Connection;
 
 use crate::import::{export, lobechat};
-use crate::sandbox::{Change, Keys, Ran, Sandbox, credential};
+use crate::sandbox::{Change, Keys, Ran, Sandbox, audit_key, credential};
 
 const PUT: [&str; 5] = ["put", "--tenant", "acme", "--provider", "openai"];
 
 /// Runs the program on another path than the sandbox's vault, in the sandbox's directory.
 fn on(sandbox: &Sandbox, keys: &Keys, db: &str, arguments: &[&str]) -> Ran {
     let mut command = Command::new(env!("CARGO_BIN_EXE_byok-vault"));
-    command.arg("--db").arg(db).args(arguments).env("SEALWAX_KEYS", &keys.0);
+    command
+        .arg("--db")
+        .arg(db)
+        .args(arguments)
+        .env("SEALWAX_KEYS", &keys.0)
+        .env("SEALWAX_AUDIT_KEY", audit_key());
     command.current_dir(sandbox.directory.path());
     command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
     sandbox.finish(command, b"sk-canary")
@@ -78,7 +83,7 @@ fn a_directory_that_may_not_be_read_is_reported_as_that() {
     for arguments in [&PUT[..], &["list"]] {
         let mut command = Command::new(&program);
         command.arg("--db").arg(private.join("vault.db")).args(arguments);
-        command.env("SEALWAX_KEYS", &keys.0).current_dir("/");
+        command.env("SEALWAX_KEYS", &keys.0).env("SEALWAX_AUDIT_KEY", audit_key()).current_dir("/");
         command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
         if is_root {
             chown(&private, Some(NOBODY), Some(NOBODY)).unwrap();
@@ -145,7 +150,10 @@ fn a_quarantine_file_does_not_take_the_name_of_a_file_of_the_vault() {
                 let arguments = [&import[..], &[quarantine.to_str().unwrap()]].concat();
                 let mut command = Command::new(env!("CARGO_BIN_EXE_byok-vault"));
                 command.arg("--db").arg(sandbox.path(db)).args(arguments);
-                command.env("SEALWAX_KEYS", &keys.before.0).env("OLD_KEY", old.key);
+                command
+                    .env("SEALWAX_KEYS", &keys.before.0)
+                    .env("SEALWAX_AUDIT_KEY", audit_key())
+                    .env("OLD_KEY", old.key);
                 command.stdout(std::process::Stdio::piped());
                 command.stderr(std::process::Stdio::piped());
                 sandbox.finish(command, b"").expect_code(2).expect_in_stderr("a file of the vault");
@@ -238,7 +246,10 @@ fn the_name_of_a_new_file_survives_a_power_cut() {
     ] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_byok-vault"));
         command.arg("--db").arg(sandbox.db()).args(arguments);
-        command.env("SEALWAX_KEYS", &keys.before.0).env("OLD_KEY", lobechat().key);
+        command
+            .env("SEALWAX_KEYS", &keys.before.0)
+            .env("SEALWAX_AUDIT_KEY", audit_key())
+            .env("OLD_KEY", lobechat().key);
         let Some(synced) = synced(&command) else { return };
         assert!(synced.contains(&format!("/{directory}>)")), "{directory} is not synced: {synced}");
         checked += 1;

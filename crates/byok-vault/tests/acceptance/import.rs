@@ -71,7 +71,7 @@ impl Old {
     }
 
     #[track_caller]
-    fn import(&self, sandbox: &Sandbox, keys: &Keys, arguments: &[&str]) -> Ran {
+    pub(crate) fn import(&self, sandbox: &Sandbox, keys: &Keys, arguments: &[&str]) -> Ran {
         let ran = sandbox.finish(self.command(sandbox, keys, arguments), b"");
         assert!(!ran.stdout.contains(self.key.trim()) && !ran.stderr.contains(self.key.trim()));
         ran

@@ -21,6 +21,7 @@ mod files;
 mod import;
 mod keyring_texts;
 mod labels;
+mod log;
 #[cfg(unix)]
 mod process;
 #[cfg(target_os = "linux")]

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-use crate::sandbox::{Keys, Sandbox};
+use crate::sandbox::{Keys, Sandbox, audit_key};
 
 const ACME: [&str; 4] = ["--tenant", "acme", "--provider", "openai"];
 
@@ -322,7 +322,11 @@ fn no_core_is_dumped_while_there_are_secrets() {
     let put = sandbox.command(Some(&keys), &["put", "--tenant", "beta", "--provider", "openai"]);
     let mut command = Command::new("sh");
     command.args(["-c", "ulimit -S -c \"$(ulimit -H -c)\"; read go; exec \"$0\" \"$@\""]);
-    command.arg(put.get_program()).args(put.get_args()).env("SEALWAX_KEYS", &keys.0);
+    command
+        .arg(put.get_program())
+        .args(put.get_args())
+        .env("SEALWAX_KEYS", &keys.0)
+        .env("SEALWAX_AUDIT_KEY", audit_key());
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
     let has_limit = becomes(&child, |limit| limit != "0");
     child.stdin.as_mut().unwrap().write_all(b"go\n").unwrap();
@@ -345,7 +349,11 @@ fn the_command_may_dump_core_as_before() {
         let show = run(&sandbox, &keys, &["sh", "-c", "ulimit -S -c"]);
         let mut command = Command::new("sh");
         command.args(["-c", &script]).arg(show.get_program()).args(show.get_args());
-        command.env("SEALWAX_KEYS", &keys.0).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .env("SEALWAX_KEYS", &keys.0)
+            .env("SEALWAX_AUDIT_KEY", audit_key())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let ran = crate::sandbox::searched(command.output().unwrap());
         // The maximum may be lower.
         if ran.stderr.contains("ulimit") {
@@ -370,6 +378,7 @@ fn the_command_inherits_no_file_with_the_keyring() {
         let mut command = Command::new("bash");
         command.args(["-c", script]).arg(run.get_program()).args(run.get_args());
         command.current_dir(sandbox.directory.path()).env_remove("SEALWAX_KEYS");
+        command.env("SEALWAX_AUDIT_KEY", audit_key());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         sandbox.finish(command, b"")
     };
@@ -390,6 +399,16 @@ fn the_command_inherits_no_file_with_the_keyring() {
         refused += 1;
     }
     assert_eq!(refused, 5);
+    fs::write(sandbox.path("audit.txt"), audit_key()).unwrap();
+    let audit = "SEALWAX_AUDIT_KEY= \"$0\" --keys-file keys.txt --audit-key-file";
+    for redirected in ["/dev/fd/3 \"$@\" 3< audit.txt", "audit.txt \"$@\" 9< audit.txt"] {
+        shell(&format!("{audit} {redirected}"))
+            .expect_code(3)
+            .expect_in_stderr("the command would inherit the open file with the audit key");
+        assert!(!touched.exists());
+    }
+    shell(&format!("{audit} <(cat audit.txt) \"$@\"")).expect_code(0);
+    fs::remove_file(&touched).unwrap();
     // What was read from a pipe is gone.
     for passed in ["<(cat keys.txt) \"$@\"", "keys.txt \"$@\""] {
         shell(&format!("{run} {passed}")).expect_code(0);

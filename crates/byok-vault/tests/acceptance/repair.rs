@@ -182,7 +182,9 @@ fn a_row_that_is_put_meanwhile_wins() {
         ))
         .unwrap();
     let keyring = keys.before.keyring();
-    let trim = |row: &Row| repair::trimmed(row, &keyring);
+    let trim = |_: &mut Store, page: &[Row]| {
+        Ok(page.iter().map(|row| repair::trimmed(row, &keyring)).collect())
+    };
     let bar = ProgressBar::hidden();
     let outcome = rewrite(&mut store, 500, Mode::Write, &bar, trim, |_| Ok(())).unwrap();
     assert_eq!((outcome.rewritten, outcome.current), (3, 1));

@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use sealwax::{Envelope, Secret};
 use serde_json::{Value, json};
 
-use crate::sandbox::{Key, Keys, Sandbox, credential, owner, searched};
+use crate::sandbox::{Key, Keys, Sandbox, audit_key, credential, owner, searched};
 
 /// The keyrings of a leak of the key `bad`.
 struct Leak {
@@ -186,7 +186,11 @@ fn no_row_is_written_before_it_is_listed() {
     let reseal = sandbox.command(Some(&keys.job), &["reseal", "bad", "--batch-size", "5"]);
     let mut command = Command::new("sh");
     command.args(["-c", "trap '' XFSZ; ulimit -f 8192; exec \"$0\" \"$@\""]);
-    command.arg(reseal.get_program()).args(reseal.get_args()).env("SEALWAX_KEYS", &keys.job.0);
+    command
+        .arg(reseal.get_program())
+        .args(reseal.get_args())
+        .env("SEALWAX_KEYS", &keys.job.0)
+        .env("SEALWAX_AUDIT_KEY", audit_key());
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     sandbox
         .finish(command, b"")

@@ -3,11 +3,13 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
 
 use byok_vault::row::{Owner, Place, Row};
 use byok_vault::store::{Access, Store};
 use rusqlite::Connection;
 use sealwax::{KeyId, Keyring, MasterKey, Secret};
+use sealwax_audit::AuditKey;
 use tempfile::TempDir;
 
 /// A text in every credential of these tests, which the program must never print.
@@ -66,7 +68,7 @@ impl Sandbox {
     /// Returns a command that runs the program with this keyring.
     pub(crate) fn command(&self, keys: Option<&Keys>, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_byok-vault"));
-        command.env_remove("SEALWAX_KEYS");
+        command.env_remove("SEALWAX_KEYS").env("SEALWAX_AUDIT_KEY", audit_key());
         if let Some(keys) = keys {
             command.env("SEALWAX_KEYS", &keys.0);
         }
@@ -192,12 +194,13 @@ pub(crate) fn searched(output: Output) -> Ran {
 
 /// Returns whether a text contains a credential or a key.
 ///
-/// A key is `swk1_` followed by at least one character of it. Messages say `swk1_...`.
+/// A key is `swk1_` or `swa1_` followed by at least one character of it. Messages say `swk1_...`.
 fn shows_a_secret(text: &str) -> bool {
+    let is_of_a_key = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     text.contains(CANARY)
-        || text.split("swk1_").skip(1).any(|after| {
-            after.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_')
-        })
+        || ["swk1_", "swa1_"]
+            .iter()
+            .any(|begin| text.split(begin).skip(1).any(|after| after.starts_with(is_of_a_key)))
 }
 
 pub(crate) fn owner(n: u64) -> Owner {
@@ -206,6 +209,18 @@ pub(crate) fn owner(n: u64) -> Owner {
 
 pub(crate) fn credential(n: u64) -> String {
     format!("{CANARY}-{n}-0123456789abcdef")
+}
+
+/// Returns the text of the audit key that the commands of these tests have.
+pub(crate) fn audit_key() -> &'static str {
+    static KEY: OnceLock<String> = OnceLock::new();
+    KEY.get_or_init(|| new_audit_key("primary", "log-1"))
+}
+
+/// Returns the line of a new audit key.
+pub(crate) fn new_audit_key(state: &str, id: &str) -> String {
+    let key = AuditKey::generate().unwrap().to_text();
+    format!("{state} {id} {}\n", key.expose_str().unwrap())
 }
 
 /// The text of a keyring.
@@ -292,5 +307,11 @@ mod the_search_itself {
     #[should_panic(expected = "a secret in the errors")]
     fn finds_a_key() {
         searched(output("", &Key::new().0));
+    }
+
+    #[test]
+    #[should_panic(expected = "a secret in the output")]
+    fn finds_an_audit_key() {
+        searched(output(audit_key(), ""));
     }
 }

@@ -15,6 +15,7 @@ use std::process::{Command, Stdio};
 
 use byok_vault::store::{Access, Store};
 
+use super::recorded::openings;
 use super::{BLOCK, Template, files, filled, integrity, lost, under};
 use crate::import::{export, lobechat, quarantine_of, quarantined};
 use crate::sandbox::{Keys, Ran, Sandbox, credential};
@@ -28,19 +29,19 @@ const IMPORTED: u64 = 1_000;
 
 /// How much room there is.
 #[derive(Clone, Copy, Debug)]
-struct Room {
-    bytes: u64,
+pub(super) struct Room {
+    pub(super) bytes: u64,
     /// Whether another process has the vault open.
-    reader: bool,
+    pub(super) reader: bool,
 }
 
 /// Returns amounts of room from none to more than enough, every other one with a reader.
-fn rooms(step: u64) -> impl Iterator<Item = Room> {
+pub(super) fn rooms(step: u64) -> impl Iterator<Item = Room> {
     (0..=20).map(move |n| Room { bytes: n * step, reader: n % 2 == 1 })
 }
 
 /// The way in which room runs out.
-enum Shortage {
+pub(super) enum Shortage {
     /// No file may be larger than the given room.
     Limit,
     /// The file system of the temporary directory has only the given room left.
@@ -52,7 +53,7 @@ impl Shortage {
     ///
     /// If there is a reader, the files next to the database already exist, and room runs out in the
     /// log.
-    fn run(&self, room: Room, sandbox: &Sandbox, command: Command, input: &[u8]) -> Ran {
+    pub(super) fn run(&self, room: Room, sandbox: &Sandbox, command: Command, input: &[u8]) -> Ran {
         let _reader = room.reader.then(|| Store::open(&sandbox.db(), Access::Read).unwrap());
         let room = room.bytes;
         match self {
@@ -131,7 +132,7 @@ fn writings() -> Vec<Writing> {
 
 /// Asserts that the error helps the operator.
 #[track_caller]
-fn assert_told(ran: &Ran, at: &str) {
+pub(super) fn assert_told(ran: &Ran, at: &str) {
     assert!(matches!(ran.code, 13 | 7), "{at}: {ran:#?}");
     assert_eq!(ran.stdout, "", "{at}");
     if ran.code == 13 {
@@ -144,12 +145,12 @@ fn assert_told(ran: &Ran, at: &str) {
 
 /// How often a command ran, with each result.
 #[derive(Debug, Default)]
-struct Count {
-    failed: u64,
+pub(super) struct Count {
+    pub(super) failed: u64,
     /// Failures that SQLite reports as a full disk.
-    full: u64,
-    in_the_middle: u64,
-    done: u64,
+    pub(super) full: u64,
+    pub(super) in_the_middle: u64,
+    pub(super) done: u64,
 }
 
 fn database_commands(shortage: &Shortage) -> Count {
@@ -300,8 +301,12 @@ fn first_files(shortage: &Shortage) -> Count {
     count
 }
 
+fn all(shortage: &Shortage) -> [Count; 4] {
+    [database_commands, imports, first_files, openings].map(|run| run(shortage))
+}
+
 /// Prints one line of figures, and returns how many failures SQLite reported as a full disk.
-fn tell(what: &str, counts: [Count; 3]) -> u64 {
+fn tell(what: &str, counts: [Count; 4]) -> u64 {
     let sum = |of: fn(&Count) -> u64| counts.iter().map(of).sum::<u64>();
     println!(
         "faults: {what}: {} commands failed, {} of them in the middle, {} had room, 0 rows lost",
@@ -315,7 +320,7 @@ fn tell(what: &str, counts: [Count; 3]) -> u64 {
 #[test]
 fn where_no_file_may_grow_no_row_is_lost() {
     let shortage = Shortage::Limit;
-    let counts = [database_commands(&shortage), imports(&shortage), first_files(&shortage)];
+    let counts = all(&shortage);
     assert_eq!(tell("file too large", counts), 0, "SQLite reported a full disk");
 }
 
@@ -384,7 +389,7 @@ fn where_the_disk_is_full_no_row_is_lost() {
 fn inside_a_file_system_of_its_own() {
     let Some(mounted) = env::var_os(MOUNTED) else { return };
     let shortage = Shortage::Disk { ballast: PathBuf::from(mounted).join("ballast") };
-    let counts = [database_commands(&shortage), imports(&shortage), first_files(&shortage)];
+    let counts = all(&shortage);
     println!();
     let full = tell("disk full", counts);
     assert!(full >= 10, "SQLite reported a full disk only {full} times");

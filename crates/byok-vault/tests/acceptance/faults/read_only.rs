@@ -8,7 +8,7 @@ use std::process::Command;
 
 use super::{Template, files, filled, integrity, len, lost};
 use crate::import::{export, lobechat};
-use crate::sandbox::{Change, Ran, Sandbox, credential};
+use crate::sandbox::{Change, Ran, Sandbox, audit_key, credential};
 
 const ROWS: u64 = 30;
 /// The owner of the vault if the tests run as root, because root may write whatever the mode says.
@@ -48,7 +48,10 @@ impl Theirs {
             .collect();
         let known = self.sandbox.command(Some(&keys.both), &arguments);
         let mut command = Command::new(self.sandbox.path("byok-vault"));
-        command.args(known.get_args()).env("SEALWAX_KEYS", &keys.both.0);
+        command
+            .args(known.get_args())
+            .env("SEALWAX_KEYS", &keys.both.0)
+            .env("SEALWAX_AUDIT_KEY", audit_key());
         command.env("OLD_KEY", lobechat().key).current_dir("/");
         command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
         if self.is_root {
@@ -59,7 +62,7 @@ impl Theirs {
 }
 
 /// Returns each command that writes, its input, and its exit code if it can write.
-fn writing() -> [(Vec<&'static str>, String, i32); 6] {
+fn writing() -> [(Vec<&'static str>, String, i32); 9] {
     let words = |text: &'static str| text.split(' ').collect::<Vec<_>>();
     [
         (words("rotate"), String::new(), 0),
@@ -67,6 +70,10 @@ fn writing() -> [(Vec<&'static str>, String, i32); 6] {
         (words("put --tenant tenant-50 --provider openai"), credential(50), 0),
         (words("put --replace --tenant tenant-5 --provider openai"), credential(51), 0),
         (words("delete --tenant tenant-6 --provider openai"), String::new(), 0),
+        // Whoever cannot be recorded opens nothing.
+        (words("audit"), String::new(), 0),
+        (words("run --tenant tenant-5 --provider openai -- true"), String::new(), 0),
+        (words("reseal old --dry-run"), String::new(), 0),
         (words("import --key-env OLD_KEY --layout lobechat FILE"), String::new(), 0),
     ]
 }
@@ -110,7 +117,7 @@ fn no_command_writes_to_a_database_that_is_read_only() {
     println!(
         "faults: read-only: {refused} commands refused, {done} done with write access, 0 lost"
     );
-    assert_eq!((refused, done), (6 * 3, 6 * 3));
+    assert_eq!((refused, done), (9 * 3, 9 * 3));
 }
 
 /// There is no vault yet, and none can be created.

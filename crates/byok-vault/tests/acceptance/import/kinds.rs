@@ -15,7 +15,7 @@ use super::{
     BASE64_KEY, HEX_KEY, Old, PASSPHRASE, RAW_KEY, Row, dump, export, hashed, in_vault, key,
     langfuse, line, lobechat, new, quarantine_of, quarantined, text, value,
 };
-use crate::sandbox::{CANARY, Sandbox, credential, owner};
+use crate::sandbox::{CANARY, Sandbox, audit_key, credential, owner};
 
 fn columns(triplet: &Triplet, encoding: Encoding) -> Row {
     let [iv, tag, ciphertext] = triplet.to_columns(encoding);
@@ -375,7 +375,10 @@ fn every_explanation_is_what_the_name_stands_for() {
         let db = sandbox.path(&format!("{n}.db"));
         let mut command = std::process::Command::new("sh");
         command.args(["-c", &script, env!("CARGO_BIN_EXE_byok-vault")]).arg(db).arg(&file);
-        command.env("SEALWAX_KEYS", &keys.0).env("OLD_KEY", old.key);
+        command
+            .env("SEALWAX_KEYS", &keys.0)
+            .env("SEALWAX_AUDIT_KEY", audit_key())
+            .env("OLD_KEY", old.key);
         command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
         if let Some(wrapped) = &old.wrapped {
             command.env("OLD_WRAPPED_KEY", wrapped);

@@ -10,7 +10,7 @@ use super::{
     BASE64_KEY, OTHER_HEX_KEY, Old, export, files, key, langfuse, lobechat, new, quarantine_of,
     quarantined, reasons, text, write,
 };
-use crate::sandbox::CANARY;
+use crate::sandbox::{CANARY, audit_key};
 
 #[test]
 fn rows_of_two_keys_come_in_by_way_of_the_quarantine() {
@@ -247,7 +247,10 @@ fn a_directory_that_cannot_be_written_is_7_and_nothing_has_happened() {
         let mut command = Command::new(&program);
         let options = ["import", "--layout", "lobechat", "--key-env", "OLD_KEY"];
         command.arg("--db").arg(sandbox.db()).args(options).args(arguments);
-        command.env("SEALWAX_KEYS", &keys.0).env("OLD_KEY", BASE64_KEY);
+        command
+            .env("SEALWAX_KEYS", &keys.0)
+            .env("SEALWAX_AUDIT_KEY", audit_key())
+            .env("OLD_KEY", BASE64_KEY);
         command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
         if root {
             command.uid(65_534).gid(65_534);

@@ -1,0 +1,126 @@
+//! The table of the log, which only grows.
+
+use rusqlite::{OptionalExtension, params};
+use sealwax_audit::sql::sqlite::{APPEND, LAST};
+use sealwax_audit::{Anchor, Record};
+
+use super::{Store, Writer, text, while_};
+use crate::error::VaultError;
+
+/// An entry as the table has it.
+#[derive(Debug)]
+pub struct Stored {
+    /// Whose chain it is in.
+    pub subject: String,
+    /// Its number in the chain.
+    pub number: i64,
+    /// When it was written, in UTC and in the form of RFC 3339.
+    pub time: String,
+    /// The entry, or `None` if somebody wrote into the table what no entry is.
+    pub record: Option<Record>,
+}
+
+impl Store {
+    /// Calls `visit` with each entry, ordered by subject and number.
+    ///
+    /// # Errors
+    /// Returns an error if SQLite or `visit` fails.
+    pub fn for_each_entry(
+        &self,
+        subject: Option<&str>,
+        mut visit: impl FnMut(Stored) -> Result<(), VaultError>,
+    ) -> Result<(), VaultError> {
+        let reading = while_("reading the log");
+        if !self.has_log()? {
+            return Ok(());
+        }
+        let sql = "SELECT subject, number, mac, record, iif(
+                json_valid(record),
+                strftime('%Y-%m-%dT%H:%M:%SZ', (record ->> 'time') / 1000, 'unixepoch'),
+                NULL
+            ) AS time
+            FROM sealwax_audit WHERE subject = ?1 OR ?1 IS NULL ORDER BY subject, number";
+        let mut statement = self.connection.prepare_cached(sql).map_err(reading)?;
+        for stored in statement.query_map([subject], read_entry).map_err(reading)? {
+            visit(stored.map_err(reading)?)?;
+        }
+        Ok(())
+    }
+
+    /// Returns the last entry of each chain, ordered by subject.
+    ///
+    /// # Errors
+    /// Returns an error if SQLite fails, or if somebody wrote into the table what no entry is.
+    pub fn ends_of_log(&self, subject: Option<&str>) -> Result<Vec<Anchor>, VaultError> {
+        let reading = while_("reading the ends of the log");
+        if !self.has_log()? {
+            return Ok(Vec::new());
+        }
+        // SQLite takes the other columns from the row with the highest number.
+        let sql =
+            "SELECT subject, max(number) AS number, mac, record, '' AS time FROM sealwax_audit
+            WHERE subject = ?1 OR ?1 IS NULL GROUP BY subject ORDER BY subject";
+        let mut statement = self.connection.prepare_cached(sql).map_err(reading)?;
+        let ends = statement.query_map([subject], read_entry).map_err(reading)?;
+        ends.map(|end| match end.map_err(reading)? {
+            Stored { record: Some(record), .. } => Ok(record.anchor()),
+            Stored { subject, .. } => Err(VaultError::LogEnd { subject }),
+        })
+        .collect()
+    }
+
+    /// Returns whether there is a table. A reader does not add one to an older vault.
+    fn has_log(&self) -> Result<bool, VaultError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'sealwax_audit')";
+        let found = self.connection.query_row(sql, [], |row| row.get(0));
+        found.map_err(while_("looking for the log"))
+    }
+}
+
+impl Writer<'_> {
+    /// Returns the last entry of a subject's chain, or `None` if it has none.
+    ///
+    /// # Errors
+    /// Returns an error if SQLite fails, or if somebody wrote into the table what no entry is.
+    pub fn last_entry(&self, subject: &str) -> Result<Option<Record>, VaultError> {
+        let reading = while_("reading the end of the log");
+        let mut statement = self.transaction.prepare_cached(LAST).map_err(reading)?;
+        let last = statement.query_row([subject], |row| text(row, "record")).optional();
+        let parse = |record: String| record.parse().ok();
+        match last.map_err(reading)?.map(parse) {
+            Some(None) => Err(VaultError::LogEnd { subject: subject.to_owned() }),
+            last => Ok(last.flatten()),
+        }
+    }
+
+    /// Appends an entry to the chain of its subject. `after` is the MAC of the entry before it.
+    ///
+    /// # Errors
+    /// Returns an error if SQLite fails, or if the table has another entry before it.
+    pub fn append_entry(
+        &self,
+        record: &Record,
+        after: Option<&[u8; 32]>,
+    ) -> Result<(), VaultError> {
+        let writing = while_("writing the log");
+        let Record { subject, number, mac, .. } = record;
+        let number = i64::try_from(*number).unwrap_or(i64::MAX);
+        let mut statement = self.transaction.prepare_cached(APPEND).map_err(writing)?;
+        let appended = statement
+            .execute(params![subject, number, mac, record.to_string(), after])
+            .map_err(writing)?;
+        if appended == 1 { Ok(()) } else { Err(VaultError::LogEnd { subject: subject.clone() }) }
+    }
+}
+
+fn read_entry(row: &rusqlite::Row<'_>) -> rusqlite::Result<Stored> {
+    let (subject, number) = (text(row, "subject")?, row.get("number")?);
+    let mac: Vec<u8> = row.get("mac")?;
+    let is_of_this_row = |record: &Record| {
+        record.subject == subject
+            && i64::try_from(record.number) == Ok(number)
+            && record.mac[..] == mac
+    };
+    let record = text(row, "record")?.parse().ok().filter(is_of_this_row);
+    Ok(Stored { subject, number, time: text(row, "time")?, record })
+}
