@@ -236,8 +236,8 @@ impl RecorderError {
 
     /// Returns whether the same call may succeed later.
     #[must_use]
-    pub fn is_transient(&self) -> bool {
-        self.class == ErrorClass::Transient
+    pub const fn is_transient(&self) -> bool {
+        matches!(self.class, ErrorClass::Transient)
     }
 
     pub(crate) const fn as_data(&self) -> (&'static str, ErrorClass) {
