@@ -2,7 +2,8 @@
 //!
 //! `sealwax` seals each credential for one tenant, provider and row, and SQLite stores it. Read the
 //! modules in this order: `row` (what is stored, and what its envelope is bound to), `store` (the
-//! tables and all of the SQL), `log` (what is opened, recorded before it is opened), `rotation` (a new master key for every row), then the commands.
+//! tables and all of the SQL), `log` (what is opened, recorded before it is opened), `rotation` (a new
+//! master key for every row), then the commands.
 
 // What the system must not keep.
 pub mod core_dumps;

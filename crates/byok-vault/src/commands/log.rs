@@ -186,7 +186,8 @@ pub fn verify(
         ),
         _ => (
             "Somebody changed the log.",
-            "treat it as a security incident, and find out who can write to the database; an entry before the one named here is as it was written",
+            "treat it as a security incident, and find out who can write to the database; the entries before \
+             the one named here are as they were written",
         ),
     };
     writeln!(out, "{verdict}\n  next: {next}")?;
