@@ -15,7 +15,9 @@ async fn a_rotation_from_the_schema_to_the_end_of_the_old_key() {
         let installed = scene.run("", "install --json").await.one();
         assert_eq!(installed["installed"], true);
     }
-    let planned = scene.run(both, "plan rotate credentials --confirm-primary b --prove --page 10 --json").await.one();
+    // It takes three seconds, so that the second process, however late it starts, has something to tell.
+    let plan = "plan rotate credentials --confirm-primary b --prove --page 10 --rows-per-second 100 --json";
+    let planned = scene.run(both, plan).await.one();
     assert_eq!((planned["job"].as_i64(), &planned["kind"]), (Some(1), &"rotate".into()));
     assert_eq!(planned["place"], "public.credentials:envelope");
 

@@ -104,7 +104,11 @@ impl OpenRecorder for Recorder {
     ) -> ProviderFuture<'a, Result<(), RecorderError>> {
         let recorded = move || {
             let line = format!("{:?} {:?}", event.outcome(), event.key_id());
-            if self.fails { Err(RecorderError::new(line)) } else { Ok(drop(black_box(line))) }
+            if self.fails {
+                return Err(RecorderError::new(line));
+            }
+            drop(black_box(line));
+            Ok(())
         };
         if self.trip == 0 {
             return ProviderFuture::ready(recorded());
