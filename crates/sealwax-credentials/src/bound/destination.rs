@@ -34,6 +34,10 @@ impl Destinations {
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
             return Err(DestinationError::NotAbsolute);
         };
+        // Written after the host, another path would continue it: `https://api.openai.com` and `.evil.example/`.
+        if !uri.path().starts_with('/') {
+            return Err(DestinationError::Path);
+        }
         let authority = authority.as_str();
         if authority.contains('@') {
             return Err(DestinationError::UserInfo);
@@ -120,4 +124,7 @@ pub enum DestinationError {
     /// The port is not 443.
     #[error("the port of the URI is not 443")]
     Port,
+    /// The path does not begin with `/`.
+    #[error("the path of the URI does not begin with /")]
+    Path,
 }

@@ -98,7 +98,12 @@ impl Form {
             matched = self.borders.get(matched.saturating_sub(1)).copied().unwrap_or(0);
         }
         self.matched = matched.saturating_add(usize::from(fits(matched)));
-        self.matched == self.pattern.len()
+        let is_complete = self.matched == self.pattern.len();
+        if is_complete {
+            // The filter has noted it, so that only what may be the start of another is undecided.
+            self.matched = self.borders.last().copied().unwrap_or(0);
+        }
+        is_complete
     }
 
     /// Returns how many of the last characters may become the form.

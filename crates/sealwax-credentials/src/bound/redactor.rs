@@ -56,7 +56,8 @@ const MASK: u8 = b'*';
 /// # What it does not find
 ///
 /// Parts of a key (`sk-…4f2a`, and a body that ends in the middle of the key), a key in several pieces, in other case, or
-/// reversed; base64 with line breaks; hex with separators; base64 of base64; entities of HTML; UTF-16; a hash of the
+/// reversed; base64 with line breaks; hex with separators; base64 of base64; what is escaped twice, as JSON in
+/// JSON is; entities of HTML; UTF-16; a hash of the
 /// key; anything compressed or encrypted. An upstream that wants to hand out the key can always do so.
 ///
 /// # Cost

@@ -4,7 +4,7 @@ use core::fmt;
 
 use ::reqwest::redirect::Policy;
 use ::reqwest::{Client, ClientBuilder, Proxy, Request, Response, Url};
-use http::Uri;
+use http::{HeaderValue, Uri, header};
 
 use super::destination::DestinationError;
 use super::sending::SendError;
@@ -26,9 +26,10 @@ pub struct ReqwestClient(Client);
 impl ReqwestClient {
     /// Builds a client that follows no redirects, logs no bytes, and unpacks no body.
     ///
-    /// Everything else is yours: timeouts, root certificates, the resolver, and default headers, which are not checked. It
-    /// ignores `HTTPS_PROXY` and the other variables of the environment, but uses the proxies of `builder`: one for
-    /// `https` sees no credential.
+    /// Everything else is yours: timeouts, root certificates, the resolver, and default headers, which are not checked, but
+    /// cannot replace `host`. It ignores `HTTPS_PROXY` and the other variables of the environment, but uses the proxies and
+    /// the Unix socket of `builder`. With TLS, a proxy for `https` sees no credential. **Without TLS, reqwest hands such a
+    /// proxy or socket the request as it is.** A builder that accepts invalid certificates lets anyone be the host.
     ///
     /// # Errors
     ///
@@ -49,7 +50,7 @@ impl ReqwestClient {
     /// # Errors
     ///
     /// - [`SendError::Authorize`] if the credential must not go there, and for the other reasons of `authorize`
-    /// - [`SendError::Client`] if there is no reply, also for `https` if reqwest was built without TLS
+    /// - [`SendError::Client`] if there is no reply, also for `https` if reqwest was built without TLS and uses no proxy
     pub async fn send(
         &self,
         mut request: Request,
@@ -60,6 +61,12 @@ impl ReqwestClient {
         let uri: Result<Uri, _> = request.url().as_str().parse();
         let uri = uri.map_err(|_| SendError::Authorize(DestinationError::NotAbsolute.into()))?;
         let method = request.method().clone();
+        // Otherwise, a default header could say which of the services behind a shared front gets the request.
+        if let Some(authority) = uri.authority()
+            && let Ok(host) = HeaderValue::from_str(authority.as_str())
+        {
+            request.headers_mut().entry(header::HOST).or_insert(host);
+        }
         secret.write(&method, &uri, request.headers_mut(), header)?;
         self.0.execute(request).await.map_err(error)
     }

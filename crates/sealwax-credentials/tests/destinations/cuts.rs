@@ -39,6 +39,25 @@ fn every_cut_gives_the_same_body() {
     }
 }
 
+/// The longest form: the key in base64, each character escaped, and then the start of an escape.
+#[test]
+fn what_is_decided_is_not_held_back() {
+    let base64 = "c2stcVo3X1h3OXZLM0pwNUhkOC5CbjJHbTZSeTQ=";
+    let escaped =
+        |text: &str| text.bytes().map(|byte| format!("\\u{byte:04x}")).collect::<String>();
+    let body = escaped(base64) + "\\u00";
+    let (mut redactor, mut out, mut given) = (bound(KEY).redactor().unwrap(), 0, 0);
+    for byte in body.as_bytes() {
+        redactor.push(&[*byte], |bytes| out += bytes.len());
+        given += 1;
+        assert!(given - out < 8 * KEY.len(), "{} bytes after {given}", given - out);
+    }
+    redactor.finish(|bytes| out += bytes.len());
+    assert_eq!((out, given), (body.len(), body.len()));
+    let masked = redacted(&bound(KEY), [body.as_bytes()]);
+    assert!(masked.starts_with(&[b'*'; 6 * 38]), "{}", masked.len());
+}
+
 #[test]
 fn what_cannot_be_a_key_is_not_held_back() {
     let mut redactor = bound(KEY).redactor().unwrap();
