@@ -157,17 +157,13 @@ fn stack_after(verb: &mut dyn FnMut()) -> Vec<u8> {
     below
 }
 
-/// Returns whether the deepest part that was touched was wiped. Between the zeros are only the addresses that the wipes
-/// themselves returned to, of which an operation with a recorder has several, and what wiping a key leaves behind: words
-/// of up to eight bytes.
-fn is_wiped_to_the_ground(below: &[u8]) -> bool {
+/// Returns whether the deepest part that was touched was wiped. Deeper than the zeros, less than `within` bytes, are only
+/// the addresses that the wipe itself returned to and what wiping a key leaves behind. The test asks for more zeros than
+/// an operation leaves on its own, in a buffer that it did not fill.
+fn is_wiped_to_the_ground(below: &[u8], within: usize) -> bool {
     let touched = below.iter().position(|byte| *byte != PAINT).unwrap();
-    let deepest = below[touched..].get(..1024);
-    deepest.is_some_and(|deepest| {
-        let words: Vec<&[u8]> =
-            deepest.split(|byte| *byte == 0).filter(|word| !word.is_empty()).collect();
-        words.len() <= 12 && words.iter().all(|word| word.len() <= 8)
-    })
+    let mut lowest = below[touched..].windows(512).take(within);
+    lowest.any(|window| window.iter().all(|byte| *byte == 0))
 }
 
 /// Returns how many fragments of a secret are left.
@@ -441,7 +437,9 @@ fn no_verb_leaves_a_fragment_of_a_secret_on_the_stack() {
             assert_eq!(left_in(&below), 0, "{suite} {name}");
             // These two only move the key from heap to heap.
             let wipes = !["data key", "duplicate"].contains(name);
-            assert_eq!(is_wiped_to_the_ground(&below), wipes, "{suite} {name}");
+            // Around a record there are several wipes, each of which returns to an address.
+            let within = if name.contains("recorded") { 2048 } else { 256 };
+            assert_eq!(is_wiped_to_the_ground(&below, within), wipes, "{suite} {name}");
             tried += 1;
         }
     }
@@ -544,5 +542,5 @@ fn a_secret_that_is_left_is_found() {
     };
     let below = stack_after(&mut leave);
     assert_eq!(left_in(&below), CREDENTIAL.len() - FRAGMENT + 1);
-    assert!(!is_wiped_to_the_ground(&below));
+    assert!(!is_wiped_to_the_ground(&below, 2048));
 }

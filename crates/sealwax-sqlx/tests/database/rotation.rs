@@ -168,6 +168,14 @@ async fn a_range_is_split_when_a_worker_has_none() {
     // Two of the same speed need one split, in the middle.
     assert!(status(&job, &db).await.ranges >= 2);
     assert_rotated(&db, "bytea", &new, 2_000).await;
+
+    // Three need another one.
+    let third = ring(&format!("primary c {}; retired b {b}", key()));
+    let job = plan(&mut db.acquire().await.unwrap(), &table, &third, &one_range).await;
+    let done = tokio::join!(work(&job, &db, &third), work(&job, &db, &third), work(&job, &db, &third));
+    let done = [done.0, done.1, done.2].map(|done| done.unwrap().changed);
+    assert_eq!(done.iter().sum::<u64>(), 2_000);
+    assert!(status(&job, &db).await.ranges > 2, "{done:?}");
 }
 
 #[tokio::test]
