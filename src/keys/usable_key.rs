@@ -10,6 +10,8 @@ use crate::format::suite::Suite;
 use crate::format::wrapped_key::{Wrap, WrapKind};
 use crate::keys::binding::Binding;
 use crate::keys::data_key::DataKey;
+use crate::keys::key_lines::LineKey;
+use crate::keys::keyring::errors::KeyringError;
 use crate::keys::master_key::{CHECK_LEN, MasterKey};
 use crate::keys::provider::{Inside, MasterKeyProvider};
 use crate::keys::provider_error::{ProviderError, ProviderErrorKind};
@@ -61,6 +63,16 @@ impl UsableKey {
     /// Returns the check value, if this is a master key in memory.
     pub(super) fn check_value(&self) -> Option<[u8; CHECK_LEN]> {
         self.key.as_master_key(Inside(())).map(MasterKey::check_value)
+    }
+
+    /// Checks that a master key in memory may have its id.
+    pub(super) fn check_id(&self) -> Result<(), KeyringError> {
+        self.key.as_master_key(Inside(())).map_or(Ok(()), |key| key.check_id(&self.key_id))
+    }
+
+    /// Returns whether this is a test key.
+    pub(super) fn is_for_tests(&self) -> bool {
+        self.key.as_master_key(Inside(())).is_some_and(MasterKey::is_for_tests)
     }
 
     /// Returns whether this is a master key in memory, and not a type around one.
