@@ -82,7 +82,7 @@ impl TokenError {
 
     /// Returns what an HTTP server answers: the same for every error.
     ///
-    /// An answer of its own for an expired token, or for a wrong scope, would tell a thief that the token was right.
+    /// A separate answer for an expired token, or for a wrong scope, would tell a thief that the token was right.
     #[must_use]
     pub const fn http_answer(&self) -> HttpAnswer {
         HttpAnswer {

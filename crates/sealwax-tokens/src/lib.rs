@@ -20,20 +20,24 @@ mod grant;
 mod record;
 
 // What is done.
+mod changing;
 mod error;
 mod tokens;
+mod verifying;
 
 pub mod sql;
 
 #[doc = include_str!("../FORMAT.md")]
 pub mod format {}
 
+pub use changing::Rotated;
 pub use claims::{Claims, Mode, State, TokenId, TokenIdError};
 pub use error::{ChangeError, HttpAnswer, TokenError};
 pub use existing::{Existing, HexError, OldDigest, Salt, SaltError};
 pub use grant::{Grant, GrantError};
 pub use pepper::{ForTokens, Pepper, Peppers};
-pub use record::{Change, LookupKey, Record, RecordError};
+pub use record::{Change, LookupKey, Record, RecordError, SwapParameters};
 pub use show_once::ShowOnce;
 pub use text::{Prefix, PrefixError};
-pub use tokens::{Converted, Issued, Redemption, Rotated, Tokens, Verified};
+pub use tokens::{Converted, InsertParameters, Issued, Tokens};
+pub use verifying::{Redemption, Verified};

@@ -55,6 +55,10 @@ pub struct Change {
     pub keeps_previous: bool,
 }
 
+/// The id, the record seen, the lookup key and the record that it gets, those of the previous one, and whether the row
+/// keeps the previous one that it has.
+pub type SwapParameters = (String, String, String, String, Option<String>, Option<String>, bool);
+
 impl Record {
     /// Makes a record. The caller must wipe the stack.
     pub(crate) fn new(
@@ -87,6 +91,29 @@ impl Record {
     #[must_use]
     pub fn pepper_id(&self) -> &KeyId {
         &self.pepper_id
+    }
+}
+
+impl Change {
+    /// A change after which the row has no token that was rotated out.
+    pub(crate) fn only(id: TokenId, seen: &Record, record: Record) -> Self {
+        Self { id, seen: seen.clone(), record, previous: None, keeps_previous: false }
+    }
+
+    /// Returns the parameters of [`SWAP`](crate::sql::sqlite::SWAP), in order.
+    #[must_use]
+    pub fn parameters(&self) -> SwapParameters {
+        let Self { id, seen, record, previous, keeps_previous } = self;
+        let lookup = |record: &Record| record.lookup_key().0;
+        (
+            id.to_string(),
+            seen.to_string(),
+            lookup(record),
+            record.to_string(),
+            previous.as_ref().map(lookup),
+            previous.as_ref().map(Record::to_string),
+            *keeps_previous,
+        )
     }
 }
 
@@ -130,12 +157,6 @@ impl fmt::Display for Record {
         let [digest, claims, mac] =
             [&self.digest[..], &self.claims, &self.mac].map(Base64UrlUnpadded::encode_string);
         write!(f, "swt1:{}:{digest}:{claims}:{mac}", self.pepper_id)
-    }
-}
-
-impl From<&Record> for String {
-    fn from(record: &Record) -> Self {
-        record.to_string()
     }
 }
 
