@@ -152,25 +152,45 @@ fn checksum(before: &[u8]) -> [u8; CHECK_LEN] {
 /// Computes the CRC-32 of ISO 3309, as zlib and PNG have it.
 // The crates for this look tables up at an index that depends on the token.
 fn crc32(bytes: &[u8]) -> u32 {
-    /// What each bit of a byte contributes, from the lowest one: the remainder of its power of x.
-    const OF_BIT: [u32; 8] = [
-        0x7707_3096,
-        0xee0e_612c,
-        0x076d_c419,
-        0x0edb_8832,
-        0x1db7_1064,
-        0x3b6e_20c8,
-        0x76dc_4190,
-        0xedb8_8320,
-    ];
-    let step = |crc: u32, byte: &u8| {
-        let low = crc ^ u32::from(*byte);
-        let parts = OF_BIT.iter().zip(0..);
-        let part = |sum, (of_bit, bit)| sum ^ (of_bit & (low.wrapping_shr(bit) & 1).wrapping_neg());
-        parts.fold(crc >> 8, part)
+    let (chunks, rest) = bytes.as_chunks::<CHUNK_LEN>();
+    let of_chunk = |crc: u32, chunk: &[u8; CHUNK_LEN]| {
+        let [a, b, c, d, e, f, g, h] = *chunk;
+        let first = crc ^ u32::from_le_bytes([a, b, c, d]);
+        let (of_first, of_second) = OF_BIT.split_at(32);
+        sum(first, of_first) ^ sum(u32::from_le_bytes([e, f, g, h]), of_second)
     };
-    !bytes.iter().fold(u32::MAX, step)
+    let (_, of_last) = OF_BIT.split_at(BITS - 8);
+    let of_byte = |crc: u32, byte: &u8| (crc >> 8) ^ sum((crc ^ u32::from(*byte)) & 0xff, of_last);
+    !rest.iter().fold(chunks.iter().fold(u32::MAX, of_chunk), of_byte)
 }
+
+/// Adds up what the bits that are set contribute, without a branch.
+fn sum(bits: u32, of_bits: &[u32]) -> u32 {
+    let part =
+        |(of_bit, bit): (&u32, u32)| of_bit & u32::from(bits & (1 << bit) != 0).wrapping_neg();
+    of_bits.iter().zip(0..32).map(part).fold(0, |sum, part| sum ^ part)
+}
+
+/// The number of bytes that are taken at once.
+const CHUNK_LEN: usize = 8;
+const BITS: usize = 8 * CHUNK_LEN;
+
+/// What each bit of a chunk contributes to the CRC after the chunk, the lowest bit of the first byte first.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "it is computed when the crate is compiled, where a panic is an error"
+)]
+const OF_BIT: [u32; BITS] = {
+    let mut of_bit = [0; BITS];
+    let (mut at, mut power) = (of_bit.len(), 1_u32);
+    while at > 0 {
+        at -= 1;
+        // One step further from the end: multiplied by x, modulo the polynomial.
+        power = (power >> 1) ^ (if power & 1 == 1 { 0xedb8_8320 } else { 0 });
+        of_bit[at] = power;
+    }
+    of_bit
+};
 
 fn is_prefix(text: &[u8]) -> bool {
     let is_allowed = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';

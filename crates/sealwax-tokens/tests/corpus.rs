@@ -7,13 +7,13 @@
     reason = "tests fail by panicking; the targets use more of what they share"
 )]
 
+#[path = "../../../fuzz/src/heap.rs"]
+#[expect(unreachable_pub, reason = "it is a module of a library")]
+mod heap;
 /// The property of the target. Included by path, because the fuzz targets are in a separate workspace.
 #[path = "../../../fuzz/companions/tokens.rs"]
 #[expect(unreachable_pub, reason = "it is a module of the target")]
 mod tokens;
-#[path = "../../../fuzz/src/heap.rs"]
-#[expect(unreachable_pub, reason = "it is a module of a library")]
-mod heap;
 
 use std::fs;
 use std::path::Path;
