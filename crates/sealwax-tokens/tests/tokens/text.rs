@@ -34,6 +34,10 @@ fn every_character_is_equally_likely() {
             *drawn.entry(char::from(expected)).or_default() += 1;
         }
     }
+    // The first byte that is rejected would be a fifth for the first character.
+    let mut rng = Scripted([vec![1; 16], vec![248], (5..68).collect()].concat());
+    let token = shown(tokens().issue_with_rng(grant(), &mut rng).unwrap().token);
+    assert_eq!(token.as_bytes()[10], b'5');
     assert_eq!(drawn.len(), 62);
     assert!(drawn.values().all(|count| *count == 4));
 }
@@ -120,6 +124,11 @@ fn a_checksum_over_other_characters_helps_nobody() {
     for prefix in ["acme_test_", "acme_live_live_", "other_", "a_"] {
         let text = checked(&format!("{prefix}{}", "k".repeat(43)));
         assert_eq!(tokens().lookup_keys(&text).unwrap_err(), TokenError::WrongMode, "{prefix}");
+    }
+    // What no prefix is, is no token's.
+    for prefix in ["", "a", "1a_", "a-b_"] {
+        let text = checked(&format!("{prefix}{}", "k".repeat(43)));
+        assert_eq!(tokens().lookup_keys(&text).unwrap_err(), TokenError::Malformed, "{prefix}");
     }
 }
 
