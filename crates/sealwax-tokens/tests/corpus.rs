@@ -1,5 +1,7 @@
 //! Replays the inputs in `fuzz/corpus/tokens`, so that what a fuzzer once found is checked without a fuzzer.
 
+// The target issues a token.
+#![cfg(feature = "getrandom")]
 #![expect(
     clippy::unwrap_used,
     clippy::arithmetic_side_effects,
