@@ -10,7 +10,7 @@ def sized(data, size=2):
 
 def step(key_id):  # "audit-2026@3" is step 3 of "audit-2026", which is step 0
     base, _, digits = key_id.rpartition("@")
-    is_step = re.fullmatch("[1-9][0-9]{0,4}", digits) and int(digits) <= 65535
+    is_step = re.fullmatch("[1-9][0-9]{0,3}", digits) and int(digits) <= 3660
     return (base, int(digits)) if base and is_step else (key_id, 0)
 
 def read_keys(text):
