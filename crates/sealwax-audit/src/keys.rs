@@ -3,6 +3,7 @@
 use alloc::format;
 use alloc::vec::Vec;
 use core::fmt;
+use core::mem;
 use core::str::FromStr;
 
 use sealwax::{EncryptionContext, FormatError, KeyId};
@@ -57,34 +58,45 @@ impl AuditKeys {
     /// Returns [`AuditKeysError::DuplicateKeyId`] if there is a key with this id (ASCII case is ignored), and
     /// [`AuditKeysError::DuplicateKey`] if there is the same key under another id.
     pub fn with_retired(mut self, key_id: KeyId, key: AuditKey) -> Result<Self, AuditKeysError> {
+        let named = (key_id, key);
+        self.check_new(&named)?;
+        self.retired.push(named);
+        Ok(self)
+    }
+
+    /// Checks that there is neither the id nor the key.
+    fn check_new(&self, (key_id, key): &Named) -> Result<(), AuditKeysError> {
         for (known, other) in self.all() {
             if known.as_ref().eq_ignore_ascii_case(key_id.as_ref()) {
-                return Err(AuditKeysError::DuplicateKeyId { key_id });
+                return Err(AuditKeysError::DuplicateKeyId { key_id: key_id.clone() });
             }
-            if other.is_same(&key) {
-                return Err(AuditKeysError::DuplicateKey { key_id, other: known.clone() });
+            if other.is_same(key) {
+                let (key_id, other) = (key_id.clone(), known.clone());
+                return Err(AuditKeysError::DuplicateKey { key_id, other });
             }
         }
-        self.retired.push((key_id, key));
-        Ok(self)
+        Ok(())
     }
 
     /// Ratchets the primary: the key of its next step becomes the primary, and the old primary a retired key.
     ///
     /// # Errors
     ///
-    /// Returns [`AuditKeysError::LastStep`] if there is no next step, or its id is too long.
-    pub fn ratcheted(self) -> Result<Self, AuditKeysError> {
+    /// Returns [`AuditKeysError::LastStep`] if there is no next step, or its id is too long. Returns
+    /// [`AuditKeysError::DuplicateKeyId`] if another key has its id, and [`AuditKeysError::DuplicateKey`] if it has
+    /// another id.
+    pub fn ratcheted(mut self) -> Result<Self, AuditKeysError> {
         let (key_id, key) = &self.primary;
         let (base, step) = base_and_step(key_id.as_ref());
         let step = step.checked_add(1).filter(|step| *step <= LAST_STEP);
         let step = step.ok_or(AuditKeysError::LastStep)?;
-        let next = format!("{base}@{step}").parse().map_err(|_| AuditKeysError::LastStep)?;
-        let primary = (next, key.ratcheted());
-        let mut retired = self.retired;
-        retired.retain(|(key_id, _)| *key_id != primary.0);
-        retired.insert(0, self.primary);
-        Ok(Self { primary, retired })
+        let next_id = format!("{base}@{step}").parse().map_err(|_| AuditKeysError::LastStep)?;
+        let next = (next_id, key.ratcheted());
+        // It may be there already, as a retired key.
+        self.retired.retain(|(key_id, key)| *key_id != next.0 || !key.is_same(&next.1));
+        self.check_new(&next)?;
+        self.retired.insert(0, mem::replace(&mut self.primary, next));
+        Ok(self)
     }
 
     /// Returns the primary and its id.
