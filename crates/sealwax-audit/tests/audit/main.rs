@@ -17,6 +17,7 @@ mod given;
 mod hand_over;
 mod keys;
 mod lines;
+mod malformed;
 mod openings;
 mod python;
 mod sinks;
