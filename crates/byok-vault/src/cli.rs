@@ -96,7 +96,7 @@ pub enum Command {
     Audit,
     /// Print what was opened, when, by whom and why, and check that nobody changed the log
     ///
-    /// Printing needs no key. --verify needs the key of the log, and every earlier one as `retired`.
+    /// Printing needs no key. --verify and --hand-over need the key of the log, and the earlier ones as `retired`.
     Log(Log),
     /// Count rows by key, and check whether a key can be retired; needs no key
     Census(Census),
@@ -340,6 +340,9 @@ pub struct Log {
     /// Print the last entry of each customer, to keep where nobody can change it
     #[arg(long, conflicts_with = "verify")]
     pub anchors: bool,
+    /// End each customer's part of the log under its key, and go on under the primary; can be killed and run again
+    #[arg(long, conflicts_with_all = ["verify", "anchors", "json"])]
+    pub hand_over: bool,
     /// Print one JSON object per line
     #[arg(long, conflicts_with_all = ["verify", "anchors"])]
     pub json: bool,

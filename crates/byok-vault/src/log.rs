@@ -14,12 +14,12 @@ use sealwax_audit::{Action, AppendError, AuditKeys, AuditLog};
 use crate::audit_keys::LogKeys;
 use crate::cli::Cli;
 use crate::clock::now_in_milliseconds;
-use crate::error::VaultError;
+use crate::error::{LogProblem, VaultError};
 use crate::formatting::{rows, shown};
 use crate::key_text::Given;
 use crate::names::name;
 use crate::rotation::Outcome;
-use crate::store::Store;
+use crate::store::{Store, Writer};
 
 pub use opener::Opener;
 
@@ -124,9 +124,24 @@ impl Log {
         self.append(store, [of_the_vault(why, ended, keyring)])
     }
 
+    /// Hands the chain of a subject over to the primary, in a transaction of its own.
+    ///
+    /// Returns `false` if there is nothing to hand over.
+    ///
+    /// # Errors
+    /// Returns [`VaultError::Log`] if the chain takes no entry, and other errors if the database fails.
+    pub fn hand_over(&self, store: &mut Store, subject: &str) -> Result<bool, VaultError> {
+        let writer = store.begin()?;
+        self.log.sink().is_at(writer.last_entry(subject)?);
+        let handed_over = ready(self.log.hand_over(subject, &self.who, "a new audit key"))?;
+        self.write(&writer)?;
+        writer.commit()?;
+        Ok(handed_over.is_some())
+    }
+
     /// Appends entries in one transaction, and returns when they would survive a power cut.
     ///
-    /// If the chain of a subject is under an older audit key, it is handed over to the primary first.
+    /// A chain stays under its audit key. The first entry of a subject is under the primary.
     fn append(
         &self,
         store: &mut Store,
@@ -142,13 +157,16 @@ impl Log {
             };
             // Nobody else writes during this transaction.
             self.log.sink().is_at(writer.last_entry(&subject)?);
-            ready(self.log.hand_over(&subject, &self.who, "a new audit key"))?;
             ready(self.log.append(&subject, action))?;
-            for (record, after) in self.log.sink().take() {
-                writer.append_entry(&record, after.as_ref())?;
-            }
+            self.write(&writer)?;
         }
         writer.commit()
+    }
+
+    /// Writes what was appended to the sink.
+    fn write(&self, writer: &Writer<'_>) -> Result<(), VaultError> {
+        let appended = self.log.sink().take();
+        appended.iter().try_for_each(|(record, after)| writer.append_entry(record, after.as_ref()))
     }
 
     /// Returns why a credential is opened: its provider and label, and the reason that the operator gave.
@@ -193,5 +211,5 @@ fn ready<T>(result: ProviderFuture<'_, Result<T, AppendError>>) -> Result<T, Vau
     result
         .into_ready()
         .unwrap_or_else(|_| Err(waits()))
-        .map_err(|source| VaultError::Log { source })
+        .map_err(|source| LogProblem::Append { source }.into())
 }

@@ -5,7 +5,7 @@ use sealwax_audit::sql::sqlite::{APPEND, LAST};
 use sealwax_audit::{Anchor, Record};
 
 use super::{Store, Writer, text, while_};
-use crate::error::VaultError;
+use crate::error::{LogProblem, VaultError};
 
 /// An entry as the table has it.
 #[derive(Debug)]
@@ -64,9 +64,25 @@ impl Store {
         let ends = statement.query_map([subject], read_entry).map_err(reading)?;
         ends.map(|end| match end.map_err(reading)? {
             Stored { record: Some(record), .. } => Ok(record.anchor()),
-            Stored { subject, .. } => Err(VaultError::LogEnd { subject }),
+            Stored { subject, .. } => Err(LogProblem::End { subject }.into()),
         })
         .collect()
+    }
+
+    /// Returns the subject of each chain that has an entry, in order.
+    ///
+    /// # Errors
+    /// Returns an error if SQLite fails.
+    pub fn subjects_of_log(&self, subject: Option<&str>) -> Result<Vec<String>, VaultError> {
+        let reading = while_("reading the subjects of the log");
+        if !self.has_log()? {
+            return Ok(Vec::new());
+        }
+        let sql = "SELECT DISTINCT subject FROM sealwax_audit
+            WHERE subject = ?1 OR ?1 IS NULL ORDER BY subject";
+        let mut statement = self.connection.prepare_cached(sql).map_err(reading)?;
+        let subjects = statement.query_map([subject], |row| text(row, "subject"));
+        subjects.map_err(reading)?.collect::<Result<_, _>>().map_err(reading)
     }
 
     /// Returns whether there is a table. A reader does not add one to an older vault.
@@ -88,7 +104,7 @@ impl Writer<'_> {
         let last = statement.query_row([subject], |row| text(row, "record")).optional();
         let parse = |record: String| record.parse().ok();
         match last.map_err(reading)?.map(parse) {
-            Some(None) => Err(VaultError::LogEnd { subject: subject.to_owned() }),
+            Some(None) => Err(LogProblem::End { subject: subject.to_owned() }.into()),
             last => Ok(last.flatten()),
         }
     }
@@ -109,7 +125,11 @@ impl Writer<'_> {
         let appended = statement
             .execute(params![subject, number, mac, record.to_string(), after])
             .map_err(writing)?;
-        if appended == 1 { Ok(()) } else { Err(VaultError::LogEnd { subject: subject.clone() }) }
+        if appended == 1 {
+            Ok(())
+        } else {
+            Err(LogProblem::End { subject: subject.clone() }.into())
+        }
     }
 }
 

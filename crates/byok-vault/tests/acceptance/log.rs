@@ -2,6 +2,7 @@
 
 mod changes;
 mod entries;
+mod hand_over;
 mod keys;
 
 use std::fs;
@@ -10,7 +11,7 @@ use std::process::Command;
 use rusqlite::Connection;
 use sealwax_audit::{AuditKeys, Record};
 
-use crate::sandbox::{Keys, Sandbox, audit_key};
+use crate::sandbox::{Keys, Ran, Sandbox, audit_key};
 
 /// Returns the entries of the log.
 pub(crate) fn entries(sandbox: &Sandbox) -> Vec<Record> {
@@ -28,6 +29,17 @@ fn lines(sandbox: &Sandbox) -> Vec<String> {
 
 fn audit_keys() -> AuditKeys {
     audit_key().parse().unwrap()
+}
+
+/// Runs a command with these audit keys, or without.
+#[track_caller]
+fn with(sandbox: &Sandbox, keys: &Keys, audit: Option<&str>, arguments: &[&str]) -> Ran {
+    let mut command = sandbox.command(Some(keys), arguments);
+    match audit {
+        Some(audit) => command.env("SEALWAX_AUDIT_KEY", audit),
+        None => command.env_remove("SEALWAX_AUDIT_KEY"),
+    };
+    sandbox.finish(command, b"")
 }
 
 /// Changes the log as the owner of the file can, who has no audit key.
