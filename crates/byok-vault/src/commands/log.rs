@@ -3,7 +3,7 @@
 mod hand_over;
 mod verify;
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use sealwax_audit::{Entry, Record};
 use serde_json::json;
@@ -23,7 +23,7 @@ pub use verify::verify;
 use hand_over::hand_over;
 use verify::read_anchors;
 
-/// Prints the log, or the ends of its chains, or verifies it, or hands it over.
+/// Prints the log, verifies it, or hands it over.
 ///
 /// # Errors
 /// Returns an error if there is no vault or the database fails, or if the audit key or the anchors cannot be read.
@@ -34,19 +34,20 @@ pub fn log(cli: &Cli, args: &cli::Log, out: &mut impl Write) -> Result<Exit, Vau
         let given = LogKeys::load(cli.file(Given::AuditKeys))?;
         let anchors = args.anchor.as_deref().map_or(Ok(Vec::new()), read_anchors)?;
         let store = Store::open(&cli.db, Access::Read)?;
-        return verify(&store, &given.keys, subject, anchors, out);
+        if !args.anchors {
+            return Ok(verify(&store, &given.keys, subject, anchors, out)?.0);
+        }
+        let (exit, ends) = verify(&store, &given.keys, subject, anchors, &mut io::stderr())?;
+        for end in ends {
+            writeln!(out, "{end}")?;
+        }
+        return Ok(exit);
     }
     if args.hand_over {
         return hand_over(cli, subject, out);
     }
     let store = Store::open(&cli.db, Access::Read)?;
-    if args.anchors {
-        for end in store.ends_of_log(subject)? {
-            writeln!(out, "{end}")?;
-        }
-    } else {
-        print(&store, subject, args.json, out)?;
-    }
+    print(&store, subject, args.json, out)?;
     Ok(Exit::Done)
 }
 

@@ -95,7 +95,7 @@ impl VaultError {
                  `retired ID swa1_...`; nothing was read or written"
             }
             Self::Log(problem) => problem.advice(),
-            Self::Anchor { .. } => "pass a file that `byok-vault log --anchors` wrote",
+            Self::Anchor { .. } => "pass a file that `byok-vault log --verify --anchors` wrote",
             Self::NewKey { .. } | Self::NewAuditKey { .. } => {
                 "try again; if the error persists, check the operating system's randomness source"
             }

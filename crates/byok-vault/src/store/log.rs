@@ -1,8 +1,8 @@
 //! The table of the log, which only grows.
 
 use rusqlite::{OptionalExtension, params};
+use sealwax_audit::Record;
 use sealwax_audit::sql::sqlite::{APPEND, LAST};
-use sealwax_audit::{Anchor, Record};
 
 use super::{Store, Writer, text, while_};
 use crate::error::{LogProblem, VaultError};
@@ -45,28 +45,6 @@ impl Store {
             visit(stored.map_err(reading)?)?;
         }
         Ok(())
-    }
-
-    /// Returns the last entry of each chain, ordered by subject.
-    ///
-    /// # Errors
-    /// Returns an error if SQLite fails, or if somebody wrote into the table what no entry is.
-    pub fn ends_of_log(&self, subject: Option<&str>) -> Result<Vec<Anchor>, VaultError> {
-        let reading = while_("reading the ends of the log");
-        if !self.has_log()? {
-            return Ok(Vec::new());
-        }
-        // SQLite takes the other columns from the row with the highest number.
-        let sql =
-            "SELECT subject, max(number) AS number, mac, record, '' AS time FROM sealwax_audit
-            WHERE subject = ?1 OR ?1 IS NULL GROUP BY subject ORDER BY subject";
-        let mut statement = self.connection.prepare_cached(sql).map_err(reading)?;
-        let ends = statement.query_map([subject], read_entry).map_err(reading)?;
-        ends.map(|end| match end.map_err(reading)? {
-            Stored { record: Some(record), .. } => Ok(record.anchor()),
-            Stored { subject, .. } => Err(LogProblem::End { subject }.into()),
-        })
-        .collect()
     }
 
     /// Returns the subject of each chain that has an entry, in order.

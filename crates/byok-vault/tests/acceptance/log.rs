@@ -4,6 +4,7 @@ mod changes;
 mod entries;
 mod hand_over;
 mod keys;
+mod reports;
 
 use std::fs;
 use std::process::Command;

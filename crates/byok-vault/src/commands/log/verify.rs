@@ -5,7 +5,8 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-use sealwax_audit::{Anchor, AuditKeys, ChainError, Verifier};
+use sealwax::KeyId;
+use sealwax_audit::{Anchor, AuditKeys, ChainError, Verified, Verifier};
 
 use crate::commands::census::ADVICE_ON_EMPTY;
 use crate::error::VaultError;
@@ -47,7 +48,26 @@ impl From<ChainError> for Broken {
     }
 }
 
-/// Verifies each chain, and reports those that are not as they were written.
+/// A chain without a fault.
+struct Intact {
+    end: Anchor,
+    /// The number of entries after the last one that an anchor proves.
+    unanchored: u64,
+    has_anchor: bool,
+    /// The audit key that the chain ends under, if it is not the primary.
+    other_key: Option<KeyId>,
+}
+
+impl Intact {
+    fn new(verified: Verified, primary: &KeyId) -> Option<Self> {
+        let Verified { last: Some(end), anchored, audit_key, .. } = verified else { return None };
+        let (unanchored, has_anchor) = (end.number.saturating_sub(anchored), anchored > 0);
+        let other_key = audit_key.filter(|key| key != primary);
+        Some(Self { end, unanchored, has_anchor, other_key })
+    }
+}
+
+/// Verifies each chain, reports those that are not as they were written, and returns the ends of the others.
 ///
 /// # Errors
 /// Returns an error if the database fails, or the report cannot be written.
@@ -56,8 +76,8 @@ pub fn verify(
     keys: &AuditKeys,
     subject: Option<&str>,
     mut anchors: Vec<Anchor>,
-    out: &mut impl Write,
-) -> Result<Exit, VaultError> {
+    report: &mut impl Write,
+) -> Result<(Exit, Vec<Anchor>), VaultError> {
     anchors.retain(|anchor| subject.is_none_or(|subject| subject == anchor.subject));
     let begin = |subject: &str| Ok(Verifier::new(keys, subject, &anchors));
     // A chain of which nothing is left has only its anchors.
@@ -79,25 +99,27 @@ pub fn verify(
     })?;
 
     writeln!(
-        out,
+        report,
         "{} in {}, compared with {}",
         counted(entries, "entry", "entries"),
-        counted(number(chains.len()), "chain", "chains"),
+        self::chains(chains.len()),
         counted(number(anchors.len()), "anchor", "anchors"),
     )?;
+    let (primary, _) = keys.primary();
     let mut exit = if entries == 0 { Exit::No } else { Exit::Done };
+    let mut intact = Vec::new();
     for (subject, chain) in chains {
-        if let Err(Broken { what, exit: found }) = chain.and_then(|chain| Ok(chain.finish()?)) {
-            writeln!(out, "    {}: {what}", shown(&subject))?;
-            exit = if exit == Exit::Altered { exit } else { found };
+        match chain.and_then(|chain| Ok(chain.finish()?)) {
+            Ok(verified) => intact.extend(Intact::new(verified, primary)),
+            Err(Broken { what, exit: found }) => {
+                writeln!(report, "    {}: {what}", shown(&subject))?;
+                exit = if exit == Exit::Altered { exit } else { found };
+            }
         }
     }
     let (verdict, next) = match exit {
         Exit::Done if anchors.is_empty() => (INTACT, NEXT_ANCHORS),
-        Exit::Done => (
-            INTACT,
-            "add new anchors to the file (`log --anchors`), for the entries since the last ones",
-        ),
+        Exit::Done => (INTACT, NEW_ANCHORS),
         Exit::No => ("Nothing was ever opened, or this is not the log", ADVICE_ON_EMPTY),
         Exit::Key => (
             "These chains were not checked.",
@@ -109,11 +131,58 @@ pub fn verify(
              the one named here are as they were written",
         ),
     };
-    writeln!(out, "{verdict}\n  next: {next}")?;
-    Ok(exit)
+    writeln!(report, "{verdict}\n  next: {next}")?;
+    if !anchors.is_empty() {
+        report_unanchored(&intact, report)?;
+    }
+    report_other_keys(&intact, primary, report)?;
+    Ok((exit, intact.into_iter().map(|chain| chain.end).collect()))
+}
+
+/// Reports how much may have been cut off or exchanged without notice.
+fn report_unanchored(intact: &[Intact], report: &mut impl Write) -> Result<(), VaultError> {
+    let entries = intact.iter().map(|chain| chain.unanchored).sum();
+    let without = intact.iter().filter(|chain| !chain.has_anchor).count();
+    writeln!(
+        report,
+        "Not covered by an anchor: {}; without an anchor: {}",
+        counted(entries, "entry", "entries"),
+        chains(without),
+    )?;
+    Ok(())
+}
+
+/// Reports the chains that were not handed over, or that somebody cut back to where they were before.
+fn report_other_keys(
+    intact: &[Intact],
+    primary: &KeyId,
+    report: &mut impl Write,
+) -> Result<(), VaultError> {
+    let mut others =
+        intact.iter().filter_map(|chain| Some((chain, chain.other_key.as_ref()?))).peekable();
+    if others.peek().is_none() {
+        return Ok(());
+    }
+    writeln!(report, "Under another audit key than the primary, {primary}:")?;
+    for (chain, key) in others {
+        writeln!(report, "    {}: {key}", shown(&chain.end.subject))?;
+    }
+    writeln!(report, "  next: {NEXT_HAND_OVER}")?;
+    Ok(())
+}
+
+fn chains(count: usize) -> String {
+    counted(number(count), "chain", "chains")
 }
 
 const INTACT: &str = "No entry was altered, removed, added or exchanged.";
 
-const NEXT_ANCHORS: &str = "keep the output of `log --anchors` where nobody can change it: only with --anchor is it \
-                            noticed that the end of a chain was cut off";
+const NEXT_ANCHORS: &str = "keep the output of `log --verify --anchors` where nobody can change it: only with --anchor \
+                            is it noticed that the end of a chain was cut off";
+
+const NEW_ANCHORS: &str =
+    "add new anchors (`log --verify --anchors`) to the file, for the entries since the last ones";
+
+const NEXT_HAND_OVER: &str = "after a change of key, run `byok-vault log --hand-over`. If you have done that, and no \
+                              process has another primary, somebody cut these chains back with the earlier key: treat \
+                              it as a security incident";

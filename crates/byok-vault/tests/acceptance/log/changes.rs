@@ -34,7 +34,7 @@ fn every_field_of_every_entry_is_covered() {
         .expect_code(0)
         .expect_in_stdout("6 entries in 3 chains, compared with 0 anchors\n")
         .expect_in_stdout("No entry was altered, removed, added or exchanged.")
-        .expect_in_stdout("log --anchors");
+        .expect_in_stdout("log --verify --anchors");
     let database = fs::read(whole.db()).unwrap();
     let (mut noticed, mut fields) = (0, 0);
     for record in entries(&whole) {
@@ -75,7 +75,8 @@ fn what_is_removed_added_or_exchanged_is_named() {
     let database = fs::read(whole.db()).unwrap();
     let anchors = whole.path("anchors.txt");
     let anchors = anchors.to_str().unwrap();
-    fs::write(anchors, whole.without_keys(&["log", "--anchors"]).expect_code(0).stdout).unwrap();
+    fs::write(anchors, whole.without_keys(&["log", "--verify", "--anchors"]).expect_code(0).stdout)
+        .unwrap();
     verify(&whole, &["--anchor", anchors]).expect_code(0).expect_in_stdout("with 3 anchors\n");
 
     let delete = |which: &str| format!("DELETE FROM sealwax_audit WHERE {which}");
@@ -165,7 +166,7 @@ fn an_anchor_is_refused_unless_it_is_one() {
     let (sandbox, _) = audited();
     let file = sandbox.path("anchors.txt");
     let path = file.to_str().unwrap();
-    let whole = sandbox.without_keys(&["log", "--anchors"]).expect_code(0).stdout;
+    let whole = sandbox.without_keys(&["log", "--verify", "--anchors"]).expect_code(0).stdout;
     for (text, line) in [
         (String::new(), 1),
         ("\n".to_owned(), 1),

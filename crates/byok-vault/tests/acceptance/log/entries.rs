@@ -69,7 +69,6 @@ fn every_command_that_decrypts_writes_and_no_other_does() {
         &["repair", "--trim"],
         &["backup", backup.to_str().unwrap()],
         &["log"],
-        &["log", "--anchors"],
         &["delete", "--tenant", "tenant-0", "--provider", "openai"],
     ] {
         let ran = sandbox.vault(&keys.both, arguments);
@@ -128,7 +127,7 @@ fn every_command_that_decrypts_writes_and_no_other_does() {
 
     sandbox.without_keys(&["log", "--verify"]).expect_code(0).expect_in_stdout("in 3 chains");
     if let Some(anchors) = verified_in_python(&sandbox) {
-        let printed = sandbox.without_keys(&["log", "--anchors"]).expect_code(0).stdout;
+        let printed = sandbox.without_keys(&["log", "--verify", "--anchors"]).expect_code(0).stdout;
         let sorted = |text: &str| {
             let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
             lines.sort_unstable();
@@ -223,7 +222,7 @@ fn the_log_of_one_tenant_is_printed() {
     assert_eq!(json.stdout.lines().count(), 2);
     let none = sandbox.without_keys(&["log", "--tenant", "tenant"]).expect_code(0);
     assert_eq!(none.stdout.lines().count(), 1);
-    let anchors = ["log", "--tenant", "tenant-1", "--anchors"];
+    let anchors = ["log", "--tenant", "tenant-1", "--verify", "--anchors"];
     let anchors = sandbox.without_keys(&anchors).expect_code(0).stdout;
     assert!(anchors.starts_with("swa1:2:") && anchors.ends_with(":tenant tenant-1\n"), "{anchors}");
     let verify = ["log", "--tenant", "tenant-1", "--verify"];
