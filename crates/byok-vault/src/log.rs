@@ -31,13 +31,13 @@ pub const VAULT: &str = "vault";
 /// How the subject of a tenant begins, so that no tenant has the subject of the vault.
 const TENANT: &str = "tenant ";
 
-/// The longest text of an entry, in bytes.
-const TEXT_LIMIT: usize = 1024;
+/// The longest name in an entry, in bytes. An entry has room for four of them, and for a reason.
+const NAME_LIMIT: usize = 200;
 
 /// Returns the subject of a tenant's entries.
 ///
 /// No command accepts a name that breaks the rules. If somebody wrote one into the database, its entries are in the
-/// chain of the vault, because a subject is bounded and has no control characters.
+/// chain of the vault, because a subject is bounded and has no control characters; their reason names it.
 #[must_use]
 pub fn subject(tenant: &str) -> Cow<'static, str> {
     if name(tenant).is_ok() { format!("{TENANT}{tenant}").into() } else { VAULT.into() }
@@ -81,7 +81,7 @@ impl Log {
     #[must_use]
     pub fn new(keys: AuditKeys, action: &'static str) -> Self {
         let log = AuditLog::new(keys, OneChain::default(), now_in_milliseconds);
-        Self { log, who: bounded(who()), action, reason: None }
+        Self { log, who: bounded(who(), NAME_LIMIT), action, reason: None }
     }
 
     /// Adds what the credential is opened for.
@@ -101,7 +101,7 @@ impl Log {
     /// # Errors
     /// Returns an error if the entry cannot be written.
     pub fn rotation_begins(&self, store: &mut Store, keyring: &Keyring) -> Result<(), VaultError> {
-        self.append(store, [of_the_vault("start".to_owned(), "started", keyring)])
+        self.append_of_the_vault(store, of_the_vault("start".to_owned(), "started", keyring))
     }
 
     /// Records how a rotation has ended.
@@ -121,7 +121,7 @@ impl Log {
             failed.len(),
         );
         let ended = if outcome.is_complete() { "complete" } else { "partial" };
-        self.append(store, [of_the_vault(why, ended, keyring)])
+        self.append_of_the_vault(store, of_the_vault(why, ended, keyring))
     }
 
     /// Hands the chain of a subject over to the primary, in a transaction of its own.
@@ -141,26 +141,43 @@ impl Log {
 
     /// Appends entries in one transaction, and returns when they would survive a power cut.
     ///
-    /// A chain stays under its audit key. The first entry of a subject is under the primary.
+    /// A chain that takes no entry keeps no other chain from taking one: the results are in the order of the entries.
     fn append(
         &self,
         store: &mut Store,
         entries: impl IntoIterator<Item = New>,
-    ) -> Result<(), VaultError> {
+    ) -> Result<Vec<Result<(), LogProblem>>, VaultError> {
         let writer = store.begin()?;
-        for New { subject, why, outcome, key_id, commitment, context } in entries {
-            let action = Action {
-                key_id: key_id.as_ref(),
-                commitment: commitment.as_ref(),
-                context: context.as_ref(),
-                ..Action::new(self.action, &self.who, &why, outcome)
-            };
-            // Nobody else writes during this transaction.
-            self.log.sink().is_at(writer.last_entry(&subject)?);
-            ready(self.log.append(&subject, action))?;
-            self.write(&writer)?;
+        let append = |new| match self.append_to_chain(&writer, new) {
+            Err(VaultError::Log(problem)) => Ok(Err(problem)),
+            appended => appended.map(Ok),
+        };
+        let appended = entries.into_iter().map(append).collect::<Result<_, _>>()?;
+        writer.commit()?;
+        Ok(appended)
+    }
+
+    /// Appends an entry to the chain of its subject, which stays under its audit key.
+    fn append_to_chain(&self, writer: &Writer<'_>, new: New) -> Result<(), VaultError> {
+        let New { subject, why, outcome, key_id, commitment, context } = new;
+        let action = Action {
+            key_id: key_id.as_ref(),
+            commitment: commitment.as_ref(),
+            context: context.as_ref(),
+            ..Action::new(self.action, &self.who, &why, outcome)
+        };
+        // Nobody else writes during this transaction.
+        self.log.sink().is_at(writer.last_entry(&subject)?);
+        ready(self.log.append(&subject, action))?;
+        self.write(writer)
+    }
+
+    /// Appends an entry about the whole vault.
+    fn append_of_the_vault(&self, store: &mut Store, new: New) -> Result<(), VaultError> {
+        for appended in self.append(store, [new])? {
+            appended?;
         }
-        writer.commit()
+        Ok(())
     }
 
     /// Writes what was appended to the sink.
@@ -170,16 +187,21 @@ impl Log {
     }
 
     /// Returns why a credential is opened: its provider and label, and the reason that the operator gave.
+    ///
+    /// A name that breaks the rules is escaped, and cut off so that it leaves room for the others.
     fn why(&self, context: &EncryptionContext) -> String {
-        let of = |name| context.get(name).map(shown);
+        let of = |name| context.get(name).map(|text| bounded(shown(text), NAME_LIMIT));
         let mut why = of("provider").unwrap_or_default();
         if let Some(label) = of("label") {
             why = format!("{why}/{label}");
         }
+        if context.get("tenant").is_some_and(|tenant| subject(tenant) == VAULT) {
+            why = format!("tenant {}: {why}", of("tenant").unwrap_or_default());
+        }
         if let Some(reason) = &self.reason {
             why = format!("{why}: {reason}");
         }
-        bounded(why)
+        why
     }
 }
 
@@ -197,9 +219,9 @@ fn who() -> String {
     name
 }
 
-/// Cuts off what an entry has no room for.
-fn bounded(mut text: String) -> String {
-    while text.len() > TEXT_LIMIT {
+/// Cuts off what is longer than this number of bytes.
+fn bounded(mut text: String, limit: usize) -> String {
+    while text.len() > limit {
         text.pop();
     }
     text

@@ -1,5 +1,6 @@
 //! The log has an entry for whatever was opened, and shows it if somebody changes one.
 
+mod broken_ends;
 mod changes;
 mod entries;
 mod hand_over;
@@ -44,7 +45,7 @@ fn with(sandbox: &Sandbox, keys: &Keys, audit: Option<&str>, arguments: &[&str])
 }
 
 /// Changes the log as the owner of the file can, who has no audit key.
-fn change(sandbox: &Sandbox, sql: &str) {
+pub(crate) fn change(sandbox: &Sandbox, sql: &str) {
     let database = Connection::open(sandbox.db()).unwrap();
     let mut triggers =
         database.prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").unwrap();

@@ -271,7 +271,21 @@ fn no_name_in_the_database_keeps_a_row_from_being_recorded() {
     let recorded = entries(&sandbox);
     let subjects: Vec<_> = recorded.iter().map(|record| record.subject.as_str()).collect();
     assert_eq!(subjects, ["tenant vault", "vault", "vault", "vault", "vault", "vault"]);
-    assert!(recorded.iter().all(|record| record.entry.why.len() <= 1_024));
+    // The reason names the tenant that has no chain, escaped and bounded, and leaves room for the provider.
+    let provider = "\\u{1}".repeat(40);
+    let whys: Vec<_> = recorded.iter().map(|record| record.entry.why.as_str()).collect();
+    let in_the_vault = |tenant: &str| format!("tenant {tenant}: {provider}");
+    assert_eq!(
+        whys,
+        [
+            provider.clone(),
+            in_the_vault(""),
+            in_the_vault(" vault"),
+            in_the_vault("a\\u{1b}[2Jb"),
+            in_the_vault(&"x".repeat(200)),
+            in_the_vault(&provider),
+        ]
+    );
     sandbox.without_keys(&["log", "--verify"]).expect_code(0);
     sandbox.without_keys(&["log", "--verify", "--tenant", "vault"]).expect_code(0);
     let printed = sandbox.without_keys(&["log"]).expect_code(0).stdout;
