@@ -17,8 +17,6 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, na
 use crate::error::VaultError;
 use crate::row::{Owner, Place, Row};
 
-use sealwax_audit::sql::sqlite::TABLES as LOG;
-
 pub use writer::Writer;
 
 /// "bykv", which distinguishes a vault from the databases of other programs.
@@ -158,7 +156,7 @@ impl Store {
             return Err(VaultError::NotAVault { path: path.to_owned() });
         }
         transaction.execute_batch(CREDENTIALS).map_err(creating)?;
-        transaction.execute_batch(LOG).map_err(creating)?;
+        transaction.execute_batch(log::TABLES).map_err(creating)?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(creating)?;
         transaction.pragma_update(None, "user_version", SCHEMA_VERSION).map_err(creating)?;
         transaction.commit().map_err(creating)

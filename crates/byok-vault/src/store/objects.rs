@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rusqlite::Connection;
 
 use super::migration::SCHEMA_1;
-use super::{CREDENTIALS, LOG};
+use super::{CREDENTIALS, log};
 
 /// The type, the name, the table and the SQL of each object.
 type Objects = BTreeSet<(String, String, String, Option<String>)>;
@@ -18,7 +18,7 @@ pub(super) fn are_ours(connection: &Connection, version: i64) -> rusqlite::Resul
     let new = Connection::open_in_memory()?;
     new.execute_batch(if version == 1 { SCHEMA_1 } else { CREDENTIALS })?;
     if version >= 3 {
-        new.execute_batch(LOG)?;
+        new.execute_batch(log::TABLES)?;
     }
     Ok(objects(connection)? == objects(&new)?)
 }
