@@ -15,10 +15,10 @@ use crate::audit_keys::LogKeys;
 use crate::cli::Cli;
 use crate::clock::now_in_milliseconds;
 use crate::error::{LogProblem, VaultError};
-use crate::formatting::{rows, shown};
+use crate::formatting::shown;
 use crate::key_text::Given;
 use crate::names::name;
-use crate::rotation::Outcome;
+use crate::rotation::Mode;
 use crate::store::{Store, Writer};
 
 pub use opener::Opener;
@@ -96,32 +96,33 @@ impl Log {
         Opener::new(self, keyring)
     }
 
-    /// Records that a rotation begins.
+    /// Records that a run over many rows begins.
     ///
     /// # Errors
     /// Returns an error if the entry cannot be written.
-    pub fn rotation_begins(&self, store: &mut Store, keyring: &Keyring) -> Result<(), VaultError> {
-        self.append_of_the_vault(store, of_the_vault("start".to_owned(), "started", keyring))
-    }
-
-    /// Records how a rotation has ended.
-    ///
-    /// # Errors
-    /// Returns an error if the entry cannot be written.
-    pub fn rotation_ended(
+    pub fn begins(
         &self,
         store: &mut Store,
         keyring: &Keyring,
-        outcome: &Outcome,
+        mode: Mode,
     ) -> Result<(), VaultError> {
-        let Outcome { rewritten, current, failed, overtaken } = outcome;
-        let why = format!(
-            "end: {} rewrapped, {current} already current, {} failed, {overtaken} overtaken",
-            rows(*rewritten),
-            failed.len(),
-        );
-        let ended = if outcome.is_complete() { "complete" } else { "partial" };
-        self.append_of_the_vault(store, of_the_vault(why, ended, keyring))
+        self.append_of_the_vault(store, keyring, format!("{}start", dry(mode)), "started")
+    }
+
+    /// Records how such a run has ended, with its counts.
+    ///
+    /// # Errors
+    /// Returns an error if the entry cannot be written.
+    pub fn ended(
+        &self,
+        store: &mut Store,
+        keyring: &Keyring,
+        mode: Mode,
+        counts: &str,
+        is_complete: bool,
+    ) -> Result<(), VaultError> {
+        let outcome = if is_complete { "complete" } else { "partial" };
+        self.append_of_the_vault(store, keyring, format!("{}end: {counts}", dry(mode)), outcome)
     }
 
     /// Hands the chain of a subject over to the primary, in a transaction of its own.
@@ -172,12 +173,20 @@ impl Log {
         self.write(writer)
     }
 
-    /// Appends an entry about the whole vault.
-    fn append_of_the_vault(&self, store: &mut Store, new: New) -> Result<(), VaultError> {
-        for appended in self.append(store, [new])? {
-            appended?;
-        }
-        Ok(())
+    /// Appends an entry about all rows and the keyring's primary.
+    fn append_of_the_vault(
+        &self,
+        store: &mut Store,
+        keyring: &Keyring,
+        why: String,
+        outcome: &'static str,
+    ) -> Result<(), VaultError> {
+        let key_id = keyring.primary().cloned();
+        let new =
+            New { subject: VAULT.into(), why, outcome, key_id, commitment: None, context: None };
+        let writer = store.begin()?;
+        self.append_to_chain(&writer, new)?;
+        writer.commit()
     }
 
     /// Writes what was appended to the sink.
@@ -205,10 +214,12 @@ impl Log {
     }
 }
 
-/// Returns an entry about the keyring's primary and all rows.
-fn of_the_vault(why: String, outcome: &'static str, keyring: &Keyring) -> New {
-    let key_id = keyring.primary().cloned();
-    New { subject: VAULT.into(), why, outcome, key_id, commitment: None, context: None }
+/// Says so if a run writes nothing but the log.
+const fn dry(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Write => "",
+        Mode::DryRun => "dry run, ",
+    }
 }
 
 /// Returns the user who runs the program, as the operating system names them.

@@ -35,6 +35,11 @@ impl Opener {
         Self { log, keyring: keyring.clone().with_recorder(Arc::clone(&notes)), notes }
     }
 
+    /// Returns the log.
+    pub(crate) fn log(&self) -> &Log {
+        &self.log
+    }
+
     /// Opens a row and returns its credential.
     ///
     /// # Errors
