@@ -129,6 +129,7 @@ pub fn import(
         }
         outcome.settle(batch, destination, &survey, quarantine, progress)?;
     }
+    destination.ended(&outcome)?;
     Ok(outcome)
 }
 

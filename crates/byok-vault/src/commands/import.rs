@@ -58,7 +58,6 @@ pub fn import(cli: &Cli, args: &Import, out: &mut impl Write) -> Result<Exit, Va
     progress.finish_and_clear();
     let outcome = outcome?;
     let placed = quarantine.finish()?;
-    destination.ended(&outcome)?;
     report(&outcome, mode, &placed, out)?;
     if key.is_placeholder {
         writeln!(

@@ -33,7 +33,7 @@ pub fn log(cli: &Cli, args: &cli::Log, out: &mut impl Write) -> Result<Exit, Vau
     if args.verify {
         let given = LogKeys::load(cli.file(Given::AuditKeys))?;
         let anchors = args.anchor.as_deref().map_or(Ok(Vec::new()), read_anchors)?;
-        let store = Store::open(&cli.db, Access::Read)?;
+        let store = Store::open(&cli.db, Access::Verify)?;
         if !args.anchors {
             return Ok(verify(&store, &given.keys, subject, anchors, out)?.0);
         }

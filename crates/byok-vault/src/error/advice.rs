@@ -107,7 +107,7 @@ impl VaultError {
                 "write ./ in front of a name that begins with a colon or with file:"
             }
             Self::ForeignObjects { .. } => {
-                "find out who changed the database (`SELECT * FROM sqlite_schema`), and drop what does \
+                "find out who changed the database: `byok-vault log --verify` says what differs; drop what does \
                  not belong there, or restore a backup; no row was read or written"
             }
             Self::NoRowId => {

@@ -98,10 +98,7 @@ impl<'v> Destination<'v> {
     }
 
     /// Records how the import has ended.
-    ///
-    /// # Errors
-    /// Returns an error if the entry cannot be written.
-    pub fn ended(&mut self, outcome: &Outcome) -> Result<(), VaultError> {
+    pub(super) fn ended(&mut self, outcome: &Outcome) -> Result<(), VaultError> {
         let Some(store) = &mut self.store else { return Ok(()) };
         let Outcome { imported, present, quarantined, suspicious } = outcome;
         let counts = format!(

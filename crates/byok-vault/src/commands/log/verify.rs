@@ -136,6 +136,10 @@ pub fn verify(
         report_unanchored(&intact, report)?;
     }
     report_other_keys(&intact, primary, report)?;
+    if !store.differences().is_empty() {
+        report_differences(store, report)?;
+        exit = Exit::Altered;
+    }
     Ok((exit, intact.into_iter().map(|chain| chain.end).collect()))
 }
 
@@ -171,6 +175,16 @@ fn report_other_keys(
     Ok(())
 }
 
+/// Reports what nobody but the owner of the file can have changed.
+fn report_differences(store: &Store, report: &mut impl Write) -> Result<(), VaultError> {
+    writeln!(report, "The tables and triggers of the vault are not those of a new one:")?;
+    for difference in store.differences() {
+        writeln!(report, "    {difference}")?;
+    }
+    writeln!(report, "  next: {NEXT_DIFFERENCES}")?;
+    Ok(())
+}
+
 fn chains(count: usize) -> String {
     counted(number(count), "chain", "chains")
 }
@@ -186,3 +200,6 @@ const NEW_ANCHORS: &str =
 const NEXT_HAND_OVER: &str = "after a change of key, run `byok-vault log --hand-over`. If you have done that, and no \
                               process has another primary, somebody cut these chains back with the earlier key: treat \
                               it as a security incident";
+
+const NEXT_DIFFERENCES: &str = "find out who changed the database, and put back what is missing, for which the README has \
+                                the steps, or restore a backup: until then, no other command opens this vault";
