@@ -94,7 +94,7 @@ pub enum Command {
     Reseal(Reseal),
     /// Open every row, and report those that do not open; prints nothing of any credential
     Audit,
-    /// Print what was opened, when, by whom and why, and check that nobody changed the log
+    /// Print what was opened, when, by whom and why; check that nobody changed the log; change its key
     ///
     /// Printing needs no key. --verify and --hand-over need the key of the log, and the earlier ones as `retired`.
     Log(Log),
@@ -337,8 +337,8 @@ pub struct Log {
     /// Also check that the log still has the entries that the anchors in this file name
     #[arg(long, value_name = "FILE", requires = "verify", value_parser = path())]
     pub anchor: Option<PathBuf>,
-    /// Print an anchor of each customer's last entry that was checked, to keep where nobody can change it; the
-    /// report goes to standard error
+    /// Print an anchor of each part that is intact, to keep where nobody can change it; the report goes to
+    /// standard error
     #[arg(long, requires = "verify")]
     pub anchors: bool,
     /// End each customer's part of the log under its key, and go on under the primary; can be killed and run again

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use rusqlite::Connection;
+
 use super::{audited, change, with};
 use crate::import::{export, lobechat};
 use crate::sandbox::{Change, Sandbox, new_audit_key};
@@ -124,4 +126,38 @@ fn a_rows_own_fault_comes_first() {
     with(&sandbox, &keys.after, Some(&other), &run)
         .expect_code(11)
         .expect_in_stderr("`retired ID swk1_...`");
+}
+
+/// Runs the statement of the README that deletes a chain, with this condition.
+fn delete_as_in_the_readme(sandbox: &Sandbox, condition: &str) {
+    let readme = include_str!("../../../README.md");
+    let statement = readme.split("sqlite3 vault.db \"").nth(1).unwrap().split('"').next().unwrap();
+    let of_acme = "subject = 'tenant acme'";
+    assert_eq!(statement.matches(of_acme).count(), 1);
+    let database = Connection::open(sandbox.db()).unwrap();
+    database.execute_batch(&statement.replace(of_acme, condition)).unwrap();
+}
+
+#[test]
+fn the_owner_can_delete_a_chain_or_its_end() {
+    let (sandbox, keys) = audited();
+    let of_1 = "subject = 'tenant tenant-1'";
+    change(
+        &sandbox,
+        &format!(
+            "INSERT INTO sealwax_audit SELECT subject, 3, mac, 'junk' FROM sealwax_audit
+             WHERE {of_1} AND number = 2"
+        ),
+    );
+    let verify = ["log", "--verify"];
+    let run = run("tenant-1", &["true"]);
+    sandbox.without_keys(&verify).expect_code(12).expect_in_stdout("tenant-1: entry 3 was altered");
+    sandbox.vault(&keys, &run).expect_code(12);
+    delete_as_in_the_readme(&sandbox, &format!("{of_1} AND number > 2"));
+    sandbox.without_keys(&verify).expect_code(0).expect_in_stdout("6 entries in 3 chains");
+    sandbox.vault(&keys, &run).expect_code(0);
+    delete_as_in_the_readme(&sandbox, of_1);
+    sandbox.without_keys(&verify).expect_code(0).expect_in_stdout("4 entries in 2 chains");
+    sandbox.vault(&keys, &run).expect_code(0);
+    sandbox.without_keys(&verify).expect_code(0).expect_in_stdout("5 entries in 3 chains");
 }
