@@ -9,8 +9,8 @@ use rand_core::TryCryptoRng;
 
 use crate::cipher::{self, Prf};
 use crate::format::sizes::KEY_LEN;
-use crate::keys::key_lines::LineKey;
 use crate::keys::key_text::TextForm;
+use crate::keys::keyring::lines::LineKey;
 use crate::secret::Secret;
 use crate::secret::key_bytes::{KeyError, take_key_bytes};
 use crate::secret::wiping::{Wiped, wipe_stack_after};

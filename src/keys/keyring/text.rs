@@ -2,8 +2,8 @@
 
 use core::str::FromStr;
 
-use crate::keys::key_lines::{KeyLine, parse_key_lines};
 use crate::keys::keyring::errors::KeyringError;
+use crate::keys::keyring::lines::{KeyLine, parse_key_lines};
 use crate::keys::keyring::state::KeyState;
 use crate::keys::keyring::{Entry, Keyring};
 use crate::keys::master_key::MasterKey;
