@@ -134,12 +134,14 @@ fn a_ring_of_other_keys_has_the_grammar_of_a_keyring() {
     assert_eq!(told, expected);
 }
 
+type Check = fn(&KeyringError) -> bool;
+
 #[test]
 fn what_is_wrong_with_a_ring_of_other_keys_is_told_as_for_a_keyring() {
     let [one, two] = [1, 2].map(|number| text(&invoice(number)));
     let primary = format!("primary a {one}");
     let many: String = (0..1024).map(|n| format!("disabled d{n}\n")).collect();
-    let rows: [(&str, String, fn(&KeyringError) -> bool); 16] = [
+    let rows: [(&str, String, Check); 16] = [
         ("nothing", String::new(), |e| matches!(e, KeyringError::NoPrimary)),
         ("a comment with a key", format!("# {primary}"), |e| {
             matches!(e, KeyringError::Line { line: 1, problem: LineProblem::Commented, .. })

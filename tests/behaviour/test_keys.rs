@@ -50,6 +50,10 @@ fn a_test_key_is_the_same_everywhere_and_its_text_keeps_the_mark() {
     }
 }
 
+fn shared(key: MasterKey) -> Arc<dyn MasterKeyProvider> {
+    Arc::new(key)
+}
+
 #[test]
 fn every_constructor_checks_the_mark_against_the_id() {
     type Add = fn(Keyring, &str, MasterKey) -> Result<Keyring, KeyringError>;
@@ -57,7 +61,7 @@ fn every_constructor_checks_the_mark_against_the_id() {
         |_, id, key| Keyring::new(key_id(id), key),
         |_, id, key| Keyring::new(key_id(id), Arc::new(Box::new(key))),
         |ring, id, key| ring.with_retired(key_id(id), key),
-        |ring, id, key| ring.with_retired(key_id(id), Arc::new(key) as Arc<dyn MasterKeyProvider>),
+        |ring, id, key| ring.with_retired(key_id(id), shared(key)),
         |ring, id, key| ring.with_escrow(key_id(id), key),
         |ring, id, key| ring.with_escrow(key_id(id), Box::new(key)),
     ];
