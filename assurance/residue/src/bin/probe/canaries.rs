@@ -9,6 +9,9 @@ use sealwax::Suite;
 use crate::given::{Lent, bytes, master_key, secret};
 use crate::step;
 
+/// Aligned, so that it never lies across two pages: at the end of the program's static data, these can be two mappings,
+/// which are searched one by one.
+#[repr(align(32))]
 struct Place(UnsafeCell<[u8; 32]>);
 
 // SAFETY: the probe has one thread.
