@@ -3,6 +3,7 @@
 use alloc::format;
 use alloc::vec::Vec;
 use core::fmt;
+use core::mem;
 use core::str::FromStr;
 
 use sealwax::{EncryptionContext, FormatError, KeyId};
@@ -10,14 +11,21 @@ use thiserror::Error;
 
 use crate::key::{AuditKey, AuditKeyError};
 
+/// The last step of a key: ten years of one a day.
+///
+/// A record names a step before anything proves it. This limits what looking at it costs: 3660 HMACs, about a
+/// millisecond.
+const LAST_STEP: u16 = 3660;
+
 /// The audit keys of a service, each with an id.
 ///
 /// The *primary* begins the chains of new subjects. The other keys are *retired*: they continue the chains that are
 /// still under them, and verify entries. [`AuditLog::hand_over`](crate::AuditLog::hand_over) moves a chain to the
 /// primary.
 ///
-/// An id may end with `@` and a number from 1 to 65,535, the *step* of the key: `audit-2026@3` is what three ratchets
-/// make of `audit-2026`. A key stands in for all of its later steps, which are derived from it, and for no earlier one.
+/// An id may end with `@` and a number from 1 to 3660, the *step* of the key: `audit-2026@3` is what three ratchets make
+/// of `audit-2026`. A key stands in for all of its later steps, which are derived from it, and for no earlier one. So do
+/// not end the id of a new key like this: `audit@2026` is step 2026 of `audit`, and `audit-2026` is a key of its own.
 ///
 /// ```
 /// use sealwax_audit::{AuditKey, AuditKeys};
@@ -50,33 +58,45 @@ impl AuditKeys {
     /// Returns [`AuditKeysError::DuplicateKeyId`] if there is a key with this id (ASCII case is ignored), and
     /// [`AuditKeysError::DuplicateKey`] if there is the same key under another id.
     pub fn with_retired(mut self, key_id: KeyId, key: AuditKey) -> Result<Self, AuditKeysError> {
+        let named = (key_id, key);
+        self.check_new(&named)?;
+        self.retired.push(named);
+        Ok(self)
+    }
+
+    /// Checks that there is neither the id nor the key.
+    fn check_new(&self, (key_id, key): &Named) -> Result<(), AuditKeysError> {
         for (known, other) in self.all() {
             if known.as_ref().eq_ignore_ascii_case(key_id.as_ref()) {
-                return Err(AuditKeysError::DuplicateKeyId { key_id });
+                return Err(AuditKeysError::DuplicateKeyId { key_id: key_id.clone() });
             }
-            if other.is_same(&key) {
-                return Err(AuditKeysError::DuplicateKey { key_id, other: known.clone() });
+            if other.is_same(key) {
+                let (key_id, other) = (key_id.clone(), known.clone());
+                return Err(AuditKeysError::DuplicateKey { key_id, other });
             }
         }
-        self.retired.push((key_id, key));
-        Ok(self)
+        Ok(())
     }
 
     /// Ratchets the primary: the key of its next step becomes the primary, and the old primary a retired key.
     ///
     /// # Errors
     ///
-    /// Returns [`AuditKeysError::LastStep`] if there is no next step, or its id is too long.
-    pub fn ratcheted(self) -> Result<Self, AuditKeysError> {
+    /// Returns [`AuditKeysError::LastStep`] if there is no next step, or its id is too long. Returns
+    /// [`AuditKeysError::DuplicateKeyId`] if another key has its id, and [`AuditKeysError::DuplicateKey`] if it has
+    /// another id.
+    pub fn ratcheted(mut self) -> Result<Self, AuditKeysError> {
         let (key_id, key) = &self.primary;
         let (base, step) = base_and_step(key_id.as_ref());
-        let step = step.checked_add(1).ok_or(AuditKeysError::LastStep)?;
-        let next = format!("{base}@{step}").parse().map_err(|_| AuditKeysError::LastStep)?;
-        let primary = (next, key.ratcheted());
-        let mut retired = self.retired;
-        retired.retain(|(key_id, _)| *key_id != primary.0);
-        retired.insert(0, self.primary);
-        Ok(Self { primary, retired })
+        let step = step.checked_add(1).filter(|step| *step <= LAST_STEP);
+        let step = step.ok_or(AuditKeysError::LastStep)?;
+        let next_id = format!("{base}@{step}").parse().map_err(|_| AuditKeysError::LastStep)?;
+        let next = (next_id, key.ratcheted());
+        // It may be there already, as a retired key.
+        self.retired.retain(|(key_id, key)| *key_id != next.0 || !key.is_same(&next.1));
+        self.check_new(&next)?;
+        self.retired.insert(0, mem::replace(&mut self.primary, next));
+        Ok(self)
     }
 
     /// Returns the primary and its id.
@@ -134,7 +154,8 @@ fn base_and_step(key_id: &str) -> (&str, u16) {
         // So that a step has one id.
         let is_canonical =
             digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0');
-        if is_canonical { Some((base, digits.parse().ok()?)) } else { None }
+        let step = digits.parse().ok().filter(|step| is_canonical && *step <= LAST_STEP)?;
+        Some((base, step))
     });
     split.unwrap_or((key_id, 0))
 }
@@ -249,7 +270,7 @@ pub enum AuditKeysError {
         /// The id that the key already has.
         other: KeyId,
     },
-    /// The primary cannot be ratcheted: it is at step 65,535, or the id of its next step is too long.
+    /// The primary cannot be ratcheted: it is at step 3660, or the id of its next step is too long.
     #[error("the primary has no next step: hand over to a new audit key")]
     LastStep,
 }

@@ -1,6 +1,7 @@
 // In the repository, the README's links lead to files. In the documentation they lead to the modules with the same
 // pages, because the first definition of a link wins.
 //! [Format]: crate::format
+//! [`ChainError`]: crate::ChainError
 //! [`sql`]: crate::sql
 #![doc = include_str!("../README.md")]
 #![no_std]

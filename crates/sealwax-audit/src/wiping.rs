@@ -1,7 +1,7 @@
 //! Wiping of the stack after an operation with a key.
 
 /// The bytes of stack that are wiped, as many as the library wipes after its own operations that only hash.
-const STACK_LEN: usize = 4 * 1024;
+const STACK_LEN: usize = 4096;
 
 /// Runs an operation, then wipes the stack that it used.
 ///

@@ -189,7 +189,7 @@ fn a_key_stands_in_for_its_later_steps_alone() {
         assert_eq!(third.retired().count(), step);
     }
     let alone = AuditKeys::new(id("audit@3"), text(third.primary().1).parse().unwrap());
-    for step in ["audit@3", "audit@4", "audit@65535"] {
+    for step in ["audit@3", "audit@4", "audit@3660"] {
         assert!(digest(&first, step).is_some(), "{step}");
         assert_eq!(digest(&first, step), digest(&third, step));
         assert_eq!(digest(&first, step), digest(&alone, step));
@@ -203,6 +203,8 @@ fn a_key_stands_in_for_its_later_steps_alone() {
     for other in [
         "audit@0",
         "audit@03",
+        "audit@3661",
+        "audit@65535",
         "audit@65536",
         "audit@+4",
         "audit@4x",
@@ -223,15 +225,35 @@ fn a_key_stands_in_for_its_later_steps_alone() {
     assert_eq!(digests.len(), 4);
 
     // The last step, and an id that becomes too long.
-    let last = only("audit@65535", 0).ratcheted();
+    let last = only("audit@3660", 0).ratcheted();
     assert_eq!(last.unwrap_err(), AuditKeysError::LastStep);
+    assert!(only("audit@3659", 0).ratcheted().is_ok());
     let long = "a".repeat(127);
     assert_eq!(only(&long, 0).ratcheted().unwrap_err(), AuditKeysError::LastStep);
     assert!(only(&long[1..], 0).ratcheted().is_ok());
-    // A key that is there already is not kept twice.
-    let both = only("audit", 0)
-        .with_retired(id("audit@1"), text(first.ratcheted().unwrap().primary().1).parse().unwrap());
-    assert_eq!(both.unwrap().ratcheted().unwrap().retired().count(), 1);
+}
+
+#[test]
+fn the_next_step_may_be_there_already_but_no_other_key_under_its_id() {
+    let next =
+        || text(only("audit", 0).ratcheted().unwrap().primary().1).parse::<AuditKey>().unwrap();
+    let with = |key_id, key| only("audit", 0).with_retired(id(key_id), key).unwrap();
+    let ratcheted = with("audit@1", next()).ratcheted().unwrap();
+    assert_eq!(ratcheted.retired().map(AsRef::as_ref).collect::<Vec<_>>(), ["audit"]);
+    // Chains are under that key.
+    for key_id in ["audit@1", "AUDIT@1"] {
+        let error = with(key_id, key(9)).ratcheted().unwrap_err();
+        assert!(
+            matches!(&error, AuditKeysError::DuplicateKeyId { key_id, .. } if *key_id == id("audit@1")),
+            "{error}"
+        );
+    }
+    // The same key under another id.
+    let error = with("other", next()).ratcheted().unwrap_err();
+    assert!(
+        matches!(&error, AuditKeysError::DuplicateKey { key_id, other, .. } if *key_id == id("audit@1") && *other == id("other")),
+        "{error}"
+    );
 }
 
 #[test]
