@@ -8,10 +8,10 @@ use core::fmt;
 use ::hyper::body::{Body, Incoming};
 use http::uri::Scheme;
 use http::{Request, Response};
-use hyper_util::client::{self, legacy::Client};
 use hyper_util::client::legacy::connect::{Connect, HttpConnector};
+use hyper_util::client::{self, legacy::Client};
 
-use super::sending::SendError;
+use super::sending::{SendError, forget_reason};
 use super::{BoundSecret, KeyHeader};
 
 /// Sends requests with a credential over hyper's client, which follows no redirects.
@@ -56,7 +56,9 @@ where
         if is_plain && request.uri().scheme() != Some(&Scheme::HTTP) {
             return Err(SendError::NoTls);
         }
-        Ok(self.0.request(request).await?)
+        let mut response = self.0.request(request).await?;
+        forget_reason(response.extensions_mut());
+        Ok(response)
     }
 }
 

@@ -9,7 +9,7 @@ use http::uri::Scheme;
 use http::{HeaderValue, Uri, header};
 
 use super::destination::{DestinationError, LOOPBACK};
-use super::sending::SendError;
+use super::sending::{SendError, forget_reason};
 use super::{BoundSecret, KeyHeader};
 
 /// Sends requests with a credential over a client of reqwest that follows no redirects.
@@ -93,7 +93,9 @@ impl ReqwestClient {
         if uri.scheme() != Some(&Scheme::HTTP) && !tls::is_built_in() {
             return Err(SendError::NoTls);
         }
-        Ok(self.0.execute(request).await?)
+        let mut response = self.0.execute(request).await?;
+        forget_reason(response.extensions_mut());
+        Ok(response)
     }
 }
 

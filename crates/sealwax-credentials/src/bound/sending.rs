@@ -6,6 +6,9 @@ use core::fmt;
 use core::iter::successors;
 use std::io::{self, ErrorKind};
 
+use ::hyper::ext::ReasonPhrase;
+use http::Extensions;
+
 use super::AuthorizeError;
 
 /// Why there is no reply.
@@ -47,6 +50,11 @@ impl SendError {
             () => Self::Connection(kind),
         }
     }
+}
+
+/// Forgets the words after the status, which the upstream chooses, and which nothing needs (RFC 9112, section 4).
+pub(super) fn forget_reason(extensions: &mut Extensions) {
+    extensions.remove::<ReasonPhrase>();
 }
 
 struct Because<'a>(&'a Option<ErrorKind>);

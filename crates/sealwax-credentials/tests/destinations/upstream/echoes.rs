@@ -21,7 +21,7 @@ fn key_in(head: &str) -> String {
 
 /// Returns what a service hands on of a reply.
 fn handed_on(secret: &BoundSecret, mut reply: Reply) -> Result<String, RedactError> {
-    secret.redactor()?.head(&mut reply.headers)?;
+    secret.redactor(&mut reply.headers)?;
     let body = redacted(secret, reply.chunks.iter().map(Vec::as_slice));
     let head: Vec<_> = reply
         .headers
@@ -64,6 +64,27 @@ fn an_echo_in_head_and_body_is_masked() {
     let heads = server.heads();
     assert_eq!(heads.matches(&format!("authorization: Bearer {KEY}\r\n")).count(), CLIENTS.len());
     assert_eq!(heads.matches("accept-encoding: identity\r\n").count(), CLIENTS.len());
+}
+
+/// hyper keeps such a phrase, and a server built on hyper would send it on.
+#[test]
+fn an_echo_in_the_reason_phrase_is_forgotten() {
+    use hyper::ext::ReasonPhrase;
+    let server = Server::new(|head| vec![http(&format!("401 {}", key_in(head)), "", "").into()]);
+    for (name, send) in CLIENTS {
+        let reply = send(&server.uri(), &local(), &KeyHeader::BEARER).unwrap();
+        assert_eq!(reply.status, StatusCode::UNAUTHORIZED, "{name}");
+        assert!(reply.extensions.get::<ReasonPhrase>().is_none(), "{name}");
+    }
+    // The upstream did send it.
+    #[cfg(feature = "reqwest")]
+    super::clients::run(async {
+        let mut request = http::Request::get(server.uri()).body("").unwrap();
+        local().authorize(&mut request, &KeyHeader::BEARER).unwrap();
+        let reply = reqwest::Client::new().execute(request.try_into().unwrap()).await.unwrap();
+        let phrase = reply.extensions().get::<ReasonPhrase>().unwrap();
+        assert!(phrase.as_bytes() == KEY.as_bytes());
+    });
 }
 
 #[test]
