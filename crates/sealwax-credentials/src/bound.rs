@@ -16,6 +16,9 @@ mod escapes;
 mod forms;
 pub(crate) mod redactor;
 
+// What an operator does about an error.
+mod error_class;
+
 // The clients that are behind features.
 #[cfg(feature = "hyper")]
 pub(crate) mod hyper;

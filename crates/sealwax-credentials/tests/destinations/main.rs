@@ -13,6 +13,7 @@
 mod canary;
 mod corpora;
 mod cuts;
+mod errors;
 mod forms;
 mod heads;
 mod opening;
