@@ -1,5 +1,7 @@
 //! The connectors that hyper's client may have.
 
+use std::future::{Ready, ready};
+use std::io;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -33,6 +35,24 @@ impl Service<Uri> for Plaintext {
     }
 }
 
+/// A connector that takes too long.
+#[derive(Clone)]
+struct Slow;
+
+impl Service<Uri> for Slow {
+    type Response = <HttpConnector as Service<Uri>>::Response;
+    type Error = io::Error;
+    type Future = Ready<Result<Self::Response, io::Error>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), io::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Uri) -> Self::Future {
+        ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
 fn send(
     connector: impl Connect + Clone + Send + Sync + 'static,
     server: &Server,
@@ -59,4 +79,12 @@ fn only_the_connector_of_hyper_is_known_to_have_no_tls() {
     assert_eq!(server.connections(), 0);
     send(Plaintext(connector), &server).unwrap();
     assert!(server.heads().contains(&format!("authorization: Bearer {KEY}\r\n")));
+}
+
+#[test]
+fn a_timeout_is_one() {
+    let server = Server::replying(http("200 OK", "", ""));
+    let error = send(Slow, &server).unwrap_err();
+    assert!(matches!(error, SendError::Timeout), "{error:?}");
+    assert_eq!(error.to_string(), "the upstream took too long");
 }

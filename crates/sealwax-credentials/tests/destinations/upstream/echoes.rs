@@ -179,6 +179,33 @@ fn an_error_of_a_client_shows_neither_key_nor_uri() {
 }
 
 #[test]
+fn an_error_of_a_client_says_what_failed() {
+    let closes = Server::new(|_| Vec::new());
+    let speaks = Server::replying("SSH-2.0-OpenSSH\r\n\r\n".to_owned());
+    for (name, send) in CLIENTS {
+        for server in [&closes, &speaks] {
+            let error = send(&server.uri(), &local(), &KeyHeader::BEARER).err().unwrap();
+            assert!(matches!(error, SendError::Connection(None)), "{name}: {error:?}");
+            assert_eq!(error.to_string(), "the connection to the host failed", "{name}");
+        }
+    }
+}
+
+/// hyper alone has no timeouts: see `connectors`.
+#[cfg(feature = "reqwest")]
+#[test]
+fn a_timeout_is_one() {
+    // It takes the connection, and never answers.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let uri = format!("http://{}/", silent.local_addr().unwrap());
+    let builder = reqwest::Client::builder().timeout(std::time::Duration::from_millis(50));
+    let client = sealwax_credentials::ReqwestClient::new(builder).unwrap();
+    let request = reqwest::Request::new(http::Method::GET, uri.parse().unwrap());
+    let reply = super::clients::run(client.send(request, &local(), &KeyHeader::BEARER));
+    assert!(matches!(reply, Err(SendError::Timeout)), "{reply:?}");
+}
+
+#[test]
 fn nothing_is_sent_to_another_place() {
     let server = Server::replying(http("200 OK", "", ""));
     for (name, send) in CLIENTS {
