@@ -4,7 +4,7 @@ use std::iter::successors;
 use axum::http::StatusCode;
 use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse, Response};
-use sealwax::{ContextError, ErrorClass, FormatError, OpenError, SealError};
+use sealwax::{ContextError, ErrorClass, FormatError, SealError};
 use sealwax_audit::EntryError;
 use sealwax_credentials::{AuthorizeError, OpenBoundError, Suspicion};
 

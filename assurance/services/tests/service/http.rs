@@ -11,6 +11,7 @@ use axum::http::StatusCode;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use axum::response::IntoResponse;
 use sealwax::{Keyring, OpenError, ProviderErrorKind, SealError};
+use sealwax_credentials::OpenBoundError;
 use services::audit::audit_log;
 use services::credentials::{App, Reply, router};
 use services::failure::Failure;
@@ -188,7 +189,7 @@ async fn a_key_service_that_asks_to_wait_is_passed_on_as_retry_after() {
 
     let row = ring.seal_async(&"sk".into(), &context).await.unwrap();
     let error: OpenError = ring.open(&row, &context).unwrap_err();
-    let response = Failure::from(error).into_response();
+    let response = Failure::from(OpenBoundError::from(error)).into_response();
     assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
     assert!(!response.headers().contains_key(RETRY_AFTER));
 }

@@ -21,7 +21,8 @@ struct Program {
 
 impl Program {
     fn start(url: &str, file: &KeyFile, most: Option<&str>) -> Self {
-        let audit_keys = KeyFile::new(&format!("audit-{}", NUMBER.fetch_add(1, Ordering::SeqCst)), &given::audit_keys());
+        let audit_keys =
+            KeyFile::new(&format!("audit-{}", NUMBER.fetch_add(1, Ordering::SeqCst)), &given::audit_keys());
         let mut child = Command::new(env!("CARGO_BIN_EXE_services"))
             .env("SEALWAX_KEYS_FILE", &file.0)
             .env("SEALWAX_AUDIT_KEYS_FILE", &audit_keys.0)
