@@ -92,7 +92,7 @@ async fn a_credential_is_stored_listed_used_and_deleted_by_its_tenant_alone() {
 
     // The audit log has an entry for each use, and the two entries name different envelopes.
     let audit = audit(&db).await;
-    assert!(audit.iter().all(|(subject, _, outcome)| (&subject[..], &outcome[..]) == ("7", "opened")));
+    assert!(audit.iter().all(|(subject, _, outcome)| (subject.as_str(), outcome.as_str()) == ("7", "opened")));
     let [(_, first, _), (_, second, _)] = &audit[..] else { panic!("{audit:?}") };
     assert_ne!(first, second);
 }
