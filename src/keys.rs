@@ -3,6 +3,8 @@
 
 mod binding;
 pub(crate) mod data_key;
+pub(crate) mod derivation_key;
+mod key_text;
 pub(crate) mod keyring;
 pub(crate) mod master_key;
 pub(crate) mod provider;

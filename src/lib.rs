@@ -36,6 +36,9 @@ mod keys;
 
 mod verbs;
 
+// Not a layer: what the crates beside this one share with it.
+pub mod companion;
+
 // Not a layer: existing rows of the form `iv:tag:ciphertext`.
 pub mod triplet;
 

@@ -219,6 +219,11 @@ fn sealed() -> Envelope {
     ring().seal_with_rng(&Secret::from("sk-1"), &context(), &mut Steps(1)).unwrap()
 }
 
+fn of_a_test() -> Envelope {
+    let ring = Keyring::new(id("test/a"), MasterKey::generate_for_tests(1)).unwrap();
+    ring.seal_with_rng(&Secret::from("sk-1"), &context(), &mut Steps(1)).unwrap()
+}
+
 /// Returns an envelope that a service's key wraps, and its data key.
 fn of_service() -> (Envelope, DataKey) {
     let secret = Secret::from("sk-1");
@@ -366,6 +371,7 @@ fn unwrap_errors() -> Vec<UnwrapError> {
         (ring(), flipped(&sealed, MAC)),
         (opens_by(Service::UnwrapsAnother), by_service.clone()),
         (opens_by(Service::Waits), by_service.clone()),
+        (ring(), of_a_test()),
     ];
     let refused = KINDS.map(|kind| (opens_by(Service::Refuses(kind)), by_service.clone()));
     let all = local.into_iter().chain(refused);
@@ -417,6 +423,7 @@ fn key_errors() -> Vec<KeyError> {
         MasterKey::from_bytes(&mut [7; 31]),
         MasterKey::from_bytes(&mut [7; 32]),
         "nonsense".parse(),
+        text.replacen("swk1_", "swa1_", 1).parse(),
         mistyped.parse(),
         format!("{text}\n").parse(),
         format!("KEY={text}").parse(),
@@ -443,7 +450,12 @@ fn keyring_errors() -> Vec<KeyringError> {
     ];
     let (_, bare) = first.split_once("swk1_").unwrap();
     let parsed = texts.map(|text| text.parse::<Keyring>().unwrap_err());
-    parsed.into_iter().chain(Keyring::new(id(bare), key(1)).err()).collect()
+    let built = [
+        Keyring::new(id(bare), key(1)),
+        Keyring::new(id("prod-2026"), MasterKey::generate_for_tests(1)),
+        Keyring::new(id("test/a"), key(1)),
+    ];
+    parsed.into_iter().chain(built.into_iter().filter_map(Result::err)).collect()
 }
 
 fn triplet_errors() -> Vec<TripletError> {
@@ -503,7 +515,7 @@ fn every_error_has_one_row_and_its_class_is_the_codes() {
         of("KeyringError", KEYRINGS, &as_data(&keyring_errors())),
         of("TripletError", TRIPLETS, &as_data(&triplet_errors())),
     ];
-    assert_eq!(compared, [10, 4, 5, 6, 9, 2, 8, 7, 8, 6]);
+    assert_eq!(compared, [11, 4, 5, 6, 9, 2, 8, 8, 10, 6]);
 }
 
 #[test]

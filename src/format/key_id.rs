@@ -43,7 +43,8 @@ impl KeyId {
         if let Some(offset) = id.iter().position(|byte| !allowed(byte)) {
             return Err(fault(offset));
         }
-        if let Some(offset) = find_key_prefix(id) {
+        let is_key = |at: &usize| id.get(*at..).is_some_and(starts_like_a_key);
+        if let Some(offset) = (0..id.len()).find(is_key) {
             return Err(FormatError::malformed(Field::KeyId, NO_KEY_EXPECTED, offset));
         }
         core::str::from_utf8(id).map_err(|error| fault(error.valid_up_to()))
@@ -52,6 +53,11 @@ impl KeyId {
     /// Whether a keyring treats both as the same id. ASCII case is ignored.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         self.0.eq_ignore_ascii_case(&other.0)
+    }
+
+    /// Whether it is the id of a test key.
+    pub(crate) fn is_for_tests(&self) -> bool {
+        self.0.starts_with("test/")
     }
 
     /// Returns the error for a key in the place of an id, when the characters alone would make a valid id.
@@ -66,16 +72,15 @@ pub(crate) fn len_byte(key_id: &str) -> u8 {
     key_id.len().try_into().expect("one byte holds the length of a key id")
 }
 
-/// Returns the offset of the prefix of a key's text: `swk1_`, or a prefix that later kinds of keys may have.
-fn find_key_prefix(id: &[u8]) -> Option<usize> {
-    let is_prefix = |at: usize| match id.get(at..) {
-        Some([b's' | b'S', b'w' | b'W', kind, b'1', b'_', ..]) => kind.is_ascii_alphabetic(),
-        Some([b's' | b'S', b'w' | b'W', one, two, b'1', b'_', ..]) => {
+/// Returns whether this starts like a key's text: with `swk1_`, or a prefix that another kind of keys has or may have.
+pub(crate) fn starts_like_a_key(text: &[u8]) -> bool {
+    match text {
+        [b's' | b'S', b'w' | b'W', kind, b'1', b'_', ..] => kind.is_ascii_alphabetic(),
+        [b's' | b'S', b'w' | b'W', one, two, b'1', b'_', ..] => {
             one.is_ascii_alphabetic() && two.is_ascii_alphabetic()
         }
         _ => false,
-    };
-    (0..id.len()).find(|at| is_prefix(*at))
+    }
 }
 
 impl TryFrom<&str> for KeyId {

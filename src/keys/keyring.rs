@@ -1,7 +1,7 @@
 //! The master keys of a service, and what each of them may do.
 //!
 //! The operations of a keyring are in `verbs/`: `sealing.rs` has seal, verify and open, and `rewrapping.rs` has rewrap
-//! and `is_current`. `keyring/text.rs` parses the text of a keyring.
+//! and `is_current`. `keyring/text.rs` parses the text of a keyring, line by line with `keyring/lines.rs`.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -11,14 +11,17 @@ use crate::cipher;
 use crate::format::key_id::KeyId;
 use crate::format::sizes::MAX_WRAPS;
 use crate::format::suite::Suite;
+use crate::keys::key_text::TextForm;
 use crate::keys::keyring::errors::KeyringError;
+use crate::keys::keyring::lines::LineKey;
 use crate::keys::keyring::state::KeyState;
-use crate::keys::master_key::{self, CHECK_LEN};
+use crate::keys::master_key::CHECK_LEN;
 use crate::keys::provider::MasterKeyProvider;
 use crate::keys::recorder::OpenRecorder;
 use crate::keys::usable_key::UsableKey;
 
 pub(crate) mod errors;
+pub(crate) mod lines;
 pub(crate) mod replacing;
 pub(crate) mod state;
 mod text;
@@ -199,7 +202,14 @@ impl Keyring {
             return Err(KeyringError::TooManyEscrows);
         }
         let primary = entries.iter().position(|entry| entry.is(KeyState::Primary));
-        Ok(Self { entries: entries.into(), primary, ..self })
+        let keyring = Self { entries: entries.into(), primary, ..self };
+        let mut others = keyring.entries.iter().map(Entry::key_id).filter(|id| !id.is_for_tests());
+        match others.next() {
+            Some(key_id) if keyring.test_key().is_some() => {
+                Err(KeyringError::NotATestKey { key_id: key_id.clone() })
+            }
+            _ => Ok(keyring),
+        }
     }
 
     /// Returns the ids and states, but no key material: the primary first, then the others in the order given.
@@ -274,6 +284,12 @@ impl Keyring {
         self.recorder.as_deref()
     }
 
+    /// Returns the id of a test key, if the keyring has one. Then all of its keys are test keys.
+    pub(crate) fn test_key(&self) -> Option<&KeyId> {
+        let is_for_tests = |entry: &&Entry| entry.usable().is_some_and(UsableKey::is_for_tests);
+        self.entries.iter().find(is_for_tests).map(Entry::key_id)
+    }
+
     fn entry(&self, key_id: &str) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.key_id().as_ref() == key_id)
     }
@@ -329,8 +345,11 @@ impl Keyring {
 fn check_entry(entries: &[Entry], added: &Entry) -> Result<(), KeyringError> {
     let key_id = added.key_id();
     // Checked first, because the other errors show the id.
-    if master_key::is_bare_key(key_id.as_ref()) {
+    if TextForm::MASTER.is_bare_key(key_id.as_ref()) {
         return Err(KeyringError::KeyAsKeyId);
+    }
+    if let Some(key) = added.usable().and_then(UsableKey::master_key) {
+        key.check_id(key_id)?;
     }
     if entries.iter().any(|entry| entry.key_id().is_same(key_id)) {
         return Err(KeyringError::DuplicateKeyId { key_id: key_id.clone() });

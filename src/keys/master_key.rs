@@ -1,41 +1,24 @@
 //! A master key held in memory, and how it wraps data keys.
 
 use alloc::boxed::Box;
-use alloc::string::String;
 use core::fmt;
 use core::str::FromStr;
 
-use base64ct::{Base64UrlUnpadded, Encoding};
 use rand_core::TryCryptoRng;
-use subtle::ConstantTimeEq;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
 
 use crate::cipher::{self, Prf};
 use crate::format::sizes::{KEY_LEN, LOCAL_BODY_LEN};
-use crate::format::surrounding::Surrounding;
 use crate::keys::binding::Binding;
+use crate::keys::key_text::TextForm;
 use crate::keys::provider_error::ProviderErrorKind;
 use crate::secret::Secret;
 use crate::secret::key_bytes::{KeyError, is_weak, take_key_bytes};
 use crate::secret::wiping::Wiped;
 use crate::secret::wiping::wipe_stack_after;
 
-/// The prefix of a master key's text, by which secret scanners find a leaked key: `swk1_[A-Za-z0-9_-]{48}`.
-pub(super) const TEXT_PREFIX: &str = "swk1_";
+/// Bytes of the check value.
 pub(super) const CHECK_LEN: usize = 4;
-/// Bytes of a key and its checksum, which are whole base64 groups of three bytes.
-const CHECKED_LEN: usize = KEY_LEN + CHECK_LEN;
-/// Characters of a key and its checksum, after the prefix.
-const ENCODED_LEN: usize = 48;
-/// The label that is hashed with a key to give its checksum.
-const KEY_LABEL: &[u8] = b"sw1/key";
-/// The same label for a test key.
-const TEST_KEY_LABEL: &[u8] = b"swkt1/key";
-/// Bytes of an opening key, the longest key whose text is short enough for a key id.
-const OPENING_KEY_LEN: usize = 64;
-/// Bytes of an opening key and its checksum.
-const LONGEST_CHECKED_LEN: usize = 68;
-const _: () = assert!(OPENING_KEY_LEN + CHECK_LEN == LONGEST_CHECKED_LEN, "a key and its checksum");
 /// Bytes of the salt in a wrap.
 const SALT_LEN: usize = 24;
 
@@ -73,6 +56,7 @@ struct Material {
     key: Wiped<KEY_LEN>,
     prf: Prf,
     check: [u8; CHECK_LEN],
+    is_for_tests: bool,
 }
 
 impl MasterKey {
@@ -95,8 +79,33 @@ impl MasterKey {
         wipe_stack_after(|| {
             let mut bytes = Wiped::<KEY_LEN>::zeroed();
             rng.try_fill_bytes(bytes.as_mut_slice()).map_err(|_| KeyError::Random)?;
-            Self::take(bytes.as_mut_slice()).map_err(|_| KeyError::Random)
+            Self::take(bytes.as_mut_slice(), false).map_err(|_| KeyError::Random)
         })
+    }
+
+    /// Generates the test key with this number, which is the same everywhere.
+    ///
+    /// key = SHA-256("swkt1/test" ‖ u64(seed))
+    ///
+    /// Anybody can generate it, so it protects nothing. No keyring for production accepts it: its id must start with
+    /// `test/`, all keys of its keyring must be test keys, and [`Keyring::from_str`](crate::Keyring) refuses its text
+    /// (`swkt1_…`). What it has sealed does not open with a key for production, which says
+    /// [`TestKey`](crate::UnwrapError::TestKey).
+    ///
+    /// ```
+    /// use sealwax::{Keyring, KeyringError, MasterKey};
+    ///
+    /// let keyring = Keyring::new("test/mock".parse()?, MasterKey::generate_for_tests(1))?;
+    /// let refused = Keyring::new("prod-2026".parse()?, MasterKey::generate_for_tests(1));
+    /// assert!(matches!(refused, Err(KeyringError::TestKey { .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "there is no such number")]
+    #[expect(clippy::missing_panics_doc, reason = "no number gives one repeated byte")]
+    pub fn generate_for_tests(seed: u64) -> Self {
+        let mut key = cipher::sha256(&[b"swkt1/test", &seed.to_be_bytes()]);
+        Self::take(&mut key, true).expect("the hash is not one repeated byte")
     }
 
     /// Takes a key out of a buffer, and wipes the buffer even if this fails.
@@ -106,38 +115,27 @@ impl MasterKey {
     /// Returns [`KeyError::Length`] if the buffer is not exactly 32 bytes long, and [`KeyError::Weak`] if it holds
     /// one repeated byte.
     pub fn from_bytes(bytes: &mut [u8]) -> Result<Self, KeyError> {
-        wipe_stack_after(|| Self::take(bytes))
+        wipe_stack_after(|| Self::take(bytes, false))
     }
 
-    fn take(bytes: &mut [u8]) -> Result<Self, KeyError> {
+    fn take(bytes: &mut [u8], is_for_tests: bool) -> Result<Self, KeyError> {
         let mut key = Wiped::zeroed();
         take_key_bytes(bytes, &mut key)?;
         let prf = Prf::new(&key);
         // check = expand(master, "sw1/check", 4)
         let check = *prf.expand(&[b"sw1/check"]);
-        Ok(Self(Box::new(Material { key, prf, check })))
+        Ok(Self(Box::new(Material { key, prf, check, is_for_tests })))
     }
 
-    /// Returns the key as text: `swk1_` and 48 characters of base64url.
+    /// Returns the key as text: `swk1_` and 48 characters of base64url, or `swkt1_` for a test key.
     ///
     /// swk1_ base64url( key(32) ‖ first 4 bytes of SHA-256("sw1/key" ‖ key) )
+    ///
+    /// swkt1_ base64url( key(32) ‖ first 4 bytes of SHA-256("swkt1/key" ‖ key) )
     #[must_use]
-    #[expect(clippy::expect_used, reason = "a default would lose the key")]
-    #[expect(clippy::missing_panics_doc, reason = "the buffer has the encoded length")]
     pub fn to_text(&self) -> Secret {
-        wipe_stack_after(|| {
-            let mut bytes = Zeroizing::new([0; CHECKED_LEN]);
-            let (key, check) = bytes.split_at_mut(KEY_LEN);
-            key.copy_from_slice(self.0.key.as_slice());
-            check.copy_from_slice(&checksum(KEY_LABEL, self.0.key.as_slice()));
-            let mut encoded = Zeroizing::new([0; ENCODED_LEN]);
-            let encoded = Base64UrlUnpadded::encode(&*bytes, &mut *encoded)
-                .expect("the buffer has the encoded length");
-            let mut text = String::with_capacity(const { TEXT_PREFIX.len() + ENCODED_LEN });
-            text.push_str(TEXT_PREFIX);
-            text.push_str(encoded);
-            Secret::from(text)
-        })
+        let form = if self.0.is_for_tests { &TextForm::TEST } else { &TextForm::MASTER };
+        wipe_stack_after(|| form.write(&self.0.key))
     }
 
     /// Returns four public bytes that are derived from the key and are in every wrap it makes.
@@ -146,6 +144,10 @@ impl MasterKey {
     #[must_use]
     pub fn check_value(&self) -> [u8; CHECK_LEN] {
         self.0.check
+    }
+
+    pub(super) fn is_for_tests(&self) -> bool {
+        self.0.is_for_tests
     }
 
     /// Returns whether both are the same key, in constant time.
@@ -232,61 +234,15 @@ impl<'a> LocalBody<'a> {
     }
 }
 
-/// Returns whether a text is a master key, a test key or an opening key without its prefix.
-///
-/// A key in the place of an id must not become an id, because ids are printed.
-pub(super) fn is_bare_key(text: &str) -> bool {
-    wipe_stack_after(|| {
-        let mut bytes = Zeroizing::new([0; LONGEST_CHECKED_LEN]);
-        let Ok(decoded) = Base64UrlUnpadded::decode(text, &mut *bytes) else { return false };
-        let Some((key, found)) = decoded.split_last_chunk::<CHECK_LEN>() else { return false };
-        let is_checked = |label: &[u8]| found.ct_eq(&checksum(label, key)).into();
-        match key.len() {
-            KEY_LEN => is_checked(KEY_LABEL) || is_checked(TEST_KEY_LABEL),
-            OPENING_KEY_LEN => is_checked(KEY_LABEL),
-            _ => false,
-        }
-    })
-}
-
-/// Returns the first bytes of SHA-256(label ‖ key), which follow a key in its text.
-fn checksum(label: &[u8], key: &[u8]) -> [u8; CHECK_LEN] {
-    let [a, b, c, d, ..] = cipher::sha256(&[label, key]);
-    [a, b, c, d]
-}
-
 impl FromStr for MasterKey {
     type Err = KeyError;
 
-    /// Parses `swk1_` and 48 characters of base64url.
+    /// Parses `swk1_` and 48 characters of base64url, or the text of a [test key](Self::generate_for_tests).
     fn from_str(text: &str) -> Result<Self, KeyError> {
         wipe_stack_after(|| {
-            let surrounded = |surrounding| KeyError::Surrounded { surrounding };
-            let Some(encoded) = text.strip_prefix(TEXT_PREFIX) else {
-                if text.len() == ENCODED_LEN {
-                    // This may be a key without its prefix, so its characters are not inspected.
-                    return Err(KeyError::Malformed);
-                }
-                let found = Surrounding::of(text, &[TEXT_PREFIX]);
-                return Err(found.map_or(KeyError::Malformed, surrounded));
-            };
-            // Only what follows the key is inspected here, not the characters of the key.
-            let after = encoded.get(ENCODED_LEN..).and_then(Surrounding::after);
-            if let Some(by) = after {
-                return Err(surrounded(by));
-            }
-            let mut bytes = Zeroizing::new([0; CHECKED_LEN]);
-            let decoded =
-                Base64UrlUnpadded::decode(encoded, &mut *bytes).map_err(|_| KeyError::Malformed)?;
-            let (key, found) = decoded.split_first_chunk::<KEY_LEN>().ok_or(KeyError::Malformed)?;
-            if found.len() != CHECK_LEN {
-                return Err(KeyError::Malformed);
-            }
-            if !bool::from(found.ct_eq(&checksum(KEY_LABEL, key))) {
-                return Err(KeyError::Checksum);
-            }
-            let mut key = Zeroizing::new(*key);
-            Self::take(key.as_mut_slice())
+            let is_for_tests = text.starts_with(TextForm::TEST.prefix);
+            let form = if is_for_tests { &TextForm::TEST } else { &TextForm::MASTER };
+            Self::take(form.read(text)?.as_mut_slice(), is_for_tests)
         })
     }
 }

@@ -27,11 +27,18 @@ pub enum KeyError {
     /// The key is one repeated byte: a placeholder, or a buffer that nothing was written to.
     #[error("weak key: all bytes are the same; generate a random key")]
     Weak,
-    /// The text is not `swk1_` followed by 48 base64url characters.
-    #[error("invalid master key: expected swk1_ followed by 48 base64url characters")]
+    /// The text is not the prefix of such keys, such as `swk1_`, followed by 48 base64url characters.
+    #[error("invalid key: expected a prefix, such as swk1_, followed by 48 base64url characters")]
     Malformed,
+    /// The text starts like that of another kind of key.
+    #[error("a key of another kind: expected one that starts with {expected}")]
+    #[non_exhaustive]
+    OtherKind {
+        /// The prefix of the expected kind.
+        expected: &'static str,
+    },
     /// The checksum of the text is wrong, so the text was mistyped or changed.
-    #[error("mistyped or changed master key: the checksum does not match")]
+    #[error("mistyped or changed key: the checksum does not match")]
     Checksum,
     /// The text is not in the encoding that was declared.
     #[error("invalid key: expected {expected}")]
@@ -58,6 +65,7 @@ impl KeyError {
             Self::Length { .. } => ("length", ErrorClass::Misconfigured),
             Self::Weak => ("weak", ErrorClass::Misconfigured),
             Self::Malformed => ("malformed", ErrorClass::Misconfigured),
+            Self::OtherKind { .. } => ("other_kind", ErrorClass::Misconfigured),
             Self::Checksum => ("checksum", ErrorClass::Misconfigured),
             Self::Encoding { .. } => ("encoding", ErrorClass::Misconfigured),
             Self::Surrounded { .. } => ("surrounded", ErrorClass::Misconfigured),

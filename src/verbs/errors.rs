@@ -113,6 +113,13 @@ pub enum UnwrapError {
         /// The key.
         key_id: KeyId,
     },
+    /// The envelope was sealed with a test key, and this is no keyring for tests.
+    #[error("the envelope was sealed with a test key, {key_id}")]
+    #[non_exhaustive]
+    TestKey {
+        /// The test key.
+        key_id: KeyId,
+    },
     /// The wrapped key was altered, or belongs to another row.
     #[error("the wrap under key {key_id} was altered or belongs to another row")]
     #[non_exhaustive]
@@ -273,6 +280,7 @@ impl UnwrapError {
             Self::WrapAltered { .. } => ("wrap_altered", ErrorClass::Altered),
             Self::EnvelopeAltered => ("envelope_altered", ErrorClass::Altered),
             Self::Provider { source, .. } => ("provider", source.class()),
+            Self::TestKey { .. } => ("test_key", ErrorClass::Misconfigured),
             Self::WouldBlock { .. } => ("would_block", ErrorClass::Bug),
         }
     }
@@ -286,6 +294,7 @@ impl UnwrapError {
             Self::KeyLeaked { key_id }
             | Self::KeyDestroyed { key_id }
             | Self::WrongWrapKind { key_id }
+            | Self::TestKey { key_id }
             | Self::WouldBlock { key_id } => (Some(key_id), None),
             Self::EnvelopeAltered => (None, None),
             Self::Provider { key_id, source } => (Some(key_id), Some(source)),
@@ -363,27 +372,6 @@ macro_rules! error_about_a_key {
 error_about_a_key!(SealError, UnwrapError, OpenError, RewrapError);
 
 pub(super) use error_about_a_key;
-
-/// A key that failed to wrap or, if there is no source, would have had to be waited for.
-pub(crate) struct WrapFailure {
-    pub(crate) key_id: KeyId,
-    pub(crate) source: Option<ProviderError>,
-}
-
-macro_rules! from_wrap_failure {
-    ($($error:ty),+) => {$(
-        impl From<WrapFailure> for $error {
-            fn from(WrapFailure { key_id, source }: WrapFailure) -> Self {
-                match source {
-                    Some(source) => Self::Wrap { key_id, source },
-                    None => Self::WouldBlock { key_id },
-                }
-            }
-        }
-    )+};
-}
-
-from_wrap_failure!(SealError, RewrapError);
 
 /// Displays key ids, separated by commas.
 struct List<'a>(&'a [KeyId]);

@@ -20,7 +20,7 @@ use crate::keys::provider_error::{ProviderError, ProviderErrorKind};
 use crate::keys::requests::UnwrapRequest;
 use crate::keys::usable_key::{Body, UsableKey};
 use crate::secret::wiping::wipe_stack_after_hashing;
-use crate::verbs::errors::{UnwrapError, WrapFailure};
+use crate::verbs::errors::{RewrapError, SealError, UnwrapError};
 
 /// The wraps of a new envelope, in their order in the envelope.
 #[derive(Default)]
@@ -67,6 +67,27 @@ impl<'k> Wraps<'k> {
         Ok(())
     }
 }
+
+/// A key that failed to wrap or, if there is no source, would have had to be waited for.
+pub(crate) struct WrapFailure {
+    pub(crate) key_id: KeyId,
+    pub(crate) source: Option<ProviderError>,
+}
+
+macro_rules! from_wrap_failure {
+    ($($error:ty),+) => {$(
+        impl From<WrapFailure> for $error {
+            fn from(WrapFailure { key_id, source }: WrapFailure) -> Self {
+                match source {
+                    Some(source) => Self::Wrap { key_id, source },
+                    None => Self::WouldBlock { key_id },
+                }
+            }
+        }
+    )+};
+}
+
+from_wrap_failure!(SealError, RewrapError);
 
 /// Returns the number of bytes before the ciphertext in an envelope that these keys seal.
 ///
@@ -229,6 +250,12 @@ impl Keyring {
         envelope.wraps().find_map(named).cloned()
     }
 
+    /// Returns the first test key that the envelope is wrapped for, unless this is a keyring for tests.
+    fn test_key_of(&self, envelope: &Envelope) -> Option<KeyId> {
+        let mut key_ids = envelope.key_ids().filter(KeyId::is_for_tests);
+        key_ids.next().filter(|_| self.test_key().is_none())
+    }
+
     /// Returns why no key of the keyring may open the envelope: a final reason before one that can be mended.
     fn no_usable_wrap(&self, envelope: &Envelope) -> UnwrapError {
         if let Some(key_id) = self.named(envelope, KeyState::Destroyed) {
@@ -237,6 +264,8 @@ impl Keyring {
             UnwrapError::KeyLeaked { key_id }
         } else if let Some(key_id) = self.named(envelope, KeyState::Disabled) {
             UnwrapError::KeyDisabled { key_id, source: None }
+        } else if let Some(key_id) = self.test_key_of(envelope) {
+            UnwrapError::TestKey { key_id }
         } else {
             UnwrapError::UnknownKey { key_ids: envelope.key_ids().collect() }
         }

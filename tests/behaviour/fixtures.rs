@@ -175,6 +175,7 @@ fn unwrap_class(error: &UnwrapError) -> &'static str {
         UnwrapError::KeyLeaked { .. } => "key_leaked",
         UnwrapError::KeyDestroyed { .. } => "key_destroyed",
         UnwrapError::WrongWrapKind { .. } => "wrong_wrap_kind",
+        UnwrapError::TestKey { .. } => "test_key",
         UnwrapError::WrongKeyMaterial { .. } => "wrong_key_material",
         UnwrapError::WrapAltered { .. } => "wrap_altered",
         UnwrapError::EnvelopeAltered => "envelope_altered",
@@ -200,6 +201,7 @@ pub(crate) fn told(error: &(impl Into<OpenError> + Clone)) -> String {
             | UnwrapError::KeyLeaked { key_id, .. }
             | UnwrapError::KeyDestroyed { key_id, .. }
             | UnwrapError::WrongWrapKind { key_id, .. }
+            | UnwrapError::TestKey { key_id, .. }
             | UnwrapError::WrongKeyMaterial { key_id, .. }
             | UnwrapError::WrapAltered { key_id, .. }
             | UnwrapError::Provider { key_id, .. }

@@ -56,6 +56,9 @@ fn describe(error: &KeyringError) -> String {
                 LineProblem::Key { source: KeyError::Surrounded { surrounding, .. }, .. } => {
                     format!("the key: found {surrounding}")
                 }
+                LineProblem::Key { source: KeyError::OtherKind { expected, .. }, .. } => {
+                    format!("no {expected} key")
+                }
                 LineProblem::ExtraWord => "extra word".to_owned(),
                 LineProblem::Surrounded { surrounding, .. } => format!("found {surrounding}"),
                 other => panic!("a problem without a name: {other}"),

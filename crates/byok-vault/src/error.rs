@@ -14,7 +14,7 @@ use std::io;
 use std::path::PathBuf;
 
 use sealwax::{ContextError, KeyError, KeyState, KeyringError, SealError};
-use sealwax_audit::{AnchorError, AuditKeyError, AuditKeysError};
+use sealwax_audit::{AnchorError, AuditKeysError};
 use sealwax_import::{DeclarationError, KeyForm, KeyTextError};
 
 use crate::formatting::file;
@@ -72,7 +72,7 @@ pub enum VaultError {
     #[error("cannot generate an audit key: {source}")]
     NewAuditKey {
         /// Why it failed.
-        source: AuditKeyError,
+        source: KeyError,
     },
     /// A chain of the log takes no entry.
     #[error(transparent)]

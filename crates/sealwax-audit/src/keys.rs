@@ -1,15 +1,17 @@
 //! The audit keys of a service: the primary begins chains, and all of them continue and verify chains.
 
 use alloc::format;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::mem;
 use core::str::FromStr;
 
-use sealwax::{EncryptionContext, FormatError, KeyId};
+use sealwax::companion::{LineKey as _, parse_key_lines};
+use sealwax::{EncryptionContext, KeyId, KeyState, KeyringError};
 use thiserror::Error;
 
-use crate::key::{AuditKey, AuditKeyError};
+use crate::key::{AuditKey, ratcheted};
 
 /// The last step of a key: ten years of one a day.
 ///
@@ -41,14 +43,14 @@ pub struct AuditKeys {
     retired: Vec<Named>,
 }
 
-/// A key and its id.
-pub(crate) type Named = (KeyId, AuditKey);
+/// A key and its id. It is shared, so that a key is handed out without a copy of its bytes.
+pub(crate) type Named = (KeyId, Arc<AuditKey>);
 
 impl AuditKeys {
     /// Creates the keys of a service with one key, the primary.
     #[must_use]
-    pub const fn new(primary: KeyId, key: AuditKey) -> Self {
-        Self { primary: (primary, key), retired: Vec::new() }
+    pub fn new(primary: KeyId, key: AuditKey) -> Self {
+        Self { primary: (primary, Arc::new(key)), retired: Vec::new() }
     }
 
     /// Adds a retired key.
@@ -58,7 +60,7 @@ impl AuditKeys {
     /// Returns [`AuditKeysError::DuplicateKeyId`] if there is a key with this id (ASCII case is ignored), and
     /// [`AuditKeysError::DuplicateKey`] if there is the same key under another id.
     pub fn with_retired(mut self, key_id: KeyId, key: AuditKey) -> Result<Self, AuditKeysError> {
-        let named = (key_id, key);
+        let named = (key_id, Arc::new(key));
         self.check_new(&named)?;
         self.retired.push(named);
         Ok(self)
@@ -91,7 +93,7 @@ impl AuditKeys {
         let step = step.checked_add(1).filter(|step| *step <= LAST_STEP);
         let step = step.ok_or(AuditKeysError::LastStep)?;
         let next_id = format!("{base}@{step}").parse().map_err(|_| AuditKeysError::LastStep)?;
-        let next = (next_id, key.ratcheted());
+        let next = (next_id, Arc::new(ratcheted(key)));
         // It may be there already, as a retired key.
         self.retired.retain(|(key_id, key)| *key_id != next.0 || !key.is_same(&next.1));
         self.check_new(&next)?;
@@ -101,7 +103,7 @@ impl AuditKeys {
 
     /// Returns the primary and its id.
     #[must_use]
-    pub const fn primary(&self) -> (&KeyId, &AuditKey) {
+    pub fn primary(&self) -> (&KeyId, &AuditKey) {
         (&self.primary.0, &self.primary.1)
     }
 
@@ -130,7 +132,7 @@ impl AuditKeys {
     ///
     /// If it is none of the keys, it is derived from the nearest earlier step, which can be one that the caller has
     /// derived before.
-    pub(crate) fn find(&self, key_id: &KeyId, derived: Option<&Named>) -> Option<AuditKey> {
+    pub(crate) fn find(&self, key_id: &KeyId, derived: Option<&Named>) -> Option<Arc<AuditKey>> {
         let (base, step) = base_and_step(key_id.as_ref());
         let steps_from = |known: &KeyId| {
             let (known, from) = base_and_step(known.as_ref());
@@ -139,7 +141,7 @@ impl AuditKeys {
         let earlier = self.all().chain(derived);
         let earlier = earlier.filter_map(|(known, key)| Some((steps_from(known)?, key)));
         let (steps, key) = earlier.min_by_key(|(steps, _)| *steps)?;
-        Some((0..steps).fold(key.share(), |key, _| key.ratcheted()))
+        Some((0..steps).fold(Arc::clone(key), |key, _| Arc::new(ratcheted(&key))))
     }
 }
 
@@ -177,37 +179,19 @@ impl FromStr for AuditKeys {
     /// retired audit-2025   swa1_…   continues and verifies chains
     /// ```
     ///
-    /// Each line has one key, or several that are separated by `;`. Fields are separated by spaces and tabs; empty
-    /// lines and lines that start with `#` are skipped.
+    /// It is the grammar of a keyring's text: [`parse_key_lines`] has the details.
     fn from_str(text: &str) -> Result<Self, AuditKeysError> {
         let (mut primary, mut retired) = (None, Vec::new());
-        for (line, entries) in (1_usize..).zip(text.split('\n')) {
-            let entries = entries.strip_suffix('\r').unwrap_or(entries);
-            if entries.trim_start_matches([' ', '\t']).starts_with('#') {
-                continue;
-            }
-            for entry in entries.split(';') {
-                let mut words = entry.split([' ', '\t']).filter(|word| !word.is_empty());
-                let words = [words.next(), words.next(), words.next(), words.next()];
-                let (is_primary, key_id, key) = match words {
-                    [None, ..] => continue,
-                    [Some("primary"), Some(key_id), Some(key), None] => (true, key_id, key),
-                    [Some("retired"), Some(key_id), Some(key), None] => (false, key_id, key),
-                    _ => return Err(AuditKeysError::Line { line }),
-                };
-                let in_id = |source| AuditKeysError::KeyId { line, source };
-                let in_key = |source| AuditKeysError::Key { line, source };
-                let named = (key_id.parse().map_err(in_id)?, key.parse().map_err(in_key)?);
-                if !is_primary {
-                    retired.push(named);
-                } else if primary.replace(named).is_some() {
-                    return Err(AuditKeysError::TwoPrimaries);
-                }
+        for line in parse_key_lines::<AuditKey>(text, &[KeyState::Primary, KeyState::Retired])? {
+            let named = line.key.map(|key| (line.key_id, Arc::new(key)));
+            if line.state == KeyState::Primary {
+                primary = named;
+            } else {
+                retired.extend(named);
             }
         }
-        let (key_id, key) = primary.ok_or(AuditKeysError::NoPrimary)?;
-        let keys = Self::new(key_id, key);
-        retired.into_iter().try_fold(keys, |keys, (key_id, key)| keys.with_retired(key_id, key))
+        let primary = primary.ok_or(KeyringError::NoPrimary)?;
+        Ok(Self { primary, retired })
     }
 }
 
@@ -223,37 +207,9 @@ impl fmt::Debug for AuditKeys {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum AuditKeysError {
-    /// A line does not have the three fields of a key.
-    #[error("line {line} of the audit keys: expected primary or retired, an id and a key")]
-    #[non_exhaustive]
-    Line {
-        /// The number of the line, counted from 1.
-        line: usize,
-    },
-    /// The id of a key is invalid.
-    #[error("line {line} of the audit keys: invalid id")]
-    #[non_exhaustive]
-    KeyId {
-        /// The number of the line, counted from 1.
-        line: usize,
-        /// What is wrong with the id.
-        source: FormatError,
-    },
-    /// The text of a key is invalid.
-    #[error("line {line} of the audit keys: invalid key")]
-    #[non_exhaustive]
-    Key {
-        /// The number of the line, counted from 1.
-        line: usize,
-        /// What is wrong with the key.
-        source: AuditKeyError,
-    },
-    /// No key is the primary.
-    #[error("the audit keys have no primary")]
-    NoPrimary,
-    /// More than one key is the primary.
-    #[error("the audit keys have more than one primary")]
-    TwoPrimaries,
+    /// The text is not one of audit keys.
+    #[error(transparent)]
+    Text(#[from] KeyringError),
     /// Two keys have the same id.
     #[error("the audit keys have two keys with the id {key_id}")]
     #[non_exhaustive]

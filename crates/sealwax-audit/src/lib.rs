@@ -12,7 +12,6 @@ extern crate alloc;
 // Keys.
 mod key;
 mod keys;
-mod wiping;
 
 // What is in a chain, and how it is written.
 mod anchor;
@@ -34,7 +33,7 @@ pub mod format {}
 
 pub use anchor::{Anchor, AnchorError};
 pub use entry::{Entry, EntryError, Field, Record};
-pub use key::{AuditKey, AuditKeyError};
+pub use key::{Audit, AuditKey};
 pub use keys::{AuditKeys, AuditKeysError};
 pub use lines::{LineError, RecordError, read_lines};
 pub use log::{Action, AppendError, AuditLog};

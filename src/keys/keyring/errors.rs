@@ -8,6 +8,7 @@ use crate::format::error::FormatError;
 use crate::format::error_class::{ErrorClass, error_as_data};
 use crate::format::key_id::KeyId;
 use crate::format::surrounding::Surrounding;
+use crate::keys::keyring::state::KeyState;
 use crate::secret::key_bytes::KeyError;
 
 /// Why a [`Keyring`](crate::Keyring) could not be built or parsed.
@@ -43,11 +44,28 @@ pub enum KeyringError {
         /// The earlier id.
         other: KeyId,
     },
+    /// A test key is where only keys for production may be: its id must start with `test/`, and its keyring be for tests.
+    #[error(
+        "{key_id} is a test key: only Keyring::from_test_text reads it, under an id that starts with test/"
+    )]
+    #[non_exhaustive]
+    TestKey {
+        /// The id of the key.
+        key_id: KeyId,
+    },
+    /// A key for production is where only test keys may be: under an id that starts with `test/`, or in a keyring with
+    /// test keys.
+    #[error("{key_id} is no test key, but its id starts with test/ or its keyring has test keys")]
+    #[non_exhaustive]
+    NotATestKey {
+        /// The id of the key.
+        key_id: KeyId,
+    },
     /// A key id is the text of a key without its prefix.
     #[error("expected a key id in the keyring, found a key without its prefix")]
     KeyAsKeyId,
     /// No line names a primary.
-    #[error("the keyring has no primary key: add a line `primary <key id> swk1_…`")]
+    #[error("the keyring has no primary key: add a line `primary <key id> <key>`")]
     NoPrimary,
     /// More than one line names a primary.
     #[error("the keyring has more than one primary key: make all but one of them retired")]
@@ -66,6 +84,8 @@ impl KeyringError {
             Self::Line { .. } => "line",
             Self::DuplicateKeyId { .. } => "duplicate_key_id",
             Self::DuplicateKey { .. } => "duplicate_key",
+            Self::TestKey { .. } => "test_key",
+            Self::NotATestKey { .. } => "not_a_test_key",
             Self::KeyAsKeyId => "key_as_key_id",
             Self::NoPrimary => "no_primary",
             Self::TwoPrimaries => "two_primaries",
@@ -92,6 +112,13 @@ pub enum LineProblem {
     /// A line that starts with `#` has a key, and no other line has a primary.
     #[error("a line that starts with # is a comment to its end, and this one has a key")]
     Commented,
+    /// The first word is a state that these keys cannot have.
+    #[error("found {state}, which is no state of such keys")]
+    #[non_exhaustive]
+    OtherState {
+        /// The state.
+        state: KeyState,
+    },
     /// The first word is not a state.
     #[error("expected primary, retired, escrow, disabled, leaked or destroyed as the first word")]
     UnknownState,
@@ -103,7 +130,7 @@ pub enum LineProblem {
         source: Option<FormatError>,
     },
     /// The third word is missing, and the state needs one.
-    #[error("expected a key (swk1_…) after the key id")]
+    #[error("expected a key, such as swk1_…, after the key id")]
     MissingKey,
     /// The third word is not a key.
     #[error(transparent)]

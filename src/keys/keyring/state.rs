@@ -26,6 +26,9 @@ pub enum KeyState {
 }
 
 impl KeyState {
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Primary, Self::Retired, Self::Escrow, Self::Disabled, Self::Leaked, Self::Destroyed];
+
     /// Returns the word for this state in the text of a keyring.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -1,9 +1,11 @@
 //! No parser of envelopes, words, keys, keyrings or contexts shows its input in an error.
 
 use sealwax::{
-    ContextError, DataKey, EncryptionContext, Envelope, KeyError, KeyId, Keyring, KeyringError,
-    LineProblem, MasterKey, ProviderError, Suite, WrapKind, WrappedKey,
+    ContextError, DataKey, EncryptionContext, Envelope, KeyError, KeyId, KeyState, Keyring,
+    KeyringError, LineProblem, MasterKey, ProviderError, Suite, WrapKind, WrappedKey,
 };
+
+use sealwax::companion::parse_key_lines;
 
 use crate::canary::{
     DRAWN, OTHER, PLAINTEXT, PRIMARY, RETIRED, Shown, key, key_text, row, scanner, scanner_of,
@@ -139,6 +141,7 @@ fn no_error_over_keys_and_contexts_shows_a_secret() {
         key_text(&key)
     };
     let escrows: String = (1..9).map(|i| format!("escrow e{i} {}\n", another(i))).collect();
+    let test_key = MasterKey::generate_for_tests(1);
     let rings = [
         one.clone(),
         format!("prod {one}"),
@@ -163,6 +166,9 @@ fn no_error_over_keys_and_contexts_shows_a_secret() {
         format!("primary prod {PLAINTEXT}"),
         format!("SEALWAX_KEYS={one}"),
         format!("# keys; primary prod {one}; retired old {two}"),
+        format!("primary prod {}", one.replacen("swk1_", "swa1_", 1)),
+        format!("primary test/prod {one}"),
+        format!("primary prod {}", test_key.to_text().expose_str().unwrap()),
     ];
     for text in &rings {
         let error = text.parse::<Keyring>().unwrap_err();
@@ -171,6 +177,12 @@ fn no_error_over_keys_and_contexts_shows_a_secret() {
         }
         shown.variant("KeyringError", "a keyring", &error);
     }
+    let other_state = parse_key_lines::<MasterKey>(&rings[14], &[KeyState::Primary]).unwrap_err();
+    if let KeyringError::Line { problem, .. } = &other_state {
+        shown.variant::<LineProblem>("LineProblem", "a state of other keys", problem);
+    }
+    let of_another_kind = one.replacen("swk1_", "swa1_", 1).parse::<MasterKey>().unwrap_err();
+    shown.variant("KeyError", "a key of another kind", &of_another_kind);
     let built =
         Keyring::new(key_id("prod"), key(PRIMARY)).unwrap().with_disabled(key_id(&two[5..]));
     shown.variant("KeyringError", "a key in the place of an id", &built.unwrap_err());
@@ -197,7 +209,7 @@ fn no_error_over_keys_and_contexts_shows_a_secret() {
     );
     shown.assert_variants(
         "KeyError",
-        &["Checksum", "Length", "Malformed", "Random", "Surrounded", "Weak"],
+        &["Checksum", "Length", "Malformed", "OtherKind", "Random", "Surrounded", "Weak"],
     );
     shown.assert_variants(
         "KeyringError",
@@ -207,6 +219,8 @@ fn no_error_over_keys_and_contexts_shows_a_secret() {
             "KeyAsKeyId",
             "Line",
             "NoPrimary",
+            "NotATestKey",
+            "TestKey",
             "TooManyEscrows",
             "TwoPrimaries",
         ],
@@ -219,6 +233,7 @@ fn no_error_over_keys_and_contexts_shows_a_secret() {
             "Key",
             "KeyId",
             "MissingKey",
+            "OtherState",
             "StrayCharacter",
             "Surrounded",
             "UnknownState",

@@ -3,9 +3,9 @@
 use std::future;
 
 use sealwax::{
-    DataKey, Draft, Envelope, KeyWrapper, Keyring, MasterKeyProvider, OpenEvent, OpenRecorder,
-    ProviderError, ProviderErrorKind, ProviderFuture, RecorderError, Secret, Suite, UnwrapRequest,
-    WrapKind, WrapRequest, WrappedKey,
+    DataKey, Draft, Envelope, KeyWrapper, Keyring, MasterKey, MasterKeyProvider, OpenEvent,
+    OpenRecorder, ProviderError, ProviderErrorKind, ProviderFuture, RecorderError, Secret, Suite,
+    UnwrapRequest, WrapKind, WrapRequest, WrappedKey,
 };
 
 use crate::canary::{
@@ -197,6 +197,10 @@ fn no_error_of_a_verb_shows_a_secret() {
         let unrecorded = prod().with_recorder(Fails(error)).open(&row, &acme()).unwrap_err();
         shown.variant("OpenError", "a recorder that fails", &unrecorded);
     }
+    let tests = Keyring::new(key_id("test/a"), MasterKey::generate_for_tests(1)).unwrap();
+    let of_tests = tests.seal(&PLAINTEXT.into(), &acme()).unwrap();
+    shown.variant("OpenError", "a test key", &prod().open(&of_tests, &acme()).unwrap_err());
+    shown.variant("RewrapError", "a test key", &prod().rewrap(&of_tests).unwrap_err());
     let none = row.rewrap_with(&data_key(), vec![]).unwrap_err();
     shown.variant("RewrapError", "no wraps", &none);
     // A provider that fails to wrap during a rewrap
@@ -218,6 +222,7 @@ fn no_error_of_a_verb_shows_a_secret() {
             "NotRecorded",
             "PayloadAltered",
             "Provider",
+            "TestKey",
             "UnknownKey",
             "WouldBlock",
             "WrapAltered",
@@ -235,6 +240,7 @@ fn no_error_of_a_verb_shows_a_secret() {
             "KeyLeaked",
             "NoPrimary",
             "Provider",
+            "TestKey",
             "UnknownKey",
             "Unverified",
             "WouldBlock",

@@ -58,16 +58,16 @@ fn an_audit_key_that_is_none_is_refused_and_not_shown() {
     let mut refused = 0;
     for (text, says) in [
         (String::new(), "no primary"),
-        (key.to_owned(), "expected primary or retired, an id and a key"),
-        (format!("log-1 {key}"), "expected primary or retired, an id and a key"),
-        (format!("disabled log-1 {key}"), "expected primary or retired, an id and a key"),
+        (key.to_owned(), "as the first word"),
+        (format!("log-1 {key}"), "as the first word"),
+        (format!("disabled log-1 {key}"), "found disabled"),
         (line.replace("primary", "retired"), "no primary"),
         (format!("{line}\n{other}"), "more than one primary"),
         (format!("{line}\nretired log-0 {key}"), "the same key"),
         (line.get(..line.len() - 1).unwrap().to_owned(), "invalid key"),
         (format!("{line}x"), "invalid key"),
         // The keyring and the audit key were exchanged.
-        (keys.0.clone(), "invalid key"),
+        (keys.0.clone(), "of another kind: expected one that starts with swa1_"),
         (line.encode_utf16().flat_map(u16::to_le_bytes).map(char::from).collect(), "UTF-16"),
     ] {
         let file = sandbox.path("audit.txt");

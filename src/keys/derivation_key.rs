@@ -1,0 +1,182 @@
+//! A key that a crate beside this one derives from.
+
+use alloc::boxed::Box;
+use core::fmt;
+use core::marker::PhantomData;
+use core::str::FromStr;
+
+use rand_core::TryCryptoRng;
+
+use crate::cipher::{self, Prf};
+use crate::format::sizes::KEY_LEN;
+use crate::keys::key_text::TextForm;
+use crate::keys::keyring::lines::LineKey;
+use crate::secret::Secret;
+use crate::secret::key_bytes::{KeyError, take_key_bytes};
+use crate::secret::wiping::{Wiped, wipe_stack_after};
+
+/// What a [`DerivationKey`] is for.
+pub trait Purpose {
+    /// The prefix of its text: `sw`, one letter and `1_`.
+    const PREFIX: &'static str;
+    /// The label that is hashed with a key to give its checksum.
+    const LABEL: &'static str;
+}
+
+/// A key for one purpose, from which HKDF derives: 32 bytes from a CSPRNG, wiped when dropped.
+///
+/// A key for one purpose is another type than a key for another one, and has another text.
+///
+/// ```
+/// use sealwax::companion::{DerivationKey, Purpose};
+///
+/// #[derive(Debug)]
+/// enum Invoices {}
+///
+/// impl Purpose for Invoices {
+///     const PREFIX: &str = "swi1_";
+///     const LABEL: &str = "swi1/key";
+/// }
+///
+/// let key = DerivationKey::<Invoices>::generate()?;
+/// let mac = key.expand(&[b"invoices/total", &1200_u64.to_be_bytes()]);
+/// assert!(key.to_text().expose_str()?.starts_with("swi1_"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// ```compile_fail,E0599
+/// # use sealwax::companion::{DerivationKey, Purpose};
+/// # fn f<P: Purpose>(key: &DerivationKey<P>) {
+/// let copy: DerivationKey<P> = key.clone();
+/// # }
+/// ```
+// On the heap, so that moving the key moves a pointer and leaves no copy behind.
+pub struct DerivationKey<P>(Box<Material>, PhantomData<fn() -> P>);
+
+struct Material {
+    key: Wiped<KEY_LEN>,
+    prf: Prf,
+}
+
+impl<P: Purpose> DerivationKey<P> {
+    const FORM: TextForm = TextForm { prefix: P::PREFIX, label: P::LABEL };
+
+    /// Generates a key from the operating system's randomness.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`KeyError::Random`] if the randomness source fails.
+    #[cfg(feature = "getrandom")]
+    pub fn generate() -> Result<Self, KeyError> {
+        Self::generate_with_rng(&mut getrandom::SysRng)
+    }
+
+    /// Generates a key from `rng`, in one call for 32 bytes.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`KeyError::Random`] if `rng` fails, or returns one repeated byte.
+    pub fn generate_with_rng(rng: &mut (impl TryCryptoRng + ?Sized)) -> Result<Self, KeyError> {
+        wipe_stack_after(|| {
+            let mut bytes = Wiped::<KEY_LEN>::zeroed();
+            rng.try_fill_bytes(bytes.as_mut_slice()).map_err(|_| KeyError::Random)?;
+            Self::take(bytes.as_mut_slice()).map_err(|_| KeyError::Random)
+        })
+    }
+
+    /// Takes a key out of a buffer, and wipes the buffer even if this fails.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`KeyError::Length`] if the buffer is not exactly 32 bytes long, and [`KeyError::Weak`] if it holds
+    /// one repeated byte.
+    pub fn from_bytes(bytes: &mut [u8]) -> Result<Self, KeyError> {
+        wipe_stack_after(|| Self::take(bytes))
+    }
+
+    fn take(bytes: &mut [u8]) -> Result<Self, KeyError> {
+        let mut key = Wiped::zeroed();
+        take_key_bytes(bytes, &mut key)?;
+        let prf = Prf::new(&key);
+        Ok(Self(Box::new(Material { key, prf }), PhantomData))
+    }
+
+    /// Returns the key as text: the prefix and 48 characters of base64url.
+    ///
+    /// prefix ‖ base64url( key(32) ‖ first 4 bytes of SHA-256(label ‖ key) )
+    #[must_use]
+    pub fn to_text(&self) -> Secret {
+        wipe_stack_after(|| Self::FORM.write(&self.0.key))
+    }
+
+    /// Calls `derive` with the key's HKDF-Expand, and wipes the stack that it used.
+    ///
+    /// Use it for several derivations in a row.
+    pub fn derive<T>(&self, derive: impl FnOnce(Expand<'_>) -> T) -> T {
+        wipe_stack_after(|| derive(Expand(&self.0.prf)))
+    }
+
+    /// Computes HKDF-Expand with SHA-256 (RFC 5869 §2.3) to one block: HMAC(key, info ‖ 01).
+    ///
+    /// `info` is the parts, one after the other. Start it with a label, and give each part of variable length its length.
+    #[must_use]
+    pub fn expand(&self, info: &[&[u8]]) -> [u8; 32] {
+        self.derive(|expand| expand.expand(info))
+    }
+
+    /// Derives a key for the same purpose, as [`expand`](Self::expand) does.
+    #[must_use]
+    #[expect(
+        clippy::expect_used,
+        reason = "a hash with one repeated byte is as unlikely as a guessed key"
+    )]
+    #[expect(clippy::missing_panics_doc, reason = "as above")]
+    pub fn derive_key(&self, info: &[&[u8]]) -> Self {
+        let derive = || Self::take(self.0.prf.expand::<KEY_LEN>(info).as_mut_slice());
+        wipe_stack_after(derive).expect("a hash is not one repeated byte")
+    }
+}
+
+/// HKDF-Expand under a key, for the time of [`DerivationKey::derive`].
+#[derive(Clone, Copy)]
+pub struct Expand<'a>(&'a Prf);
+
+impl Expand<'_> {
+    /// Computes what [`DerivationKey::expand`] does.
+    #[must_use]
+    pub fn expand(&self, info: &[&[u8]]) -> [u8; 32] {
+        *self.0.expand(info)
+    }
+}
+
+impl<P: Purpose> FromStr for DerivationKey<P> {
+    type Err = KeyError;
+
+    /// Parses the prefix and 48 characters of base64url.
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        wipe_stack_after(|| Self::take(Self::FORM.read(text)?.as_mut_slice()))
+    }
+}
+
+impl<P: Purpose> LineKey for DerivationKey<P> {
+    const PREFIX: &str = P::PREFIX;
+    const LABEL: &str = P::LABEL;
+
+    fn is_same(&self, other: &Self) -> bool {
+        cipher::is_equal(&self.0.key, &other.0.key)
+    }
+}
+
+impl<P> fmt::Debug for DerivationKey<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(_, _) = self;
+        f.write_str("DerivationKey([REDACTED])")
+    }
+}
+
+impl fmt::Debug for Expand<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(_) = self;
+        f.write_str("Expand([REDACTED])")
+    }
+}
