@@ -68,8 +68,9 @@ async fn store(
     Json(Put { api_key }): Json<Put>,
 ) -> Result<StatusCode, Failure> {
     // This rejects a line feed at the end now, and not at the first call.
-    if let Some(suspicion) = suspicions(&api_key).next() {
-        return Err(Failure::Credential(suspicion));
+    let suspicions: Vec<_> = suspicions(&api_key).map(|suspicion| suspicion.to_string()).collect();
+    if !suspicions.is_empty() {
+        return Err(Failure::Credential(suspicions.join("; ")));
     }
     let envelope = app.ring.load().seal(&api_key, &context(tenant, provider)?)?;
     let sql = "INSERT INTO credentials (tenant, provider, envelope) VALUES ($1, $2, $3)

@@ -6,7 +6,7 @@ use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse, Response};
 use sealwax::{ContextError, ErrorClass, FormatError, SealError};
 use sealwax_audit::EntryError;
-use sealwax_credentials::{AuthorizeError, OpenBoundError, Suspicion};
+use sealwax_credentials::{AuthorizeError, OpenBoundError};
 
 /// Why a handler failed.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +20,7 @@ pub enum Failure {
     Bound(#[from] OpenBoundError),
     Authorize(#[from] AuthorizeError),
     #[error("the credential does not look like one: {0}")]
-    Credential(Suspicion),
+    Credential(String),
     #[error("{0}")]
     Request(StatusCode),
 }
