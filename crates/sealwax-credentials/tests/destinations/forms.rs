@@ -92,6 +92,14 @@ fn what_is_no_escape_is_itself() {
         let text = [start, &key, "."].concat();
         assert_eq!(body(&text), [start, &"*".repeat(key.len()), "."].concat());
     }
+    // At the end of a body, it is complete.
+    for (key, text) in [
+        ("sk-qZ7_Xw9%", "sk%2dqZ7_Xw9%"),
+        ("sk-qZ7_Xw9%2", "sk%2dqZ7_Xw9%2"),
+        ("sk-qZ7_Xw9\\u0", "sk\\u002dqZ7_Xw9\\u0"),
+    ] {
+        assert!(redacted(&bound(key), [text.as_bytes()]) == "*".repeat(text.len()).as_bytes());
+    }
 }
 
 /// A block ends after 1 KiB: the key comes at each place around two of them, in each form, alone and in a base64 text.
