@@ -7,8 +7,7 @@ use sealwax::companion::{DerivationKey, Purpose};
 pub enum Audit {}
 
 impl Purpose for Audit {
-    const PREFIX: &str = "swa1_";
-    const LABEL: &str = "swa1/key";
+    const NAME: &str = "swa1";
 }
 
 /// The key of an audit log: 32 bytes from a CSPRNG, wiped when dropped.

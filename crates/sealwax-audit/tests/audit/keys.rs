@@ -55,7 +55,7 @@ fn a_text_is_of_no_other_kind() {
     let of = |text: &str| text.parse::<AuditKey>().unwrap_err();
     assert!(matches!(
         of(&TEXT.replace("swa1", "swk1")),
-        KeyError::OtherKind { expected: "swa1_", .. }
+        KeyError::OtherKind { expected: "swa1", .. }
     ));
     assert_eq!(of(&TEXT.replace("AAEC", "AAED")), KeyError::Checksum);
     assert_eq!(of(&TEXT[..52]), KeyError::Malformed);

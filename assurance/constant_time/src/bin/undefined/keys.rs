@@ -72,8 +72,7 @@ pub fn operations() {
 enum Invoices {}
 
 impl Purpose for Invoices {
-    const PREFIX: &str = "swi1_";
-    const LABEL: &str = "swi1/key";
+    const NAME: &str = "swi1";
 }
 
 type Derivation = DerivationKey<Invoices>;

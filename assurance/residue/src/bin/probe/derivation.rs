@@ -14,8 +14,7 @@ use crate::{SUITES, step};
 enum Invoices {}
 
 impl Purpose for Invoices {
-    const PREFIX: &str = "swi1_";
-    const LABEL: &str = "swi1/key";
+    const NAME: &str = "swi1";
 }
 
 type Key = DerivationKey<Invoices>;
