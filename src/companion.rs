@@ -4,4 +4,4 @@
 //! compared and wiped like master keys, and listed in the grammar of a keyring's text. None is ever used as another.
 
 pub use crate::keys::derivation_key::{DerivationKey, Expand, Purpose};
-pub use crate::keys::key_lines::{KeyLine, LineKey, parse_key_lines};
+pub use crate::keys::keyring::lines::{KeyLine, LineKey, parse_key_lines};

@@ -4,7 +4,6 @@
 mod binding;
 pub(crate) mod data_key;
 pub(crate) mod derivation_key;
-pub(crate) mod key_lines;
 mod key_text;
 pub(crate) mod keyring;
 pub(crate) mod master_key;

@@ -72,15 +72,18 @@ const FLOORS: &[Floor] = &[
             "provider_error",
             "provider_future",
             "recorder",
+            "key_text",
             "master_key",
             "provider",
             "usable_key",
             "keyring",
+            "derivation_key",
             "",
         ],
         below: &["format", "secret", "cipher"],
         of_format: &[],
     },
+    Floor { name: "companion", modules: &[""], below: &["keys"], of_format: &[] },
     Floor {
         name: "verbs",
         modules: &[

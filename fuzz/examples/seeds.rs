@@ -351,7 +351,7 @@ fn audits() -> Vec<Vec<u8>> {
         lines[0].replace("{", "{ \"number\" : 7 , "),
         lines[1].replace("\"why\"", "\"Why\""),
         lines[1].replace("null", "[null]"),
-        lines[2].replace("audit-2026@1", "audit-2026@65535"),
+        lines[2].replace("audit-2026@1", "audit-2026@3660"),
         lines[2].replace("audit-2026@1", "other"),
         format!("swa1:17:{hex}:acme: é"),
         format!("swa1:017:{hex}:acme"),

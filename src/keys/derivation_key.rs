@@ -9,18 +9,18 @@ use rand_core::TryCryptoRng;
 
 use crate::cipher::{self, Prf};
 use crate::format::sizes::KEY_LEN;
-use crate::keys::key_lines::LineKey;
 use crate::keys::key_text::TextForm;
+use crate::keys::keyring::lines::LineKey;
 use crate::secret::Secret;
 use crate::secret::key_bytes::{KeyError, take_key_bytes};
-use crate::secret::wiping::{Wiped, wipe_stack_after};
+use crate::secret::wiping::{Wiped, wipe_stack_after, wipe_stack_after_hashing};
 
 /// What a [`DerivationKey`] is for.
 pub trait Purpose {
-    /// The prefix of its text: `sw`, one letter and `1_`.
-    const PREFIX: &'static str;
-    /// The label that is hashed with a key to give its checksum.
-    const LABEL: &'static str;
+    /// The name, with which the texts of its keys start: `sw`, a letter of its own, and `1`.
+    ///
+    /// The letters `k`, `o` and `s` are those of keys that wrap. A purpose with one of them does not compile.
+    const NAME: &'static str;
 }
 
 /// A key for one purpose, from which HKDF derives: 32 bytes from a CSPRNG, wiped when dropped.
@@ -34,8 +34,7 @@ pub trait Purpose {
 /// enum Invoices {}
 ///
 /// impl Purpose for Invoices {
-///     const PREFIX: &str = "swi1_";
-///     const LABEL: &str = "swi1/key";
+///     const NAME: &str = "swi1";
 /// }
 ///
 /// let key = DerivationKey::<Invoices>::generate()?;
@@ -58,8 +57,21 @@ struct Material {
     prf: Prf,
 }
 
+/// Returns whether no key that wraps has this name.
+const fn is_own(name: &str) -> bool {
+    match name.as_bytes() {
+        [b's', b'w', letter, b'1'] => {
+            letter.is_ascii_lowercase() && !matches!(letter, b'k' | b'o' | b's')
+        }
+        _ => false,
+    }
+}
+
 impl<P: Purpose> DerivationKey<P> {
-    const FORM: TextForm = TextForm { prefix: P::PREFIX, label: P::LABEL };
+    const FORM: TextForm = {
+        assert!(is_own(P::NAME), "a purpose is named sw?1, with a letter of its own");
+        TextForm { name: P::NAME, label: P::NAME }
+    };
 
     /// Generates a key from the operating system's randomness.
     ///
@@ -101,19 +113,19 @@ impl<P: Purpose> DerivationKey<P> {
         Ok(Self(Box::new(Material { key, prf }), PhantomData))
     }
 
-    /// Returns the key as text: the prefix and 48 characters of base64url.
+    /// Returns the key as text: the name, `_`, and 48 characters of base64url.
     ///
-    /// prefix ‖ base64url( key(32) ‖ first 4 bytes of SHA-256(label ‖ key) )
+    /// name ‖ "_" ‖ base64url( key(32) ‖ first 4 bytes of SHA-256(name ‖ "/key" ‖ key) )
     #[must_use]
     pub fn to_text(&self) -> Secret {
         wipe_stack_after(|| Self::FORM.write(&self.0.key))
     }
 
-    /// Calls `derive` with the key's HKDF-Expand, and wipes the stack that it used.
+    /// Calls `derive` with the key's HKDF-Expand, and wipes the stack that it used, to a depth of 4 KiB.
     ///
     /// Use it for several derivations in a row.
     pub fn derive<T>(&self, derive: impl FnOnce(Expand<'_>) -> T) -> T {
-        wipe_stack_after(|| derive(Expand(&self.0.prf)))
+        wipe_stack_after_hashing(|| derive(Expand(&self.0.prf)))
     }
 
     /// Computes HKDF-Expand with SHA-256 (RFC 5869 §2.3) to one block: HMAC(key, info ‖ 01).
@@ -133,7 +145,7 @@ impl<P: Purpose> DerivationKey<P> {
     #[expect(clippy::missing_panics_doc, reason = "as above")]
     pub fn derive_key(&self, info: &[&[u8]]) -> Self {
         let derive = || Self::take(self.0.prf.expand::<KEY_LEN>(info).as_mut_slice());
-        wipe_stack_after(derive).expect("a hash is not one repeated byte")
+        wipe_stack_after_hashing(derive).expect("a hash is not one repeated byte")
     }
 }
 
@@ -152,15 +164,15 @@ impl Expand<'_> {
 impl<P: Purpose> FromStr for DerivationKey<P> {
     type Err = KeyError;
 
-    /// Parses the prefix and 48 characters of base64url.
+    /// Parses the name, `_`, and 48 characters of base64url.
     fn from_str(text: &str) -> Result<Self, KeyError> {
         wipe_stack_after(|| Self::take(Self::FORM.read(text)?.as_mut_slice()))
     }
 }
 
 impl<P: Purpose> LineKey for DerivationKey<P> {
-    const PREFIX: &str = P::PREFIX;
-    const LABEL: &str = P::LABEL;
+    const NAME: &str = Self::FORM.name;
+    const LABEL: &str = Self::FORM.label;
 
     fn is_same(&self, other: &Self) -> bool {
         cipher::is_equal(&self.0.key, &other.0.key)

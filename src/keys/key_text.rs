@@ -27,19 +27,19 @@ const _: () = assert!(OPENING_KEY_LEN + CHECK_LEN == LONGEST_CHECKED_LEN, "a key
 
 /// How the keys of one kind are written.
 ///
-/// text = prefix ‖ base64url( key(32) ‖ first 4 bytes of SHA-256(label ‖ key) )
+/// text = name ‖ "_" ‖ base64url( key(32) ‖ first 4 bytes of SHA-256(label ‖ "/key" ‖ key) )
 pub(crate) struct TextForm {
-    /// The prefix, by which secret scanners find a leaked key, such as `swk1_[A-Za-z0-9_-]{48}`.
-    pub(crate) prefix: &'static str,
-    /// The label, so that a key of one kind has the wrong checksum for another kind.
+    /// The name, by which secret scanners find a leaked key, such as `swk1_[A-Za-z0-9_-]{48}`.
+    pub(crate) name: &'static str,
+    /// So that a key of one kind has the wrong checksum for another kind.
     pub(crate) label: &'static str,
 }
 
 impl TextForm {
     /// Master keys.
-    pub(crate) const MASTER: Self = Self { prefix: "swk1_", label: "sw1/key" };
+    pub(crate) const MASTER: Self = Self { name: "swk1", label: "sw1" };
     /// Master keys for tests.
-    pub(crate) const TEST: Self = Self { prefix: "swkt1_", label: "swkt1/key" };
+    pub(crate) const TEST: Self = Self { name: "swkt1", label: "swkt1" };
 
     /// Writes a key. The caller must wipe the stack.
     #[expect(clippy::expect_used, reason = "a default would lose the key")]
@@ -51,8 +51,9 @@ impl TextForm {
         let mut encoded = Zeroizing::new([0; ENCODED_LEN]);
         let encoded = Base64UrlUnpadded::encode(&*bytes, &mut *encoded)
             .expect("the buffer has the encoded length");
-        let mut text = String::with_capacity(self.prefix.len().saturating_add(ENCODED_LEN));
-        text.push_str(self.prefix);
+        let mut text = String::with_capacity(self.name.len().saturating_add(1 + ENCODED_LEN));
+        text.push_str(self.name);
+        text.push('_');
         text.push_str(encoded);
         Secret::from(text)
     }
@@ -60,16 +61,17 @@ impl TextForm {
     /// Reads a key. The caller must wipe the stack.
     pub(super) fn read(&self, text: &str) -> Result<Zeroizing<[u8; KEY_LEN]>, KeyError> {
         let surrounded = |surrounding| KeyError::Surrounded { surrounding };
-        let Some(encoded) = text.strip_prefix(self.prefix) else {
-            let head = text.get(..self.prefix.len()).unwrap_or_default();
-            if starts_like_a_key(text.as_bytes()) && !head.eq_ignore_ascii_case(self.prefix) {
-                return Err(KeyError::OtherKind { expected: self.prefix });
+        let encoded = text.strip_prefix(self.name).and_then(|rest| rest.strip_prefix('_'));
+        let Some(encoded) = encoded else {
+            let name = text.split('_').next().unwrap_or_default();
+            if starts_like_a_key(text.as_bytes()) && !name.eq_ignore_ascii_case(self.name) {
+                return Err(KeyError::OtherKind { expected: self.name });
             }
             if text.len() == ENCODED_LEN {
                 // This may be a key without its prefix, so its characters are not inspected.
                 return Err(KeyError::Malformed);
             }
-            let found = Surrounding::of(text, &[self.prefix]);
+            let found = Surrounding::of(text, &[self.name]);
             return Err(found.map_or(KeyError::Malformed, surrounded));
         };
         // Only what follows the key is inspected here, not the characters of the key.
@@ -91,7 +93,7 @@ impl TextForm {
     }
 
     fn checksum(&self, key: &[u8]) -> [u8; CHECK_LEN] {
-        let [a, b, c, d, ..] = cipher::sha256(&[self.label.as_bytes(), key]);
+        let [a, b, c, d, ..] = cipher::sha256(&[self.label.as_bytes(), b"/key", key]);
         [a, b, c, d]
     }
 

@@ -1,7 +1,7 @@
 //! The master keys of a service, and what each of them may do.
 //!
 //! The operations of a keyring are in `verbs/`: `sealing.rs` has seal, verify and open, and `rewrapping.rs` has rewrap
-//! and `is_current`. `keyring/text.rs` parses the text of a keyring, line by line with `key_lines.rs`.
+//! and `is_current`. `keyring/text.rs` parses the text of a keyring, line by line with `keyring/lines.rs`.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -13,6 +13,7 @@ use crate::format::sizes::MAX_WRAPS;
 use crate::format::suite::Suite;
 use crate::keys::key_text::TextForm;
 use crate::keys::keyring::errors::KeyringError;
+use crate::keys::keyring::lines::LineKey;
 use crate::keys::keyring::state::KeyState;
 use crate::keys::master_key::CHECK_LEN;
 use crate::keys::provider::MasterKeyProvider;
@@ -20,12 +21,13 @@ use crate::keys::recorder::OpenRecorder;
 use crate::keys::usable_key::UsableKey;
 
 pub(crate) mod errors;
+pub(crate) mod lines;
 pub(crate) mod replacing;
 pub(crate) mod state;
 mod text;
 
 /// The maximum number of keys in a keyring: far more than a service has, but it bounds the cost of parsing a text.
-pub(super) const MAX_KEYS: usize = 1024;
+const MAX_KEYS: usize = 1024;
 
 /// The master keys of a service: which one seals, which ones open, and which ones must not.
 ///
@@ -346,8 +348,8 @@ fn check_entry(entries: &[Entry], added: &Entry) -> Result<(), KeyringError> {
     if TextForm::MASTER.is_bare_key(key_id.as_ref()) {
         return Err(KeyringError::KeyAsKeyId);
     }
-    if let Some(key) = added.usable() {
-        key.check_id()?;
+    if let Some(key) = added.usable().and_then(UsableKey::master_key) {
+        key.check_id(key_id)?;
     }
     if entries.iter().any(|entry| entry.key_id().is_same(key_id)) {
         return Err(KeyringError::DuplicateKeyId { key_id: key_id.clone() });

@@ -8,6 +8,7 @@ use rand_core::TryCryptoRng;
 use zeroize::Zeroize;
 
 use crate::cipher::{self, Prf};
+use crate::format::key_id::KeyId;
 use crate::format::sizes::{KEY_LEN, LOCAL_BODY_LEN};
 use crate::keys::binding::Binding;
 use crate::keys::key_text::TextForm;
@@ -89,8 +90,8 @@ impl MasterKey {
     ///
     /// Anybody can generate it, so it protects nothing. No keyring for production accepts it: its id must start with
     /// `test/`, all keys of its keyring must be test keys, and [`Keyring::from_str`](crate::Keyring) refuses its text
-    /// (`swkt1_…`). What it has sealed does not open with a key for production, which says
-    /// [`TestKey`](crate::UnwrapError::TestKey).
+    /// (`swkt1_…`). Behind a type of your own, where a keyring does not see it, it wraps and unwraps under no other id.
+    /// What it has sealed does not open with a key for production, which says [`TestKey`](crate::UnwrapError::TestKey).
     ///
     /// ```
     /// use sealwax::{Keyring, KeyringError, MasterKey};
@@ -144,6 +145,22 @@ impl MasterKey {
     #[must_use]
     pub fn check_value(&self) -> [u8; CHECK_LEN] {
         self.0.check
+    }
+
+    /// Parses the text of a [test key](Self::generate_for_tests), `swkt1_` and 48 characters of base64url.
+    ///
+    /// Nothing else reads it: [`from_str`](Self::from_str) refuses it.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`KeyError`] if it is not such a text.
+    pub fn from_test_text(text: &str) -> Result<Self, KeyError> {
+        wipe_stack_after(|| Self::take(TextForm::TEST.read(text)?.as_mut_slice(), true))
+    }
+
+    /// Checks that the key may have this id: a test key one that starts with `test/`, and any other key another one.
+    pub(super) fn fits(&self, key_id: &KeyId) -> bool {
+        self.is_for_tests() == key_id.is_for_tests()
     }
 
     pub(super) fn is_for_tests(&self) -> bool {
@@ -237,13 +254,9 @@ impl<'a> LocalBody<'a> {
 impl FromStr for MasterKey {
     type Err = KeyError;
 
-    /// Parses `swk1_` and 48 characters of base64url, or the text of a [test key](Self::generate_for_tests).
+    /// Parses `swk1_` and 48 characters of base64url.
     fn from_str(text: &str) -> Result<Self, KeyError> {
-        wipe_stack_after(|| {
-            let is_for_tests = text.starts_with(TextForm::TEST.prefix);
-            let form = if is_for_tests { &TextForm::TEST } else { &TextForm::MASTER };
-            Self::take(form.read(text)?.as_mut_slice(), is_for_tests)
-        })
+        wipe_stack_after(|| Self::take(TextForm::MASTER.read(text)?.as_mut_slice(), false))
     }
 }
 

@@ -8,7 +8,7 @@ use crate::format::key_id::KeyId;
 use crate::format::wrapped_key::WrapKind;
 use crate::keys::data_key::DataKey;
 use crate::keys::master_key::MasterKey;
-use crate::keys::provider_error::ProviderError;
+use crate::keys::provider_error::{ProviderError, ProviderErrorKind};
 use crate::keys::provider_future::ProviderFuture;
 use crate::keys::requests::{UnwrapRequest, WrapRequest};
 use crate::secret::key_bytes::KeyBytes;
@@ -220,11 +220,20 @@ macro_rules! forward {
 
 forward!(&P, Arc<P>, Box<P>);
 
+/// A keyring checks this too, but does not see a key behind a type that it does not know.
+fn unfit() -> ProviderError {
+    let problem = "a test key has an id that starts with test/, and no other key has";
+    ProviderError::new(ProviderErrorKind::Other, problem)
+}
+
 impl KeyWrapper for MasterKey {
     fn wrap_key<'a>(
         &'a self,
         request: WrapRequest<'a>,
     ) -> ProviderFuture<'a, Result<Vec<u8>, ProviderError>> {
+        if !self.fits(request.key_id()) {
+            return ProviderFuture::ready(Err(unfit()));
+        }
         let data_key = request.data_key().expose_secret();
         let body = wipe_stack_after(|| self.wrap(&request.binding(), data_key).to_vec());
         ProviderFuture::ready(Ok(body))
@@ -244,6 +253,9 @@ impl MasterKeyProvider for MasterKey {
         &'a self,
         request: UnwrapRequest<'a>,
     ) -> ProviderFuture<'a, Result<DataKey, ProviderError>> {
+        if !self.fits(request.key_id()) {
+            return ProviderFuture::ready(Err(unfit()));
+        }
         let mut data_key = KeyBytes::zeroed();
         // Returns one byte. The gaps of a larger type would take along what is on the stack.
         let unwrapped = wipe_stack_after(|| {

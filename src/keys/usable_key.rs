@@ -10,8 +10,6 @@ use crate::format::suite::Suite;
 use crate::format::wrapped_key::{Wrap, WrapKind};
 use crate::keys::binding::Binding;
 use crate::keys::data_key::DataKey;
-use crate::keys::key_lines::LineKey;
-use crate::keys::keyring::errors::KeyringError;
 use crate::keys::master_key::{CHECK_LEN, MasterKey};
 use crate::keys::provider::{Inside, MasterKeyProvider};
 use crate::keys::provider_error::{ProviderError, ProviderErrorKind};
@@ -50,34 +48,34 @@ impl UsableKey {
 
     /// Returns whether both are the same master key in memory.
     pub(super) fn is_same(&self, other: &Self) -> bool {
-        let both = self.key.as_master_key(Inside(())).zip(other.key.as_master_key(Inside(())));
+        let both = self.master_key().zip(other.master_key());
         both.is_some_and(|(one, other)| one.is_same(other))
     }
 
     /// Returns whether they cannot be the same key: their kinds or their master keys in memory differ.
     pub(super) fn is_other(&self, other: &Self) -> bool {
-        let both = self.key.as_master_key(Inside(())).zip(other.key.as_master_key(Inside(())));
+        let both = self.master_key().zip(other.master_key());
         self.kind != other.kind || both.is_some_and(|(one, other)| !one.is_same(other))
     }
 
     /// Returns the check value, if this is a master key in memory.
     pub(super) fn check_value(&self) -> Option<[u8; CHECK_LEN]> {
-        self.key.as_master_key(Inside(())).map(MasterKey::check_value)
+        self.master_key().map(MasterKey::check_value)
     }
 
-    /// Checks that a master key in memory may have its id.
-    pub(super) fn check_id(&self) -> Result<(), KeyringError> {
-        self.key.as_master_key(Inside(())).map_or(Ok(()), |key| key.check_id(&self.key_id))
+    /// Returns the master key in memory that this is, and that no type is around.
+    pub(super) fn master_key(&self) -> Option<&MasterKey> {
+        self.key.as_master_key(Inside(()))
     }
 
     /// Returns whether this is a test key.
     pub(super) fn is_for_tests(&self) -> bool {
-        self.key.as_master_key(Inside(())).is_some_and(MasterKey::is_for_tests)
+        self.master_key().is_some_and(MasterKey::is_for_tests)
     }
 
     /// Returns whether this is a master key in memory, and not a type around one.
     pub(crate) fn is_in_memory(&self) -> bool {
-        self.key.as_master_key(Inside(())).is_some()
+        self.master_key().is_some()
     }
 
     pub(crate) fn is_local(&self) -> bool {
@@ -112,7 +110,7 @@ impl UsableKey {
         commitment: &[u8; COMMITMENT_LEN],
         data_key: &[u8; KEY_LEN],
     ) -> Option<Result<Body, ProviderError>> {
-        match self.key.as_master_key(Inside(())) {
+        match self.master_key() {
             Some(key) => {
                 let binding = Binding::new(&self.key_id, suite, commitment);
                 Some(Ok(Body::Local(key.wrap(&binding, data_key))))
@@ -138,7 +136,7 @@ impl UsableKey {
         body: &[u8],
         data_key: &mut [u8; KEY_LEN],
     ) -> Option<Result<(), ProviderError>> {
-        match self.key.as_master_key(Inside(())) {
+        match self.master_key() {
             Some(key) => {
                 let binding = Binding::new(&self.key_id, suite, commitment);
                 Some(key.unwrap(&binding, body, data_key).map_err(ProviderError::from))

@@ -31,10 +31,10 @@ pub enum KeyError {
     #[error("invalid key: expected a prefix, such as swk1_, followed by 48 base64url characters")]
     Malformed,
     /// The text starts like that of another kind of key.
-    #[error("a key of another kind: expected one that starts with {expected}")]
+    #[error("a key of another kind: expected one that starts with {expected}_")]
     #[non_exhaustive]
     OtherKind {
-        /// The prefix of the expected kind.
+        /// The name of the expected kind, with which its texts start.
         expected: &'static str,
     },
     /// The checksum of the text is wrong, so the text was mistyped or changed.

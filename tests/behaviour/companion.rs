@@ -14,16 +14,14 @@ use crate::fixtures::{Scripted, master_key};
 enum Invoices {}
 
 impl Purpose for Invoices {
-    const PREFIX: &str = "swi1_";
-    const LABEL: &str = "swi1/key";
+    const NAME: &str = "swi1";
 }
 
 #[derive(Debug)]
 enum Receipts {}
 
 impl Purpose for Receipts {
-    const PREFIX: &str = "swr1_";
-    const LABEL: &str = "swr1/key";
+    const NAME: &str = "swr1";
 }
 
 type Invoice = DerivationKey<Invoices>;
@@ -61,8 +59,8 @@ fn its_text_has_the_prefix_and_the_checksum_of_its_purpose() {
     assert!(matches!(fault(&format!("{expected}\n")), KeyError::Surrounded { .. }));
     // A key for another purpose, and a changed prefix.
     let other = expected.parse::<DerivationKey<Receipts>>().unwrap_err();
-    assert!(matches!(other, KeyError::OtherKind { expected: "swr1_", .. }));
-    assert!(matches!(fault(&master_text(1)), KeyError::OtherKind { expected: "swi1_", .. }));
+    assert!(matches!(other, KeyError::OtherKind { expected: "swr1", .. }));
+    assert!(matches!(fault(&master_text(1)), KeyError::OtherKind { expected: "swi1", .. }));
     let renamed = expected.replacen("swi1_", "swr1_", 1);
     assert_eq!(renamed.parse::<DerivationKey<Receipts>>().unwrap_err(), KeyError::Checksum);
     let renamed = expected.replacen("swi1_", "swk1_", 1);
@@ -134,12 +132,14 @@ fn a_ring_of_other_keys_has_the_grammar_of_a_keyring() {
     assert_eq!(told, expected);
 }
 
+type Check = fn(&KeyringError) -> bool;
+
 #[test]
 fn what_is_wrong_with_a_ring_of_other_keys_is_told_as_for_a_keyring() {
     let [one, two] = [1, 2].map(|number| text(&invoice(number)));
     let primary = format!("primary a {one}");
     let many: String = (0..1024).map(|n| format!("disabled d{n}\n")).collect();
-    let rows: [(&str, String, fn(&KeyringError) -> bool); 16] = [
+    let rows: [(&str, String, Check); 16] = [
         ("nothing", String::new(), |e| matches!(e, KeyringError::NoPrimary)),
         ("a comment with a key", format!("# {primary}"), |e| {
             matches!(e, KeyringError::Line { line: 1, problem: LineProblem::Commented, .. })
@@ -180,7 +180,7 @@ fn what_is_wrong_with_a_ring_of_other_keys_is_told_as_for_a_keyring() {
         }),
         ("a master key", format!("{primary}\nretired b {}", master_text(1)), |e| {
             let is_other =
-                |source: &KeyError| matches!(source, KeyError::OtherKind { expected: "swi1_", .. });
+                |source: &KeyError| matches!(source, KeyError::OtherKind { expected: "swi1", .. });
             problem_2(e).is_some_and(
                 |problem| matches!(problem, LineProblem::Key { source, .. } if is_other(source)),
             )

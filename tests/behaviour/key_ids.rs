@@ -255,10 +255,10 @@ fn a_key_without_its_prefix_is_no_id_of_a_keyring() {
         let line = line.replace("<>", pasted).replace("<key>", &key_text(3));
         let text = format!("primary main {}\n{line}", key_text(9));
         let error = text.parse::<Keyring>().unwrap_err();
-        assert!(error.to_string().starts_with("keyring line 2: expected a key id"), "{error}");
+        assert!(error.to_string().starts_with("line 2 of the keys: expected a key id"), "{error}");
     }
     let error = format!("primary {pasted} {}", key_text(3)).parse::<Keyring>().unwrap_err();
-    assert!(error.to_string().starts_with("keyring line 1: expected a key id"), "{error}");
+    assert!(error.to_string().starts_with("line 1 of the keys: expected a key id"), "{error}");
 }
 
 #[test]

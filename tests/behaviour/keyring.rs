@@ -57,7 +57,7 @@ fn describe(error: &KeyringError) -> String {
                     format!("the key: found {surrounding}")
                 }
                 LineProblem::Key { source: KeyError::OtherKind { expected, .. }, .. } => {
-                    format!("no {expected} key")
+                    format!("no {expected}_ key")
                 }
                 LineProblem::ExtraWord => "extra word".to_owned(),
                 LineProblem::Surrounded { surrounding, .. } => format!("found {surrounding}"),

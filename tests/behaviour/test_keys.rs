@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use sealwax::{
-    EncryptionContext, KeyState, Keyring, KeyringError, MasterKey, MasterKeyProvider, OpenError,
-    RewrapError, UnwrapError,
+    DataKey, EncryptionContext, KeyError, KeyState, KeyWrapper, Keyring, KeyringError, LineProblem,
+    MasterKey, MasterKeyProvider, OpenError, ProviderError, ProviderFuture, RewrapError, SealError,
+    UnwrapError, UnwrapRequest, WrapKind, WrapRequest,
 };
 use sha2::{Digest, Sha256};
 
@@ -23,6 +24,11 @@ fn told(result: Result<Keyring, KeyringError>) -> String {
         Ok(_) => "accepted".to_owned(),
         Err(KeyringError::TestKey { key_id, .. }) => format!("{key_id} is a test key"),
         Err(KeyringError::NotATestKey { key_id, .. }) => format!("{key_id} is none"),
+        Err(KeyringError::Line {
+            line: 1,
+            problem: LineProblem::Key { source: KeyError::OtherKind { expected, .. }, .. },
+            ..
+        }) => format!("no {expected}"),
         Err(other) => panic!("unexpected error: {other}"),
     }
 }
@@ -42,12 +48,20 @@ fn a_test_key_is_the_same_everywhere_and_its_text_keeps_the_mark() {
             MasterKey::from_bytes(&mut hash.clone()).unwrap().check_value()
         );
         assert!(text(&key).starts_with("swkt1_"));
-        let again: MasterKey = text(&key).parse().unwrap();
+        assert!(matches!(
+            text(&key).parse::<MasterKey>(),
+            Err(KeyError::OtherKind { expected: "swk1", .. })
+        ));
+        let again = MasterKey::from_test_text(&text(&key)).unwrap();
         assert_eq!((again.check_value(), text(&again)), (key.check_value(), text(&key)));
         assert_eq!(told(Keyring::new(key_id("prod"), again)), "prod is a test key");
         // A label of its own, so that a changed prefix makes no key of another kind.
         assert!(text(&key).replacen("swkt1_", "swk1_", 1).parse::<MasterKey>().is_err());
     }
+}
+
+fn shared(key: MasterKey) -> Arc<dyn MasterKeyProvider> {
+    Arc::new(key)
 }
 
 #[test]
@@ -57,7 +71,7 @@ fn every_constructor_checks_the_mark_against_the_id() {
         |_, id, key| Keyring::new(key_id(id), key),
         |_, id, key| Keyring::new(key_id(id), Arc::new(Box::new(key))),
         |ring, id, key| ring.with_retired(key_id(id), key),
-        |ring, id, key| ring.with_retired(key_id(id), Arc::new(key) as Arc<dyn MasterKeyProvider>),
+        |ring, id, key| ring.with_retired(key_id(id), shared(key)),
         |ring, id, key| ring.with_escrow(key_id(id), key),
         |ring, id, key| ring.with_escrow(key_id(id), Box::new(key)),
     ];
@@ -91,24 +105,26 @@ fn a_text_is_all_test_keys_or_none() {
     let [p1, p2] = [1, 2].map(|number| text(&master_key(number)));
     let rows = [
         // text, from_str, from_test_text
-        (format!("primary prod {p1}"), "accepted", "prod is none"),
-        (format!("primary test/a {t1}"), "test/a is a test key", "accepted"),
-        (format!("primary test/a {t1}; retired test/b {t2}"), "test/a is a test key", "accepted"),
-        (format!("primary prod {t1}"), "prod is a test key", "prod is a test key"),
-        (format!("primary test/a {p1}"), "test/a is none", "test/a is none"),
-        (format!("primary prod {p1}; retired test/b {t2}"), "prod is none", "prod is none"),
-        (format!("primary test/a {t1}; escrow dr {p2}"), "dr is none", "dr is none"),
-        (format!("primary test/a {t1}; disabled old"), "old is none", "old is none"),
-        (format!("primary prod {p1}; disabled test/b"), "accepted", "prod is none"),
+        (format!("primary prod {p1}"), "accepted", "no swkt1"),
+        (format!("primary test/a {t1}"), "no swk1", "accepted"),
+        (format!("primary test/a {t1}; retired test/b {t2}"), "no swk1", "accepted"),
+        (format!("primary prod {t1}"), "no swk1", "prod is a test key"),
+        (format!("primary test/a {p1}"), "test/a is none", "no swkt1"),
+        (format!("primary prod {p1}; retired test/b {t2}"), "no swk1", "no swkt1"),
+        (format!("primary test/a {t1}; escrow dr {p2}"), "no swk1", "no swkt1"),
+        (format!("primary test/a {t1}; disabled old"), "no swk1", "old is none"),
+        (format!("primary prod {p1}; disabled test/b"), "accepted", "no swkt1"),
         // The key of a line that does not keep it is checked as well.
-        (format!("primary prod {p1}; disabled old {t2}"), "old is a test key", "old is a test key"),
-        (format!("primary test/a {t1}; leaked test/b {p2}"), "test/b is none", "test/b is none"),
+        (format!("primary prod {p1}; disabled old {t2}"), "no swk1", "no swkt1"),
+        (format!("primary prod {p1}; disabled test/b {p2}"), "test/b is none", "no swkt1"),
+        (format!("primary test/a {t1}; leaked test/b {p2}"), "no swk1", "no swkt1"),
+        (format!("primary test/a {t1}; leaked old {t2}"), "no swk1", "old is a test key"),
     ];
     for (text, from_str, from_test_text) in &rows {
         assert_eq!(told(text.parse()), *from_str);
         assert_eq!(told(Keyring::from_test_text(text)), *from_test_text);
     }
-    assert_eq!(rows.len(), 11);
+    assert_eq!(rows.len(), 13);
     assert!(matches!(Keyring::from_test_text(""), Err(KeyringError::NoPrimary)));
 }
 
@@ -142,4 +158,54 @@ fn what_a_test_key_has_sealed_is_told_as_such_by_production() {
     let of_prod = prod().seal(&"sk-1".into(), &context).unwrap();
     assert_eq!(tests.verify(&of_prod).unwrap_err().name(), "unknown_key");
     assert_eq!(tests.state("test/b"), Some(KeyState::Escrow));
+}
+
+/// A type around a key, which no keyring recognises as one.
+struct Around(MasterKey);
+
+impl KeyWrapper for Around {
+    fn wrap_key<'a>(
+        &'a self,
+        request: WrapRequest<'a>,
+    ) -> ProviderFuture<'a, Result<Vec<u8>, ProviderError>> {
+        self.0.wrap_key(request)
+    }
+
+    fn kind(&self) -> WrapKind {
+        self.0.kind()
+    }
+
+    fn is_current(&self, body: &[u8]) -> bool {
+        self.0.is_current(body)
+    }
+}
+
+impl MasterKeyProvider for Around {
+    fn unwrap_key<'a>(
+        &'a self,
+        request: UnwrapRequest<'a>,
+    ) -> ProviderFuture<'a, Result<DataKey, ProviderError>> {
+        self.0.unwrap_key(request)
+    }
+}
+
+#[test]
+fn a_key_behind_another_type_still_fits_its_id_alone() {
+    let context = EncryptionContext::empty();
+    for (id, key, is_sealed) in [
+        ("test/a", test_key(1), true),
+        ("prod", master_key(1), true),
+        ("prod", test_key(1), false),
+        ("test/a", master_key(1), false),
+    ] {
+        let around = Keyring::new(key_id(id), Around(key)).unwrap();
+        match around.seal(&"sk-1".into(), &context) {
+            Ok(row) => assert!(is_sealed && around.open(&row, &context).is_ok()),
+            Err(error) => assert!(!is_sealed && matches!(error, SealError::Wrap { .. }), "{error}"),
+        }
+    }
+    // Nor does it unwrap: what an honest key wrapped under this id, it says nothing about.
+    let row = Keyring::new(key_id("prod"), master_key(1)).unwrap().seal(&"sk-1".into(), &context);
+    let around = Keyring::new(key_id("prod"), Around(test_key(1))).unwrap();
+    assert_eq!(around.verify(&row.unwrap()).unwrap_err().name(), "provider");
 }

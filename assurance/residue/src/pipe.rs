@@ -27,6 +27,8 @@ pub mod role {
     pub const MISTYPED_TEXT: u8 = b'y';
     /// A keyring as text. The number selects one of the shapes that the search knows.
     pub const KEYRING_TEXT: u8 = b'k';
+    /// A derivation key of 32 bytes, from which the probe derives another one.
+    pub const DERIVATION_KEY: u8 = b'v';
     /// A row key of 32 bytes.
     pub const ROW_KEY: u8 = b'3';
     /// A row key in hex. Number 1 is in upper case.

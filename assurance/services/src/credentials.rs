@@ -4,21 +4,24 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use axum::body::{Body, Bytes};
 use axum::extract::{Extension, Json, Path, Request, State};
-use axum::http::header::{AUTHORIZATION, InvalidHeaderValue};
-use axum::http::{HeaderValue, Method, StatusCode, Uri};
+use axum::http::{Method, StatusCode, Uri};
 use axum::response::Response;
 use axum::routing::{get, post, put};
 use axum::{Router, middleware};
 use sealwax::{ContextError, EncryptionContext, Envelope, Keyring, Secret};
+use sealwax_audit::{AuditLog, Recorder};
+use sealwax_credentials::{BoundSecret, KeyHeader, open_bound_async, suspicions};
 use serde::Deserialize;
 use sqlx::PgPool;
 
+use crate::audit::Table;
 use crate::failure::Failure;
 use crate::signing_in::signed_in;
 
 #[derive(Clone, Debug)]
 pub struct App {
     pub ring: Arc<ArcSwap<Keyring>>,
+    pub log: Arc<AuditLog<Table>>,
     pub db: PgPool,
     pub send: fn(Request) -> Reply, // Your HTTP client.
 }
@@ -38,31 +41,24 @@ pub enum Provider {
 }
 
 impl Provider {
-    /// Its name in rows and contexts, and where its requests go.
-    const fn parts(self) -> (&'static str, &'static str) {
+    /// Its name in rows and contexts, its host, and where its requests go.
+    const fn parts(self) -> (&'static str, &'static str, &'static str) {
         match self {
-            Self::OpenAi => ("openai", "https://api.openai.com/v1/chat/completions"),
-            Self::Mistral => ("mistral", "https://api.mistral.ai/v1/chat/completions"),
+            Self::OpenAi => ("openai", "api.openai.com", "https://api.openai.com/v1/chat/completions"),
+            Self::Mistral => ("mistral", "api.mistral.ai", "https://api.mistral.ai/v1/chat/completions"),
         }
     }
 }
 
 /// Builds the context from who is signed in and what the request names, never from the row.
 pub fn context(tenant: Tenant, provider: Provider) -> Result<EncryptionContext, ContextError> {
-    let tenant = tenant.0.to_string();
-    EncryptionContext::new([("tenant", tenant.as_str()), ("provider", provider.parts().0)])
+    let (tenant, (provider, host, _)) = (tenant.0.to_string(), provider.parts());
+    EncryptionContext::new([("tenant", tenant.as_str()), ("provider", provider)])?.with_hosts(&[host])
 }
 
 #[derive(Debug, Deserialize)]
 pub struct Put {
     api_key: Secret,
-}
-
-/// Returns the value of `Authorization`. A request's `Debug` output does not show it.
-pub fn bearer(api_key: &Secret) -> Result<HeaderValue, InvalidHeaderValue> {
-    let mut value = HeaderValue::from_bytes(api_key.with_prefix("Bearer ").expose_secret())?;
-    value.set_sensitive(true);
-    Ok(value)
 }
 
 async fn store(
@@ -72,7 +68,10 @@ async fn store(
     Json(Put { api_key }): Json<Put>,
 ) -> Result<StatusCode, Failure> {
     // This rejects a line feed at the end now, and not at the first call.
-    bearer(&api_key).map_err(|_| Failure::Request(StatusCode::UNPROCESSABLE_ENTITY))?;
+    let suspicions: Vec<_> = suspicions(&api_key).map(|suspicion| suspicion.to_string()).collect();
+    if !suspicions.is_empty() {
+        return Err(Failure::Credential(suspicions.join("; ")));
+    }
     let envelope = app.ring.load().seal(&api_key, &context(tenant, provider)?)?;
     let sql = "INSERT INTO credentials (tenant, provider, envelope) VALUES ($1, $2, $3)
         ON CONFLICT (tenant, provider) DO UPDATE SET envelope = excluded.envelope";
@@ -81,29 +80,17 @@ async fn store(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Opens a tenant's credential. Writes a line to the audit before it returns the secret.
-async fn open(app: &App, tenant: Tenant, provider: Provider) -> Result<Secret, Failure> {
+/// Opens a tenant's credential. It is in the audit log before it is decrypted.
+async fn open(app: &App, tenant: Tenant, provider: Provider) -> Result<BoundSecret, Failure> {
     let sql = "SELECT envelope FROM credentials WHERE tenant = $1 AND provider = $2";
     let select = sqlx::query_scalar(sql).bind(tenant.0).bind(provider.parts().0);
     let column: Option<Vec<u8>> = select.fetch_optional(&app.db).await?;
-    let envelope = Envelope::try_from(column.ok_or(Failure::Request(StatusCode::NOT_FOUND))?);
-    let context = context(tenant, provider)?;
+    let envelope = Envelope::try_from(column.ok_or(Failure::Request(StatusCode::NOT_FOUND))?)?;
 
-    let commitment = envelope.as_ref().map(|envelope| *envelope.commitment()).ok();
-    let opened = envelope.map(|envelope| app.ring.load().open(&envelope, &context));
-    let (outcome, class) = match &opened {
-        Ok(Ok(_)) => ("opened", None),
-        Ok(Err(error)) => (error.name(), Some(error.class())),
-        Err(error) => (error.name(), Some(error.class())),
-    };
-    // Before the insert: if that fails, its error is returned instead of this one.
-    if let Some(class) = class {
-        eprintln!("tenant {}, {}: {outcome} ({class})", tenant.0, provider.parts().0);
-    }
-    let sql = "INSERT INTO audit (tenant, provider, outcome, commitment) VALUES ($1, $2, $3, $4)";
-    let insert = sqlx::query(sql).bind(tenant.0).bind(provider.parts().0);
-    insert.bind(outcome).bind(commitment).execute(&app.db).await?;
-    Ok(opened??)
+    let (who, why) = (format!("tenant {}", tenant.0), format!("call of {}", provider.parts().0));
+    let recorder = Recorder::new(&app.log, tenant.0.to_string(), who, why)?;
+    let ring = Keyring::clone(&app.ring.load()).with_recorder(recorder);
+    Ok(open_bound_async(&ring, &envelope, &context(tenant, provider)?).await?)
 }
 
 /// Lists the providers of a tenant, which needs no key.
@@ -129,11 +116,10 @@ async fn call(
     body: Bytes,
 ) -> Result<Response, Failure> {
     let api_key = open(&app, tenant, provider).await?;
-    let authorization = bearer(&api_key).map_err(|_| Failure::Request(StatusCode::UNPROCESSABLE_ENTITY))?;
     let mut request = Request::new(Body::from(body));
     *request.method_mut() = Method::POST;
-    *request.uri_mut() = Uri::from_static(provider.parts().1);
-    request.headers_mut().insert(AUTHORIZATION, authorization);
+    *request.uri_mut() = Uri::from_static(provider.parts().2);
+    api_key.authorize(&mut request, &KeyHeader::BEARER)?;
     Ok((app.send)(request).await)
 }
 

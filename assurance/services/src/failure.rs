@@ -4,17 +4,23 @@ use std::iter::successors;
 use axum::http::StatusCode;
 use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse, Response};
-use sealwax::{ContextError, ErrorClass, FormatError, OpenError, SealError};
+use sealwax::{ContextError, ErrorClass, FormatError, SealError};
+use sealwax_audit::EntryError;
+use sealwax_credentials::{AuthorizeError, OpenBoundError};
 
 /// Why a handler failed.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub enum Failure {
-    Open(#[from] OpenError),
     Seal(#[from] SealError),
     Context(#[from] ContextError),
     Format(#[from] FormatError),
     Database(#[from] sqlx::Error),
+    Entry(#[from] EntryError),
+    Bound(#[from] OpenBoundError),
+    Authorize(#[from] AuthorizeError),
+    #[error("the credential does not look like one: {0}")]
+    Credential(String),
     #[error("{0}")]
     Request(StatusCode),
 }
@@ -31,7 +37,7 @@ pub fn verdict(class: ErrorClass, name: &str) -> (StatusCode, &'static str) {
 }
 
 /// Returns whether the same statement may succeed later: after errors of connections, locks, resources and shutdowns.
-fn is_transient(error: &sqlx::Error) -> bool {
+pub fn is_transient(error: &sqlx::Error) -> bool {
     let state = error.as_database_error().and_then(|error| error.code()).unwrap_or_default();
     ["08", "40", "53", "55P03", "57"].iter().any(|prefix| state.starts_with(prefix))
         || matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed)
@@ -40,12 +46,16 @@ fn is_transient(error: &sqlx::Error) -> bool {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let (class, name, retry_after) = match &self {
-            Self::Open(error) => (error.class(), error.name(), error.retry_after()),
             Self::Seal(error) => (error.class(), error.name(), error.retry_after()),
             Self::Context(error) => (error.class(), error.name(), None),
             Self::Format(error) => (error.class(), error.name(), None),
+            Self::Entry(_) => (ErrorClass::Bug, "entry", None),
+            Self::Bound(OpenBoundError::Open(error)) => (error.class(), error.name(), error.retry_after()),
+            Self::Bound(error) => (error.class(), error.name(), None),
+            Self::Authorize(error) => (error.class(), error.name(), None),
             Self::Database(error) if is_transient(error) => (ErrorClass::Transient, "database", None),
             Self::Database(_) => (ErrorClass::Misconfigured, "database", None),
+            Self::Credential(_) => return (StatusCode::UNPROCESSABLE_ENTITY, self.to_string()).into_response(),
             Self::Request(status) => return status.into_response(),
         };
         let (status, alert) = verdict(class, name);

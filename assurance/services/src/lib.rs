@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod audit;
 pub mod credentials;
 pub mod failure;
 pub mod recipes;

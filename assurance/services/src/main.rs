@@ -7,8 +7,9 @@ use arc_swap::ArcSwap;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
+use services::audit::audit_log;
 use services::credentials::{App, Reply, router};
-use services::reload::{read_keyring, reload_on};
+use services::reload::{read_keyring, read_keys, reload_on};
 use services::rotation::rotate;
 use services::start::{AnyError, unknown_keys};
 use sqlx::PgPool;
@@ -44,12 +45,14 @@ async fn serve() -> Result<(), AnyError> {
         return if failures.is_empty() { Ok(()) } else { Err("these rows were not rewrapped".into()) };
     }
     let ring = Arc::new(ArcSwap::from_pointee(ring));
+    let audit_keys = PathBuf::from(var("SEALWAX_AUDIT_KEYS_FILE").map_err(|_| "no SEALWAX_AUDIT_KEYS_FILE")?);
+    let log = Arc::new(audit_log(read_keys(&audit_keys)?, db.clone()));
     // Before anything is served, because a SIGHUP without a handler ends the process.
     tokio::spawn(reload_on(signal(SignalKind::hangup())?, ring.clone(), path));
 
     let listener = TcpListener::bind(var("LISTEN").map_err(|_| "no LISTEN")?).await?;
     eprintln!("listening on {}", listener.local_addr()?);
-    let app = App { ring, db, send: your_http_client };
+    let app = App { ring, log, db, send: your_http_client };
     Ok(axum::serve(listener, router(app)).await?)
 }
 

@@ -1,17 +1,22 @@
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use sealwax::{Keyring, ReloadProblem, Secret};
+use sealwax::{Keyring, RecorderRequired, ReloadProblem, Secret};
 use tokio::signal::unix::Signal;
 
 use crate::start::AnyError;
 
-/// Reads the keyring from its file. The text is wiped, and no error repeats any part of it.
-pub fn read_keyring(path: &Path) -> Result<Keyring, AnyError> {
+/// Reads keys from their file. The text is wiped, and no error repeats any part of it.
+pub fn read_keys<K: FromStr<Err: Into<AnyError>>>(path: &Path) -> Result<K, AnyError> {
     let bytes = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let text = Secret::from(bytes);
-    Ok(text.expose_str()?.parse()?)
+    Secret::from(bytes).expose_str()?.parse().map_err(Into::into)
+}
+
+/// Reads the keyring. It opens nothing until a request gives it a recorder of its own.
+pub fn read_keyring(path: &Path) -> Result<Keyring, AnyError> {
+    Ok(read_keys::<Keyring>(path)?.with_recorder(RecorderRequired))
 }
 
 /// Replaces the running keyring with that in the file, if `can_replace` allows it.

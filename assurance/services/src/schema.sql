@@ -5,7 +5,3 @@ CREATE TABLE credentials (
     envelope bytea NOT NULL, -- Or text, but not varchar(255): the text form is longer.
     UNIQUE (tenant, provider)
 );
-CREATE TABLE audit (
-    at timestamptz DEFAULT now(), tenant bigint, provider text, outcome text NOT NULL,
-    commitment bytea -- NULL if the row is not an envelope.
-);

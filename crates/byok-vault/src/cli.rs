@@ -94,9 +94,9 @@ pub enum Command {
     Reseal(Reseal),
     /// Open every row, and report those that do not open; prints nothing of any credential
     Audit,
-    /// Print what was opened, when, by whom and why, and check that nobody changed the log
+    /// Print what was opened, when, by whom and why; check that nobody changed the log; change its key
     ///
-    /// Printing needs no key. --verify needs the key of the log, and every earlier one as `retired`.
+    /// Printing needs no key. --verify and --hand-over need the key of the log, and the earlier ones as `retired`.
     Log(Log),
     /// Count rows by key, and check whether a key can be retired; needs no key
     Census(Census),
@@ -334,14 +334,18 @@ pub struct Log {
     /// Check that no entry was altered, removed, added or exchanged; exit code 12 if one was
     #[arg(long)]
     pub verify: bool,
-    /// Also check that the log still has the entries that this file names, which --anchors printed
+    /// Also check that the log still has the entries that the anchors in this file name
     #[arg(long, value_name = "FILE", requires = "verify", value_parser = path())]
     pub anchor: Option<PathBuf>,
-    /// Print the last entry of each customer, to keep where nobody can change it
-    #[arg(long, conflicts_with = "verify")]
+    /// Print an anchor of each part that is intact, to keep where nobody can change it; the report goes to
+    /// standard error
+    #[arg(long, requires = "verify")]
     pub anchors: bool,
+    /// End each customer's part of the log under its key, and go on under the primary; can be killed and run again
+    #[arg(long, conflicts_with_all = ["verify", "json"])]
+    pub hand_over: bool,
     /// Print one JSON object per line
-    #[arg(long, conflicts_with_all = ["verify", "anchors"])]
+    #[arg(long, conflicts_with = "verify")]
     pub json: bool,
 }
 

@@ -8,15 +8,16 @@ mod advice;
 mod credential;
 mod database;
 mod key_text;
+mod log;
 
 use std::io;
 use std::path::PathBuf;
 
 use sealwax::{ContextError, KeyError, KeyState, KeyringError, SealError};
-use sealwax_audit::{AnchorError, AppendError, AuditKeyError, AuditKeysError};
+use sealwax_audit::{AnchorError, AuditKeysError};
 use sealwax_import::{DeclarationError, KeyForm, KeyTextError};
 
-use crate::formatting::{file, shown};
+use crate::formatting::file;
 use crate::import::FileKind;
 use crate::key_text::Given;
 use crate::row::Owner;
@@ -24,6 +25,7 @@ use crate::row_fault::Fault;
 
 pub use credential::CredentialProblem;
 pub use key_text::KeyTextProblem;
+pub use log::LogProblem;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -70,20 +72,11 @@ pub enum VaultError {
     #[error("cannot generate an audit key: {source}")]
     NewAuditKey {
         /// Why it failed.
-        source: AuditKeyError,
+        source: KeyError,
     },
-    /// An entry could not be appended to the log.
-    #[error("cannot append to the log: {source}")]
-    Log {
-        /// Why it failed.
-        source: AppendError,
-    },
-    /// The chain of a subject does not end where the database says that it ends.
-    #[error("somebody changed the end of the log of the {}", shown(subject))]
-    LogEnd {
-        /// The subject of the chain.
-        subject: String,
-    },
+    /// A chain of the log takes no entry.
+    #[error(transparent)]
+    Log(#[from] LogProblem),
     /// The file of `log --anchor` does not hold anchors.
     #[error("line {line} of the file of --anchor is invalid: {source}")]
     Anchor {

@@ -31,7 +31,7 @@ pub enum Exit {
     Altered,
     /// The database failed, or is not a vault.
     Database,
-    /// Some rows are done, others are not.
+    /// Some rows, or some chains of the log, are done, others are not.
     Partial,
     /// The command of `run` did not start or, where it cannot replace this program, its exit code.
     Command(u8),
@@ -53,7 +53,7 @@ Exit codes:
    11  a key is unknown, disabled, leaked, destroyed, or not the one that sealed the row; or an audit key is unknown
    12  a row or the log is damaged or altered, or a row is in another row's place
    13  the database failed, or is not a vault
-   14  partly done: some rows could not be rewrapped, resealed or repaired, or were quarantined
+   14  partly done: some rows could not be rewrapped, resealed or repaired, or were quarantined, or chains not handed over
 `audit`, and `census` without --retire, exit with the code of the most urgent fault: 12
 before 11 before 10. `run` becomes its command, so the exit code is the command's: 126 if it
 cannot be executed, 127 if it is not found, and in a shell 128 + N if signal N ended it.";

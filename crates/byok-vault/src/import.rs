@@ -105,6 +105,7 @@ pub fn import(
 ) -> Result<Outcome, VaultError> {
     file_kind::check(input)?;
     let mut survey = survey(input, key)?;
+    destination.begins()?;
     survey.compare(input, key, suspicious)?;
     progress.set_length(survey.rows);
     let changed = input.changed();
@@ -128,6 +129,7 @@ pub fn import(
         }
         outcome.settle(batch, destination, &survey, quarantine, progress)?;
     }
+    destination.ended(&outcome)?;
     Ok(outcome)
 }
 

@@ -4,8 +4,10 @@ use std::fmt;
 use std::num::NonZeroUsize;
 
 use sealwax::{ContextError, FormatError, OpenError, RewrapError, UnwrapError};
+use sealwax_audit::AppendError;
 
 use crate::around;
+use crate::error::LogProblem;
 use crate::exit::Exit;
 
 /// What is wrong with one row: a kind to count and act on, and the library's message.
@@ -118,6 +120,8 @@ pub enum FaultKind {
     Misplaced,
     /// Programs may obey the row's variable.
     Variable,
+    /// The chain of the tenant in the log takes no entry, because somebody changed its end.
+    LogChanged,
     /// The row may hold the start of an envelope, cut off by a column that is too short.
     Cut,
     /// The row may hold an envelope with something around it.
@@ -140,6 +144,8 @@ pub enum FaultKind {
     DestroyedKey,
     /// A key provider refused the request.
     Provider,
+    /// The chain of the tenant in the log is under an audit key that is not known.
+    AuditKey,
     /// A key provider failed temporarily.
     Transient,
     /// The log has no entry that says that the row is opened.
@@ -154,6 +160,7 @@ impl FaultKind {
             Self::Altered
             | Self::Misplaced
             | Self::Variable
+            | Self::LogChanged
             | Self::Cut
             | Self::Surrounded
             | Self::Embedded
@@ -164,7 +171,8 @@ impl FaultKind {
             | Self::DisabledKey
             | Self::LeakedKey
             | Self::DestroyedKey
-            | Self::Provider => Exit::Key,
+            | Self::Provider
+            | Self::AuditKey => Exit::Key,
             Self::Transient => Exit::Transient,
             Self::NotRecorded => Exit::Database,
         }
@@ -177,6 +185,7 @@ impl Kind for FaultKind {
             Self::Altered => "altered",
             Self::Misplaced => "in another row's place",
             Self::Variable => "a variable that programs may obey",
+            Self::LogChanged => "not opened, because somebody changed the log of the tenant",
             Self::Cut => "cut off by a column?",
             Self::Surrounded => "something around the envelope",
             Self::Embedded => "an envelope inside other text",
@@ -188,6 +197,7 @@ impl Kind for FaultKind {
             Self::LeakedKey => "key leaked",
             Self::DestroyedKey => "key destroyed",
             Self::Provider => "refused by a key provider",
+            Self::AuditKey => "not opened, because the audit key of the tenant's log is not known",
             Self::Transient => "temporary failure of a key provider",
             Self::NotRecorded => "not recorded, and so not opened",
         }
@@ -210,6 +220,10 @@ impl Kind for FaultKind {
                 "`run` refuses this variable: store the credential with `put --replace --env`. If you \
                  did not choose it, somebody with a key of the row did, who may have read the \
                  credential or written it: get a new one"
+            }
+            Self::LogChanged => {
+                "find out who can write to the database, and what `byok-vault log --verify` says; the rows of \
+                 this tenant are not opened before its log can go on, for which the README has the steps"
             }
             Self::Cut => {
                 "first check whether a column or a tool limits texts to this length: remove the \
@@ -253,6 +267,10 @@ impl Kind for FaultKind {
                 "the credential is gone for good: store a new one with `put --replace`"
             }
             Self::Provider => "check what the key provider permits this program to do",
+            Self::AuditKey => {
+                "add the key to those of the log, as `retired ID swa1_...`; to change to a new one, run \
+                 `byok-vault log --hand-over` while this program still has the old one"
+            }
             Self::Transient | Self::NotRecorded => "run the same command again",
         }
     }
@@ -293,6 +311,16 @@ impl From<OpenError> for Fault {
             OpenError::NotRecorded { .. } => Self::new(FaultKind::NotRecorded, error),
             _ => Self::new(FaultKind::Provider, error),
         }
+    }
+}
+
+impl From<LogProblem> for Fault {
+    fn from(problem: LogProblem) -> Self {
+        let kind = match &problem {
+            LogProblem::Append { source: AppendError::UnknownKey { .. } } => FaultKind::AuditKey,
+            LogProblem::End { .. } | LogProblem::Append { .. } => FaultKind::LogChanged,
+        };
+        Self::new(kind, problem)
     }
 }
 

@@ -17,8 +17,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, na
 use crate::error::VaultError;
 use crate::row::{Owner, Place, Row};
 
-use sealwax_audit::sql::sqlite::TABLES as LOG;
-
+pub use objects::Difference;
 pub use writer::Writer;
 
 /// "bykv", which distinguishes a vault from the databases of other programs.
@@ -62,16 +61,26 @@ const PAGE_LENGTH: usize = 8 * 1024 * 1024;
 pub enum Access {
     /// Reads only.
     Read,
+    /// Reads only the log, also if somebody changed the tables or triggers: see [`Store::differences`].
+    Verify,
     /// Changes rows of an existing vault.
     Write,
     /// Changes rows, and creates the vault if there is none.
     Create,
 }
 
+impl Access {
+    /// Returns whether nothing is written.
+    const fn is_read(self) -> bool {
+        matches!(self, Self::Read | Self::Verify)
+    }
+}
+
 /// An open vault.
 #[derive(Debug)]
 pub struct Store {
     connection: Connection,
+    differences: Vec<Difference>,
 }
 
 impl Store {
@@ -94,21 +103,21 @@ impl Store {
         if !file::exists(path)? {
             match access {
                 Access::Create => file::create_private(path)?,
-                Access::Read | Access::Write => {
+                Access::Read | Access::Verify | Access::Write => {
                     return Err(VaultError::NoVault);
                 }
             }
         }
         let mode = match access {
-            Access::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
+            Access::Read | Access::Verify => OpenFlags::SQLITE_OPEN_READ_ONLY,
             Access::Write | Access::Create => OpenFlags::SQLITE_OPEN_READ_WRITE,
         };
         let connection = Connection::open_with_flags(path, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)
             .map_err(while_("opening the vault"))?;
         connection.busy_timeout(PATIENCE).map_err(while_("opening the vault"))?;
-        let mut store = Self { connection };
+        let mut store = Self { connection, differences: Vec::new() };
         let version = store.prepare_schema(path, access)?;
-        if access != Access::Read {
+        if !access.is_read() {
             store.prepare_writing().map_err(while_("preparing to write"))?;
         }
         if version < SCHEMA_VERSION {
@@ -123,10 +132,15 @@ impl Store {
         // Read both in one snapshot, because another process may create the vault in between.
         let snapshot = self.connection.transaction().map_err(reading)?;
         let (application, version) = schema_version(&snapshot).map_err(reading)?;
-        let is_ours = objects::are_ours(&snapshot, version).map_err(reading)?;
+        let differences = objects::differences(&snapshot, version).map_err(reading)?;
         drop(snapshot);
         match (application, version) {
-            (APPLICATION_ID, 1..=SCHEMA_VERSION) if is_ours => Ok(version),
+            (APPLICATION_ID, 1..=SCHEMA_VERSION)
+                if differences.is_empty() || access == Access::Verify =>
+            {
+                self.differences = differences;
+                Ok(version)
+            }
             (APPLICATION_ID, 1..=SCHEMA_VERSION) => {
                 Err(VaultError::ForeignObjects { path: path.to_owned() })
             }
@@ -158,7 +172,7 @@ impl Store {
             return Err(VaultError::NotAVault { path: path.to_owned() });
         }
         transaction.execute_batch(CREDENTIALS).map_err(creating)?;
-        transaction.execute_batch(LOG).map_err(creating)?;
+        transaction.execute_batch(log::TABLES).map_err(creating)?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(creating)?;
         transaction.pragma_update(None, "user_version", SCHEMA_VERSION).map_err(creating)?;
         transaction.commit().map_err(creating)
@@ -168,7 +182,7 @@ impl Store {
     ///
     /// This happens after [`Store::prepare_writing`], so that the old table is erased from the file.
     fn migrate(&mut self, version: i64, access: Access) -> rusqlite::Result<()> {
-        if access == Access::Read {
+        if access.is_read() {
             return match version {
                 1 => migration::hide_version_1(&self.connection),
                 _ => Ok(()),
@@ -183,6 +197,12 @@ impl Store {
             transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
         }
         transaction.commit()
+    }
+
+    /// Returns in what the tables and triggers differ from those of a new vault, which only [`Access::Verify`] allows.
+    #[must_use]
+    pub fn differences(&self) -> &[Difference] {
+        &self.differences
     }
 
     /// Returns the number of credentials.

@@ -13,7 +13,7 @@ use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, ErrorCode, OptionalExtension};
 use sealwax::{
     EncryptionContext, Envelope, Keyring, MasterKey, ProviderFuture, RecorderError, Secret,
 };
@@ -22,6 +22,7 @@ use sealwax_audit::{Appended, AuditKey, AuditKeys, AuditLog, AuditSink, Record, 
 
 type AnyError = Box<dyn Error + Send + Sync>;
 type Reply<'a, T> = ProviderFuture<'a, Result<T, RecorderError>>;
+type Mac = [u8; 32];
 
 // What a service needs: fewer than 40 lines.
 
@@ -34,7 +35,7 @@ impl Table {
         Ok(line.optional()?.map(|line| line.parse()).transpose()?)
     }
 
-    fn insert(&self, record: &Record, after: Option<&[u8; 32]>) -> Result<Appended, AnyError> {
+    fn insert(&self, record: &Record, after: Option<&Mac>) -> Result<Appended, AnyError> {
         let number = i64::try_from(record.number)?;
         let row = (&record.subject, number, record.mac, record.to_string(), after);
         let database = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -43,17 +44,19 @@ impl Table {
     }
 }
 
+fn transient_if_locked(error: AnyError) -> RecorderError {
+    let code = error.downcast_ref().and_then(rusqlite::Error::sqlite_error_code);
+    let is_locked = matches!(code, Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked));
+    if is_locked { RecorderError::transient(error) } else { RecorderError::new(error) }
+}
+
 impl AuditSink for Table {
     fn last<'a>(&'a self, subject: &'a str) -> Reply<'a, Option<Record>> {
-        ProviderFuture::ready(self.read_last(subject).map_err(RecorderError::new))
+        ProviderFuture::ready(self.read_last(subject).map_err(transient_if_locked))
     }
 
-    fn append<'a>(
-        &'a self,
-        record: &'a Record,
-        after: Option<&'a [u8; 32]>,
-    ) -> Reply<'a, Appended> {
-        ProviderFuture::ready(self.insert(record, after).map_err(RecorderError::new))
+    fn append<'a>(&'a self, record: &'a Record, after: Option<&'a Mac>) -> Reply<'a, Appended> {
+        ProviderFuture::ready(self.insert(record, after).map_err(transient_if_locked))
     }
 }
 
@@ -87,6 +90,10 @@ fn main() -> Result<(), AnyError> {
     assert_eq!(opened.expose_str()?, "sk-proj-4Jq8Zr2Lw");
     // The wrong row.
     assert!(service.open("acme", "mia", "ticket 8", &initech).is_err());
+
+    // The caller may try again later.
+    let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
+    assert!(transient_if_locked(rusqlite::Error::SqliteFailure(busy, None).into()).is_transient());
 
     let chain = service.log.sink().chain("acme")?;
     for Record { subject, number, entry, .. } in &chain {

@@ -1,14 +1,23 @@
 //! The audit keys of a service: the primary begins chains, and all of them continue and verify chains.
 
 use alloc::format;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use core::mem;
 use core::str::FromStr;
 
-use sealwax::{EncryptionContext, FormatError, KeyId};
+use sealwax::companion::{LineKey as _, parse_key_lines};
+use sealwax::{EncryptionContext, KeyId, KeyState, KeyringError};
 use thiserror::Error;
 
-use crate::key::{AuditKey, AuditKeyError};
+use crate::key::{AuditKey, ratcheted};
+
+/// The last step of a key: ten years of one a day.
+///
+/// A record names a step before anything proves it. This limits what looking at it costs: 3660 HMACs, about a
+/// millisecond.
+const LAST_STEP: u16 = 3660;
 
 /// The audit keys of a service, each with an id.
 ///
@@ -16,8 +25,9 @@ use crate::key::{AuditKey, AuditKeyError};
 /// still under them, and verify entries. [`AuditLog::hand_over`](crate::AuditLog::hand_over) moves a chain to the
 /// primary.
 ///
-/// An id may end with `@` and a number from 1 to 65,535, the *step* of the key: `audit-2026@3` is what three ratchets
-/// make of `audit-2026`. A key stands in for all of its later steps, which are derived from it, and for no earlier one.
+/// An id may end with `@` and a number from 1 to 3660, the *step* of the key: `audit-2026@3` is what three ratchets make
+/// of `audit-2026`. A key stands in for all of its later steps, which are derived from it, and for no earlier one. So do
+/// not end the id of a new key like this: `audit@2026` is step 2026 of `audit`, and `audit-2026` is a key of its own.
 ///
 /// ```
 /// use sealwax_audit::{AuditKey, AuditKeys};
@@ -33,14 +43,14 @@ pub struct AuditKeys {
     retired: Vec<Named>,
 }
 
-/// A key and its id.
-pub(crate) type Named = (KeyId, AuditKey);
+/// A key and its id. It is shared, so that a key is handed out without a copy of its bytes.
+pub(crate) type Named = (KeyId, Arc<AuditKey>);
 
 impl AuditKeys {
     /// Creates the keys of a service with one key, the primary.
     #[must_use]
-    pub const fn new(primary: KeyId, key: AuditKey) -> Self {
-        Self { primary: (primary, key), retired: Vec::new() }
+    pub fn new(primary: KeyId, key: AuditKey) -> Self {
+        Self { primary: (primary, Arc::new(key)), retired: Vec::new() }
     }
 
     /// Adds a retired key.
@@ -50,38 +60,50 @@ impl AuditKeys {
     /// Returns [`AuditKeysError::DuplicateKeyId`] if there is a key with this id (ASCII case is ignored), and
     /// [`AuditKeysError::DuplicateKey`] if there is the same key under another id.
     pub fn with_retired(mut self, key_id: KeyId, key: AuditKey) -> Result<Self, AuditKeysError> {
+        let named = (key_id, Arc::new(key));
+        self.check_new(&named)?;
+        self.retired.push(named);
+        Ok(self)
+    }
+
+    /// Checks that there is neither the id nor the key.
+    fn check_new(&self, (key_id, key): &Named) -> Result<(), AuditKeysError> {
         for (known, other) in self.all() {
             if known.as_ref().eq_ignore_ascii_case(key_id.as_ref()) {
-                return Err(AuditKeysError::DuplicateKeyId { key_id });
+                return Err(AuditKeysError::DuplicateKeyId { key_id: key_id.clone() });
             }
-            if other.is_same(&key) {
-                return Err(AuditKeysError::DuplicateKey { key_id, other: known.clone() });
+            if other.is_same(key) {
+                let (key_id, other) = (key_id.clone(), known.clone());
+                return Err(AuditKeysError::DuplicateKey { key_id, other });
             }
         }
-        self.retired.push((key_id, key));
-        Ok(self)
+        Ok(())
     }
 
     /// Ratchets the primary: the key of its next step becomes the primary, and the old primary a retired key.
     ///
     /// # Errors
     ///
-    /// Returns [`AuditKeysError::LastStep`] if there is no next step, or its id is too long.
-    pub fn ratcheted(self) -> Result<Self, AuditKeysError> {
+    /// Returns [`AuditKeysError::LastStep`] if there is no next step, or its id is too long. Returns
+    /// [`AuditKeysError::DuplicateKeyId`] if another key has its id, and [`AuditKeysError::DuplicateKey`] if it has
+    /// another id.
+    pub fn ratcheted(mut self) -> Result<Self, AuditKeysError> {
         let (key_id, key) = &self.primary;
         let (base, step) = base_and_step(key_id.as_ref());
-        let step = step.checked_add(1).ok_or(AuditKeysError::LastStep)?;
-        let next = format!("{base}@{step}").parse().map_err(|_| AuditKeysError::LastStep)?;
-        let primary = (next, key.ratcheted());
-        let mut retired = self.retired;
-        retired.retain(|(key_id, _)| *key_id != primary.0);
-        retired.insert(0, self.primary);
-        Ok(Self { primary, retired })
+        let step = step.checked_add(1).filter(|step| *step <= LAST_STEP);
+        let step = step.ok_or(AuditKeysError::LastStep)?;
+        let next_id = format!("{base}@{step}").parse().map_err(|_| AuditKeysError::LastStep)?;
+        let next = (next_id, Arc::new(ratcheted(key)));
+        // It may be there already, as a retired key.
+        self.retired.retain(|(key_id, key)| *key_id != next.0 || !key.is_same(&next.1));
+        self.check_new(&next)?;
+        self.retired.insert(0, mem::replace(&mut self.primary, next));
+        Ok(self)
     }
 
     /// Returns the primary and its id.
     #[must_use]
-    pub const fn primary(&self) -> (&KeyId, &AuditKey) {
+    pub fn primary(&self) -> (&KeyId, &AuditKey) {
         (&self.primary.0, &self.primary.1)
     }
 
@@ -110,7 +132,7 @@ impl AuditKeys {
     ///
     /// If it is none of the keys, it is derived from the nearest earlier step, which can be one that the caller has
     /// derived before.
-    pub(crate) fn find(&self, key_id: &KeyId, derived: Option<&Named>) -> Option<AuditKey> {
+    pub(crate) fn find(&self, key_id: &KeyId, derived: Option<&Named>) -> Option<Arc<AuditKey>> {
         let (base, step) = base_and_step(key_id.as_ref());
         let steps_from = |known: &KeyId| {
             let (known, from) = base_and_step(known.as_ref());
@@ -119,7 +141,7 @@ impl AuditKeys {
         let earlier = self.all().chain(derived);
         let earlier = earlier.filter_map(|(known, key)| Some((steps_from(known)?, key)));
         let (steps, key) = earlier.min_by_key(|(steps, _)| *steps)?;
-        Some((0..steps).fold(key.share(), |key, _| key.ratcheted()))
+        Some((0..steps).fold(Arc::clone(key), |key, _| Arc::new(ratcheted(&key))))
     }
 }
 
@@ -134,7 +156,8 @@ fn base_and_step(key_id: &str) -> (&str, u16) {
         // So that a step has one id.
         let is_canonical =
             digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0');
-        if is_canonical { Some((base, digits.parse().ok()?)) } else { None }
+        let step = digits.parse().ok().filter(|step| is_canonical && *step <= LAST_STEP)?;
+        Some((base, step))
     });
     split.unwrap_or((key_id, 0))
 }
@@ -156,37 +179,19 @@ impl FromStr for AuditKeys {
     /// retired audit-2025   swa1_…   continues and verifies chains
     /// ```
     ///
-    /// Each line has one key, or several that are separated by `;`. Fields are separated by spaces and tabs; empty
-    /// lines and lines that start with `#` are skipped.
+    /// It is the grammar of a keyring's text: [`parse_key_lines`] has the details.
     fn from_str(text: &str) -> Result<Self, AuditKeysError> {
         let (mut primary, mut retired) = (None, Vec::new());
-        for (line, entries) in (1_usize..).zip(text.split('\n')) {
-            let entries = entries.strip_suffix('\r').unwrap_or(entries);
-            if entries.trim_start_matches([' ', '\t']).starts_with('#') {
-                continue;
-            }
-            for entry in entries.split(';') {
-                let mut words = entry.split([' ', '\t']).filter(|word| !word.is_empty());
-                let words = [words.next(), words.next(), words.next(), words.next()];
-                let (is_primary, key_id, key) = match words {
-                    [None, ..] => continue,
-                    [Some("primary"), Some(key_id), Some(key), None] => (true, key_id, key),
-                    [Some("retired"), Some(key_id), Some(key), None] => (false, key_id, key),
-                    _ => return Err(AuditKeysError::Line { line }),
-                };
-                let in_id = |source| AuditKeysError::KeyId { line, source };
-                let in_key = |source| AuditKeysError::Key { line, source };
-                let named = (key_id.parse().map_err(in_id)?, key.parse().map_err(in_key)?);
-                if !is_primary {
-                    retired.push(named);
-                } else if primary.replace(named).is_some() {
-                    return Err(AuditKeysError::TwoPrimaries);
-                }
+        for line in parse_key_lines::<AuditKey>(text, &[KeyState::Primary, KeyState::Retired])? {
+            let named = line.key.map(|key| (line.key_id, Arc::new(key)));
+            if line.state == KeyState::Primary {
+                primary = named;
+            } else {
+                retired.extend(named);
             }
         }
-        let (key_id, key) = primary.ok_or(AuditKeysError::NoPrimary)?;
-        let keys = Self::new(key_id, key);
-        retired.into_iter().try_fold(keys, |keys, (key_id, key)| keys.with_retired(key_id, key))
+        let primary = primary.ok_or(KeyringError::NoPrimary)?;
+        Ok(Self { primary, retired })
     }
 }
 
@@ -202,37 +207,9 @@ impl fmt::Debug for AuditKeys {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum AuditKeysError {
-    /// A line does not have the three fields of a key.
-    #[error("line {line} of the audit keys: expected primary or retired, an id and a key")]
-    #[non_exhaustive]
-    Line {
-        /// The number of the line, counted from 1.
-        line: usize,
-    },
-    /// The id of a key is invalid.
-    #[error("line {line} of the audit keys: invalid id")]
-    #[non_exhaustive]
-    KeyId {
-        /// The number of the line, counted from 1.
-        line: usize,
-        /// What is wrong with the id.
-        source: FormatError,
-    },
-    /// The text of a key is invalid.
-    #[error("line {line} of the audit keys: invalid key")]
-    #[non_exhaustive]
-    Key {
-        /// The number of the line, counted from 1.
-        line: usize,
-        /// What is wrong with the key.
-        source: AuditKeyError,
-    },
-    /// No key is the primary.
-    #[error("the audit keys have no primary")]
-    NoPrimary,
-    /// More than one key is the primary.
-    #[error("the audit keys have more than one primary")]
-    TwoPrimaries,
+    /// The text is not one of audit keys.
+    #[error(transparent)]
+    Text(#[from] KeyringError),
     /// Two keys have the same id.
     #[error("the audit keys have two keys with the id {key_id}")]
     #[non_exhaustive]
@@ -249,7 +226,7 @@ pub enum AuditKeysError {
         /// The id that the key already has.
         other: KeyId,
     },
-    /// The primary cannot be ratcheted: it is at step 65,535, or the id of its next step is too long.
+    /// The primary cannot be ratcheted: it is at step 3660, or the id of its next step is too long.
     #[error("the primary has no next step: hand over to a new audit key")]
     LastStep,
 }

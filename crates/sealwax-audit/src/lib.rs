@@ -1,6 +1,7 @@
 // In the repository, the README's links lead to files. In the documentation they lead to the modules with the same
 // pages, because the first definition of a link wins.
 //! [Format]: crate::format
+//! [`ChainError`]: crate::ChainError
 //! [`sql`]: crate::sql
 #![doc = include_str!("../README.md")]
 #![no_std]
@@ -11,7 +12,6 @@ extern crate alloc;
 // Keys.
 mod key;
 mod keys;
-mod wiping;
 
 // What is in a chain, and how it is written.
 mod anchor;
@@ -33,7 +33,7 @@ pub mod format {}
 
 pub use anchor::{Anchor, AnchorError};
 pub use entry::{Entry, EntryError, Field, Record};
-pub use key::{AuditKey, AuditKeyError};
+pub use key::{Audit, AuditKey};
 pub use keys::{AuditKeys, AuditKeysError};
 pub use lines::{LineError, RecordError, read_lines};
 pub use log::{Action, AppendError, AuditLog};

@@ -5,7 +5,6 @@ use core::fmt;
 use core::str::FromStr;
 
 use sealwax::{FormatError, KeyId};
-use serde_core::Deserialize;
 use serde_core::de::{Deserializer, Error as _, MapAccess, Visitor};
 use thiserror::Error;
 
@@ -165,13 +164,14 @@ impl<'de> Visitor<'de> for &mut Values {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(Name(known)) = map.next_key()? {
+        while let Some(name) = map.next_key::<String>()? {
             // No value is read that is not kept.
             let mut stop = |error| {
                 self.error = Some(error);
                 A::Error::custom("see Values::error")
             };
-            let field = known.ok_or_else(|| stop(RecordError::Unknown))?;
+            let field = Field::ALL.into_iter().find(|field| field.as_str() == name);
+            let field = field.ok_or_else(|| stop(RecordError::Unknown))?;
             let mut places = Field::ALL.iter().zip(&mut self.values);
             let place = places.find_map(|(known, place)| (*known == field).then_some(place));
             let Some(place @ None) = place else {
@@ -186,29 +186,6 @@ impl<'de> Visitor<'de> for &mut Values {
             self.reading = None;
         }
         Ok(())
-    }
-}
-
-/// The name of a member, if a field has it.
-struct Name(Option<Field>);
-
-impl<'de> Deserialize<'de> for Name {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Names;
-
-        impl Visitor<'_> for Names {
-            type Value = Name;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("the name of a field")
-            }
-
-            fn visit_str<E>(self, name: &str) -> Result<Name, E> {
-                Ok(Name(Field::ALL.into_iter().find(|field| field.as_str() == name)))
-            }
-        }
-
-        deserializer.deserialize_str(Names)
     }
 }
 

@@ -98,7 +98,8 @@ impl<S: AuditSink> AuditLog<S> {
     /// Appends an action to the chain of a subject.
     ///
     /// The chain stays under the audit key that it is under; the chain of a new subject begins under the primary. If the
-    /// chain was being handed over, this completes it first. The result is ready at once if the sink is.
+    /// chain was being handed over, this completes it first, which needs both audit keys. The result is ready at once if
+    /// the sink is.
     ///
     /// # Errors
     ///
@@ -120,7 +121,8 @@ impl<S: AuditSink> AuditLog<S> {
     /// and an entry begins it under the primary.
     ///
     /// It needs the audit key that the chain is under. It returns `None`, and appends nothing, if there is no chain, if
-    /// the chain is under the primary, or if it is under a later step of the primary.
+    /// the chain is under the primary, or if it is under a later step of the primary. Give up an old key only when this has
+    /// returned `None` for every subject.
     ///
     /// # Errors
     ///
@@ -190,8 +192,15 @@ impl<S: AuditSink> AuditLog<S> {
         let ended = last.and_then(|last| Some((last, last.entry.successor()?)));
         let current = last.map_or(primary, |last| &last.audit_key);
         let audit_key = ended.map_or(current, |(_, successor)| successor);
-        let unknown = || AppendError::UnknownKey { audit_key: audit_key.clone() };
-        let key = self.keys.find(audit_key, None).ok_or_else(unknown)?;
+        let find = |audit_key: &KeyId| {
+            let unknown = || AppendError::UnknownKey { audit_key: audit_key.clone() };
+            self.keys.find(audit_key, None).ok_or_else(unknown)
+        };
+        if ended.is_some() {
+            // If this service has given up the key that ended, it was a thief of the key who ended it.
+            find(current)?;
+        }
+        let key = find(audit_key)?;
 
         let time = (self.clock)();
         let (entry, is_wanted) = match (ended, wanted) {

@@ -17,7 +17,8 @@ const OPEN: &str = "open";
 ///
 /// Give a clone of the keyring to each request, with a recorder that knows who asks and why:
 /// [`Keyring::with_recorder`](sealwax::Keyring::with_recorder). The action of its entries is `open`, and the outcome is
-/// `opened` or the name of the error. The example `audit` of this crate shows it in a service.
+/// `opened` or the name of the error. The example `audit` of this crate shows it in a service. A program that records its
+/// openings under another action implements [`OpenRecorder`] with [`AuditLog::append`].
 pub struct Recorder<S> {
     log: Arc<AuditLog<S>>,
     subject: String,

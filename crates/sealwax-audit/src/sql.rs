@@ -4,11 +4,16 @@
 //! is [`Record`](crate::Record)'s `to_string` and `parse`. The view `sealwax_audit_entries` has a column for each field.
 //!
 //! - **The table only grows.** Triggers refuse to change or delete a row (PostgreSQL: also to truncate), and to insert
-//!   one whose number is not the next one. They stop mistakes and injected SQL, not the owner of the table, who can drop
-//!   them. That is what the chain and its anchors are for.
+//!   one whose number is not the next one. They stop mistakes and injected SQL. The owner of the table and a superuser can
+//!   still disable or drop them (PostgreSQL: but `session_replication_role` does not), so let the service have another
+//!   role. The chain and its anchors are for the rest.
 //! - **Of two writers, one appends.** `APPEND` inserts a row only if the entry before is in the table, with the MAC that
 //!   the writer has seen, and the number is not taken. It is one statement, so it needs no transaction and takes no lock.
 //!   If it inserts no row, the sink returns [`Raced`](crate::Appended::Raced).
+//! - **An entry must survive what comes after it.** Commit it before the credential is opened, on a connection of its own:
+//!   in the transaction of a request that is rolled back, an opening would be lost. PostgreSQL needs
+//!   `synchronous_commit = on`, and SQLite in WAL mode `synchronous = FULL`: with `NORMAL`, a power cut may take the last
+//!   entries.
 
 /// SQL for SQLite 3.38 or later.
 pub mod sqlite {
@@ -59,7 +64,7 @@ pub mod postgres {
     /// `$1` is the subject, `$2` the number (`bigint`), `$3` the MAC (`bytea`) and `$4` the text of the record. `$5` is
     /// the MAC of the entry before (`bytea`), or null for the first entry.
     pub const APPEND: &str = "
-        INSERT INTO sealwax_audit (subject, number, mac, record) SELECT $1, $2, $3, $4
-        WHERE $2 = 1 OR EXISTS (SELECT 1 FROM sealwax_audit WHERE subject = $1 AND number = $2 - 1 AND mac = $5)
+        INSERT INTO sealwax_audit (subject, number, mac, record) SELECT $1::text, $2::bigint, $3::bytea, $4::text
+        WHERE $2 = 1 OR EXISTS (SELECT 1 FROM sealwax_audit WHERE subject = $1 AND number = $2 - 1 AND mac = $5::bytea)
         ON CONFLICT DO NOTHING";
 }

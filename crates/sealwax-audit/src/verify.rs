@@ -79,6 +79,31 @@ impl<'a> Verifier<'a> {
         Self { keys, subject: subject.to_owned(), anchors, last: None, anchored: 0 }
     }
 
+    /// Creates a verifier for what comes after an anchored entry, for a chain whose start is gone or broken.
+    ///
+    /// `audit_key` is the audit key that the anchored entry is under. The first record to check is the one after it.
+    /// What holds is what was appended after that entry. About the entry itself, and what came before it, this says
+    /// nothing. The anchor cannot be that of a `swa1/end`, because the audit key that it names is not in the anchor.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ChainError::UnknownKey`] if the audit key is not known, and [`ChainError::Rewritten`] if one of
+    /// `anchors` has the same number and another MAC.
+    pub fn after(
+        keys: &'a AuditKeys,
+        anchor: &Anchor,
+        audit_key: &KeyId,
+        anchors: &'a [Anchor],
+    ) -> Result<Self, ChainError> {
+        let Anchor { ref subject, number, mac } = *anchor;
+        let mut verifier = Self::new(keys, subject, anchors);
+        let unknown = || ChainError::UnknownKey { number, audit_key: audit_key.clone() };
+        let key = keys.find(audit_key, None).ok_or_else(unknown)?;
+        verifier.go_on(Last { number, mac, key: (audit_key.clone(), key), successor: None })?;
+        verifier.anchored = number;
+        Ok(verifier)
+    }
+
     /// Checks the next entry.
     ///
     /// # Errors
@@ -106,14 +131,20 @@ impl<'a> Verifier<'a> {
         if !bool::from(mac.ct_eq(&record.mac)) {
             return Err(ChainError::Altered { number });
         }
+        let (key, successor) = ((record.audit_key.clone(), key), record.entry.successor().cloned());
+        self.go_on(Last { number, mac, key, successor })
+    }
+
+    /// Makes an entry the last one, unless an anchor contradicts it.
+    fn go_on(&mut self, last: Last) -> Result<(), ChainError> {
+        let number = last.number;
         for anchor in self.anchors.iter().filter(|anchor| anchor.number == number) {
-            if anchor.mac != mac {
+            if anchor.mac != last.mac {
                 return Err(ChainError::Rewritten { number });
             }
             self.anchored = number;
         }
-        let (key, successor) = ((record.audit_key.clone(), key), record.entry.successor().cloned());
-        self.last = Some(Last { number, mac, key, successor });
+        self.last = Some(last);
         Ok(())
     }
 

@@ -18,7 +18,7 @@ use std::net::TcpListener;
 
 use http::{Method, Uri};
 use sealwax::{EncryptionContext, Keyring, MasterKey, Secret};
-use sealwax_credentials::{BoundSecret, KeyHeader, ReqwestClient, open_bound};
+use sealwax_credentials::{BoundSecret, KeyHeader, ReqwestClient, SendError, open_bound};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let ring = Keyring::new("prod-2026".parse()?, MasterKey::generate()?)?;
@@ -57,10 +57,9 @@ async fn ask(uri: &str, key: &BoundSecret) -> Result<String, Box<dyn Error>> {
     let request = reqwest::Request::new(Method::GET, uri.parse()?);
     let mut reply = client.send(request, key, &KeyHeader::BEARER).await?;
 
-    let mut redactor = key.redactor()?;
-    redactor.head(reply.headers_mut())?;
+    let mut redactor = key.redactor(reply.headers_mut())?;
     let mut body = Vec::new();
-    while let Some(chunk) = reply.chunk().await? {
+    while let Some(chunk) = reply.chunk().await.map_err(SendError::from)? {
         redactor.push(&chunk, |bytes| body.extend_from_slice(bytes));
     }
     redactor.finish(|bytes| body.extend_from_slice(bytes));

@@ -16,6 +16,9 @@ mod escapes;
 mod forms;
 pub(crate) mod redactor;
 
+// What an operator does about an error.
+mod error_class;
+
 // The clients that are behind features.
 #[cfg(feature = "hyper")]
 pub(crate) mod hyper;
@@ -33,6 +36,10 @@ const HOLDS: &str = "sw1/holds";
 
 /// The longest key, in bytes: longer header fields are refused by common servers.
 const MAX_LEN: usize = 8 * 1024;
+
+/// A server returns the head of a TRACE request in the body, and IIS that of a TRACK request too; a CONNECT request is
+/// for a proxy. Some servers take a method in lower case for the same one.
+const METHODS: [&str; 3] = ["CONNECT", "TRACE", "TRACK"];
 
 /// Opens a credential that may go only to the hosts in its context.
 ///
@@ -226,9 +233,11 @@ impl BoundSecret {
         header: &KeyHeader,
     ) -> Result<(), AuthorizeError> {
         self.check(uri)?;
-        // A server returns the head of a TRACE request in the body; a CONNECT request is for a proxy.
-        if [Method::TRACE, Method::CONNECT].contains(method) {
+        if METHODS.iter().any(|refused| method.as_str().eq_ignore_ascii_case(refused)) {
             return Err(AuthorizeError::Method);
+        }
+        if !header.is_for_the_host() {
+            return Err(AuthorizeError::Name);
         }
         // Behind a front that many services share, this header says which of them gets the request.
         let authority = uri.authority().map_or("", |authority| authority.as_str());
@@ -248,13 +257,23 @@ impl BoundSecret {
         Ok(())
     }
 
-    /// Creates a filter that removes the credential from one reply.
+    /// Removes the credential from the headers of a reply, and returns the filter for its body.
+    ///
+    /// A header whose name contains the credential is removed.
     ///
     /// # Errors
     ///
-    /// Returns [`RedactError::ShortSecret`] if the credential has fewer than 8 bytes: the filter would find it by chance.
-    pub fn redactor(&self) -> Result<Redactor, RedactError> {
-        Redactor::new(&self.secret)
+    /// Hand on nothing of the reply if it returns
+    ///
+    /// - [`RedactError::ShortSecret`]: the credential has fewer than 8 bytes, so that the filter would find it by chance
+    /// - [`RedactError::Encoded`]: the body is compressed, or encoded in another way than `identity` and `chunked`
+    pub fn redactor(&self, headers: &mut HeaderMap) -> Result<Redactor, RedactError> {
+        let redactor = Redactor::new(&self.secret)?;
+        redactor.headers(headers);
+        if redactor::is_encoded(headers) {
+            return Err(RedactError::Encoded);
+        }
+        Ok(redactor)
     }
 }
 
@@ -292,8 +311,8 @@ pub enum AuthorizeError {
     /// The request goes elsewhere.
     #[error(transparent)]
     Destination(#[from] DestinationError),
-    /// The method is TRACE, whose reply contains the head of the request, or CONNECT.
-    #[error("a request with the method TRACE or CONNECT carries no credential")]
+    /// The method is TRACE or TRACK, whose reply contains the head of the request, or CONNECT, in any case.
+    #[error("a request with the method TRACE, TRACK or CONNECT carries no credential")]
     Method,
     /// The request has a header `host` that differs from its URI.
     #[error("the host header of the request differs from its URI")]
@@ -303,6 +322,9 @@ pub enum AuthorizeError {
     /// It is not replaced, because it may be another credential, of your service or of another customer.
     #[error("the request already has a header of this name")]
     HeaderPresent,
+    /// The name of the [`KeyHeader`] is one that is not for the host alone: see [`KeyHeader::new`].
+    #[error("a header of this name frames or routes a message, and carries no credential")]
+    Name,
     /// The prefix of the [`KeyHeader`] contains a character that no header can carry.
     #[error("the prefix contains a character that no header can carry")]
     Prefix,

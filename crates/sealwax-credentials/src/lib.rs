@@ -8,6 +8,8 @@
 
 #[cfg(feature = "http")]
 extern crate alloc;
+#[cfg(any(feature = "hyper", feature = "reqwest"))]
+extern crate std;
 
 use sealwax::Secret;
 

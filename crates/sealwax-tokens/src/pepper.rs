@@ -16,8 +16,7 @@ use crate::record::LookupKey;
 pub enum ForTokens {}
 
 impl Purpose for ForTokens {
-    const PREFIX: &'static str = "swh1_";
-    const LABEL: &'static str = "swh1/key";
+    const NAME: &str = "swh1";
 }
 
 /// A key of 32 bytes for the digests and MACs of tokens. Its text is `swh1_…`, with a checksum.

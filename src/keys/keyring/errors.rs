@@ -18,7 +18,7 @@ use crate::secret::key_bytes::KeyError;
 #[non_exhaustive]
 pub enum KeyringError {
     /// A line is not `<state> <key id> [<key>]`.
-    #[error("keyring line {line}: {problem}")]
+    #[error("line {line} of the keys: {problem}")]
     #[non_exhaustive]
     Line {
         /// The number of the line: the first is 1, and each line feed starts another.
@@ -130,7 +130,7 @@ pub enum LineProblem {
         source: Option<FormatError>,
     },
     /// The third word is missing, and the state needs one.
-    #[error("expected a key, such as swk1_…, after the key id")]
+    #[error("expected a key after the key id")]
     MissingKey,
     /// The third word is not a key.
     #[error(transparent)]

@@ -2,8 +2,8 @@
 
 use core::str::FromStr;
 
-use crate::keys::key_lines::{KeyLine, parse_key_lines};
 use crate::keys::keyring::errors::KeyringError;
+use crate::keys::keyring::lines::{KeyLine, LineKey, TestKey, parse_key_lines};
 use crate::keys::keyring::state::KeyState;
 use crate::keys::keyring::{Entry, Keyring};
 use crate::keys::master_key::MasterKey;
@@ -30,11 +30,7 @@ impl FromStr for Keyring {
     ///
     /// It reads no test keys: see [`from_test_text`](Self::from_test_text).
     fn from_str(text: &str) -> Result<Self, KeyringError> {
-        let keyring = Self::of_lines(text)?;
-        match keyring.test_key() {
-            Some(key_id) => Err(KeyringError::TestKey { key_id: key_id.clone() }),
-            None => Ok(keyring),
-        }
+        Self::of_lines::<MasterKey>(text, |key| key)
     }
 }
 
@@ -46,24 +42,17 @@ impl Keyring {
     ///
     /// # Errors
     ///
-    /// Returns [`KeyringError::NotATestKey`] for a key for production, or an id for production, and the other errors of
-    /// a keyring's text.
+    /// Returns the errors of a keyring's text, and [`KeyringError::NotATestKey`] for an id for production.
     pub fn from_test_text(text: &str) -> Result<Self, KeyringError> {
-        let keyring = Self::of_lines(text)?;
-        match keyring.primary() {
-            Some(key_id) if keyring.test_key().is_none() => {
-                Err(KeyringError::NotATestKey { key_id: key_id.clone() })
-            }
-            _ => Ok(keyring),
-        }
+        Self::of_lines::<TestKey>(text, |TestKey(key)| key)
     }
 
-    fn of_lines(text: &str) -> Result<Self, KeyringError> {
-        let entry = |KeyLine { state, key_id, key }| match key {
-            Some(key) => Entry::Usable(state, UsableKey::new(key_id, key)),
+    fn of_lines<K: LineKey>(text: &str, master: fn(K) -> MasterKey) -> Result<Self, KeyringError> {
+        let entry = |KeyLine { state, key_id, key }: KeyLine<K>| match key {
+            Some(key) => Entry::Usable(state, UsableKey::new(key_id, master(key))),
             None => Entry::Refused(state, key_id),
         };
-        let lines = parse_key_lines::<MasterKey>(text, &KeyState::ALL)?;
+        let lines = parse_key_lines(text, &KeyState::ALL)?;
         Self::opening_only().with(lines.into_iter().map(entry))
     }
 }

@@ -155,7 +155,7 @@ fn every_single_character_of_a_key_text_changed_deleted_or_doubled_is_refused() 
                 if at >= 5 && in_alphabet { KeyError::Checksum } else { KeyError::Malformed };
             match key_fault(&format!("{front}{other}{back}")) {
                 // The prefix that another kind of key has or may have, but not the same one in upper case.
-                KeyError::OtherKind { expected: "swk1_", .. } if at == 2 => {
+                KeyError::OtherKind { expected: "swk1", .. } if at == 2 => {
                     assert!(other.is_ascii_alphabetic() && other != 'K', "{other:?}");
                     of_another_kind += 1;
                 }

@@ -177,6 +177,8 @@ fn no_error_over_keys_and_contexts_shows_a_secret() {
         }
         shown.variant("KeyringError", "a keyring", &error);
     }
+    let of_tests = Keyring::new(key_id("prod"), MasterKey::generate_for_tests(1));
+    shown.variant("KeyringError", "a test key", &of_tests.unwrap_err());
     let other_state = parse_key_lines::<MasterKey>(&rings[14], &[KeyState::Primary]).unwrap_err();
     if let KeyringError::Line { problem, .. } = &other_state {
         shown.variant::<LineProblem>("LineProblem", "a state of other keys", problem);

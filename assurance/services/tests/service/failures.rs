@@ -126,8 +126,8 @@ async fn a_database_error_is_503_if_the_same_statement_may_succeed_later_and_els
     let slow = "SET statement_timeout = 20; SELECT pg_sleep(5)";
     assert!(may_pass(sqlx::raw_sql(slow).execute(&db).await.unwrap_err()));
     let mut holder = db.begin().await.unwrap();
-    sqlx::raw_sql("LOCK TABLE audit").execute(&mut *holder).await.unwrap();
-    let locked = "SET lock_timeout = 20; SELECT 1 FROM audit";
+    sqlx::raw_sql("LOCK TABLE credentials").execute(&mut *holder).await.unwrap();
+    let locked = "SET lock_timeout = 20; SELECT 1 FROM credentials";
     assert!(may_pass(sqlx::raw_sql(locked).execute(&db).await.unwrap_err()));
     holder.rollback().await.unwrap();
     for sql in ["SELECT 1 FROM nowhere", "SELECT nothing FROM credentials"] {

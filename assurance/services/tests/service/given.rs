@@ -10,12 +10,18 @@ use sealwax::{
     DataKey, KeyWrapper, Keyring, MasterKey, MasterKeyProvider, ProviderError, ProviderErrorKind, ProviderFuture,
     UnwrapRequest, WrapRequest,
 };
+use sealwax_audit::AuditKey;
 use services::credentials::{Provider, Tenant, context};
 use sqlx::PgPool;
 
 /// Returns the text of a new key.
 pub(crate) fn key() -> String {
     MasterKey::generate().unwrap().to_text().expose_str().unwrap().to_owned()
+}
+
+/// Returns the text of a service's audit keys.
+pub(crate) fn audit_keys() -> String {
+    format!("primary audit-2026 {}", AuditKey::generate().unwrap().to_text().expose_str().unwrap())
 }
 
 pub(crate) fn ring(text: &str) -> Keyring {
@@ -27,12 +33,12 @@ pub(crate) fn running(text: &str) -> ArcSwap<Keyring> {
     ArcSwap::from_pointee(ring(text))
 }
 
-/// Inserts one row for each tenant, from 1 to `count`. The credential of tenant 7 is `secret 7`.
+/// Inserts one row for each tenant, from 1 to `count`. The credential of tenant 7 is `secret-7`.
 pub(crate) async fn rows(db: &PgPool, ring: &Keyring, count: i64) {
     let tenants: Vec<i64> = (1..=count).collect();
     let seal = |&tenant: &i64| {
         let context = context(Tenant(tenant), Provider::OpenAi).unwrap();
-        Vec::from(ring.seal(&format!("secret {tenant}").into(), &context).unwrap())
+        Vec::from(ring.seal(&format!("secret-{tenant}").into(), &context).unwrap())
     };
     let envelopes: Vec<Vec<u8>> = tenants.iter().map(seal).collect();
     let sql = "INSERT INTO credentials (tenant, provider, envelope)

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::{env, fs, process, thread};
 
 use arc_swap::ArcSwap;
-use services::reload::{read_keyring, reload};
+use sealwax::{EncryptionContext, Keyring, ReloadProblem};
+use services::reload::{read_keyring, read_keys, reload};
 use services::start::unknown_keys;
 use sqlx::AssertSqlSafe;
 
@@ -32,6 +33,18 @@ impl Drop for KeyFile {
     fn drop(&mut self) {
         fs::remove_file(&self.0).unwrap();
     }
+}
+
+#[test]
+fn a_keyring_from_its_file_opens_nothing_without_a_recorder_and_none_without_replaces_it() {
+    let file = KeyFile::new("recorder", &format!("primary a {}", given::key()));
+    let ring = read_keyring(&file.0).unwrap();
+    let sealed = ring.seal(&"sk-1".into(), &EncryptionContext::empty()).unwrap();
+    let error = ring.open(&sealed, &EncryptionContext::empty()).unwrap_err();
+    assert_eq!(error.name(), "not_recorded");
+    let without: Keyring = read_keys(&file.0).unwrap();
+    assert_eq!(without.can_replace(&ring).unwrap_err()[..], [ReloadProblem::RecorderLost]);
+    reload(&ArcSwap::from_pointee(ring), &file.0).unwrap();
 }
 
 #[test]

@@ -33,7 +33,7 @@ async fn replace(db: PgPool, ring: Keyring, ended: Arc<AtomicBool>) -> BTreeMap<
             if ended.load(Ordering::SeqCst) {
                 return written;
             }
-            let secret = format!("secret {tenant} of round {round}");
+            let secret = format!("secret-{tenant}-of-round-{round}");
             let context = context(Tenant(tenant), Provider::OpenAi).unwrap();
             let envelope = ring.seal(&secret.clone().into(), &context).unwrap();
             let sql = "UPDATE credentials SET envelope = $1 WHERE tenant = $2";
@@ -74,7 +74,7 @@ async fn a_rotation_during_writes_and_another_rotation_loses_nothing() {
         let envelope = Envelope::try_from(bytes).unwrap();
         let context = context(Tenant(tenant), Provider::OpenAi).unwrap();
         let secret = alone.open(&envelope, &context).unwrap();
-        let expected = replaced.get(&tenant).cloned().unwrap_or(format!("secret {tenant}"));
+        let expected = replaced.get(&tenant).cloned().unwrap_or(format!("secret-{tenant}"));
         assert!(secret.expose_str() == Ok(expected.as_str()), "the rotation lost the last write");
     }
 }
@@ -249,7 +249,7 @@ async fn rows_move_to_a_key_at_a_service_in_a_spawned_task() {
         let context = context(Tenant(tenant), Provider::OpenAi).unwrap();
         let envelope = Envelope::try_from(row).unwrap();
         let secret = ring.open_async(&envelope, &context).await.unwrap();
-        assert!(secret.expose_str().unwrap() == format!("secret {tenant}"));
+        assert!(secret.expose_str().unwrap() == format!("secret-{tenant}"));
     }
 }
 

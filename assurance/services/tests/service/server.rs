@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 use std::{env, fs};
 
+use sealwax_audit::sql::postgres;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, PgPool};
 
@@ -31,6 +32,7 @@ pub(crate) async fn empty() -> Option<(PgPool, String)> {
 /// Returns the same, with the tables of the page.
 pub(crate) async fn database() -> Option<(PgPool, String)> {
     let (db, url) = empty().await?;
+    sqlx::raw_sql(postgres::TABLES).execute(&db).await.unwrap();
     for file in ["schema.sql", "key_ids.sql"] {
         let sql = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(file));
         sqlx::raw_sql(AssertSqlSafe(sql.unwrap())).execute(&db).await.unwrap();

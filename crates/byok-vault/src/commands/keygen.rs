@@ -59,8 +59,8 @@ const NEXT_MASTER: &str = "To rotate to it, add this line to your keyring, chang
      and run `byok-vault rotate`.";
 
 /// What to do with a new key of the log.
-const NEXT_LOG: &str = "If there is a log already, keep its key with this line, as `retired`: the next entry closes each \
-     chain under the old key, and opens it under this one.";
+const NEXT_LOG: &str = "If there is a log already, give this key to every process as `retired`, then make it `primary` everywhere \
+     and the old one `retired`, and run `byok-vault log --hand-over`.";
 
 fn write_file(path: &Path, line: &Secret) -> Result<(), VaultError> {
     let mut options = OpenOptions::new();

@@ -6,6 +6,7 @@ use crate::cli::{Cli, Rotate};
 use crate::commands::{by_kind, say_not_erased};
 use crate::error::VaultError;
 use crate::exit::Exit;
+use crate::formatting::rows;
 use crate::keys::Keys;
 use crate::log::Log;
 use crate::rotation::{self, Mode, Outcome};
@@ -23,13 +24,16 @@ pub fn rotate(cli: &Cli, args: &Rotate, out: &mut impl Write) -> Result<Exit, Va
     let log = if args.dry_run { None } else { Some(Log::of(cli, "rotate")?) };
     let mut store = Store::open(&cli.db, access)?;
     if let Some(log) = &log {
-        log.rotation_begins(&mut store, &keys.keyring)?;
+        log.begins(&mut store, &keys.keyring, mode)?;
     }
     let progress = rotation::bar("rewrapping");
     let outcome = rotation::rotate(&mut store, &keys.keyring, args.batch_size, mode, &progress);
     progress.finish_and_clear();
     let ended = match (&log, &outcome) {
-        (Some(log), Ok(outcome)) => log.rotation_ended(&mut store, &keys.keyring, outcome),
+        (Some(log), Ok(outcome)) => {
+            let (counts, is_complete) = (counts(outcome), outcome.is_complete());
+            log.ended(&mut store, &keys.keyring, mode, &counts, is_complete)
+        }
         _ => Ok(()),
     };
     // Before a failure is reported too, because finished batches stay.
@@ -42,6 +46,14 @@ pub fn rotate(cli: &Cli, args: &Rotate, out: &mut impl Write) -> Result<Exit, Va
         say_not_erased(out)?;
     }
     Ok(if outcome.is_complete() { Exit::Done } else { Exit::Partial })
+}
+
+fn counts(outcome: &Outcome) -> String {
+    let Outcome { rewritten, current, failed, overtaken } = outcome;
+    let (rewritten, failed) = (rows(*rewritten), failed.len());
+    format!(
+        "{rewritten} rewrapped, {current} already current, {failed} failed, {overtaken} overtaken"
+    )
 }
 
 /// Reports the result of a rotation.

@@ -3,7 +3,6 @@
 use std::io;
 
 use sealwax::KeyState;
-use sealwax_audit::AppendError;
 use sealwax_import::KeyTextError;
 
 use super::{VaultError, database};
@@ -49,10 +48,8 @@ impl VaultError {
             | Self::NotAVault { .. }
             | Self::NewerVault { .. }
             | Self::Database { .. } => Exit::Database,
-            Self::UnknownKey { .. } | Self::Log { source: AppendError::UnknownKey { .. } } => {
-                Exit::Key
-            }
-            Self::Log { .. } | Self::LogEnd { .. } => Exit::Altered,
+            Self::UnknownKey { .. } => Exit::Key,
+            Self::Log(problem) => problem.exit(),
             Self::Row { fault, .. } | Self::VariableNotKept { fault: Some(fault), .. } => {
                 fault.kind.exit()
             }
@@ -97,14 +94,8 @@ impl VaultError {
                 "correct the key: write `primary ID swa1_...` on one line, and older keys of the log as \
                  `retired ID swa1_...`; nothing was read or written"
             }
-            Self::Log { source: AppendError::UnknownKey { .. } } => {
-                "add the key to those of the log, as `retired ID swa1_...`; nothing was opened"
-            }
-            Self::Log { .. } | Self::LogEnd { .. } => {
-                "run `byok-vault log --verify`, and find out who can write to the database; nothing was \
-                 opened"
-            }
-            Self::Anchor { .. } => "pass a file that `byok-vault log --anchors` wrote",
+            Self::Log(problem) => problem.advice(),
+            Self::Anchor { .. } => "pass a file that `byok-vault log --verify --anchors` wrote",
             Self::NewKey { .. } | Self::NewAuditKey { .. } => {
                 "try again; if the error persists, check the operating system's randomness source"
             }
@@ -116,7 +107,7 @@ impl VaultError {
                 "write ./ in front of a name that begins with a colon or with file:"
             }
             Self::ForeignObjects { .. } => {
-                "find out who changed the database (`SELECT * FROM sqlite_schema`), and drop what does \
+                "find out who changed the database: `byok-vault log --verify` says what differs; drop what does \
                  not belong there, or restore a backup; no row was read or written"
             }
             Self::NoRowId => {

@@ -5,9 +5,11 @@ use std::path::Path;
 
 use sealwax::{Keyring, Secret};
 
+use super::Outcome;
 use super::refusal::{Reason, Refusal};
 use crate::clock::now;
 use crate::error::VaultError;
+use crate::formatting::rows;
 use crate::log::Opener;
 use crate::rotation::Mode;
 use crate::row::{Owner, Row};
@@ -85,6 +87,30 @@ impl<'v> Destination<'v> {
         Ok(Self { db, keyring, opener, mode, store, would_have: HashSet::new() })
     }
 
+    /// Records that rows of another program are decrypted from now on.
+    ///
+    /// Without a vault, there is no log yet: a vault that is created begins with this entry.
+    pub(super) fn begins(&mut self) -> Result<(), VaultError> {
+        match &mut self.store {
+            Some(store) => self.opener.log().begins(store, self.keyring, self.mode),
+            None => Ok(()),
+        }
+    }
+
+    /// Records how the import has ended.
+    pub(super) fn ended(&mut self, outcome: &Outcome) -> Result<(), VaultError> {
+        let Some(store) = &mut self.store else { return Ok(()) };
+        let Outcome { imported, present, quarantined, suspicious } = outcome;
+        let counts = format!(
+            "{} imported, {present} already imported, {} quarantined, {} suspicious",
+            rows(*imported),
+            quarantined.len(),
+            suspicious.len(),
+        );
+        let is_complete = outcome.is_complete();
+        self.opener.log().ended(store, self.keyring, self.mode, &counts, is_complete)
+    }
+
     /// Stores the candidates that can be stored in one transaction, and returns the result for each in
     /// order.
     pub(super) fn take(
@@ -116,7 +142,11 @@ impl<'v> Destination<'v> {
         let (keyring, now) = (self.keyring, now());
         let store = match &mut self.store {
             Some(store) => store,
-            none => none.insert(Store::open(self.db, Access::Create)?),
+            none => {
+                let store = none.insert(Store::open(self.db, Access::Create)?);
+                self.opener.log().begins(store, keyring, self.mode)?;
+                store
+            }
         };
         let writer = store.begin()?;
         let steps = candidates

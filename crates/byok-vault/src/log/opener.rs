@@ -3,8 +3,9 @@
 //! Each page of rows is opened twice. The first time, the keyring decrypts nothing, and notes what it would open. All of
 //! that is appended to the log in one transaction. Once it is committed, the keyring opens exactly what was noted. So a
 //! process that is killed has opened nothing that is not in the log, and a page costs one transaction.
+//!
+//! A row's own fault comes first: what cannot be opened anyway is reported as it is, also if that cannot be recorded.
 
-use std::collections::VecDeque;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -16,7 +17,7 @@ use sealwax::{
 use super::{Log, New, subject};
 use crate::error::VaultError;
 use crate::row::Row;
-use crate::row_fault::FaultKind;
+use crate::row_fault::{Fault, FaultKind};
 use crate::store::Store;
 
 /// Opens rows of the vault, each recorded before it is opened.
@@ -34,70 +35,126 @@ impl Opener {
         Self { log, keyring: keyring.clone().with_recorder(Arc::clone(&notes)), notes }
     }
 
+    /// Returns the log.
+    pub(crate) fn log(&self) -> &Log {
+        &self.log
+    }
+
     /// Opens a row and returns its credential.
     ///
     /// # Errors
-    /// Returns [`VaultError::Row`] if the row does not open, and other errors if that it opens cannot be recorded.
+    /// Returns [`VaultError::Row`] if the row does not open, or the chain of its tenant takes no entry. Returns other
+    /// errors if the log cannot be written.
     pub fn open(&self, store: &mut Store, row: &Row) -> Result<Secret, VaultError> {
-        let open = || row.open(&self.keyring);
-        let opened = open();
-        self.record(store)?;
-        let opened = if is_not_recorded(&opened) { open() } else { opened };
-        self.record(store)?;
-        opened
+        let mut tried = [self.attempt(None, |keyring| row.open(keyring))];
+        self.open_recorded(store, &[row], &mut tried, |row, keyring| row.open(keyring))?;
+        let [Tried { result, .. }] = tried;
+        result
     }
 
     /// Calls `open` with each item and the keyring, and returns the results in order.
     ///
-    /// `open` opens at most one row, and always the same one. It is called again once that is recorded.
+    /// `open` opens at most one row, and always the same one. It is called again once that is recorded. A row is not
+    /// opened if the chain of its tenant takes no entry: that is a fault of this row.
     ///
     /// # Errors
-    /// Returns an error if what would be opened cannot be recorded. Then nothing was opened.
+    /// Returns an error if the log cannot be written. Then nothing was opened.
     pub fn open_each<I, T>(
         &self,
         store: &mut Store,
         items: &[I],
         open: impl Fn(&I, &Keyring) -> Result<T, VaultError>,
     ) -> Result<Vec<Result<T, VaultError>>, VaultError> {
-        let mut opened: Vec<_> = items.iter().map(|item| open(item, &self.keyring)).collect();
-        self.record(store)?;
-        for (item, opened) in items.iter().zip(&mut opened) {
-            if is_not_recorded(opened) {
-                *opened = open(item, &self.keyring);
+        let attempt = |item| self.attempt(None, |keyring| open(item, keyring));
+        let mut tried: Vec<_> = items.iter().map(attempt).collect();
+        self.open_recorded(store, items, &mut tried, open)?;
+        Ok(tried.into_iter().map(|tried| tried.result).collect())
+    }
+
+    /// Calls `open`, which may decrypt what the log says is opened. Whatever else it tries is noted.
+    fn attempt<T>(
+        &self,
+        recorded: Option<[u8; 32]>,
+        open: impl FnOnce(&Keyring) -> Result<T, VaultError>,
+    ) -> Tried<T> {
+        *self.notes.lock() = State { note: None, recorded };
+        let result = open(&self.keyring);
+        Tried { result, note: mem::take(&mut *self.notes.lock()).note, recorded: None }
+    }
+
+    /// Records what was tried, and then tries again what would have opened.
+    fn open_recorded<I, T>(
+        &self,
+        store: &mut Store,
+        items: &[I],
+        tried: &mut [Tried<T>],
+        open: impl Fn(&I, &Keyring) -> Result<T, VaultError>,
+    ) -> Result<(), VaultError> {
+        self.record(store, tried)?;
+        for (item, tried) in items.iter().zip(&mut *tried) {
+            if tried.recorded.is_some() {
+                *tried = self.attempt(tried.recorded, |keyring| open(item, keyring));
             }
         }
         // Ciphertexts that turned out to be altered.
-        self.record(store)?;
-        Ok(opened)
+        self.record(store, tried)
     }
 
-    /// Appends what was noted to the log, and then allows what it says is opened.
-    fn record(&self, store: &mut Store) -> Result<(), VaultError> {
-        let noted = mem::take(&mut self.notes.lock().noted);
+    /// Appends what was noted to the log.
+    fn record<T>(&self, store: &mut Store, tried: &mut [Tried<T>]) -> Result<(), VaultError> {
+        let noted = tried.iter_mut().filter_map(|Tried { result, note, recorded }| {
+            Some((note.take()?, fault_of_log(result), recorded))
+        });
+        let noted: Vec<_> = noted.collect();
         if noted.is_empty() {
             return Ok(());
         }
-        let is_opened = |note: &&Note| note.outcome == OpenOutcome::Opened;
-        let recorded = noted.iter().filter(is_opened).map(|note| note.commitment).collect();
-        self.log.append(store, noted.into_iter().map(|note| note.entry(&self.log)))?;
-        self.notes.lock().recorded = recorded;
+        let entries = noted.iter().map(|(note, ..)| note.entry(&self.log));
+        let appended = match self.log.append(store, entries) {
+            // Nothing would have been opened.
+            Err(_) if noted.iter().all(|(_, fault, _)| fault.is_none()) => return Ok(()),
+            appended => appended?,
+        };
+        for ((note, fault, recorded), appended) in noted.into_iter().zip(appended) {
+            match (appended, fault) {
+                (Ok(()), _) => {
+                    let is_opened = note.outcome == OpenOutcome::Opened;
+                    *recorded = is_opened.then_some(note.commitment);
+                }
+                (Err(problem), Some(fault)) => *fault = problem.into(),
+                (Err(_), None) => {}
+            }
+        }
         Ok(())
     }
 }
 
-fn is_not_recorded<T>(opened: &Result<T, VaultError>) -> bool {
-    matches!(opened, Err(VaultError::Row { fault, .. }) if fault.kind == FaultKind::NotRecorded)
+/// The result of an attempt to open something.
+struct Tried<T> {
+    result: Result<T, VaultError>,
+    /// What the log does not have yet.
+    note: Option<Note>,
+    /// The seal that the log says is opened. The entry is for one opening.
+    recorded: Option<[u8; 32]>,
+}
+
+/// Returns the fault of a row that would have been opened if it had been in the log.
+fn fault_of_log<T>(result: &mut Result<T, VaultError>) -> Option<&mut Fault> {
+    match result {
+        Err(VaultError::Row { fault, .. }) if fault.kind == FaultKind::NotRecorded => Some(fault),
+        _ => None,
+    }
 }
 
 /// The recorder of a keyring that opens only what is recorded, and notes the rest.
 #[derive(Debug, Default)]
 struct Notes(Mutex<State>);
 
+/// The state of one attempt.
 #[derive(Debug, Default)]
 struct State {
-    noted: Vec<Note>,
-    /// What the log says is opened, in the order in which it was noted. Each entry is for one opening.
-    recorded: VecDeque<[u8; 32]>,
+    note: Option<Note>,
+    recorded: Option<[u8; 32]>,
 }
 
 /// What a keyring would open, or has refused.
@@ -111,15 +168,15 @@ struct Note {
 }
 
 impl Note {
-    fn entry(self, log: &Log) -> New {
+    fn entry(&self, log: &Log) -> New {
         let Self { context, key_id, commitment, outcome } = self;
         New {
             subject: subject(context.get("tenant").unwrap_or_default()),
-            why: log.why(&context),
+            why: log.why(context),
             outcome: outcome.name(),
-            key_id,
-            commitment: Some(commitment),
-            context: Some(context),
+            key_id: key_id.clone(),
+            commitment: Some(*commitment),
+            context: Some(context.clone()),
         }
     }
 }
@@ -137,12 +194,13 @@ impl OpenRecorder for Notes {
     ) -> ProviderFuture<'a, Result<(), RecorderError>> {
         let mut state = self.lock();
         let (commitment, outcome) = (*event.commitment(), event.outcome());
-        if outcome == OpenOutcome::Opened && state.recorded.front() == Some(&commitment) {
-            state.recorded.pop_front();
+        if outcome == OpenOutcome::Opened
+            && state.recorded.take_if(|recorded| *recorded == commitment).is_some()
+        {
             return ProviderFuture::ready(Ok(()));
         }
         let (context, key_id) = (event.context().clone(), event.key_id().cloned());
-        state.noted.push(Note { context, key_id, commitment, outcome });
+        state.note.get_or_insert(Note { context, key_id, commitment, outcome });
         // For a refusal, this changes nothing.
         ProviderFuture::ready(Err(RecorderError::new("it is not recorded yet")))
     }

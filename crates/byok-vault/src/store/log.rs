@@ -1,11 +1,44 @@
 //! The table of the log, which only grows.
 
 use rusqlite::{OptionalExtension, params};
+use sealwax_audit::Record;
 use sealwax_audit::sql::sqlite::{APPEND, LAST};
-use sealwax_audit::{Anchor, Record};
 
 use super::{Store, Writer, text, while_};
-use crate::error::VaultError;
+use crate::error::{LogProblem, VaultError};
+
+/// The tables of the log since version 3 of the schema.
+///
+/// They are those of `sealwax-audit`, and its statements use them. The text is here, because every vault has it to the
+/// letter, comments included: see [`super::objects`]. Never change it.
+pub(super) const TABLES: &str = "
+    CREATE TABLE IF NOT EXISTS sealwax_audit (
+        subject TEXT NOT NULL CHECK (subject = record ->> 'subject'),
+        number INTEGER NOT NULL CHECK (number > 0 AND number = record ->> 'number'),
+        mac BLOB NOT NULL CHECK (lower(hex(mac)) = record ->> 'mac'),
+        record TEXT NOT NULL,
+        PRIMARY KEY (subject, number)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE VIEW IF NOT EXISTS sealwax_audit_entries AS
+    SELECT subject, number, record ->> 'time' AS time, record ->> 'action' AS action, record ->> 'who' AS who,
+        record ->> 'why' AS why, record ->> 'outcome' AS outcome, record ->> 'key_id' AS key_id,
+        record ->> 'commitment' AS commitment, record ->> 'context' AS context, record ->> 'audit_key' AS audit_key
+    FROM sealwax_audit;
+
+    CREATE TRIGGER IF NOT EXISTS sealwax_audit_next BEFORE INSERT ON sealwax_audit
+    BEGIN
+        -- INSERT OR REPLACE would delete the old row, for which no trigger runs.
+        SELECT RAISE(IGNORE) FROM sealwax_audit WHERE subject = NEW.subject AND number = NEW.number;
+        SELECT RAISE(ABORT, 'sealwax_audit: not the next entry of its chain') WHERE NEW.number > 1
+        AND NOT EXISTS (SELECT 1 FROM sealwax_audit WHERE subject = NEW.subject AND number = NEW.number - 1);
+    END;
+
+    CREATE TRIGGER IF NOT EXISTS sealwax_audit_unchanged BEFORE UPDATE ON sealwax_audit
+    BEGIN SELECT RAISE(ABORT, 'sealwax_audit only grows'); END;
+
+    CREATE TRIGGER IF NOT EXISTS sealwax_audit_undeleted BEFORE DELETE ON sealwax_audit
+    BEGIN SELECT RAISE(ABORT, 'sealwax_audit only grows'); END;";
 
 /// An entry as the table has it.
 #[derive(Debug)]
@@ -47,26 +80,20 @@ impl Store {
         Ok(())
     }
 
-    /// Returns the last entry of each chain, ordered by subject.
+    /// Returns the subject of each chain that has an entry, in order.
     ///
     /// # Errors
-    /// Returns an error if SQLite fails, or if somebody wrote into the table what no entry is.
-    pub fn ends_of_log(&self, subject: Option<&str>) -> Result<Vec<Anchor>, VaultError> {
-        let reading = while_("reading the ends of the log");
+    /// Returns an error if SQLite fails.
+    pub fn subjects_of_log(&self, subject: Option<&str>) -> Result<Vec<String>, VaultError> {
+        let reading = while_("reading the subjects of the log");
         if !self.has_log()? {
             return Ok(Vec::new());
         }
-        // SQLite takes the other columns from the row with the highest number.
-        let sql =
-            "SELECT subject, max(number) AS number, mac, record, '' AS time FROM sealwax_audit
-            WHERE subject = ?1 OR ?1 IS NULL GROUP BY subject ORDER BY subject";
+        let sql = "SELECT DISTINCT subject FROM sealwax_audit
+            WHERE subject = ?1 OR ?1 IS NULL ORDER BY subject";
         let mut statement = self.connection.prepare_cached(sql).map_err(reading)?;
-        let ends = statement.query_map([subject], read_entry).map_err(reading)?;
-        ends.map(|end| match end.map_err(reading)? {
-            Stored { record: Some(record), .. } => Ok(record.anchor()),
-            Stored { subject, .. } => Err(VaultError::LogEnd { subject }),
-        })
-        .collect()
+        let subjects = statement.query_map([subject], |row| text(row, "subject"));
+        subjects.map_err(reading)?.collect::<Result<_, _>>().map_err(reading)
     }
 
     /// Returns whether there is a table. A reader does not add one to an older vault.
@@ -88,7 +115,7 @@ impl Writer<'_> {
         let last = statement.query_row([subject], |row| text(row, "record")).optional();
         let parse = |record: String| record.parse().ok();
         match last.map_err(reading)?.map(parse) {
-            Some(None) => Err(VaultError::LogEnd { subject: subject.to_owned() }),
+            Some(None) => Err(LogProblem::End { subject: subject.to_owned() }.into()),
             last => Ok(last.flatten()),
         }
     }
@@ -109,7 +136,11 @@ impl Writer<'_> {
         let appended = statement
             .execute(params![subject, number, mac, record.to_string(), after])
             .map_err(writing)?;
-        if appended == 1 { Ok(()) } else { Err(VaultError::LogEnd { subject: subject.clone() }) }
+        if appended == 1 {
+            Ok(())
+        } else {
+            Err(LogProblem::End { subject: subject.clone() }.into())
+        }
     }
 }
 
@@ -123,4 +154,37 @@ fn read_entry(row: &rusqlite::Row<'_>) -> rusqlite::Result<Stored> {
     };
     let record = text(row, "record")?.parse().ok().filter(is_of_this_row);
     Ok(Stored { subject, number, time: text(row, "time")?, record })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns SQL without comments, and with one space where there was white space.
+    fn plain(sql: &str) -> String {
+        let code = sql.lines().map(|line| line.split("--").next().unwrap_or_default());
+        code.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn the_tables_are_those_of_sealwax_audit() {
+        assert_eq!(
+            plain(TABLES),
+            plain(sealwax_audit::sql::sqlite::TABLES),
+            "sealwax-audit has other tables now. Leave TABLES, which existing vaults have: add the new text as version 4 \
+             of the schema, with a migration in store/migration.rs that existing vaults can run"
+        );
+    }
+
+    #[test]
+    fn the_text_of_version_3_is_frozen() {
+        let letters: String = TABLES.split_whitespace().collect();
+        let sum =
+            letters.bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+        assert_eq!(
+            (letters.len(), sum),
+            (1_221, 831_507_589),
+            "every vault of version 3 has the old text, comments included"
+        );
+    }
 }

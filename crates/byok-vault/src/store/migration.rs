@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, Transaction};
 
-use super::{CREDENTIALS, LOG};
+use super::{CREDENTIALS, log};
 
 pub(super) const SCHEMA_1: &str = "
     CREATE TABLE credentials (
@@ -32,7 +32,7 @@ pub(super) fn from(version: i64, transaction: &Transaction<'_>) -> rusqlite::Res
     if version < 2 {
         from_version_1(transaction)?;
     }
-    if version < 3 { transaction.execute_batch(LOG) } else { Ok(()) }
+    if version < 3 { transaction.execute_batch(log::TABLES) } else { Ok(()) }
 }
 
 /// Moves the rows of version 1 into the table of version 2.

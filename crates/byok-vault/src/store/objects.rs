@@ -1,26 +1,72 @@
 //! What a database has besides rows: tables, indexes, views and triggers.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::fmt;
 
 use rusqlite::Connection;
 
 use super::migration::SCHEMA_1;
-use super::{CREDENTIALS, LOG};
+use super::{CREDENTIALS, log};
+use crate::formatting::shown;
 
-/// The type, the name, the table and the SQL of each object.
-type Objects = BTreeSet<(String, String, String, Option<String>)>;
+/// The table and the SQL of each object, by its type and name.
+type Objects = BTreeMap<(String, String), (String, Option<String>)>;
 
-/// Returns whether the database has exactly the objects of a new vault of that version.
+/// An object that a new vault of the same version does not have, or has in another form.
+#[derive(Debug)]
+pub struct Difference {
+    kind: String,
+    name: String,
+    is: Is,
+}
+
+#[derive(Debug)]
+enum Is {
+    Missing,
+    Foreign,
+    Changed,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, name, is } = self;
+        let is = match is {
+            Is::Missing => "is missing",
+            Is::Foreign => "is not the vault's own",
+            Is::Changed => "was changed",
+        };
+        write!(f, "the {} {} {is}", shown(kind), shown(name))
+    }
+}
+
+/// Returns in what the objects of the database differ from those of a new vault of that version.
 ///
 /// A trigger of another program would run with every change, and another definition of the table could
 /// change what is stored.
-pub(super) fn are_ours(connection: &Connection, version: i64) -> rusqlite::Result<bool> {
+pub(super) fn differences(
+    connection: &Connection,
+    version: i64,
+) -> rusqlite::Result<Vec<Difference>> {
     let new = Connection::open_in_memory()?;
     new.execute_batch(if version == 1 { SCHEMA_1 } else { CREDENTIALS })?;
     if version >= 3 {
-        new.execute_batch(LOG)?;
+        new.execute_batch(log::TABLES)?;
     }
-    Ok(objects(connection)? == objects(&new)?)
+    let (found, mut own) = (objects(connection)?, objects(&new)?);
+    let mut differences = Vec::new();
+    for ((kind, name), object) in found {
+        let key = (kind, name);
+        let is = match own.remove(&key) {
+            Some(same) if same == object => continue,
+            Some(_) => Is::Changed,
+            None => Is::Foreign,
+        };
+        let (kind, name) = key;
+        differences.push(Difference { kind, name, is });
+    }
+    let missing = own.into_keys().map(|(kind, name)| Difference { kind, name, is: Is::Missing });
+    differences.extend(missing);
+    Ok(differences)
 }
 
 fn objects(connection: &Connection) -> rusqlite::Result<Objects> {
@@ -30,7 +76,7 @@ fn objects(connection: &Connection) -> rusqlite::Result<Objects> {
             "SELECT type, name, tbl_name, sql FROM sqlite_schema
              WHERE NOT (type = 'table' AND name IN ('sqlite_stat1', 'sqlite_stat4'))",
         )?
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, sql(row)?)))?
+        .query_map([], |row| Ok(((row.get(0)?, row.get(1)?), (row.get(2)?, sql(row)?))))?
         .collect()
 }
 

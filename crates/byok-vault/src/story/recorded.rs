@@ -50,7 +50,7 @@ pub(super) fn opened_as_stored(store: &mut Store, opener: &Opener) -> Result<u64
 pub(super) fn tell(store: &Store, log: &LogKeys, out: &mut impl Write) -> Result<(), VaultError> {
     writeln!(out, "\n9. Whatever was opened, or was refused, is in the log:")?;
     let mut report = Vec::new();
-    let exit = verify(store, &log.keys, None, Vec::new(), &mut report)?;
+    let (exit, _) = verify(store, &log.keys, None, Vec::new(), &mut report)?;
     for line in String::from_utf8_lossy(&report).lines().take(2) {
         writeln!(out, "   {line}")?;
     }

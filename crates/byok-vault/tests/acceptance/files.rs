@@ -117,7 +117,7 @@ fn a_database_with_something_that_is_not_ours_is_refused() {
                 .vault(&keys, arguments)
                 .expect_code(13)
                 .expect_in_stderr("tables, indexes, views or triggers that are not its own")
-                .expect_in_stderr("sqlite_schema");
+                .expect_in_stderr("log --verify");
             refused += 1;
         }
     }

@@ -189,7 +189,6 @@ fn a_vault_without_labels_is_read_as_it_is() {
         (&["census"], "3 rows"),
         (&["rotate", "--dry-run"], "3 rows would be rewrapped"),
         (&["log"], "TENANT"),
-        (&["log", "--anchors"], ""),
         (&["backup", backup.to_str().unwrap()], "copied 3 rows"),
     ] {
         sandbox.vault(&keys.both, arguments).expect_code(0).expect_in_stdout(text);

@@ -1,8 +1,11 @@
 //! The log has an entry for whatever was opened, and shows it if somebody changes one.
 
+mod broken_ends;
 mod changes;
 mod entries;
+mod hand_over;
 mod keys;
+mod reports;
 
 use std::fs;
 use std::process::Command;
@@ -10,7 +13,7 @@ use std::process::Command;
 use rusqlite::Connection;
 use sealwax_audit::{AuditKeys, Record};
 
-use crate::sandbox::{Keys, Sandbox, audit_key};
+use crate::sandbox::{Keys, Ran, Sandbox, audit_key};
 
 /// Returns the entries of the log.
 pub(crate) fn entries(sandbox: &Sandbox) -> Vec<Record> {
@@ -30,8 +33,19 @@ fn audit_keys() -> AuditKeys {
     audit_key().parse().unwrap()
 }
 
+/// Runs a command with these audit keys, or without.
+#[track_caller]
+fn with(sandbox: &Sandbox, keys: &Keys, audit: Option<&str>, arguments: &[&str]) -> Ran {
+    let mut command = sandbox.command(Some(keys), arguments);
+    match audit {
+        Some(audit) => command.env("SEALWAX_AUDIT_KEY", audit),
+        None => command.env_remove("SEALWAX_AUDIT_KEY"),
+    };
+    sandbox.finish(command, b"")
+}
+
 /// Changes the log as the owner of the file can, who has no audit key.
-fn change(sandbox: &Sandbox, sql: &str) {
+pub(crate) fn change(sandbox: &Sandbox, sql: &str) {
     let database = Connection::open(sandbox.db()).unwrap();
     let mut triggers =
         database.prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").unwrap();

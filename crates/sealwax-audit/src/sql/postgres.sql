@@ -14,11 +14,16 @@ SELECT subject, number, (record::json ->> 'time')::bigint AS time, record::json 
     record::json ->> 'context' AS context, record::json ->> 'audit_key' AS audit_key
 FROM sealwax_audit;
 
-CREATE OR REPLACE FUNCTION sealwax_audit_grows() RETURNS trigger LANGUAGE plpgsql AS $$
+-- It names the table by its schema, because a session may have another table with this name in its search path.
+CREATE OR REPLACE FUNCTION sealwax_audit_grows() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    is_next boolean;
 BEGIN
     IF TG_OP = 'INSERT' THEN
-        IF NEW.number = 1 OR EXISTS (SELECT FROM sealwax_audit AS a
-            WHERE a.subject = NEW.subject AND a.number = NEW.number - 1) THEN RETURN NEW; END IF;
+        EXECUTE format('SELECT $2 = 1 OR EXISTS (SELECT FROM %I.%I WHERE subject = $1 AND number = $2 - 1)',
+            TG_TABLE_SCHEMA, TG_TABLE_NAME) INTO is_next USING NEW.subject, NEW.number;
+        IF is_next THEN RETURN NEW; END IF;
         RAISE EXCEPTION 'sealwax_audit: not the next entry of its chain';
     END IF;
     RAISE EXCEPTION 'sealwax_audit only grows';
@@ -28,3 +33,5 @@ CREATE OR REPLACE TRIGGER sealwax_audit_grows BEFORE INSERT OR UPDATE OR DELETE 
     FOR EACH ROW EXECUTE FUNCTION sealwax_audit_grows();
 CREATE OR REPLACE TRIGGER sealwax_audit_stays BEFORE TRUNCATE ON sealwax_audit
     FOR EACH STATEMENT EXECUTE FUNCTION sealwax_audit_grows();
+-- Also with session_replication_role = replica.
+ALTER TABLE sealwax_audit ENABLE ALWAYS TRIGGER sealwax_audit_grows, ENABLE ALWAYS TRIGGER sealwax_audit_stays;

@@ -146,11 +146,11 @@ pub(crate) fn mac(key: &[u8; 32], before: &[u8; 32], record: &Record) -> [u8; 32
         entry.context.as_ref().map_or(&[], <[u8; 32]>::as_slice),
     ];
     let sized = |field: &[u8]| [&(field.len() as u16).to_be_bytes(), field].concat();
-    let mut hmac = Hmac::<Sha256>::new_from_slice(key).unwrap();
-    hmac.update(b"swa1/entry");
-    hmac.update(before);
-    hmac.update(&record.number.to_be_bytes());
-    fields.iter().for_each(|field| hmac.update(&sized(field)));
-    hmac.update(&[1]);
-    hmac.finalize().into_bytes().into()
+    let fields: Vec<u8> = fields.iter().flat_map(|field| sized(field)).collect();
+    let number = record.number.to_be_bytes();
+    hmac(key, &[b"swa1/entry", before.as_slice(), &number, &fields, &[1]].concat())
+}
+
+pub(crate) fn hmac(key: &[u8; 32], data: &[u8]) -> [u8; 32] {
+    Hmac::<Sha256>::new_from_slice(key).unwrap().chain_update(data).finalize().into_bytes().into()
 }

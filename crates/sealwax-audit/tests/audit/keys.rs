@@ -2,8 +2,8 @@
 
 use std::convert::Infallible;
 
-use sealwax::EncryptionContext;
-use sealwax_audit::{Anchor, AnchorError, AuditKey, AuditKeyError, AuditKeys, AuditKeysError};
+use sealwax::{EncryptionContext, KeyError, KeyringError, LineProblem};
+use sealwax_audit::{Anchor, AnchorError, AuditKey, AuditKeys, AuditKeysError};
 
 use crate::given::{id, key, only};
 
@@ -40,70 +40,29 @@ impl rand_core::TryCryptoRng for Repeating {}
 fn a_key_and_its_text() {
     assert_eq!(text(&key(0)), TEXT);
     assert_eq!(text(&TEXT.parse().unwrap()), TEXT);
-    assert_eq!(format!("{:?}", key(0)), "AuditKey([REDACTED])");
+    assert_eq!(format!("{:?}", key(0)), "DerivationKey([REDACTED])");
     assert_ne!(text(&AuditKey::generate().unwrap()), text(&AuditKey::generate().unwrap()));
     let drawn = AuditKey::generate_with_rng(&mut Repeating(b"ab")).unwrap();
     let same = AuditKey::from_bytes(&mut b"ab".repeat(16)).unwrap();
     assert_eq!(text(&drawn), text(&same));
     let failed = AuditKey::generate_with_rng(&mut Repeating(b"a"));
-    assert_eq!(failed.unwrap_err(), AuditKeyError::Random);
+    assert_eq!(failed.unwrap_err(), KeyError::Random);
 }
 
+/// The library's tests cover what else is wrong with a text, for keys of any kind.
 #[test]
-fn a_buffer_is_wiped_whether_or_not_it_holds_a_key() {
-    for (len, is_key) in
-        [(0, false), (16, false), (31, false), (32, true), (33, false), (64, false)]
-    {
-        let mut bytes: Vec<u8> = (1..=len).collect();
-        let taken = AuditKey::from_bytes(&mut bytes);
-        assert_eq!(taken.is_ok(), is_key);
-        let is_length = matches!(taken, Err(AuditKeyError::Length { expected: 32, found, .. }) if found == usize::from(len));
-        assert_eq!(is_length, !is_key);
-        assert_eq!(bytes, vec![0; usize::from(len)]);
-    }
-    let mut bytes = [0x61; 32];
-    assert_eq!(AuditKey::from_bytes(&mut bytes).unwrap_err(), AuditKeyError::Weak);
-    assert_eq!(bytes, [0; 32]);
-}
-
-#[test]
-fn each_character_of_a_key_counts() {
-    let mut cases = 0;
-    for at in 0..TEXT.len() {
-        for character in ["A", "B", "_", "-", "/", "=", " ", "\n", "é", ""] {
-            let mut changed = TEXT.to_owned();
-            changed.replace_range(at..=at, character);
-            if changed == TEXT {
-                continue;
-            }
-            let error = changed.parse::<AuditKey>().unwrap_err();
-            assert!(matches!(error, AuditKeyError::Malformed | AuditKeyError::Checksum), "{error}");
-            cases += 1;
-        }
-    }
-    assert!(cases > 500, "{cases}");
-    for changed in [
-        format!("{TEXT}A"),
-        format!(" {TEXT}"),
-        format!("{TEXT}\n"),
-        format!("{TEXT}="),
-        TEXT.replace("swa1", "swk1"),
-        TEXT.replace("swa1", "SWA1"),
-        TEXT[5..].to_owned(),
-        TEXT[..49].to_owned(),
-        String::new(),
-        "swa1_".into(),
-        TEXT.repeat(2),
-    ] {
-        assert_eq!(changed.parse::<AuditKey>().unwrap_err(), AuditKeyError::Malformed);
-    }
-    assert_eq!(
-        TEXT.replace("AAEC", "AAED").parse::<AuditKey>().unwrap_err(),
-        AuditKeyError::Checksum
-    );
+fn a_text_is_of_no_other_kind() {
+    let of = |text: &str| text.parse::<AuditKey>().unwrap_err();
+    assert!(matches!(
+        of(&TEXT.replace("swa1", "swk1")),
+        KeyError::OtherKind { expected: "swa1", .. }
+    ));
+    assert_eq!(of(&TEXT.replace("AAEC", "AAED")), KeyError::Checksum);
+    assert_eq!(of(&TEXT[..52]), KeyError::Malformed);
     // The text of 32 zeros, with its checksum.
-    let weak = "swa1_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAClpXIA";
-    assert_eq!(weak.parse::<AuditKey>().unwrap_err(), AuditKeyError::Weak);
+    assert_eq!(of("swa1_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAClpXIA"), KeyError::Weak);
+    let of_master = TEXT.replace("swa1", "swk1").parse::<sealwax::MasterKey>();
+    assert_eq!(of_master.unwrap_err(), KeyError::Checksum);
 }
 
 fn keys(text: &str) -> Result<AuditKeys, AuditKeysError> {
@@ -126,49 +85,26 @@ fn the_text_of_a_services_keys() {
     // The order of the lines does not matter.
     assert_eq!(keys("retired a $\nprimary b %").unwrap().primary().0.as_ref(), "b");
 
-    let line = |text: &str, expected: usize| {
-        let error = keys(text).unwrap_err();
-        let is_line = matches!(error, AuditKeysError::Line { line, .. } if line == expected);
-        assert!(is_line, "{text}: {error}");
+    let problem = |text: &str| match keys(text).unwrap_err() {
+        AuditKeysError::Text(KeyringError::Line { line, problem, .. }) => (line, problem),
+        other => panic!("{other}"),
     };
-    for text in [
-        "primary",
-        "primary a",
-        "primary $",
-        "a $",
-        "primary a $ b",
-        "escrow a $",
-        "Primary a $",
-        "$",
-        "\u{a0}primary a $",
-        "primary=a $",
-    ] {
-        line(text, 1);
-    }
-    line("primary a $\nretired b", 2);
-    line("primary a $\n\n;;x", 3);
-    let error = keys("primary a $\nretired $ %").unwrap_err();
-    assert!(matches!(error, AuditKeysError::KeyId { line: 2, .. }), "{error}");
-    let error = keys("primary a $\nretired b $A").unwrap_err();
-    assert!(
-        matches!(error, AuditKeysError::Key { line: 2, source: AuditKeyError::Malformed, .. }),
-        "{error}"
-    );
-    for text in ["", "\n", "retired a $", "# primary a $"] {
-        assert_eq!(keys(text).unwrap_err(), AuditKeysError::NoPrimary);
-    }
-    assert_eq!(keys("primary a $; primary b %").unwrap_err(), AuditKeysError::TwoPrimaries);
-    for text in [
-        "primary a $\nretired a %",
-        "primary a $\nretired A %",
-        "primary a $\nretired b %\nretired b %",
-    ] {
-        assert!(matches!(keys(text), Err(AuditKeysError::DuplicateKeyId { .. })), "{text}");
-    }
-    let error = keys("primary a $\nretired b $").unwrap_err();
-    assert!(
-        matches!(&error, AuditKeysError::DuplicateKey { key_id, other, .. } if *key_id == id("b") && *other == id("a"))
-    );
+    assert_eq!(problem("primary a"), (1, LineProblem::MissingKey));
+    assert_eq!(problem("primary a $ b"), (1, LineProblem::ExtraWord));
+    assert_eq!(problem("primary a $\n\n;;x"), (3, LineProblem::UnknownState));
+    assert!(matches!(problem("primary a $\nescrow b %"), (2, LineProblem::OtherState { .. })));
+    assert!(matches!(problem("primary a $\ndisabled b"), (2, LineProblem::OtherState { .. })));
+    assert!(matches!(problem("primary a $\nretired $ %"), (2, LineProblem::KeyId { .. })));
+    assert!(matches!(problem("primary a $\nretired b $A"), (2, LineProblem::Key { .. })));
+    assert_eq!(problem("# primary a $"), (1, LineProblem::Commented));
+    let of_all = |text: &str| match keys(text).unwrap_err() {
+        AuditKeysError::Text(error) => error,
+        other => panic!("{other}"),
+    };
+    assert_eq!(of_all("retired a $"), KeyringError::NoPrimary);
+    assert_eq!(of_all("primary a $; primary b %"), KeyringError::TwoPrimaries);
+    assert!(matches!(of_all("primary a $\nretired A %"), KeyringError::DuplicateKeyId { .. }));
+    assert!(matches!(of_all("primary a $\nretired b $"), KeyringError::DuplicateKey { .. }));
     // No error shows what is in the text of a key.
     for text in ["primary a $A", "primary $ $", "$", "retired a $", "primary a $\nretired b $"] {
         let error = keys(text).unwrap_err();
@@ -189,7 +125,7 @@ fn a_key_stands_in_for_its_later_steps_alone() {
         assert_eq!(third.retired().count(), step);
     }
     let alone = AuditKeys::new(id("audit@3"), text(third.primary().1).parse().unwrap());
-    for step in ["audit@3", "audit@4", "audit@65535"] {
+    for step in ["audit@3", "audit@4", "audit@3660"] {
         assert!(digest(&first, step).is_some(), "{step}");
         assert_eq!(digest(&first, step), digest(&third, step));
         assert_eq!(digest(&first, step), digest(&alone, step));
@@ -203,6 +139,8 @@ fn a_key_stands_in_for_its_later_steps_alone() {
     for other in [
         "audit@0",
         "audit@03",
+        "audit@3661",
+        "audit@65535",
         "audit@65536",
         "audit@+4",
         "audit@4x",
@@ -223,15 +161,35 @@ fn a_key_stands_in_for_its_later_steps_alone() {
     assert_eq!(digests.len(), 4);
 
     // The last step, and an id that becomes too long.
-    let last = only("audit@65535", 0).ratcheted();
+    let last = only("audit@3660", 0).ratcheted();
     assert_eq!(last.unwrap_err(), AuditKeysError::LastStep);
+    assert!(only("audit@3659", 0).ratcheted().is_ok());
     let long = "a".repeat(127);
     assert_eq!(only(&long, 0).ratcheted().unwrap_err(), AuditKeysError::LastStep);
     assert!(only(&long[1..], 0).ratcheted().is_ok());
-    // A key that is there already is not kept twice.
-    let both = only("audit", 0)
-        .with_retired(id("audit@1"), text(first.ratcheted().unwrap().primary().1).parse().unwrap());
-    assert_eq!(both.unwrap().ratcheted().unwrap().retired().count(), 1);
+}
+
+#[test]
+fn the_next_step_may_be_there_already_but_no_other_key_under_its_id() {
+    let next =
+        || text(only("audit", 0).ratcheted().unwrap().primary().1).parse::<AuditKey>().unwrap();
+    let with = |key_id, key| only("audit", 0).with_retired(id(key_id), key).unwrap();
+    let ratcheted = with("audit@1", next()).ratcheted().unwrap();
+    assert_eq!(ratcheted.retired().map(AsRef::as_ref).collect::<Vec<_>>(), ["audit"]);
+    // Chains are under that key.
+    for key_id in ["audit@1", "AUDIT@1"] {
+        let error = with(key_id, key(9)).ratcheted().unwrap_err();
+        assert!(
+            matches!(&error, AuditKeysError::DuplicateKeyId { key_id, .. } if *key_id == id("audit@1")),
+            "{error}"
+        );
+    }
+    // The same key under another id.
+    let error = with("other", next()).ratcheted().unwrap_err();
+    assert!(
+        matches!(&error, AuditKeysError::DuplicateKey { key_id, other, .. } if *key_id == id("audit@1") && *other == id("other")),
+        "{error}"
+    );
 }
 
 #[test]

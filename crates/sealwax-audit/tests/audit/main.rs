@@ -10,12 +10,14 @@
     reason = "a test may panic: that is how it fails"
 )]
 
+mod after;
 mod alterations;
 mod format;
 mod given;
 mod hand_over;
 mod keys;
 mod lines;
+mod malformed;
 mod openings;
 mod python;
 mod sinks;

@@ -66,7 +66,13 @@ fn an_opening_is_recorded_and_so_is_a_refusal() {
     );
     assert_eq!(verify(log.keys(), "acme", &chain, &[]).unwrap().last.unwrap().number, 4);
     // Neither a line nor a Debug shows the credential.
-    let shown = format!("{chain:?} {log:?} {}", chain[0]);
+    let recorder = Recorder::new(&log, "acme", "mia", "ticket 7").unwrap();
+    for (shown, expected) in
+        [(format!("{log:?}"), "audit-2026"), (format!("{recorder:?}"), "ticket 7")]
+    {
+        assert!(shown.contains(expected), "{shown}");
+    }
+    let shown = format!("{chain:?} {log:?} {recorder:?} {}", chain[0]);
     assert!(!shown.contains("not for the log"));
 }
 

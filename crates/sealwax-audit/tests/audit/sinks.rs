@@ -5,9 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
 use sealwax::{ErrorClass, ProviderFuture, RecorderError};
-use sealwax_audit::{Action, AppendError, Appended, AuditSink, EntryError, Record};
+use sealwax_audit::{
+    Action, AppendError, Appended, AuditSink, ChainError, EntryError, Record, verify,
+};
 
-use crate::given::{Memory, Reply, append, chain, log, now, only};
+use crate::given::{Memory, Reply, append, chain, id, log, now, only};
 use crate::openings::{context, keyring, recorded, seal};
 
 /// What goes wrong, and in which of the two methods.
@@ -165,7 +167,7 @@ fn an_action_of_a_program() {
         source
     };
     // Also with the fields that such an entry of the chain has.
-    let (key_id, commitment) = (crate::given::id("audit-2027"), [7; 32]);
+    let (key_id, commitment) = (id("audit-2027"), [7; 32]);
     for action in ["swa1/end", "swa1/begin", "swa1/", "swa1/other"] {
         let action = Action::new(action, "ops", "", "");
         let ends = Action { key_id: Some(&key_id), ..action };
@@ -206,5 +208,19 @@ fn a_number_that_has_no_next_one() {
             "{error}"
         );
         append(&log, "initech", 1);
+    }
+}
+
+/// Nor does it cost a service or a verifier more than the derivation of all steps.
+#[test]
+fn a_step_that_no_ratchet_makes() {
+    let (keys, mut chain) = chain("acme");
+    for (step, is_step) in [("audit-2026@3660", true), ("audit-2026@3661", false)] {
+        chain[0].audit_key = id(step);
+        let error = verify(&keys, "acme", &chain, &[]).unwrap_err();
+        assert_eq!(matches!(error, ChainError::UnknownKey { .. }), !is_step, "{error}");
+        let log = log(only("audit-2026", 0), Memory::with(&chain[..1]));
+        let appended = now(log.append("acme", Action::new("a", "ops", "", "")));
+        assert_eq!(matches!(appended, Err(AppendError::UnknownKey { .. })), !is_step);
     }
 }

@@ -1,15 +1,15 @@
-//! What a thief can do, who has the current audit key and writes to the table, and what an anchor changes.
+//! What a thief can do, who has an audit key and writes to the table, and what an anchor changes.
 
-use sealwax_audit::{Action, Anchor, ChainError, Record, verify};
+use sealwax_audit::{Action, Anchor, AppendError, AuditKeys, ChainError, Entry, Record, verify};
 
-use crate::given::{Memory, append, chain, id, key, log, now, only};
+use crate::given::{Memory, append, chain, id, key, log, mac, now, only};
 
 /// Goes on after a chain with the thief's key, the next step of the first one, under its own id.
-fn forge(chain: &[Record], entries: usize) -> Result<Vec<Record>, sealwax_audit::AppendError> {
+fn forge(chain: &[Record], entries: usize) -> Result<Vec<Record>, AppendError> {
     let ratcheted = only("audit-2026", 0).ratcheted().unwrap();
     let text = ratcheted.primary().1.to_text();
     let stolen = text.expose_str().unwrap().parse().unwrap();
-    let thief = log(sealwax_audit::AuditKeys::new(id("audit-2026@1"), stolen), Memory::with(chain));
+    let thief = log(AuditKeys::new(id("audit-2026@1"), stolen), Memory::with(chain));
     for _ in 0..entries {
         now(thief.append("acme", Action::new("open", "eve", "forged", "opened")))?;
     }
@@ -101,4 +101,57 @@ fn a_thief_of_the_old_key_cannot_rewrite_what_it_closed() {
     verify(&keys, "acme", &true_chain, &[]).unwrap();
     let forged = [&forged[..3], &true_chain[3..]].concat();
     assert_eq!(verify(&keys, "acme", &forged, &[]).unwrap_err().number(), 4);
+}
+
+/// Goes on after a chain with the bytes of a stolen key, whatever a log would append.
+fn write(chain: &mut Vec<Record>, stolen: &[u8; 32], action: &str, key_id: Option<&str>) {
+    let last = chain.last().unwrap().clone();
+    let (action, key_id, commitment, context) = (action.into(), key_id.map(id), None, None);
+    let entry =
+        Entry { action, who: "eve".into(), key_id, commitment, context, ..last.entry.clone() };
+    let mut record = Record { number: last.number + 1, entry, ..last };
+    record.mac = mac(stolen, &chain.last().unwrap().mac, &record);
+    chain.push(record);
+}
+
+/// The thief of a key that was handed over from ends the chain as a service would have done it.
+#[test]
+fn a_service_signs_nothing_for_a_key_that_it_has_given_up() {
+    let stolen = std::array::from_fn(|i| i as u8);
+    let both = || only("audit-2026", 9).with_retired(id("audit-2025"), key(0)).unwrap();
+    let old = log(only("audit-2025", 0), Memory::default());
+    append(&old, "acme", 3);
+    let moving = log(both(), old.sink());
+    now(moving.hand_over("acme", "ops", "robbed")).unwrap().unwrap();
+    append(&moving, "acme", 2);
+    let chain = old.sink().chain("acme");
+    assert_eq!(chain.len(), 7);
+
+    let mut cases = 0;
+    for kept in 1..=3 {
+        let mut forged = chain[..kept].to_vec();
+        write(&mut forged, &stolen, "open", Some("prod-2026"));
+        write(&mut forged, &stolen, "swa1/end", Some("audit-2026"));
+        // It is what a log would have written: the chain holds, but it does not end under the primary.
+        let verified = verify(&both(), "acme", &forged, &[]).unwrap();
+        assert_eq!(verified.audit_key, Some(id("audit-2025")));
+
+        let is_old = |error| matches!(error, AppendError::UnknownKey { audit_key, .. } if audit_key.as_ref() == "audit-2025");
+        let service = log(only("audit-2026", 9), Memory::with(&forged));
+        let action = Action::new("open", "mia", "ticket 8", "opened");
+        assert!(is_old(now(service.append("acme", action)).unwrap_err()));
+        assert!(is_old(now(service.hand_over("acme", "ops", "")).unwrap_err()));
+        assert_eq!(service.sink().chain("acme"), forged);
+        append(&service, "initech", 1);
+
+        // Every service that still has the key is the thief's, and then only an anchor shows it.
+        let late = log(both(), Memory::with(&forged));
+        append(&late, "acme", 1);
+        let completed = late.sink().chain("acme");
+        let verified = verify(&both(), "acme", &completed, &[]).unwrap();
+        assert_eq!(verified.audit_key, Some(id("audit-2026")));
+        assert!(verify(&both(), "acme", &completed, &[chain[5].anchor()]).is_err());
+        cases += 1;
+    }
+    assert_eq!(cases, 3);
 }

@@ -9,7 +9,7 @@ use sealwax::EncryptionContext;
 const HOSTS: &str = "sw1/hosts";
 
 /// The ways to write this machine that are accepted on request.
-const LOOPBACK: [&str; 3] = ["127.0.0.1", "[::1]", "localhost"];
+pub(super) const LOOPBACK: [&str; 3] = ["127.0.0.1", "[::1]", "localhost"];
 
 /// The hosts of a context, and what the caller allows besides.
 pub(super) struct Destinations {

@@ -22,6 +22,27 @@ pub struct KeyHeader {
     prefix: Cow<'static, str>,
 }
 
+/// Headers with which a key would change the request, or reach a proxy: RFC 9110 (sections 6.6.2, 7.2, 7.6, 7.8, 8.4,
+/// 8.6, 10.1, 11.7.2, 12.5.3), RFC 9112 (section 6.1) and RFC 9113 (section 8.2.2). `http2-settings` is from RFC 7540.
+const NOT_FOR_THE_HOST: [&str; 16] = [
+    "accept-encoding",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "expect",
+    "host",
+    "http2-settings",
+    "keep-alive",
+    "max-forwards",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "via",
+];
+
 impl KeyHeader {
     /// `Authorization: Bearer …` (RFC 6750, section 2.1).
     pub const BEARER: Self = Self::of(header::AUTHORIZATION, "Bearer ");
@@ -39,6 +60,11 @@ impl KeyHeader {
     }
 
     /// Creates a header of your own. The prefix includes the space after a scheme.
+    ///
+    /// [`authorize`](super::BoundSecret::authorize) refuses a name that is not for the host alone: `host`, those that say
+    /// where a message ends and how it is encoded (such as `content-length`, `transfer-encoding`, `expect` and
+    /// `accept-encoding`), and those that are for the next machine on the way (such as `connection`, `upgrade` and
+    /// `proxy-authorization`). A `cookie` goes to the host like any other header, and some services take a key in one.
     #[must_use]
     pub fn new(name: HeaderName, prefix: impl Into<Cow<'static, str>>) -> Self {
         Self { name, prefix: prefix.into() }
@@ -54,6 +80,10 @@ impl KeyHeader {
     #[must_use]
     pub fn prefix(&self) -> &str {
         &self.prefix
+    }
+
+    pub(super) fn is_for_the_host(&self) -> bool {
+        !NOT_FOR_THE_HOST.contains(&self.name.as_str())
     }
 
     /// Returns the value, in a buffer that is wiped when its last clone is dropped.

@@ -36,7 +36,7 @@ pub static PROVIDERS: [Provider; 14] = [
         "Anthropic",
         "api.anthropic.com",
         KeyHeader::X_API_KEY,
-        "https://docs.anthropic.com/claude/reference/getting-started-with-the-api",
+        "https://platform.claude.com/docs/en/api/overview",
     ),
     of(
         "Cohere",
@@ -82,7 +82,12 @@ pub static PROVIDERS: [Provider; 14] = [
         KeyHeader::BEARER,
         "https://github.com/openai/openai-openapi/blob/master/openapi.yaml",
     ),
-    of("OpenRouter", "openrouter.ai", KeyHeader::BEARER, "https://openrouter.ai/docs/api-keys"),
+    of(
+        "OpenRouter",
+        "openrouter.ai",
+        KeyHeader::BEARER,
+        "https://openrouter.ai/docs/guides/overview/auth/api-keys",
+    ),
     of(
         "Replicate",
         "api.replicate.com",

@@ -22,9 +22,10 @@ const MASK: u8 = b'*';
 /// Removes a key from one reply, as far as it finds the key: **best effort**.
 ///
 /// Upstreams repeat keys in error messages, redirects and debug pages, and what a service passes on ends up in logs,
-/// browsers and tickets. [`BoundSecret::redactor`](super::BoundSecret::redactor) makes a filter; [`head`](Self::head) is
-/// for the headers, [`push`](Self::push) and [`finish`](Self::finish) are for the body. Each byte of the key becomes `*`,
-/// so lengths do not change, and `content-length` remains right. A checksum of the body does not.
+/// browsers and tickets. [`BoundSecret::redactor`](super::BoundSecret::redactor) filters the headers and returns this
+/// filter: [`push`](Self::push) and [`finish`](Self::finish) are for the body, [`trailers`](Self::trailers) is for what
+/// may come after it. Each byte of the key becomes `*`, so lengths do not change, and `content-length` remains right. A
+/// checksum of the body does not.
 ///
 /// ```
 /// # use sealwax::{EncryptionContext, Keyring, MasterKey, Secret};
@@ -32,7 +33,11 @@ const MASK: u8 = b'*';
 /// # let context = EncryptionContext::empty().with_hosts(&["api.openai.com"])?;
 /// # let envelope = keyring.seal(&Secret::from("sk-proj-4Jq8Zr2Lw0"), &context)?;
 /// # let key = sealwax_credentials::open_bound(&keyring, &envelope, &context)?;
-/// let mut redactor = key.redactor()?;
+/// let mut headers = http::HeaderMap::new();
+/// headers.insert("x-echo", "Bearer sk-proj-4Jq8Zr2Lw0".parse()?);
+///
+/// let mut redactor = key.redactor(&mut headers)?;
+/// assert_eq!(headers["x-echo"], "Bearer ******************");
 /// let mut body = Vec::new();
 /// for chunk in ["{\"error\":\"Incorrect API key: sk-pr", "oj-4Jq8Zr2Lw0\"}"] {
 ///     redactor.push(chunk.as_bytes(), |bytes| body.extend_from_slice(bytes));
@@ -52,6 +57,16 @@ const MASK: u8 = b'*';
 ///   most 4 bits of the first byte and 4 of the last
 /// - in hex of either case
 /// - the key and its base64 with any of their characters percent-encoded, or escaped as in JSON
+///
+/// # Where it looks
+///
+/// In the names and values of headers (`set-cookie` is one of them) and trailers, and in the body. Three places are not
+/// in them:
+///
+/// - the **reason phrase** of HTTP/1.1, which hyper keeps in the extensions of a reply if it is unusual. `HyperClient` and
+///   `ReqwestClient` remove it; with another client, do that yourself
+/// - heads with a status of 1xx, which come before the reply, and which clients drop unless you ask hyper for them
+/// - what your client keeps for itself, such as a cookie store
 ///
 /// # What it does not find
 ///
@@ -94,18 +109,13 @@ impl Redactor {
         Self { readings, held, start: 0, found: VecDeque::new() }
     }
 
-    /// Removes the key from the headers of the reply, and checks that the body can be searched.
-    ///
-    /// A header whose name contains the key is removed. For trailers, call this again.
-    ///
-    /// The reason phrase of HTTP/1.1 is not in the headers. hyper keeps an unusual one in the extensions of the reply,
-    /// and sends it on if you pass them on.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`RedactError::Encoded`] if the body is compressed, or encoded in another way than `identity` and
-    /// `chunked`. The headers are complete nevertheless, but hand on nothing of the body.
-    pub fn head(&self, headers: &mut HeaderMap) -> Result<(), RedactError> {
+    /// Removes the key from the trailers of the reply, as [`BoundSecret::redactor`](super::BoundSecret::redactor) does from
+    /// its headers.
+    pub fn trailers(&self, trailers: &mut HeaderMap) {
+        self.headers(trailers);
+    }
+
+    pub(super) fn headers(&self, headers: &mut HeaderMap) {
         // The body may have begun, so that this one is in use.
         let mut fresh = Self::of(self.readings.each_ref().map(Reading::again));
         for value in headers.values_mut() {
@@ -124,20 +134,6 @@ impl Redactor {
         for name in names {
             headers.remove(name);
         }
-        let is_encoded = |name, plain: &str| {
-            let values = headers.get_all(name).iter().map(HeaderValue::as_bytes);
-            let mut codings = values.flat_map(|value| value.split(|byte| *byte == b','));
-            codings.any(|coding| {
-                let coding = coding.trim_ascii();
-                !coding.is_empty() && !coding.eq_ignore_ascii_case(plain.as_bytes())
-            })
-        };
-        if is_encoded(header::CONTENT_ENCODING, "identity")
-            || is_encoded(header::TRANSFER_ENCODING, "chunked")
-        {
-            return Err(RedactError::Encoded);
-        }
-        Ok(())
     }
 
     /// Returns a whole text without the key, and is ready for the next one.
@@ -190,6 +186,20 @@ impl Redactor {
             self.start = end;
         }
     }
+}
+
+/// Returns whether a body is compressed, or encoded in another way, so that it cannot be searched.
+pub(super) fn is_encoded(headers: &HeaderMap) -> bool {
+    let has_other = |name, plain: &str| {
+        let values = headers.get_all(name).iter().map(HeaderValue::as_bytes);
+        let mut codings = values.flat_map(|value| value.split(|byte| *byte == b','));
+        codings.any(|coding| {
+            let coding = coding.trim_ascii();
+            !coding.is_empty() && !coding.eq_ignore_ascii_case(plain.as_bytes())
+        })
+    };
+    has_other(header::CONTENT_ENCODING, "identity")
+        || has_other(header::TRANSFER_ENCODING, "chunked")
 }
 
 impl fmt::Debug for Redactor {

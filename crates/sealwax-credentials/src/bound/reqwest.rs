@@ -1,13 +1,15 @@
 //! Sending over reqwest.
 
+use core::any::TypeId;
 use core::fmt;
 
 use ::reqwest::redirect::Policy;
-use ::reqwest::{Client, ClientBuilder, Proxy, Request, Response, Url};
+use ::reqwest::{Client, ClientBuilder, NoProxy, Proxy, Request, Response};
+use http::uri::Scheme;
 use http::{HeaderValue, Uri, header};
 
-use super::destination::DestinationError;
-use super::sending::SendError;
+use super::destination::{DestinationError, LOOPBACK};
+use super::sending::{SendError, forget_reason};
 use super::{BoundSecret, KeyHeader};
 
 /// Sends requests with a credential over a client of reqwest that follows no redirects.
@@ -17,32 +19,51 @@ use super::{BoundSecret, KeyHeader};
 /// other. To follow it, make a new request and send that: it is checked like the first one.
 ///
 /// The feature `reqwest` of this crate enables no TLS. Name reqwest in your own `Cargo.toml` with a feature such as
-/// `rustls` or `native-tls`, and Cargo builds it with that.
+/// `rustls` or `native-tls`, and Cargo builds it with that. Without TLS, nothing is sent to `https`: reqwest would hand
+/// a proxy or a Unix socket the request in plaintext.
 ///
 /// A clone shares the connections.
 #[derive(Clone)]
 pub struct ReqwestClient(Client);
 
 impl ReqwestClient {
-    /// Builds a client that follows no redirects, logs no bytes, and unpacks no body.
+    /// Builds a client that follows no redirects, uses no proxy, logs no bytes, and unpacks no body.
     ///
     /// Everything else is yours: timeouts, root certificates, the resolver, and default headers, which are not checked, but
-    /// cannot replace `host`. It ignores `HTTPS_PROXY` and the other variables of the environment, but uses the proxies and
-    /// the Unix socket of `builder`. With TLS, a proxy for `https` sees no credential. **Without TLS, reqwest hands such a
-    /// proxy or socket the request as it is.** A builder that accepts invalid certificates lets anyone be the host.
+    /// cannot replace `host`. **The proxies of `builder` are removed**, and so are those of the environment, such as
+    /// `HTTPS_PROXY`: see [`with_proxy`](Self::with_proxy). A builder that accepts invalid certificates lets anyone be the
+    /// host.
     ///
     /// # Errors
     ///
-    /// Returns [`SendError::Client`] if the client cannot be built, for instance because TLS has no certificates.
+    /// Returns [`SendError::Build`] if the client cannot be built, for instance because TLS has no certificates.
     pub fn new(builder: ClientBuilder) -> Result<Self, SendError> {
+        Self::build(builder.no_proxy())
+    }
+
+    /// Builds a client as [`new`](Self::new) does, which reaches the hosts of credentials through a proxy.
+    ///
+    /// The proxy is a URL, such as `http://user:password@proxy.internal:3128`. It sees no credential: it tunnels the
+    /// connection, and TLS ends at the host. What may go to this machine, for tests, does not go through it.
+    ///
+    /// # Errors
+    ///
+    /// Returns the same error as `new`, also if the proxy is no URL.
+    pub fn with_proxy(builder: ClientBuilder, proxy: &str) -> Result<Self, SendError> {
+        // It is not asked about `http`, which it would get in plaintext.
+        let proxy = Proxy::https(proxy).map_err(not_built)?;
+        let local = LOOPBACK.map(|host| host.trim_matches(['[', ']'])).join(",");
+        let proxy = proxy.no_proxy(NoProxy::from_string(&local));
+        Self::build(builder.no_proxy().proxy(proxy))
+    }
+
+    fn build(builder: ClientBuilder) -> Result<Self, SendError> {
         let builder = builder.redirect(Policy::none()).referer(false);
-        // With any proxy in its list, also one for no address, reqwest does not look for others in the environment.
-        let builder = builder.proxy(Proxy::custom(|_| None::<Url>));
         // It would log the bytes that are sent.
         let builder = builder.connection_verbose(false);
         // An unpacker would remove the header that says so, and ask for such bodies.
         let builder = builder.no_gzip().no_brotli().no_zstd().no_deflate();
-        builder.build().map(Self).map_err(error)
+        builder.build().map(Self).map_err(not_built)
     }
 
     /// Writes the credential into a request, as [`BoundSecret::authorize`] does, and sends it.
@@ -50,7 +71,8 @@ impl ReqwestClient {
     /// # Errors
     ///
     /// - [`SendError::Authorize`] if the credential must not go there, and for the other reasons of `authorize`
-    /// - [`SendError::Client`] if there is no reply, also for `https` if reqwest was built without TLS and uses no proxy
+    /// - [`SendError::NoTls`] for `https` if reqwest was built without TLS
+    /// - the other errors if there is no reply
     pub async fn send(
         &self,
         mut request: Request,
@@ -68,13 +90,45 @@ impl ReqwestClient {
             request.headers_mut().entry(header::HOST).or_insert(host);
         }
         secret.write(&method, &uri, request.headers_mut(), header)?;
-        self.0.execute(request).await.map_err(error)
+        if uri.scheme() != Some(&Scheme::HTTP) && !tls::is_built_in() {
+            return Err(SendError::NoTls);
+        }
+        let mut response = self.0.execute(request).await?;
+        forget_reason(response.extensions_mut());
+        Ok(response)
     }
 }
 
-/// The URL may contain what a customer typed.
-fn error(error: ::reqwest::Error) -> SendError {
-    SendError::Client(error.without_url().into())
+/// The URL of a proxy may contain a password.
+fn not_built(error: ::reqwest::Error) -> SendError {
+    SendError::Build(error.without_url().into())
+}
+
+/// What happened, and nothing that the upstream chose. It is also for errors while you read the body.
+impl From<::reqwest::Error> for SendError {
+    fn from(error: ::reqwest::Error) -> Self {
+        Self::of(&error, error.is_connect(), error.is_timeout())
+    }
+}
+
+mod tls {
+    use super::TypeId;
+
+    /// Stands in for the type of this name that reqwest has only with TLS.
+    enum Certificate {}
+    type Missing = Certificate;
+
+    /// Returns whether reqwest was built with TLS. If it was, it sends nothing to `https` in plaintext.
+    pub(super) fn is_built_in() -> bool {
+        // What is imported here comes before the name above.
+        #[cfg_attr(
+            not(test),
+            expect(clippy::wildcard_imports, reason = "the type may not exist")
+        )]
+        use ::reqwest::*;
+        let _: Option<Client> = None;
+        TypeId::of::<Certificate>() != TypeId::of::<Missing>()
+    }
 }
 
 /// By hand, because that of reqwest shows default headers and proxies.

@@ -77,6 +77,31 @@ fn what_is_no_key_is_left_alone() {
     assert!(redacted(&bound(KEY), [bytes.as_slice()]) == bytes);
 }
 
+/// The start of an escape that is none takes nothing of the key behind it, in which there is another escape.
+#[test]
+fn what_is_no_escape_is_itself() {
+    let rows = [
+        ("%", "%2d"),
+        ("%6", "%2d"),
+        ("\\u", "\\u002d"),
+        ("\\u0", "\\u002d"),
+        ("\\u006", "\\u002d"),
+    ];
+    for (start, dash) in rows {
+        let key = KEY.replace('-', dash);
+        let text = [start, &key, "."].concat();
+        assert_eq!(body(&text), [start, &"*".repeat(key.len()), "."].concat());
+    }
+    // At the end of a body, it is complete.
+    for (key, text) in [
+        ("sk-qZ7_Xw9%", "sk%2dqZ7_Xw9%"),
+        ("sk-qZ7_Xw9%2", "sk%2dqZ7_Xw9%2"),
+        ("sk-qZ7_Xw9\\u0", "sk\\u002dqZ7_Xw9\\u0"),
+    ] {
+        assert!(redacted(&bound(key), [text.as_bytes()]) == "*".repeat(text.len()).as_bytes());
+    }
+}
+
 /// A block ends after 1 KiB: the key comes at each place around two of them, in each form, alone and in a base64 text.
 #[test]
 fn every_form_is_found_at_every_place() {
@@ -147,7 +172,7 @@ fn base64(bytes: &[u8]) -> String {
 #[test]
 fn a_short_key_is_not_searched_for() {
     for len in 1..8 {
-        let error = bound("k".repeat(len)).redactor().unwrap_err();
+        let error = bound("k".repeat(len)).redactor(&mut http::HeaderMap::new()).unwrap_err();
         assert_eq!(error, RedactError::ShortSecret);
     }
     for len in [8, 9, 8192] {

@@ -13,6 +13,7 @@
 mod canary;
 mod corpora;
 mod cuts;
+mod errors;
 mod forms;
 mod heads;
 mod opening;
@@ -26,8 +27,9 @@ mod uris;
 
 use std::sync::LazyLock;
 
+use http::HeaderMap;
 use sealwax::{EncryptionContext, Keyring, MasterKey, Secret};
-use sealwax_credentials::{BoundSecret, OpenBoundError, open_bound};
+use sealwax_credentials::{BoundSecret, OpenBoundError, Redactor, open_bound};
 
 /// A key that is like no word, with the characters that keys have.
 const KEY: &str = "sk-qZ7_Xw9vK3Jp5Hd8.Bn2Gm6Ry4";
@@ -47,9 +49,14 @@ fn bound(key: impl AsRef<[u8]>) -> BoundSecret {
     try_bound(key, &[HOST]).unwrap()
 }
 
+/// Returns the filter for a body whose head is empty.
+fn redactor(secret: &BoundSecret) -> Redactor {
+    secret.redactor(&mut HeaderMap::new()).unwrap()
+}
+
 /// Returns a body without the key, which comes in these chunks.
 fn redacted<'a>(secret: &BoundSecret, chunks: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
-    let (mut redactor, mut body) = (secret.redactor().unwrap(), Vec::new());
+    let (mut redactor, mut body) = (redactor(secret), Vec::new());
     for chunk in chunks {
         redactor.push(chunk, |bytes| body.extend_from_slice(bytes));
     }

@@ -1,7 +1,7 @@
 //! The header in a request, and the requests that get none.
 
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, HOST as HOST_HEADER};
-use http::{HeaderName, HeaderValue, Method, Request, Uri};
+use http::{HeaderName, HeaderValue, Request, Uri};
 use sealwax_credentials::{AuthorizeError, DestinationError, KeyHeader};
 
 use crate::{HOST, KEY, bound, try_bound};
@@ -69,16 +69,54 @@ fn a_header_that_exists_is_not_replaced() {
 
 #[test]
 fn methods_that_return_or_tunnel_the_head_are_refused() {
-    for method in [Method::TRACE, Method::CONNECT] {
+    let refused = ["TRACE", "TRACK", "CONNECT", "trace", "Track", "tRACE", "connect", "cONNECT"];
+    for method in refused {
         let mut request = request("https://api.openai.com/");
-        *request.method_mut() = method;
+        *request.method_mut() = method.parse().unwrap();
         refuse(request, &KeyHeader::BEARER, AuthorizeError::Method);
     }
-    for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY"] {
+    let others =
+        ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY", "TRACER", "get"];
+    for method in others {
         let mut request = request("https://api.openai.com/");
         *request.method_mut() = method.parse().unwrap();
         bound(KEY).authorize(&mut request, &KeyHeader::BEARER).unwrap();
     }
+}
+
+#[test]
+fn a_header_that_frames_or_routes_is_refused() {
+    let refused = [
+        "host",
+        "Host",
+        "content-length",
+        "transfer-encoding",
+        "Transfer-Encoding",
+        "content-encoding",
+        "accept-encoding",
+        "expect",
+        "te",
+        "trailer",
+        "connection",
+        "keep-alive",
+        "proxy-connection",
+        "upgrade",
+        "http2-settings",
+        "proxy-authorization",
+        "max-forwards",
+        "via",
+    ];
+    let header = |name: &str| KeyHeader::new(HeaderName::from_bytes(name.as_bytes()).unwrap(), "");
+    for name in refused {
+        refuse(request("https://api.openai.com/"), &header(name), AuthorizeError::Name);
+    }
+    for name in ["cookie", "x-host", "x-api-key", "authorization", "api-key", "tea", "hosts"] {
+        let mut request = request("https://api.openai.com/");
+        bound(KEY).authorize(&mut request, &header(name)).unwrap();
+        assert!(request.headers()[name] == KEY, "{name}");
+    }
+    // Those of HTTP/2 that begin with a colon are no names.
+    HeaderName::from_bytes(b":authority").unwrap_err();
 }
 
 /// Otherwise a front that many services share sends the request, and the key, to another of them.

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use sealwax::{EncryptionContext, Keyring, MasterKey, ProviderFuture, RecorderError};
 use sealwax_audit::sql::postgres;
 use sealwax_audit::{Action, Appended, AuditKey, AuditKeys, AuditLog, AuditSink, Record, Recorder, verify};
-use sqlx::{PgPool, query, query_scalar, raw_sql};
+use sqlx::{AssertSqlSafe, Connection, PgPool, query, query_scalar, raw_sql};
 
 use crate::server;
 
@@ -167,6 +167,73 @@ async fn the_table_only_grows() {
     assert_eq!(insert(second, Some(&first.mac)).await.unwrap(), Appended::Done);
     assert_eq!(insert(second, Some(&first.mac)).await.unwrap(), Appended::Raced);
     assert_eq!(other.sink().chain("acme").await, chain[..2]);
+}
+
+/// A driver that leaves the types of the parameters to the server.
+#[tokio::test]
+async fn the_server_infers_the_types_of_the_statements() {
+    let Some(log) = log().await else { return };
+    let mut connection = log.sink().db.acquire().await.unwrap();
+    let expected = [
+        (postgres::LAST, "{text}"),
+        (postgres::CHAIN, "{text}"),
+        (postgres::SUBJECTS, "{}"),
+        (postgres::APPEND, "{text,bigint,bytea,text,bytea}"),
+    ];
+    for (sql, types) in expected {
+        let prepare = format!("PREPARE inferred AS {sql}");
+        raw_sql(AssertSqlSafe(prepare)).execute(&mut *connection).await.unwrap();
+        let inferred: String =
+            query_scalar("SELECT parameter_types::text FROM pg_prepared_statements WHERE name = 'inferred'")
+                .fetch_one(&mut *connection)
+                .await
+                .unwrap();
+        assert_eq!(inferred, types, "{sql}");
+        raw_sql("DEALLOCATE inferred").execute(&mut *connection).await.unwrap();
+    }
+}
+
+/// What a session can set, without being the owner of the table, does not silence or mislead the triggers.
+#[tokio::test]
+async fn no_setting_of_a_session_gets_past_the_triggers() {
+    let Some(log) = log().await else { return };
+    log.append("acme", Action::new("noted", "mia", "", "")).await.unwrap();
+    let before = log.sink().chain("acme").await;
+    let insert = |subject: &str, number: u64| {
+        let record = format!(r#"{{"subject":"{subject}","number":{number},"mac":"00"}}"#);
+        format!("INSERT INTO public.sealwax_audit VALUES ('{subject}', {number}, '\\x00', '{record}')")
+    };
+    let settings = [
+        "SET session_replication_role = replica",
+        "CREATE TEMPORARY TABLE sealwax_audit AS SELECT 'acme' AS subject, 98 AS number",
+        "SET search_path = pg_catalog",
+        "CREATE SCHEMA other; CREATE TABLE other.sealwax_audit AS SELECT 'acme' AS subject, 98 AS number;
+         SET search_path = other, public",
+        "CREATE SCHEMA equal; CREATE FUNCTION equal.always(bigint, bigint) RETURNS boolean LANGUAGE sql AS 'SELECT true';
+         CREATE OPERATOR equal.= (LEFTARG = bigint, RIGHTARG = bigint, FUNCTION = equal.always);
+         SET search_path = equal, pg_catalog, public",
+    ];
+    for setting in settings {
+        let mut connection = log.sink().db.acquire().await.unwrap().detach();
+        raw_sql(setting).execute(&mut connection).await.unwrap();
+        let refused = [
+            (insert("acme", 99), "not the next"),
+            ("DELETE FROM public.sealwax_audit".into(), "only grows"),
+            ("UPDATE public.sealwax_audit SET record = record".into(), "only grows"),
+            ("TRUNCATE public.sealwax_audit".into(), "only grows"),
+        ];
+        for (sql, expected) in refused {
+            let error = raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap_err().to_string();
+            assert!(error.contains(expected), "{setting}: {error}");
+        }
+        // And the chain of another subject goes on.
+        let mut transaction = connection.begin().await.unwrap();
+        for number in 1..=3 {
+            raw_sql(AssertSqlSafe(insert("initech", number))).execute(&mut *transaction).await.unwrap();
+        }
+        transaction.rollback().await.unwrap();
+    }
+    assert_eq!(log.sink().chain("acme").await, before);
 }
 
 /// A writer waits for another one's transaction on the same number, and goes on if that is rolled back.

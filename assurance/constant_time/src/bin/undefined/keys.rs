@@ -2,11 +2,12 @@
 
 use std::hint::black_box;
 
+use sealwax::companion::{DerivationKey, LineKey as _, Purpose};
 use sealwax::triplet::TripletKey;
 use sealwax::{DataKey, Keyring, MasterKey};
 
-use crate::given::{Drawn, bytes, data_key, master_key, public_bytes, text};
-use crate::memcheck::{public, published, secret};
+use crate::given::{Drawn, bytes, credential, data_key, master_key, public_bytes, text};
+use crate::memcheck::{public, public_verdict, published, secret};
 use crate::operation;
 
 /// Returns the text of a master key, all of it secret except `swk1_`.
@@ -64,7 +65,40 @@ pub fn operations() {
             assert!(published(DataKey::from_bytes(&mut key)).is_ok());
         }
     });
+    derivation_keys();
     row_keys();
+}
+
+enum Invoices {}
+
+impl Purpose for Invoices {
+    const NAME: &str = "swi1";
+}
+
+type Derivation = DerivationKey<Invoices>;
+
+fn derivation_keys() {
+    let key = |first| Derivation::from_bytes(&mut bytes(first)).expect("not a weak key");
+    operation("derivation key from bytes, and drawn", || {
+        drop(black_box(key(1)));
+        drop(black_box(Derivation::generate_with_rng(&mut Drawn).expect("drawn")));
+    });
+    operation("derivation key to and from text", || {
+        let text = key(1).to_text();
+        public(text.expose_secret());
+        let text = text.expose_str().expect("text").to_owned();
+        secret(&text.as_bytes()[5..]);
+        drop(black_box(text.parse::<Derivation>().expect("a key")));
+    });
+    operation("derivations", || {
+        let key = key(1);
+        black_box(key.expand(&[b"invoices", credential(51).expose_secret()]));
+        black_box(key.derive_key(&[b"swi1/next"]).expand(&[b"invoices"]));
+    });
+    operation("derivation keys compared", || {
+        assert!(!public_verdict(key(1).is_same(&key(2))));
+        assert!(public_verdict(key(1).is_same(&key(1))));
+    });
 }
 
 const BASE64: &str = "ABEiM0RVZneImaq7zN3u/w8eLTxLWml4h5altMPS4fA=";

@@ -4,6 +4,7 @@
 //! looked. Secrets come from the search and are passed to the library; see `given`.
 
 mod canaries;
+mod derivation;
 mod given;
 mod keys;
 mod memory;
@@ -62,6 +63,7 @@ fn main() {
     }
     secrets::steps(sizes);
     keys::steps();
+    derivation::steps();
     verbs::steps(sizes);
     waiting::steps();
     rows::steps(sizes);

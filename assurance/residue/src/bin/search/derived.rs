@@ -261,6 +261,17 @@ fn extract(salt: &[u8], key_material: &[u8], windows: &mut Windows) -> Vec<u8> {
     prk.to_vec()
 }
 
+/// Adds a derivation key, and the key that the probe derives from it.
+pub fn derivation_key(bytes: &[u8], windows: &mut Windows) {
+    let next = expanded(bytes, &[b"swi1/next"], &[], 32, windows);
+    for bytes in [bytes, &next] {
+        key(bytes, windows);
+        hmac_key(bytes, windows);
+        // The checksum at the end is that of another kind of key. It is public.
+        windows.add(TEXT, &master_text(bytes)[5..][..42]);
+    }
+}
+
 /// Returns the payload key and the commitment, which is public.
 pub fn payload_keys(
     data_key: &[u8],

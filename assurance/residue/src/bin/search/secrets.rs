@@ -47,6 +47,7 @@ impl Secrets {
             role::IV if size == 0 => self.random(role, number, 12),
             role::IV | role::SALT | role::MASTER_KEY => self.random(role, number, size.max(12)),
             role::ROW_KEY => self.random(role, 0, 32),
+            role::DERIVATION_KEY => self.random(role, number, 32),
             role::DRAWN => {
                 [self.random(role::DATA_KEY, 0, 32), self.random(role::IV, 0, 12)].concat()
             }
@@ -153,6 +154,7 @@ impl Secrets {
                     derived::hmac_key(bytes, windows);
                     windows.add("key's text", &derived::master_text(bytes)[5..]);
                 }
+                role::DERIVATION_KEY => derived::derivation_key(bytes, windows),
                 role::DATA_KEY | role::DRAWN => {
                     derived::key(&bytes[..bytes.len().min(32)], windows);
                     if bytes.len() >= 32 {

@@ -10,15 +10,17 @@ use std::process::{Child, Stdio};
 use std::thread;
 use std::time::Instant;
 
+use byok_vault::error::VaultError;
 use byok_vault::log::Log;
 use byok_vault::row::Row;
+use byok_vault::row_fault::FaultKind;
 use byok_vault::store::{Access, Store};
 use rusqlite::Connection;
 use sealwax::{Envelope, Keyring};
 
 use super::full_disk::{Count, Room, Shortage, assert_told, rooms};
 use super::{Dice, Template, filled, integrity, lost};
-use crate::log::entries;
+use crate::log::{change, entries};
 use crate::sandbox::{Keys, Sandbox, audit_key};
 
 const ROWS: u64 = 40;
@@ -177,6 +179,13 @@ fn seen(sandbox: &Sandbox, row: &Row) -> i64 {
     database.query_row(sql, [commitment], |row| row.get(0)).unwrap()
 }
 
+fn kind<T>(opened: &Result<T, VaultError>) -> Option<FaultKind> {
+    match opened {
+        Err(VaultError::Row { fault, .. }) => Some(fault.kind),
+        _ => None,
+    }
+}
+
 #[test]
 fn a_row_is_decrypted_only_once_its_entry_is_committed() {
     let template = Template::new(ROWS);
@@ -195,6 +204,14 @@ fn a_row_is_decrypted_only_once_its_entry_is_committed() {
     assert!(opener().open_each(&mut store, &rows, open).is_err());
     assert!(opener().open(&mut store, &rows[0]).is_err());
     assert_eq!(decrypted.get(), 0);
+
+    // What cannot be opened anyway is reported as it is.
+    let other =
+        Log::new(audit_key().parse().unwrap(), "test").opener(&Keys::primary("k").keyring());
+    assert_eq!(kind(&other.open(&mut store, &rows[0])), Some(FaultKind::UnknownKey));
+    let refused = other.open_each(&mut store, &rows, |row, keyring| row.open(keyring)).unwrap();
+    assert_eq!(refused.len(), 40);
+    assert!(refused.iter().all(|refused| kind(refused) == Some(FaultKind::UnknownKey)));
 
     let mut store = Store::open(&sandbox.db(), Access::Write).unwrap();
     let opened = opener().open_each(&mut store, &rows, open).unwrap();
@@ -216,4 +233,26 @@ fn a_row_is_decrypted_only_once_its_entry_is_committed() {
     };
     let opened = opener.open_each(&mut store, &rows[..1], another).unwrap();
     assert!(opened[0].is_err() && calls.get() == 2);
+}
+
+#[test]
+fn an_altered_ciphertext_is_reported_even_if_that_cannot_be_recorded() {
+    let template = Template::new(ROWS);
+    let (sandbox, keyring) = (template.sandbox(), template.keys.before.keyring());
+    let mut store = Store::open(&sandbox.db(), Access::Write).unwrap();
+    let mut row = store.page_from(0, 1).unwrap().remove(0);
+    let mut bytes = row.parse().unwrap().as_bytes().to_vec();
+    *bytes.last_mut().unwrap() ^= 1;
+    row.envelope = Envelope::from_bytes(&bytes).unwrap().to_string();
+    let opener = Log::new(audit_key().parse().unwrap(), "test").opener(&keyring);
+    let calls = Cell::new(0);
+    let open = |row: &Row, keyring: &Keyring| {
+        calls.set(calls.get() + 1);
+        if calls.get() == 2 {
+            change(&sandbox, "UPDATE sealwax_audit SET record = 'null'");
+        }
+        row.open(keyring)
+    };
+    let opened = opener.open_each(&mut store, &[row], open).unwrap();
+    assert_eq!((kind(&opened[0]), calls.get()), (Some(FaultKind::Altered), 2));
 }

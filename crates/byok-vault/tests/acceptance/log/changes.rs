@@ -34,7 +34,7 @@ fn every_field_of_every_entry_is_covered() {
         .expect_code(0)
         .expect_in_stdout("6 entries in 3 chains, compared with 0 anchors\n")
         .expect_in_stdout("No entry was altered, removed, added or exchanged.")
-        .expect_in_stdout("log --anchors");
+        .expect_in_stdout("log --verify --anchors");
     let database = fs::read(whole.db()).unwrap();
     let (mut noticed, mut fields) = (0, 0);
     for record in entries(&whole) {
@@ -75,7 +75,8 @@ fn what_is_removed_added_or_exchanged_is_named() {
     let database = fs::read(whole.db()).unwrap();
     let anchors = whole.path("anchors.txt");
     let anchors = anchors.to_str().unwrap();
-    fs::write(anchors, whole.without_keys(&["log", "--anchors"]).expect_code(0).stdout).unwrap();
+    fs::write(anchors, whole.without_keys(&["log", "--verify", "--anchors"]).expect_code(0).stdout)
+        .unwrap();
     verify(&whole, &["--anchor", anchors]).expect_code(0).expect_in_stdout("with 3 anchors\n");
 
     let delete = |which: &str| format!("DELETE FROM sealwax_audit WHERE {which}");
@@ -165,7 +166,7 @@ fn an_anchor_is_refused_unless_it_is_one() {
     let (sandbox, _) = audited();
     let file = sandbox.path("anchors.txt");
     let path = file.to_str().unwrap();
-    let whole = sandbox.without_keys(&["log", "--anchors"]).expect_code(0).stdout;
+    let whole = sandbox.without_keys(&["log", "--verify", "--anchors"]).expect_code(0).stdout;
     for (text, line) in [
         (String::new(), 1),
         ("\n".to_owned(), 1),
@@ -206,32 +207,55 @@ fn the_table_only_grows() {
     assert_eq!(entries(&sandbox), recorded);
     // Without a trigger, it is no vault.
     database.execute("DROP TRIGGER sealwax_audit_undeleted", []).unwrap();
-    for arguments in [&["audit"][..], &["log"], &["log", "--verify"], &["list"]] {
-        sandbox.vault(&keys, arguments).expect_code(13).expect_in_stderr("or lacks one of its own");
+    for arguments in [&["audit"][..], &["log"], &["log", "--hand-over"], &["list"]] {
+        sandbox
+            .vault(&keys, arguments)
+            .expect_code(13)
+            .expect_in_stderr("or lacks one of its own")
+            .expect_in_stderr("log --verify");
     }
 }
 
 #[test]
-fn nothing_is_opened_after_an_end_that_somebody_changed() {
-    let (whole, keys) = audited();
-    let database = fs::read(whole.db()).unwrap();
-    for sql in [
-        "UPDATE sealwax_audit SET record = 'null' WHERE number = 2",
-        "UPDATE sealwax_audit SET mac = zeroblob(32) WHERE number = 2",
+fn an_auditor_verifies_a_log_whose_triggers_were_changed() {
+    let (whole, _) = audited();
+    const DIFFER: &str = "The tables and triggers of the vault are not those of a new one:\n";
+    let intact = verify(&whole, &[]).expect_code(0);
+    assert!(!intact.stdout.contains(DIFFER));
+    let mut found = 0;
+    for (sql, says) in [
+        (
+            "DROP TRIGGER sealwax_audit_undeleted",
+            "    the trigger sealwax_audit_undeleted is missing\n",
+        ),
+        (
+            "CREATE TRIGGER \"a\u{1b}[2J\" AFTER INSERT ON sealwax_audit BEGIN SELECT 1; END",
+            "    the trigger a\\u{1b}[2J is not the vault's own\n",
+        ),
+        (
+            "DROP VIEW sealwax_audit_entries; CREATE VIEW sealwax_audit_entries AS SELECT 1",
+            "    the view sealwax_audit_entries was changed\n",
+        ),
     ] {
         let sandbox = Sandbox::new();
-        fs::write(sandbox.db(), &database).unwrap();
-        change(&sandbox, sql);
-        let touched = sandbox.path("touched");
-        let run = ["run", "--tenant", "tenant-1", "--provider", "openai", "--"];
-        let run = [&run[..], &["touch", touched.to_str().unwrap()]].concat();
-        for arguments in [&run[..], &["audit"]] {
-            sandbox
-                .vault(&keys, arguments)
-                .expect_code(12)
-                .expect_in_stderr("somebody changed the end of the log of the tenant tenant-")
-                .expect_in_stderr("log --verify");
-        }
-        assert!(!touched.exists());
+        fs::copy(whole.db(), sandbox.db()).unwrap();
+        Connection::open(sandbox.db()).unwrap().execute_batch(sql).unwrap();
+        let ran = verify(&sandbox, &[]).expect_code(12).expect_in_stdout(DIFFER);
+        assert_eq!(ran.stdout.matches("\n    ").count(), 1, "{ran:#?}");
+        ran.expect_in_stdout(says).expect_in_stdout("No entry was altered");
+        let ran = verify(&sandbox, &["--anchors"]).expect_code(12).expect_in_stderr(says);
+        assert_eq!(ran.stdout.lines().count(), 3);
+        found += 1;
     }
+    assert_eq!(found, 3);
+    // What was deleted without the trigger is found all the same.
+    let database = Connection::open(whole.db()).unwrap();
+    let sql = "DROP TRIGGER sealwax_audit_undeleted; DELETE FROM sealwax_audit WHERE number = 1";
+    database.execute_batch(sql).unwrap();
+    verify(&whole, &[])
+        .expect_code(12)
+        .expect_in_stdout("tenant-1: entry 1 is missing")
+        .expect_in_stdout("sealwax_audit_undeleted is missing");
+    database.execute_batch("DROP TABLE sealwax_audit").unwrap();
+    verify(&whole, &[]).expect_code(12).expect_in_stdout("the table sealwax_audit is missing");
 }

@@ -6,8 +6,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use byok_vault::row::{Owner, Place};
 use rusqlite::Connection;
 use sealwax::{EncryptionContext, Envelope, Secret};
+use sealwax_audit::Record;
 
-use super::{audit_keys, audited, entries, lines, verified_in_python};
+use super::{audit_keys, audited, change, entries, lines, verified_in_python};
 use crate::import::{export, lobechat};
 use crate::sandbox::{Change, Keys, Sandbox, credential, owner};
 
@@ -69,7 +70,6 @@ fn every_command_that_decrypts_writes_and_no_other_does() {
         &["repair", "--trim"],
         &["backup", backup.to_str().unwrap()],
         &["log"],
-        &["log", "--anchors"],
         &["delete", "--tenant", "tenant-0", "--provider", "openai"],
     ] {
         let ran = sandbox.vault(&keys.both, arguments);
@@ -128,7 +128,7 @@ fn every_command_that_decrypts_writes_and_no_other_does() {
 
     sandbox.without_keys(&["log", "--verify"]).expect_code(0).expect_in_stdout("in 3 chains");
     if let Some(anchors) = verified_in_python(&sandbox) {
-        let printed = sandbox.without_keys(&["log", "--anchors"]).expect_code(0).stdout;
+        let printed = sandbox.without_keys(&["log", "--verify", "--anchors"]).expect_code(0).stdout;
         let sorted = |text: &str| {
             let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
             lines.sort_unstable();
@@ -140,24 +140,64 @@ fn every_command_that_decrypts_writes_and_no_other_does() {
 }
 
 #[test]
-fn an_import_records_the_rows_that_it_compares() {
+fn an_import_records_its_start_and_its_end_and_the_rows_that_it_compares() {
     let (sandbox, keys) = (Sandbox::new(), Keys::primary("k"));
     let old = lobechat();
     let file = export(&sandbox, (0..3).map(|n| old.line(n)));
-    old.import(&sandbox, &keys, &[&file]).expect_code(0);
-    assert_eq!(lines(&sandbox), [""; 0]);
-    let compared: Vec<_> =
-        (0..3).map(|n| format!("tenant tenant-{n}: import opened openai")).collect();
-    old.import(&sandbox, &keys, &[&file, "--batch-size", "2"]).expect_code(0);
-    assert_eq!(lines(&sandbox), compared);
+    let mut last = 0;
+    let mut said = || {
+        let mut entries = entries(&sandbox);
+        entries.sort_by_key(|record| record.entry.time);
+        let of_vault = |record: &&Record| record.subject == "vault";
+        let in_vault = entries.iter().filter(of_vault).skip(last);
+        let in_vault: Vec<_> = in_vault
+            .map(|record| format!("{}: {}", record.entry.outcome, record.entry.why))
+            .collect();
+        last += in_vault.len();
+        let compared = entries.iter().filter(|record| !of_vault(record));
+        assert!(entries.iter().all(|record| record.entry.action == "import"));
+        (in_vault, compared.count())
+    };
+    let counts = |dry: &str, outcome: &str, counts: &str| {
+        vec![format!("started: {dry}start"), format!("{outcome}: {dry}end: {counts}")]
+    };
+    // Without a vault, there is no log.
     old.import(&sandbox, &keys, &[&file, "--dry-run"]).expect_code(0);
-    assert_eq!(lines(&sandbox).len(), 6);
+    assert!(!sandbox.db().exists());
+    old.import(&sandbox, &keys, &[&file]).expect_code(0);
+    let first = "3 rows imported, 0 already imported, 0 quarantined, 0 suspicious";
+    assert_eq!(said(), (counts("", "complete", first), 0));
+    old.import(&sandbox, &keys, &[&file, "--batch-size", "2"]).expect_code(0);
+    let again = "0 rows imported, 3 already imported, 0 quarantined, 0 suspicious";
+    assert_eq!(said(), (counts("", "complete", again), 3));
+    old.import(&sandbox, &keys, &[&file, "--dry-run"]).expect_code(0);
+    assert_eq!(said(), (counts("dry run, ", "complete", again), 6));
     // Two lines of a new row: the second is compared with what the first became.
     let twice = export(&sandbox, [old.line(7), old.line(7)]);
     old.import(&sandbox, &keys, &[&twice])
         .expect_code(0)
         .expect_in_stdout("1 row imported, 1 row already imported");
-    assert_eq!(lines(&sandbox)[6..], ["tenant tenant-7: import opened openai"]);
+    let one = "1 row imported, 1 already imported, 0 quarantined, 0 suspicious";
+    assert_eq!(said(), (counts("", "complete", one), 7));
+    let bad = export(&sandbox, [old.line(8).replace("\"tenant\"", "\"customer\"")]);
+    old.import(&sandbox, &keys, &[&bad]).expect_code(14);
+    let none = "0 rows imported, 0 already imported, 1 quarantined, 0 suspicious";
+    assert_eq!(said(), (counts("", "partial", none), 7));
+    // Of a file of another kind, nothing is decrypted.
+    let drawn = export(&sandbox, ["+----+".to_owned()]);
+    old.import(&sandbox, &keys, &[&drawn]).expect_code(7);
+    assert_eq!(said(), (Vec::new(), 7));
+    sandbox.without_keys(&["log", "--verify"]).expect_code(0);
+
+    // Where the start cannot be recorded, nothing is decrypted.
+    change(&sandbox, "UPDATE sealwax_audit SET record = 'null' WHERE subject = 'vault'");
+    let file = export(&sandbox, [old.line(9)]);
+    for options in [&[file.as_str()][..], &[&file, "--dry-run"]] {
+        old.import(&sandbox, &keys, options)
+            .expect_code(12)
+            .expect_in_stderr("somebody changed the end of the log of the vault");
+    }
+    assert_eq!(sandbox.assert_rows_open(&keys), 4);
 }
 
 #[test]
@@ -223,7 +263,7 @@ fn the_log_of_one_tenant_is_printed() {
     assert_eq!(json.stdout.lines().count(), 2);
     let none = sandbox.without_keys(&["log", "--tenant", "tenant"]).expect_code(0);
     assert_eq!(none.stdout.lines().count(), 1);
-    let anchors = ["log", "--tenant", "tenant-1", "--anchors"];
+    let anchors = ["log", "--tenant", "tenant-1", "--verify", "--anchors"];
     let anchors = sandbox.without_keys(&anchors).expect_code(0).stdout;
     assert!(anchors.starts_with("swa1:2:") && anchors.ends_with(":tenant tenant-1\n"), "{anchors}");
     let verify = ["log", "--tenant", "tenant-1", "--verify"];
@@ -272,7 +312,21 @@ fn no_name_in_the_database_keeps_a_row_from_being_recorded() {
     let recorded = entries(&sandbox);
     let subjects: Vec<_> = recorded.iter().map(|record| record.subject.as_str()).collect();
     assert_eq!(subjects, ["tenant vault", "vault", "vault", "vault", "vault", "vault"]);
-    assert!(recorded.iter().all(|record| record.entry.why.len() <= 1_024));
+    // The reason names the tenant that has no chain, escaped and bounded, and leaves room for the provider.
+    let provider = "\\u{1}".repeat(40);
+    let whys: Vec<_> = recorded.iter().map(|record| record.entry.why.as_str()).collect();
+    let in_the_vault = |tenant: &str| format!("tenant {tenant}: {provider}");
+    assert_eq!(
+        whys,
+        [
+            provider.clone(),
+            in_the_vault(""),
+            in_the_vault(" vault"),
+            in_the_vault("a\\u{1b}[2Jb"),
+            in_the_vault(&"x".repeat(200)),
+            in_the_vault(&provider),
+        ]
+    );
     sandbox.without_keys(&["log", "--verify"]).expect_code(0);
     sandbox.without_keys(&["log", "--verify", "--tenant", "vault"]).expect_code(0);
     let printed = sandbox.without_keys(&["log"]).expect_code(0).stdout;

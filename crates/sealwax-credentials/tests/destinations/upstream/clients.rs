@@ -1,12 +1,13 @@
 //! Each client that this build has, behind one function.
 
-use http::{HeaderMap, StatusCode};
+use http::{Extensions, HeaderMap, StatusCode};
 use sealwax_credentials::{BoundSecret, KeyHeader, SendError};
 
 /// A reply: its body is in the chunks in which it came.
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
+    pub(crate) extensions: Extensions,
     pub(crate) chunks: Vec<Vec<u8>>,
 }
 
@@ -40,7 +41,8 @@ fn over_hyper(uri: &str, secret: &BoundSecret, header: &KeyHeader) -> Result<Rep
         while let Some(frame) = body.frame().await {
             chunks.extend(frame.unwrap().into_data().map(Vec::from));
         }
-        Ok(Reply { status: parts.status, headers: parts.headers, chunks })
+        let (status, headers, extensions) = (parts.status, parts.headers, parts.extensions);
+        Ok(Reply { status, headers, extensions, chunks })
     })
 }
 
@@ -55,10 +57,11 @@ fn over_reqwest(uri: &str, secret: &BoundSecret, header: &KeyHeader) -> Result<R
         let request = reqwest::Request::new(http::Method::GET, uri.parse().unwrap());
         let mut response = client.send(request, secret, header).await?;
         let (status, headers) = (response.status(), response.headers().clone());
+        let extensions = response.extensions().clone();
         let mut chunks = Vec::new();
         while let Some(chunk) = response.chunk().await.unwrap() {
             chunks.push(chunk.into());
         }
-        Ok(Reply { status, headers, chunks })
+        Ok(Reply { status, headers, extensions, chunks })
     })
 }

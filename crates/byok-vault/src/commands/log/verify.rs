@@ -1,0 +1,205 @@
+//! `log --verify`: checks that nobody changed the log.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use sealwax::KeyId;
+use sealwax_audit::{Anchor, AuditKeys, ChainError, Verified, Verifier};
+
+use crate::commands::census::ADVICE_ON_EMPTY;
+use crate::error::VaultError;
+use crate::exit::Exit;
+use crate::formatting::{counted, number, shown};
+use crate::store::Store;
+use crate::store::log::Stored;
+
+pub(super) fn read_anchors(path: &Path) -> Result<Vec<Anchor>, VaultError> {
+    let reading = |source| VaultError::InputOutput {
+        doing: "reading the file of --anchor".to_owned(),
+        source,
+    };
+    let text = fs::read_to_string(path).map_err(reading)?;
+    // An empty file is one empty line, which is no anchor: it would prove nothing.
+    let lines = text.strip_suffix('\n').unwrap_or(&text).split('\n');
+    (1..)
+        .zip(lines)
+        .map(|(line, text)| {
+            let text = text.strip_suffix('\r').unwrap_or(text);
+            text.parse().map_err(|source| VaultError::Anchor { line, source })
+        })
+        .collect()
+}
+
+/// A chain that somebody changed, or that cannot be checked.
+struct Broken {
+    what: String,
+    exit: Exit,
+}
+
+impl From<ChainError> for Broken {
+    fn from(error: ChainError) -> Self {
+        let exit = match error {
+            ChainError::UnknownKey { .. } => Exit::Key,
+            _ => Exit::Altered,
+        };
+        Self { what: error.to_string(), exit }
+    }
+}
+
+/// A chain without a fault.
+struct Intact {
+    end: Anchor,
+    /// The number of entries after the last one that an anchor proves.
+    unanchored: u64,
+    has_anchor: bool,
+    /// The audit key that the chain ends under, if it is not the primary.
+    other_key: Option<KeyId>,
+}
+
+impl Intact {
+    fn new(verified: Verified, primary: &KeyId) -> Option<Self> {
+        let Verified { last: Some(end), anchored, audit_key, .. } = verified else { return None };
+        let (unanchored, has_anchor) = (end.number.saturating_sub(anchored), anchored > 0);
+        let other_key = audit_key.filter(|key| key != primary);
+        Some(Self { end, unanchored, has_anchor, other_key })
+    }
+}
+
+/// Verifies each chain, reports those that are not as they were written, and returns the ends of the others.
+///
+/// # Errors
+/// Returns an error if the database fails, or the report cannot be written.
+pub fn verify(
+    store: &Store,
+    keys: &AuditKeys,
+    subject: Option<&str>,
+    mut anchors: Vec<Anchor>,
+    report: &mut impl Write,
+) -> Result<(Exit, Vec<Anchor>), VaultError> {
+    anchors.retain(|anchor| subject.is_none_or(|subject| subject == anchor.subject));
+    let begin = |subject: &str| Ok(Verifier::new(keys, subject, &anchors));
+    // A chain of which nothing is left has only its anchors.
+    let ends = anchors.iter().map(|anchor| (anchor.subject.clone(), begin(&anchor.subject)));
+    let mut chains: BTreeMap<String, Result<Verifier<'_>, Broken>> = ends.collect();
+    let mut entries = 0;
+    store.for_each_entry(subject, |Stored { subject, number, record, .. }| {
+        entries += 1;
+        let chain = chains.entry(subject).or_insert_with_key(|subject| begin(subject));
+        if let Ok(verifier) = chain {
+            let altered =
+                || Broken { what: format!("entry {number} was altered"), exit: Exit::Altered };
+            let checked = record.as_ref().ok_or_else(altered);
+            if let Err(broken) = checked.and_then(|record| Ok(verifier.check(record)?)) {
+                *chain = Err(broken);
+            }
+        }
+        Ok(())
+    })?;
+
+    writeln!(
+        report,
+        "{} in {}, compared with {}",
+        counted(entries, "entry", "entries"),
+        self::chains(chains.len()),
+        counted(number(anchors.len()), "anchor", "anchors"),
+    )?;
+    let (primary, _) = keys.primary();
+    let mut exit = if entries == 0 { Exit::No } else { Exit::Done };
+    let mut intact = Vec::new();
+    for (subject, chain) in chains {
+        match chain.and_then(|chain| Ok(chain.finish()?)) {
+            Ok(verified) => intact.extend(Intact::new(verified, primary)),
+            Err(Broken { what, exit: found }) => {
+                writeln!(report, "    {}: {what}", shown(&subject))?;
+                exit = if exit == Exit::Altered { exit } else { found };
+            }
+        }
+    }
+    let (verdict, next) = match exit {
+        Exit::Done if anchors.is_empty() => (INTACT, NEXT_ANCHORS),
+        Exit::Done => (INTACT, NEW_ANCHORS),
+        Exit::No => ("Nothing was ever opened, or this is not the log", ADVICE_ON_EMPTY),
+        Exit::Key => (
+            "These chains were not checked.",
+            "add the key to those of the log, as `retired ID swa1_...`",
+        ),
+        _ => (
+            "Somebody changed the log.",
+            "treat it as a security incident, and find out who can write to the database; the entries before \
+             the one named here are as they were written",
+        ),
+    };
+    writeln!(report, "{verdict}\n  next: {next}")?;
+    if !anchors.is_empty() {
+        report_unanchored(&intact, report)?;
+    }
+    report_other_keys(&intact, primary, report)?;
+    if !store.differences().is_empty() {
+        report_differences(store, report)?;
+        exit = Exit::Altered;
+    }
+    Ok((exit, intact.into_iter().map(|chain| chain.end).collect()))
+}
+
+/// Reports how much may have been cut off or exchanged without notice.
+fn report_unanchored(intact: &[Intact], report: &mut impl Write) -> Result<(), VaultError> {
+    let entries = intact.iter().map(|chain| chain.unanchored).sum();
+    let without = intact.iter().filter(|chain| !chain.has_anchor).count();
+    writeln!(
+        report,
+        "Not covered by an anchor: {}; without an anchor: {}",
+        counted(entries, "entry", "entries"),
+        chains(without),
+    )?;
+    Ok(())
+}
+
+/// Reports the chains that were not handed over, or that somebody cut back to where they were before.
+fn report_other_keys(
+    intact: &[Intact],
+    primary: &KeyId,
+    report: &mut impl Write,
+) -> Result<(), VaultError> {
+    let mut others =
+        intact.iter().filter_map(|chain| Some((chain, chain.other_key.as_ref()?))).peekable();
+    if others.peek().is_none() {
+        return Ok(());
+    }
+    writeln!(report, "Under another audit key than the primary, {primary}:")?;
+    for (chain, key) in others {
+        writeln!(report, "    {}: {key}", shown(&chain.end.subject))?;
+    }
+    writeln!(report, "  next: {NEXT_HAND_OVER}")?;
+    Ok(())
+}
+
+/// Reports what nobody but the owner of the file can have changed.
+fn report_differences(store: &Store, report: &mut impl Write) -> Result<(), VaultError> {
+    writeln!(report, "The tables and triggers of the vault are not those of a new one:")?;
+    for difference in store.differences() {
+        writeln!(report, "    {difference}")?;
+    }
+    writeln!(report, "  next: {NEXT_DIFFERENCES}")?;
+    Ok(())
+}
+
+fn chains(count: usize) -> String {
+    counted(number(count), "chain", "chains")
+}
+
+const INTACT: &str = "No entry was altered, removed, added or exchanged.";
+
+const NEXT_ANCHORS: &str = "keep the output of `log --verify --anchors` where nobody can change it: only with --anchor \
+                            is it noticed that the end of a chain was cut off";
+
+const NEW_ANCHORS: &str =
+    "add new anchors (`log --verify --anchors`) to the file, for the entries since the last ones";
+
+const NEXT_HAND_OVER: &str = "after a change of key, run `byok-vault log --hand-over`. If you have done that, and no \
+                              process has another primary, somebody cut these chains back with the earlier key: treat \
+                              it as a security incident";
+
+const NEXT_DIFFERENCES: &str = "find out who changed the database, and put back what is missing, for which the README has \
+                                the steps, or restore a backup: until then, no other command opens this vault";

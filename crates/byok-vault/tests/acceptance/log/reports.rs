@@ -1,0 +1,111 @@
+//! What `log --verify` reports besides faults: anchors, what they do not cover, and chains under another audit key.
+
+use std::fs;
+
+use sealwax_audit::Anchor;
+
+use super::hand_over::Texts;
+use super::{audited, change, entries, with};
+use crate::sandbox::Sandbox;
+
+const VERIFY: [&str; 2] = ["log", "--verify"];
+const ANCHORS: [&str; 3] = ["log", "--verify", "--anchors"];
+const RUN: [&str; 7] = ["run", "--tenant", "tenant-1", "--provider", "openai", "--", "true"];
+
+#[test]
+fn only_a_chain_that_verifies_gets_an_anchor() {
+    let (sandbox, keys) = audited();
+    let subjects = |stdout: &str| -> Vec<String> {
+        let anchors = stdout.lines().map(|line| line.parse::<Anchor>().unwrap());
+        anchors.map(|anchor| format!("{}: {}", anchor.subject, anchor.number)).collect()
+    };
+    let ran = sandbox.without_keys(&ANCHORS).expect_code(0);
+    assert_eq!(
+        subjects(&ran.stdout),
+        ["tenant tenant-0: 2", "tenant tenant-1: 2", "tenant tenant-2: 2"]
+    );
+    // The report has another way out.
+    ran.expect_in_stderr("6 entries in 3 chains").expect_in_stderr("No entry was altered");
+
+    for (sql, code, says) in [
+        (
+            "SET record = 'null' WHERE subject = 'tenant tenant-1' AND number = 1",
+            12,
+            "entry 1 was altered",
+        ),
+        (
+            "SET record = replace(record, 'log-1', 'log-7') WHERE subject = 'tenant tenant-1' AND number = 2",
+            12,
+            "not under the audit key that the entry before it requires",
+        ),
+        (
+            "SET record = replace(record, 'log-1', 'log-7') WHERE subject = 'tenant tenant-1' AND number = 1",
+            11,
+            "entry 1 is under the audit key log-7, which is not known",
+        ),
+    ] {
+        let broken = Sandbox::new();
+        fs::copy(sandbox.db(), broken.db()).unwrap();
+        change(&broken, &format!("UPDATE sealwax_audit {sql}"));
+        let ran = broken.without_keys(&ANCHORS).expect_code(code).expect_in_stderr(says);
+        assert_eq!(subjects(&ran.stdout), ["tenant tenant-0: 2", "tenant tenant-2: 2"]);
+    }
+    let ran = with(&sandbox, &keys, None, &ANCHORS).expect_code(3);
+    assert_eq!(ran.stdout, "");
+    // No anchor is printed of what is not verified.
+    sandbox.without_keys(&["log", "--anchors"]).expect_code(2);
+    let nobody = [&ANCHORS[..], &["--tenant", "nobody"]].concat();
+    assert_eq!(sandbox.without_keys(&nobody).expect_code(1).stdout, "");
+}
+
+#[test]
+fn it_is_counted_what_no_anchor_covers() {
+    let (sandbox, keys) = audited();
+    let file = sandbox.path("anchors.txt");
+    let anchors = [&VERIFY[..], &["--anchor", file.to_str().unwrap()]].concat();
+    let covered = |text: &str| {
+        sandbox.without_keys(&anchors).expect_code(0).expect_in_stdout(text);
+    };
+    let first = sandbox.without_keys(&ANCHORS).expect_code(0).stdout;
+    fs::write(&file, &first).unwrap();
+    covered("\nNot covered by an anchor: 0 entries; without an anchor: 0 chains\n");
+    sandbox.vault(&keys, &RUN).expect_code(0);
+    sandbox.vault(&keys, &["rotate"]).expect_code(0);
+    covered("\nNot covered by an anchor: 3 entries; without an anchor: 1 chain\n");
+    // Of two anchors, the later one counts.
+    let second = sandbox.without_keys(&ANCHORS).expect_code(0).stdout;
+    fs::write(&file, [second, first].concat()).unwrap();
+    covered("\nNot covered by an anchor: 0 entries; without an anchor: 0 chains\n");
+    // Without anchors, that is all that is said.
+    let ran = sandbox.without_keys(&VERIFY).expect_code(0);
+    assert!(!ran.stdout.contains("Not covered"));
+    ran.expect_in_stdout("only with --anchor is it noticed");
+}
+
+#[test]
+fn a_chain_that_was_cut_back_to_the_old_key_is_listed() {
+    let (sandbox, keys) = audited();
+    let texts = Texts::new();
+    let verify = |texts: &str| with(&sandbox, &keys, Some(texts), &VERIFY).expect_code(0);
+    let under = |stdout: &str| -> Vec<String> {
+        let list = stdout.split("Under another audit key than the primary, log-2:\n").nth(1);
+        let lines = list.into_iter().flat_map(str::lines);
+        lines.filter_map(|line| line.strip_prefix("    ")).map(str::to_owned).collect()
+    };
+    let before = verify(&texts.both);
+    assert_eq!(under(&before.stdout), ["0", "1", "2"].map(|n| format!("tenant tenant-{n}: log-1")));
+    before.expect_in_stdout("run `byok-vault log --hand-over`");
+    with(&sandbox, &keys, Some(&texts.both), &["log", "--hand-over"]).expect_code(0);
+    let after = verify(&texts.both);
+    assert_eq!(under(&after.stdout), [""; 0]);
+    assert!(!after.stdout.contains("hand-over"));
+
+    // The thief of the old key goes on where the chain was under it.
+    change(&sandbox, "DELETE FROM sealwax_audit WHERE subject = 'tenant tenant-1' AND number > 2");
+    sandbox.vault(&keys, &RUN).expect_code(0);
+    assert_eq!(entries(&sandbox).len(), 4 + 3 + 4);
+    let cut = verify(&texts.both);
+    assert_eq!(under(&cut.stdout), ["tenant tenant-1: log-1"]);
+    cut.expect_in_stdout("somebody cut these chains back with the earlier key");
+    with(&sandbox, &keys, Some(&texts.after), &RUN).expect_code(11);
+}

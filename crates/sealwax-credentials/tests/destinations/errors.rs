@@ -1,0 +1,184 @@
+//! The table of errors in the README: each variant has one row, with the class that the error returns.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+use sealwax::{EncryptionContext, ErrorClass};
+use sealwax_credentials::{AuthorizeError, DestinationError, OpenBoundError, RedactError};
+
+use crate::KEYRING;
+
+const README: &str = include_str!("../../README.md");
+
+/// An error: what it returns, and whose class and name these are if they are those of another.
+struct Row {
+    error: String,
+    name: &'static str,
+    class: ErrorClass,
+    passed_on: Option<&'static str>,
+}
+
+fn variant(error: &dyn Debug) -> String {
+    format!("{error:?}").chars().take_while(char::is_ascii_alphanumeric).collect()
+}
+
+macro_rules! rows {
+    ($rows:ident, $name:ident, $errors:expr) => {
+        $rows.extend($errors.iter().map(|error| Row {
+            error: format!("{}::{}", stringify!($name), variant(error)),
+            name: error.name(),
+            class: error.class(),
+            passed_on: None,
+        }))
+    };
+}
+
+const DESTINATIONS: [DestinationError; 8] = [
+    DestinationError::NotAbsolute,
+    DestinationError::NotHttps,
+    DestinationError::UserInfo,
+    DestinationError::IpAddress,
+    DestinationError::Loopback,
+    DestinationError::Host,
+    DestinationError::Port,
+    DestinationError::Path,
+];
+
+const AUTHORIZATIONS: [AuthorizeError; 7] = [
+    AuthorizeError::Destination(DestinationError::Host),
+    AuthorizeError::Method,
+    AuthorizeError::HostHeader,
+    AuthorizeError::HeaderPresent,
+    AuthorizeError::Name,
+    AuthorizeError::Prefix,
+    AuthorizeError::TooManyHeaders,
+];
+
+fn opens() -> [OpenBoundError; 4] {
+    let context = EncryptionContext::new([("tenant", "acme")]).unwrap();
+    let envelope = KEYRING.seal(&sealwax::Secret::from("sk-1"), &context).unwrap();
+    let error = KEYRING.open(&envelope, &EncryptionContext::empty()).unwrap_err();
+    [
+        OpenBoundError::NoHosts,
+        OpenBoundError::NotACredential,
+        OpenBoundError::Open(error),
+        OpenBoundError::NotForAHeader,
+    ]
+}
+
+#[cfg(any(feature = "hyper", feature = "reqwest"))]
+fn sends() -> [sealwax_credentials::SendError; 6] {
+    use sealwax_credentials::SendError;
+    [
+        SendError::Authorize(AuthorizeError::Name),
+        SendError::NoTls,
+        SendError::Build("".into()),
+        SendError::Connect(None),
+        SendError::Timeout,
+        SendError::Connection(None),
+    ]
+}
+
+fn all() -> Vec<Row> {
+    let mut rows: Vec<Row> = Vec::new();
+    rows!(rows, OpenBoundError, opens());
+    rows!(rows, DestinationError, DESTINATIONS);
+    rows!(rows, AuthorizeError, AUTHORIZATIONS);
+    #[cfg(any(feature = "hyper", feature = "reqwest"))]
+    rows!(rows, SendError, sends());
+    rows!(rows, RedactError, [RedactError::ShortSecret, RedactError::Encoded]);
+    for row in &mut rows {
+        row.passed_on = match &*row.error {
+            "OpenBoundError::Open" => Some("OpenError"),
+            "AuthorizeError::Destination" => Some("DestinationError"),
+            "SendError::Authorize" => Some("AuthorizeError"),
+            _ => None,
+        };
+    }
+    rows
+}
+
+fn snake_case(variant: &str) -> String {
+    let mut name = String::new();
+    for letter in variant.chars() {
+        if letter.is_ascii_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.push(letter.to_ascii_lowercase());
+    }
+    name
+}
+
+/// Returns the class of each error in the README.
+fn table() -> BTreeMap<String, String> {
+    let lines = README.lines().skip_while(|line| *line != "| Error | Class | HTTP | What to do |");
+    let mut table = BTreeMap::new();
+    for line in lines.skip(2).take_while(|line| line.starts_with("| ")) {
+        let cells: Vec<_> = line.split('|').map(str::trim).collect();
+        let (first, class) = (cells[1], cells[2]);
+        let (error, _) = first.trim_matches('`').split_once("::").unwrap();
+        for name in first.split(", ").map(|name| name.trim_matches('`')) {
+            let name = name.rsplit("::").next().unwrap();
+            assert!(table.insert(format!("{error}::{name}"), class.to_owned()).is_none(), "{name}");
+        }
+    }
+    table
+}
+
+#[test]
+fn the_readme_has_every_error() {
+    let (rows, mut table) = (all(), table());
+    assert_eq!(table.len(), 27);
+    for Row { error, name, class, passed_on } in &rows {
+        let cell = table.remove(error).unwrap_or_else(|| panic!("no row: {error}"));
+        match passed_on {
+            Some(other) => assert_eq!(cell, format!("that of the `{other}`"), "{error}"),
+            None => {
+                assert_eq!(cell, format!("{class:?}"), "{error}");
+                assert_eq!(*name, snake_case(error.rsplit("::").next().unwrap()));
+            }
+        }
+    }
+    table.retain(|error, _| {
+        cfg!(any(feature = "hyper", feature = "reqwest")) || !error.starts_with("SendError")
+    });
+    assert!(table.is_empty(), "{table:?}");
+}
+
+#[test]
+fn an_error_that_is_passed_on_keeps_its_name_and_class() {
+    let [_, _, open, _] = opens();
+    assert_eq!((open.name(), open.class()), ("context_mismatch", ErrorClass::Altered));
+    for error in DESTINATIONS {
+        let outer = AuthorizeError::from(error);
+        assert_eq!((outer.name(), outer.class()), (error.name(), error.class()));
+    }
+    #[cfg(any(feature = "hyper", feature = "reqwest"))]
+    for error in AUTHORIZATIONS {
+        let outer = sealwax_credentials::SendError::from(error);
+        assert_eq!((outer.name(), outer.class()), (error.name(), error.class()));
+    }
+}
+
+/// Otherwise a variant could be missing from all of the lists above.
+#[test]
+fn the_lists_of_this_test_are_complete() {
+    let sources = [
+        include_str!("../../src/bound.rs"),
+        include_str!("../../src/bound/destination.rs"),
+        include_str!("../../src/bound/redactor.rs"),
+        #[cfg(any(feature = "hyper", feature = "reqwest"))]
+        include_str!("../../src/bound/sending.rs"),
+    ]
+    .concat();
+    let mut variants = 0;
+    for body in sources.split("\npub enum ").skip(1) {
+        let (body, _) = body.split_once("\n}\n").unwrap();
+        let is_variant = |line: &&str| {
+            line.strip_prefix("    ")
+                .is_some_and(|line| line.starts_with(|c: char| c.is_ascii_uppercase()))
+        };
+        variants += body.lines().filter(is_variant).count();
+    }
+    assert_eq!(variants, all().len());
+}
