@@ -27,9 +27,9 @@ def mac(key, record, before):
     raw = [record["time"].to_bytes(8, "big")]
     raw += [(record[name] or "").encode() for name in ("action", "who", "why", "outcome", "key_id")]
     raw += [bytes.fromhex(record[name] or "") for name in ("commitment", "context")]
-    start = b"swa1/start" + sized(record["audit_key"].encode(), 1) + sized(record["subject"].encode())
-    before = expand(key, start) if before is None else before
-    return expand(key, b"swa1/entry", before, record["number"].to_bytes(8, "big"), *map(sized, raw))
+    chain = sized(record["audit_key"].encode(), 1) + sized(record["subject"].encode())
+    before = expand(key, b"swa1/start", chain) if before is None else before
+    return expand(key, b"swa1/entry", chain, before, record["number"].to_bytes(8, "big"), *map(sized, raw))
 
 Last = collections.namedtuple("Last", "number mac audit_key successor")
 keys = {key_id: key for line in read_lines(sys.argv[1], read_keys) for key_id, key in line}

@@ -58,6 +58,35 @@ fn yesterday_is_not() {
     assert!(matches!(error, ChainError::Rewritten { number: 1, .. }), "{error}");
 }
 
+/// Somebody who writes to the table has the service go on from a copy of a chain, under a subject of their own, and puts
+/// the entry that the service makes behind the original.
+#[test]
+fn an_entry_that_follows_a_copy_of_a_chain_does_not_fit_the_original() {
+    let (keys, chain) = chain("acme");
+    let mut cases = 0;
+    // Of the same length, a longer one and a shorter one.
+    for subject in ["evil", "acmeevil", "a"] {
+        for end in [1, 2, 3, 6, 9] {
+            let renamed = |record: &Record| Record { subject: subject.into(), ..record.clone() };
+            let copy: Vec<Record> = chain[..end].iter().map(renamed).collect();
+            let service = log(only("audit-2026", 0), Memory::with(&copy));
+            append(&service, subject, 1);
+            let added = service.sink().last_of(subject).unwrap();
+            assert_eq!(added.number, end as u64 + 1);
+            let mut moved = chain[..end].to_vec();
+            moved.push(Record { subject: "acme".into(), ..added });
+            let error = verify(&keys, "acme", &moved, &[]).unwrap_err();
+            assert!(matches!(error, ChainError::Altered { .. }), "{error}");
+            assert_eq!(error.number(), end as u64 + 1);
+            // Nor does it go on from the copy, which proves nothing.
+            let copied = service.sink().chain(subject);
+            assert_eq!(verify(&keys, subject, &copied, &[]).unwrap_err().number(), 1);
+            cases += 1;
+        }
+    }
+    assert_eq!(cases, 15);
+}
+
 /// Cut back into yesterday, the chain does not end under the primary any more, and the service cannot append.
 #[test]
 fn a_chain_that_is_cut_back_into_yesterday_stops_the_service() {
