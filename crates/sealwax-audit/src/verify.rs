@@ -4,6 +4,7 @@ use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::borrow::Borrow;
+use core::cmp::Reverse;
 use core::fmt;
 
 use sealwax::KeyId;
@@ -16,17 +17,18 @@ use crate::keys::{AuditKeys, Named};
 
 /// Verifies the chain of one subject, from its first entry.
 ///
-/// `records` is the whole chain, in ascending order. Of the anchors, those of other subjects are ignored.
+/// `records` is the whole chain, in ascending order. The anchors may be in any order, and those of other subjects are
+/// ignored.
 ///
 /// # Errors
 ///
 /// Returns a [`ChainError`] that names the first entry that is altered, missing, added or exchanged, or that an anchor
 /// contradicts.
-pub fn verify(
-    keys: &AuditKeys,
+pub fn verify<'a>(
+    keys: &'a AuditKeys,
     subject: &str,
     records: impl IntoIterator<Item = impl Borrow<Record>>,
-    anchors: &[Anchor],
+    anchors: impl IntoIterator<Item = &'a Anchor>,
 ) -> Result<Verified, ChainError> {
     let mut verifier = Verifier::new(keys, subject, anchors);
     records.into_iter().try_for_each(|record| verifier.check(record.borrow()))?;
@@ -35,10 +37,12 @@ pub fn verify(
 
 /// Verifies the chain of one subject, entry by entry: [`verify`] for records that arrive one after the other.
 ///
-/// It needs the same memory however long the chain is. For a log with several subjects, use one for each.
+/// It needs the same memory however long the chain is. For a log with several subjects, use one for each, and give it the
+/// anchors of its subject alone: each verifier looks once at every anchor that it gets.
 pub struct Verifier<'a> {
     keys: &'a AuditKeys,
     subject: String,
+    /// The anchors that the chain has not reached yet, the next one last.
     anchors: Vec<&'a Anchor>,
     /// The entry before the next one.
     last: Option<Last>,
@@ -72,10 +76,17 @@ pub struct Verified {
 }
 
 impl<'a> Verifier<'a> {
-    /// Creates a verifier for the chain of a subject. Anchors of other subjects are ignored.
+    /// Creates a verifier for the chain of a subject. The anchors may be in any order, and those of other subjects are
+    /// ignored.
     #[must_use]
-    pub fn new(keys: &'a AuditKeys, subject: &str, anchors: &'a [Anchor]) -> Self {
-        let anchors = anchors.iter().filter(|anchor| anchor.subject == subject).collect();
+    pub fn new(
+        keys: &'a AuditKeys,
+        subject: &str,
+        anchors: impl IntoIterator<Item = &'a Anchor>,
+    ) -> Self {
+        let anchors = anchors.into_iter().filter(|anchor| anchor.subject == subject);
+        let mut anchors: Vec<_> = anchors.collect();
+        anchors.sort_unstable_by_key(|anchor| Reverse(anchor.number));
         Self { keys, subject: subject.to_owned(), anchors, last: None, anchored: 0 }
     }
 
@@ -93,7 +104,7 @@ impl<'a> Verifier<'a> {
         keys: &'a AuditKeys,
         anchor: &Anchor,
         audit_key: &KeyId,
-        anchors: &'a [Anchor],
+        anchors: impl IntoIterator<Item = &'a Anchor>,
     ) -> Result<Self, ChainError> {
         let Anchor { ref subject, number, mac } = *anchor;
         let mut verifier = Self::new(keys, subject, anchors);
@@ -138,11 +149,13 @@ impl<'a> Verifier<'a> {
     /// Makes an entry the last one, unless an anchor contradicts it.
     fn go_on(&mut self, last: Last) -> Result<(), ChainError> {
         let number = last.number;
-        for anchor in self.anchors.iter().filter(|anchor| anchor.number == number) {
-            if anchor.mac != last.mac {
-                return Err(ChainError::Rewritten { number });
+        while let Some(anchor) = self.anchors.pop_if(|anchor| anchor.number <= number) {
+            if anchor.number == number {
+                if anchor.mac != last.mac {
+                    return Err(ChainError::Rewritten { number });
+                }
+                self.anchored = number;
             }
-            self.anchored = number;
         }
         self.last = Some(last);
         Ok(())
@@ -155,8 +168,8 @@ impl<'a> Verifier<'a> {
     /// Returns [`ChainError::Cut`] if there is an anchor of a later entry.
     pub fn finish(self) -> Result<Verified, ChainError> {
         let number = self.last.as_ref().map_or(0, |last| last.number);
-        let after = self.anchors.iter().map(|anchor| anchor.number).filter(|after| *after > number);
-        if let Some(anchored) = after.max() {
+        let after = self.anchors.first().map(|anchor| anchor.number);
+        if let Some(anchored) = after.filter(|after| *after > number) {
             return Err(ChainError::Cut { number: number.saturating_add(1), anchored });
         }
         let subject = self.subject;
