@@ -44,8 +44,8 @@ pub struct Verifier<'a> {
     subject: String,
     /// The anchors that the chain has not reached yet, the next one last.
     anchors: Vec<&'a Anchor>,
-    /// The entry before the next one.
-    last: Option<Last>,
+    /// The entry before the next one, or what was wrong.
+    last: Result<Option<Last>, ChainError>,
     /// The number of the last anchor that was found in the chain.
     anchored: u64,
 }
@@ -87,7 +87,7 @@ impl<'a> Verifier<'a> {
         let anchors = anchors.into_iter().filter(|anchor| anchor.subject == subject);
         let mut anchors: Vec<_> = anchors.collect();
         anchors.sort_unstable_by_key(|anchor| Reverse(anchor.number));
-        Self { keys, subject: subject.to_owned(), anchors, last: None, anchored: 0 }
+        Self { keys, subject: subject.to_owned(), anchors, last: Ok(None), anchored: 0 }
     }
 
     /// Creates a verifier for what comes after an anchored entry, for a chain whose start is gone or broken.
@@ -108,11 +108,11 @@ impl<'a> Verifier<'a> {
     ) -> Result<Self, ChainError> {
         let Anchor { ref subject, number, mac } = *anchor;
         let mut verifier = Self::new(keys, subject, anchors);
+        pass(&mut verifier.anchors, number, &mac)?;
         let unknown = || ChainError::UnknownKey { number, audit_key: audit_key.clone() };
         let key = keys.find(audit_key, None).ok_or_else(unknown)?;
-        verifier.go_on(Last { number, mac, key: (audit_key.clone(), key), successor: None })?;
-        verifier.anchored = number;
-        Ok(verifier)
+        let last = Last { number, mac, key: (audit_key.clone(), key), successor: None };
+        Ok(Self { last: Ok(Some(last)), anchored: number, ..verifier })
     }
 
     /// Checks the next entry.
@@ -120,9 +120,16 @@ impl<'a> Verifier<'a> {
     /// # Errors
     ///
     /// Returns a [`ChainError`] if it is not the next entry of the chain, or an anchor contradicts it. The chain is
-    /// broken then: whatever comes after it proves nothing.
+    /// broken then, and whatever comes after it proves nothing: this and [`finish`](Self::finish) return the same error
+    /// from then on.
     pub fn check(&mut self, record: &Record) -> Result<(), ChainError> {
-        let last = self.last.as_ref();
+        self.last = self.next(record).map(Some);
+        self.last.as_ref().map(drop).map_err(Clone::clone)
+    }
+
+    /// Returns what the entry after this one depends on.
+    fn next(&mut self, record: &Record) -> Result<Last, ChainError> {
+        let last = self.last.as_ref().map_err(Clone::clone)?.as_ref();
         let number = last.map_or(0, |last| last.number).saturating_add(1);
         if record.subject != self.subject {
             return Err(ChainError::OtherSubject { number });
@@ -134,6 +141,10 @@ impl<'a> Verifier<'a> {
             return Err(ChainError::Added { number: record.number });
         }
         let before = before(last, record)?;
+        // First, because what an anchor contradicts is wrong under any key, also an unknown one.
+        if pass(&mut self.anchors, number, &record.mac)? {
+            self.anchored = number;
+        }
         let key = self.keys.find(&record.audit_key, last.map(|last| &last.key));
         let unknown = || ChainError::UnknownKey { number, audit_key: record.audit_key.clone() };
         let key = key.ok_or_else(unknown)?;
@@ -143,44 +154,43 @@ impl<'a> Verifier<'a> {
             return Err(ChainError::Altered { number });
         }
         let (key, successor) = ((record.audit_key.clone(), key), record.entry.successor().cloned());
-        self.go_on(Last { number, mac, key, successor })
-    }
-
-    /// Makes an entry the last one, unless an anchor contradicts it.
-    fn go_on(&mut self, last: Last) -> Result<(), ChainError> {
-        let number = last.number;
-        while let Some(anchor) = self.anchors.pop_if(|anchor| anchor.number <= number) {
-            if anchor.number == number {
-                if anchor.mac != last.mac {
-                    return Err(ChainError::Rewritten { number });
-                }
-                self.anchored = number;
-            }
-        }
-        self.last = Some(last);
-        Ok(())
+        Ok(Last { number, mac, key, successor })
     }
 
     /// Says what is proven, after the last entry.
     ///
     /// # Errors
     ///
-    /// Returns [`ChainError::Cut`] if there is an anchor of a later entry.
+    /// Returns the first error of [`check`](Self::check), or [`ChainError::Cut`] if there is an anchor of a later entry.
     pub fn finish(self) -> Result<Verified, ChainError> {
-        let number = self.last.as_ref().map_or(0, |last| last.number);
+        let last = self.last?;
+        let number = last.as_ref().map_or(0, |last| last.number);
         let after = self.anchors.first().map(|anchor| anchor.number);
         if let Some(anchored) = after.filter(|after| *after > number) {
             return Err(ChainError::Cut { number: number.saturating_add(1), anchored });
         }
         let subject = self.subject;
-        let (last, audit_key) = self
-            .last
+        let (last, audit_key) = last
             .map(|Last { number, mac, key: (key_id, _), .. }| {
                 (Anchor { subject, number, mac }, key_id)
             })
             .unzip();
         Ok(Verified { last, anchored: self.anchored, audit_key })
     }
+}
+
+/// Takes away the anchors up to an entry, and returns whether one of them is that of the entry.
+fn pass(anchors: &mut Vec<&Anchor>, number: u64, mac: &[u8; 32]) -> Result<bool, ChainError> {
+    let mut is_anchored = false;
+    while let Some(anchor) = anchors.pop_if(|anchor| anchor.number <= number) {
+        if anchor.number == number {
+            if anchor.mac != *mac {
+                return Err(ChainError::Rewritten { number });
+            }
+            is_anchored = true;
+        }
+    }
+    Ok(is_anchored)
 }
 
 /// Returns the MAC that the record's own depends on, or `None` if the chain begins with it under its key.
@@ -209,7 +219,7 @@ impl fmt::Debug for Verifier<'_> {
             .field("keys", keys)
             .field("subject", subject)
             .field("anchors", &anchors.len())
-            .field("number", &last.as_ref().map(|last| last.number))
+            .field("number", &last.as_ref().map(|last| last.as_ref().map_or(0, |last| last.number)))
             .finish()
     }
 }
@@ -266,8 +276,9 @@ pub enum ChainError {
         /// The id of the audit key.
         audit_key: KeyId,
     },
-    /// The chain holds together, but it is not the one that the anchor was taken of: this entry or an earlier one was
-    /// exchanged by somebody who has the audit key.
+    /// The entry is not the one that the anchor was taken of, whatever audit key it is under.
+    ///
+    /// If its MAC is right, it or an earlier entry was exchanged by somebody who has the audit key.
     #[error("entry {number} is not the one that the anchor was taken of")]
     #[non_exhaustive]
     Rewritten {

@@ -1,6 +1,8 @@
 //! What a thief can do, who has an audit key and writes to the table, and what an anchor changes.
 
-use sealwax_audit::{Action, Anchor, AppendError, AuditKeys, ChainError, Entry, Record, verify};
+use sealwax_audit::{
+    Action, Anchor, AppendError, AuditKeys, ChainError, Entry, Record, Verifier, verify,
+};
 
 use crate::given::{Memory, append, chain, id, key, log, mac, now, only};
 
@@ -85,6 +87,30 @@ fn an_entry_that_follows_a_copy_of_a_chain_does_not_fit_the_original() {
         }
     }
     assert_eq!(cases, 15);
+}
+
+/// A key that nobody knows is no excuse for what an anchor contradicts.
+#[test]
+fn a_chain_under_the_thiefs_own_key_is_not_taken_for_one_whose_key_is_missing() {
+    let (keys, chain) = chain("acme");
+    let thief = log(only("audit-2031", 9), Memory::default());
+    append(&thief, "acme", 9);
+    let forged = thief.sink().chain("acme");
+    let check = |anchors: &[Anchor]| verify(&keys, "acme", &forged, anchors).unwrap_err();
+    for anchors in [vec![chain[0].anchor()], vec![chain[8].anchor(), chain[0].anchor()]] {
+        let error = check(&anchors);
+        assert!(matches!(error, ChainError::Rewritten { number: 1, .. }), "{error}");
+    }
+    // Without an anchor of the entry, nobody can tell.
+    for anchors in [vec![], vec![chain[1].anchor()], vec![forged[0].anchor()]] {
+        let error = check(&anchors);
+        assert!(matches!(error, ChainError::UnknownKey { number: 1, .. }), "{error}");
+    }
+    // From an anchored entry on, too.
+    let (true_one, forged) = (chain[4].anchor(), forged[4].anchor());
+    let after = Verifier::after(&keys, &forged, &id("audit-2031"), [&true_one]);
+    let error = after.unwrap_err();
+    assert!(matches!(error, ChainError::Rewritten { number: 5, .. }), "{error}");
 }
 
 /// Cut back into yesterday, the chain does not end under the primary any more, and the service cannot append.
