@@ -2,7 +2,7 @@
 
 use sealwax_audit::{Anchor, AuditKeys, ChainError, Record, Verified, Verifier, verify};
 
-use crate::given::{chain, id, key, only};
+use crate::given::{Memory, chain, id, key, log, now, only};
 
 fn check(keys: &AuditKeys, chain: &[Record]) -> Result<Verified, ChainError> {
     verify(keys, "acme", chain, &[])
@@ -223,8 +223,12 @@ fn the_wrong_key() {
     renamed.iter_mut().for_each(|record| record.audit_key = id("audit-2025"));
     assert_eq!(refused(&only("audit-2025", 0), &renamed[..3]), ("altered", 1));
     // Other material in the second half.
-    let keys = only("audit-2026", 0).with_retired(id("audit-2026@1"), key(7)).unwrap();
-    assert_eq!(refused(&keys, &chain), ("altered", 5));
+    let both = |second| only("audit-2027", second).with_retired(id("audit-2026"), key(0)).unwrap();
+    let moved = log(both(9), Memory::with(&chain[..3]));
+    now(moved.hand_over("acme", "ops", "moved")).unwrap().unwrap();
+    let moved = moved.sink().chain("acme");
+    check(&both(9), &moved).unwrap();
+    assert_eq!(refused(&both(7), &moved), ("altered", 5));
 }
 
 #[test]
