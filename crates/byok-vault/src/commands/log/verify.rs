@@ -79,14 +79,17 @@ pub fn verify(
     report: &mut impl Write,
 ) -> Result<(Exit, Vec<Anchor>), VaultError> {
     anchors.retain(|anchor| subject.is_none_or(|subject| subject == anchor.subject));
-    let begin = |subject: &str| Ok(Verifier::new(keys, subject, &anchors));
+    anchors.sort_by(|one, other| one.subject.cmp(&other.subject));
+    let begin = |subject: &str, anchors| Ok(Verifier::new(keys, subject, anchors));
     // A chain of which nothing is left has only its anchors.
-    let ends = anchors.iter().map(|anchor| (anchor.subject.clone(), begin(&anchor.subject)));
-    let mut chains: BTreeMap<String, Result<Verifier<'_>, Broken>> = ends.collect();
+    let anchored = anchors.chunk_by(|one, other| one.subject == other.subject);
+    let anchored = anchored.filter_map(|own| Some((&own.first()?.subject, own)));
+    let mut chains: BTreeMap<String, Result<Verifier<'_>, Broken>> =
+        anchored.map(|(subject, own)| (subject.clone(), begin(subject, own))).collect();
     let mut entries = 0;
     store.for_each_entry(subject, |Stored { subject, number, record, .. }| {
         entries += 1;
-        let chain = chains.entry(subject).or_insert_with_key(|subject| begin(subject));
+        let chain = chains.entry(subject).or_insert_with_key(|subject| begin(subject, &[]));
         if let Ok(verifier) = chain {
             let altered =
                 || Broken { what: format!("entry {number} was altered"), exit: Exit::Altered };

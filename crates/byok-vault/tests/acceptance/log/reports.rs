@@ -1,12 +1,13 @@
 //! What `log --verify` reports besides faults: anchors, what they do not cover, and chains under another audit key.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use sealwax_audit::Anchor;
 
 use super::hand_over::Texts;
 use super::{audited, change, entries, with};
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Keys, Sandbox};
 
 const VERIFY: [&str; 2] = ["log", "--verify"];
 const ANCHORS: [&str; 3] = ["log", "--verify", "--anchors"];
@@ -80,6 +81,24 @@ fn it_is_counted_what_no_anchor_covers() {
     let ran = sandbox.without_keys(&VERIFY).expect_code(0);
     assert!(!ran.stdout.contains("Not covered"));
     ran.expect_in_stdout("only with --anchor is it noticed");
+}
+
+/// The README appends the anchors of every night to one file.
+#[test]
+fn anchors_of_a_year_are_compared_in_seconds() {
+    let (sandbox, keys) = (Sandbox::new(), Keys::primary("k"));
+    sandbox.fill(&keys, 1_000);
+    sandbox.vault(&keys, &["audit"]).expect_code(0);
+    let night = sandbox.without_keys(&ANCHORS).expect_code(0).stdout;
+    let file = sandbox.path("anchors.txt");
+    fs::write(&file, night.repeat(365)).unwrap();
+    let started = Instant::now();
+    sandbox
+        .without_keys(&[&VERIFY[..], &["--anchor", file.to_str().unwrap()]].concat())
+        .expect_code(0)
+        .expect_in_stdout("1,000 entries in 1,000 chains, compared with 365,000 anchors\n");
+    let took = started.elapsed();
+    assert!(took < Duration::from_secs(60), "{took:?}");
 }
 
 #[test]
