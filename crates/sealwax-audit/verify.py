@@ -27,13 +27,15 @@ def mac(key, record, before):
     raw = [record["time"].to_bytes(8, "big")]
     raw += [(record[name] or "").encode() for name in ("action", "who", "why", "outcome", "key_id")]
     raw += [bytes.fromhex(record[name] or "") for name in ("commitment", "context")]
-    start = b"swa1/start" + sized(record["audit_key"].encode(), 1) + sized(record["subject"].encode())
-    before = expand(key, start) if before is None else before
-    return expand(key, b"swa1/entry", before, record["number"].to_bytes(8, "big"), *map(sized, raw))
+    chain = sized(record["audit_key"].encode(), 1) + sized(record["subject"].encode())
+    before = expand(key, b"swa1/start", chain) if before is None else before
+    return expand(key, b"swa1/entry", chain, before, record["number"].to_bytes(8, "big"), *map(sized, raw))
 
 Last = collections.namedtuple("Last", "number mac audit_key successor")
 keys = {key_id: key for line in read_lines(sys.argv[1], read_keys) for key_id, key in line}
-anchors = [anchor for path in sys.argv[3:] for anchor in read_lines(path, read_anchor)]
+anchors = collections.defaultdict(set)  # The MACs of each number and subject, because two anchors may disagree
+for number, expected, subject in (anchor for path in sys.argv[3:] for anchor in read_lines(path, read_anchor)):
+    anchors[number, subject].add(expected)
 chains = {}  # The last entry of each subject
 for record in read_lines(sys.argv[2], read_record):
     subject, audit_key, begins = record["subject"], record["audit_key"], record["action"] == "swa1/begin"
@@ -42,11 +44,11 @@ for record in read_lines(sys.argv[2], read_record):
     named = [audit_key, record["key_id"], record["commitment"]] if begins else audit_key
     due = [last.successor, last.audit_key, last.mac.hex()] if last.successor else last.audit_key
     computed = key and mac(key, record, None if begins else last.mac).hex()
-    anchored = [expected for at, expected, of in anchors if (at, of) == (number, subject)]
+    anchored = anchors.get((number, subject), ())
     if record["number"] != number or named != due or {record["mac"], *anchored} != {computed}:
         sys.exit(f"{subject}: entry {number} is not the one that was appended")
     chains[subject] = Last(number, bytes.fromhex(computed), audit_key, record["action"] == "swa1/end" and record["key_id"])
-for number, _, subject in anchors:
+for number, subject in anchors:
     if subject not in chains or number > chains[subject].number:
         sys.exit(f"{subject}: entry {number} was cut off")
 for subject, last in chains.items():

@@ -2,7 +2,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Extension, Json, Path, Request, State};
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::Response;
@@ -109,6 +109,8 @@ async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
+const LONGEST_REPLY: usize = 16 * 1024 * 1024;
+
 async fn call(
     State(app): State<App>,
     Extension(tenant): Extension<Tenant>,
@@ -120,7 +122,15 @@ async fn call(
     *request.method_mut() = Method::POST;
     *request.uri_mut() = Uri::from_static(provider.parts().2);
     api_key.authorize(&mut request, &KeyHeader::BEARER)?;
-    Ok((app.send)(request).await)
+    let (mut head, body) = (app.send)(request).await.into_parts();
+
+    // Providers repeat keys in their errors.
+    let mut redactor = api_key.redactor(&mut head.headers)?;
+    let bad_gateway = |_| Failure::Request(StatusCode::BAD_GATEWAY);
+    let (body, mut masked) = (to_bytes(body, LONGEST_REPLY).await.map_err(bad_gateway)?, Vec::new());
+    redactor.push(&body, |bytes| masked.extend_from_slice(bytes));
+    redactor.finish(|bytes| masked.extend_from_slice(bytes));
+    Ok(Response::from_parts(head, masked.into()))
 }
 
 /// Public: two processes with the same keyring text show the same.

@@ -6,7 +6,7 @@ use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse, Response};
 use sealwax::{ContextError, ErrorClass, FormatError, SealError};
 use sealwax_audit::EntryError;
-use sealwax_credentials::{AuthorizeError, OpenBoundError};
+use sealwax_credentials::{AuthorizeError, OpenBoundError, RedactError};
 
 /// Why a handler failed.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +19,7 @@ pub enum Failure {
     Entry(#[from] EntryError),
     Bound(#[from] OpenBoundError),
     Authorize(#[from] AuthorizeError),
+    Redact(#[from] RedactError),
     #[error("the credential does not look like one: {0}")]
     Credential(String),
     #[error("{0}")]
@@ -53,6 +54,7 @@ impl IntoResponse for Failure {
             Self::Bound(OpenBoundError::Open(error)) => (error.class(), error.name(), error.retry_after()),
             Self::Bound(error) => (error.class(), error.name(), None),
             Self::Authorize(error) => (error.class(), error.name(), None),
+            Self::Redact(error) => (error.class(), error.name(), None),
             Self::Database(error) if is_transient(error) => (ErrorClass::Transient, "database", None),
             Self::Database(_) => (ErrorClass::Misconfigured, "database", None),
             Self::Credential(_) => return (StatusCode::UNPROCESSABLE_ENTITY, self.to_string()).into_response(),

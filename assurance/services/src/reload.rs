@@ -32,8 +32,8 @@ pub fn reload(running: &ArcSwap<Keyring>, path: &Path) -> Result<(), AnyError> {
 pub async fn reload_on(mut hangup: Signal, running: Arc<ArcSwap<Keyring>>, path: PathBuf) {
     while hangup.recv().await.is_some() {
         match reload(&running, &path) {
-            Ok(()) => eprintln!("keys reloaded"),
-            Err(error) => eprintln!("keys not reloaded: {error}"), // Raise an alert too.
+            Ok(()) => eprintln!("keyring reloaded"),
+            Err(error) => eprintln!("keyring not reloaded: {error}"), // Raise an alert too.
         }
     }
 }

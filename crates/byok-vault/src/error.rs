@@ -13,7 +13,7 @@ mod log;
 use std::io;
 use std::path::PathBuf;
 
-use sealwax::{ContextError, KeyError, KeyState, KeyringError, SealError};
+use sealwax::{ContextError, KeyError, KeyId, KeyState, KeyringError, SealError};
 use sealwax_audit::{AnchorError, AuditKeysError};
 use sealwax_import::{DeclarationError, KeyForm, KeyTextError};
 
@@ -73,6 +73,14 @@ pub enum VaultError {
     NewAuditKey {
         /// Why it failed.
         source: KeyError,
+    },
+    /// The id of a new audit key is that of a later step of another one.
+    #[error("{key_id} would be a step of another audit key: name the new key {other}")]
+    StepOfKey {
+        /// The id.
+        key_id: KeyId,
+        /// An id that is not that of a step.
+        other: String,
     },
     /// A chain of the log takes no entry.
     #[error(transparent)]

@@ -1,14 +1,22 @@
 //! The rules for names and reasons, on the command line and in an imported file.
 
+use sealwax::KeyId;
+
 use crate::formatting::is_invisible;
 
-/// The start of the text of a master key, and of an audit key.
-const KEYS: [&[u8]; 2] = [b"swk1_", b"swa1_"];
-
-/// Returns whether a text contains the text of a key, or looks as if it did.
+/// Returns whether a text contains the text of a key, of whatever kind, or looks as if it did.
+///
+/// The rule is that of key ids: see [`KeyId`].
 #[must_use]
 pub fn holds_a_key(text: &[u8]) -> bool {
-    KEYS.iter().any(|key| text.windows(key.len()).any(|part| part.eq_ignore_ascii_case(key)))
+    // `swk1_` and `swkt1_`.
+    [5, 6].into_iter().flat_map(|length| text.windows(length)).any(|part| {
+        // Its characters are those of an id, so that it is refused only if it looks like a key.
+        let is_of_id = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+        matches!(part, [b's' | b'S', ..])
+            && part.iter().all(is_of_id)
+            && str::from_utf8(part).is_ok_and(|part| KeyId::try_from(part).is_err())
+    })
 }
 
 /// Checks the name of a tenant, a provider or a label, or the id of a row.
@@ -38,4 +46,37 @@ pub fn name(text: &str) -> Result<String, String> {
 /// Returns the rule that the text breaks, as an error message.
 pub fn reason(text: &str) -> Result<String, String> {
     name(text).map_err(|rule| rule.replacen("a name", "a reason", 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_every_kind_are_found() {
+        let kinds = ["swk1_", "swa1_", "swh1_", "swkt1_", "swz1_", "swzz1_", "SWK1_", "sWkT1_"];
+        for kind in kinds {
+            for text in
+                [kind.to_owned(), format!("{kind}x"), format!("é s{kind} é"), format!("sws{kind}")]
+            {
+                assert!(holds_a_key(text.as_bytes()), "{text}");
+            }
+            assert!(holds_a_key(&[b"\xff", kind.as_bytes(), b"\xff"].concat()));
+        }
+        assert_eq!(kinds.len(), 8);
+        for text in [
+            "",
+            "s",
+            "sw1_",
+            "sw11_",
+            "swabc1_",
+            "swk2_",
+            "swk1-",
+            "sw\u{e9}1_",
+            "tenant_s",
+            "answers_1_",
+        ] {
+            assert!(!holds_a_key(text.as_bytes()), "{text}");
+        }
+    }
 }

@@ -127,7 +127,7 @@ impl Record {
     /// Computes the MAC. `before` is that of the entry before, or `None` if the chain begins here under this key.
     ///
     /// mac_0 = expand(k, "swa1/start" ‖ u8(len) ‖ key id ‖ u16(len) ‖ subject, 32)
-    /// mac_i = expand(k, "swa1/entry" ‖ mac_{i-1} ‖ u64(i) ‖ entry, 32)
+    /// mac_i = expand(k, "swa1/entry" ‖ u8(len) ‖ key id ‖ u16(len) ‖ subject ‖ mac_{i-1} ‖ u64(i) ‖ entry, 32)
     pub(crate) fn compute_mac(
         &self,
         key: &AuditKey,
@@ -136,14 +136,15 @@ impl Record {
         check_subject(&self.subject)?;
         check_number(Field::Number, self.number, 1)?;
         let entry = self.entry.encode()?;
-        let start = || {
-            let (key_id, subject) = (self.audit_key.as_ref().as_bytes(), self.subject.as_bytes());
-            let [_, key_id_len] = len16(key_id).to_be_bytes();
-            let subject_len = len16(subject).to_be_bytes();
-            key.expand(&[b"swa1/start", &[key_id_len], key_id, &subject_len, subject])
-        };
-        let before = before.copied().unwrap_or_else(start);
-        Ok(key.expand(&[b"swa1/entry", &before, &self.number.to_be_bytes(), &entry]))
+        let (key_id, subject) = (self.audit_key.as_ref().as_bytes(), self.subject.as_bytes());
+        let [_, key_id_len] = len16(key_id).to_be_bytes();
+        let subject_len = len16(subject).to_be_bytes();
+        // Every MAC names the chain, because the row that `before` is from may be a copy from another one.
+        let chain = [&[key_id_len], key_id, &subject_len, subject].concat();
+        let before =
+            before.copied().unwrap_or_else(|| key.expand(&[b"swa1/start", chain.as_slice()]));
+        let number = self.number.to_be_bytes();
+        Ok(key.expand(&[b"swa1/entry", chain.as_slice(), &before, &number, &entry]))
     }
 }
 

@@ -57,13 +57,31 @@ impl AuditKeys {
     ///
     /// # Errors
     ///
-    /// Returns [`AuditKeysError::DuplicateKeyId`] if there is a key with this id (ASCII case is ignored), and
-    /// [`AuditKeysError::DuplicateKey`] if there is the same key under another id.
+    /// Returns [`AuditKeysError::DuplicateKeyId`] if there is a key with this id (ASCII case is ignored),
+    /// [`AuditKeysError::DuplicateKey`] if there is the same key under another id, and [`AuditKeysError::OtherStep`] if
+    /// the id says that it is a step of one of the keys, or the other way round, and it is not.
     pub fn with_retired(mut self, key_id: KeyId, key: AuditKey) -> Result<Self, AuditKeysError> {
         let named = (key_id, Arc::new(key));
         self.check_new(&named)?;
         self.retired.push(named);
+        self.check_steps()?;
         Ok(self)
+    }
+
+    /// Checks that each key is what the ratchet makes of the nearest earlier step of it.
+    ///
+    /// Otherwise, a process that has both keys would go on under another key than one that derives the later step.
+    fn check_steps(&self) -> Result<(), AuditKeysError> {
+        for (key_id, key) in self.all() {
+            let others = self.all().filter(|(other, _)| other != key_id);
+            if let Some((earlier, derived)) = derive(key_id, others)
+                && !derived.is_same(key)
+            {
+                let (key_id, earlier) = (key_id.clone(), earlier.clone());
+                return Err(AuditKeysError::OtherStep { key_id, earlier });
+            }
+        }
+        Ok(())
     }
 
     /// Checks that there is neither the id nor the key.
@@ -133,16 +151,24 @@ impl AuditKeys {
     /// If it is none of the keys, it is derived from the nearest earlier step, which can be one that the caller has
     /// derived before.
     pub(crate) fn find(&self, key_id: &KeyId, derived: Option<&Named>) -> Option<Arc<AuditKey>> {
-        let (base, step) = base_and_step(key_id.as_ref());
-        let steps_from = |known: &KeyId| {
-            let (known, from) = base_and_step(known.as_ref());
-            if known == base { step.checked_sub(from) } else { None }
-        };
-        let earlier = self.all().chain(derived);
-        let earlier = earlier.filter_map(|(known, key)| Some((steps_from(known)?, key)));
-        let (steps, key) = earlier.min_by_key(|(steps, _)| *steps)?;
-        Some((0..steps).fold(Arc::clone(key), |key, _| Arc::new(ratcheted(&key))))
+        derive(key_id, self.all().chain(derived)).map(|(_, key)| key)
     }
+}
+
+/// Derives a key from the nearest of the known ones that is the same step of it or an earlier one, and returns the id of
+/// that one, too.
+fn derive<'a>(
+    key_id: &KeyId,
+    known: impl Iterator<Item = &'a Named>,
+) -> Option<(&'a KeyId, Arc<AuditKey>)> {
+    let (base, step) = base_and_step(key_id.as_ref());
+    let steps_from = |known: &KeyId| {
+        let (known, from) = base_and_step(known.as_ref());
+        if known == base { step.checked_sub(from) } else { None }
+    };
+    let earlier = known.filter_map(|named| Some((steps_from(&named.0)?, named)));
+    let (steps, (known, key)) = earlier.min_by_key(|(steps, _)| *steps)?;
+    Some((known, (0..steps).fold(Arc::clone(key), |key, _| Arc::new(ratcheted(&key)))))
 }
 
 /// context digest = expand(k, "swa1/context" ‖ context, 32)
@@ -179,7 +205,8 @@ impl FromStr for AuditKeys {
     /// retired audit-2025   swa1_…   continues and verifies chains
     /// ```
     ///
-    /// It is the grammar of a keyring's text: [`parse_key_lines`] has the details.
+    /// It is the grammar of a keyring's text: [`parse_key_lines`] has the details. Of two steps of one key, the later one
+    /// must be derived from the earlier one.
     fn from_str(text: &str) -> Result<Self, AuditKeysError> {
         let (mut primary, mut retired) = (None, Vec::new());
         for line in parse_key_lines::<AuditKey>(text, &[KeyState::Primary, KeyState::Retired])? {
@@ -191,7 +218,9 @@ impl FromStr for AuditKeys {
             }
         }
         let primary = primary.ok_or(KeyringError::NoPrimary)?;
-        Ok(Self { primary, retired })
+        let keys = Self { primary, retired };
+        keys.check_steps()?;
+        Ok(keys)
     }
 }
 
@@ -225,6 +254,17 @@ pub enum AuditKeysError {
         key_id: KeyId,
         /// The id that the key already has.
         other: KeyId,
+    },
+    /// By their ids, two keys are steps of one, but the ratchet makes another key of the earlier step.
+    #[error(
+        "the audit keys {earlier} and {key_id} are not steps of one key: one of them needs another id"
+    )]
+    #[non_exhaustive]
+    OtherStep {
+        /// The id of the later step.
+        key_id: KeyId,
+        /// The id of the earlier step.
+        earlier: KeyId,
     },
     /// The primary cannot be ratcheted: it is at step 3660, or the id of its next step is too long.
     #[error("the primary has no next step: hand over to a new audit key")]

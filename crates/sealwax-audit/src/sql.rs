@@ -27,9 +27,11 @@ pub mod sqlite {
     /// Selects the records of a subject's chain, `?1`, in ascending order.
     pub const CHAIN: &str = "SELECT record FROM sealwax_audit WHERE subject = ?1 ORDER BY number";
 
-    /// Selects the subjects that have a chain.
-    pub const SUBJECTS: &str =
-        "SELECT subject FROM sealwax_audit WHERE number = 1 ORDER BY subject";
+    /// Selects the subjects that have an entry, also if their first one is gone.
+    ///
+    /// To verify the whole log, take these **and the subjects of all anchors**: of a chain that was deleted, there is
+    /// nothing left in the table.
+    pub const SUBJECTS: &str = "SELECT DISTINCT subject FROM sealwax_audit ORDER BY subject";
 
     /// Inserts an entry, or no row if another writer was first.
     ///
@@ -55,9 +57,11 @@ pub mod postgres {
     /// Selects the records of a subject's chain, `$1`, in ascending order.
     pub const CHAIN: &str = "SELECT record FROM sealwax_audit WHERE subject = $1 ORDER BY number";
 
-    /// Selects the subjects that have a chain.
-    pub const SUBJECTS: &str =
-        "SELECT subject FROM sealwax_audit WHERE number = 1 ORDER BY subject";
+    /// Selects the subjects that have an entry, also if their first one is gone.
+    ///
+    /// To verify the whole log, take these **and the subjects of all anchors**: of a chain that was deleted, there is
+    /// nothing left in the table.
+    pub const SUBJECTS: &str = "SELECT DISTINCT subject FROM sealwax_audit ORDER BY subject";
 
     /// Inserts an entry, or no row if another writer was first.
     ///

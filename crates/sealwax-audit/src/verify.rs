@@ -4,6 +4,7 @@ use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::borrow::Borrow;
+use core::cmp::Reverse;
 use core::fmt;
 
 use sealwax::KeyId;
@@ -16,17 +17,18 @@ use crate::keys::{AuditKeys, Named};
 
 /// Verifies the chain of one subject, from its first entry.
 ///
-/// `records` is the whole chain, in ascending order. Of the anchors, those of other subjects are ignored.
+/// `records` is the whole chain, in ascending order. The anchors may be in any order, and those of other subjects are
+/// ignored.
 ///
 /// # Errors
 ///
 /// Returns a [`ChainError`] that names the first entry that is altered, missing, added or exchanged, or that an anchor
 /// contradicts.
-pub fn verify(
-    keys: &AuditKeys,
+pub fn verify<'a>(
+    keys: &'a AuditKeys,
     subject: &str,
     records: impl IntoIterator<Item = impl Borrow<Record>>,
-    anchors: &[Anchor],
+    anchors: impl IntoIterator<Item = &'a Anchor>,
 ) -> Result<Verified, ChainError> {
     let mut verifier = Verifier::new(keys, subject, anchors);
     records.into_iter().try_for_each(|record| verifier.check(record.borrow()))?;
@@ -35,13 +37,15 @@ pub fn verify(
 
 /// Verifies the chain of one subject, entry by entry: [`verify`] for records that arrive one after the other.
 ///
-/// It needs the same memory however long the chain is. For a log with several subjects, use one for each.
+/// It needs the same memory however long the chain is. For a log with several subjects, use one for each, and give it the
+/// anchors of its subject alone: each verifier looks once at every anchor that it gets.
 pub struct Verifier<'a> {
     keys: &'a AuditKeys,
     subject: String,
+    /// The anchors that the chain has not reached yet, the next one last.
     anchors: Vec<&'a Anchor>,
-    /// The entry before the next one.
-    last: Option<Last>,
+    /// The entry before the next one, or what was wrong.
+    last: Result<Option<Last>, ChainError>,
     /// The number of the last anchor that was found in the chain.
     anchored: u64,
 }
@@ -72,11 +76,18 @@ pub struct Verified {
 }
 
 impl<'a> Verifier<'a> {
-    /// Creates a verifier for the chain of a subject. Anchors of other subjects are ignored.
+    /// Creates a verifier for the chain of a subject. The anchors may be in any order, and those of other subjects are
+    /// ignored.
     #[must_use]
-    pub fn new(keys: &'a AuditKeys, subject: &str, anchors: &'a [Anchor]) -> Self {
-        let anchors = anchors.iter().filter(|anchor| anchor.subject == subject).collect();
-        Self { keys, subject: subject.to_owned(), anchors, last: None, anchored: 0 }
+    pub fn new(
+        keys: &'a AuditKeys,
+        subject: &str,
+        anchors: impl IntoIterator<Item = &'a Anchor>,
+    ) -> Self {
+        let anchors = anchors.into_iter().filter(|anchor| anchor.subject == subject);
+        let mut anchors: Vec<_> = anchors.collect();
+        anchors.sort_unstable_by_key(|anchor| Reverse(anchor.number));
+        Self { keys, subject: subject.to_owned(), anchors, last: Ok(None), anchored: 0 }
     }
 
     /// Creates a verifier for what comes after an anchored entry, for a chain whose start is gone or broken.
@@ -93,15 +104,15 @@ impl<'a> Verifier<'a> {
         keys: &'a AuditKeys,
         anchor: &Anchor,
         audit_key: &KeyId,
-        anchors: &'a [Anchor],
+        anchors: impl IntoIterator<Item = &'a Anchor>,
     ) -> Result<Self, ChainError> {
         let Anchor { ref subject, number, mac } = *anchor;
         let mut verifier = Self::new(keys, subject, anchors);
+        pass(&mut verifier.anchors, number, &mac)?;
         let unknown = || ChainError::UnknownKey { number, audit_key: audit_key.clone() };
         let key = keys.find(audit_key, None).ok_or_else(unknown)?;
-        verifier.go_on(Last { number, mac, key: (audit_key.clone(), key), successor: None })?;
-        verifier.anchored = number;
-        Ok(verifier)
+        let last = Last { number, mac, key: (audit_key.clone(), key), successor: None };
+        Ok(Self { last: Ok(Some(last)), anchored: number, ..verifier })
     }
 
     /// Checks the next entry.
@@ -109,9 +120,16 @@ impl<'a> Verifier<'a> {
     /// # Errors
     ///
     /// Returns a [`ChainError`] if it is not the next entry of the chain, or an anchor contradicts it. The chain is
-    /// broken then: whatever comes after it proves nothing.
+    /// broken then, and whatever comes after it proves nothing: this and [`finish`](Self::finish) return the same error
+    /// from then on.
     pub fn check(&mut self, record: &Record) -> Result<(), ChainError> {
-        let last = self.last.as_ref();
+        self.last = self.next(record).map(Some);
+        self.last.as_ref().map(drop).map_err(Clone::clone)
+    }
+
+    /// Returns what the entry after this one depends on.
+    fn next(&mut self, record: &Record) -> Result<Last, ChainError> {
+        let last = self.last.as_ref().map_err(Clone::clone)?.as_ref();
         let number = last.map_or(0, |last| last.number).saturating_add(1);
         if record.subject != self.subject {
             return Err(ChainError::OtherSubject { number });
@@ -123,6 +141,10 @@ impl<'a> Verifier<'a> {
             return Err(ChainError::Added { number: record.number });
         }
         let before = before(last, record)?;
+        // First, because what an anchor contradicts is wrong under any key, also an unknown one.
+        if pass(&mut self.anchors, number, &record.mac)? {
+            self.anchored = number;
+        }
         let key = self.keys.find(&record.audit_key, last.map(|last| &last.key));
         let unknown = || ChainError::UnknownKey { number, audit_key: record.audit_key.clone() };
         let key = key.ok_or_else(unknown)?;
@@ -132,42 +154,43 @@ impl<'a> Verifier<'a> {
             return Err(ChainError::Altered { number });
         }
         let (key, successor) = ((record.audit_key.clone(), key), record.entry.successor().cloned());
-        self.go_on(Last { number, mac, key, successor })
-    }
-
-    /// Makes an entry the last one, unless an anchor contradicts it.
-    fn go_on(&mut self, last: Last) -> Result<(), ChainError> {
-        let number = last.number;
-        for anchor in self.anchors.iter().filter(|anchor| anchor.number == number) {
-            if anchor.mac != last.mac {
-                return Err(ChainError::Rewritten { number });
-            }
-            self.anchored = number;
-        }
-        self.last = Some(last);
-        Ok(())
+        Ok(Last { number, mac, key, successor })
     }
 
     /// Says what is proven, after the last entry.
     ///
     /// # Errors
     ///
-    /// Returns [`ChainError::Cut`] if there is an anchor of a later entry.
+    /// Returns the first error of [`check`](Self::check), or [`ChainError::Cut`] if there is an anchor of a later entry.
     pub fn finish(self) -> Result<Verified, ChainError> {
-        let number = self.last.as_ref().map_or(0, |last| last.number);
-        let after = self.anchors.iter().map(|anchor| anchor.number).filter(|after| *after > number);
-        if let Some(anchored) = after.max() {
+        let last = self.last?;
+        let number = last.as_ref().map_or(0, |last| last.number);
+        let after = self.anchors.first().map(|anchor| anchor.number);
+        if let Some(anchored) = after.filter(|after| *after > number) {
             return Err(ChainError::Cut { number: number.saturating_add(1), anchored });
         }
         let subject = self.subject;
-        let (last, audit_key) = self
-            .last
+        let (last, audit_key) = last
             .map(|Last { number, mac, key: (key_id, _), .. }| {
                 (Anchor { subject, number, mac }, key_id)
             })
             .unzip();
         Ok(Verified { last, anchored: self.anchored, audit_key })
     }
+}
+
+/// Takes away the anchors up to an entry, and returns whether one of them is that of the entry.
+fn pass(anchors: &mut Vec<&Anchor>, number: u64, mac: &[u8; 32]) -> Result<bool, ChainError> {
+    let mut is_anchored = false;
+    while let Some(anchor) = anchors.pop_if(|anchor| anchor.number <= number) {
+        if anchor.number == number {
+            if anchor.mac != *mac {
+                return Err(ChainError::Rewritten { number });
+            }
+            is_anchored = true;
+        }
+    }
+    Ok(is_anchored)
 }
 
 /// Returns the MAC that the record's own depends on, or `None` if the chain begins with it under its key.
@@ -196,7 +219,7 @@ impl fmt::Debug for Verifier<'_> {
             .field("keys", keys)
             .field("subject", subject)
             .field("anchors", &anchors.len())
-            .field("number", &last.as_ref().map(|last| last.number))
+            .field("number", &last.as_ref().map(|last| last.as_ref().map_or(0, |last| last.number)))
             .finish()
     }
 }
@@ -253,8 +276,9 @@ pub enum ChainError {
         /// The id of the audit key.
         audit_key: KeyId,
     },
-    /// The chain holds together, but it is not the one that the anchor was taken of: this entry or an earlier one was
-    /// exchanged by somebody who has the audit key.
+    /// The entry is not the one that the anchor was taken of, whatever audit key it is under.
+    ///
+    /// If its MAC is right, it or an earlier entry was exchanged by somebody who has the audit key.
     #[error("entry {number} is not the one that the anchor was taken of")]
     #[non_exhaustive]
     Rewritten {

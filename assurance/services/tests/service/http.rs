@@ -11,6 +11,8 @@ use axum::http::StatusCode;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use axum::response::IntoResponse;
 use sealwax::{Keyring, OpenError, ProviderErrorKind, SealError};
+use sealwax_audit::sql::postgres::CHAIN;
+use sealwax_audit::{AuditKeys, Record, verify};
 use sealwax_credentials::OpenBoundError;
 use services::audit::audit_log;
 use services::credentials::{App, Reply, router};
@@ -24,7 +26,8 @@ use crate::server::database;
 
 /// Returns the `Authorization` header of a request in the body of the response, in place of a provider.
 ///
-/// Panics if the `Debug` output of the request shows the key.
+/// The service masks the key of its own row there, so stars say that the provider got that key. Panics if the `Debug`
+/// output of the request shows it.
 fn echo(request: Request) -> Reply {
     assert!(request.uri().to_string().starts_with("https://api.openai.com/"));
     assert!(!format!("{request:?}").contains("sk-"), "the Debug output shows the key");
@@ -70,7 +73,7 @@ async fn a_credential_is_stored_listed_used_and_deleted_by_its_tenant_alone() {
     let (status, list) = ask(&service, 7, "GET /credentials", "").await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!(list, r#"["openai"]"#);
-    let used = (StatusCode::OK, "Bearer sk-of-seven".to_owned());
+    let used = (StatusCode::OK, "Bearer ***********".to_owned());
     assert!(ask(&service, 7, "POST /call/openai", "{}").await == used);
 
     // Another tenant cannot reach the credential, and the service rejects a request without a tenant.
@@ -85,7 +88,7 @@ async fn a_credential_is_stored_listed_used_and_deleted_by_its_tenant_alone() {
     // The tenant replaces the credential, then deletes it.
     let body = r#"{"api_key": "sk-another"}"#;
     assert_eq!(ask(&service, 7, "PUT /credentials/openai", body).await, none);
-    let used = (StatusCode::OK, "Bearer sk-another".to_owned());
+    let used = (StatusCode::OK, "Bearer **********".to_owned());
     assert!(ask(&service, 7, "POST /call/openai", "{}").await == used);
     assert_eq!(ask(&service, 7, "DELETE /credentials/openai", "").await, none);
     assert_eq!(ask(&service, 7, "POST /call/openai", "{}").await, missing);
@@ -132,7 +135,7 @@ async fn the_audit_comes_first_and_its_commitment_outlives_a_rotation() {
     given::rows(&db, &given::ring(&format!("primary old {old}")), 1).await;
     let (service, _) = service(&db, given::ring(&format!("primary new {new}; retired old {old}")));
 
-    let used = (StatusCode::OK, "Bearer secret-1".to_owned());
+    let used = (StatusCode::OK, "Bearer ********".to_owned());
     assert!(ask(&service, 1, "POST /call/openai", "{}").await == used);
     let ring = given::running(&format!("primary new {new}; retired old {old}"));
     assert!(rotate(&db, &ring, 0).await.unwrap().is_empty());
@@ -145,6 +148,27 @@ async fn the_audit_comes_first_and_its_commitment_outlives_a_rotation() {
     sqlx::raw_sql("DROP TABLE sealwax_audit CASCADE").execute(&db).await.unwrap();
     let refused = (StatusCode::INTERNAL_SERVER_ERROR, String::new());
     assert_eq!(ask(&service, 1, "POST /call/openai", "{}").await, refused);
+}
+
+#[tokio::test]
+async fn the_chain_of_each_tenant_verifies() {
+    let Some((db, _)) = database().await else { return };
+    let ring = given::ring(&format!("primary a {}", given::key()));
+    given::rows(&db, &ring, 3).await;
+    let keys = given::audit_keys();
+    let log = Arc::new(audit_log(keys.parse().unwrap(), db.clone()));
+    let service = router(App { ring: Arc::new(ArcSwap::from_pointee(ring)), log, db: db.clone(), send: echo });
+    for (tenant, calls) in [(1, 1), (2, 3), (3, 2)] {
+        for _ in 0..calls {
+            assert_eq!(ask(&service, tenant, "POST /call/openai", "{}").await.0, StatusCode::OK);
+        }
+    }
+    let keys: AuditKeys = keys.parse().unwrap();
+    for (tenant, calls) in [("1", 1), ("2", 3), ("3", 2)] {
+        let lines: Vec<String> = sqlx::query_scalar(CHAIN).bind(tenant).fetch_all(&db).await.unwrap();
+        let records: Vec<Record> = lines.iter().map(|line| line.parse().unwrap()).collect();
+        assert_eq!(verify(&keys, tenant, &records, &[]).unwrap().last.unwrap().number, calls);
+    }
 }
 
 #[tokio::test]

@@ -97,13 +97,13 @@ async fn the_program_serves_reloads_at_a_signal_and_refuses_to_start_without_a_k
     file.write(&format!("primary new {new}"));
     program.hang_up();
     let line = program.line();
-    assert!(line.starts_with("keys not reloaded: the new keyring drops key old"), "{line}");
+    assert!(line.starts_with("keyring not reloaded: the new keyring drops key old"), "{line}");
     let health = |address: &str| ask(address, "GET /health", "").split_once("\r\n\r\n").unwrap().1.to_owned();
     assert!(before.ends_with(&health(&address)));
 
     file.write(&format!("primary old {old}; retired new {new}"));
     program.hang_up();
-    assert_eq!(program.line(), "keys reloaded");
+    assert_eq!(program.line(), "keyring reloaded");
     let fingerprint = given::ring(&format!("primary old {old}; retired new {new}")).fingerprint();
     let hex: String = fingerprint.iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(health(&address), hex);

@@ -18,9 +18,11 @@ use crate::keys::Keys;
 /// Generates a key and writes its line to a new file or to `out`.
 ///
 /// # Errors
-/// Returns an error if the randomness source fails, or the line cannot be written.
+/// Returns an error if the randomness source fails, the id of an audit key is that of a step, or the line cannot be
+/// written.
 pub fn keygen(args: &Keygen, out: &mut impl Write) -> Result<Exit, VaultError> {
     let (line, what, next) = if args.audit {
+        check_step(&args.id)?;
         let key = AuditKey::generate().map_err(|source| VaultError::NewAuditKey { source })?;
         (line(&args.id, &key.to_text()), "the key of the log", NEXT_LOG)
     } else {
@@ -52,6 +54,17 @@ pub fn keygen(args: &Keygen, out: &mut impl Write) -> Result<Exit, VaultError> {
         }
     }
     Ok(Exit::Done)
+}
+
+/// Refuses an id like `log@3`, which stands for what three ratchets make of `log`.
+fn check_step(key_id: &KeyId) -> Result<(), VaultError> {
+    match key_id.as_ref().rsplit_once('@') {
+        Some((base, step)) if step.parse::<u128>().is_ok() => {
+            let other = format!("{base}-{step}");
+            Err(VaultError::StepOfKey { key_id: key_id.clone(), other })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What to do with a new master key.

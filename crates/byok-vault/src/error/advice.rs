@@ -33,6 +33,7 @@ impl VaultError {
             | Self::WrappedKeyOption { .. }
             | Self::Declaration { .. }
             | Self::KeyArgument { .. }
+            | Self::StepOfKey { .. }
             | Self::OutputTaken => Exit::Usage,
             Self::NotFound { .. } => Exit::NotFound,
             Self::AlreadyExists { .. } | Self::FileExists { .. } => Exit::AlreadyExists,
@@ -96,6 +97,10 @@ impl VaultError {
             }
             Self::Log(problem) => problem.advice(),
             Self::Anchor { .. } => "pass a file that `byok-vault log --verify --anchors` wrote",
+            Self::StepOfKey { .. } => {
+                "do not end an id with @ and a number: only a ratchet makes such a key, and its key is derived from the \
+                 one before it"
+            }
             Self::NewKey { .. } | Self::NewAuditKey { .. } => {
                 "try again; if the error persists, check the operating system's randomness source"
             }

@@ -145,12 +145,14 @@ impl Writer<'_> {
 }
 
 fn read_entry(row: &rusqlite::Row<'_>) -> rusqlite::Result<Stored> {
-    let (subject, number) = (text(row, "subject")?, row.get("number")?);
-    let mac: Vec<u8> = row.get("mac")?;
+    let subject = text(row, "subject")?;
+    // Whoever changed the table may have changed the types, which must not hide the other entries.
+    let number = row.get_ref("number")?.as_i64().unwrap_or_default();
+    let mac = row.get_ref("mac")?.as_blob().unwrap_or_default();
     let is_of_this_row = |record: &Record| {
         record.subject == subject
             && i64::try_from(record.number) == Ok(number)
-            && record.mac[..] == mac
+            && record.mac[..] == *mac
     };
     let record = text(row, "record")?.parse().ok().filter(is_of_this_row);
     Ok(Stored { subject, number, time: text(row, "time")?, record })

@@ -80,8 +80,10 @@ fn objects(connection: &Connection) -> rusqlite::Result<Objects> {
         .collect()
 }
 
-/// Returns the SQL of an object, with one space where there was white space.
+/// Returns the SQL of an object, without the indentation that people change when they create it again.
+///
+/// Line breaks stay: one that ends a comment decides what is a comment. What is trimmed is white space for SQLite too.
 fn sql(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<String>> {
     let sql: Option<String> = row.get(3)?;
-    Ok(sql.map(|sql| sql.split_whitespace().collect::<Vec<_>>().join(" ")))
+    Ok(sql.map(|sql| sql.lines().map(str::trim_ascii).collect::<Vec<_>>().join("\n")))
 }

@@ -1,8 +1,8 @@
 //! A chain in which one thing is altered is refused, and the refusal names the entry.
 
-use sealwax_audit::{Anchor, AuditKeys, ChainError, Record, Verified, verify};
+use sealwax_audit::{Anchor, AuditKeys, ChainError, Record, Verified, Verifier, verify};
 
-use crate::given::{chain, id, key, only};
+use crate::given::{Memory, chain, id, key, log, now, only};
 
 fn check(keys: &AuditKeys, chain: &[Record]) -> Result<Verified, ChainError> {
     verify(keys, "acme", chain, &[])
@@ -223,8 +223,12 @@ fn the_wrong_key() {
     renamed.iter_mut().for_each(|record| record.audit_key = id("audit-2025"));
     assert_eq!(refused(&only("audit-2025", 0), &renamed[..3]), ("altered", 1));
     // Other material in the second half.
-    let keys = only("audit-2026", 0).with_retired(id("audit-2026@1"), key(7)).unwrap();
-    assert_eq!(refused(&keys, &chain), ("altered", 5));
+    let both = |second| only("audit-2027", second).with_retired(id("audit-2026"), key(0)).unwrap();
+    let moved = log(both(9), Memory::with(&chain[..3]));
+    now(moved.hand_over("acme", "ops", "moved")).unwrap().unwrap();
+    let moved = moved.sink().chain("acme");
+    check(&both(9), &moved).unwrap();
+    assert_eq!(refused(&both(7), &moved), ("altered", 5));
 }
 
 #[test]
@@ -262,8 +266,31 @@ fn an_end_that_is_cut_off_is_noticed_with_an_anchor() {
     assert_eq!(named(&verify(&keys, "acme", &chain[..4], &anchors).unwrap_err()), ("cut", 5));
 }
 
+/// Many anchors cost no more than many entries.
+#[test]
+fn a_verifier_looks_at_each_anchor_once() {
+    let (keys, chain) = chain("acme");
+    let other = Anchor { subject: "initech".into(), number: 1, mac: [7; 32] };
+    // In no order, some of them twice, and grouped by a caller: any iterator will do.
+    let anchors: Vec<Anchor> = [4, 8, 0, 4, 2, 8, 8].map(|at: usize| chain[at].anchor()).into();
+    let mut verifier = Verifier::new(&keys, "acme", anchors.iter().rev().chain([&other]));
+    let mut left = Vec::new();
+    for record in &chain {
+        verifier.check(record).unwrap();
+        let shown = format!("{verifier:?}");
+        let (_, rest) = shown.split_once("anchors: ").unwrap();
+        left.push(rest.split_once(',').unwrap().0.parse::<usize>().unwrap());
+    }
+    assert_eq!(left, [6, 6, 5, 5, 3, 3, 3, 3, 0]);
+    assert_eq!(verifier.finish().unwrap().anchored, 9);
+}
+
 #[test]
 fn an_empty_chain_proves_nothing() {
     let verified = check(&only("audit-2026", 0), &[]).unwrap();
     assert_eq!((verified.last, verified.anchored, verified.audit_key), (None, 0, None));
+    // There is no entry 0, so an anchor of it does not say that anything is missing.
+    let zero = Anchor { subject: "acme".into(), number: 0, mac: [7; 32] };
+    let verified = verify(&only("audit-2026", 0), "acme", [] as [Record; 0], [&zero]).unwrap();
+    assert_eq!(verified.anchored, 0);
 }

@@ -145,7 +145,7 @@ fn every_entry_has_its_own_bytes() {
         commitment: None,
         context: None,
     };
-    let mut macs = BTreeSet::new();
+    let (mut macs, mut later) = (BTreeSet::new(), BTreeSet::new());
     for (key_id, subject) in [
         ("k", "acme"),
         ("ka", "cme"),
@@ -154,7 +154,13 @@ fn every_entry_has_its_own_bytes() {
         ("k@1", "acme"),
         ("k", "@1acme"),
     ] {
-        macs.insert(first_mac(AuditKeys::new(id(key_id), key(0)), subject, &entry));
+        let keys = || AuditKeys::new(id(key_id), key(0));
+        macs.insert(first_mac(keys(), subject, &entry));
+        // Also of an entry that comes after another one, whose MAC is the same each time.
+        let (subject, entry, audit_key) = (subject.to_owned(), entry.clone(), id(key_id));
+        let before = Record { subject, number: 1, entry, audit_key, mac: [7; 32] };
+        let log = log(keys(), Memory::with(std::slice::from_ref(&before)));
+        later.insert(now(log.append(&before.subject, Action::new("a", "a", "", ""))).unwrap().mac);
     }
-    assert_eq!(macs.len(), 6);
+    assert_eq!((macs.len(), later.len()), (6, 6));
 }

@@ -147,8 +147,10 @@ pub(crate) fn mac(key: &[u8; 32], before: &[u8; 32], record: &Record) -> [u8; 32
     ];
     let sized = |field: &[u8]| [&(field.len() as u16).to_be_bytes(), field].concat();
     let fields: Vec<u8> = fields.iter().flat_map(|field| sized(field)).collect();
+    let (key_id, subject) = (record.audit_key.as_ref(), sized(record.subject.as_bytes()));
+    let chain = [&[key_id.len() as u8], key_id.as_bytes(), &subject].concat();
     let number = record.number.to_be_bytes();
-    hmac(key, &[b"swa1/entry", before.as_slice(), &number, &fields, &[1]].concat())
+    hmac(key, &[b"swa1/entry", chain.as_slice(), before, &number, &fields, &[1]].concat())
 }
 
 pub(crate) fn hmac(key: &[u8; 32], data: &[u8]) -> [u8; 32] {

@@ -1,6 +1,8 @@
 //! Chains that go on under another audit key.
 
-use sealwax_audit::{Action, AppendError, AuditKeys, ChainError, Entry, Record, Verifier, verify};
+use sealwax_audit::{
+    Action, Anchor, AppendError, AuditKeys, ChainError, Entry, Record, Verifier, verify,
+};
 
 use crate::given::{Memory, append, chain, id, key, log, mac, now, only};
 
@@ -198,20 +200,29 @@ fn the_rest_of_a_chain_does_not_fit_behind_another_one() {
     assert_eq!(verify(&keys, "acme", &cut, &[]).unwrap_err().number(), 5);
 }
 
+/// A chain that was broken once does not hold up to the entry before, nor after.
 #[test]
-fn a_verifier_keeps_its_place() {
+fn a_verifier_keeps_its_first_error() {
     let (keys, chain) = chain("acme");
     let mut verifier = Verifier::new(&keys, "acme", &[]);
     for record in &chain[..2] {
         verifier.check(record).unwrap();
     }
-    // What is refused is not taken in.
-    assert!(verifier.check(&chain[3]).is_err());
-    assert!(format!("{verifier:?}").contains("number: Some(2)"));
-    for record in &chain[2..] {
-        verifier.check(record).unwrap();
+    assert!(format!("{verifier:?}").contains("number: Ok(2)"));
+    let first = verifier.check(&chain[3]).unwrap_err();
+    assert!(matches!(first, ChainError::Missing { number: 3, .. }), "{first}");
+    // Neither the entry that would have been right, nor another error.
+    for record in [&chain[2], &chain[0], &chain[8]] {
+        assert_eq!(verifier.check(record).unwrap_err(), first);
     }
-    assert_eq!(verifier.finish().unwrap().last, Some(chain[8].anchor()));
+    assert_eq!(verifier.finish().unwrap_err(), first);
+    // Also if nothing held before, and if it is an anchor that contradicts.
+    let anchor = Anchor { mac: [7; 32], ..chain[0].anchor() };
+    let mut verifier = Verifier::new(&keys, "acme", [&anchor]);
+    let first = verifier.check(&chain[0]).unwrap_err();
+    assert_eq!(verifier.check(&chain[0]).unwrap_err(), first);
+    assert!(matches!(first, ChainError::Rewritten { number: 1, .. }), "{first}");
+    assert_eq!(verifier.finish().unwrap_err(), first);
 }
 
 /// Somebody who has the key makes entries that no log appends, with the right MAC.

@@ -177,19 +177,94 @@ fn the_next_step_may_be_there_already_but_no_other_key_under_its_id() {
     let ratcheted = with("audit@1", next()).ratcheted().unwrap();
     assert_eq!(ratcheted.retired().map(AsRef::as_ref).collect::<Vec<_>>(), ["audit"]);
     // Chains are under that key.
-    for key_id in ["audit@1", "AUDIT@1"] {
-        let error = with(key_id, key(9)).ratcheted().unwrap_err();
-        assert!(
-            matches!(&error, AuditKeysError::DuplicateKeyId { key_id, .. } if *key_id == id("audit@1")),
-            "{error}"
-        );
-    }
+    let error = with("AUDIT@1", key(9)).ratcheted().unwrap_err();
+    assert!(
+        matches!(&error, AuditKeysError::DuplicateKeyId { key_id, .. } if *key_id == id("audit@1")),
+        "{error}"
+    );
     // The same key under another id.
     let error = with("other", next()).ratcheted().unwrap_err();
     assert!(
         matches!(&error, AuditKeysError::DuplicateKey { key_id, other, .. } if *key_id == id("audit@1") && *other == id("other")),
         "{error}"
     );
+}
+
+#[test]
+fn two_steps_of_a_key_fit_together() {
+    let mut steps = only("audit", 0);
+    for _ in 0..5 {
+        steps = steps.ratcheted().unwrap();
+    }
+    let context = EncryptionContext::new([("tenant", "acme")]).unwrap();
+    let of_step = |step: usize| {
+        let mut keys = only("audit", 0);
+        for _ in 0..step {
+            keys = keys.ratcheted().unwrap();
+        }
+        text(keys.primary().1)
+    };
+    let other = text(&key(7));
+    let line = |state: &str, step: usize, key: &str| {
+        let key_id = if step == 0 { "audit".into() } else { format!("audit@{step}") };
+        format!("{state} {key_id} {key}; ")
+    };
+    let mut cases = 0;
+    for earlier in 0..5 {
+        for later in earlier + 1..=5 {
+            // Whichever is the primary, and whatever is between them.
+            for states in [["primary", "retired"], ["retired", "primary"]] {
+                let parse = |keys: [&str; 2]| -> Result<AuditKeys, _> {
+                    let first = line(states[0], earlier, keys[0]);
+                    format!(
+                        "{first}{}retired audit-2025 {}",
+                        line(states[1], later, keys[1]),
+                        text(&key(9))
+                    )
+                    .parse()
+                };
+                let (first, second) = (of_step(earlier), of_step(later));
+                let held = parse([&first, &second]).unwrap();
+                assert_eq!(
+                    held.context_digest(&id("audit@5"), &context),
+                    steps.context_digest(&id("audit@5"), &context)
+                );
+                for wrong in [[first.as_str(), &other], [&other, &second]] {
+                    let error = parse(wrong).unwrap_err();
+                    let AuditKeysError::OtherStep { key_id, earlier: named, .. } = &error else {
+                        panic!("{error}")
+                    };
+                    let named = [named.as_ref(), key_id.as_ref()];
+                    let text = format!("{}{}", line("", earlier, ""), line("", later, ""));
+                    assert!(named.iter().all(|named| text.contains(named)), "{named:?}");
+                    assert!(!format!("{error} {error:?}").contains("swa1_"), "{error}");
+                    cases += 1;
+                }
+            }
+        }
+    }
+    assert_eq!(cases, 15 * 2 * 2);
+    // Added one by one: the later one to the earlier one, and the other way round.
+    for (key_id, added) in [("audit@2", "audit"), ("audit", "audit@2")] {
+        let error = only(key_id, 0).with_retired(id(added), key(7)).unwrap_err();
+        assert!(
+            matches!(&error, AuditKeysError::OtherStep { key_id, earlier, .. }
+                if *key_id == id("audit@2") && *earlier == id("audit")),
+            "{error}"
+        );
+    }
+    // One that fits does not excuse one between them that does not.
+    let keys = format!(
+        "{}{}{}",
+        line("primary", 4, &of_step(4)),
+        line("retired", 0, &of_step(0)),
+        line("retired", 2, &other)
+    );
+    assert!(matches!(keys.parse::<AuditKeys>(), Err(AuditKeysError::OtherStep { .. })));
+    // Ids that only look like steps, and another base.
+    for added in ["audit@02", "Audit@2", "audit-2", "audit@2@1"] {
+        only("audit", 0).with_retired(id(added), key(7)).unwrap();
+    }
 }
 
 #[test]

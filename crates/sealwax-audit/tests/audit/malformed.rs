@@ -93,7 +93,7 @@ fn it_reads_what_the_crate_reads() {
         with("8a8b", "8a8"),
         with("8a8b", ""),
         with("056881ce4bed", "056881CE4bed"),
-        with("c533759f", "C533759f"),
+        with("7df498d8", "7DF498D8"),
         with(&format!("\"{hex}\""), "\"\""),
         // Key ids.
         id(""),

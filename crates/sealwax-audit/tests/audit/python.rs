@@ -156,8 +156,11 @@ fn it_names_the_same_entry() {
     }
     let mut wrong = chain[8].anchor();
     wrong.mac[0] ^= 1;
-    refused("rewritten", &chain, &[wrong]);
-    assert_eq!(cases, 2 * 11 + 2 * 4 + 3 + 1);
+    refused("rewritten", &chain, &[wrong.clone()]);
+    // An anchor that holds does not excuse one that does not.
+    refused("rewritten", &chain, &[chain[8].anchor(), wrong.clone()]);
+    refused("rewritten", &chain, &[wrong, chain[8].anchor()]);
+    assert_eq!(cases, 2 * 11 + 2 * 4 + 3 + 3);
     // It names the anchor of what is cut off.
     let cut =
         python("cut", &keys(), &text(&chain[..5]), &anchors(&[chain[6].anchor()])).unwrap_err();

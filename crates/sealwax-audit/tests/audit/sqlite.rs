@@ -8,7 +8,7 @@ use std::{fs, thread};
 use rusqlite::{Connection, OptionalExtension};
 use sealwax::{ProviderFuture, RecorderError};
 use sealwax_audit::sql::sqlite;
-use sealwax_audit::{Action, Appended, AuditSink, Record, verify};
+use sealwax_audit::{Action, Appended, AuditSink, ChainError, Record, verify};
 
 use crate::given::{Reply, append, log, now, only};
 use crate::openings::{context, keyring, recorded, seal};
@@ -38,6 +38,12 @@ impl Table {
 
     fn text(&self, sql: &str) -> Option<String> {
         self.0.lock().unwrap().query_row(sql, [], |row| row.get(0)).optional().unwrap()
+    }
+
+    fn subjects(&self) -> Vec<String> {
+        let database = self.0.lock().unwrap();
+        let mut select = database.prepare(sqlite::SUBJECTS).unwrap();
+        select.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
     }
 
     fn insert(&self, record: &Record, after: Option<&[u8; 32]>) -> rusqlite::Result<Appended> {
@@ -96,16 +102,26 @@ fn sixty_four_writers_with_a_connection_each() {
     let whys: std::collections::BTreeSet<_> = chain.iter().map(|r| r.entry.why.clone()).collect();
     assert_eq!((chain.len(), whys.len()), (160, 160));
     verify(&keys, "acme", &chain, &[]).unwrap();
-    let subjects: Vec<String> = {
-        let database = table.0.lock().unwrap();
-        let mut select = database.prepare(sqlite::SUBJECTS).unwrap();
-        select.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
-    };
+    let subjects = table.subjects();
     assert_eq!(subjects.len(), 33);
     for subject in &subjects[1..] {
         let chain = table.records(sqlite::CHAIN, subject).unwrap();
         assert_eq!(verify(&keys, subject, &chain, &[]).unwrap().last.unwrap().number, 5);
     }
+}
+
+#[test]
+fn a_chain_whose_first_entry_is_gone_has_its_subject() {
+    let log = log(only("audit-2026", 0), Table::open(&file("subjects.db")));
+    for subject in ["initech", "acme"] {
+        append(&log, subject, 3);
+    }
+    log.sink().execute("DROP TRIGGER sealwax_audit_undeleted").unwrap();
+    log.sink().execute("DELETE FROM sealwax_audit WHERE subject = 'acme' AND number = 1").unwrap();
+    assert_eq!(log.sink().subjects(), ["acme", "initech"]);
+    let chain = log.sink().records(sqlite::CHAIN, "acme").unwrap();
+    let error = verify(log.keys(), "acme", &chain, &[]).unwrap_err();
+    assert!(matches!(error, ChainError::Missing { number: 1, .. }), "{error}");
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! What a thief can do, who has an audit key and writes to the table, and what an anchor changes.
 
-use sealwax_audit::{Action, Anchor, AppendError, AuditKeys, ChainError, Entry, Record, verify};
+use sealwax_audit::{
+    Action, Anchor, AppendError, AuditKeys, ChainError, Entry, Record, Verifier, verify,
+};
 
 use crate::given::{Memory, append, chain, id, key, log, mac, now, only};
 
@@ -56,6 +58,59 @@ fn yesterday_is_not() {
     // ... however old.
     let error = verify(&keys, "acme", &again, &[chain[0].anchor()]).unwrap_err();
     assert!(matches!(error, ChainError::Rewritten { number: 1, .. }), "{error}");
+}
+
+/// Somebody who writes to the table has the service go on from a copy of a chain, under a subject of their own, and puts
+/// the entry that the service makes behind the original.
+#[test]
+fn an_entry_that_follows_a_copy_of_a_chain_does_not_fit_the_original() {
+    let (keys, chain) = chain("acme");
+    let mut cases = 0;
+    // Of the same length, a longer one and a shorter one.
+    for subject in ["evil", "acmeevil", "a"] {
+        for end in [1, 2, 3, 6, 9] {
+            let renamed = |record: &Record| Record { subject: subject.into(), ..record.clone() };
+            let copy: Vec<Record> = chain[..end].iter().map(renamed).collect();
+            let service = log(only("audit-2026", 0), Memory::with(&copy));
+            append(&service, subject, 1);
+            let added = service.sink().last_of(subject).unwrap();
+            assert_eq!(added.number, end as u64 + 1);
+            let mut moved = chain[..end].to_vec();
+            moved.push(Record { subject: "acme".into(), ..added });
+            let error = verify(&keys, "acme", &moved, &[]).unwrap_err();
+            assert!(matches!(error, ChainError::Altered { .. }), "{error}");
+            assert_eq!(error.number(), end as u64 + 1);
+            // Nor does it go on from the copy, which proves nothing.
+            let copied = service.sink().chain(subject);
+            assert_eq!(verify(&keys, subject, &copied, &[]).unwrap_err().number(), 1);
+            cases += 1;
+        }
+    }
+    assert_eq!(cases, 15);
+}
+
+/// A key that nobody knows is no excuse for what an anchor contradicts.
+#[test]
+fn a_chain_under_the_thiefs_own_key_is_not_taken_for_one_whose_key_is_missing() {
+    let (keys, chain) = chain("acme");
+    let thief = log(only("audit-2031", 9), Memory::default());
+    append(&thief, "acme", 9);
+    let forged = thief.sink().chain("acme");
+    let check = |anchors: &[Anchor]| verify(&keys, "acme", &forged, anchors).unwrap_err();
+    for anchors in [vec![chain[0].anchor()], vec![chain[8].anchor(), chain[0].anchor()]] {
+        let error = check(&anchors);
+        assert!(matches!(error, ChainError::Rewritten { number: 1, .. }), "{error}");
+    }
+    // Without an anchor of the entry, nobody can tell.
+    for anchors in [vec![], vec![chain[1].anchor()], vec![forged[0].anchor()]] {
+        let error = check(&anchors);
+        assert!(matches!(error, ChainError::UnknownKey { number: 1, .. }), "{error}");
+    }
+    // From an anchored entry on, too.
+    let (true_one, forged) = (chain[4].anchor(), forged[4].anchor());
+    let after = Verifier::after(&keys, &forged, &id("audit-2031"), [&true_one]);
+    let error = after.unwrap_err();
+    assert!(matches!(error, ChainError::Rewritten { number: 5, .. }), "{error}");
 }
 
 /// Cut back into yesterday, the chain does not end under the primary any more, and the service cannot append.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use sealwax::{EncryptionContext, Keyring, MasterKey, ProviderFuture, RecorderError};
 use sealwax_audit::sql::postgres;
-use sealwax_audit::{Action, Appended, AuditKey, AuditKeys, AuditLog, AuditSink, Record, Recorder, verify};
+use sealwax_audit::{Action, Appended, AuditKey, AuditKeys, AuditLog, AuditSink, ChainError, Record, Recorder, verify};
 use sqlx::{AssertSqlSafe, Connection, PgPool, query, query_scalar, raw_sql};
 
 use crate::server;
@@ -167,6 +167,24 @@ async fn the_table_only_grows() {
     assert_eq!(insert(second, Some(&first.mac)).await.unwrap(), Appended::Done);
     assert_eq!(insert(second, Some(&first.mac)).await.unwrap(), Appended::Raced);
     assert_eq!(other.sink().chain("acme").await, chain[..2]);
+}
+
+#[tokio::test]
+async fn a_chain_whose_first_entry_is_gone_has_its_subject() {
+    let Some(log) = log().await else { return };
+    for subject in ["initech", "initech", "acme", "acme"] {
+        log.append(subject, Action::new("noted", "mia", "", "")).await.unwrap();
+    }
+    for sql in [
+        "ALTER TABLE sealwax_audit DISABLE TRIGGER USER",
+        "DELETE FROM sealwax_audit WHERE subject = 'acme' AND number = 1",
+    ] {
+        query(sql).execute(&log.sink().db).await.unwrap();
+    }
+    let subjects: Vec<String> = query_scalar(postgres::SUBJECTS).fetch_all(&log.sink().db).await.unwrap();
+    assert_eq!(subjects, ["acme", "initech"]);
+    let error = verify(log.keys(), "acme", log.sink().chain("acme").await, &[]).unwrap_err();
+    assert!(matches!(error, ChainError::Missing { number: 1, .. }), "{error}");
 }
 
 /// A driver that leaves the types of the parameters to the server.

@@ -32,7 +32,7 @@ pub(super) fn read_anchors(path: &Path) -> Result<Vec<Anchor>, VaultError> {
         .collect()
 }
 
-/// A chain that somebody changed, or that cannot be checked.
+/// A chain that somebody changed, that cannot be checked, or that ends under another audit key than the primary.
 struct Broken {
     what: String,
     exit: Exit,
@@ -54,16 +54,22 @@ struct Intact {
     /// The number of entries after the last one that an anchor proves.
     unanchored: u64,
     has_anchor: bool,
-    /// The audit key that the chain ends under, if it is not the primary.
-    other_key: Option<KeyId>,
 }
 
 impl Intact {
-    fn new(verified: Verified, primary: &KeyId) -> Option<Self> {
-        let Verified { last: Some(end), anchored, audit_key, .. } = verified else { return None };
-        let (unanchored, has_anchor) = (end.number.saturating_sub(anchored), anchored > 0);
-        let other_key = audit_key.filter(|key| key != primary);
-        Some(Self { end, unanchored, has_anchor, other_key })
+    /// Returns `None` if the chain has no entries.
+    fn new(verified: Verified, primary: &KeyId) -> Result<Option<Self>, Broken> {
+        let Verified { last, anchored, audit_key, .. } = verified;
+        // Whoever has an earlier key can cut the chain back to where it was under that key, and go on from there.
+        if let Some(key) = audit_key.filter(|key| key != primary) {
+            let what = format!("it ends under the audit key {key}, and the primary is {primary}");
+            return Err(Broken { what, exit: Exit::Partial });
+        }
+        Ok(last.map(|end| Self {
+            unanchored: end.number.saturating_sub(anchored),
+            has_anchor: anchored > 0,
+            end,
+        }))
     }
 }
 
@@ -78,15 +84,22 @@ pub fn verify(
     mut anchors: Vec<Anchor>,
     report: &mut impl Write,
 ) -> Result<(Exit, Vec<Anchor>), VaultError> {
+    // First, because it may be why the log cannot be read.
+    if !store.differences().is_empty() {
+        report_differences(store, report)?;
+    }
     anchors.retain(|anchor| subject.is_none_or(|subject| subject == anchor.subject));
-    let begin = |subject: &str| Ok(Verifier::new(keys, subject, &anchors));
+    anchors.sort_by(|one, other| one.subject.cmp(&other.subject));
+    let begin = |subject: &str, anchors| Ok(Verifier::new(keys, subject, anchors));
     // A chain of which nothing is left has only its anchors.
-    let ends = anchors.iter().map(|anchor| (anchor.subject.clone(), begin(&anchor.subject)));
-    let mut chains: BTreeMap<String, Result<Verifier<'_>, Broken>> = ends.collect();
+    let anchored = anchors.chunk_by(|one, other| one.subject == other.subject);
+    let anchored = anchored.filter_map(|own| Some((&own.first()?.subject, own)));
+    let mut chains: BTreeMap<String, Result<Verifier<'_>, Broken>> =
+        anchored.map(|(subject, own)| (subject.clone(), begin(subject, own))).collect();
     let mut entries = 0;
     store.for_each_entry(subject, |Stored { subject, number, record, .. }| {
         entries += 1;
-        let chain = chains.entry(subject).or_insert_with_key(|subject| begin(subject));
+        let chain = chains.entry(subject).or_insert_with_key(|subject| begin(subject, &[]));
         if let Ok(verifier) = chain {
             let altered =
                 || Broken { what: format!("entry {number} was altered"), exit: Exit::Altered };
@@ -109,11 +122,14 @@ pub fn verify(
     let mut exit = if entries == 0 { Exit::No } else { Exit::Done };
     let mut intact = Vec::new();
     for (subject, chain) in chains {
-        match chain.and_then(|chain| Ok(chain.finish()?)) {
-            Ok(verified) => intact.extend(Intact::new(verified, primary)),
+        match chain.and_then(|chain| Intact::new(chain.finish()?, primary)) {
+            Ok(chain) => intact.extend(chain),
             Err(Broken { what, exit: found }) => {
                 writeln!(report, "    {}: {what}", shown(&subject))?;
-                exit = if exit == Exit::Altered { exit } else { found };
+                exit = match (exit, found) {
+                    (Exit::Altered, _) | (Exit::Key, Exit::Partial) => exit,
+                    _ => found,
+                };
             }
         }
     }
@@ -123,8 +139,12 @@ pub fn verify(
         Exit::No => ("Nothing was ever opened, or this is not the log", ADVICE_ON_EMPTY),
         Exit::Key => (
             "These chains were not checked.",
-            "add the key to those of the log, as `retired ID swa1_...`",
+            "add the key to those of the log, as `retired ID swa1_...`; if you never had that key, somebody changed \
+             the log",
         ),
+        Exit::Partial => {
+            ("These chains end under another audit key than the primary.", NEXT_HAND_OVER)
+        }
         _ => (
             "Somebody changed the log.",
             "treat it as a security incident, and find out who can write to the database; the entries before \
@@ -135,9 +155,7 @@ pub fn verify(
     if !anchors.is_empty() {
         report_unanchored(&intact, report)?;
     }
-    report_other_keys(&intact, primary, report)?;
     if !store.differences().is_empty() {
-        report_differences(store, report)?;
         exit = Exit::Altered;
     }
     Ok((exit, intact.into_iter().map(|chain| chain.end).collect()))
@@ -153,25 +171,6 @@ fn report_unanchored(intact: &[Intact], report: &mut impl Write) -> Result<(), V
         counted(entries, "entry", "entries"),
         chains(without),
     )?;
-    Ok(())
-}
-
-/// Reports the chains that were not handed over, or that somebody cut back to where they were before.
-fn report_other_keys(
-    intact: &[Intact],
-    primary: &KeyId,
-    report: &mut impl Write,
-) -> Result<(), VaultError> {
-    let mut others =
-        intact.iter().filter_map(|chain| Some((chain, chain.other_key.as_ref()?))).peekable();
-    if others.peek().is_none() {
-        return Ok(());
-    }
-    writeln!(report, "Under another audit key than the primary, {primary}:")?;
-    for (chain, key) in others {
-        writeln!(report, "    {}: {key}", shown(&chain.end.subject))?;
-    }
-    writeln!(report, "  next: {NEXT_HAND_OVER}")?;
     Ok(())
 }
 
@@ -198,8 +197,8 @@ const NEW_ANCHORS: &str =
     "add new anchors (`log --verify --anchors`) to the file, for the entries since the last ones";
 
 const NEXT_HAND_OVER: &str = "after a change of key, run `byok-vault log --hand-over`. If you have done that, and no \
-                              process has another primary, somebody cut these chains back with the earlier key: treat \
-                              it as a security incident";
+                              process has another primary, somebody cut them back with the earlier key: treat it as a \
+                              security incident";
 
 const NEXT_DIFFERENCES: &str = "find out who changed the database, and put back what is missing, for which the README has \
                                 the steps, or restore a backup: until then, no other command opens this vault";

@@ -216,6 +216,44 @@ fn the_table_only_grows() {
     }
 }
 
+/// Returns SQL that makes a comment of the statement that keeps an entry from being replaced.
+fn commented_out(sandbox: &Sandbox) -> String {
+    let database = Connection::open(sandbox.db()).unwrap();
+    let sql = "SELECT sql FROM sqlite_schema WHERE name = 'sealwax_audit_next'";
+    let trigger: String = database.query_row(sql, [], |row| row.get(0)).unwrap();
+    let lines: Vec<_> = trigger.lines().map(str::trim).collect();
+    let comment = lines.iter().position(|line| line.starts_with("--")).unwrap();
+    assert!(lines[comment + 1].starts_with("SELECT RAISE(IGNORE)"));
+    let (before, after) = lines.split_at(comment + 1);
+    let attack = [&before.join("\n"), " ", &after.join("\n")].concat();
+    format!("DROP TRIGGER sealwax_audit_next; {attack}")
+}
+
+#[test]
+fn a_trigger_is_known_by_its_lines() {
+    let (sandbox, keys) = audited();
+    let database = Connection::open(sandbox.db()).unwrap();
+    let replace = "INSERT OR REPLACE INTO sealwax_audit
+        SELECT subject, number, mac, json_set(record, '$.why', 'x') FROM sealwax_audit";
+    let replaced = || -> i64 {
+        let sql = "SELECT count(*) FROM sealwax_audit WHERE record ->> 'why' = 'x'";
+        database.query_row(sql, [], |row| row.get(0)).unwrap()
+    };
+    // Only the indentation may differ.
+    let sql = "SELECT sql FROM sqlite_schema WHERE name = 'sealwax_audit_next'";
+    let trigger: String = database.query_row(sql, [], |row| row.get(0)).unwrap();
+    let indented = trigger.replace('\n', " \r\n\t\t");
+    database.execute_batch(&format!("DROP TRIGGER sealwax_audit_next; {indented}")).unwrap();
+    database.execute(replace, []).unwrap();
+    assert_eq!(replaced(), 0);
+    sandbox.vault(&keys, &["audit"]).expect_code(0);
+    // Without the statement, entries are replaced.
+    database.execute_batch(&commented_out(&sandbox)).unwrap();
+    database.execute(replace, []).unwrap();
+    assert_eq!(replaced(), 9);
+    sandbox.vault(&keys, &["audit"]).expect_code(13).expect_in_stderr("log --verify");
+}
+
 #[test]
 fn an_auditor_verifies_a_log_whose_triggers_were_changed() {
     let (whole, _) = audited();
@@ -236,6 +274,7 @@ fn an_auditor_verifies_a_log_whose_triggers_were_changed() {
             "DROP VIEW sealwax_audit_entries; CREATE VIEW sealwax_audit_entries AS SELECT 1",
             "    the view sealwax_audit_entries was changed\n",
         ),
+        (&commented_out(&whole), "    the trigger sealwax_audit_next was changed\n"),
     ] {
         let sandbox = Sandbox::new();
         fs::copy(whole.db(), sandbox.db()).unwrap();
@@ -247,7 +286,7 @@ fn an_auditor_verifies_a_log_whose_triggers_were_changed() {
         assert_eq!(ran.stdout.lines().count(), 3);
         found += 1;
     }
-    assert_eq!(found, 3);
+    assert_eq!(found, 4);
     // What was deleted without the trigger is found all the same.
     let database = Connection::open(whole.db()).unwrap();
     let sql = "DROP TRIGGER sealwax_audit_undeleted; DELETE FROM sealwax_audit WHERE number = 1";
@@ -258,4 +297,35 @@ fn an_auditor_verifies_a_log_whose_triggers_were_changed() {
         .expect_in_stdout("sealwax_audit_undeleted is missing");
     database.execute_batch("DROP TABLE sealwax_audit").unwrap();
     verify(&whole, &[]).expect_code(12).expect_in_stdout("the table sealwax_audit is missing");
+}
+
+/// Whoever changed the table may have changed its types and columns. That is reported, whatever can be read then.
+#[test]
+fn an_auditor_verifies_a_log_whose_table_was_changed() {
+    let (whole, _) = audited();
+    for (column, value, says) in [
+        ("mac", "hex(mac)", "tenant-1: entry 1 was altered"),
+        ("number", "'x' || number", "tenant-1: entry 0 was altered"),
+    ] {
+        let sandbox = Sandbox::new();
+        fs::copy(whole.db(), sandbox.db()).unwrap();
+        let database = Connection::open(sandbox.db()).unwrap();
+        let sql = format!(
+            "CREATE TABLE kept AS SELECT * FROM sealwax_audit; DROP TABLE sealwax_audit;
+             CREATE TABLE sealwax_audit (subject, number, mac, record);
+             INSERT INTO sealwax_audit SELECT * FROM kept; DROP TABLE kept;
+             UPDATE sealwax_audit SET {column} = {value}"
+        );
+        database.execute_batch(&sql).unwrap();
+        verify(&sandbox, &[])
+            .expect_code(12)
+            .expect_in_stdout(says)
+            .expect_in_stdout("the table sealwax_audit was changed");
+        let sql = format!("ALTER TABLE sealwax_audit RENAME COLUMN {column} TO other");
+        database.execute_batch("DROP VIEW sealwax_audit_entries").unwrap();
+        database.execute_batch(&sql).unwrap();
+        verify(&sandbox, &[])
+            .expect_code(13)
+            .expect_in_stdout("the table sealwax_audit was changed");
+    }
 }

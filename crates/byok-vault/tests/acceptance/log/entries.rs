@@ -278,14 +278,25 @@ fn a_reason_is_bounded_and_holds_no_key() {
     sandbox.fill(&keys, 2);
     let long = "x".repeat(201);
     let mut refused = 0;
-    for why in ["", " x", "a\nb", "a\u{1b}[2J", "a\u{202e}b", "my swa1_key", "SWK1_x", &long] {
+    for why in [
+        "",
+        " x",
+        "a\nb",
+        "a\u{1b}[2J",
+        "a\u{202e}b",
+        "my swa1_key",
+        "SWK1_x",
+        "swh1_x",
+        "swkt1_x",
+        &long,
+    ] {
         sandbox
             .vault(&keys, &run(&["--why", why]))
             .expect_code(2)
             .expect_in_stderr("a reason must");
         refused += 1;
     }
-    assert_eq!(refused, 8);
+    assert_eq!(refused, 10);
     assert_eq!(lines(&sandbox), [""; 0]);
     let longest = "é".repeat(100);
     sandbox.vault(&keys, &run(&["--why", &longest])).expect_code(0);

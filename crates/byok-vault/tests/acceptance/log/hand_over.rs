@@ -101,7 +101,8 @@ fn a_key_is_changed_while_two_processes_work() {
         with(&sandbox, &keys, Some(alone), &VERIFY)
             .expect_code(11)
             .expect_in_stdout("which is not known")
-            .expect_in_stdout("These chains were not checked.");
+            .expect_in_stdout("These chains were not checked.")
+            .expect_in_stdout("if you never had that key, somebody changed the log");
     }
     // Another key under the same id is not the key that wrote the log.
     let other = new_audit_key("primary", "log-1");

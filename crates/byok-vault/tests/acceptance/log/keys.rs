@@ -124,6 +124,25 @@ fn keygen_makes_an_audit_key() {
 }
 
 #[test]
+fn a_new_audit_key_is_no_step_of_another() {
+    let sandbox = Sandbox::new();
+    let file = sandbox.path("audit.txt");
+    let keygen =
+        |id| sandbox.without_keys(&["keygen", "--audit", id, "--out", file.to_str().unwrap()]);
+    for (id, other) in [("x@3", "x-3"), ("a@b@2026", "a@b-2026"), ("x@0", "x-0"), ("x@03", "x-03")]
+    {
+        keygen(id).expect_code(2).expect_in_stderr(&format!("name the new key {other}\n"));
+    }
+    assert!(!file.exists());
+    keygen("x@").expect_code(0);
+    fs::remove_file(&file).unwrap();
+    keygen("x@b3").expect_code(0);
+    // A master key has no steps.
+    let master = sandbox.path("keys.txt");
+    sandbox.without_keys(&["keygen", "x@3", "--out", master.to_str().unwrap()]).expect_code(0);
+}
+
+#[test]
 fn a_key_of_the_log_is_warned_about_and_is_in_no_command() {
     let (sandbox, keys) = (Sandbox::new(), Keys::primary("k"));
     sandbox.fill(&keys, 2);
