@@ -37,8 +37,7 @@ fn the_text_has_a_primary_retired_and_disabled_peppers() {
 enum ForAudits {}
 
 impl Purpose for ForAudits {
-    const PREFIX: &'static str = "swa1_";
-    const LABEL: &'static str = "swa1/key";
+    const NAME: &str = "swa1";
 }
 
 #[test]
