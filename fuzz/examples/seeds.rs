@@ -25,7 +25,7 @@ const MAX_LEN: usize = 1200;
 
 fn main() {
     let dir = std::env::args().nth(1).expect("the first argument is a directory");
-    let seeds: [(&str, Vec<Vec<u8>>); 12] = [
+    let seeds: [(&str, Vec<Vec<u8>>); 13] = [
         ("audit", audits()),
         ("context", contexts()),
         ("destination", destinations()),
@@ -38,6 +38,7 @@ fn main() {
         ("parse_triplet", triplets()),
         ("redaction", redactions()),
         ("stateful", histories()),
+        ("tokens", tokens()),
     ];
     for (target, seeds) in seeds {
         let dir = Path::new(&dir).join(target);
@@ -332,7 +333,6 @@ fn contexts() -> Vec<Vec<u8>> {
     seeds
 }
 
-/// A key, cuts, and messages of each length around the end of a block.
 /// Returns the lines on the page of `sealwax-audit`, anchors, and the texts of keys; of each, also some that are wrong.
 fn audits() -> Vec<Vec<u8>> {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/sealwax-audit/FORMAT.md");
@@ -376,6 +376,39 @@ fn audits() -> Vec<Vec<u8>> {
     seeds.into_iter().map(String::into_bytes).collect()
 }
 
+/// Returns the token and the records on the page of `sealwax-tokens`, altered ones, and the texts of peppers and of an id.
+fn tokens() -> Vec<Vec<u8>> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/sealwax-tokens/FORMAT.md");
+    let page = fs::read_to_string(page).unwrap();
+    let (_, answers) = page.split_once("## Known answers").unwrap();
+    let known = |name: &str| {
+        let line = answers.lines().find_map(|line| line.strip_prefix(&format!("{name} = ")));
+        line.unwrap_or_else(|| panic!("{name} is not on the page")).to_owned()
+    };
+    let (token, record) = (known("token"), known("record"));
+    let old = ["plaintext", "sha256", "salt before", "salt after"];
+    let mut seeds: Vec<String> =
+        old.map(|kind| format!("tok_9f3b61c2d7\n{}", known(&format!("record, {kind}")))).into();
+    seeds.extend([
+        format!("\u{2}\n{record}\nprimary a \u{1}; disabled b"),
+        format!("{}\n{record}", token.replace("live_6", "live_7")),
+        format!("{}\n{}", token.replace("live", "test"), &record[..record.len() - 1]),
+        format!("\u{2} \n{}", record.replace("tokens-2026", "tokens-2025")),
+        format!("\n{}", record.replace(":AQAAAQCA", ":AQAAAACA")),
+        format!("\n{record}:"),
+        format!("\n{record}="),
+        format!("\n{}", record.replace("swt1", "swt2")),
+        "808182838485868788898a8b8c8d8e8f".into(),
+        "\n\nretired a \u{1}".into(),
+        "\n\n# ours\r\ndisabled b\nprimary a \u{1}\r\n".into(),
+        "\n\ndisabled b \u{1}\nprimary a \u{1}".into(),
+        "\n\nprimary a swh1_AAAA; escrow c".into(),
+        "a".repeat(1025),
+    ]);
+    seeds.into_iter().map(String::into_bytes).collect()
+}
+
+/// A key, cuts, and messages of each length around the end of a block.
 fn hmacs() -> Vec<Vec<u8>> {
     let seed = |key: &[u8], cuts: &[u16], len: u16| {
         let cuts: Vec<u8> = cuts.iter().flat_map(|cut| cut.to_be_bytes()).collect();

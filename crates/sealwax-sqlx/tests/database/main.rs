@@ -29,4 +29,5 @@ mod rotation;
 mod server;
 mod service;
 mod table;
+mod tokens;
 mod transit;

@@ -1,0 +1,19 @@
+-- The tokens of sealwax. Running this again changes nothing.
+CREATE TABLE IF NOT EXISTS sealwax_tokens (
+    id TEXT PRIMARY KEY,
+    -- For lists. What counts is the subject in the record.
+    subject TEXT NOT NULL,
+    lookup TEXT NOT NULL UNIQUE CHECK (substr(record, 1, length(lookup) + 6) = 'swt1:' || lookup || ':'),
+    record TEXT NOT NULL,
+    -- The token that was rotated out, while its grace lasts.
+    previous_lookup TEXT UNIQUE
+        CHECK (substr(previous, 1, length(previous_lookup) + 6) = 'swt1:' || previous_lookup || ':'),
+    previous TEXT CHECK ((previous IS NULL) = (previous_lookup IS NULL)),
+    last_used INTEGER
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX IF NOT EXISTS sealwax_tokens_subject ON sealwax_tokens (subject);
+
+-- The salted tokens of another program, until their first use: the third and fourth scheme of claims.
+CREATE INDEX IF NOT EXISTS sealwax_tokens_salted ON sealwax_tokens (id)
+WHERE substr(record, length(lookup) + 7, 3) IN ('AQI', 'AQM');
