@@ -13,8 +13,6 @@ use zeroize::Zeroizing;
 use super::escapes::{Notation, Unescaped};
 use super::forms::Form;
 
-/// A shorter key would be found by chance.
-const MIN_LEN: usize = 8;
 /// How many bytes are searched before the first of them are handed on.
 const BLOCK: usize = 1024;
 const MASK: u8 = b'*';
@@ -91,16 +89,13 @@ pub struct Redactor {
 }
 
 impl Redactor {
-    pub(super) fn new(secret: &Secret) -> Result<Self, RedactError> {
+    pub(super) fn new(secret: &Secret) -> Self {
         let key = secret.expose_secret();
-        if key.len() < MIN_LEN {
-            return Err(RedactError::ShortSecret);
-        }
-        Ok(Self::of([
+        Self::of([
             Reading::new(Notation::Plain, key),
             Reading::new(Notation::Percent, key),
             Reading::new(Notation::Json, key),
-        ]))
+        ])
     }
 
     fn of(readings: [Reading; 3]) -> Self {
@@ -311,12 +306,6 @@ fn add(found: &mut VecDeque<Range<usize>>, mut range: Range<usize>) {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum RedactError {
-    /// The credential has fewer than 8 bytes.
-    ///
-    /// The filter would find it by chance, above all in base64, and remove what is no key. Hand on nothing, or decide
-    /// that such a credential is no secret: programs on this machine often want any text.
-    #[error("the credential has fewer than 8 bytes, too few to search a reply for")]
-    ShortSecret,
     /// The body is compressed, or encoded in another way, although the request asked for `identity`.
     #[error("the reply is encoded, so it cannot be searched for the credential")]
     Encoded,

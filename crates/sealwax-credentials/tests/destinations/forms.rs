@@ -1,7 +1,6 @@
 //! The forms of a key that a filter finds, and what it leaves alone.
 
 use base64ct::{Base64, Encoding};
-use sealwax_credentials::RedactError;
 
 use crate::{KEY, bound, redacted};
 
@@ -170,11 +169,7 @@ fn base64(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn a_short_key_is_not_searched_for() {
-    for len in 1..8 {
-        let error = bound("k".repeat(len)).redactor(&mut http::HeaderMap::new()).unwrap_err();
-        assert_eq!(error, RedactError::ShortSecret);
-    }
+fn the_shortest_and_the_longest_key_are_found() {
     for len in [8, 9, 8192] {
         let key = "k".repeat(len);
         assert!(redacted(&bound(&key), [key.as_bytes()]) == "*".repeat(len).as_bytes());
