@@ -277,19 +277,18 @@ impl BoundSecret {
 
     /// Removes the credential from the headers of a reply, and returns the filter for its body.
     ///
-    /// A header whose name contains the credential is removed.
+    /// A header whose name contains the credential, in any case, is removed.
     ///
     /// # Errors
     ///
     /// Returns [`RedactError::Encoded`] if the body is compressed, or encoded in another way than `identity` and `chunked`.
     /// Hand on nothing of the reply then.
     pub fn redactor(&self, headers: &mut HeaderMap) -> Result<Redactor, RedactError> {
+        // Asked first, because the key may be the name of a header.
+        let is_encoded = redactor::is_encoded(headers);
         let redactor = Redactor::new(&self.secret);
         redactor.headers(headers);
-        if redactor::is_encoded(headers) {
-            return Err(RedactError::Encoded);
-        }
-        Ok(redactor)
+        if is_encoded { Err(RedactError::Encoded) } else { Ok(redactor) }
     }
 }
 

@@ -68,10 +68,11 @@ const MASK: u8 = b'*';
 ///
 /// # What it does not find
 ///
-/// Parts of a key (`sk-…4f2a`, and a body that ends in the middle of the key), a key in several pieces, in other case, or
-/// reversed; base64 with line breaks; hex with separators; base64 of base64; what is escaped twice, as JSON in
-/// JSON is; entities of HTML; UTF-16; a hash of the
-/// key; anything compressed or encrypted. An upstream that wants to hand out the key can always do so.
+/// Parts of a key (`sk-…4f2a`, and a body that ends in the middle of the key), a key in several pieces, in other case
+/// (except in names of headers), or reversed; base64 with line breaks; hex with separators; base64 of base64; what is
+/// escaped twice, as JSON in JSON is; a key with escapes in it, and whose first two characters are hex digits, right behind
+/// a `%` or `\u00` that makes an escape of these two; entities of HTML; UTF-16; a hash of the key; anything compressed or
+/// encrypted. An upstream that wants to hand out the key can always do so.
 ///
 /// # Cost
 ///
@@ -122,8 +123,12 @@ impl Redactor {
                 value.set_sensitive(is_sensitive);
             }
         }
+        // Names come in lower case, but an escape in them may still be one of a capital letter.
+        let lower = Self::of(self.readings.each_ref().map(Reading::in_lower_case));
+        let mut searches = [fresh, lower];
         let mut has_key = |name: &header::HeaderName| {
-            fresh.whole(name.as_str().as_bytes()) != name.as_str().as_bytes()
+            let name = name.as_str().as_bytes();
+            searches.iter_mut().any(|search| search.whole(name) != name)
         };
         let names: Vec<_> = headers.keys().filter(|name| has_key(name)).cloned().collect();
         for name in names {
@@ -238,6 +243,11 @@ impl Reading {
         let mut again = Self::of(self.notation, self.forms.clone());
         again.restart();
         again
+    }
+
+    /// Returns a reading of another text, whose letters are in lower case.
+    fn in_lower_case(&self) -> Self {
+        Self::of(self.notation, self.forms.iter().map(Form::in_lower_case).collect())
     }
 
     /// Starts again, with another body.
