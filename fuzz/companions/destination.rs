@@ -15,7 +15,7 @@ const PORT: u16 = 8443;
 static SECRETS: LazyLock<[BoundSecret; 3]> = LazyLock::new(|| {
     let keyring = Keyring::new("k".parse().unwrap(), MasterKey::generate().unwrap()).unwrap();
     let context = EncryptionContext::empty().with_hosts(&HOSTS).unwrap();
-    let envelope = keyring.seal(&Secret::from("sk-1"), &context).unwrap();
+    let envelope = keyring.seal(&Secret::from("sk-12345"), &context).unwrap();
     let open = || open_bound(&keyring, &envelope, &context).unwrap();
     [open(), open().allowing_other_port(PORT), open().allowing_loopback_for_testing_only()]
 });

@@ -1,6 +1,7 @@
 //! A credential that goes only to the hosts that it was sealed for.
 
 use core::fmt;
+use core::ops::RangeInclusive;
 
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Request, Uri, request};
@@ -34,8 +35,9 @@ use redactor::{RedactError, Redactor};
 /// The pair that [`EncryptionContext::holding`] adds.
 const HOLDS: &str = "sw1/holds";
 
-/// The longest key, in bytes: longer header fields are refused by common servers.
-const MAX_LEN: usize = 8 * 1024;
+/// How many bytes a key may have: the filter for replies would find a shorter one by chance, above all in base64, and
+/// common servers refuse longer header fields.
+const LENGTHS: RangeInclusive<usize> = 8..=8 * 1024;
 
 /// A server returns the head of a TRACE request in the body, and IIS that of a TRACK request too; a CONNECT request is
 /// for a proxy. Some servers take a method in lower case for the same one.
@@ -69,7 +71,7 @@ const METHODS: [&str; 3] = ["CONNECT", "TRACE", "TRACK"];
 /// - [`OpenBoundError::NoHosts`] if the context names no hosts. Nothing is opened.
 /// - [`OpenBoundError::NotACredential`] if the envelope holds a key of sealwax. Nothing is opened.
 /// - [`OpenBoundError::Open`] if the envelope does not open in this context.
-/// - [`OpenBoundError::NotForAHeader`] if no header can carry the credential.
+/// - [`OpenBoundError::NotForAHeader`] if the credential cannot be sent: see [`can_be_sent`].
 pub fn open_bound(
     keyring: &Keyring,
     envelope: &Envelope,
@@ -91,6 +93,25 @@ pub async fn open_bound_async(
 ) -> Result<BoundSecret, OpenBoundError> {
     let destinations = destinations(context)?;
     BoundSecret::new(keyring.open_async(envelope, context).await?, destinations)
+}
+
+/// Returns whether a credential can become a [`BoundSecret`]: it has 8 to 8192 bytes, which are visible ASCII characters.
+///
+/// Ask before you seal, and have the customer correct the rest. It is sealed and opened like any other credential, but
+/// [`open_bound`] refuses it each time: a text with white space at its end, PEM, and JSON with spaces, for instance.
+///
+/// ```
+/// use sealwax::Secret;
+/// use sealwax_credentials::can_be_sent;
+///
+/// assert!(can_be_sent(&Secret::from("sk-proj-4Jq8Zr2Lw0")));
+/// assert!(!can_be_sent(&Secret::from("sk-proj-4Jq8Zr2Lw0\n")));
+/// assert!(!can_be_sent(&Secret::from("hunter2")));
+/// ```
+#[must_use]
+pub fn can_be_sent(credential: &Secret) -> bool {
+    let bytes = credential.expose_secret();
+    LENGTHS.contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
 }
 
 fn destinations(context: &EncryptionContext) -> Result<Destinations, OpenBoundError> {
@@ -149,12 +170,9 @@ pub struct BoundSecret {
 
 impl BoundSecret {
     fn new(secret: Secret, destinations: Destinations) -> Result<Self, OpenBoundError> {
-        let bytes = secret.expose_secret();
-        if (1..=MAX_LEN).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic) {
-            Ok(Self { secret, destinations })
-        } else {
-            Err(OpenBoundError::NotForAHeader)
-        }
+        can_be_sent(&secret)
+            .then_some(Self { secret, destinations })
+            .ok_or(OpenBoundError::NotForAHeader)
     }
 
     /// Also allows this port, on each of the hosts.
@@ -259,21 +277,18 @@ impl BoundSecret {
 
     /// Removes the credential from the headers of a reply, and returns the filter for its body.
     ///
-    /// A header whose name contains the credential is removed.
+    /// A header whose name contains the credential, in any case, is removed.
     ///
     /// # Errors
     ///
-    /// Hand on nothing of the reply if it returns
-    ///
-    /// - [`RedactError::ShortSecret`]: the credential has fewer than 8 bytes, so that the filter would find it by chance
-    /// - [`RedactError::Encoded`]: the body is compressed, or encoded in another way than `identity` and `chunked`
+    /// Returns [`RedactError::Encoded`] if the body is compressed, or encoded in another way than `identity` and `chunked`.
+    /// Hand on nothing of the reply then.
     pub fn redactor(&self, headers: &mut HeaderMap) -> Result<Redactor, RedactError> {
-        let redactor = Redactor::new(&self.secret)?;
+        // Asked first, because the key may be the name of a header.
+        let is_encoded = redactor::is_encoded(headers);
+        let redactor = Redactor::new(&self.secret);
         redactor.headers(headers);
-        if redactor::is_encoded(headers) {
-            return Err(RedactError::Encoded);
-        }
-        Ok(redactor)
+        if is_encoded { Err(RedactError::Encoded) } else { Ok(redactor) }
     }
 }
 
@@ -297,10 +312,13 @@ pub enum OpenBoundError {
     /// The envelope does not open in this context.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// The credential is empty, longer than 8 KiB, or contains something else than visible ASCII characters.
+    /// The credential is shorter than 8 bytes or longer than 8 KiB, or contains something else than visible ASCII
+    /// characters.
     ///
-    /// White space at its end is the most frequent case. `suspicions` finds it before the credential is sealed.
-    #[error("no header can carry the credential: expected 1 to 8192 visible ASCII characters")]
+    /// White space at its end is the most frequent case. [`can_be_sent`] says so before the credential is sealed.
+    #[error(
+        "the credential cannot be sent in a header: expected 8 to 8192 visible ASCII characters"
+    )]
     NotForAHeader,
 }
 

@@ -47,7 +47,9 @@ pub use bound::reqwest::ReqwestClient;
 #[cfg(any(feature = "hyper", feature = "reqwest"))]
 pub use bound::sending::SendError;
 #[cfg(feature = "http")]
-pub use bound::{AuthorizeError, BoundSecret, OpenBoundError, open_bound, open_bound_async};
+pub use bound::{
+    AuthorizeError, BoundSecret, OpenBoundError, can_be_sent, open_bound, open_bound_async,
+};
 pub use characters::is_default_ignorable;
 pub use suspicion::Suspicion;
 

@@ -1,6 +1,7 @@
 //! The clients, behind one function, and what they do with a certificate.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
@@ -13,15 +14,19 @@ use sealwax_credentials::{BoundSecret, HyperClient, KeyHeader, ReqwestClient, Se
 use crate::server::{Server, http};
 use crate::{HOST, KEY, bound};
 
+/// Far more than any request to this machine takes.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+
 type Reply = (StatusCode, HeaderMap);
 type Send = fn(&Server, &str, &BoundSecret) -> Result<Reply, SendError>;
 
 pub(crate) const CLIENTS: [(&str, Send); 2] = [("hyper", over_hyper), ("reqwest", over_reqwest)];
 
-/// Runs a future with sockets.
+/// Runs a future with sockets. A server that a panic has stopped may never answer.
 pub(crate) fn run<T>(future: impl Future<Output = T>) -> T {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    runtime.worker_threads(1).enable_all().build().unwrap().block_on(future)
+    let runtime = runtime.worker_threads(1).enable_all().build().unwrap();
+    runtime.block_on(async { tokio::time::timeout(DEADLINE, future).await.unwrap() })
 }
 
 /// Returns a builder that trusts the server, and finds the host on this machine.

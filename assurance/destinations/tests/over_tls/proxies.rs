@@ -1,14 +1,14 @@
 //! A proxy between reqwest and the host.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, Shutdown, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use http::StatusCode;
 use reqwest::Proxy;
 use sealwax_credentials::ReqwestClient;
 
-use crate::clients::{builder, run, send};
+use crate::clients::{DEADLINE, builder, run, send};
 use crate::server::{Server, head, http, listen};
 use crate::{HOST, KEY, bound};
 
@@ -68,6 +68,37 @@ fn only_the_proxy_of_the_client_is_used() {
     assert!(seen.lock().unwrap().is_empty());
 }
 
+/// Whatever listens on a Unix socket gets what it would get over TCP: the start of TLS, and nothing without a certificate.
+#[cfg(unix)]
+#[test]
+fn a_unix_socket_sees_no_key() {
+    use std::os::unix::net::UnixListener;
+
+    use sealwax_credentials::SendError;
+
+    crate::server::use_ring();
+    let name = format!("sealwax-destinations-{}.sock", std::process::id());
+    let path = std::env::temp_dir().join(name);
+    let _ = std::fs::remove_file(&path);
+    let socket = UnixListener::bind(&path).unwrap();
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut seen = [0; 4096];
+        let len = socket.accept().unwrap().0.read(&mut seen).unwrap();
+        tell.send(seen[..len].to_vec()).unwrap();
+    });
+    let builder = reqwest::Client::builder().tls_certs_only([]).unix_socket(&*path);
+    let client = ReqwestClient::new(builder).unwrap();
+    let error = run(send(&client, &format!("https://{HOST}/v1"), &bound(443))).unwrap_err();
+    assert!(matches!(error, SendError::Connect(_)), "{error:?}");
+    let seen = told.recv_timeout(DEADLINE).unwrap();
+    // A handshake (RFC 8446, section 5.1).
+    assert!(seen.starts_with(&[22, 3]));
+    assert!(seen.windows(HOST.len()).any(|part| part == HOST.as_bytes()));
+    assert!(!seen.windows(KEY.len()).any(|part| part == KEY.as_bytes()));
+    std::fs::remove_file(&path).unwrap();
+}
+
 /// The `localhost` of a proxy is another machine.
 #[test]
 fn what_may_go_to_this_machine_does_not_go_through_a_proxy() {
@@ -78,8 +109,10 @@ fn what_may_go_to_this_machine_does_not_go_through_a_proxy() {
         let uri = format!("https://{host}:{}/v1", server.port);
         run(send(&client, &uri, &bound(server.port))).unwrap();
     }
-    // Nobody listens there, but the proxy would say yes.
-    run(send(&client, "https://[::1]:9/v1", &bound(9))).unwrap_err();
+    // Nobody listens there any more, or at all without IPv6, but the proxy would say yes.
+    let free = TcpListener::bind("[::1]:0").and_then(|listener| listener.local_addr());
+    let port = free.map_or(9, |address| address.port());
+    run(send(&client, &format!("https://[::1]:{port}/v1"), &bound(port))).unwrap_err();
     assert_eq!(server.connections(), 2);
     assert!(seen.lock().unwrap().is_empty());
 }

@@ -75,6 +75,5 @@ error_as_data!(SendError:
 );
 
 error_as_data!(RedactError:
-    Self::ShortSecret => ("short_secret", ErrorClass::Refused),
     Self::Encoded => ("encoded", ErrorClass::Refused),
 );

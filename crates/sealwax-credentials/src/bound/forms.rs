@@ -70,6 +70,13 @@ impl Form {
         Self::new(Fold::Base64, text.get(start..end).unwrap_or_default().to_vec().into())
     }
 
+    /// The same form in a text whose letters are in lower case.
+    pub(super) fn in_lower_case(&self) -> Self {
+        let mut pattern = self.pattern.clone();
+        pattern.make_ascii_lowercase();
+        Self::new(self.fold, pattern)
+    }
+
     fn new(fold: Fold, pattern: Zeroizing<Vec<u8>>) -> Self {
         let borders = Vec::with_capacity(pattern.len()).into();
         let mut form = Self { fold, pattern, borders, matched: 0 };

@@ -13,8 +13,6 @@ use zeroize::Zeroizing;
 use super::escapes::{Notation, Unescaped};
 use super::forms::Form;
 
-/// A shorter key would be found by chance.
-const MIN_LEN: usize = 8;
 /// How many bytes are searched before the first of them are handed on.
 const BLOCK: usize = 1024;
 const MASK: u8 = b'*';
@@ -70,10 +68,11 @@ const MASK: u8 = b'*';
 ///
 /// # What it does not find
 ///
-/// Parts of a key (`sk-…4f2a`, and a body that ends in the middle of the key), a key in several pieces, in other case, or
-/// reversed; base64 with line breaks; hex with separators; base64 of base64; what is escaped twice, as JSON in
-/// JSON is; entities of HTML; UTF-16; a hash of the
-/// key; anything compressed or encrypted. An upstream that wants to hand out the key can always do so.
+/// Parts of a key (`sk-…4f2a`, and a body that ends in the middle of the key), a key in several pieces, in other case
+/// (except in names of headers), or reversed; base64 with line breaks; hex with separators; base64 of base64; what is
+/// escaped twice, as JSON in JSON is; a key with escapes in it, and whose first two characters are hex digits, right behind
+/// a `%` or `\u00` that makes an escape of these two; entities of HTML; UTF-16; a hash of the key; anything compressed or
+/// encrypted. An upstream that wants to hand out the key can always do so.
 ///
 /// # Cost
 ///
@@ -91,16 +90,13 @@ pub struct Redactor {
 }
 
 impl Redactor {
-    pub(super) fn new(secret: &Secret) -> Result<Self, RedactError> {
+    pub(super) fn new(secret: &Secret) -> Self {
         let key = secret.expose_secret();
-        if key.len() < MIN_LEN {
-            return Err(RedactError::ShortSecret);
-        }
-        Ok(Self::of([
+        Self::of([
             Reading::new(Notation::Plain, key),
             Reading::new(Notation::Percent, key),
             Reading::new(Notation::Json, key),
-        ]))
+        ])
     }
 
     fn of(readings: [Reading; 3]) -> Self {
@@ -127,8 +123,12 @@ impl Redactor {
                 value.set_sensitive(is_sensitive);
             }
         }
+        // Names come in lower case, but an escape in them may still be one of a capital letter.
+        let lower = Self::of(self.readings.each_ref().map(Reading::in_lower_case));
+        let mut searches = [fresh, lower];
         let mut has_key = |name: &header::HeaderName| {
-            fresh.whole(name.as_str().as_bytes()) != name.as_str().as_bytes()
+            let name = name.as_str().as_bytes();
+            searches.iter_mut().any(|search| search.whole(name) != name)
         };
         let names: Vec<_> = headers.keys().filter(|name| has_key(name)).cloned().collect();
         for name in names {
@@ -245,6 +245,11 @@ impl Reading {
         again
     }
 
+    /// Returns a reading of another text, whose letters are in lower case.
+    fn in_lower_case(&self) -> Self {
+        Self::of(self.notation, self.forms.iter().map(Form::in_lower_case).collect())
+    }
+
     /// Starts again, with another body.
     fn restart(&mut self) {
         self.forms.iter_mut().for_each(Form::restart);
@@ -311,12 +316,6 @@ fn add(found: &mut VecDeque<Range<usize>>, mut range: Range<usize>) {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum RedactError {
-    /// The credential has fewer than 8 bytes.
-    ///
-    /// The filter would find it by chance, above all in base64, and remove what is no key. Hand on nothing, or decide
-    /// that such a credential is no secret: programs on this machine often want any text.
-    #[error("the credential has fewer than 8 bytes, too few to search a reply for")]
-    ShortSecret,
     /// The body is compressed, or encoded in another way, although the request asked for `identity`.
     #[error("the reply is encoded, so it cannot be searched for the credential")]
     Encoded,

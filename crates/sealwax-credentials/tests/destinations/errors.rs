@@ -1,4 +1,4 @@
-//! The table of errors in the README: each variant has one row, with the class that the error returns.
+//! The table of errors in the README: each variant has one row, with the class that the error returns, and the status of a service.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -86,7 +86,7 @@ fn all() -> Vec<Row> {
     rows!(rows, AuthorizeError, AUTHORIZATIONS);
     #[cfg(any(feature = "hyper", feature = "reqwest"))]
     rows!(rows, SendError, sends());
-    rows!(rows, RedactError, [RedactError::ShortSecret, RedactError::Encoded]);
+    rows!(rows, RedactError, [RedactError::Encoded]);
     for row in &mut rows {
         row.passed_on = match &*row.error {
             "OpenBoundError::Open" => Some("OpenError"),
@@ -109,17 +109,28 @@ fn snake_case(variant: &str) -> String {
     name
 }
 
-/// Returns the class of each error in the README.
-fn table() -> BTreeMap<String, String> {
+/// Returns the status for the customer: what is wrong is the request, the stored credential, the service or the upstream.
+fn status(error: &str, class: ErrorClass) -> &'static str {
+    match (class, error) {
+        (ErrorClass::Bug | ErrorClass::Misconfigured, _) => "500",
+        (ErrorClass::Refused, "OpenBoundError::NotForAHeader") => "422",
+        (ErrorClass::Refused, "RedactError::Encoded") | (_, "SendError::Connect") => "502",
+        (ErrorClass::Refused, _) => "400",
+        _ => "504",
+    }
+}
+
+/// Returns the class of each error in the README, and its status.
+fn table() -> BTreeMap<String, (String, String)> {
     let lines = README.lines().skip_while(|line| *line != "| Error | Class | HTTP | What to do |");
     let mut table = BTreeMap::new();
     for line in lines.skip(2).take_while(|line| line.starts_with("| ")) {
         let cells: Vec<_> = line.split('|').map(str::trim).collect();
-        let (first, class) = (cells[1], cells[2]);
+        let (first, data) = (cells[1], (cells[2].to_owned(), cells[3].to_owned()));
         let (error, _) = first.trim_matches('`').split_once("::").unwrap();
         for name in first.split(", ").map(|name| name.trim_matches('`')) {
             let name = name.rsplit("::").next().unwrap();
-            assert!(table.insert(format!("{error}::{name}"), class.to_owned()).is_none(), "{name}");
+            assert!(table.insert(format!("{error}::{name}"), data.clone()).is_none(), "{name}");
         }
     }
     table
@@ -128,13 +139,20 @@ fn table() -> BTreeMap<String, String> {
 #[test]
 fn the_readme_has_every_error() {
     let (rows, mut table) = (all(), table());
-    assert_eq!(table.len(), 27);
+    assert_eq!(table.len(), 26);
     for Row { error, name, class, passed_on } in &rows {
-        let cell = table.remove(error).unwrap_or_else(|| panic!("no row: {error}"));
+        let (in_class, http) = table.remove(error).unwrap_or_else(|| panic!("no row: {error}"));
         match passed_on {
-            Some(other) => assert_eq!(cell, format!("that of the `{other}`"), "{error}"),
+            Some(other) => {
+                assert_eq!(in_class, format!("that of the `{other}`"), "{error}");
+                assert!(http.starts_with("see "), "{error}");
+            }
             None => {
-                assert_eq!(cell, format!("{class:?}"), "{error}");
+                assert_eq!(
+                    (in_class, &*http),
+                    (format!("{class:?}"), status(error, *class)),
+                    "{error}"
+                );
                 assert_eq!(*name, snake_case(error.rsplit("::").next().unwrap()));
             }
         }

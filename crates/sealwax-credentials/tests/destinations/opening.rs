@@ -1,7 +1,7 @@
 //! Which envelopes give a credential that may be sent.
 
 use sealwax::{EncryptionContext, Envelope, Held, OpenError, Secret};
-use sealwax_credentials::{OpenBoundError, open_bound, open_bound_async};
+use sealwax_credentials::{OpenBoundError, can_be_sent, open_bound, open_bound_async};
 
 use crate::{HOST, KEY, KEYRING, bound, try_bound};
 
@@ -81,22 +81,30 @@ fn a_key_of_sealwax_is_not_sent() {
 
 #[test]
 fn what_no_header_can_carry_does_not_open() {
+    let accept = |key: &[u8]| {
+        bound(key);
+        assert!(can_be_sent(&Secret::from(key)), "{} bytes", key.len());
+    };
     let refuse = |key: &[u8]| {
         let error = try_bound(key, &[HOST]).unwrap_err();
         assert!(matches!(error, OpenBoundError::NotForAHeader), "{} bytes", key.len());
+        assert!(!can_be_sent(&Secret::from(key)), "{} bytes", key.len());
     };
-    refuse(b"");
+    (0..8).for_each(|len| refuse(&vec![b'x'; len]));
+    accept(&[b'x'; 8]);
+    accept(&[b'x'; 8192]);
     refuse(&[b'x'; 8193]);
-    bound([b'x'; 8192]);
-    bound("x");
+    refuse(b"-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIA==\n-----END PRIVATE KEY-----\n");
+    refuse(b"{\"type\": \"service_account\"}");
     let mut refused = 0;
     for byte in 0..=u8::MAX {
-        let keys: [&[u8]; 3] = [&[byte, b'x'], &[b'x', byte, b'x'], &[b'x', byte]];
-        for key in keys {
+        for place in [0, 4, 8] {
+            let mut key = [b'x'; 9];
+            key[place] = byte;
             if (b'!'..=b'~').contains(&byte) {
-                bound(key);
+                accept(&key);
             } else {
-                refuse(key);
+                refuse(&key);
                 refused += 1;
             }
         }

@@ -44,7 +44,8 @@ fn copies(masked: &[u8; LEN]) -> usize {
     const PIECE: usize = 1 << 20;
     let half = &masked[LEN / 2..LEN - 2];
     let memory = File::open("/proc/self/mem").unwrap();
-    let (mut buffer, mut found) = (vec![0; PIECE + LEN], 0);
+    // A piece that is freed as it is would be found by the next search.
+    let (mut buffer, mut found) = (Zeroizing::new(vec![0; PIECE + LEN]), 0);
     let own = buffer.as_ptr().addr()..buffer.as_ptr().addr() + buffer.len();
     for line in fs::read_to_string("/proc/self/maps").unwrap().lines() {
         let (range, rest) = line.split_once(' ').unwrap();

@@ -1,5 +1,7 @@
 //! Each client that this build has, behind one function.
 
+use std::time::Duration;
+
 use http::{Extensions, HeaderMap, StatusCode};
 use sealwax_credentials::{BoundSecret, KeyHeader, SendError};
 
@@ -11,6 +13,9 @@ pub(crate) struct Reply {
     pub(crate) chunks: Vec<Vec<u8>>,
 }
 
+/// Far more than any request to this machine takes.
+const DEADLINE: Duration = Duration::from_secs(60);
+
 type Send = fn(&str, &BoundSecret, &KeyHeader) -> Result<Reply, SendError>;
 
 pub(crate) const CLIENTS: &[(&str, Send)] = &[
@@ -20,10 +25,11 @@ pub(crate) const CLIENTS: &[(&str, Send)] = &[
     ("reqwest", over_reqwest),
 ];
 
-/// Runs a future with sockets.
+/// Runs a future with sockets. A server that a panic has stopped may never answer.
 pub(crate) fn run<T>(future: impl Future<Output = T>) -> T {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    runtime.worker_threads(1).enable_all().build().unwrap().block_on(future)
+    let runtime = runtime.worker_threads(1).enable_all().build().unwrap();
+    runtime.block_on(async { tokio::time::timeout(DEADLINE, future).await.unwrap() })
 }
 
 #[cfg(feature = "hyper")]
