@@ -25,7 +25,7 @@ pub mod stateful;
 
 /// The targets of the crates in `crates/`, by name. Their properties are in `companions/`, and the tests of each crate
 /// call them over its corpora.
-pub const COMPANIONS: [&str; 3] = ["audit", "destination", "redaction"];
+pub const COMPANIONS: [&str; 4] = ["audit", "destination", "redaction", "tokens"];
 
 /// The function that checks a property.
 pub type Property = fn(&[u8]) -> bool;

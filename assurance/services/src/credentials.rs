@@ -10,7 +10,7 @@ use axum::routing::{get, post, put};
 use axum::{Router, middleware};
 use sealwax::{ContextError, EncryptionContext, Envelope, Keyring, Secret};
 use sealwax_audit::{AuditLog, Recorder};
-use sealwax_credentials::{BoundSecret, KeyHeader, open_bound_async, suspicions};
+use sealwax_credentials::{BoundSecret, KeyHeader, can_be_sent, open_bound_async, suspicions};
 use serde::Deserialize;
 use sqlx::PgPool;
 
@@ -69,7 +69,7 @@ async fn store(
 ) -> Result<StatusCode, Failure> {
     // This rejects a line feed at the end now, and not at the first call.
     let suspicions: Vec<_> = suspicions(&api_key).map(|suspicion| suspicion.to_string()).collect();
-    if !suspicions.is_empty() {
+    if !suspicions.is_empty() || !can_be_sent(&api_key) {
         return Err(Failure::Credential(suspicions.join("; ")));
     }
     let envelope = app.ring.load().seal(&api_key, &context(tenant, provider)?)?;

@@ -88,3 +88,9 @@ fn a_timeout_is_one() {
     assert!(matches!(error, SendError::Timeout), "{error:?}");
     assert_eq!(error.to_string(), "the upstream took too long");
 }
+
+#[test]
+fn debug_shows_no_connector() {
+    let client = Client::builder(TokioExecutor::new()).build::<_, Empty<Bytes>>(Slow);
+    assert_eq!(format!("{:?}", HyperClient::new(client)), "HyperClient { .. }");
+}

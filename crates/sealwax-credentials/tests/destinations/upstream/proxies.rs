@@ -99,3 +99,9 @@ fn a_proxy_that_is_no_url_is_refused() {
         assert!(matches!(client, Err(SendError::Build(_))), "{proxy}: {client:?}");
     }
 }
+
+#[test]
+fn debug_shows_no_password_of_a_proxy() {
+    let client = ReqwestClient::with_proxy(Client::builder(), "http://user:password@127.0.0.1:1/");
+    assert_eq!(format!("{:?}", client.unwrap()), "ReqwestClient { .. }");
+}
