@@ -40,14 +40,8 @@ fn phrases_continue_a_sentence() {
 #[test]
 fn the_readme_has_every_kind_and_no_other() {
     let readme = include_str!("../../README.md");
-<<<<<<< HEAD
     let table = readme.lines().skip_while(|line| *line != "| Kind | `name()` | `Display` |");
     let table = table.skip(2).take_while(|line| line.starts_with("| "));
-=======
-    // The table of errors comes later.
-    let (kinds, _) = readme.split_once("\n## Destinations\n").unwrap();
-    let table = kinds.lines().filter(|line| line.starts_with("| `"));
->>>>>>> i17-c
     let expected: Vec<_> = Suspicion::ALL
         .iter()
         .map(|suspicion| format!("| `{suspicion:?}` | `{}` | {suspicion} |", suspicion.name()))
