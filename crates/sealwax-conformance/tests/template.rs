@@ -119,7 +119,15 @@ fn the_template_passes_and_faults_in_it_are_found() {
         (Fault::MayNotDescribe, &["check", "keyring_check", "rotation"]),
     ];
     for (fault, expected) in table {
-        let report = checked(fault);
+        let mut report = checked(fault);
+        // A changed character may be one that the service never writes. Then the template refuses the body itself, as it
+        // should, and the fault does not show: about once in twenty times.
+        for _ in 0..20 {
+            if fault != Fault::MapsDamageToDenied || report.failures().count() == expected.len() {
+                break;
+            }
+            report = checked(fault);
+        }
         let failures: Vec<_> = report.failures().map(|finding| finding.name()).collect();
         assert_eq!(failures, expected, "{report}");
         assert_eq!(report.not_run(), 0, "{report}");
