@@ -25,8 +25,7 @@ impl FromStr for Keyring {
     ///
     /// Each line has one entry, or several that are separated by `;`. Fields are separated by spaces and tabs; empty
     /// lines and lines that start with `#` are skipped. A key after `disabled`, `leaked` or `destroyed` is checked,
-    /// wiped and not kept. No key may have two ids. [`parse_key_lines`](crate::companion::parse_key_lines) has the
-    /// details.
+    /// wiped and not kept. No key may have two ids. [`parse_key_lines`] has the details.
     ///
     /// It reads no test keys: see [`from_test_text`](Self::from_test_text).
     fn from_str(text: &str) -> Result<Self, KeyringError> {
