@@ -1,5 +1,6 @@
 //! Recorders: nothing is opened that is not recorded, and every refusal is.
 
+use std::error::Error as _;
 use std::future::{pending, poll_fn};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -395,4 +396,11 @@ fn a_recorder_that_panics_opens_nothing() {
         opening.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()
     });
     assert!(std::panic::catch_unwind(polled).is_err());
+}
+
+#[test]
+fn a_recorders_error_says_what_failed_and_keeps_why() {
+    let error = RecorderError::new("no space left");
+    assert_eq!(error.to_string(), "the recorder failed");
+    assert_eq!(error.source().unwrap().to_string(), "no space left");
 }
