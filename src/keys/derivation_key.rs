@@ -43,6 +43,17 @@ pub trait Purpose {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
+/// ```compile_fail,E0080
+/// # use sealwax::companion::{DerivationKey, Purpose};
+/// enum Masters {}
+///
+/// impl Purpose for Masters {
+///     const NAME: &str = "swk1"; // That of master keys.
+/// }
+///
+/// let key: Result<DerivationKey<Masters>, _> = "swk1_".parse();
+/// ```
+///
 /// ```compile_fail,E0599
 /// # use sealwax::companion::{DerivationKey, Purpose};
 /// # fn f<P: Purpose>(key: &DerivationKey<P>) {

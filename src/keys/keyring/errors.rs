@@ -44,10 +44,8 @@ pub enum KeyringError {
         /// The earlier id.
         other: KeyId,
     },
-    /// A test key is where only keys for production may be: its id must start with `test/`, and its keyring be for tests.
-    #[error(
-        "{key_id} is a test key: only Keyring::from_test_text reads it, under an id that starts with test/"
-    )]
+    /// The id of a test key does not start with `test/`.
+    #[error("{key_id} is a test key: its id must start with test/")]
     #[non_exhaustive]
     TestKey {
         /// The id of the key.
