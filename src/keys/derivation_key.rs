@@ -170,6 +170,14 @@ impl Expand<'_> {
     pub fn expand(&self, info: &[&[u8]]) -> [u8; 32] {
         *self.0.expand(info)
     }
+
+    /// Computes what [`DerivationKey::expand`] does, and returns whether it is `expected`, in constant time.
+    ///
+    /// Use it to check a MAC, or a digest of a secret.
+    #[must_use]
+    pub fn matches(&self, info: &[&[u8]], expected: &[u8; 32]) -> bool {
+        cipher::is_equal(&self.0.expand(info), expected)
+    }
 }
 
 impl<P: Purpose> FromStr for DerivationKey<P> {

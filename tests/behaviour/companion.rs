@@ -105,6 +105,21 @@ fn it_derives_by_hkdf_expand_over_all_parts() {
     assert_eq!(seen.len(), 4, "a part of no length changes nothing");
 }
 
+#[test]
+fn it_compares_all_bits_of_what_it_derives() {
+    let derived = invoice(0).expand(&[b"a"]);
+    invoice(0).derive(|prf| {
+        assert!(prf.matches(&[b"a"], &derived));
+        assert!(!prf.matches(&[b"b"], &derived));
+        for bit in 0..8 * derived.len() {
+            let mut altered = derived;
+            altered[bit / 8] ^= 1 << (bit % 8);
+            assert!(!prf.matches(&[b"a"], &altered), "bit {bit}");
+        }
+    });
+    assert!(!invoice(1).derive(|prf| prf.matches(&[b"a"], &derived)), "another key");
+}
+
 fn master_text(number: u8) -> String {
     master_key(number).to_text().expose_str().unwrap().to_owned()
 }

@@ -124,15 +124,16 @@ impl Record {
         self.entry.encode().map(drop)
     }
 
-    /// Computes the MAC. `before` is that of the entry before, or `None` if the chain begins here under this key.
+    /// Returns what the MAC is computed over. `before` is the MAC of the entry before, or `None` if the chain begins here
+    /// under this key.
     ///
     /// mac_0 = expand(k, "swa1/start" ‖ u8(len) ‖ key id ‖ u16(len) ‖ subject, 32)
     /// mac_i = expand(k, "swa1/entry" ‖ u8(len) ‖ key id ‖ u16(len) ‖ subject ‖ mac_{i-1} ‖ u64(i) ‖ entry, 32)
-    pub(crate) fn compute_mac(
+    pub(crate) fn mac_info(
         &self,
         key: &AuditKey,
         before: Option<&[u8; 32]>,
-    ) -> Result<[u8; 32], EntryError> {
+    ) -> Result<Vec<u8>, EntryError> {
         check_subject(&self.subject)?;
         check_number(Field::Number, self.number, 1)?;
         let entry = self.entry.encode()?;
@@ -144,7 +145,7 @@ impl Record {
         let before =
             before.copied().unwrap_or_else(|| key.expand(&[b"swa1/start", chain.as_slice()]));
         let number = self.number.to_be_bytes();
-        Ok(key.expand(&[b"swa1/entry", chain.as_slice(), &before, &number, &entry]))
+        Ok([b"swa1/entry", chain.as_slice(), &before, &number, &entry].concat())
     }
 }
 

@@ -220,7 +220,7 @@ impl<S: AuditSink> AuditLog<S> {
         let number = last.map_or(0, |last| last.number).saturating_add(1);
         let (subject, audit_key) = (subject.into(), audit_key.clone());
         let mut record = Record { subject, number, entry, audit_key, mac: [0; 32] };
-        record.mac = record.compute_mac(&key, before)?;
+        record.mac = key.expand(&[&record.mac_info(&key, before)?]);
         Ok(Some(Next { record, is_wanted }))
     }
 }

@@ -8,7 +8,6 @@ use core::cmp::Reverse;
 use core::fmt;
 
 use sealwax::KeyId;
-use subtle::ConstantTimeEq;
 use thiserror::Error;
 
 use crate::anchor::Anchor;
@@ -149,12 +148,12 @@ impl<'a> Verifier<'a> {
         let unknown = || ChainError::UnknownKey { number, audit_key: record.audit_key.clone() };
         let key = key.ok_or_else(unknown)?;
         // What no entry may hold was not appended.
-        let mac = record.compute_mac(&key, before).map_err(|_| ChainError::Altered { number })?;
-        if !bool::from(mac.ct_eq(&record.mac)) {
+        let info = record.mac_info(&key, before).map_err(|_| ChainError::Altered { number })?;
+        if !key.derive(|expand| expand.matches(&[&info], &record.mac)) {
             return Err(ChainError::Altered { number });
         }
         let (key, successor) = ((record.audit_key.clone(), key), record.entry.successor().cloned());
-        Ok(Last { number, mac, key, successor })
+        Ok(Last { number, mac: record.mac, key, successor })
     }
 
     /// Says what is proven, after the last entry.
