@@ -5,7 +5,7 @@
 //! Each backend for the two AEADs has its own file: [`rust_crypto`], and [`aws_lc`] with the feature of that name. Both
 //! produce the same bytes. The hash, HMAC and HKDF are in [`hashing`].
 
-use subtle::{Choice, ConstantTimeEq};
+use subtle::ConstantTimeEq;
 
 #[cfg(feature = "aws-lc")]
 mod aws_lc;
@@ -33,14 +33,13 @@ pub(crate) struct BadLength;
 pub(crate) const LONG_IV_LEN: usize = 16;
 
 /// Compares two secrets, or a secret and a guess at it, in constant time.
-// Word by word, because `subtle` adds a barrier after each value that it compares.
+// `subtle` adds a barrier after each value that it compares, so it compares one: what differs in any word.
 pub(crate) fn is_equal<const N: usize>(a: &[u8; N], b: &[u8; N]) -> bool {
     const { assert!(N.is_multiple_of(8), "whole words") };
     let (a, _) = a.as_chunks::<8>();
     let (b, _) = b.as_chunks::<8>();
-    let equal =
-        |(a, b): (&[u8; 8], &[u8; 8])| u64::from_ne_bytes(*a).ct_eq(&u64::from_ne_bytes(*b));
-    a.iter().zip(b).map(equal).fold(Choice::from(1), core::ops::BitAnd::bitand).into()
+    let difference = |(a, b): (&[u8; 8], &[u8; 8])| u64::from_ne_bytes(*a) ^ u64::from_ne_bytes(*b);
+    a.iter().zip(b).map(difference).fold(0, core::ops::BitOr::bitor).ct_eq(&0).into()
 }
 
 #[cfg(test)]

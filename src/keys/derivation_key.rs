@@ -135,6 +135,7 @@ impl<P: Purpose> DerivationKey<P> {
     /// Calls `derive` with the key's HKDF-Expand, and wipes the stack that it used, to a depth of 4 KiB.
     ///
     /// Use it for several derivations in a row.
+    #[inline]
     pub fn derive<T>(&self, derive: impl FnOnce(Expand<'_>) -> T) -> T {
         wipe_stack_after_hashing(|| derive(Expand(&self.0.prf)))
     }
@@ -175,6 +176,7 @@ impl Expand<'_> {
     ///
     /// Use it to check a MAC, or a digest of a secret.
     #[must_use]
+    #[inline]
     pub fn matches(&self, info: &[&[u8]], expected: &[u8; 32]) -> bool {
         cipher::is_equal(&self.0.expand(info), expected)
     }

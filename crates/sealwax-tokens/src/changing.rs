@@ -4,28 +4,41 @@ use core::time::Duration;
 
 use rand_core::TryCryptoRng;
 
+use crate::change::Change;
 use crate::claims::{Claims, State};
 use crate::error::{ChangeError, TokenError};
 use crate::grant::Grant;
-use crate::record::{Change, Record};
+use crate::record::Record;
 use crate::show_once::ShowOnce;
 use crate::tokens::Tokens;
 use crate::verifying::is_open;
+
+/// When a token is rotated, and what becomes of the old one and the new one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "its fields are arguments with names")]
+pub struct Rotation {
+    /// The time in seconds since 1970.
+    pub now: u64,
+    /// For how long the old token is still valid, in whole seconds, if the new one is not used before.
+    pub grace: Duration,
+    /// When the new token expires, or `None` for when the old one does.
+    pub expires: Option<u64>,
+}
 
 /// A token that replaces another one.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Rotated {
-    /// The new token. Show it only after the change is written.
+    /// The new token, for its owner and nobody else.
     pub token: ShowOnce,
     /// What its record says.
     pub claims: Claims,
-    /// What the table gets.
-    pub change: Change,
 }
 
+/// Whoever changes a token says whose it is: from the authorisation of the request, not from the row. Somebody who can
+/// write the table can give any row to any subject's list.
 impl Tokens {
-    /// Returns what a record says, without its token: for lists, and before a change.
+    /// Returns what a record says, without its token: for lists, and for an operator who may change every token.
     ///
     /// # Errors
     ///
@@ -36,104 +49,119 @@ impl Tokens {
         if claims.mode == self.mode { Ok(claims) } else { Err(TokenError::WrongMode) }
     }
 
-    /// Narrows what a token is for: fewer scopes, a later start, an earlier end. Its text stays the same.
+    /// Narrows what a subject's token is for: fewer scopes, a later start, an earlier end. Its text stays the same.
     ///
     /// A token that was rotated out, and has its grace, ends.
     ///
     /// # Errors
     ///
-    /// Returns [`ChangeError::Wider`] if the grant has something that the token's own does not have, and
-    /// [`ChangeError::Token`] if the record was altered or its token ended.
-    pub fn narrow(&self, record: &Record, grant: Grant) -> Result<Change, ChangeError> {
-        let claims = self.changeable(record)?;
+    /// Returns [`ChangeError::Wider`] if the grant has something that the token's own does not have, and otherwise the
+    /// same errors as [`revoke`](Self::revoke), and [`ChangeError::Token`] if the token was spent or revoked.
+    pub fn narrow(
+        &self,
+        record: &Record,
+        subject: &str,
+        grant: Grant,
+    ) -> Result<Change<Claims>, ChangeError> {
+        let claims = self.changeable(record, subject)?;
+        is_open(&claims)?;
         if !grant.is_within(&claims.grant) {
             return Err(ChangeError::Wider);
         }
         self.rewrite(record, Claims { grant, state: State::Active, ..claims })
     }
 
-    /// Revokes a token, also one that was rotated out and has its grace.
-    ///
-    /// If somebody else's change was first, read the record and revoke again.
+    /// Revokes a subject's token, and the one before it that was rotated out and has its grace.
     ///
     /// # Errors
     ///
-    /// Returns [`ChangeError::Token`] if the record was altered. Then delete the row.
-    pub fn revoke(&self, record: &Record) -> Result<Change, ChangeError> {
-        let claims = self.inspect(record)?;
+    /// Returns [`ChangeError::OtherSubject`] if the token is another subject's. Returns [`ChangeError::Token`] if the
+    /// record was altered: delete the row. Returns [`ChangeError::Replaced`] if it is the record of a token that was
+    /// rotated out: [`inspect`](Self::inspect) it, and revoke the record that the row with its id has.
+    pub fn revoke(&self, record: &Record, subject: &str) -> Result<Change<Claims>, ChangeError> {
+        let claims = self.changeable(record, subject)?;
         self.rewrite(record, Claims { state: State::Revoked, ..claims })
     }
 
-    /// Replaces a token by a new one with the same public id, subject and scopes, with the operating system's randomness.
+    /// Replaces a subject's token by a new one with the same public id, subject and scopes, with the operating system's
+    /// randomness.
     ///
-    /// The old token ends when the new one is used, or `grace` after `now`, or at its own expiry, whichever is first.
-    /// The new one expires at `expires`, or with `None` when the old one would have.
+    /// The old token ends when the new one is used, or when its grace is over, or at its own expiry, whichever is first.
     ///
     /// A token that was rotated in and never used ends at once, and the one before it keeps its grace: perhaps nobody
-    /// received it.
+    /// received the new one. Without a grace, both end.
     ///
     /// # Errors
     ///
-    /// Returns [`ChangeError::Token`] if the record was altered, its token ended, or it is for one use;
-    /// [`ChangeError::Replaced`] if it was rotated out; and [`ChangeError::Random`] if the randomness source fails.
+    /// Returns the same errors as [`revoke`](Self::revoke). Also returns [`ChangeError::Token`] if the token was spent or
+    /// revoked, is for one use, or the new one would have expired; [`ChangeError::Grant`] if a time is not in seconds;
+    /// and [`ChangeError::Random`] if the randomness source fails.
     #[cfg(feature = "getrandom")]
     pub fn rotate(
         &self,
         record: &Record,
-        now: u64,
-        grace: Duration,
-        expires: Option<u64>,
-    ) -> Result<Rotated, ChangeError> {
-        self.rotate_with_rng(record, now, grace, expires, &mut getrandom::SysRng)
+        subject: &str,
+        rotation: Rotation,
+    ) -> Result<Change<Rotated>, ChangeError> {
+        self.rotate_with_rng(record, subject, rotation, &mut getrandom::SysRng)
     }
 
-    /// Replaces a token by a new one, with randomness from `rng`.
+    /// Replaces a subject's token by a new one, with randomness from `rng`.
     ///
     /// # Errors
     ///
     /// As [`rotate`](Self::rotate).
     pub fn rotate_with_rng(
         &self,
-        seen: &Record,
-        now: u64,
-        grace: Duration,
-        expires: Option<u64>,
+        record: &Record,
+        subject: &str,
+        rotation: Rotation,
         rng: &mut (impl TryCryptoRng + ?Sized),
-    ) -> Result<Rotated, ChangeError> {
-        let old = self.changeable(seen)?;
+    ) -> Result<Change<Rotated>, ChangeError> {
+        let Rotation { now, grace, expires } = rotation;
+        let old = self.changeable(record, subject)?;
+        is_open(&old)?;
         if old.grant.is_single_use {
             return Err(TokenError::WrongUse.into());
         }
-        let grant = Grant { expires: expires.unwrap_or(old.grant.expires), ..old.grant.clone() };
-        let (token, claims, record) = self.draw(old.id, grant, State::Successor, rng)?;
-        let keeps_previous = old.state == State::Successor;
-        let previous = if keeps_previous {
-            None
+        let grant = old.grant.clone().expires(expires.unwrap_or(old.grant.expires));
+        if grant.expires <= now {
+            return Err(TokenError::Expired.into());
+        }
+        let was_used = old.state != State::Successor;
+        let ends = now.saturating_add(grace.as_secs()).min(old.grant.expires);
+        let of_old = Claims { state: State::Replaced, grant: old.grant.expires(ends), ..old };
+        let (token, claims, new) = self.draw(of_old.id, grant, State::Successor, rng)?;
+        let change = Change::new(record, new, &claims);
+        let change = if was_used {
+            change.with_previous(self.written_again(record, &of_old)?, &of_old)
+        } else if grace.is_zero() {
+            change
         } else {
-            let ends = now.saturating_add(grace.as_secs()).min(old.grant.expires);
-            let claims = Claims { state: State::Replaced, grant: old.grant.expires(ends), ..old };
-            Some(self.written_again(seen, &claims)?)
+            change.keeping_previous()
         };
-        let change = Change { id: claims.id, seen: seen.clone(), record, previous, keeps_previous };
-        Ok(Rotated { token: ShowOnce::new(token), claims, change })
+        Ok(change.with_outcome(Rotated { token: ShowOnce::new(token), claims }))
     }
 
-    /// Returns what an intact record says, if its token has not ended.
-    fn changeable(&self, record: &Record) -> Result<Claims, ChangeError> {
+    /// Returns what a record says, if it is the one that a subject's row has.
+    fn changeable(&self, record: &Record, subject: &str) -> Result<Claims, ChangeError> {
         let claims = self.inspect(record)?;
-        is_open(&claims)?;
+        if claims.grant.subject() != subject {
+            return Err(ChangeError::OtherSubject);
+        }
         if claims.state == State::Replaced { Err(ChangeError::Replaced) } else { Ok(claims) }
     }
 
     /// Makes the same record with other claims: the digest stays, because the token is not here.
-    fn written_again(&self, record: &Record, claims: &Claims) -> Result<Record, TokenError> {
+    fn written_again(&self, record: &Record, claims: &Claims) -> Result<Record, ChangeError> {
+        claims.grant.check_times()?;
         let pepper_id = &record.pepper_id;
         let pepper = self.peppers.find(pepper_id)?;
         Ok(pepper.derive(|expand| Record::new((pepper_id, expand), record.digest, claims)))
     }
 
-    fn rewrite(&self, seen: &Record, claims: Claims) -> Result<Change, ChangeError> {
+    fn rewrite(&self, seen: &Record, claims: Claims) -> Result<Change<Claims>, ChangeError> {
         let record = self.written_again(seen, &claims)?;
-        Ok(Change::only(claims.id, seen, record))
+        Ok(Change::new(seen, record, &claims).with_outcome(claims))
     }
 }

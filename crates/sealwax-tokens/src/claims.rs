@@ -1,6 +1,5 @@
 //! What a record says of a token, and its bytes.
 
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 use core::str::FromStr;
@@ -20,9 +19,11 @@ pub(crate) const ID_LEN: usize = 16;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TokenId(pub(crate) [u8; ID_LEN]);
 
-/// Whether a token is for production or for tests.
+/// The last characters of a token.
+pub(crate) type Hint = [u8; 4];
+
+/// Whether a token is for production or for tests, as text `live` or `test`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum Mode {
     /// For tests.
     Test,
@@ -58,8 +59,8 @@ pub struct Claims {
     pub mode: Mode,
     /// What became of it.
     pub state: State,
-    /// Its last four characters, for lists, or nothing if another program made it.
-    pub hint: String,
+    /// The token's last characters, or `None` if another program made it.
+    pub(crate) hint: Option<Hint>,
     /// How the token's digest is made.
     pub(crate) scheme: Scheme,
 }
@@ -105,26 +106,38 @@ impl State {
 }
 
 impl Claims {
+    /// Returns the token's last four characters, for lists, or nothing if another program made it.
+    #[must_use]
+    pub fn hint(&self) -> &str {
+        self.hint.as_ref().and_then(|hint| str::from_utf8(hint).ok()).unwrap_or_default()
+    }
+
+    /// Returns whether another program made the token.
+    pub(crate) const fn is_existing(&self) -> bool {
+        self.hint.is_none()
+    }
+
     /// 01 ‖ scheme ‖ state ‖ mode ‖ single use ‖ id ‖ u64(not before) ‖ u64(expires) ‖ len8 subject
     ///  ‖ u8(number of scopes) ‖ len8 scope … ‖ len8 hint ‖ len8 salt
     pub(crate) fn encode(&self) -> Vec<u8> {
         let Self { id, grant, mode, state, hint, scheme } = self;
-        let Grant { subject, scopes, not_before, expires, is_single_use } = grant;
-        let flags = [VERSION, scheme.code(), state.code(), mode.code(), u8::from(*is_single_use)];
+        let is_single_use = u8::from(grant.is_single_use);
         let mut bytes = Vec::with_capacity(128);
+        let flags = [VERSION, scheme.code(), state.code(), mode.code(), is_single_use];
         bytes.extend_from_slice(&flags);
         bytes.extend_from_slice(&id.0);
-        bytes.extend_from_slice(&not_before.to_be_bytes());
-        bytes.extend_from_slice(&expires.to_be_bytes());
-        push(&mut bytes, subject.as_bytes());
-        bytes.push(len8(scopes.len()));
-        scopes.iter().for_each(|scope| push(&mut bytes, scope.as_bytes()));
-        push(&mut bytes, hint.as_bytes());
+        bytes.extend_from_slice(&grant.not_before.to_be_bytes());
+        bytes.extend_from_slice(&grant.expires.to_be_bytes());
+        push(&mut bytes, grant.subject().as_bytes());
+        bytes.push(len8(grant.scopes().count()));
+        grant.scopes().for_each(|scope| push(&mut bytes, scope.as_bytes()));
+        push(&mut bytes, hint.as_ref().map_or(&[], |hint| hint.as_slice()));
         push(&mut bytes, scheme.salt());
         bytes
     }
 
     /// Decodes what `encode` writes, and nothing else.
+    #[inline]
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let mut rest = bytes;
         let [version, scheme, state, mode, is_single_use] = take(&mut rest)?;
@@ -135,18 +148,24 @@ impl Claims {
         let id = TokenId(take(&mut rest)?);
         let not_before = u64::from_be_bytes(take(&mut rest)?);
         let expires = u64::from_be_bytes(take(&mut rest)?);
-        let subject = take_text(&mut rest)?;
+        let subject = take_sized(&mut rest)?;
         let [count] = take(&mut rest)?;
-        let scopes = (0..count).map(|_| take_text(&mut rest)).collect::<Option<_>>()?;
-        let hint = take_text(&mut rest)?;
+        let scopes = (0..count).map(|_| take_sized(&mut rest));
+        let mut grant = Grant::of_sorted(subject, scopes).ok()?;
+        (grant.not_before, grant.expires) = (not_before, expires);
+        grant.is_single_use = is_single_use == 1;
+        grant.check_times().ok()?;
+        let hint = match take_sized(&mut rest)? {
+            [] => None,
+            hint => Some(hint.try_into().ok().filter(is_hint)?),
+        };
         let scheme = Scheme::of(scheme, take_sized(&mut rest)?)?;
-        let is_single_use = is_single_use == 1;
-        let grant = Grant { subject, scopes, not_before, expires, is_single_use };
-        grant.check().ok()?;
-        let is_hint =
-            matches!(hint.len(), 0 | 4) && hint.bytes().all(|b| b.is_ascii_alphanumeric());
-        (is_hint && rest.is_empty()).then_some(Self { id, grant, mode, state, hint, scheme })
+        rest.is_empty().then_some(Self { id, grant, mode, state, hint, scheme })
     }
+}
+
+fn is_hint(hint: &Hint) -> bool {
+    hint.iter().all(u8::is_ascii_alphanumeric)
 }
 
 /// len8: u8(length) ‖ bytes
@@ -174,10 +193,6 @@ fn take_sized<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     Some(taken)
 }
 
-fn take_text(rest: &mut &[u8]) -> Option<String> {
-    core::str::from_utf8(take_sized(rest)?).ok().map(String::from)
-}
-
 impl fmt::Debug for Claims {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { id, grant, mode, state, hint: _, scheme: _ } = self;
@@ -187,6 +202,35 @@ impl fmt::Debug for Claims {
             .field("mode", mode)
             .field("state", state)
             .finish_non_exhaustive()
+    }
+}
+
+impl Mode {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Test => "test",
+            Self::Live => "live",
+        }
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// The text is not a [`Mode`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("expected live or test")]
+#[non_exhaustive]
+pub struct ModeError;
+
+impl FromStr for Mode {
+    type Err = ModeError;
+
+    fn from_str(text: &str) -> Result<Self, ModeError> {
+        [Self::Test, Self::Live].into_iter().find(|mode| mode.name() == text).ok_or(ModeError)
     }
 }
 

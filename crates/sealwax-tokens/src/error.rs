@@ -3,6 +3,8 @@
 use sealwax::{ErrorClass, KeyId};
 use thiserror::Error;
 
+use crate::change::Raced;
+use crate::grant::GrantError;
 use crate::record::RecordError;
 
 /// Why a token is refused.
@@ -117,6 +119,13 @@ impl From<RecordError> for TokenError {
     }
 }
 
+impl From<Raced> for TokenError {
+    /// A token for one use that somebody else used first.
+    fn from(_: Raced) -> Self {
+        Self::Spent
+    }
+}
+
 /// Why a token was not issued, converted or changed; nothing has to be written.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -124,21 +133,25 @@ pub enum ChangeError {
     /// The randomness source failed, or what it returned does not look random.
     #[error("the randomness source failed")]
     Random,
-    /// The record is not what the caller may change: it was altered, or its token has ended.
-    #[error("the record cannot be changed")]
-    #[non_exhaustive]
-    Token {
-        /// Why.
-        #[from]
-        source: TokenError,
-    },
-    /// The token was rotated out already: rotate the one that replaced it.
+    /// The token was refused: it was altered, or it has ended.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The token is another subject's: that of the request may not change it, or somebody moved its row.
+    #[error("the token is another subject's")]
+    OtherSubject,
+    /// What the token would be for is nothing that a record can say.
+    #[error(transparent)]
+    Grant(#[from] GrantError),
+    /// The change was not written.
+    #[error(transparent)]
+    Raced(#[from] Raced),
+    /// The record is that of a token that was rotated out: change the record that the row with its id has.
     #[error("the token was already rotated")]
     Replaced,
     /// What was asked for is more than the token has.
     #[error("a token can only be narrowed")]
     Wider,
-    /// The plaintext of an existing token is empty, has more than 1024 bytes, or begins with the prefix of new tokens.
-    #[error("expected an existing token of 1 to 1024 bytes without the prefix of new tokens")]
+    /// The plaintext of an existing token is empty, has more than 1024 bytes, or has the form of new tokens.
+    #[error("expected an existing token of 1 to 1024 bytes in another form than new tokens")]
     Existing,
 }

@@ -80,23 +80,49 @@ impl Scheme {
 
     /// Returns the digest of a token. The caller must wipe the stack.
     pub(crate) fn digest(&self, expand: Expand<'_>, token: &str) -> [u8; 32] {
+        match self.old_digest(token) {
+            None => expand.expand(&plain_info(token)),
+            Some(old) => self.digest_of_old(expand, &old),
+        }
+    }
+
+    /// Returns whether a digest is that of a token, in constant time. The caller must wipe the stack.
+    pub(crate) fn matches(&self, expand: Expand<'_>, token: &str, digest: &[u8; 32]) -> bool {
+        match self.old_digest(token) {
+            None => expand.matches(&plain_info(token), digest),
+            Some(old) => expand.matches(&self.info(&self.header(), &old), digest),
+        }
+    }
+
+    fn digest_of_old(&self, expand: Expand<'_>, old: &[u8; 32]) -> [u8; 32] {
+        expand.expand(&self.info(&self.header(), old))
+    }
+
+    /// Returns what the existing table has of a token, if it has a hash.
+    fn old_digest(&self, token: &str) -> Option<[u8; 32]> {
         let token = token.as_bytes();
-        let parts: [&[u8]; 2] = match self {
-            Self::Plain => return expand.expand(&[b"swt1/token", token]),
+        let [first, second] = match self {
+            Self::Plain => return None,
             Self::Sha256 => [token, &[]],
             Self::SaltBefore(Salt(salt)) => [salt, token],
             Self::SaltAfter(Salt(salt)) => [token, salt],
         };
-        let [first, second] = parts;
-        let old = Sha256::new().chain_update(first).chain_update(second).finalize();
-        self.digest_of_old(expand, &old.into())
+        Some(Sha256::new().chain_update(first).chain_update(second).finalize().into())
+    }
+
+    fn header(&self) -> [u8; 2] {
+        [self.code(), len8(self.salt().len())]
     }
 
     /// expand(pepper, "swt1/legacy" ‖ u8(scheme) ‖ len8 salt ‖ old digest, 32)
-    fn digest_of_old(&self, expand: Expand<'_>, old: &[u8; 32]) -> [u8; 32] {
-        let salt = self.salt();
-        expand.expand(&[b"swt1/legacy", &[self.code(), len8(salt.len())], salt, old])
+    fn info<'a>(&'a self, header: &'a [u8; 2], old: &'a [u8; 32]) -> [&'a [u8]; 4] {
+        [b"swt1/legacy", header, self.salt(), old]
     }
+}
+
+/// expand(pepper, "swt1/token" ‖ token, 32)
+const fn plain_info(token: &str) -> [&[u8]; 2] {
+    [b"swt1/token", token.as_bytes()]
 }
 
 impl Existing<'_> {

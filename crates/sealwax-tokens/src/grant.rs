@@ -11,6 +11,9 @@ const MAX_SUBJECT_LEN: usize = 255;
 const MAX_SCOPE_LEN: usize = 64;
 /// The maximum number of scopes.
 const MAX_SCOPES: usize = 32;
+/// The last time that a grant may name, in the year 5138. One in milliseconds is later.
+const MAX_TIME: u64 = 100_000_000_000;
+const NEVER: u64 = u64::MAX;
 
 /// What a token is for: its subject, what it allows, and when.
 ///
@@ -23,11 +26,10 @@ const MAX_SCOPES: usize = 32;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
-    pub(crate) subject: String,
-    /// Sorted, each once.
-    pub(crate) scopes: Vec<String>,
+    /// The subject, and then the scopes, sorted and each once: a line each, since none of them has a line break.
+    lines: String,
+    subject_len: usize,
     pub(crate) not_before: u64,
-    /// `u64::MAX` if it never does.
     pub(crate) expires: u64,
     pub(crate) is_single_use: bool,
 }
@@ -41,18 +43,43 @@ impl Grant {
     /// # Errors
     ///
     /// Returns a [`GrantError`] if the subject or a scope is not like this.
-    pub fn new<S: Into<String>>(
-        subject: impl Into<String>,
+    pub fn new<S: AsRef<str>>(
+        subject: impl AsRef<str>,
         scopes: impl IntoIterator<Item = S>,
     ) -> Result<Self, GrantError> {
-        let mut scopes: Vec<String> = scopes.into_iter().map(Into::into).collect();
+        let scopes: Vec<S> = scopes.into_iter().collect();
+        let mut scopes: Vec<&str> = scopes.iter().map(AsRef::as_ref).collect();
         scopes.sort_unstable();
         scopes.dedup();
-        let subject = subject.into();
-        let (not_before, expires, is_single_use) = (0, u64::MAX, false);
-        let grant = Self { subject, scopes, not_before, expires, is_single_use };
-        grant.check()?;
-        Ok(grant)
+        let scopes = scopes.into_iter().map(|scope| Some(scope.as_bytes()));
+        Self::of_sorted(subject.as_ref().as_bytes(), scopes)
+    }
+
+    /// Creates a grant for a subject and sorted scopes; one that is not there is `None`.
+    #[inline]
+    pub(crate) fn of_sorted<'a>(
+        subject: &[u8],
+        scopes: impl Iterator<Item = Option<&'a [u8]>>,
+    ) -> Result<Self, GrantError> {
+        let mut lines = Vec::with_capacity(128);
+        lines.extend_from_slice(check_subject(subject).ok_or(GrantError::Subject)?);
+        let (mut count, mut last) = (0_usize, None);
+        for scope in scopes {
+            let scope = scope.filter(|scope| is_scope(scope)).ok_or(GrantError::Scope)?;
+            count = count.saturating_add(1);
+            if last.is_some_and(|last| scope <= last) || count > MAX_SCOPES {
+                return Err(GrantError::Scopes);
+            }
+            last = Some(scope);
+            lines.push(b'\n');
+            lines.extend_from_slice(scope);
+        }
+        if count == 0 {
+            return Err(GrantError::Scopes);
+        }
+        let lines = String::from_utf8(lines).map_err(|_| GrantError::Subject)?;
+        let (subject_len, not_before, expires) = (subject.len(), 0, NEVER);
+        Ok(Self { lines, subject_len, not_before, expires, is_single_use: false })
     }
 
     /// The token is valid from this time on, in seconds since 1970.
@@ -62,6 +89,8 @@ impl Grant {
     }
 
     /// The token is valid until before this time, in seconds since 1970. The largest `u64` means that it never expires.
+    ///
+    /// Whoever issues or changes a token is told of a time that is meant in milliseconds: [`GrantError::Time`].
     #[must_use]
     pub fn expires(self, time: u64) -> Self {
         Self { expires: time, ..self }
@@ -78,76 +107,80 @@ impl Grant {
     /// # Errors
     ///
     /// Returns a [`GrantError`] if [`new`](Self::new) would.
-    pub fn with_scopes<S: Into<String>>(
+    pub fn with_scopes<S: AsRef<str>>(
         self,
         scopes: impl IntoIterator<Item = S>,
     ) -> Result<Self, GrantError> {
-        let Self { scopes, .. } = Self::new("any", scopes)?;
-        Ok(Self { scopes, ..self })
+        let Self { lines, subject_len, .. } = Self::new(self.subject(), scopes)?;
+        Ok(Self { lines, subject_len, ..self })
     }
 
     /// Returns whom the token is for.
     #[must_use]
     pub fn subject(&self) -> &str {
-        &self.subject
+        self.lines.get(..self.subject_len).unwrap_or_default()
     }
 
     /// Returns what it allows, sorted.
-    #[must_use]
-    pub fn scopes(&self) -> &[String] {
-        &self.scopes
+    pub fn scopes(&self) -> impl Iterator<Item = &str> + Clone {
+        let (_, scopes) = self.lines.split_at_checked(self.subject_len).unwrap_or_default();
+        scopes.split('\n').skip(1)
     }
 
     /// Returns whether it allows this.
     #[must_use]
     pub fn allows(&self, scope: &str) -> bool {
-        self.scopes.iter().any(|allowed| allowed == scope)
+        let scopes = self.lines.as_bytes().get(self.subject_len..).unwrap_or_default();
+        scopes.split(|byte| *byte == b'\n').skip(1).any(|allowed| allowed == scope.as_bytes())
     }
 
     /// Returns from when on it is valid, in seconds since 1970.
     #[must_use]
-    pub fn valid_from(&self) -> u64 {
+    pub const fn valid_from(&self) -> u64 {
         self.not_before
     }
 
     /// Returns when it expires, in seconds since 1970, if it does.
     #[must_use]
     pub fn valid_until(&self) -> Option<u64> {
-        (self.expires != u64::MAX).then_some(self.expires)
+        (self.expires != NEVER).then_some(self.expires)
     }
 
     /// Returns whether it is valid once.
     #[must_use]
-    pub fn is_single_use(&self) -> bool {
+    pub const fn is_single_use(&self) -> bool {
         self.is_single_use
     }
 
     /// Returns whether it allows nothing that the other one does not.
     pub(crate) fn is_within(&self, other: &Self) -> bool {
-        self.subject == other.subject
-            && self.scopes.iter().all(|scope| other.allows(scope))
+        self.subject() == other.subject()
+            && self.scopes().all(|scope| other.allows(scope))
             && self.not_before >= other.not_before
             && self.expires <= other.expires
             && self.is_single_use >= other.is_single_use
     }
 
-    /// Checks lengths, characters and order.
-    pub(crate) fn check(&self) -> Result<(), GrantError> {
-        let subject = &self.subject;
-        if !(1..=MAX_SUBJECT_LEN).contains(&subject.len()) || subject.chars().any(char::is_control)
-        {
-            return Err(GrantError::Subject);
+    /// Checks that its times are seconds.
+    pub(crate) const fn check_times(&self) -> Result<(), GrantError> {
+        let Self { not_before, expires, .. } = *self;
+        if not_before <= MAX_TIME && (expires <= MAX_TIME || expires == NEVER) {
+            Ok(())
+        } else {
+            Err(GrantError::Time)
         }
-        if !(1..=MAX_SCOPES).contains(&self.scopes.len()) || !self.scopes.is_sorted_by(|a, b| a < b)
-        {
-            return Err(GrantError::Scopes);
-        }
-        let is_scope = |scope: &String| {
-            (1..=MAX_SCOPE_LEN).contains(&scope.len())
-                && scope.bytes().all(|b| b.is_ascii_graphic())
-        };
-        if self.scopes.iter().all(is_scope) { Ok(()) } else { Err(GrantError::Scope) }
     }
+}
+
+fn check_subject(text: &[u8]) -> Option<&[u8]> {
+    let has_control = || Some(str::from_utf8(text).ok()?.chars().any(char::is_control));
+    // Most are ASCII, which takes no decoding.
+    let is_visible = text.iter().all(|byte| matches!(byte, b' '..=b'~')) || !has_control()?;
+    ((1..=MAX_SUBJECT_LEN).contains(&text.len()) && is_visible).then_some(text)
+}
+
+fn is_scope(text: &[u8]) -> bool {
+    (1..=MAX_SCOPE_LEN).contains(&text.len()) && text.iter().all(u8::is_ascii_graphic)
 }
 
 /// What no grant has.
@@ -163,4 +196,7 @@ pub enum GrantError {
     /// A scope is empty, too long, or has other characters.
     #[error("expected a scope of 1 to 64 visible ASCII characters")]
     Scope,
+    /// A time is after the year 5138: it was probably meant in milliseconds.
+    #[error("expected times in seconds since 1970, up to 100,000,000,000")]
+    Time,
 }

@@ -20,6 +20,7 @@ mod grant;
 mod record;
 
 // What is done.
+mod change;
 mod changing;
 mod error;
 mod tokens;
@@ -30,14 +31,15 @@ pub mod sql;
 #[doc = include_str!("../FORMAT.md")]
 pub mod format {}
 
-pub use changing::Rotated;
-pub use claims::{Claims, Mode, State, TokenId, TokenIdError};
+pub use change::{Change, Previous, Raced, SwapParameters};
+pub use changing::{Rotated, Rotation};
+pub use claims::{Claims, Mode, ModeError, State, TokenId, TokenIdError};
 pub use error::{ChangeError, HttpAnswer, TokenError};
 pub use existing::{Existing, HexError, OldDigest, Salt, SaltError};
 pub use grant::{Grant, GrantError};
 pub use pepper::{ForTokens, Pepper, Peppers};
-pub use record::{Change, LookupKey, Record, RecordError, SwapParameters};
+pub use record::{FindParameters, LookupKey, LookupKeys, Record, RecordError};
 pub use show_once::ShowOnce;
 pub use text::{Prefix, PrefixError};
 pub use tokens::{Converted, InsertParameters, Issued, Tokens};
-pub use verifying::{Redemption, Verified};
+pub use verifying::Verified;

@@ -1,5 +1,6 @@
 //! Peppers: the keys of the digests and MACs.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::iter;
@@ -39,52 +40,76 @@ pub type Pepper = DerivationKey<ForTokens>;
 /// retired tokens-2025 swh1_…    verifies
 /// disabled tokens-2024          verifies nothing; the key may be left out
 /// ```
+#[derive(Clone)]
 pub struct Peppers {
-    primary: (KeyId, Pepper),
-    retired: Vec<(KeyId, Pepper)>,
+    primary: Named,
+    retired: Vec<Named>,
 }
+
+type Named = (KeyId, Arc<Pepper>);
 
 impl Peppers {
     /// Creates peppers with one, the primary.
-    #[must_use]
-    pub fn new(pepper_id: KeyId, pepper: Pepper) -> Self {
-        Self { primary: (pepper_id, pepper), retired: Vec::new() }
+    ///
+    /// # Errors
+    ///
+    /// Returns [`KeyringError::KeyAsKeyId`] if the id is the text of a pepper without its prefix.
+    pub fn new(pepper_id: KeyId, pepper: Pepper) -> Result<Self, KeyringError> {
+        Pepper::check_id(&pepper_id)?;
+        Ok(Self { primary: (pepper_id, Arc::new(pepper)), retired: Vec::new() })
     }
 
-    /// Returns the digest of a credential that you store, under the primary: what to keep with it.
+    /// Returns the id of the primary.
+    #[must_use]
+    pub const fn primary_id(&self) -> &KeyId {
+        &self.primary.0
+    }
+
+    /// Returns the keyed digest of a credential that you store, under the primary: what to keep with it.
     ///
     /// Equal credentials have equal digests, and that is what they are for: you find who stored a key that leaked, and
     /// whether it is stored twice. It is also their cost: a reader of the table sees which rows have the same
-    /// credential. Without the pepper, a digest shows nothing else.
+    /// credential, and whoever can store one as well sees whether a guess is right.
     ///
     /// expand(pepper, "swt1/print" ‖ credential, 32)
     #[must_use]
-    pub fn print(&self, credential: &Secret) -> LookupKey {
-        print(&self.primary, credential)
+    pub fn fingerprint(&self, credential: &Secret) -> LookupKey {
+        fingerprint(self.primary(), credential)
     }
 
     /// Returns the digest of a credential under each usable pepper, the primary first: what to search for.
-    pub fn prints(&self, credential: &Secret) -> impl Iterator<Item = LookupKey> {
-        self.usable().map(|pepper| print(pepper, credential))
+    pub fn fingerprints(&self, credential: &Secret) -> impl Iterator<Item = LookupKey> {
+        self.usable().map(|pepper| fingerprint(pepper, credential))
     }
 
-    pub(crate) fn primary(&self) -> &(KeyId, Pepper) {
-        &self.primary
+    pub(crate) fn primary(&self) -> (&KeyId, &Pepper) {
+        borrow(&self.primary)
     }
 
     /// Returns the primary, and then the retired ones.
-    pub(crate) fn usable(&self) -> impl Iterator<Item = &(KeyId, Pepper)> {
-        iter::once(&self.primary).chain(&self.retired)
+    pub(crate) fn usable(&self) -> impl Iterator<Item = (&KeyId, &Pepper)> {
+        iter::once(&self.primary).chain(&self.retired).map(borrow)
     }
 
     pub(crate) fn find(&self, pepper_id: &KeyId) -> Result<&Pepper, TokenError> {
-        let found = self.usable().find(|(id, _)| id == pepper_id);
+        if self.is_primary(pepper_id) {
+            return Ok(&self.primary.1);
+        }
+        let found = self.retired.iter().find(|(id, _)| id == pepper_id);
         let unusable = || TokenError::Pepper { pepper_id: pepper_id.clone() };
-        found.map(|(_, pepper)| pepper).ok_or_else(unusable)
+        found.map(|(_, pepper)| &**pepper).ok_or_else(unusable)
+    }
+
+    pub(crate) fn is_primary(&self, pepper_id: &KeyId) -> bool {
+        self.primary.0 == *pepper_id
     }
 }
 
-fn print((pepper_id, pepper): &(KeyId, Pepper), credential: &Secret) -> LookupKey {
+fn borrow((pepper_id, pepper): &Named) -> (&KeyId, &Pepper) {
+    (pepper_id, pepper)
+}
+
+fn fingerprint((pepper_id, pepper): (&KeyId, &Pepper), credential: &Secret) -> LookupKey {
     LookupKey::new(pepper_id, &pepper.expand(&[b"swt1/print", credential.expose_secret()]))
 }
 
@@ -98,8 +123,8 @@ impl FromStr for Peppers {
             parse_key_lines(text, &[KeyState::Primary, KeyState::Retired, KeyState::Disabled])?
         {
             match (line.state, line.key) {
-                (KeyState::Primary, Some(pepper)) => primary = Some((line.key_id, pepper)),
-                (_, Some(pepper)) => retired.push((line.key_id, pepper)),
+                (KeyState::Primary, Some(pepper)) => primary = Some((line.key_id, Arc::new(pepper))),
+                (_, Some(pepper)) => retired.push((line.key_id, Arc::new(pepper))),
                 (_, None) => (), // disabled
             }
         }

@@ -1,6 +1,6 @@
 //! What a table has of a token.
 
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 use core::str::FromStr;
@@ -8,10 +8,10 @@ use core::str::FromStr;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use sealwax::KeyId;
 use sealwax::companion::Expand;
-use subtle::ConstantTimeEq;
 use thiserror::Error;
 
-use crate::claims::{Claims, TokenId, len8};
+use crate::change::column;
+use crate::claims::{Claims, len8};
 use crate::error::TokenError;
 
 /// The maximum length of claims in bytes: all fields as long as they may be.
@@ -31,33 +31,16 @@ pub struct Record {
     mac: [u8; 32],
 }
 
-/// What a table is searched by: `<pepper id>:<digest>`, as in the record.
+/// What a table is searched by: `<pepper id>:<digest>`, of a token or of a stored credential.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LookupKey(String);
 
-/// A change of a token's row, for one compare-and-swap: [`SWAP`](crate::sql::sqlite::SWAP) of the crate's SQL.
-///
-/// The row with this id, if its record is still `seen`, gets `record` and `previous`. If it is not, somebody else was
-/// first: nothing was written.
+/// What a table is searched by for a token: a key for each usable pepper, the primary's first.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "nothing changes until this is written to the table"]
-#[non_exhaustive]
-pub struct Change {
-    /// The public id of the token, which identifies the row.
-    pub id: TokenId,
-    /// The record that the row must still have.
-    pub seen: Record,
-    /// The record that it gets.
-    pub record: Record,
-    /// The record of the token that was rotated out, for as long as its grace lasts. `None` ends that token.
-    pub previous: Option<Record>,
-    /// Whether the row keeps the `previous` that it has: when a token is rotated again before it was used.
-    pub keeps_previous: bool,
-}
+pub struct LookupKeys(pub(crate) Vec<LookupKey>);
 
-/// The id, the record seen, the lookup key and the record that it gets, those of the previous one, and whether the row
-/// keeps the previous one that it has.
-pub type SwapParameters = (String, String, String, String, Option<String>, Option<String>, bool);
+/// The parameters of [`FIND`](crate::sql::sqlite::FIND), in order.
+pub type FindParameters = [String; 2];
 
 impl Record {
     /// Makes a record. The caller must wipe the stack.
@@ -67,14 +50,17 @@ impl Record {
         claims: &Claims,
     ) -> Self {
         let claims = claims.encode();
-        let mac = compute_mac(expand, pepper_id, &digest, &claims);
+        let bytes = pepper_id.as_ref().as_bytes();
+        let mac = expand.expand(&mac_info(bytes, &[len8(bytes.len())], &digest, &claims));
         Self { pepper_id: pepper_id.clone(), digest, claims, mac }
     }
 
     /// Checks the MAC, and only then reads the claims.
+    #[inline]
     pub(crate) fn open(&self, expand: Expand<'_>) -> Result<Claims, TokenError> {
-        let mac = compute_mac(expand, &self.pepper_id, &self.digest, &self.claims);
-        if !bool::from(mac.ct_eq(&self.mac)) {
+        let pepper_id = self.pepper_id.as_ref().as_bytes();
+        let len = [len8(pepper_id.len())];
+        if !expand.matches(&mac_info(pepper_id, &len, &self.digest, &self.claims), &self.mac) {
             return Err(TokenError::Altered);
         }
         // Claims with a MAC that nobody here wrote are those of a later version.
@@ -94,43 +80,35 @@ impl Record {
     }
 }
 
-impl Change {
-    /// A change after which the row has no token that was rotated out.
-    pub(crate) fn only(id: TokenId, seen: &Record, record: Record) -> Self {
-        Self { id, seen: seen.clone(), record, previous: None, keeps_previous: false }
-    }
-
-    /// Returns the parameters of [`SWAP`](crate::sql::sqlite::SWAP), in order.
-    #[must_use]
-    pub fn parameters(&self) -> SwapParameters {
-        let Self { id, seen, record, previous, keeps_previous } = self;
-        let lookup = |record: &Record| record.lookup_key().0;
-        (
-            id.to_string(),
-            seen.to_string(),
-            lookup(record),
-            record.to_string(),
-            previous.as_ref().map(lookup),
-            previous.as_ref().map(Record::to_string),
-            *keeps_previous,
-        )
-    }
-}
-
 /// expand(pepper, "swt1/claims" ‖ len8 pepper id ‖ digest ‖ claims, 32)
-fn compute_mac(
-    expand: Expand<'_>,
-    pepper_id: &KeyId,
-    digest: &[u8; 32],
-    claims: &[u8],
-) -> [u8; 32] {
-    let pepper_id = pepper_id.as_ref().as_bytes();
-    expand.expand(&[b"swt1/claims", &[len8(pepper_id.len())], pepper_id, digest, claims])
+const fn mac_info<'a>(
+    pepper_id: &'a [u8],
+    len: &'a [u8; 1],
+    digest: &'a [u8; 32],
+    claims: &'a [u8],
+) -> [&'a [u8]; 5] {
+    [b"swt1/claims", len, pepper_id, digest, claims]
 }
 
 impl LookupKey {
     pub(crate) fn new(pepper_id: &KeyId, digest: &[u8; 32]) -> Self {
         Self(alloc::format!("{pepper_id}:{}", Base64UrlUnpadded::encode_string(digest)))
+    }
+}
+
+impl LookupKeys {
+    /// Returns the parameters of [`FIND`](crate::sql::sqlite::FIND), in order, at a time in seconds since 1970.
+    #[must_use]
+    pub fn parameters(&self, now: u64) -> FindParameters {
+        let keys: Vec<_> = self.0.iter().map(|LookupKey(key)| alloc::format!("\"{key}\"")).collect();
+        // A key has no character that JSON escapes.
+        [alloc::format!("[{}]", keys.join(",")), column(now)]
+    }
+}
+
+impl AsRef<[LookupKey]> for LookupKeys {
+    fn as_ref(&self) -> &[LookupKey] {
+        &self.0
     }
 }
 

@@ -6,9 +6,10 @@ use core::str::FromStr;
 
 use rand_core::TryCryptoRng;
 use sealwax::Secret;
-use subtle::ConstantTimeEq;
 use thiserror::Error;
 use zeroize::Zeroizing;
+
+use crate::claims::Hint;
 
 /// The number of random characters. 62^43 is larger than 2^256.
 const RANDOM_LEN: usize = 43;
@@ -16,8 +17,6 @@ const RANDOM_LEN: usize = 43;
 const CHECK_LEN: usize = 6;
 /// The number of characters after the prefix.
 const BODY_LEN: usize = RANDOM_LEN + CHECK_LEN;
-/// The number of last characters that a list may show.
-const HINT_LEN: usize = 4;
 const MAX_PREFIX_LEN: usize = 32;
 /// The maximum length of a token that another program made, in bytes.
 const MAX_EXISTING_LEN: usize = 1024;
@@ -42,9 +41,7 @@ pub(crate) enum Shape {
     Ours,
     /// A token with another prefix.
     OtherPrefix,
-    /// A text that begins with the prefix, and is no token: a typo, or one that was cut off.
-    Mistyped,
-    /// Something else, which may be a token that another program made.
+    /// No token of this crate: a typo, one that was cut off, or one that another program made.
     Other,
     /// Too long or too short for any token.
     Nothing,
@@ -63,6 +60,11 @@ impl Prefix {
         alloc::format!(r"\b{}[0-9A-Za-z]{{{BODY_LEN}}}\b", self.0)
     }
 
+    /// Returns whether a text is as long as a token with this prefix, and begins like one.
+    pub(crate) fn fits(&self, text: &str) -> bool {
+        text.len() == self.0.len().saturating_add(BODY_LEN) && text.starts_with(&self.0)
+    }
+
     /// Returns what a text is, in a time that depends on its length and on whether it is well-formed.
     pub(crate) fn shape_of(&self, text: &str) -> Shape {
         let bytes = text.as_bytes();
@@ -73,12 +75,11 @@ impl Prefix {
             is_prefix(prefix) && body.iter().fold(true, |all, byte| all & is_digit(*byte))
         }) && bytes
             .split_last_chunk::<CHECK_LEN>()
-            .is_some_and(|(before, check)| checksum(before).ct_eq(check).into());
-        match (is_well_formed, text.starts_with(&self.0)) {
-            (true, true) if text.len() == self.0.len().saturating_add(BODY_LEN) => Shape::Ours,
-            (true, _) => Shape::OtherPrefix,
-            (false, true) => Shape::Mistyped,
-            (false, false) => Shape::Other,
+            .is_some_and(|(before, check)| differences(&checksum(before), check) == 0);
+        match is_well_formed {
+            true if self.fits(text) => Shape::Ours,
+            true => Shape::OtherPrefix,
+            false => Shape::Other,
         }
     }
 
@@ -97,11 +98,8 @@ impl Prefix {
 }
 
 /// Returns the last four characters, which a list may show: they belong to the checksum, so all 43 stay unknown.
-pub(crate) fn hint(token: &str) -> String {
-    token
-        .split_at_checked(token.len().saturating_sub(HINT_LEN))
-        .map(|(_, hint)| hint.into())
-        .unwrap_or_default()
+pub(crate) fn hint(token: &str) -> Option<Hint> {
+    token.as_bytes().last_chunk().copied()
 }
 
 /// Appends 43 characters, each of which is drawn uniformly: a byte of 248 or more is rejected, because 248 = 4 × 62.
@@ -147,6 +145,11 @@ fn checksum(before: &[u8]) -> [u8; CHECK_LEN] {
         left /= 62;
     }
     digits
+}
+
+/// Returns zero if two checksums are equal. It does not stop at the first character that differs.
+fn differences(a: &[u8; CHECK_LEN], b: &[u8; CHECK_LEN]) -> u8 {
+    a.iter().zip(b).fold(0, |all, (a, b)| all | (a ^ b))
 }
 
 /// Computes the CRC-32 of ISO 3309, as zlib and PNG have it.

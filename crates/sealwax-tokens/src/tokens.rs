@@ -7,6 +7,7 @@ use core::fmt;
 use rand_core::TryCryptoRng;
 use sealwax::Secret;
 
+use crate::change::column;
 use crate::claims::{Claims, ID_LEN, Mode, State, TokenId};
 use crate::error::ChangeError;
 use crate::existing::{Existing, Salt, Scheme};
@@ -47,8 +48,8 @@ pub struct Converted {
     pub record: Record,
 }
 
-/// The id, the subject, the lookup key and the record.
-pub type InsertParameters = (String, String, String, String);
+/// The parameters of [`INSERT`](crate::sql::sqlite::INSERT), in order.
+pub type InsertParameters = [String; 5];
 
 impl Issued {
     /// Returns the parameters of [`INSERT`](crate::sql::sqlite::INSERT), in order.
@@ -67,8 +68,9 @@ impl Converted {
 }
 
 fn insert(claims: &Claims, record: &Record) -> InsertParameters {
+    let Claims { id, grant, .. } = claims;
     let lookup = record.lookup_key().into();
-    (claims.id.to_string(), claims.grant.subject.clone(), lookup, record.to_string())
+    [id.to_string(), grant.subject().into(), lookup, record.to_string(), column(grant.expires)]
 }
 
 impl Tokens {
@@ -79,7 +81,8 @@ impl Tokens {
         Self { peppers, prefix, mode, existing: None }
     }
 
-    /// Also accepts tokens that another program issued, and that [`convert`](Self::convert) made records of.
+    /// Also accepts tokens that another program issued, and that [`convert`](Self::convert) made records of. They may have
+    /// the same prefix.
     ///
     /// Give it the salts that many rows share, so that [`lookup_keys`](Self::lookup_keys) finds these. A row whose
     /// salt no other row has can only be found by trying: see [`SALTED`](crate::sql::sqlite::SALTED).
@@ -98,7 +101,8 @@ impl Tokens {
     ///
     /// # Errors
     ///
-    /// Returns [`ChangeError::Random`] if the randomness source fails.
+    /// Returns [`ChangeError::Grant`] if a time is not in seconds, and [`ChangeError::Random`] if the randomness source
+    /// fails.
     #[cfg(feature = "getrandom")]
     pub fn issue(&self, grant: Grant) -> Result<Issued, ChangeError> {
         self.issue_with_rng(grant, &mut getrandom::SysRng)
@@ -125,8 +129,8 @@ impl Tokens {
     ///
     /// # Errors
     ///
-    /// Returns [`ChangeError::Existing`] if a plaintext cannot be such a token, and [`ChangeError::Random`] if the
-    /// randomness source fails.
+    /// Returns [`ChangeError::Existing`] if a plaintext cannot be such a token, [`ChangeError::Grant`] if a time is not in
+    /// seconds, and [`ChangeError::Random`] if the randomness source fails.
     #[cfg(feature = "getrandom")]
     pub fn convert(&self, existing: &Existing<'_>, grant: Grant) -> Result<Converted, ChangeError> {
         self.convert_with_rng(existing, grant, &mut getrandom::SysRng)
@@ -147,9 +151,10 @@ impl Tokens {
         {
             return Err(ChangeError::Existing);
         }
+        grant.check_times()?;
         let id = draw_id(rng)?;
         let (pepper_id, pepper) = self.peppers.primary();
-        let (mode, state, hint) = (self.mode, State::Active, String::new());
+        let (mode, state, hint) = (self.mode, State::Active, None);
         let (claims, record) = pepper.derive(|expand| {
             let (scheme, digest) = existing.digest(expand);
             let claims = Claims { id, grant, mode, state, hint, scheme };
@@ -167,6 +172,7 @@ impl Tokens {
         state: State,
         rng: &mut (impl TryCryptoRng + ?Sized),
     ) -> Result<(Secret, Claims, Record), ChangeError> {
+        grant.check_times()?;
         let (pepper_id, pepper) = self.peppers.primary();
         pepper.derive(|expand| {
             let token = self.prefix.draw(rng).ok_or(ChangeError::Random)?;

@@ -1,20 +1,22 @@
 //! Verifying tokens, and redeeming those for one use.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use sealwax::KeyId;
-use subtle::ConstantTimeEq;
+use sealwax::companion::Expand;
 
+use crate::change::Change;
 use crate::claims::{Claims, State};
 use crate::error::TokenError;
 use crate::existing::Scheme;
 use crate::pepper::Pepper;
-use crate::record::{Change, LookupKey, Record};
+use crate::record::{LookupKey, LookupKeys, Record};
 use crate::text::Shape;
 use crate::tokens::Tokens;
 
 /// A token that was verified.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 #[must_use]
 #[non_exhaustive]
 pub struct Verified {
@@ -22,15 +24,8 @@ pub struct Verified {
     pub claims: Claims,
     /// What should be written: this is the first use of a token that was rotated in, which ends the one before it, or
     /// the record is under an older pepper or of an older scheme. If somebody else is first, there is nothing to do.
-    pub change: Option<Change>,
-}
-
-/// A token for one use that may be used if nobody else is first.
-#[derive(Debug)]
-#[must_use = "the token is not used up until the change is written"]
-pub struct Redemption {
-    claims: Claims,
-    change: Change,
+    // Most have none, and a move of one would cost as much as the comparisons.
+    pub change: Option<Box<Change>>,
 }
 
 impl Tokens {
@@ -41,7 +36,7 @@ impl Tokens {
     /// # Errors
     ///
     /// Returns [`TokenError::Malformed`] or [`TokenError::WrongMode`] if no row can have this token.
-    pub fn lookup_keys(&self, token: &str) -> Result<Vec<LookupKey>, TokenError> {
+    pub fn lookup_keys(&self, token: &str) -> Result<LookupKeys, TokenError> {
         let mut schemes = Vec::from([Scheme::Plain]);
         if self.check_text(token)? == Shape::Other {
             let salts = self.existing.iter().flatten();
@@ -50,14 +45,39 @@ impl Tokens {
                 [Scheme::SaltBefore(salt.clone()), Scheme::SaltAfter(salt.clone())]
             }));
         }
-        let keys_under = |(pepper_id, pepper): &(KeyId, Pepper)| {
+        let keys_under = |(pepper_id, pepper): (&KeyId, &Pepper)| {
             pepper.derive(|expand| {
                 let key =
                     |scheme: &Scheme| LookupKey::new(pepper_id, &scheme.digest(expand, token));
                 schemes.iter().map(key).collect::<Vec<_>>()
             })
         };
-        Ok(self.peppers.usable().flat_map(keys_under).collect())
+        Ok(LookupKeys(self.peppers.usable().flat_map(keys_under).collect()))
+    }
+
+    /// Returns which of some rows is the token's, for rows that no lookup key finds: see
+    /// [`SALTED`](crate::sql::sqlite::SALTED).
+    ///
+    /// It passes over rows that were altered, or are under a pepper that is missing: one of them would otherwise refuse
+    /// every token. [`inspect`](Self::inspect) them all from time to time.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`TokenError::Unknown`] if none is, and the errors of [`lookup_keys`](Self::lookup_keys).
+    pub fn search<R: AsRef<str>>(
+        &self,
+        token: &str,
+        rows: impl IntoIterator<Item = R>,
+    ) -> Result<Record, TokenError> {
+        self.check_text(token)?;
+        let is_of_token = |record: &Record| {
+            let pepper = self.peppers.find(&record.pepper_id);
+            pepper.is_ok_and(|pepper| pepper.derive(|expand| open(record, expand, token).is_ok()))
+        };
+        rows.into_iter()
+            .filter_map(|row| row.as_ref().parse().ok())
+            .find(is_of_token)
+            .ok_or(TokenError::Unknown)
     }
 
     /// Verifies a token against the record that the table has, at a time in seconds since 1970, for a scope.
@@ -73,17 +93,18 @@ impl Tokens {
         now: u64,
         scope: &str,
     ) -> Result<Verified, TokenError> {
-        let claims = self.check(token, record, (now, scope), false)?;
-        let is_current = record.pepper_id == self.peppers.primary().0
+        let claims = self.authenticate(token, record)?;
+        self.check(&claims, now, scope, false)?;
+        let is_current = self.peppers.is_primary(&record.pepper_id)
             && claims.scheme == Scheme::Plain
             && claims.state == State::Active;
         // A token that was rotated out is left as it is, because it ends soon.
         let change = (!is_current && claims.state != State::Replaced)
-            .then(|| self.renew(token, record, &claims, State::Active));
+            .then(|| Box::new(self.renew(token, record, &claims, State::Active)));
         Ok(Verified { claims, change })
     }
 
-    /// Verifies a token for one use. It is used up when the change is written: see [`Redemption`].
+    /// Verifies a token for one use. The change uses it up: what the token is for is returned once that is written.
     ///
     /// # Errors
     ///
@@ -94,10 +115,10 @@ impl Tokens {
         record: &Record,
         now: u64,
         scope: &str,
-    ) -> Result<Redemption, TokenError> {
-        let claims = self.check(token, record, (now, scope), true)?;
-        let change = self.renew(token, record, &claims, State::Spent);
-        Ok(Redemption { claims, change })
+    ) -> Result<Change<Claims>, TokenError> {
+        let claims = self.authenticate(token, record)?;
+        self.check(&claims, now, scope, true)?;
+        Ok(self.renew(token, record, &claims, State::Spent).with_outcome(claims))
     }
 
     /// Returns what a text is, if it may be a token.
@@ -106,38 +127,49 @@ impl Tokens {
             Shape::Ours => Ok(Shape::Ours),
             Shape::Other if self.existing.is_some() => Ok(Shape::Other),
             Shape::OtherPrefix => Err(TokenError::WrongMode),
-            Shape::Mistyped | Shape::Other | Shape::Nothing => Err(TokenError::Malformed),
+            Shape::Other | Shape::Nothing => Err(TokenError::Malformed),
         }
     }
 
-    /// Checks everything, in the order of the page.
+    /// Returns what a record says, if it is as it was written, and a token's.
+    #[inline]
+    fn authenticate(&self, token: &str, record: &Record) -> Result<Claims, TokenError> {
+        if !self.prefix.fits(token) {
+            self.check_text(token)?;
+        }
+        self.peppers
+            .find(&record.pepper_id)?
+            .derive(|expand| open(record, expand, token))
+            // A token whose digest is right has a right checksum, so only another one may have a typo.
+            .or_else(|error| self.check_text(token).and(Err(error)))
+    }
+
+    /// Checks what a record says, in the order of the page.
     fn check(
         &self,
-        token: &str,
-        record: &Record,
-        (now, scope): (u64, &str),
+        claims: &Claims,
+        now: u64,
+        scope: &str,
         is_single_use: bool,
-    ) -> Result<Claims, TokenError> {
-        self.check_text(token)?;
-        let claims = self.peppers.find(&record.pepper_id)?.derive(|expand| {
-            let claims = record.open(expand)?;
-            let is_same = claims.scheme.digest(expand, token).ct_eq(&record.digest);
-            if bool::from(is_same) { Ok(claims) } else { Err(TokenError::Unknown) }
-        })?;
-        if claims.mode != self.mode {
+    ) -> Result<(), TokenError> {
+        let Claims { grant, mode, .. } = claims;
+        if claims.is_existing() && self.existing.is_none() {
+            return Err(TokenError::Malformed);
+        }
+        if *mode != self.mode {
             return Err(TokenError::WrongMode);
         }
-        is_open(&claims)?;
-        if claims.grant.is_single_use != is_single_use {
+        is_open(claims)?;
+        if grant.is_single_use != is_single_use {
             return Err(TokenError::WrongUse);
         }
-        if now < claims.grant.not_before {
+        if now < grant.not_before {
             return Err(TokenError::NotYet);
         }
-        if now >= claims.grant.expires {
+        if now >= grant.expires {
             return Err(TokenError::Expired);
         }
-        if claims.grant.allows(scope) { Ok(claims) } else { Err(TokenError::Scope) }
+        if grant.allows(scope) { Ok(()) } else { Err(TokenError::Scope) }
     }
 
     /// Makes the record of a token that was verified, under the primary and by the plain scheme. It ends the token before.
@@ -147,23 +179,18 @@ impl Tokens {
         let record = pepper.derive(|expand| {
             Record::new((pepper_id, expand), claims.scheme.digest(expand, token), &claims)
         });
-        Change::only(claims.id, seen, record)
+        Change::new(seen, record, &claims)
     }
 }
 
-impl Redemption {
-    /// Returns what must be written before the token counts as used.
-    pub const fn change(&self) -> &Change {
-        &self.change
-    }
-
-    /// Returns what the token is for, if the change was written: `rows` is the number of rows that it changed.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`TokenError::Spent`] if it changed none, because somebody else was first.
-    pub fn finish(self, rows: u64) -> Result<Claims, TokenError> {
-        if rows == 0 { Err(TokenError::Spent) } else { Ok(self.claims) }
+/// Returns what a record says, if it is a token's. The caller must wipe the stack.
+#[inline]
+fn open(record: &Record, expand: Expand<'_>, token: &str) -> Result<Claims, TokenError> {
+    let claims = record.open(expand)?;
+    if claims.scheme.matches(expand, token, &record.digest) {
+        Ok(claims)
+    } else {
+        Err(TokenError::Unknown)
     }
 }
 
