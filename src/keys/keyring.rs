@@ -95,7 +95,9 @@ impl Keyring {
     ///
     /// # Errors
     ///
-    /// Returns [`KeyringError::KeyAsKeyId`] if the id is the text of a key without its prefix.
+    /// Returns [`KeyringError::KeyAsKeyId`] if the id is the text of a key without its prefix,
+    /// [`KeyringError::TestKey`] if the key is a test key and the id does not start with `test/`, and
+    /// [`KeyringError::NotATestKey`] if it is the other way round.
     pub fn new(key_id: KeyId, key: impl MasterKeyProvider + 'static) -> Result<Self, KeyringError> {
         Self::opening_only().with([Entry::Usable(KeyState::Primary, UsableKey::new(key_id, key))])
     }
@@ -123,8 +125,9 @@ impl Keyring {
     /// # Errors
     ///
     /// Returns [`KeyringError::DuplicateKeyId`] if the keyring already contains the id (ASCII case is ignored),
-    /// [`KeyringError::DuplicateKey`] if it already contains the key, [`KeyringError::KeyAsKeyId`] if the id is the
-    /// text of a key without its prefix, and [`KeyringError::TooManyKeys`] if the keyring already has 1,024 keys.
+    /// [`KeyringError::DuplicateKey`] if it already contains the key, [`KeyringError::TooManyKeys`] if it already has
+    /// 1,024 keys, and [`KeyringError::NotATestKey`] if some of its keys would be test keys and some would not. It also
+    /// returns the errors of [`new`](Self::new).
     pub fn with_retired(
         self,
         key_id: KeyId,
@@ -151,7 +154,9 @@ impl Keyring {
     ///
     /// # Errors
     ///
-    /// Returns the same errors as [`with_retired`](Self::with_retired), except [`KeyringError::DuplicateKey`].
+    /// Returns the same errors as [`with_retired`](Self::with_retired), except [`KeyringError::DuplicateKey`] and
+    /// [`KeyringError::TestKey`]. [`KeyringError::NotATestKey`] says that the id does not start with `test/`, and the
+    /// keyring has test keys.
     pub fn with_disabled(self, key_id: KeyId) -> Result<Self, KeyringError> {
         self.with([Entry::Refused(KeyState::Disabled, key_id)])
     }
