@@ -11,11 +11,10 @@ use crate::cipher;
 use crate::format::key_id::KeyId;
 use crate::format::sizes::MAX_WRAPS;
 use crate::format::suite::Suite;
-use crate::keys::key_text::TextForm;
 use crate::keys::keyring::errors::KeyringError;
-use crate::keys::keyring::lines::LineKey;
+use crate::keys::keyring::lines::{LineKey, is_bare_key};
 use crate::keys::keyring::state::KeyState;
-use crate::keys::master_key::CHECK_LEN;
+use crate::keys::master_key::{CHECK_LEN, MasterKey};
 use crate::keys::provider::MasterKeyProvider;
 use crate::keys::recorder::OpenRecorder;
 use crate::keys::usable_key::UsableKey;
@@ -350,7 +349,7 @@ impl Keyring {
 fn check_entry(entries: &[Entry], added: &Entry) -> Result<(), KeyringError> {
     let key_id = added.key_id();
     // Checked first, because the other errors show the id.
-    if TextForm::MASTER.is_bare_key(key_id.as_ref()) {
+    if is_bare_key::<MasterKey>(key_id.as_ref()) {
         return Err(KeyringError::KeyAsKeyId);
     }
     if let Some(key) = added.usable().and_then(UsableKey::master_key) {
