@@ -31,7 +31,7 @@ fn text_of(key: &AuditKey) -> String {
 }
 
 fn lines(text: &str) -> bool {
-    let keys = AuditKeys::new("audit-2026".parse().unwrap(), counting(0));
+    let keys = AuditKeys::new("audit-2026".parse().unwrap(), counting(0)).unwrap();
     let mut verifiers: Vec<(String, Verifier<'_>)> = Vec::new();
     let mut are_records = false;
     for line in text.lines().take(64) {

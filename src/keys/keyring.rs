@@ -11,11 +11,10 @@ use crate::cipher;
 use crate::format::key_id::KeyId;
 use crate::format::sizes::MAX_WRAPS;
 use crate::format::suite::Suite;
-use crate::keys::key_text::TextForm;
 use crate::keys::keyring::errors::KeyringError;
-use crate::keys::keyring::lines::LineKey;
+use crate::keys::keyring::lines::{LineKey, is_bare_key};
 use crate::keys::keyring::state::KeyState;
-use crate::keys::master_key::CHECK_LEN;
+use crate::keys::master_key::{CHECK_LEN, MasterKey};
 use crate::keys::provider::MasterKeyProvider;
 use crate::keys::recorder::OpenRecorder;
 use crate::keys::usable_key::UsableKey;
@@ -95,7 +94,9 @@ impl Keyring {
     ///
     /// # Errors
     ///
-    /// Returns [`KeyringError::KeyAsKeyId`] if the id is the text of a key without its prefix.
+    /// Returns [`KeyringError::KeyAsKeyId`] if the id is the text of a key without its prefix,
+    /// [`KeyringError::TestKey`] if the key is a test key and the id does not start with `test/`, and
+    /// [`KeyringError::NotATestKey`] if it is the other way round.
     pub fn new(key_id: KeyId, key: impl MasterKeyProvider + 'static) -> Result<Self, KeyringError> {
         Self::opening_only().with([Entry::Usable(KeyState::Primary, UsableKey::new(key_id, key))])
     }
@@ -123,8 +124,9 @@ impl Keyring {
     /// # Errors
     ///
     /// Returns [`KeyringError::DuplicateKeyId`] if the keyring already contains the id (ASCII case is ignored),
-    /// [`KeyringError::DuplicateKey`] if it already contains the key, [`KeyringError::KeyAsKeyId`] if the id is the
-    /// text of a key without its prefix, and [`KeyringError::TooManyKeys`] if the keyring already has 1,024 keys.
+    /// [`KeyringError::DuplicateKey`] if it already contains the key, [`KeyringError::TooManyKeys`] if it already has
+    /// 1,024 keys, and [`KeyringError::NotATestKey`] if some of its keys would be test keys and some would not. It also
+    /// returns the errors of [`new`](Self::new).
     pub fn with_retired(
         self,
         key_id: KeyId,
@@ -151,7 +153,9 @@ impl Keyring {
     ///
     /// # Errors
     ///
-    /// Returns the same errors as [`with_retired`](Self::with_retired), except [`KeyringError::DuplicateKey`].
+    /// Returns the same errors as [`with_retired`](Self::with_retired), except [`KeyringError::DuplicateKey`] and
+    /// [`KeyringError::TestKey`]. [`KeyringError::NotATestKey`] says that the id does not start with `test/`, and the
+    /// keyring has test keys.
     pub fn with_disabled(self, key_id: KeyId) -> Result<Self, KeyringError> {
         self.with([Entry::Refused(KeyState::Disabled, key_id)])
     }
@@ -345,7 +349,7 @@ impl Keyring {
 fn check_entry(entries: &[Entry], added: &Entry) -> Result<(), KeyringError> {
     let key_id = added.key_id();
     // Checked first, because the other errors show the id.
-    if TextForm::MASTER.is_bare_key(key_id.as_ref()) {
+    if is_bare_key::<MasterKey>(key_id.as_ref()) {
         return Err(KeyringError::KeyAsKeyId);
     }
     if let Some(key) = added.usable().and_then(UsableKey::master_key) {

@@ -68,9 +68,9 @@ impl UsableKey {
         self.key.as_master_key(Inside(()))
     }
 
-    /// Returns whether this is a test key.
+    /// Returns whether this is a test key, also if a type is around it: no other local key wraps under such an id.
     pub(super) fn is_for_tests(&self) -> bool {
-        self.master_key().is_some_and(MasterKey::is_for_tests)
+        self.is_local() && self.key_id.is_for_tests()
     }
 
     /// Returns whether this is a master key in memory, and not a type around one.

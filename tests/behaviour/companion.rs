@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use hmac::{Hmac, KeyInit, Mac};
-use sealwax::companion::{DerivationKey, KeyLine, Purpose, parse_key_lines};
-use sealwax::{KeyError, KeyState, Keyring, KeyringError, LineProblem, MasterKey};
+use sealwax::companion::{DerivationKey, KeyLine, LineKey, Purpose, parse_key_lines};
+use sealwax::{KeyError, KeyId, KeyState, Keyring, KeyringError, LineProblem, MasterKey};
 use sha2::{Digest, Sha256};
 
 use crate::fixtures::{Scripted, master_key};
@@ -121,7 +121,11 @@ fn it_compares_all_bits_of_what_it_derives() {
 }
 
 fn master_text(number: u8) -> String {
-    master_key(number).to_text().expose_str().unwrap().to_owned()
+    text_of(&master_key(number))
+}
+
+fn text_of(key: &MasterKey) -> String {
+    key.to_text().expose_str().unwrap().to_owned()
 }
 
 const STATES: [KeyState; 3] = [KeyState::Primary, KeyState::Retired, KeyState::Disabled];
@@ -231,6 +235,24 @@ fn what_is_wrong_with_a_ring_of_other_keys_is_told_as_for_a_keyring() {
         primary.parse::<Keyring>(),
         Err(KeyringError::Line { problem: LineProblem::Key { .. }, .. })
     ));
+}
+
+#[test]
+fn a_key_in_the_place_of_an_id_is_told_without_a_text_too() {
+    let bare = |text: String| text.split_once('_').unwrap().1.parse::<KeyId>().unwrap();
+    let ours = bare(text(&invoice(1)));
+    let masters = [bare(master_text(1)), bare(text_of(&MasterKey::generate_for_tests(1)))];
+    for id in masters.iter().chain([&ours]) {
+        assert_eq!(invoice(2).check_id(id), Err(KeyringError::KeyAsKeyId));
+    }
+    for id in &masters {
+        assert_eq!(master_key(2).check_id(id), Err(KeyringError::KeyAsKeyId));
+    }
+    // A hash of a kind that is not known, as far as anybody can see.
+    assert_eq!(master_key(2).check_id(&ours), Ok(()));
+    for id in ["a", "test/a"] {
+        assert_eq!(invoice(2).check_id(&id.parse().unwrap()), Ok(()), "{id}");
+    }
 }
 
 fn problem_2(error: &KeyringError) -> Option<&LineProblem> {

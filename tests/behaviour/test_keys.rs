@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use sealwax::{
-    DataKey, EncryptionContext, KeyError, KeyState, KeyWrapper, Keyring, KeyringError, LineProblem,
-    MasterKey, MasterKeyProvider, OpenError, ProviderError, ProviderFuture, RewrapError, SealError,
-    UnwrapError, UnwrapRequest, WrapKind, WrapRequest,
+    DataKey, EncryptionContext, KeyError, KeyId, KeyState, KeyWrapper, Keyring, KeyringError,
+    LineProblem, MasterKey, MasterKeyProvider, OpenError, ProviderError, ProviderFuture,
+    RewrapError, SealError, UnwrapError, UnwrapRequest, WrapKind, WrapRequest,
 };
 use sha2::{Digest, Sha256};
 
@@ -160,8 +160,12 @@ fn what_a_test_key_has_sealed_is_told_as_such_by_production() {
     assert_eq!(tests.state("test/b"), Some(KeyState::Escrow));
 }
 
-/// A type around a key, which no keyring recognises as one.
-struct Around(MasterKey);
+/// A type around a key, in which no keyring can see it.
+struct Around(MasterKey, WrapKind);
+
+fn around(key: MasterKey) -> Around {
+    Around(key, WrapKind::Local)
+}
 
 impl KeyWrapper for Around {
     fn wrap_key<'a>(
@@ -172,7 +176,7 @@ impl KeyWrapper for Around {
     }
 
     fn kind(&self) -> WrapKind {
-        self.0.kind()
+        self.1
     }
 
     fn is_current(&self, body: &[u8]) -> bool {
@@ -198,14 +202,69 @@ fn a_key_behind_another_type_still_fits_its_id_alone() {
         ("prod", test_key(1), false),
         ("test/a", master_key(1), false),
     ] {
-        let around = Keyring::new(key_id(id), Around(key)).unwrap();
-        match around.seal(&"sk-1".into(), &context) {
-            Ok(row) => assert!(is_sealed && around.open(&row, &context).is_ok()),
+        let ring = Keyring::new(key_id(id), around(key)).unwrap();
+        match ring.seal(&"sk-1".into(), &context) {
+            Ok(row) => assert!(is_sealed && ring.open(&row, &context).is_ok()),
             Err(error) => assert!(!is_sealed && matches!(error, SealError::Wrap { .. }), "{error}"),
         }
     }
     // Nor does it unwrap: what an honest key wrapped under this id, it says nothing about.
     let row = Keyring::new(key_id("prod"), master_key(1)).unwrap().seal(&"sk-1".into(), &context);
-    let around = Keyring::new(key_id("prod"), Around(test_key(1))).unwrap();
-    assert_eq!(around.verify(&row.unwrap()).unwrap_err().name(), "provider");
+    let ring = Keyring::new(key_id("prod"), around(test_key(1))).unwrap();
+    assert_eq!(ring.verify(&row.unwrap()).unwrap_err().name(), "provider");
+}
+
+/// Whichever of its keys a keyring cannot see, and whichever comes first.
+#[test]
+fn a_test_key_behind_another_type_is_among_test_keys_alone() {
+    type Ring = fn() -> Keyring;
+    type Add = fn(Keyring, KeyId, Around) -> Result<Keyring, KeyringError>;
+    let tests: [Ring; 3] = [
+        || Keyring::new(key_id("test/a"), test_key(1)).unwrap(),
+        || Keyring::new(key_id("test/a"), around(test_key(1))).unwrap(),
+        || Keyring::opening_only().with_retired(key_id("test/a"), around(test_key(1))).unwrap(),
+    ];
+    let prod: [Ring; 3] = [
+        || Keyring::new(key_id("prod-a"), master_key(1)).unwrap(),
+        || Keyring::new(key_id("prod-a"), around(master_key(1))).unwrap(),
+        || Keyring::opening_only().with_escrow(key_id("prod-a"), around(master_key(1))).unwrap(),
+    ];
+    let adds: [Add; 2] = [Keyring::with_retired, Keyring::with_escrow];
+    let mut checked = 0;
+    for add in adds {
+        for ring in tests {
+            assert_eq!(told(add(ring(), key_id("test/b"), around(test_key(2)))), "accepted");
+            assert_eq!(told(ring().with_retired(key_id("test/b"), test_key(2))), "accepted");
+            assert_eq!(told(add(ring(), key_id("prod"), around(master_key(2)))), "prod is none");
+            assert_eq!(told(ring().with_retired(key_id("prod"), master_key(2))), "prod is none");
+            assert_eq!(told(ring().with_disabled(key_id("prod"))), "prod is none");
+            checked += 1;
+        }
+        for ring in prod {
+            assert_eq!(told(add(ring(), key_id("test/b"), around(test_key(2)))), "prod-a is none");
+            assert_eq!(told(ring().with_escrow(key_id("test/b"), test_key(2))), "prod-a is none");
+            assert_eq!(told(add(ring(), key_id("prod-b"), around(master_key(2)))), "accepted");
+            checked += 1;
+        }
+    }
+    assert_eq!(checked, 12);
+    // What it has sealed is a row of a test for production, and of another test for tests.
+    let context = EncryptionContext::empty();
+    let row = Keyring::new(key_id("test/a"), test_key(1)).unwrap().seal(&"mock".into(), &context);
+    let row = row.unwrap();
+    let name = |ring: &Keyring| ring.verify(&row).unwrap_err().name();
+    assert_eq!(name(&Keyring::new(key_id("prod"), around(master_key(1))).unwrap()), "test_key");
+    assert_eq!(name(&Keyring::new(key_id("test/b"), around(test_key(1))).unwrap()), "unknown_key");
+}
+
+#[test]
+fn a_key_at_a_service_may_have_any_id() {
+    let at_service = |number| Around(master_key(number), WrapKind::Provider);
+    let prod = || Keyring::new(key_id("prod-a"), master_key(1)).unwrap();
+    let tests = || Keyring::new(key_id("test/a"), test_key(1)).unwrap();
+    assert_eq!(told(prod().with_escrow(key_id("test/kms"), at_service(2))), "accepted");
+    assert_eq!(told(tests().with_escrow(key_id("test/kms"), at_service(2))), "accepted");
+    assert_eq!(told(tests().with_escrow(key_id("kms"), at_service(2))), "kms is none");
+    let ring = Keyring::new(key_id("test/kms"), at_service(2)).unwrap();
+    assert_eq!(told(ring.with_retired(key_id("prod-a"), master_key(1))), "accepted");
 }

@@ -78,7 +78,7 @@ impl Service {
 fn main() -> Result<(), AnyError> {
     let database = Connection::open_in_memory()?;
     database.execute_batch(sqlite::TABLES)?;
-    let keys = AuditKeys::new("audit-2026".parse()?, AuditKey::generate()?);
+    let keys = AuditKeys::new("audit-2026".parse()?, AuditKey::generate()?)?;
     let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis());
     let log =
         AuditLog::new(keys, Table(Mutex::new(database)), move || now().try_into().unwrap_or(0));

@@ -48,9 +48,13 @@ pub(crate) type Named = (KeyId, Arc<AuditKey>);
 
 impl AuditKeys {
     /// Creates the keys of a service with one key, the primary.
-    #[must_use]
-    pub fn new(primary: KeyId, key: AuditKey) -> Self {
-        Self { primary: (primary, Arc::new(key)), retired: Vec::new() }
+    ///
+    /// # Errors
+    ///
+    /// Returns [`KeyringError::KeyAsKeyId`] if the id is the text of a key without its prefix.
+    pub fn new(primary: KeyId, key: AuditKey) -> Result<Self, AuditKeysError> {
+        key.check_id(&primary)?;
+        Ok(Self { primary: (primary, Arc::new(key)), retired: Vec::new() })
     }
 
     /// Adds a retired key.
@@ -59,8 +63,10 @@ impl AuditKeys {
     ///
     /// Returns [`AuditKeysError::DuplicateKeyId`] if there is a key with this id (ASCII case is ignored),
     /// [`AuditKeysError::DuplicateKey`] if there is the same key under another id, and [`AuditKeysError::OtherStep`] if
-    /// the id says that it is a step of one of the keys, or the other way round, and it is not.
+    /// the id says that it is a step of one of the keys, or the other way round, and it is not. It also returns the error
+    /// of [`new`](Self::new).
     pub fn with_retired(mut self, key_id: KeyId, key: AuditKey) -> Result<Self, AuditKeysError> {
+        key.check_id(&key_id)?;
         let named = (key_id, Arc::new(key));
         self.check_new(&named)?;
         self.retired.push(named);
@@ -236,7 +242,7 @@ impl fmt::Debug for AuditKeys {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum AuditKeysError {
-    /// The text is not one of audit keys.
+    /// The text is not one of audit keys, or an id is a key.
     #[error(transparent)]
     Text(#[from] KeyringError),
     /// Two keys have the same id.

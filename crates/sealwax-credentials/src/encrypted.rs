@@ -3,9 +3,6 @@
 use crate::around::assigned;
 use crate::reading::Reading;
 
-/// The start of the text of a master key.
-const MASTER_KEY: &str = "swk1_";
-
 /// The states of a key in a keyring.
 const STATES: [&str; 6] = ["primary", "retired", "escrow", "disabled", "leaked", "destroyed"];
 
@@ -50,7 +47,15 @@ pub(crate) fn envelope(reading: &Reading<'_>) -> bool {
 }
 
 pub(crate) fn master_key(reading: &Reading<'_>) -> bool {
-    reading.core.starts_with(MASTER_KEY)
+    is_key(reading.core)
+}
+
+/// Returns whether a text starts like a key of sealwax: `sw`, one or two letters for its kind, `1_`.
+///
+/// These are the names of all kinds: also of those that later versions may have, and that are no key ids.
+fn is_key(text: &str) -> bool {
+    let kind = text.strip_prefix("sw").and_then(|rest| rest.split_once("1_"));
+    kind.is_some_and(|(kind, _)| kind.len() <= 2 && is_of(kind, |byte| byte.is_ascii_lowercase()))
 }
 
 pub(crate) fn keyring(reading: &Reading<'_>) -> bool {
@@ -62,7 +67,7 @@ pub(crate) fn keyring(reading: &Reading<'_>) -> bool {
 fn is_entry(line: &str) -> bool {
     let mut words = line.split_whitespace();
     let is_state = words.next().is_some_and(|word| STATES.contains(&word));
-    is_state && words.next().is_some() && words.next().is_none_or(|key| key.starts_with(MASTER_KEY))
+    is_state && words.next().is_some() && words.next().is_none_or(is_key)
 }
 
 pub(crate) fn encrypted(reading: &Reading<'_>) -> bool {

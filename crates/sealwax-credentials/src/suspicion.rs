@@ -80,9 +80,9 @@ kinds! {
     CutOff, "cut_off", "PEM or JSON without its start or its end", reading::cut_off;
     /// An envelope of sealwax.
     Envelope, "envelope", "an envelope of sealwax", encrypted::envelope;
-    /// A master key of sealwax.
-    MasterKey, "master_key", "a master key of sealwax", encrypted::master_key;
-    /// A keyring of sealwax, or a line of one.
+    /// A key of sealwax: a master key, or one of another kind, such as an audit key or a pepper.
+    MasterKey, "master_key", "a key of sealwax", encrypted::master_key;
+    /// A keyring of sealwax, or a line of one, with keys of any kind.
     Keyring, "keyring", "a keyring of sealwax", encrypted::keyring;
     /// IV, tag and ciphertext, a Fernet token, a ciphertext of Vault, CryptoJS, Laravel and others.
     Encrypted, "encrypted", "already encrypted by another program", encrypted::encrypted;

@@ -23,14 +23,17 @@ pub trait LineKey: FromStr<Err = KeyError> {
     /// Returns whether both are the same key, in constant time.
     fn is_same(&self, other: &Self) -> bool;
 
-    /// Checks that the key may have this id. The default accepts any.
+    /// Checks that the key may have this id. The default accepts any id that is not a key.
+    ///
+    /// [`parse_key_lines`] calls it, and so should a constructor that takes a key and an id: a configuration can have them
+    /// the wrong way round, and ids are printed.
     ///
     /// # Errors
     ///
-    /// Returns a [`KeyringError`] if it may not.
+    /// Returns [`KeyringError::KeyAsKeyId`] if the id is the text of a key without its prefix: of this kind, or of a kind
+    /// of this crate. Master keys have more errors.
     fn check_id(&self, key_id: &KeyId) -> Result<(), KeyringError> {
-        let _ = key_id;
-        Ok(())
+        if is_bare_key::<Self>(key_id.as_ref()) { Err(KeyringError::KeyAsKeyId) } else { Ok(()) }
     }
 }
 
@@ -45,6 +48,7 @@ impl LineKey for MasterKey {
     fn check_id(&self, key_id: &KeyId) -> Result<(), KeyringError> {
         let named = || key_id.clone();
         match self.is_for_tests() {
+            _ if is_bare_key::<Self>(key_id.as_ref()) => Err(KeyringError::KeyAsKeyId),
             _ if self.fits(key_id) => Ok(()),
             true => Err(KeyringError::TestKey { key_id: named() }),
             false => Err(KeyringError::NotATestKey { key_id: named() }),
@@ -228,6 +232,10 @@ fn parse_entry<K: LineKey>(entry: &str, states: &[KeyState]) -> Result<KeyLine<K
 }
 
 fn parse_key_id<K: LineKey>(id: &str) -> Result<KeyId, FormatError> {
-    let form = TextForm { name: K::NAME, label: K::LABEL };
-    if form.is_bare_key(id) { Err(KeyId::is_a_key()) } else { id.parse() }
+    if is_bare_key::<K>(id) { Err(KeyId::is_a_key()) } else { id.parse() }
+}
+
+/// Returns whether an id is the text of a key without its prefix: of this kind, or of a kind of this crate.
+pub(super) fn is_bare_key<K: LineKey>(id: &str) -> bool {
+    TextForm { name: K::NAME, label: K::LABEL }.is_bare_key(id)
 }

@@ -26,7 +26,7 @@ pub(crate) fn key(first: u8) -> AuditKey {
 
 /// Returns keys with one key, the primary.
 pub(crate) fn only(key_id: &str, first: u8) -> AuditKeys {
-    AuditKeys::new(id(key_id), key(first))
+    AuditKeys::new(id(key_id), key(first)).unwrap()
 }
 
 /// A sink in memory.

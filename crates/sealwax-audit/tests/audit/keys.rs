@@ -124,7 +124,7 @@ fn a_key_stands_in_for_its_later_steps_alone() {
         assert_eq!(third.primary().0.as_ref(), format!("audit@{step}"));
         assert_eq!(third.retired().count(), step);
     }
-    let alone = AuditKeys::new(id("audit@3"), text(third.primary().1).parse().unwrap());
+    let alone = AuditKeys::new(id("audit@3"), text(third.primary().1).parse().unwrap()).unwrap();
     for step in ["audit@3", "audit@4", "audit@3660"] {
         assert!(digest(&first, step).is_some(), "{step}");
         assert_eq!(digest(&first, step), digest(&third, step));
@@ -264,6 +264,18 @@ fn two_steps_of_a_key_fit_together() {
     // Ids that only look like steps, and another base.
     for added in ["audit@02", "Audit@2", "audit-2", "audit@2@1"] {
         only("audit", 0).with_retired(id(added), key(7)).unwrap();
+    }
+}
+
+#[test]
+fn no_id_is_a_key() {
+    let bare = id(text(&key(7)).strip_prefix("swa1_").unwrap());
+    let added = only("audit", 0).with_retired(bare.clone(), key(1));
+    let all = [AuditKeys::new(bare.clone(), key(0)), added];
+    for keys in all {
+        let error = keys.unwrap_err();
+        assert_eq!(error, AuditKeysError::Text(KeyringError::KeyAsKeyId));
+        assert!(!error.to_string().contains(&bare.as_ref()[..8]));
     }
 }
 

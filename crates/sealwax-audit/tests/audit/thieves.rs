@@ -11,7 +11,7 @@ fn forge(chain: &[Record], entries: usize) -> Result<Vec<Record>, AppendError> {
     let ratcheted = only("audit-2026", 0).ratcheted().unwrap();
     let text = ratcheted.primary().1.to_text();
     let stolen = text.expose_str().unwrap().parse().unwrap();
-    let thief = log(AuditKeys::new(id("audit-2026@1"), stolen), Memory::with(chain));
+    let thief = log(AuditKeys::new(id("audit-2026@1"), stolen).unwrap(), Memory::with(chain));
     for _ in 0..entries {
         now(thief.append("acme", Action::new("open", "eve", "forged", "opened")))?;
     }

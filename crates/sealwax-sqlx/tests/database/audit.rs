@@ -62,7 +62,7 @@ async fn log() -> Option<Arc<AuditLog<Table>>> {
     for _ in 0..2 {
         raw_sql(postgres::TABLES).execute(&db).await.unwrap();
     }
-    let keys = AuditKeys::new("audit-2026".parse().unwrap(), AuditKey::generate().unwrap());
+    let keys = AuditKeys::new("audit-2026".parse().unwrap(), AuditKey::generate().unwrap()).unwrap();
     Some(Arc::new(AuditLog::new(keys, Table { db, raced: AtomicU64::new(0) }, || 1_790_000_000_000)))
 }
 
