@@ -1,58 +1,58 @@
 """Verifies tokens and records of sealwax-tokens. Written from FORMAT.md alone, with Python's standard library.
-python3 verify.py PEPPERS NOW LINES: the text of the peppers, seconds since 1970, and on each line a record and a token, or
-only a record. It prints what each line is."""
-import base64, hashlib, hmac, io, re, string, sys, zlib
+Each line of LINES has a record, a space and a token, or only a record. For each, it prints ok, or why it is refused."""
+import argparse, hashlib, hmac
+from records import len8, read_claims, read_peppers, read_prefix, read_record
 
 def expand(key, *info):  # RFC 5869, to one block
     return hmac.digest(key, b"".join(info) + b"\x01", "sha256")
 
-def decode(text):  # There is one text for the same bytes
-    data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-    assert base64.urlsafe_b64encode(data).decode().rstrip("=") == text
-    return data
+def digest(pepper, claims, token):
+    if claims.scheme == 0:
+        return expand(pepper, b"swt1/token", token)
+    old = hashlib.sha256([None, token, claims.salt + token, token + claims.salt][claims.scheme]).digest()
+    return expand(pepper, b"swt1/legacy", bytes([claims.scheme]), len8(claims.salt), old)
 
-def read_peppers(text):
-    text = re.sub("(?m)^[ \\t]*#.*", "", text).replace(";", "\n")
-    for state, pepper_id, *key in filter(None, map(str.split, text.splitlines())):
-        if state != "disabled":
-            data = base64.urlsafe_b64decode(key[0].removeprefix("swh1_"))
-            assert hashlib.sha256(b"swh1/key" + data[:32]).digest()[:4] == data[32:], "a mistyped pepper"
-            yield pepper_id, data[:32]
-
-def is_token(text):
-    digits = string.digits + string.ascii_uppercase + string.ascii_lowercase
-    crc = zlib.crc32(text[:-6].encode())
-    return text[-6:] == "".join(digits[crc // 62**n % 62] for n in range(5, -1, -1))
-
-def read_claims(data):
-    fields = dict(zip(("version", "scheme", "state", "mode", "single use"), data))
-    fields |= {"id": data[5:21].hex(), "from": int.from_bytes(data[21:29]), "until": int.from_bytes(data[29:37])}
-    rest = io.BytesIO(data[37:])
-    sized = lambda: rest.read(rest.read(1)[0])
-    fields |= {"subject": sized().decode(), "scopes": [sized().decode() for _ in range(rest.read(1)[0])]}
-    fields |= {"hint": sized().decode(), "salt": sized()}
-    assert fields["version"] == 1 and not rest.read() and fields["scopes"] == sorted(set(fields["scopes"]))
-    return fields
-
-def verify(peppers, record, now, token=None):
-    version, pepper_id, *parts = record.split(":")
-    (digest, claims, mac), pepper = map(decode, parts), peppers[pepper_id]
-    name = bytes([len(pepper_id)]) + pepper_id.encode()
-    if version != "swt1" or not hmac.compare_digest(expand(pepper, b"swt1/claims", name, digest, claims), mac):
-        return "altered"
+def refusals(asked, record, token):  # In the order of the page. A ValueError says that the record was altered
+    if token is not None:
+        prefix = read_prefix(token)
+        is_text = 1 <= len(token) <= 1024 and token.decode(errors="ignore").encode() == token
+        if prefix is None and not (asked.existing and is_text):
+            yield "malformed"
+        if prefix not in (None, asked.prefix):
+            yield "wrong_mode"
+    pepper_id, found, claims, mac = read_record(record)
+    pepper = asked.peppers.get(pepper_id)
+    if pepper is None:
+        yield "pepper"
+    if not hmac.compare_digest(expand(pepper, b"swt1/claims", len8(pepper_id), found, claims), mac):
+        yield "altered"
     claims = read_claims(claims)
-    scheme, salt, data = claims["scheme"], claims["salt"], (token or "").encode()
-    old = hashlib.sha256([b"", data, salt + data, data + salt][scheme]).digest()
-    legacy = b"swt1/legacy" + bytes([scheme, len(salt)]) + salt + old
-    if token and expand(pepper, legacy if scheme else b"swt1/token" + data) != digest:
-        return "unknown"
-    if token and claims["hint"] and not (is_token(token) and token.endswith(claims["hint"])):
-        return "malformed"
-    time = "not_yet" if now < claims["from"] else "expired" if now >= claims["until"] else "ok"
-    return [time, time, time, "spent", "revoked"][claims["state"]]
+    if token is not None and not hmac.compare_digest(digest(pepper, claims, token), found):
+        yield "unknown"
+    if claims.mode != ["test", "live"].index(asked.mode):
+        yield "wrong_mode"
+    if claims.state >= 3:
+        yield "spent" if claims.state == 3 else "revoked"
+    if token is not None and claims.single_use != asked.redeem:
+        yield "wrong_use"
+    if not claims.not_before <= asked.now < claims.expires:
+        yield "not_yet" if asked.now < claims.not_before else "expired"
+    if token is not None and asked.scope not in (None, *claims.scopes):
+        yield "scope"
 
-if __name__ == "__main__":
-    peppers = dict(read_peppers(open(sys.argv[1], encoding="utf-8").read()))
-    for line in open(sys.argv[3], encoding="utf-8"):
-        record, *token = line.rstrip("\n").split(" ")
-        print(verify(peppers, record, int(sys.argv[2]), *token))
+arguments = argparse.ArgumentParser(description=__doc__)
+arguments.add_argument("peppers", type=lambda path: dict(read_peppers(path)), help="the file of the peppers")
+arguments.add_argument("mode", choices=["test", "live"])
+arguments.add_argument("prefix", type=str.encode)
+arguments.add_argument("now", type=int, help="seconds since 1970")
+arguments.add_argument("lines", help="the file of these lines")
+arguments.add_argument("--existing", action="store_true", help="accept tokens of another program too")
+arguments.add_argument("--redeem", action="store_true", help="redeem the tokens, which are for one use")
+arguments.add_argument("--scope", type=str.encode, help="the scope that is asked for")
+asked = arguments.parse_args()
+for line in open(asked.lines, "rb"):
+    record, space, token = line.removesuffix(b"\n").partition(b" ")
+    try:
+        print(next(refusals(asked, record, token if space else None), "ok"))
+    except ValueError:
+        print("altered")

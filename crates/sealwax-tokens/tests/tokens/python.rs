@@ -1,16 +1,18 @@
-//! The verifier in Python agrees, about 10,000 records.
+//! The verifier in Python agrees, about 10,000 records and about every alteration.
 
-use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use sealwax_tokens::{Record, Tokens};
+use alterations::{CLAIMS, Line, REDEEMED, TIMES, altered};
+use sealwax_tokens::{Record, TokenError, Tokens};
 
 use crate::format::{OLD, existing};
-use crate::given::{NOW, Parts, grant, issue, line, shown, under};
+use crate::given::{Fields, NOW, Parts, grant, issue, line, shown, under};
+
+mod alterations;
 
 fn is_here() -> bool {
     let probed = Command::new("python3").arg("--version").stdout(Stdio::null()).status();
@@ -24,48 +26,86 @@ fn is_here() -> bool {
 
 fn ring() -> String {
     [
-        "# of the tests\n".into(),
+        "# of the tests; and of nothing else\n".into(),
         line("primary", "tokens-2026", 0),
         line("retired", "tokens-2025", 9),
+        line("disabled", "tokens-2024", 18),
+        "\t disabled tokens-2023 ;\r\n".into(),
     ]
     .concat()
 }
 
-fn python(lines: &str) -> Vec<String> {
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("python");
+/// What a verifier accepts, and what it is asked.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    accepts_existing: bool,
+    redeem: bool,
+}
+
+const TO_VERIFY: Asked = Asked { accepts_existing: false, redeem: false };
+const TO_REDEEM: Asked = Asked { redeem: true, ..TO_VERIFY };
+const TO_VERIFY_EXISTING: Asked = Asked { accepts_existing: true, ..TO_VERIFY };
+
+/// Returns what the verifier in Python says of each line.
+fn python(test: &str, asked: Asked, lines: &[u8]) -> Vec<String> {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("python").join(test);
     fs::create_dir_all(&folder).unwrap();
     let [peppers, file] = ["peppers", "lines"].map(|name| folder.join(name));
     fs::write(&peppers, ring()).unwrap();
     fs::write(&file, lines).unwrap();
-    let program = concat!(env!("CARGO_MANIFEST_DIR"), "/verify.py");
-    // -B: do not write compiled files next to the sources.
-    let arguments = ["-B".as_ref(), program.as_ref(), peppers.as_os_str()];
-    let output =
-        Command::new("python3").args(arguments).arg(NOW.to_string()).arg(file).output().unwrap();
+    let mut command = Command::new("python3");
+    // -B: do not write compiled files next to the sources. -O: without assertions, it checks as much.
+    command.args(["-B", "-O", concat!(env!("CARGO_MANIFEST_DIR"), "/verify.py")]).arg(peppers);
+    command.args(["live", "acme_live_", &NOW.to_string()]).arg(file).args(["--scope", "read"]);
+    command.args(asked.accepts_existing.then_some("--existing"));
+    command.args(asked.redeem.then_some("--redeem"));
+    let output = command.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap().lines().map(String::from).collect()
 }
 
-#[test]
-fn it_is_short() {
-    assert!((30..60).contains(&include_str!("../../verify.py").lines().count()));
+/// Returns what the crate says of a line, as a service does: it searches, reads the row, and verifies.
+fn sealwax_tokens(asked: Asked, record: &str, token: &str) -> &'static str {
+    let tokens = under(&ring());
+    let tokens = if asked.accepts_existing { tokens.accept_existing([]) } else { tokens };
+    let found = || -> Result<(), TokenError> {
+        tokens.lookup_keys(token)?;
+        let record: Record = record.parse()?;
+        if asked.redeem {
+            tokens.redeem(token, &record, NOW, "read").map(drop)
+        } else {
+            tokens.verify(token, &record, NOW, "read").map(drop)
+        }
+    };
+    found().map_or_else(|error| error.name(), |()| "ok")
 }
 
-/// Returns records of every state, scheme and pepper, with their token.
+#[test]
+fn it_is_short() {
+    for program in [include_str!("../../verify.py"), include_str!("../../records.py")] {
+        assert!((30..60).contains(&program.lines().count()));
+        assert!(program.lines().all(|line| line.len() <= 120));
+    }
+}
+
+/// Returns records of every state, scheme, pepper and mode, with their token.
 fn some(tokens: &Tokens, old: &Tokens, n: u64) -> Vec<(String, Record)> {
     let grant = grant().not_before(NOW + n % 3 - 1).expires(NOW + n % 5 * 100);
-    let of = if n.is_multiple_of(2) { tokens } else { old };
+    let (of, first) = if n.is_multiple_of(2) { (tokens, 0) } else { (old, 9) };
     let (token, record) = issue(of, grant.clone());
     let rotated = tokens.rotate(&record, NOW, Duration::from_secs(n % 4), None).unwrap();
     let (single, for_one) = issue(of, grant.clone().single_use().not_before(0).expires(NOW + 1));
     let spent = tokens.redeem(&single, &for_one, NOW, "read").unwrap().change().record.clone();
     let (_, kind) = &existing()[n as usize % 4];
     let converted = tokens.convert(kind, grant).unwrap().record;
+    let for_tests = altered(&record, |fields| fields.mode = 0).signed(first);
     vec![
         (token.clone(), tokens.revoke(&record).unwrap().record),
         (token.clone(), rotated.change.previous.unwrap()),
         (shown(rotated.token), rotated.change.record),
+        (token.clone(), for_tests),
         (token, record),
+        (single.clone(), for_one),
         (single, spent),
         (OLD.into(), converted),
     ]
@@ -78,38 +118,120 @@ fn it_says_the_same_of_ten_thousand_records() {
     }
     let tokens = under(&ring()).accept_existing([]);
     let old = under(&line("primary", "tokens-2025", 9));
-    let (mut lines, mut expected) = (String::new(), Vec::new());
+    let mut lines: Vec<(String, String)> = Vec::new();
     let mut before: Option<String> = None;
     let mut n = 0;
-    while expected.len() < 10_000 {
+    while lines.len() < 10_000 {
         for (token, record) in some(&tokens, &old, n) {
             let mut altered = Parts::of(&record);
             let len = altered.claims.len();
             altered.claims[n as usize % len] ^= 1;
             let mixed = before.replace(token.clone()).unwrap_or_else(|| token.clone());
-            for (token, record) in
-                [(&token, &record), (&mixed, &record), (&token, &altered.record())]
-            {
-                let single =
-                    tokens.inspect(record).is_ok_and(|claims| claims.grant.is_single_use());
-                let found = if single {
-                    tokens.redeem(token, record, NOW, "read").map(drop)
-                } else {
-                    tokens.verify(token, record, NOW, "read").map(drop)
-                };
-                expected.push(found.map_or_else(|error| error.name(), |()| "ok"));
-                writeln!(lines, "{record} {token}").unwrap();
-            }
+            lines.push((altered.text(), token.clone()));
+            lines.extend([mixed, token].map(|token| (record.to_string(), token)));
         }
         n += 1;
     }
-    let printed = python(&lines);
+    let text: String = lines.iter().map(|(record, token)| format!("{record} {token}\n")).collect();
     let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
-    assert_eq!(printed.len(), expected.len());
-    for (line, (printed, expected)) in printed.iter().zip(&expected).enumerate() {
-        assert_eq!(printed, expected, "line {line}");
-        *counts.entry(expected).or_default() += 1;
+    for redeem in [false, true] {
+        let asked = Asked { accepts_existing: true, redeem };
+        let printed = python("ten_thousand", asked, text.as_bytes());
+        assert_eq!(printed.len(), lines.len());
+        for (at, ((record, token), printed)) in lines.iter().zip(&printed).enumerate() {
+            let expected = sealwax_tokens(asked, record, token);
+            assert_eq!(printed, expected, "line {at}");
+            *counts.entry(expected).or_default() += 1;
+        }
     }
     println!("{counts:?}");
-    assert!(counts.len() == 7 && counts.values().all(|count| *count > 200), "{counts:?}");
+    // All but what only other peppers, scopes and texts have.
+    assert!(counts.len() == 9 && counts.values().all(|count| *count > 100), "{counts:?}");
+}
+
+/// Checks that the verifier says of each line what the page does. Returns how many lines there are.
+fn check_python(test: &str, asked: Asked, lines: &[Line]) -> usize {
+    let text: String =
+        lines.iter().map(|line| format!("{} {}\n", line.record, line.token)).collect();
+    let printed = python(test, asked, text.as_bytes());
+    assert_eq!(printed.len(), lines.len());
+    for (line, printed) in lines.iter().zip(&printed) {
+        assert_eq!(printed, line.expected, "{asked:?}: {}", line.name);
+    }
+    let mut names = BTreeSet::new();
+    for line in lines {
+        assert!(names.insert(&line.name), "two lines are called {}", line.name);
+    }
+    lines.len()
+}
+
+/// Checks that the crate says the same.
+fn check_both(test: &str, asked: Asked, lines: &[Line]) -> usize {
+    for Line { name, record, token, expected } in lines {
+        assert_eq!(sealwax_tokens(asked, record, token), *expected, "{asked:?}: {name}");
+    }
+    check_python(test, asked, lines)
+}
+
+#[test]
+fn it_says_the_same_of_every_alteration() {
+    if !is_here() {
+        return;
+    }
+    let mut lines = alterations::lines_of(&CLAIMS);
+    lines.extend(alterations::lengths());
+    lines.extend(alterations::texts());
+    lines.extend(alterations::tokens(false));
+    lines.extend(alterations::texts_with_the_prefix(false));
+    assert_eq!(check_both("every_alteration", TO_VERIFY, &lines), 126 + 77 + 91 + 44 + 118);
+    let lines = alterations::tokens(true);
+    assert_eq!(check_both("existing", TO_VERIFY_EXISTING, &lines), 44);
+    let lines = alterations::lines_of(&REDEEMED);
+    assert_eq!(check_both("redeemed", TO_REDEEM, &lines), 12);
+}
+
+/// The crate's tests have these rules on their own.
+#[test]
+fn it_refuses_later_times_and_tells_old_tokens_with_the_prefix_from_typos() {
+    if !is_here() {
+        return;
+    }
+    assert_eq!(check_python("times", TO_VERIFY, &alterations::lines_of(&TIMES)), 12);
+    let lines = alterations::texts_with_the_prefix(true);
+    assert_eq!(check_python("with_the_prefix", TO_VERIFY_EXISTING, &lines), 118);
+    let lines = alterations::old_tokens_with_the_prefix();
+    assert_eq!(check_python("old_with_the_prefix", TO_VERIFY_EXISTING, &lines), 24);
+}
+
+#[test]
+fn a_record_alone_is_verified_as_far_as_it_can_be() {
+    if !is_here() {
+        return;
+    }
+    let (token, record) = issue(&under(&ring()), grant());
+    let of = |alter: fn(&mut Fields)| altered(&record, alter).signed(0).to_string();
+    let rows = [
+        (record.to_string(), "ok"),
+        (of(|f| f.single_use = 1), "ok"),
+        (of(|f| f.scopes = vec![b"write".into()]), "ok"),
+        (of(|f| f.mode = 0), "wrong_mode"),
+        (of(|f| f.state = 3), "spent"),
+        (of(|f| f.state = 4), "revoked"),
+        (of(|f| f.not_before = NOW + 1), "not_yet"),
+        (of(|f| f.expires = NOW), "expired"),
+        (altered(&record, |f| f.mode = 0).text(), "altered"),
+        (record.to_string().replace("-2026", "-2024"), "pepper"),
+        (String::new(), "altered"),
+        (token, "altered"),
+    ];
+    let mut lines: Vec<u8> =
+        rows.iter().flat_map(|(row, _)| format!("{row}\n").into_bytes()).collect();
+    // A text that is not UTF-8, in each place. The last line does not end.
+    let text = record.to_string();
+    lines.extend([text.as_bytes(), b" \xff\n", text.as_bytes(), b"\xff"].concat());
+    let expected: Vec<&str> = rows.iter().map(|(_, verdict)| *verdict).collect();
+    let expected = [&expected[..], &["malformed", "altered"]].concat();
+    for asked in [TO_VERIFY, TO_REDEEM, TO_VERIFY_EXISTING] {
+        assert_eq!(python("alone", asked, &lines), expected, "{asked:?}");
+    }
 }
