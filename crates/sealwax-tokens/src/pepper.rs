@@ -6,7 +6,7 @@ use core::fmt;
 use core::iter;
 use core::str::FromStr;
 
-use sealwax::companion::{DerivationKey, Purpose, parse_key_lines};
+use sealwax::companion::{DerivationKey, LineKey, Purpose, parse_key_lines};
 use sealwax::{KeyId, KeyState, KeyringError, Secret};
 
 use crate::error::TokenError;
@@ -55,7 +55,7 @@ impl Peppers {
     ///
     /// Returns [`KeyringError::KeyAsKeyId`] if the id is the text of a pepper without its prefix.
     pub fn new(pepper_id: KeyId, pepper: Pepper) -> Result<Self, KeyringError> {
-        Pepper::check_id(&pepper_id)?;
+        pepper.check_id(&pepper_id)?;
         Ok(Self { primary: (pepper_id, Arc::new(pepper)), retired: Vec::new() })
     }
 
@@ -123,7 +123,9 @@ impl FromStr for Peppers {
             parse_key_lines(text, &[KeyState::Primary, KeyState::Retired, KeyState::Disabled])?
         {
             match (line.state, line.key) {
-                (KeyState::Primary, Some(pepper)) => primary = Some((line.key_id, Arc::new(pepper))),
+                (KeyState::Primary, Some(pepper)) => {
+                    primary = Some((line.key_id, Arc::new(pepper)))
+                }
                 (_, Some(pepper)) => retired.push((line.key_id, Arc::new(pepper))),
                 (_, None) => (), // disabled
             }

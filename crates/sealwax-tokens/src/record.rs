@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use core::ops::Deref;
 use core::str::FromStr;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
@@ -100,14 +101,17 @@ impl LookupKeys {
     /// Returns the parameters of [`FIND`](crate::sql::sqlite::FIND), in order, at a time in seconds since 1970.
     #[must_use]
     pub fn parameters(&self, now: u64) -> FindParameters {
-        let keys: Vec<_> = self.0.iter().map(|LookupKey(key)| alloc::format!("\"{key}\"")).collect();
+        let keys: Vec<_> =
+            self.0.iter().map(|LookupKey(key)| alloc::format!("\"{key}\"")).collect();
         // A key has no character that JSON escapes.
         [alloc::format!("[{}]", keys.join(",")), column(now)]
     }
 }
 
-impl AsRef<[LookupKey]> for LookupKeys {
-    fn as_ref(&self) -> &[LookupKey] {
+impl Deref for LookupKeys {
+    type Target = [LookupKey];
+
+    fn deref(&self) -> &[LookupKey] {
         &self.0
     }
 }

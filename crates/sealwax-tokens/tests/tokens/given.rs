@@ -3,11 +3,15 @@
 use base64ct::{Base64UrlUnpadded, Encoding};
 use hmac::{Hmac, KeyInit, Mac};
 use rand_core::{TryCryptoRng, TryRng};
-use sealwax_tokens::{Grant, Issued, Mode, Pepper, Peppers, Record, Tokens};
+use std::time::Duration;
+
+use sealwax_tokens::{Grant, Issued, Mode, Pepper, Peppers, Record, Rotation, Tokens};
 use sha2::Sha256;
 
 /// A time at which most tokens of the tests are valid.
 pub(crate) const NOW: u64 = 1_790_000_000;
+/// Whose most tokens of the tests are.
+pub(crate) const SUBJECT: &str = "tenant/42";
 
 /// Returns the pepper whose bytes count up from `first`.
 pub(crate) fn pepper(first: u8) -> Pepper {
@@ -35,7 +39,11 @@ pub(crate) fn under(peppers: &str) -> Tokens {
 }
 
 pub(crate) fn grant() -> Grant {
-    Grant::new("tenant/42", ["read", "write"]).unwrap()
+    Grant::new(SUBJECT, ["read", "write"]).unwrap()
+}
+
+pub(crate) fn rotation(now: u64, grace: Duration, expires: Option<u64>) -> Rotation {
+    Rotation { now, grace, expires }
 }
 
 /// Issues a token, and takes it out.

@@ -63,17 +63,29 @@ fn a_pepper_is_no_other_key() {
 fn equal_credentials_have_equal_digests_under_one_pepper() {
     let peppers: Peppers =
         [line("primary", "a", 1), line("retired", "b", 2)].concat().parse().unwrap();
-    let of = |text: &str| peppers.print(&Secret::from(text));
+    let of = |text: &str| peppers.fingerprint(&Secret::from(text));
     assert_eq!(of("sk-1"), of("sk-1"));
     assert_ne!(of("sk-1"), of("sk-2"));
     assert_ne!(of("sk-1"), of(""));
-    let all: Vec<_> = peppers.prints(&Secret::from("sk-1")).collect();
+    let all: Vec<_> = peppers.fingerprints(&Secret::from("sk-1")).collect();
     assert_eq!((all.len(), &all[0]), (2, &of("sk-1")));
-    let older = Peppers::new("b".parse().unwrap(), pepper(2));
-    assert_eq!(all[1], older.print(&Secret::from("sk-1")));
+    let older = Peppers::new("b".parse().unwrap(), pepper(2)).unwrap();
+    assert_eq!(all[1], older.fingerprint(&Secret::from("sk-1")));
     // It is no token's digest, and no bare hash.
     use base64ct::{Base64UrlUnpadded, Encoding};
     let encode = |digest: [u8; 32]| format!("a:{}", Base64UrlUnpadded::encode_string(&digest));
     assert_eq!(of("sk-1").as_ref(), encode(expand(1, b"swt1/printsk-1")));
     assert_ne!(of("sk-1").as_ref(), encode(expand(1, b"swt1/tokensk-1")));
+}
+
+/// A configuration with the two the wrong way round would print the pepper in every record and log.
+#[test]
+fn a_pepper_is_no_id() {
+    let text = pepper(1).to_text();
+    let bare = text.expose_str().unwrap().strip_prefix("swh1_").unwrap();
+    let error = Peppers::new(bare.parse().unwrap(), pepper(2)).unwrap_err();
+    assert!(matches!(error, KeyringError::KeyAsKeyId), "{error:?}");
+    let peppers = Peppers::new("tokens-2026".parse().unwrap(), pepper(2)).unwrap();
+    assert_eq!(peppers.primary_id().as_ref(), "tokens-2026");
+    assert_eq!(format!("{:?}", peppers.clone()), format!("{peppers:?}"));
 }

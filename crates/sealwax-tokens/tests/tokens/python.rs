@@ -10,7 +10,7 @@ use alterations::{CLAIMS, Line, REDEEMED, TIMES, altered};
 use sealwax_tokens::{Record, TokenError, Tokens};
 
 use crate::format::{OLD, existing};
-use crate::given::{Fields, NOW, Parts, grant, issue, line, shown, under};
+use crate::given::{Fields, NOW, Parts, SUBJECT, grant, issue, line, rotation, shown, under};
 
 mod alterations;
 
@@ -93,16 +93,20 @@ fn some(tokens: &Tokens, old: &Tokens, n: u64) -> Vec<(String, Record)> {
     let grant = grant().not_before(NOW + n % 3 - 1).expires(NOW + n % 5 * 100);
     let (of, first) = if n.is_multiple_of(2) { (tokens, 0) } else { (old, 9) };
     let (token, record) = issue(of, grant.clone());
-    let rotated = tokens.rotate(&record, NOW, Duration::from_secs(n % 4), None).unwrap();
+    let grace = Duration::from_secs(n % 4);
+    let change = tokens.rotate(&record, SUBJECT, rotation(NOW, grace, Some(NOW + 50))).unwrap();
+    let Previous::Is(previous) = change.previous.clone() else { panic!("{:?}", change.previous) };
+    let successor = change.record.clone();
+    let rotated = change.finish(true).unwrap();
     let (single, for_one) = issue(of, grant.clone().single_use().not_before(0).expires(NOW + 1));
-    let spent = tokens.redeem(&single, &for_one, NOW, "read").unwrap().change().record.clone();
+    let spent = tokens.redeem(&single, &for_one, NOW, "read").unwrap().record;
     let (_, kind) = &existing()[n as usize % 4];
     let converted = tokens.convert(kind, grant).unwrap().record;
     let for_tests = altered(&record, |fields| fields.mode = 0).signed(first);
     vec![
-        (token.clone(), tokens.revoke(&record).unwrap().record),
-        (token.clone(), rotated.change.previous.unwrap()),
-        (shown(rotated.token), rotated.change.record),
+        (token.clone(), tokens.revoke(&record, SUBJECT).unwrap().record),
+        (token.clone(), previous),
+        (shown(rotated.token), successor),
         (token.clone(), for_tests),
         (token, record),
         (single.clone(), for_one),

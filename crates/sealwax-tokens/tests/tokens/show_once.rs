@@ -23,3 +23,10 @@ fn it_serialises_once() {
     assert_eq!(second.to_string(), "the token was already shown");
     assert!(issued.token.into_secret().is_none());
 }
+
+/// A handler may hold it while it waits for the database.
+#[test]
+fn it_can_be_shared_between_threads() {
+    fn is_shared<T: Send + Sync>(_: &T) {}
+    is_shared(&tokens().issue(grant()).unwrap());
+}

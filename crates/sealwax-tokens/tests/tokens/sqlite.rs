@@ -11,7 +11,7 @@ use sealwax_tokens::sql::sqlite;
 use sealwax_tokens::{Change, Existing, OldDigest, Record, Salt, State, TokenError, Tokens};
 use sha2::{Digest, Sha256};
 
-use crate::given::{NOW, grant, issue, line, shown, tokens, under};
+use crate::given::{NOW, SUBJECT, grant, issue, line, rotation, shown, tokens, under};
 
 struct Table(Connection);
 
@@ -30,34 +30,42 @@ impl Table {
         table
     }
 
-    fn insert(&self, tokens: &Tokens, record: &Record) -> String {
-        let claims = tokens.inspect(record).unwrap();
-        let (id, lookup) = (claims.id.to_string(), record.lookup_key().to_string());
-        let row = params![id, claims.grant.subject(), lookup, record.to_string()];
-        self.0.execute(sqlite::INSERT, row).unwrap();
-        id
+    fn insert(&self, issued: &Issued) -> String {
+        self.0.execute(sqlite::INSERT, issued.parameters()).unwrap();
+        issued.claims.id.to_string()
+    }
+
+    /// Issues a token, and takes it out.
+    fn issue(&self, tokens: &Tokens, grant: Grant) -> (String, String) {
+        let issued = tokens.issue(grant).unwrap();
+        let id = self.insert(&issued);
+        (shown(issued.token), id)
+    }
+
+    fn convert(&self, tokens: &Tokens, existing: &Existing<'_>) -> String {
+        let converted = tokens.convert(existing, grant()).unwrap();
+        self.0.execute(sqlite::INSERT, converted.parameters()).unwrap();
+        converted.claims.id.to_string()
     }
 
     fn find(&self, tokens: &Tokens, token: &str, now: u64) -> Result<(Record, bool), TokenError> {
-        for key in tokens.lookup_keys(token)? {
-            let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get(1)?));
-            let found = self.0.query_row(sqlite::FIND, params![key.as_ref(), now as i64], row);
-            if let Some((record, is_due)) = found.optional().unwrap() {
-                return Ok((record.parse()?, is_due));
-            }
-        }
-        Err(TokenError::Unknown)
+        let by = tokens.lookup_keys(token)?.parameters(now);
+        let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get(1)?));
+        let found = self.0.query_row(sqlite::FIND, by, row).optional().unwrap();
+        let (record, is_due) = found.ok_or(TokenError::Unknown)?;
+        Ok((record.parse()?, is_due))
     }
 
-    fn swap(&self, change: &Change) -> usize {
-        self.0.execute(sqlite::SWAP, change.parameters()).unwrap()
+    fn write<T>(&self, change: Change<T>) -> Result<T, Raced> {
+        let rows = self.0.execute(sqlite::SWAP, change.parameters()).unwrap();
+        change.finish(rows == 1)
     }
 
     fn verify(&self, tokens: &Tokens, token: &str, now: u64) -> Result<State, TokenError> {
         let (record, _) = self.find(tokens, token, now)?;
         let verified = tokens.verify(token, &record, now, "read")?;
         if let Some(change) = verified.change {
-            self.swap(&change);
+            drop(self.write(*change));
         }
         Ok(verified.claims.state)
     }
@@ -65,44 +73,142 @@ impl Table {
     fn get(&self, id: &str) -> Record {
         self.0.query_row(sqlite::GET, [id], |row| row.get::<_, String>(0)).unwrap().parse().unwrap()
     }
+
+    fn rotate(&self, tokens: &Tokens, id: &str, now: u64, grace: Duration) -> String {
+        let change = tokens.rotate(&self.get(id), SUBJECT, rotation(now, grace, None)).unwrap();
+        shown(self.write(change).unwrap().token)
+    }
+
+    fn salted(&self) -> Vec<String> {
+        let mut select = self.0.prepare(sqlite::SALTED).unwrap();
+        select.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    }
+
+    fn count(&self) -> u32 {
+        self.0.query_row("SELECT count(*) FROM sealwax_tokens", [], |row| row.get(0)).unwrap()
+    }
+
+    /// Returns how SQLite executes a statement.
+    fn plan(&self, sql: &str) -> String {
+        let mut explain = self.0.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        for n in 1..=explain.parameter_count() {
+            explain.raw_bind_parameter(n, "[]").unwrap();
+        }
+        let (mut rows, mut plan) = (explain.raw_query(), String::new());
+        while let Some(row) = rows.next().unwrap() {
+            plan += &row.get::<_, String>(3).unwrap();
+            plan += "\n";
+        }
+        plan
+    }
 }
+
+const HOUR: Duration = Duration::from_secs(3600);
 
 #[test]
 fn a_token_lives_in_the_table() {
     let (table, tokens) = (Table::new(), tokens());
-    let (token, record) = issue(&tokens, grant());
-    let id = table.insert(&tokens, &record);
+    let (token, id) = table.issue(&tokens, grant());
+    let record = table.get(&id);
     assert_eq!(table.verify(&tokens, &token, NOW), Ok(State::Active));
     assert_eq!(table.verify(&tokens, &issue(&tokens, grant()).0, NOW), Err(TokenError::Unknown));
 
     // Rotated: both are valid, until the new one is used.
-    let hour = Duration::from_secs(3600);
-    let rotated = tokens.rotate(&table.get(&id), NOW, hour, None).unwrap();
-    assert_eq!((table.swap(&rotated.change), table.swap(&rotated.change)), (1, 0));
-    let new = shown(rotated.token);
+    let seen = table.get(&id);
+    let rotate = || tokens.rotate(&seen, SUBJECT, rotation(NOW, HOUR, None)).unwrap();
+    let new = shown(table.write(rotate()).unwrap().token);
+    assert!(table.write(rotate()).is_err(), "the record is another one by now");
     assert_eq!(table.verify(&tokens, &token, NOW + 3599), Ok(State::Replaced));
     assert_eq!(table.verify(&tokens, &token, NOW + 3600), Err(TokenError::Expired));
     // Nobody received the new one: it is rotated again, and the old one keeps its grace.
-    let again = tokens.rotate(&table.get(&id), NOW + 9, Duration::ZERO, None).unwrap();
-    assert_eq!(table.swap(&again.change), 1);
+    let newer = table.rotate(&tokens, &id, NOW + 9, Duration::from_secs(1));
     assert_eq!(table.verify(&tokens, &new, NOW), Err(TokenError::Unknown));
     assert_eq!(table.verify(&tokens, &token, NOW + 3599), Ok(State::Replaced));
-    let new = shown(again.token);
-    assert_eq!(table.verify(&tokens, &new, NOW), Ok(State::Successor));
-    assert_eq!(table.verify(&tokens, &new, NOW), Ok(State::Active));
+    assert_eq!(table.verify(&tokens, &newer, NOW), Ok(State::Successor));
+    assert_eq!(table.verify(&tokens, &newer, NOW), Ok(State::Active));
     assert_eq!(table.verify(&tokens, &token, NOW), Err(TokenError::Unknown));
 
     // A change by somebody who saw an older record changes nothing.
-    assert_eq!(table.swap(&tokens.revoke(&record).unwrap()), 0);
-    assert_eq!(table.verify(&tokens, &new, NOW), Ok(State::Active));
+    assert!(table.write(tokens.revoke(&record, SUBJECT).unwrap()).is_err());
+    assert_eq!(table.verify(&tokens, &newer, NOW), Ok(State::Active));
+    // Rotated again without a grace before it was used: both end.
+    let leaked = table.rotate(&tokens, &id, NOW, HOUR);
+    let newest = table.rotate(&tokens, &id, NOW, Duration::ZERO);
+    for ended in [&newer, &leaked] {
+        assert_eq!(table.verify(&tokens, ended, NOW), Err(TokenError::Unknown));
+    }
     // Revoked: the one that was rotated out ends too.
-    let rotated = tokens.rotate(&table.get(&id), NOW, hour, None).unwrap();
-    assert_eq!(table.swap(&rotated.change), 1);
-    assert_eq!(table.verify(&tokens, &new, NOW), Ok(State::Replaced));
-    assert_eq!(table.swap(&tokens.revoke(&table.get(&id)).unwrap()), 1);
-    assert_eq!(table.verify(&tokens, &new, NOW), Err(TokenError::Unknown));
-    assert_eq!(table.verify(&tokens, &shown(rotated.token), NOW), Err(TokenError::Revoked));
+    assert_eq!(table.verify(&tokens, &newest, NOW), Ok(State::Successor));
+    let last = table.rotate(&tokens, &id, NOW, HOUR);
+    assert_eq!(table.verify(&tokens, &newest, NOW), Ok(State::Replaced));
+    let revoked = table.write(tokens.revoke(&table.get(&id), SUBJECT).unwrap()).unwrap();
+    assert_eq!(revoked.state, State::Revoked);
+    assert_eq!(table.verify(&tokens, &newest, NOW), Err(TokenError::Unknown));
+    assert_eq!(table.verify(&tokens, &last, NOW), Err(TokenError::Revoked));
     assert_eq!(table.0.execute(sqlite::DELETE, [&id]).unwrap(), 1);
+}
+
+/// Somebody finds a token that leaked during its grace: its text leads to the row, whose record is revoked.
+#[test]
+fn one_that_was_rotated_out_is_revoked_through_its_row() {
+    let (table, tokens) = (Table::new(), tokens());
+    let (leaked, id) = table.issue(&tokens, grant());
+    table.rotate(&tokens, &id, NOW, HOUR);
+    let (found, _) = table.find(&tokens, &leaked, NOW).unwrap();
+    assert_eq!(tokens.revoke(&found, SUBJECT).unwrap_err(), ChangeError::Replaced);
+    let row = table.get(&tokens.inspect(&found).unwrap().id.to_string());
+    assert!(table.write(tokens.revoke(&row, SUBJECT).unwrap()).is_ok());
+    assert_eq!(table.verify(&tokens, &leaked, NOW), Err(TokenError::Unknown));
+}
+
+/// Both searches use an index for each key, so they cost the same in a large table.
+#[test]
+fn requests_use_indexes() {
+    let table = Table::new();
+    for sql in [sqlite::FIND, sqlite::GET, sqlite::LIST, sqlite::SALTED, sqlite::SWAP, sqlite::PURGE] {
+        let plan = table.plan(sql);
+        assert!(!plan.contains("SCAN sealwax_tokens\n"), "{plan}");
+    }
+    assert!(table.plan(sqlite::FIND).contains("previous_lookup=?"));
+}
+
+#[test]
+fn expired_tokens_are_purged() {
+    let (table, tokens) = (Table::new(), tokens());
+    let purge = |now: u64| table.0.execute(sqlite::PURGE, [now.to_string()]).unwrap();
+    table.issue(&tokens, grant());
+    table.issue(&tokens, grant().single_use().expires(NOW));
+    let (_, id) = table.issue(&tokens, grant().expires(NOW + 99));
+    // The old one is valid for longer than the new one, which is rotated once more.
+    let shorter = |grace| {
+        let rotation = rotation(NOW, Duration::from_secs(grace), Some(NOW + 5));
+        table.write(tokens.rotate(&table.get(&id), SUBJECT, rotation).unwrap()).unwrap()
+    };
+    drop(shorter(50));
+    drop(shorter(1));
+    assert_eq!((purge(NOW - 1), table.count()), (0, 3));
+    assert_eq!((purge(NOW), table.count()), (1, 2));
+    assert_eq!((purge(NOW + 49), table.count()), (0, 2));
+    assert_eq!((purge(NOW + 50), table.count()), (1, 1));
+    assert_eq!((purge(u64::MAX >> 2), table.count()), (0, 1));
+}
+
+#[test]
+fn the_tokens_under_a_pepper_are_counted() {
+    let table = Table::new();
+    let old = under(&line("primary", "tokens-2025", 9));
+    let both =
+        under(&[line("primary", "tokens-2026", 0), line("retired", "tokens-2025", 9)].concat());
+    let under = |pepper: &str| -> u32 {
+        table.0.query_row(sqlite::UNDER, [pepper], |row| row.get(0)).unwrap()
+    };
+    let (token, id) = table.issue(&old, grant());
+    table.issue(&old, grant());
+    assert_eq!((under("tokens-2025"), under("tokens-2026"), under("tokens-202")), (2, 0, 0));
+    assert!(table.verify(&both, &token, NOW).is_ok());
+    assert_eq!((under("tokens-2025"), under("tokens-2026")), (1, 1));
+    // The one before counts too, while it has its grace.
+    table.write(old.rotate(&table.get(&id), SUBJECT, rotation(NOW, HOUR, None)).unwrap_err()).ok();
 }
 
 #[test]
@@ -178,9 +284,9 @@ fn of_several_changes_one_is_written() {
     let (_, record) = issue(&tokens, grant());
     let id = table.insert(&tokens, &record);
     let changes = [
-        tokens.rotate(&record, NOW, Duration::ZERO, None).unwrap().change,
-        tokens.revoke(&record).unwrap(),
-        tokens.narrow(&record, grant().expires(NOW)).unwrap(),
+        tokens.rotate(&record, SUBJECT, rotation(NOW, Duration::ZERO, None)).unwrap().change,
+        tokens.revoke(&record, SUBJECT).unwrap(),
+        tokens.narrow(&record, SUBJECT, grant().expires(NOW)).unwrap(),
     ];
     let written: Vec<_> = changes.iter().map(|change| table.swap(change)).collect();
     assert_eq!((written, table.get(&id)), (vec![1, 0, 0], changes[0].record.clone()));

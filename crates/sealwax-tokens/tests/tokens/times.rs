@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use sealwax_tokens::{ChangeError, TokenError};
+use sealwax_tokens::{ChangeError, Previous, TokenError};
 
-use crate::given::{NOW, grant, issue, shown, tokens};
+use crate::given::{NOW, SUBJECT, grant, issue, rotation, shown, tokens};
+
+/// The last time that a grant may name.
+const LAST: u64 = 100_000_000_000;
 
 /// Every time around each of these, and the ends of the range. At the largest time, everything has expired.
 fn around(times: &[u64]) -> Vec<u64> {
@@ -27,8 +30,8 @@ fn expected(now: u64, not_before: u64, expires: u64) -> Result<(), TokenError> {
 fn it_is_valid_from_its_start_until_before_its_end() {
     let tokens = tokens();
     let (mut valid, mut refused) = (0, 0);
-    for not_before in [0, 1, NOW, NOW + 100, u64::MAX] {
-        for expires in [0, 1, NOW, NOW + 1, NOW + 100, u64::MAX] {
+    for not_before in [0, 1, NOW, NOW + 100, LAST] {
+        for expires in [0, 1, NOW, NOW + 1, NOW + 100, LAST, u64::MAX] {
             let (token, record) = issue(&tokens, grant().not_before(not_before).expires(expires));
             for now in around(&[not_before, expires, NOW]) {
                 let found = tokens.verify(&token, &record, now, "read").map(drop);
@@ -58,25 +61,32 @@ fn the_first_reason_is_told() {
 #[test]
 fn a_rotated_token_ends_with_its_grace_or_its_own_expiry() {
     let tokens = tokens();
-    let (mut valid, mut refused) = (0, 0);
+    let (mut valid, mut refused, mut dead) = (0, 0, 0);
     for not_before in [0, NOW - 10, NOW + 10] {
         for expires in [NOW - 5, NOW, NOW + 50, NOW + 100, NOW + 200, u64::MAX] {
-            for grace in [0, 1, 100, 1 << 40, u64::MAX] {
+            for grace in [0, 1, 100, LAST - NOW, u64::MAX] {
                 for new_expiry in [None, Some(NOW + 150), Some(u64::MAX)] {
                     let grant = grant().not_before(not_before).expires(expires);
                     let (old, record) = issue(&tokens, grant.clone());
-                    let rotated = tokens
-                        .rotate(&record, NOW, Duration::from_secs(grace), new_expiry)
-                        .unwrap();
-                    let change = rotated.change;
-                    let previous = change.previous.unwrap();
-                    let new = shown(rotated.token);
-                    assert_eq!((&change.seen, change.keeps_previous), (&record, false));
-                    let old_ends = expires.min(NOW.saturating_add(grace));
+                    let grace = Duration::from_secs(grace);
+                    let rotated = tokens.rotate(&record, SUBJECT, rotation(NOW, grace, new_expiry));
+                    let old_ends = expires.min(NOW.saturating_add(grace.as_secs()));
                     let new_ends = new_expiry.unwrap_or(expires);
+                    if new_ends <= NOW {
+                        dead += 1;
+                        assert_eq!(rotated.unwrap_err(), ChangeError::Token(TokenError::Expired));
+                        continue;
+                    }
+                    let change = rotated.unwrap();
+                    assert_eq!((&change.seen, change.expires), (&record, old_ends.max(new_ends)));
+                    let Previous::Is(previous) = change.previous.clone() else {
+                        panic!("{:?}", change.previous)
+                    };
+                    let successor = change.record.clone();
+                    let new = shown(change.finish(true).unwrap().token);
                     for now in around(&[not_before, expires, NOW, old_ends, new_ends]) {
                         let of_old = tokens.verify(&old, &previous, now, "read");
-                        let of_new = tokens.verify(&new, &change.record, now, "read");
+                        let of_new = tokens.verify(&new, &successor, now, "read");
                         let told = |found: &Result<_, TokenError>| {
                             found.as_ref().map(drop).map_err(Clone::clone)
                         };
@@ -91,24 +101,26 @@ fn a_rotated_token_ends_with_its_grace_or_its_own_expiry() {
                             valid += 1;
                             assert_eq!(found.change.is_some(), is_new);
                             let Some(used) = found.change else { continue };
-                            assert_eq!((&used.previous, used.keeps_previous), (&None, false));
-                            assert_eq!(used.seen, change.record);
+                            assert_eq!((&used.previous, &used.seen), (&Previous::Ends, &successor));
                             let again = tokens.verify(&new, &used.record, now, "read").unwrap();
-                            assert_eq!(again.change, None);
+                            assert!(again.change.is_none());
                             assert_eq!(again.claims.id, tokens.inspect(&record).unwrap().id);
                         }
                         // Neither is the other.
                         assert_eq!(
-                            tokens.verify(&old, &change.record, now, "read").unwrap_err(),
+                            tokens.verify(&old, &successor, now, "read").unwrap_err(),
                             TokenError::Unknown
                         );
                     }
                     // The one that was rotated out cannot be rotated again, whatever the time.
-                    let again = tokens.rotate(&previous, NOW, Duration::ZERO, None).unwrap_err();
+                    let again = tokens
+                        .rotate(&previous, SUBJECT, rotation(NOW, Duration::ZERO, None))
+                        .unwrap_err();
                     assert_eq!(again, ChangeError::Replaced);
                 }
             }
         }
     }
     assert!(valid > 1000 && refused > 1000, "{valid}, {refused}");
+    assert_eq!(dead, 3 * 2 * 5, "of two expiries, without another one");
 }

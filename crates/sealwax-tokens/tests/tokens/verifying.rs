@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use sealwax::ErrorClass;
 use sealwax_tokens::{Grant, GrantError, Mode, TokenError, Tokens};
 
-use crate::given::{NOW, grant, issue, line, tokens, under};
+use crate::given::{NOW, SUBJECT, grant, issue, line, tokens, under};
 
 #[test]
 fn a_token_is_for_its_scopes_alone() {
@@ -21,6 +21,12 @@ fn a_token_is_for_its_scopes_alone() {
 
 #[test]
 fn a_token_is_for_its_mode_alone() {
+    for mode in [Mode::Live, Mode::Test] {
+        assert_eq!(mode.to_string().parse(), Ok(mode));
+    }
+    for text in ["", "Live", "TEST", "test ", "production"] {
+        assert!(text.parse::<Mode>().is_err(), "{text}");
+    }
     let of_mode = |mode| {
         let peppers = line("primary", "tokens-2026", 0).parse().unwrap();
         Tokens::new(peppers, mode, "acme_live_".parse().unwrap())
@@ -59,7 +65,7 @@ fn a_pepper_that_is_retired_verifies_and_one_that_is_disabled_does_not() {
     assert_eq!(change.record.pepper_id().as_ref(), "tokens-2026");
     // The new record is enough for peppers without the old one, and is not changed again.
     let verified = tokens().verify(&token, &change.record, NOW, "read").unwrap();
-    assert_eq!((verified.claims.grant, verified.change), (grant(), None));
+    assert_eq!((verified.claims.grant, verified.change.is_none()), (grant(), true));
     // As a retired pepper's, it stays what it is until the change is written.
     assert!(retired.verify(&token, &record, NOW, "read").is_ok());
 
@@ -125,10 +131,23 @@ fn a_grant_has_a_subject_and_scopes() {
     let (token, record) = issue(&tokens(), largest.clone());
     let read = record.to_string().parse().unwrap();
     assert_eq!(
-        tokens().verify(&token, &read, NOW, &largest.scopes()[0]).unwrap().claims.grant,
+        tokens().verify(&token, &read, NOW, largest.scopes().next().unwrap()).unwrap().claims.grant,
         largest
     );
-    assert_eq!(grant().with_scopes(["b", "a", "b"]).unwrap().scopes(), ["a", "b"]);
+    assert_eq!(largest.scopes().count(), 32);
+    let sorted = grant().with_scopes(["b", "a", "b"]).unwrap();
+    assert_eq!((sorted.subject(), sorted.scopes().collect::<Vec<_>>()), (SUBJECT, vec!["a", "b"]));
+    // A subject is no scope, and a scope no subject, also if a text has a line break.
+    for scope in [SUBJECT, "", "\nread", "read\nwrite", "tenant/42\nread"] {
+        assert!(!grant().allows(scope), "{scope:?}");
+    }
+    // Any other text is a subject, also one that is not ASCII.
+    for subject in ["é", "a b", " ", "日本", "\u{a0}", "a:b,c"] {
+        let grant = Grant::new(subject, ["read"]).unwrap();
+        let (token, record) = issue(&tokens(), grant);
+        let found = tokens().verify(&token, &record, NOW, "read").unwrap().claims.grant;
+        assert_eq!((found.subject(), found.scopes().count()), (subject, 1));
+    }
     assert_eq!(
         (grant().valid_from(), grant().valid_until(), grant().is_single_use()),
         (0, None, false)
