@@ -191,7 +191,6 @@ fn it_says_the_same_of_every_alteration() {
     assert_eq!(check_both("redeemed", TO_REDEEM, &lines), 12);
 }
 
-/// The crate's tests have these rules on their own.
 #[test]
 fn it_refuses_later_times_and_tells_old_tokens_with_the_prefix_from_typos() {
     if !is_here() {
