@@ -125,12 +125,14 @@ pub(super) const REDEEMED: [Alteration; 6] = [
 ];
 
 /// Times that only a later version would write: seconds after the year 5138, or milliseconds.
-pub(super) const TIMES: [Alteration; 6] = [
+pub(super) const TIMES: [Alteration; 8] = [
     ("a start after the last", |f| f.not_before = 100_000_000_001, "altered"),
     ("a start in milliseconds", |f| f.not_before = NOW * 1000, "altered"),
+    ("a start of the highest byte alone", |f| f.not_before = 1 << 56, "altered"),
     ("a start that never is", |f| f.not_before = u64::MAX, "altered"),
     ("an end after the last", |f| f.expires = 100_000_000_001, "altered"),
     ("an end in milliseconds", |f| f.expires = NOW * 1000, "altered"),
+    ("an end of the highest byte alone", |f| f.expires = 1 << 56, "altered"),
     ("an end before never", |f| f.expires = u64::MAX - 1, "altered"),
 ];
 
@@ -144,16 +146,21 @@ fn scopes(n: usize) -> Vec<Vec<u8>> {
 /// Claims that are cut off anywhere, or that something follows, under a right MAC.
 pub(super) fn lengths() -> Vec<Line> {
     let (token, record) = issue(&under(&ring()), grant());
-    let parts = altered(&record, |f| (f.scheme, f.salt) = (2, b"salt".into()));
-    let len = parts.claims.len();
-    let of_len = |len: usize| {
-        let mut parts = parts.clone();
-        parts.claims.resize(len, 0);
-        let name = format!("{len} bytes of claims");
-        Line::new(&name, &parts.signed(0).to_string(), &token, "altered")
-    };
-    (0..len).chain(len + 1..len + 9).map(of_len).collect()
+    let salted = altered(&record, |f| (f.scheme, f.salt) = (2, b"salt".into()));
+    let mut lines = Vec::new();
+    for (name, parts) in [("scheme 0", Parts::of(&record)), ("scheme 2", salted)] {
+        let right = parts.claims.len();
+        for len in (0..right).chain(right + 1..right + 9) {
+            let mut parts = parts.clone();
+            parts.claims.resize(len, 0);
+            let (name, record) = (format!("{name}, {len} bytes"), parts.signed(0).to_string());
+            lines.push(Line::new(&name, &record, &token, "altered"));
+        }
+    }
+    lines
 }
+
+type Place = fn(&mut Parts) -> &mut Vec<u8>;
 
 /// Records whose text is not that of a record, or is under another pepper.
 pub(super) fn texts() -> Vec<Line> {
@@ -221,11 +228,28 @@ pub(super) fn texts() -> Vec<Line> {
             add("zeros", &"A".repeat(part.len()), "altered");
         }
     }
-    // Whether the claims can be claims is seen before the pepper is searched for.
+    let places: [(&str, Place); 3] =
+        [("digest", |p| &mut p.digest), ("claims", |p| &mut p.claims), ("mac", |p| &mut p.mac)];
+    for (name, place) in places {
+        let mut parts = Parts::of(&record);
+        *place(&mut parts).first_mut().unwrap() ^= 0x80;
+        lines.push(line(&format!("{name}: the first bit"), &parts.text(), "altered"));
+        let mut parts = Parts::of(&record);
+        *place(&mut parts).last_mut().unwrap() ^= 1;
+        lines.push(line(&format!("{name}: the last bit"), &parts.text(), "altered"));
+    }
+    // Whether it can be a record is seen before the pepper is searched for.
+    for (at, name) in [(2, "digest"), (4, "mac")] {
+        for len in [31, 33] {
+            let part = Base64UrlUnpadded::encode_string(&vec![7; len]);
+            let text = with(at, &part).replacen("tokens-2026", "tokens-2027", 1);
+            lines.push(line(&format!("{name}: {len} bytes, an unknown pepper"), &text, "altered"));
+        }
+    }
     for (len, expected) in [(0, "pepper"), (2444, "pepper"), (2445, "altered"), (9999, "altered")] {
         let claims = Base64UrlUnpadded::encode_string(&vec![7; len]);
         let text = with(3, &claims).replacen("tokens-2026", "tokens-2027", 1);
-        lines.push(line(&format!("{len} bytes, an unknown pepper"), &text, expected));
+        lines.push(line(&format!("claims: {len} bytes, an unknown pepper"), &text, expected));
     }
     lines
 }
