@@ -9,7 +9,7 @@
 //! narrowed to read: read: tenant/42; write: scope
 //! rotated, with a grace of an hour: old: tenant/42; new: tenant/42; old, after the new one was used: unknown
 //! rotated, and an hour later: old: expired; new: tenant/42
-//! revoked: revoked
+//! two uses, noted: [true, false]; revoked by another tenant: the token is another subject's; by its own: revoked
 //! a table's thief adds a scope: altered
 //! a link to sign in: user/7; once more: spent; by 64 at once: 1 signed in
 //! a salted table is converted: tenant/9; its rows that are not upgraded: 1 of 2
@@ -21,12 +21,12 @@ use std::error::Error;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension, Params};
 use sealwax::{Keyring, KeyringError, MasterKey};
 use sealwax_tokens::sql::sqlite;
 use sealwax_tokens::{
-    Change, Claims, Existing, Grant, Mode, OldDigest, Pepper, Peppers, Record, Salt, ShowOnce,
-    TokenError, TokenId, Tokens,
+    Change, Claims, Existing, Grant, Mode, OldDigest, Pepper, Peppers, Record, Rotated, Rotation,
+    Salt, ShowOnce, TokenError, TokenId, Tokens,
 };
 use sha2::{Digest, Sha256};
 
@@ -46,24 +46,38 @@ impl Service {
         Ok((issued.token, issued.claims.id))
     }
 
-    fn find(&self, token: &str) -> Result<Record, AnyError> {
-        for key in self.tokens.lookup_keys(token)? {
-            let found = self.table().query_row(sqlite::FIND, (key.as_ref(), 0), text).optional()?;
-            if let Some(record) = found {
-                return Ok(record.parse()?);
-            }
-        }
-        Err(TokenError::Unknown.into())
-    }
-
     fn authorise(&self, token: &str, now: u64, scope: &str) -> Result<Claims, AnyError> {
-        let verified = self.tokens.verify(token, &self.find(token)?, now, scope)?;
-        verified.change.map(|change| self.swap(&change)).transpose()?;
+        let verified = self.tokens.verify(token, &self.find(token, now)?, now, scope)?;
+        if let Some(change) = verified.change {
+            self.table().execute(sqlite::SWAP, change.parameters())?;
+        }
         Ok(verified.claims)
     }
 
-    fn swap(&self, change: &Change) -> Result<u64, AnyError> {
-        Ok(self.table().execute(sqlite::SWAP, change.parameters())?.try_into()?)
+    fn rotate(&self, id: TokenId, subject: &str, to: Rotation) -> Result<Rotated, AnyError> {
+        self.write(self.tokens.rotate(&self.get(id)?, subject, to)?)
+    }
+
+    fn revoke(&self, id: TokenId, subject: &str) -> Result<Claims, AnyError> {
+        self.write(self.tokens.revoke(&self.get(id)?, subject)?)
+    }
+
+    fn write<T>(&self, change: Change<T>) -> Result<T, AnyError> {
+        let rows = self.table().execute(sqlite::SWAP, change.parameters())?;
+        Ok(change.finish(rows == 1)?)
+    }
+
+    fn find(&self, token: &str, now: u64) -> Result<Record, AnyError> {
+        self.record(sqlite::FIND, self.tokens.lookup_keys(token)?.parameters(now))
+    }
+
+    fn get(&self, id: TokenId) -> Result<Record, AnyError> {
+        self.record(sqlite::GET, [id.to_string()])
+    }
+
+    fn record(&self, sql: &str, by: impl Params) -> Result<Record, AnyError> {
+        let row = self.table().query_row(sql, by, |row| row.get::<_, String>(0)).optional()?;
+        Ok(row.ok_or(TokenError::Unknown)?.parse().map_err(TokenError::from)?)
     }
 
     fn table(&self) -> MutexGuard<'_, Connection> {
@@ -86,10 +100,6 @@ const HOUR: Duration = Duration::from_secs(3600);
 struct Shown(String);
 
 impl Service {
-    fn record(&self, id: TokenId) -> Result<Record, AnyError> {
-        Ok(self.table().query_row(sqlite::GET, [id.to_string()], text)?.parse()?)
-    }
-
     /// Says whom a token is for, or why it is refused.
     fn say(&self, token: &Shown, now: u64, scope: &str) -> String {
         match self.authorise(&token.0, now, scope) {
@@ -98,40 +108,34 @@ impl Service {
         }
     }
 
-    fn rotate(&self, id: TokenId) -> Result<Shown, AnyError> {
-        let rotated = self.tokens.rotate(&self.record(id)?, NOW, HOUR, None)?;
-        self.swap(&rotated.change)?;
-        show(&rotated.token)
-    }
-
-    fn sign_in(&self, token: &Shown) -> Result<Claims, AnyError> {
-        let redemption = self.tokens.redeem(&token.0, &self.find(&token.0)?, NOW, "sign-in")?;
-        let rows = self.swap(redemption.change())?;
-        Ok(redemption.finish(rows)?)
+    fn sign_in(&self, token: &Shown) -> Result<Claims, TokenError> {
+        let record = self.find(&token.0, NOW).map_err(|_| TokenError::Unknown)?;
+        let redemption = self.tokens.redeem(&token.0, &record, NOW, "sign-in")?;
+        let rows = self.table().execute(sqlite::SWAP, redemption.parameters());
+        Ok(redemption.finish(rows == Ok(1))?)
     }
 
     /// Tries the rows that have a salt of their own.
     fn authorise_salted(&self, token: &str) -> Result<Claims, AnyError> {
-        for record in self.salted()? {
-            match self.tokens.verify(token, &record.parse()?, NOW, "read") {
-                Err(TokenError::Unknown) => (),
-                verified => {
-                    let verified = verified?;
-                    verified.change.map(|change| self.swap(&change)).transpose()?;
-                    return Ok(verified.claims);
-                }
-            }
-        }
-        Err(TokenError::Unknown.into())
+        let record = self.tokens.search(token, self.salted()?)?;
+        let verified = self.tokens.verify(token, &record, NOW, "read")?;
+        verified.change.map(|change| self.write(*change)).transpose()?;
+        Ok(verified.claims)
     }
 
     fn salted(&self) -> rusqlite::Result<Vec<String>> {
-        self.table().prepare(sqlite::SALTED)?.query_map([], text)?.collect()
+        self.table().prepare(sqlite::SALTED)?.query_map([], |row| row.get(0))?.collect()
     }
-}
 
-fn text(row: &Row<'_>) -> rusqlite::Result<String> {
-    row.get(0)
+    /// Writes down when a token was last used: at most once in five minutes, however often that is.
+    fn note_use(&self, token: &Shown, id: TokenId) -> Result<bool, AnyError> {
+        let by = self.tokens.lookup_keys(&token.0)?.parameters(NOW);
+        let is_due = self.table().query_row(sqlite::FIND, by, |row| row.get(1))?;
+        if is_due {
+            self.table().execute(sqlite::USED, [id.to_string(), NOW.to_string()])?;
+        }
+        Ok(is_due)
+    }
 }
 
 fn show(token: &ShowOnce) -> Result<Shown, AnyError> {
@@ -146,7 +150,9 @@ fn name(error: &AnyError) -> String {
 fn main() -> Result<(), AnyError> {
     let table = Connection::open_in_memory()?;
     table.execute_batch(sqlite::TABLES)?;
-    let peppers = Peppers::new("tokens-2026".parse()?, Pepper::generate()?);
+    // A service reads this text from where it keeps its secrets: with a new pepper, all tokens end.
+    let peppers = format!("primary tokens-2026 {}", Pepper::generate()?.to_text().expose_str()?);
+    let peppers: Peppers = peppers.parse()?;
     let tokens = Tokens::new(peppers, Mode::Live, "acme_live_".parse()?).accept_existing([]);
     let service = Service { tokens, table: Mutex::new(table) };
 
@@ -163,29 +169,37 @@ fn main() -> Result<(), AnyError> {
     let [typo, other] = [typo, other].map(|token| service.say(&token, NOW, "read"));
     println!("a typo: {typo}; another token: {other}");
 
-    let grant = service.tokens.inspect(&service.record(id)?)?.grant.with_scopes(["read"])?;
-    service.swap(&service.tokens.narrow(&service.record(id)?, grant)?)?;
+    let record = service.get(id)?;
+    let grant = service.tokens.inspect(&record)?.grant.with_scopes(["read"])?;
+    service.write(service.tokens.narrow(&record, "tenant/42", grant)?)?;
     let [read, write] = ["read", "write"].map(|scope| service.say(&token, NOW, scope));
     println!("narrowed to read: read: {read}; write: {write}");
 
-    let new = service.rotate(id)?;
+    let rotation = Rotation { now: NOW, grace: HOUR, expires: None };
+    let new = show(&service.rotate(id, "tenant/42", rotation)?.token)?;
     let said = [&token, &new, &token].map(|token| service.say(token, NOW, "read"));
     let [old, used, ended] = said;
     println!(
         "rotated, with a grace of an hour: old: {old}; new: {used}; old, after the new one was used: {ended}"
     );
-    let newer = service.rotate(id)?;
+    let newer = show(&service.rotate(id, "tenant/42", rotation)?.token)?;
     let said = [&new, &newer].map(|token| service.say(token, LATER, "read"));
     println!("rotated, and an hour later: old: {}; new: {}", said[0], said[1]);
-    service.swap(&service.tokens.revoke(&service.record(id)?)?)?;
-    println!("revoked: {}", service.say(&newer, NOW, "read"));
+    let noted = [service.note_use(&newer, id)?, service.note_use(&newer, id)?];
+    let another =
+        service.revoke(id, "tenant/43").map_or_else(|error| error.to_string(), |_| "?".into());
+    service.revoke(id, "tenant/42")?;
+    println!(
+        "two uses, noted: {noted:?}; revoked by another tenant: {another}; by its own: {}",
+        service.say(&newer, NOW, "read")
+    );
 
     let (issued, id) = service.issue(Grant::new("tenant/42", ["read"])?)?;
     let token = show(&issued)?;
-    let row = service.record(id)?.to_string();
+    let row = service.get(id)?.to_string();
     // The claims of a token that may do more, which the thief has as well.
     let (_, wider) = service.issue(Grant::new("tenant/42", ["admin", "read"])?)?;
-    let wider = service.record(wider)?.to_string();
+    let wider = service.get(wider)?.to_string();
     let claims = |row: &str| row.split(':').nth(3).map(String::from).unwrap_or_default();
     let altered = row.replace(&claims(&row), &claims(&wider));
     let update = "UPDATE sealwax_tokens SET record = ?1 WHERE id = ?2";
@@ -196,7 +210,7 @@ fn main() -> Result<(), AnyError> {
         || Ok::<_, AnyError>(Grant::new("user/7", ["sign-in"])?.expires(NOW + 600).single_use());
     let token = show(&service.issue(link()?)?.0)?;
     let first = service.sign_in(&token)?;
-    let second = service.sign_in(&token).map_or_else(|error| name(&error), |_| "again".into());
+    let second = service.sign_in(&token).map_or_else(|error| error.name(), |_| "again");
     let token = show(&service.issue(link()?)?.0)?;
     let won = std::thread::scope(|scope| {
         let threads: Vec<_> =

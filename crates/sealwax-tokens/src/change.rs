@@ -79,9 +79,10 @@ impl<T> Change<T> {
         if is_written { Ok(self.outcome) } else { Err(Raced) }
     }
 
-    pub(crate) fn with_outcome<U>(self, outcome: U) -> Change<U> {
-        let Self { id, seen, record, previous, expires, outcome: _ } = self;
-        Change { id, seen, record, previous, expires, outcome }
+    /// Changes what the change is for, such as into what a service answers when it is written.
+    pub fn map<U>(self, outcome: impl FnOnce(T) -> U) -> Change<U> {
+        let Self { id, seen, record, previous, expires, outcome: of } = self;
+        Change { id, seen, record, previous, expires, outcome: outcome(of) }
     }
 
     pub(crate) fn with_previous(self, record: Record, claims: &Claims) -> Self {

@@ -140,7 +140,7 @@ impl Tokens {
         } else {
             change.keeping_previous()
         };
-        Ok(change.with_outcome(Rotated { token: ShowOnce::new(token), claims }))
+        Ok(change.map(|()| Rotated { token: ShowOnce::new(token), claims }))
     }
 
     /// Returns what a record says, if it is the one that a subject's row has.
@@ -162,6 +162,6 @@ impl Tokens {
 
     fn rewrite(&self, seen: &Record, claims: Claims) -> Result<Change<Claims>, ChangeError> {
         let record = self.written_again(seen, &claims)?;
-        Ok(Change::new(seen, record, &claims).with_outcome(claims))
+        Ok(Change::new(seen, record, &claims).map(|()| claims))
     }
 }

@@ -118,7 +118,7 @@ impl Tokens {
     ) -> Result<Change<Claims>, TokenError> {
         let claims = self.authenticate(token, record)?;
         self.check(&claims, now, scope, true)?;
-        Ok(self.renew(token, record, &claims, State::Spent).with_outcome(claims))
+        Ok(self.renew(token, record, &claims, State::Spent).map(|()| claims))
     }
 
     /// Returns what a text is, if it may be a token.

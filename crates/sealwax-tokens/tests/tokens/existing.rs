@@ -19,7 +19,7 @@ fn each_kind_is_upgraded_at_its_first_use() {
     for (kind, old) in existing() {
         let record = accepting().convert(&old, grant()).unwrap().record;
         let verified = accepting().verify(OLD, &record, NOW, "read").unwrap();
-        assert_eq!((verified.claims.grant, verified.claims.hint()), (grant(), ""));
+        assert_eq!((&verified.claims.grant, verified.claims.hint()), (&grant(), ""));
         let Some(change) = verified.change else {
             assert_eq!(kind, "plaintext", "it has nothing to upgrade");
             continue;

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use alterations::{CLAIMS, Line, REDEEMED, TIMES, altered};
-use sealwax_tokens::{Record, TokenError, Tokens};
+use sealwax_tokens::{Previous, Record, TokenError, Tokens};
 
 use crate::format::{OLD, existing};
 use crate::given::{Fields, NOW, Parts, SUBJECT, grant, issue, line, rotation, shown, under};
@@ -200,11 +200,11 @@ fn it_refuses_later_times_and_tells_old_tokens_with_the_prefix_from_typos() {
     if !is_here() {
         return;
     }
-    assert_eq!(check_python("times", TO_VERIFY, &alterations::lines_of(&TIMES)), 16);
+    assert_eq!(check_both("times", TO_VERIFY, &alterations::lines_of(&TIMES)), 16);
     let lines = alterations::texts_with_the_prefix(true);
-    assert_eq!(check_python("with_the_prefix", TO_VERIFY_EXISTING, &lines), 118);
+    assert_eq!(check_both("with_the_prefix", TO_VERIFY_EXISTING, &lines), 118);
     let lines = alterations::old_tokens_with_the_prefix();
-    assert_eq!(check_python("old_with_the_prefix", TO_VERIFY_EXISTING, &lines), 24);
+    assert_eq!(check_both("old_with_the_prefix", TO_VERIFY_EXISTING, &lines), 24);
 }
 
 #[test]

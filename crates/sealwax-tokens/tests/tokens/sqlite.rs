@@ -2,13 +2,17 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension};
 use sealwax_tokens::sql::sqlite;
-use sealwax_tokens::{Change, Existing, OldDigest, Record, Salt, State, TokenError, Tokens};
+use sealwax_tokens::{
+    Change, ChangeError, Existing, Grant, Issued, OldDigest, Raced, Record, Salt, State,
+    TokenError, Tokens,
+};
 use sha2::{Digest, Sha256};
 
 use crate::given::{NOW, SUBJECT, grant, issue, line, rotation, shown, tokens, under};
@@ -165,7 +169,9 @@ fn one_that_was_rotated_out_is_revoked_through_its_row() {
 #[test]
 fn requests_use_indexes() {
     let table = Table::new();
-    for sql in [sqlite::FIND, sqlite::GET, sqlite::LIST, sqlite::SALTED, sqlite::SWAP, sqlite::PURGE] {
+    for sql in
+        [sqlite::FIND, sqlite::GET, sqlite::LIST, sqlite::SALTED, sqlite::SWAP, sqlite::PURGE]
+    {
         let plan = table.plan(sql);
         assert!(!plan.contains("SCAN sealwax_tokens\n"), "{plan}");
     }
@@ -202,13 +208,14 @@ fn the_tokens_under_a_pepper_are_counted() {
     let under = |pepper: &str| -> u32 {
         table.0.query_row(sqlite::UNDER, [pepper], |row| row.get(0)).unwrap()
     };
-    let (token, id) = table.issue(&old, grant());
-    table.issue(&old, grant());
+    let (token, _) = table.issue(&old, grant());
+    let (_, id) = table.issue(&old, grant());
     assert_eq!((under("tokens-2025"), under("tokens-2026"), under("tokens-202")), (2, 0, 0));
     assert!(table.verify(&both, &token, NOW).is_ok());
     assert_eq!((under("tokens-2025"), under("tokens-2026")), (1, 1));
-    // The one before counts too, while it has its grace.
-    table.write(old.rotate(&table.get(&id), SUBJECT, rotation(NOW, HOUR, None)).unwrap_err()).ok();
+    // One that was rotated out counts too, while it has its grace.
+    table.rotate(&both, &id, NOW, HOUR);
+    assert_eq!((under("tokens-2025"), under("tokens-2026")), (1, 2));
 }
 
 #[test]
@@ -218,8 +225,7 @@ fn a_pepper_is_replaced_as_tokens_are_used() {
         under(&line("primary", "tokens-2025", 9)),
         under(&[line("primary", "tokens-2026", 0), line("retired", "tokens-2025", 9)].concat()),
     );
-    let (token, record) = issue(&old, grant());
-    table.insert(&old, &record);
+    let (token, _) = table.issue(&old, grant());
     assert_eq!(table.verify(&tokens(), &token, NOW), Err(TokenError::Unknown));
     assert_eq!(table.verify(&both, &token, NOW), Ok(State::Active));
     assert_eq!(table.verify(&tokens(), &token, NOW), Ok(State::Active));
@@ -228,10 +234,9 @@ fn a_pepper_is_replaced_as_tokens_are_used() {
 #[test]
 fn a_request_writes_when_five_minutes_are_over() {
     let (table, tokens) = (Table::new(), tokens());
-    let (token, record) = issue(&tokens, grant());
-    let id = table.insert(&tokens, &record);
+    let (token, id) = table.issue(&tokens, grant());
     let is_due = |now| table.find(&tokens, &token, now).unwrap().1;
-    let note = |now: u64| table.0.execute(sqlite::USED, params![id, now as i64]).unwrap();
+    let note = |now: u64| table.0.execute(sqlite::USED, [&id, &now.to_string()]).unwrap();
     assert!(is_due(NOW));
     assert_eq!((note(NOW), note(NOW), note(NOW + 299)), (1, 0, 0));
     assert!(!is_due(NOW) && !is_due(NOW + 299) && is_due(NOW + 300));
@@ -241,21 +246,26 @@ fn a_request_writes_when_five_minutes_are_over() {
         let rows = select.query_map([subject], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
         rows.map(Result::unwrap).collect::<Vec<(String, i64)>>()
     };
-    assert_eq!(rows("tenant/42"), [(record.to_string(), NOW as i64 + 300)]);
+    assert_eq!(rows(SUBJECT), [(table.get(&id).to_string(), NOW as i64 + 300)]);
     assert_eq!(rows("tenant/43"), []);
+}
+
+/// Opens a file with a table in it, which every thread opens for itself.
+fn file(name: &str) -> PathBuf {
+    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    drop(fs::remove_file(&file));
+    Table::open(&file).0.execute_batch(sqlite::TABLES).unwrap();
+    file
 }
 
 /// Each with a connection of its own, and all after they have read the same record.
 #[test]
 fn of_sixty_four_one_redeems_a_token() {
-    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("redeem.db");
-    drop(fs::remove_file(&file));
+    let file = file("redeem.db");
     let table = Table::open(&file);
-    table.0.execute_batch(sqlite::TABLES).unwrap();
-    let (token, record) = issue(&tokens(), grant().single_use());
-    table.insert(&tokens(), &record);
+    let (token, _) = table.issue(&tokens(), grant().single_use());
     let (won, spent) = (AtomicU32::new(0), AtomicU32::new(0));
-    let barrier = std::sync::Barrier::new(64);
+    let barrier = Barrier::new(64);
     thread::scope(|scope| {
         for _ in 0..64 {
             scope.spawn(|| {
@@ -263,8 +273,7 @@ fn of_sixty_four_one_redeems_a_token() {
                 let (record, _) = table.find(&tokens, &token, NOW).unwrap();
                 barrier.wait();
                 let redemption = tokens.redeem(&token, &record, NOW, "read").unwrap();
-                let rows = table.swap(redemption.change());
-                let count = match redemption.finish(rows as u64) {
+                let count = match table.write(redemption).map_err(TokenError::from) {
                     Ok(claims) => (claims.grant == grant().single_use()).then_some(&won),
                     Err(error) => (error == TokenError::Spent).then_some(&spent),
                 };
@@ -277,19 +286,42 @@ fn of_sixty_four_one_redeems_a_token() {
     assert_eq!(tokens().redeem(&token, &record, NOW, "read").unwrap_err(), TokenError::Spent);
 }
 
-/// Rotation, revocation and a first use at once: whoever is first, the row is one of theirs, whole.
+/// A revocation, two rotations and the first use of a token that was rotated in, at once and by connections of their own.
+/// The one that is first is told so, the others are told too, and the row is what the first one wrote, whole.
 #[test]
 fn of_several_changes_one_is_written() {
-    let (table, tokens) = (Table::new(), tokens());
-    let (_, record) = issue(&tokens, grant());
-    let id = table.insert(&tokens, &record);
-    let changes = [
-        tokens.rotate(&record, SUBJECT, rotation(NOW, Duration::ZERO, None)).unwrap().change,
-        tokens.revoke(&record, SUBJECT).unwrap(),
-        tokens.narrow(&record, SUBJECT, grant().expires(NOW)).unwrap(),
-    ];
-    let written: Vec<_> = changes.iter().map(|change| table.swap(change)).collect();
-    assert_eq!((written, table.get(&id)), (vec![1, 0, 0], changes[0].record.clone()));
+    let file = file("changes.db");
+    let table = Table::open(&file);
+    for round in 0..16 {
+        let (_, id) = table.issue(&tokens(), grant());
+        let new = table.rotate(&tokens(), &id, NOW, HOUR);
+        let seen = table.get(&id);
+        let rotate = || {
+            let change = tokens().rotate(&seen, SUBJECT, rotation(NOW, HOUR, None)).unwrap();
+            (change.record.clone(), change.map(drop))
+        };
+        let first_use = tokens().verify(&new, &seen, NOW, "read").unwrap().change.unwrap();
+        let revoke = tokens().revoke(&seen, SUBJECT).unwrap();
+        let changes = [
+            (revoke.record.clone(), revoke.map(drop)),
+            rotate(),
+            rotate(),
+            (first_use.record.clone(), *first_use),
+        ];
+        let barrier = Barrier::new(changes.len());
+        let written: Vec<Record> = thread::scope(|scope| {
+            let threads = changes.map(|(record, change)| {
+                let (file, barrier) = (&file, &barrier);
+                scope.spawn(move || {
+                    let table = Table::open(file);
+                    barrier.wait();
+                    table.write(change).ok().map(|()| record)
+                })
+            });
+            threads.into_iter().filter_map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(written, [table.get(&id)], "round {round}");
+    }
 }
 
 #[test]
@@ -298,48 +330,68 @@ fn salted_tokens_are_found_by_trying_until_they_are_used() {
     let old = |n: u8| format!("old-token-{n}");
     for n in 0..60_u8 {
         let (token, salt) = (old(n), Salt::new(&[n; 16]).unwrap());
-        let sha =
-            |parts: &[&[u8]]| OldDigest::from(<[u8; 32]>::from(Sha256::digest(parts.concat())));
         let existing = match n % 4 {
             0 => Existing::Plaintext(&token),
-            1 => Existing::Sha256(sha(&[token.as_bytes()])),
-            2 => Existing::SaltBefore(salt, sha(&[&[n; 16], token.as_bytes()])),
-            _ => Existing::SaltAfter(salt, sha(&[token.as_bytes(), &[n; 16]])),
+            1 => Existing::Sha256(sha256(&[token.as_bytes()])),
+            2 => Existing::SaltBefore(salt, sha256(&[&[n; 16], token.as_bytes()])),
+            _ => Existing::SaltAfter(salt, sha256(&[token.as_bytes(), &[n; 16]])),
         };
-        table.insert(&tokens, &tokens.convert(&existing, grant()).unwrap().record);
+        table.convert(&tokens, &existing);
     }
-    let salted = || {
-        let mut select = table.0.prepare(sqlite::SALTED).unwrap();
-        let rows = select.query_map([], |row| row.get::<_, String>(0)).unwrap();
-        rows.map(|row| row.unwrap().parse().unwrap()).collect::<Vec<Record>>()
-    };
-    assert_eq!(salted().len(), 30);
-    let plan: String = table
-        .0
-        .query_row(&format!("EXPLAIN QUERY PLAN {}", sqlite::SALTED), [], |row| row.get(3))
-        .unwrap();
-    assert!(plan.contains("sealwax_tokens_salted"), "{plan}");
+    assert_eq!(table.salted().len(), 30);
+    let plan = table.plan(sqlite::SALTED);
+    let indexes = ["sealwax_tokens_salted", "sealwax_tokens_previous_salted"];
+    assert!(indexes.iter().all(|index| plan.contains(index)), "{plan}");
     for n in 0..60_u8 {
         let found = table.verify(&tokens, &old(n), NOW);
         assert_eq!(found.is_ok(), n % 4 < 2, "{n}");
         if n % 4 < 2 {
             continue;
         }
-        let tried = salted().into_iter().map(|record| tokens.verify(&old(n), &record, NOW, "read"));
-        let mut verified: Vec<_> = tried.filter_map(Result::ok).collect();
-        assert_eq!(verified.len(), 1);
-        assert_eq!(table.swap(&verified.remove(0).change.unwrap()), 1);
+        let record = tokens.search(&old(n), table.salted()).unwrap();
+        let verified = tokens.verify(&old(n), &record, NOW, "read").unwrap();
+        table.write(*verified.change.unwrap()).unwrap();
         assert_eq!(table.verify(&tokens, &old(n), NOW), Ok(State::Active));
     }
-    assert_eq!(salted().len(), 0);
+    assert_eq!(table.salted().len(), 0);
+}
+
+/// A service converts its table, and rotates everybody with a grace: nobody is locked out.
+#[test]
+fn a_salted_token_that_was_rotated_out_keeps_its_grace() {
+    let (table, tokens) = (Table::new(), tokens().accept_existing([]));
+    let salted = |token: &str| {
+        let salt = Salt::new(token.as_bytes()).unwrap();
+        Existing::SaltAfter(salt, sha256(&[token.as_bytes(), token.as_bytes()]))
+    };
+    let [rotated, revoked, kept] =
+        ["tok_1", "tok_2", "tok_3"].map(|token| table.convert(&tokens, &salted(token)));
+    let new = table.rotate(&tokens, &rotated, NOW, HOUR);
+    table.write(tokens.revoke(&table.get(&revoked), SUBJECT).unwrap()).unwrap();
+    let verify = |token: &str, now| {
+        let record = tokens.search(token, table.salted())?;
+        tokens.verify(token, &record, now, "read").map(|verified| verified.claims.id.to_string())
+    };
+    assert_eq!(verify("tok_1", NOW + 3599), Ok(rotated));
+    assert_eq!(verify("tok_1", NOW + 3600), Err(TokenError::Expired));
+    assert_eq!(verify("tok_3", NOW), Ok(kept));
+    // What ended is no longer tried.
+    assert_eq!(verify("tok_2", NOW), Err(TokenError::Unknown));
+    assert_eq!(table.salted().len(), 2);
+    assert!(table.verify(&tokens, &new, NOW).is_ok());
+    assert_eq!(table.salted().len(), 1);
+}
+
+fn sha256(parts: &[&[u8]]) -> OldDigest {
+    OldDigest::from(<[u8; 32]>::from(Sha256::digest(parts.concat())))
 }
 
 #[test]
 fn a_row_is_searched_by_what_its_record_has() {
     let (table, tokens) = (Table::new(), tokens());
-    let (_, record) = issue(&tokens, grant());
     let (_, other) = issue(&tokens, grant());
-    let id = table.insert(&tokens, &record);
+    let (_, id) = table.issue(&tokens, grant());
+    let record = table.get(&id);
     let refused = [
         format!("UPDATE sealwax_tokens SET lookup = '{}'", other.lookup_key()),
         format!("UPDATE sealwax_tokens SET record = '{other}'"),
@@ -351,7 +403,7 @@ fn a_row_is_searched_by_what_its_record_has() {
             record.lookup_key()
         ),
         format!(
-            "INSERT INTO sealwax_tokens (id, subject, lookup, record) VALUES ('b', 's', '{}', '{record}')",
+            "INSERT INTO sealwax_tokens (id, subject, lookup, record, expires) VALUES ('b', 's', '{}', '{record}', 1)",
             record.lookup_key()
         ),
     ];
