@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the library for WebAssembly and for bare metal, and seals and opens in Node: assurance/no_std/run.sh
+# Builds the library and the crates without std for WebAssembly and for bare metal, and seals and opens in Node:
+# assurance/no_std/run.sh
 #
 # Both targets need a compiler with the sources of `core`, because their compiled libraries are not installed: Debian's
 # packages rustc-web, rust-web-src and lld, or the compiler that RUSTC names. Exits with 3 if something is missing.

@@ -1,7 +1,8 @@
 //! Seals and opens without an operating system, with its own allocator and with randomness from the host.
 //!
-//! If it builds, nothing below the library links `std`, because two panic handlers in one program are a compile error.
-//! `run.sh` also builds it for WebAssembly and for bare metal, and runs [`round_trip`] in Node.
+//! If it builds, neither the library nor another of its crates without `std`, nor anything below them, links `std`: two
+//! panic handlers in one program are a compile error. `run.sh` also builds it for WebAssembly and for bare metal, and
+//! runs [`round_trip`] in Node.
 
 #![no_std]
 
@@ -15,6 +16,8 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use rand_core::{TryCryptoRng, TryRng};
 use sealwax::{EncryptionContext, Envelope, Keyring, MasterKey, OpenError};
+// Not used, but part of the program.
+use {sealwax_audit as _, sealwax_credentials as _, sealwax_tokens as _};
 
 #[cfg_attr(target_family = "wasm", link(wasm_import_module = "host"))]
 unsafe extern "C" {
