@@ -32,12 +32,12 @@ use sha2::{Digest, Sha256};
 
 type AnyError = Box<dyn Error + Send + Sync>;
 
-// What a service needs: fewer than 40 lines.
-
 struct Service {
     tokens: Tokens,
     table: Mutex<Connection>,
 }
+
+// What a service adds for its tokens: fewer than 40 lines.
 
 impl Service {
     fn issue(&self, grant: Grant) -> Result<(ShowOnce, TokenId), AnyError> {
@@ -55,11 +55,11 @@ impl Service {
     }
 
     fn rotate(&self, id: TokenId, subject: &str, to: Rotation) -> Result<Rotated, AnyError> {
-        self.write(self.tokens.rotate(&self.get(id)?, subject, to)?)
+        self.write(self.tokens.rotate(&self.record(sqlite::GET, [id.to_string()])?, subject, to)?)
     }
 
     fn revoke(&self, id: TokenId, subject: &str) -> Result<Claims, AnyError> {
-        self.write(self.tokens.revoke(&self.get(id)?, subject)?)
+        self.write(self.tokens.revoke(&self.record(sqlite::GET, [id.to_string()])?, subject)?)
     }
 
     fn write<T>(&self, change: Change<T>) -> Result<T, AnyError> {
@@ -71,17 +71,9 @@ impl Service {
         self.record(sqlite::FIND, self.tokens.lookup_keys(token)?.parameters(now))
     }
 
-    fn get(&self, id: TokenId) -> Result<Record, AnyError> {
-        self.record(sqlite::GET, [id.to_string()])
-    }
-
     fn record(&self, sql: &str, by: impl Params) -> Result<Record, AnyError> {
         let row = self.table().query_row(sql, by, |row| row.get::<_, String>(0)).optional()?;
         Ok(row.ok_or(TokenError::Unknown)?.parse().map_err(TokenError::from)?)
-    }
-
-    fn table(&self) -> MutexGuard<'_, Connection> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -100,6 +92,14 @@ const HOUR: Duration = Duration::from_secs(3600);
 struct Shown(String);
 
 impl Service {
+    fn table(&self) -> MutexGuard<'_, Connection> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn get(&self, id: TokenId) -> Result<Record, AnyError> {
+        self.record(sqlite::GET, [id.to_string()])
+    }
+
     /// Says whom a token is for, or why it is refused.
     fn say(&self, token: &Shown, now: u64, scope: &str) -> String {
         match self.authorise(&token.0, now, scope) {
@@ -153,7 +153,7 @@ fn main() -> Result<(), AnyError> {
     // A service reads this text from where it keeps its secrets: with a new pepper, all tokens end.
     let peppers = format!("primary tokens-2026 {}", Pepper::generate()?.to_text().expose_str()?);
     let peppers: Peppers = peppers.parse()?;
-    let tokens = Tokens::new(peppers, Mode::Live, "acme_live_".parse()?).accept_existing([]);
+    let tokens = Tokens::new(peppers, Mode::Live, "acme_live_".parse()?);
     let service = Service { tokens, table: Mutex::new(table) };
 
     let (issued, id) = service.issue(Grant::new("tenant/42", ["read", "write"])?)?;
@@ -222,6 +222,7 @@ fn main() -> Result<(), AnyError> {
         first.grant.subject()
     );
 
+    let service = Service { tokens: service.tokens.accept_existing([]), ..service };
     // The rows of another program: a salt, as hex, and the SHA-256 of salt and token.
     for (tenant, token) in [("tenant/8", "tok_8f2e"), ("tenant/9", "tok_31bc")] {
         let salt = Salt::from_hex("9d0c4e71")?;

@@ -1,9 +1,16 @@
 //! Every field of a record that is altered, and every part that is exchanged with another record's, is refused by name.
 
-use base64ct::{Base64UrlUnpadded, Encoding};
-use sealwax_tokens::{Existing, Record, RecordError, TokenError, Tokens};
+use std::time::Duration;
 
-use crate::given::{Fields, NOW, Parts, grant, issue, line, tokens, under};
+use base64ct::{Base64UrlUnpadded, Encoding};
+use sealwax_tokens::{
+    Existing, Grant, Mode, OldDigest, Previous, Record, RecordError, Salt, TokenError, Tokens,
+};
+use sha2::{Digest, Sha256};
+
+use crate::given::{
+    Fields, NOW, Parts, SUBJECT, grant, issue, line, rotation, shown, tokens, under,
+};
 
 fn refusal(tokens: &Tokens, token: &str, record: &Record) -> TokenError {
     tokens.verify(token, record, NOW, "read").unwrap_err()
@@ -97,21 +104,55 @@ fn a_pepper_is_bound_by_its_id_too() {
     assert_eq!(refusal(&there, &token, &renamed), TokenError::Altered);
 }
 
-/// Records of two peppers, subjects, modes and schemes.
-fn records(tokens: &Tokens, old: &Tokens) -> Vec<(String, Record)> {
+type Row = (String, Record, Result<(), TokenError>);
+
+/// Records of two peppers, subjects and modes, of every scheme and state and for one use, each with its token and what is
+/// said of it.
+fn records(tokens: &Tokens, old: &Tokens) -> Vec<Row> {
     let grants = [
         grant(),
         grant().expires(NOW + 1),
         grant().with_scopes(["admin", "read"]).unwrap(),
-        sealwax_tokens::Grant::new("tenant/43", ["read"]).unwrap(),
+        Grant::new("tenant/43", ["read"]).unwrap(),
     ];
-    let mut records: Vec<_> = grants.iter().map(|grant| issue(tokens, grant.clone())).collect();
-    records.extend(grants[..2].iter().map(|grant| issue(old, grant.clone())));
-    for token in ["tok_1", "tok_2"] {
-        let converted = tokens.convert(&Existing::Plaintext(token), grant()).unwrap();
-        records.push((token.into(), converted.record));
+    let issued = grants.iter().map(|grant| issue(tokens, grant.clone()));
+    let mut rows: Vec<Row> = issued
+        .chain(grants[..2].iter().map(|grant| issue(old, grant.clone())))
+        .map(|(token, record)| (token, record, Ok(())))
+        .collect();
+
+    let (salt, digest) = (Salt::new(b"s").unwrap(), |text: &str| {
+        OldDigest::from(<[u8; 32]>::from(Sha256::digest(text)))
+    });
+    let existing = [
+        ("tok_1", Existing::Plaintext("tok_1")),
+        ("tok_2", Existing::Sha256(digest("tok_2"))),
+        ("tok_3", Existing::SaltBefore(salt.clone(), digest("stok_3"))),
+        ("tok_4", Existing::SaltAfter(salt, digest("tok_4s"))),
+    ];
+    for (token, existing) in existing {
+        rows.push((token.into(), tokens.convert(&existing, grant()).unwrap().record, Ok(())));
     }
-    records
+
+    let (token, record) = issue(tokens, grant());
+    let rotated = tokens.rotate(&record, SUBJECT, rotation(NOW, Duration::MAX, None)).unwrap();
+    let Previous::Is(previous) = rotated.previous.clone() else { panic!("{rotated:?}") };
+    rows.push((token, previous, Ok(())));
+    let successor = rotated.record.clone();
+    rows.push((shown(rotated.finish(true).unwrap().token), successor, Ok(())));
+    let (token, record) = issue(tokens, grant());
+    let revoked = tokens.revoke(&record, SUBJECT).unwrap().record;
+    rows.push((token, revoked, Err(TokenError::Revoked)));
+    let (token, record) = issue(tokens, grant().single_use());
+    rows.push((token, record, Err(TokenError::WrongUse)));
+    let (token, record) = issue(tokens, grant().single_use());
+    let spent = tokens.redeem(&token, &record, NOW, "read").unwrap().record;
+    rows.push((token, spent, Err(TokenError::Spent)));
+    let peppers = line("primary", "tokens-2026", 0).parse().unwrap();
+    let of_tests = Tokens::new(peppers, Mode::Test, "acme_live_".parse().unwrap());
+    let (token, record) = issue(&of_tests, grant());
+    rows.push((token, record, Err(TokenError::WrongMode)));
+    rows
 }
 
 #[test]
@@ -126,9 +167,10 @@ fn parts_of_two_records_are_never_one_record() {
         Parts { pepper_id, digest, claims: pick(4).claims.clone(), mac: pick(8).mac.clone() }
     };
     let (mut exchanged, mut of_others) = (0, 0);
-    for (token, record) in &records {
-        assert!(tokens.verify(token, record, NOW, "read").is_ok());
-        for (_, other) in records.iter().filter(|(_, other)| other != record) {
+    for (token, record, expected) in &records {
+        let verified = tokens.verify(token, record, NOW, "read").map(drop);
+        assert_eq!(verified, *expected);
+        for (_, other, _) in records.iter().filter(|(_, other, _)| other != record) {
             for which in 1..16 {
                 let mixed = exchange(&Parts::of(record), &Parts::of(other), which).record();
                 if mixed == *record {
@@ -142,8 +184,8 @@ fn parts_of_two_records_are_never_one_record() {
             }
         }
     }
-    assert_eq!(records.len(), 8);
-    assert!(exchanged > 600 && of_others >= 56, "{exchanged}, {of_others}");
+    assert_eq!(records.len(), 16);
+    assert!(exchanged > 2_400 && of_others >= 240, "{exchanged}, {of_others}");
 }
 
 /// Claims that only somebody with the pepper can write: each has one encoding, and every other one is refused.
@@ -151,7 +193,11 @@ fn parts_of_two_records_are_never_one_record() {
 fn claims_have_one_encoding() {
     let (token, record) = issue(&tokens(), grant());
     let parts = Parts::of(&record);
-    let wrong: [Alteration; 25] = [
+    let wrong: [Alteration; 29] = [
+        ("a start in milliseconds", |f| f.not_before = NOW * 1000),
+        ("a start at the end of time", |f| f.not_before = u64::MAX),
+        ("an end in milliseconds", |f| f.expires = NOW * 1000),
+        ("an end just before never", |f| f.expires = u64::MAX - 1),
         ("version 0", |f| f.version = 0),
         ("version 2", |f| f.version = 2),
         ("scheme 4", |f| f.scheme = 4),
