@@ -12,7 +12,7 @@ def sized(data, size=2):
 def step(key_id):  # "audit-2026@3" is step 3 of "audit-2026", which is step 0
     base, _, digits = key_id.rpartition("@")
     is_step = re.fullmatch("[1-9][0-9]{0,3}", digits) and int(digits) <= 3660
-    return (base, int(digits)) if is_step else (key_id, 0)
+    return (base, int(digits)) if base and is_step else (key_id, 0)
 
 def find(keys, key_id):  # Derives a later step from the nearest earlier one
     base, wanted = step(key_id)

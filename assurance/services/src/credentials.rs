@@ -59,18 +59,24 @@ pub fn context(tenant: Tenant, provider: Provider) -> Result<EncryptionContext, 
 #[derive(Debug, Deserialize)]
 pub struct Put {
     api_key: Secret,
+    /// The customer has read why it does not look like a credential, and wants it stored all the same.
+    #[serde(default)]
+    anyway: bool,
 }
 
 async fn store(
     State(app): State<App>,
     Extension(tenant): Extension<Tenant>,
     Path(provider): Path<Provider>,
-    Json(Put { api_key }): Json<Put>,
+    Json(Put { api_key, anyway }): Json<Put>,
 ) -> Result<StatusCode, Failure> {
-    // This rejects a line feed at the end now, and not at the first call.
     let suspicions: Vec<_> = suspicions(&api_key).map(|suspicion| suspicion.to_string()).collect();
-    if !suspicions.is_empty() || !can_be_sent(&api_key) {
-        return Err(Failure::Credential(suspicions.join("; ")));
+    if !suspicions.is_empty() && !anyway {
+        return Err(Failure::Doubtful(suspicions.join("; ")));
+    }
+    // This rejects a line feed at the end now, and not at the first call.
+    if !can_be_sent(&api_key) {
+        return Err(Failure::CannotBeSent);
     }
     let envelope = app.ring.load().seal(&api_key, &context(tenant, provider)?)?;
     let sql = "INSERT INTO credentials (tenant, provider, envelope) VALUES ($1, $2, $3)
@@ -124,7 +130,8 @@ async fn call(
     api_key.authorize(&mut request, &KeyHeader::BEARER)?;
     let (mut head, body) = (app.send)(request).await.into_parts();
 
-    // Providers repeat keys in their errors.
+    // Providers repeat keys in their errors. The reason phrase is in the extensions, and would be sent on.
+    head.extensions.clear();
     let mut redactor = api_key.redactor(&mut head.headers)?;
     let bad_gateway = |_| Failure::Request(StatusCode::BAD_GATEWAY);
     let (body, mut masked) = (to_bytes(body, LONGEST_REPLY).await.map_err(bad_gateway)?, Vec::new());

@@ -21,17 +21,22 @@ pub enum Failure {
     Authorize(#[from] AuthorizeError),
     Redact(#[from] RedactError),
     #[error("the credential does not look like one: {0}")]
-    Credential(String),
+    Doubtful(String),
+    #[error("no request can carry the credential: it must have 8 to 8192 characters, all of them visible ASCII")]
+    CannotBeSent,
     #[error("{0}")]
     Request(StatusCode),
 }
 
-/// Returns the status for the customer, and who must be alerted, as in the tables on the page Operations.
+/// Returns the status for the customer, and who must be alerted, as in the tables on the page Operations and in the
+/// README of `sealwax-credentials`.
 pub fn verdict(class: ErrorClass, name: &str) -> (StatusCode, &'static str) {
     match (class, name) {
         (ErrorClass::Transient, _) => (StatusCode::SERVICE_UNAVAILABLE, "if it persists"),
         (ErrorClass::Gone, _) | (_, "key_leaked") => (StatusCode::GONE, "nobody"),
         (_, "too_long") => (StatusCode::PAYLOAD_TOO_LARGE, "nobody"),
+        (_, "not_for_a_header") => (StatusCode::UNPROCESSABLE_ENTITY, "nobody"),
+        (_, "encoded") => (StatusCode::BAD_GATEWAY, "if it persists"),
         (ErrorClass::Altered, _) => (StatusCode::INTERNAL_SERVER_ERROR, "security"),
         _ => (StatusCode::INTERNAL_SERVER_ERROR, "page"),
     }
@@ -57,7 +62,9 @@ impl IntoResponse for Failure {
             Self::Redact(error) => (error.class(), error.name(), None),
             Self::Database(error) if is_transient(error) => (ErrorClass::Transient, "database", None),
             Self::Database(_) => (ErrorClass::Misconfigured, "database", None),
-            Self::Credential(_) => return (StatusCode::UNPROCESSABLE_ENTITY, self.to_string()).into_response(),
+            Self::Doubtful(_) | Self::CannotBeSent => {
+                return (StatusCode::UNPROCESSABLE_ENTITY, self.to_string()).into_response();
+            }
             Self::Request(status) => return status.into_response(),
         };
         let (status, alert) = verdict(class, name);

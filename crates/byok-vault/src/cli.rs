@@ -11,7 +11,7 @@ use sealwax_import::{CATALOGUE, KeyForm, Named};
 use crate::exit::Exit;
 use crate::import::{NO_CONTEXT, Suspicious};
 use crate::key_text::Given;
-use crate::names::{holds_a_key, name, reason};
+use crate::names::{name, reason, start_of_key};
 use crate::row::Owner;
 use crate::variables::{for_a_command, of_a_credential};
 
@@ -369,10 +369,12 @@ pub struct Delete {
 fn path() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().try_map(|text| {
         // No file is created with a key as its name, and no message shows one.
-        if text.is_empty() || holds_a_key(text.as_encoded_bytes()) {
-            Err("expected the path of a file, not a key")
-        } else {
-            Ok(PathBuf::from(text))
+        match start_of_key(text.as_encoded_bytes()) {
+            Some(start) => Err(format!(
+                "expected the path of a file, not a key, and {start} looks like the start of one"
+            )),
+            None if text.is_empty() => Err("expected the path of a file".to_owned()),
+            None => Ok(PathBuf::from(text)),
         }
     })
 }

@@ -93,6 +93,9 @@ pub enum VaultError {
         /// What is wrong with the line.
         source: AnchorError,
     },
+    /// The file of `log --anchor` is empty.
+    #[error("there is no anchor in the file of --anchor")]
+    NoAnchors,
     /// No key could be generated.
     #[error("cannot generate a key: {source}")]
     NewKey {

@@ -4,18 +4,22 @@ use sealwax::KeyId;
 
 use crate::formatting::is_invisible;
 
-/// Returns whether a text contains the text of a key, of whatever kind, or looks as if it did.
+/// Returns the first part of a text that looks like the start of a key's text, such as `swk1_`, of whatever kind.
 ///
-/// The rule is that of key ids: see [`KeyId`].
+/// The rule is that of key ids: see [`KeyId`]. Only what comes after this part may be secret.
 #[must_use]
-pub fn holds_a_key(text: &[u8]) -> bool {
-    // `swk1_` and `swkt1_`.
-    [5, 6].into_iter().flat_map(|length| text.windows(length)).any(|part| {
+pub fn start_of_key(text: &[u8]) -> Option<&str> {
+    // `swk1_` and `swkt1_`. In this order, because a key may contain what looks like the start of another one.
+    let parts = (0..text.len())
+        .flat_map(|start| [5, 6].map(|length| text.get(start..)?.get(..length)))
+        .flatten();
+    parts.filter_map(|part| str::from_utf8(part).ok()).find(|part| {
         // Its characters are those of an id, so that it is refused only if it looks like a key.
-        let is_of_id = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
-        matches!(part, [b's' | b'S', ..])
-            && part.iter().all(is_of_id)
-            && str::from_utf8(part).is_ok_and(|part| KeyId::try_from(part).is_err())
+        let is_of_id = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        part.starts_with(['s', 'S'])
+            && part.ends_with('_')
+            && part.bytes().all(is_of_id)
+            && KeyId::try_from(*part).is_err()
     })
 }
 
@@ -34,8 +38,10 @@ pub fn name(text: &str) -> Result<String, String> {
                 .to_owned(),
         );
     }
-    if holds_a_key(text.as_bytes()) {
-        return Err("a name must not contain a key".to_owned());
+    if let Some(start) = start_of_key(text.as_bytes()) {
+        return Err(format!(
+            "a name must not contain a key, and {start} looks like the start of one"
+        ));
     }
     Ok(text.to_owned())
 }
@@ -59,9 +65,11 @@ mod tests {
             for text in
                 [kind.to_owned(), format!("{kind}x"), format!("é s{kind} é"), format!("sws{kind}")]
             {
-                assert!(holds_a_key(text.as_bytes()), "{text}");
+                let start = start_of_key(text.as_bytes()).unwrap();
+                assert!(start.ends_with(kind), "{text}: {start}");
             }
-            assert!(holds_a_key(&[b"\xff", kind.as_bytes(), b"\xff"].concat()));
+            assert_eq!(start_of_key(&[b"\xff", kind.as_bytes(), b"\xff"].concat()), Some(kind));
+            assert_eq!(start_of_key(format!("{kind}x-swa1_").as_bytes()), Some(kind));
         }
         assert_eq!(kinds.len(), 8);
         for text in [
@@ -76,7 +84,14 @@ mod tests {
             "tenant_s",
             "answers_1_",
         ] {
-            assert!(!holds_a_key(text.as_bytes()), "{text}");
+            assert_eq!(start_of_key(text.as_bytes()), None, "{text}");
         }
+    }
+
+    #[test]
+    fn the_message_names_the_part_that_is_meant() {
+        let rule = "must not contain a key, and swer1_ looks like the start of one";
+        assert_eq!(name("answer1_prod"), Err(format!("a name {rule}")));
+        assert_eq!(reason("answer1_prod"), Err(format!("a reason {rule}")));
     }
 }

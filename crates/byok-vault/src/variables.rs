@@ -4,7 +4,7 @@
 //! `NODE_OPTIONS`, it decides what the command does.
 
 use crate::key_text::Given;
-use crate::names::holds_a_key;
+use crate::names::start_of_key;
 
 /// The last word of the name of a variable that holds a credential.
 ///
@@ -168,8 +168,10 @@ pub fn variable(text: &str) -> Result<String, String> {
                 .to_owned(),
         );
     }
-    if holds_a_key(text.as_bytes()) {
-        return Err("expected the name of a variable, not a key".to_owned());
+    if let Some(start) = start_of_key(text.as_bytes()) {
+        return Err(format!(
+            "expected the name of a variable, not a key, and {start} looks like the start of one"
+        ));
     }
     if Given::ALL.iter().any(|given| given.variable() == text) {
         return Err("commands never see a variable that holds keys of the vault".to_owned());

@@ -72,6 +72,37 @@ fn every_row_with_a_class_and_a_status_gets_that_status_and_that_alert() {
     assert_eq!(classes, CLASSES.len());
 }
 
+/// But what a destination or a request must not be is 500: the service chose it, and not the customer.
+#[test]
+fn errors_of_bound_credentials_get_the_status_that_their_readme_says() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../crates/sealwax-credentials/README.md");
+    let page = fs::read_to_string(path).unwrap();
+    let (mut same, mut own) = (0, 0);
+    for line in page.lines() {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let Some((error, first)) = cells.get(1).and_then(|cell| cell.strip_prefix('`')?.split_once("::")) else {
+            continue;
+        };
+        let Some(class) = CLASSES.iter().find(|known| known.as_str().eq_ignore_ascii_case(cells[2])) else { continue };
+        for variant in first.split(", ").map(|variant| variant.trim_matches('`')) {
+            let (status, _) = verdict(*class, &snake(variant));
+            match error {
+                "OpenBoundError" | "RedactError" => {
+                    assert_eq!(status.as_str(), cells[3], "{variant}");
+                    same += 1;
+                }
+                "DestinationError" | "AuthorizeError" => {
+                    assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR, "{variant}");
+                    own += 1;
+                }
+                // Only with the clients, which this service does not have.
+                other => assert_eq!(other, "SendError"),
+            }
+        }
+    }
+    assert_eq!((same, own), (4, 14));
+}
+
 #[test]
 fn what_may_pass_is_503_and_what_is_gone_is_410() {
     let transient = verdict(ErrorClass::Transient, "throttled");

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use axum::response::IntoResponse;
+use axum::{Extension, Router};
 use sealwax::{Keyring, OpenError, ProviderErrorKind, SealError};
 use sealwax_audit::sql::postgres::CHAIN;
 use sealwax_audit::{AuditKeys, Record, verify};
@@ -24,15 +24,18 @@ use tower::ServiceExt;
 use crate::given;
 use crate::server::database;
 
+#[derive(Clone)]
+struct Phrase;
+
 /// Returns the `Authorization` header of a request in the body of the response, in place of a provider.
 ///
-/// The service masks the key of its own row there, so stars say that the provider got that key. Panics if the `Debug`
-/// output of the request shows it.
+/// The service masks the key of its own row there, so stars say that the provider got that key. The response also has an
+/// extension, which is where hyper keeps a reason phrase. Panics if the `Debug` output of the request shows the key.
 fn echo(request: Request) -> Reply {
     assert!(request.uri().to_string().starts_with("https://api.openai.com/"));
     assert!(!format!("{request:?}").contains("sk-"), "the Debug output shows the key");
     let header = request.headers()[AUTHORIZATION].as_bytes().to_vec();
-    Box::pin(async { header.into_response() })
+    Box::pin(async { (Extension(Phrase), header).into_response() })
 }
 
 fn service(db: &PgPool, ring: Keyring) -> (Router, Arc<ArcSwap<Keyring>>) {
@@ -52,6 +55,7 @@ async fn ask(service: &Router, tenant: i64, request: &str, body: &str) -> (Statu
         .unwrap();
     let response = service.clone().oneshot(request).await.unwrap();
     let status = response.status();
+    assert!(response.extensions().get::<Phrase>().is_none(), "more than status, headers and body was passed on");
     let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
     (status, String::from_utf8(body.to_vec()).unwrap())
 }
@@ -179,7 +183,7 @@ async fn no_response_repeats_what_it_refuses() {
         (r#"{"api_key": 4242424242}"#, StatusCode::UNPROCESSABLE_ENTITY, "expected a secret"),
         (r#"{"apikey": "sk-4242424242"}"#, StatusCode::UNPROCESSABLE_ENTITY, "missing field `api_key`"),
         (r#"{"api_key": "sk-4242424242"#, StatusCode::BAD_REQUEST, "EOF"),
-        (r#"{"api_key": "sk-4242424242\n"}"#, StatusCode::UNPROCESSABLE_ENTITY, ""),
+        (r#"{"api_key": "sk-4242424242\n"}"#, StatusCode::UNPROCESSABLE_ENTITY, "like one: white space at the end"),
     ];
     for (body, expected, word) in bodies {
         let (status, reply) = ask(&service, 1, "PUT /credentials/openai", body).await;
@@ -189,6 +193,41 @@ async fn no_response_repeats_what_it_refuses() {
     }
     let (status, _) = ask(&service, 1, "PUT /credentials/nobody", r#"{"api_key": "sk"}"#).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
+}
+
+/// A customer may override a doubt, but nothing is stored that could only be opened in vain.
+#[tokio::test]
+async fn what_is_doubtful_is_stored_anyway_but_not_what_cannot_be_sent() {
+    let Some((db, _)) = database().await else { return };
+    let (service, _) = service(&db, given::ring(&format!("primary a {}", given::key())));
+    let put = async |key: &str, anyway: &str| {
+        let body = format!(r#"{{"api_key": "{key}"{anyway}}}"#);
+        ask(&service, 1, "PUT /credentials/openai", &body).await
+    };
+    let doubtful =
+        |why: &str| (StatusCode::UNPROCESSABLE_ENTITY, format!("the credential does not look like one: {why}"));
+    let cannot_be_sent = Failure::CannotBeSent;
+    assert!(cannot_be_sent.to_string().contains("8 to 8192 characters"));
+    let cannot_be_sent = (StatusCode::UNPROCESSABLE_ENTITY, cannot_be_sent.to_string());
+    let stored = (StatusCode::NO_CONTENT, String::new());
+    const ANYWAY: &str = r#", "anyway": true"#;
+
+    let of = |length| -> String { "k9".chars().cycle().take(length).collect() };
+    for length in [5, 7, 8193] {
+        for anyway in ["", ANYWAY] {
+            assert_eq!(put(&of(length), anyway).await, cannot_be_sent, "{length}");
+        }
+    }
+    for length in [8, 8192] {
+        assert_eq!(put(&of(length), "").await, stored, "{length}");
+    }
+    for (key, why) in [("undefined", "a word that programs print for nothing"), ("sk-********", "masked")] {
+        assert_eq!(put(key, "").await, doubtful(why));
+        assert_eq!(put(key, r#", "anyway": false"#).await, doubtful(why));
+        assert_eq!(put(key, ANYWAY).await, stored);
+    }
+    assert_eq!(put("sk-of-seven\\n", ANYWAY).await, cannot_be_sent);
+    assert_eq!(ask(&service, 1, "POST /call/openai", "{}").await.0, StatusCode::OK);
 }
 
 #[tokio::test]

@@ -65,6 +65,7 @@ impl VaultError {
             | Self::NoRows { .. }
             | Self::NotOwnFile { .. }
             | Self::Anchor { .. }
+            | Self::NoAnchors
             | Self::InputOutput { .. } => Exit::InputOutput,
         }
     }
@@ -97,6 +98,11 @@ impl VaultError {
             }
             Self::Log(problem) => problem.advice(),
             Self::Anchor { .. } => "pass a file that `byok-vault log --verify --anchors` wrote",
+            Self::NoAnchors => {
+                "if there were no entries yet when you began the file, begin it again, without --anchor, once \
+                 `byok-vault log --verify` exits with 0. Otherwise somebody emptied it: treat that as a security \
+                 incident, and put back a copy"
+            }
             Self::StepOfKey { .. } => {
                 "do not end an id with @ and a number: only a ratchet makes such a key, and its key is derived from the \
                  one before it"

@@ -8,7 +8,7 @@ use sealwax_audit::{Anchor, LineError, Record, read_lines, verify};
 
 use crate::alterations::alterations;
 use crate::format;
-use crate::given::{chain, id, key, mac, only};
+use crate::given::{Memory, append, chain, id, key, log, mac, now, only};
 
 /// Returns whether Python is installed. With `SEALWAX_REQUIRE_INTEROP`, which CI sets, it must be.
 pub(crate) fn is_here() -> bool {
@@ -165,8 +165,31 @@ fn it_names_the_same_entry() {
     let cut =
         python("cut", &keys(), &text(&chain[..5]), &anchors(&[chain[6].anchor()])).unwrap_err();
     assert!(cut.starts_with("acme: entry 7 was cut off"), "{cut}");
-    let unknown = id("audit-2027");
-    let mut other = chain[..1].to_vec();
-    other[0].audit_key = unknown;
-    assert!(python("unknown", &keys(), &text(&other), "").is_err());
+    // An unknown key, also if its id and that of a known one are plain numbers.
+    let numbered = keys().replace("audit-2026", "2026");
+    for unknown in ["audit-2027", "2027", "2027@1"] {
+        let mut other = chain[..1].to_vec();
+        other[0].audit_key = id(unknown);
+        let printed = python("unknown", &numbered, &text(&other), "").unwrap_err();
+        assert!(printed.starts_with("acme: entry 1 "), "{unknown}: {printed}");
+    }
+}
+
+/// `2026` is step 0 of itself, and not step 2026 of anything.
+#[test]
+fn a_key_whose_id_is_a_number_ratchets_as_any_other() {
+    let first = log(only("2026", 0), Memory::default());
+    append(&first, "acme", 2);
+    let ratcheted = only("2026", 0).ratcheted().unwrap();
+    let second = log(ratcheted, Memory::with(&first.sink().chain("acme")));
+    now(second.hand_over("acme", "ops", "daily")).unwrap().unwrap();
+    append(&second, "acme", 1);
+    let chain = second.sink().chain("acme");
+    assert_eq!(chain[4].audit_key, id("2026@1"));
+    let last = verify(&only("2026", 0), "acme", &chain, &[]).unwrap().last.unwrap();
+    assert_eq!(last.number, 5);
+    if is_here() {
+        let numbered = keys().replace("audit-2026", "2026");
+        assert_eq!(python("number", &numbered, &text(&chain), ""), Ok(format!("{last}\n")));
+    }
 }

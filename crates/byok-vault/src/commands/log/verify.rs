@@ -21,7 +21,10 @@ pub(super) fn read_anchors(path: &Path) -> Result<Vec<Anchor>, VaultError> {
         source,
     };
     let text = fs::read_to_string(path).map_err(reading)?;
-    // An empty file is one empty line, which is no anchor: it would prove nothing.
+    // They would prove nothing, and whoever cuts off the end of a chain may also empty the file.
+    if text.trim().is_empty() {
+        return Err(VaultError::NoAnchors);
+    }
     let lines = text.strip_suffix('\n').unwrap_or(&text).split('\n');
     (1..)
         .zip(lines)

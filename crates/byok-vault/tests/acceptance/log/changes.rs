@@ -168,8 +168,7 @@ fn an_anchor_is_refused_unless_it_is_one() {
     let path = file.to_str().unwrap();
     let whole = sandbox.without_keys(&["log", "--verify", "--anchors"]).expect_code(0).stdout;
     for (text, line) in [
-        (String::new(), 1),
-        ("\n".to_owned(), 1),
+        (format!("\n{whole}"), 1),
         (format!("{whole}\n"), 4),
         (whole.replacen("swa1:", "swa2:", 1), 1),
         (whole.replacen("tenant tenant-2", "", 1), 3),

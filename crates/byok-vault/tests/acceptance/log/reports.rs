@@ -83,6 +83,31 @@ fn it_is_counted_what_no_anchor_covers() {
     ran.expect_in_stdout("only with --anchor is it noticed");
 }
 
+/// A file of anchors that was begun too early, or that somebody emptied, does not pass for one that proves something.
+#[test]
+fn a_file_without_anchors_is_refused_until_it_is_begun_again() {
+    let (sandbox, keys) = (Sandbox::new(), Keys::primary("k"));
+    sandbox.fill(&keys, 2);
+    let file = sandbox.path("anchors.txt");
+    let night = [&VERIFY[..], &["--anchor", file.to_str().unwrap(), "--anchors"]].concat();
+    // Nothing was opened yet, so this is what a shell writes to the file.
+    let begun = sandbox.without_keys(&ANCHORS).expect_code(1).stdout;
+    assert_eq!(begun, "");
+    sandbox.vault(&keys, &["audit"]).expect_code(0);
+    for empty in [&begun, "\n", "\r\n \n"] {
+        fs::write(&file, empty).unwrap();
+        let ran = sandbox.without_keys(&night).expect_code(7);
+        assert_eq!(ran.stdout, "", "nothing may be appended that looks like a whole night");
+        ran.expect_in_stderr("there is no anchor in the file of --anchor\n")
+            .expect_in_stderr("begin it again, without --anchor")
+            .expect_in_stderr("Otherwise somebody emptied it");
+    }
+    fs::write(&file, sandbox.without_keys(&ANCHORS).expect_code(0).stdout).unwrap();
+    let ran = sandbox.without_keys(&night).expect_code(0);
+    let ran = ran.expect_in_stderr("compared with 2 anchors");
+    assert_eq!(ran.stdout, fs::read_to_string(&file).unwrap());
+}
+
 /// The README appends the anchors of every night to one file.
 #[test]
 fn anchors_of_a_year_are_compared_in_seconds() {
