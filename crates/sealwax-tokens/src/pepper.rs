@@ -29,6 +29,15 @@ impl Purpose for ForTokens {
 /// let pepper: sealwax_tokens::Pepper = key;
 /// # }
 /// ```
+///
+/// ```compile_fail,E0308
+/// # use sealwax::companion::{DerivationKey, Purpose};
+/// # enum Audit {}
+/// # impl Purpose for Audit { const NAME: &str = "swa1"; }
+/// # fn f(key: DerivationKey<Audit>) {
+/// let pepper: sealwax_tokens::Pepper = key;
+/// # }
+/// ```
 pub type Pepper = DerivationKey<ForTokens>;
 
 /// The peppers of a service: one that is primary, and those that it had before.
