@@ -25,8 +25,8 @@ use rusqlite::{Connection, OptionalExtension, Params};
 use sealwax::{Keyring, KeyringError, MasterKey};
 use sealwax_tokens::sql::sqlite;
 use sealwax_tokens::{
-    Change, Claims, Existing, Grant, Mode, OldDigest, Pepper, Peppers, Record, Rotated, Rotation,
-    Salt, ShowOnce, TokenError, TokenId, Tokens,
+    Change, Claims, Existing, Grant, Issued, Mode, OldDigest, Pepper, Peppers, Record, Rotated,
+    Rotation, Salt, ShowOnce, TokenError, TokenId, Tokens,
 };
 use sha2::{Digest, Sha256};
 
@@ -40,14 +40,15 @@ struct Service {
 // What a service adds for its tokens: fewer than 40 lines.
 
 impl Service {
-    fn issue(&self, grant: Grant) -> Result<(ShowOnce, TokenId), AnyError> {
+    fn issue(&self, grant: Grant) -> Result<Issued, AnyError> {
         let issued = self.tokens.issue(grant)?;
         self.table().execute(sqlite::INSERT, issued.parameters())?;
-        Ok((issued.token, issued.claims.id))
+        Ok(issued)
     }
 
     fn authorise(&self, token: &str, now: u64, scope: &str) -> Result<Claims, AnyError> {
-        let verified = self.tokens.verify(token, &self.find(token, now)?, now, scope)?;
+        let record = self.find(token, now)?;
+        let verified = self.tokens.verify(token, &record, now, scope)?;
         if let Some(change) = verified.change {
             self.table().execute(sqlite::SWAP, change.parameters())?;
         }
@@ -55,11 +56,13 @@ impl Service {
     }
 
     fn rotate(&self, id: TokenId, subject: &str, to: Rotation) -> Result<Rotated, AnyError> {
-        self.write(self.tokens.rotate(&self.record(sqlite::GET, [id.to_string()])?, subject, to)?)
+        let record = self.get(id)?;
+        self.write(self.tokens.rotate(&record, subject, to)?)
     }
 
     fn revoke(&self, id: TokenId, subject: &str) -> Result<Claims, AnyError> {
-        self.write(self.tokens.revoke(&self.record(sqlite::GET, [id.to_string()])?, subject)?)
+        let record = self.get(id)?;
+        self.write(self.tokens.revoke(&record, subject)?)
     }
 
     fn write<T>(&self, change: Change<T>) -> Result<T, AnyError> {
@@ -68,12 +71,13 @@ impl Service {
     }
 
     fn find(&self, token: &str, now: u64) -> Result<Record, AnyError> {
-        self.record(sqlite::FIND, self.tokens.lookup_keys(token)?.parameters(now))
+        let keys = self.tokens.lookup_keys(token)?;
+        self.record(sqlite::FIND, keys.parameters(now))
     }
 
     fn record(&self, sql: &str, by: impl Params) -> Result<Record, AnyError> {
-        let row = self.table().query_row(sql, by, |row| row.get::<_, String>(0)).optional()?;
-        Ok(row.ok_or(TokenError::Unknown)?.parse().map_err(TokenError::from)?)
+        let row = self.table().query_row(sql, by, |row| row.get::<_, String>(0));
+        Ok(Record::from_row(row.optional()?)?)
     }
 }
 
@@ -156,7 +160,8 @@ fn main() -> Result<(), AnyError> {
     let tokens = Tokens::new(peppers, Mode::Live, "acme_live_".parse()?);
     let service = Service { tokens, table: Mutex::new(table) };
 
-    let (issued, id) = service.issue(Grant::new("tenant/42", ["read", "write"])?)?;
+    let issued = service.issue(Grant::new("tenant/42", ["read", "write"])?)?;
+    let (issued, id) = (issued.token, issued.claims.id);
     let token = show(&issued)?;
     println!("issued, and shown once: {{\"key\":\"{}…\"}}", token.0.get(..10).unwrap_or_default());
     let again = show(&issued).map_or_else(|error| error.to_string(), |_| "shown".into());
@@ -194,12 +199,11 @@ fn main() -> Result<(), AnyError> {
         service.say(&newer, NOW, "read")
     );
 
-    let (issued, id) = service.issue(Grant::new("tenant/42", ["read"])?)?;
-    let token = show(&issued)?;
+    let issued = service.issue(Grant::new("tenant/42", ["read"])?)?;
+    let (token, id) = (show(&issued.token)?, issued.claims.id);
     let row = service.get(id)?.to_string();
     // The claims of a token that may do more, which the thief has as well.
-    let (_, wider) = service.issue(Grant::new("tenant/42", ["admin", "read"])?)?;
-    let wider = service.get(wider)?.to_string();
+    let wider = service.issue(Grant::new("tenant/42", ["admin", "read"])?)?.record.to_string();
     let claims = |row: &str| row.split(':').nth(3).map(String::from).unwrap_or_default();
     let altered = row.replace(&claims(&row), &claims(&wider));
     let update = "UPDATE sealwax_tokens SET record = ?1 WHERE id = ?2";
@@ -208,10 +212,10 @@ fn main() -> Result<(), AnyError> {
 
     let link =
         || Ok::<_, AnyError>(Grant::new("user/7", ["sign-in"])?.expires(NOW + 600).single_use());
-    let token = show(&service.issue(link()?)?.0)?;
+    let token = show(&service.issue(link()?)?.token)?;
     let first = service.sign_in(&token)?;
     let second = service.sign_in(&token).map_or_else(|error| error.name(), |_| "again");
-    let token = show(&service.issue(link()?)?.0)?;
+    let token = show(&service.issue(link()?)?.token)?;
     let won = std::thread::scope(|scope| {
         let threads: Vec<_> =
             (0..64).map(|_| scope.spawn(|| service.sign_in(&token).is_ok())).collect();

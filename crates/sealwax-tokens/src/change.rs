@@ -70,7 +70,7 @@ impl<T> Change<T> {
         ]
     }
 
-    /// Returns what the change was for, if it was written: if the statement changed a row.
+    /// Returns what the change was for, if it was written: if the statement changed one row, and not none.
     ///
     /// # Errors
     ///

@@ -73,6 +73,8 @@ impl Tokens {
 
     /// Revokes a subject's token, and the one before it that was rotated out and has its grace.
     ///
+    /// It is revoked when the change is written. If somebody else is first, read the record and revoke again.
+    ///
     /// # Errors
     ///
     /// Returns [`ChangeError::OtherSubject`] if the token is another subject's. Returns [`ChangeError::Token`] if the

@@ -155,3 +155,30 @@ pub enum ChangeError {
     #[error("expected an existing token of 1 to 1024 bytes in another form than new tokens")]
     Existing,
 }
+
+impl ChangeError {
+    /// Returns what the error requires of the operator.
+    #[must_use]
+    pub const fn class(&self) -> ErrorClass {
+        self.as_data().1
+    }
+
+    /// Returns the name of the variant in snake case, or of the token's error, for logs and metrics.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.as_data().0
+    }
+
+    const fn as_data(&self) -> (&'static str, ErrorClass) {
+        match self {
+            Self::Token(error) => error.as_data(),
+            Self::Random => ("random", ErrorClass::Transient),
+            Self::OtherSubject => ("other_subject", ErrorClass::Refused),
+            Self::Grant(_) => ("grant", ErrorClass::Refused),
+            Self::Raced(_) => ("raced", ErrorClass::Transient),
+            Self::Replaced => ("replaced", ErrorClass::Refused),
+            Self::Wider => ("wider", ErrorClass::Refused),
+            Self::Existing => ("existing", ErrorClass::Refused),
+        }
+    }
+}

@@ -90,7 +90,8 @@ impl Grant {
 
     /// The token is valid until before this time, in seconds since 1970. The largest `u64` means that it never expires.
     ///
-    /// Whoever issues or changes a token is told of a time that is meant in milliseconds: [`GrantError::Time`].
+    /// It is a time and not a lifetime: add one to the time of your clock. A time in milliseconds is an error when the token
+    /// is issued or changed: [`GrantError::Time`].
     #[must_use]
     pub fn expires(self, time: u64) -> Self {
         Self { expires: time, ..self }

@@ -68,6 +68,15 @@ impl Record {
         Claims::decode(&self.claims).ok_or(TokenError::Altered)
     }
 
+    /// Reads the record of a row that was searched for.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`TokenError::Unknown`] if there is no row, and [`TokenError::Altered`] if it has no record.
+    pub fn from_row(row: Option<impl AsRef<str>>) -> Result<Self, TokenError> {
+        Ok(row.ok_or(TokenError::Unknown)?.as_ref().parse::<Self>()?)
+    }
+
     /// Returns what the table is searched by to find this record.
     #[must_use]
     pub fn lookup_key(&self) -> LookupKey {

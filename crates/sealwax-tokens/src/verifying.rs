@@ -82,6 +82,9 @@ impl Tokens {
 
     /// Verifies a token against the record that the table has, at a time in seconds since 1970, for a scope.
     ///
+    /// Write the [`change`](Verified::change), if there is one: otherwise the token before a rotation goes on, and the next
+    /// rotation ends this one at once. If that fails, the token is valid all the same.
+    ///
     /// # Errors
     ///
     /// Returns a [`TokenError`] that says why the token is refused. For a token that is for one use, that is
@@ -104,7 +107,7 @@ impl Tokens {
         Ok(Verified { claims, change })
     }
 
-    /// Verifies a token for one use. The change uses it up: what the token is for is returned once that is written.
+    /// Verifies a token for one use. The change uses it up: what the token is for is returned when that is written.
     ///
     /// # Errors
     ///

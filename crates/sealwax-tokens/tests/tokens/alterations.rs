@@ -302,10 +302,12 @@ fn a_record_has_one_text() {
     for (name, text, expected) in rows {
         let error = text.parse::<Record>().unwrap_err();
         assert_eq!(error, expected, "{name}");
-        assert_eq!(TokenError::from(error), TokenError::Altered);
+        assert_eq!(Record::from_row(Some(text)).unwrap_err(), TokenError::Altered);
         messages.insert(error.to_string());
     }
     assert_eq!(messages.len(), 6);
+    assert_eq!(Record::from_row(Some(&text)).unwrap(), record);
+    assert_eq!(Record::from_row(None::<&str>).unwrap_err(), TokenError::Unknown);
     assert_eq!(text.parse::<Record>().unwrap().to_string(), text);
     assert_eq!(text.len(), 94 + "tokens-2026".len() + parts[3].len(), "as its documentation says");
     let largest = Base64UrlUnpadded::encode_string(&[7; 2444]);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sealwax::ErrorClass;
 use sealwax_tokens::{
     Change, ChangeError, Grant, GrantError, Previous, Raced, Record, State, TokenError, Tokens,
 };
@@ -328,4 +329,26 @@ fn a_change_without_the_token_stays_under_its_pepper() {
     let Previous::Is(previous) = rotated.previous else { panic!("{:?}", rotated.previous) };
     assert_eq!(previous.pepper_id(), record.pepper_id());
     assert!(both.verify(&token, &previous, NOW, "read").unwrap().change.is_none());
+}
+
+#[test]
+fn every_error_has_a_name_and_a_class() {
+    let refused = ErrorClass::Refused;
+    let raced = tokens().revoke(&issue(&tokens(), grant()).1, SUBJECT).unwrap().finish(false);
+    let all = [
+        (ChangeError::Token(TokenError::Spent), "spent", refused),
+        (ChangeError::Token(TokenError::Altered), "altered", ErrorClass::Altered),
+        (ChangeError::OtherSubject, "other_subject", refused),
+        (ChangeError::Replaced, "replaced", refused),
+        (ChangeError::Raced(raced.unwrap_err()), "raced", ErrorClass::Transient),
+        (ChangeError::Wider, "wider", refused),
+        (ChangeError::Grant(GrantError::Time), "grant", refused),
+        (ChangeError::Existing, "existing", refused),
+        (ChangeError::Random, "random", ErrorClass::Transient),
+    ];
+    let readme = include_str!("../../README.md");
+    for (error, name, class) in &all {
+        assert_eq!((error.name(), error.class()), (*name, *class));
+        assert!(readme.contains(&format!("| `{name}` | {class} |")), "{name}");
+    }
 }
