@@ -17,7 +17,7 @@ fn main() {
     let quick = std::env::args().any(|argument| argument == "--test");
     let budget = Duration::from_millis(if quick { 1 } else { 2000 });
     let tokens = |pepper| {
-        let peppers = Peppers::new("tokens-2026".parse().unwrap(), pepper);
+        let peppers = Peppers::new("tokens-2026".parse().unwrap(), pepper).unwrap();
         Tokens::new(peppers, Mode::Live, "acme_live_".parse().unwrap())
     };
     let pepper = || Pepper::from_bytes(&mut std::array::from_fn::<u8, 32, _>(|n| n as u8)).unwrap();

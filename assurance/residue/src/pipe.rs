@@ -29,6 +29,18 @@ pub mod role {
     pub const KEYRING_TEXT: u8 = b'k';
     /// A derivation key of 32 bytes, from which the probe derives another one.
     pub const DERIVATION_KEY: u8 = b'v';
+    /// A pepper of 32 bytes.
+    pub const PEPPER: u8 = b'e';
+    /// The text of several peppers. The number selects one of the shapes that the search knows.
+    pub const PEPPERS_TEXT: u8 = b'a';
+    /// The 64 bytes that the token of the same number is drawn from, or the 16 of a public id.
+    pub const TOKEN_DRAW: u8 = b'u';
+    /// A token, after a prefix of `len` characters.
+    pub const TOKEN: u8 = b'n';
+    /// A token of another program.
+    pub const OLD_TOKEN: u8 = b'o';
+    /// Its SHA-256, as a table had it. The number is the scheme's. Public.
+    pub const OLD_DIGEST: u8 = b'g';
     /// A row key of 32 bytes.
     pub const ROW_KEY: u8 = b'3';
     /// A row key in hex. Number 1 is in upper case.

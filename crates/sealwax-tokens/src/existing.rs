@@ -79,7 +79,7 @@ impl Scheme {
     }
 
     /// Returns the digest of a token. The caller must wipe the stack.
-    pub(crate) fn digest(&self, expand: Expand<'_>, token: &str) -> [u8; 32] {
+    pub(crate) fn digest(&self, expand: Expand<'_>, token: &[u8]) -> [u8; 32] {
         match self.old_digest(token) {
             None => expand.expand(&plain_info(token)),
             Some(old) => self.digest_of_old(expand, &old),
@@ -87,7 +87,7 @@ impl Scheme {
     }
 
     /// Returns whether a digest is that of a token, in constant time. The caller must wipe the stack.
-    pub(crate) fn matches(&self, expand: Expand<'_>, token: &str, digest: &[u8; 32]) -> bool {
+    pub(crate) fn matches(&self, expand: Expand<'_>, token: &[u8], digest: &[u8; 32]) -> bool {
         match self.old_digest(token) {
             None => expand.matches(&plain_info(token), digest),
             Some(old) => expand.matches(&self.info(&self.header(), &old), digest),
@@ -99,8 +99,7 @@ impl Scheme {
     }
 
     /// Returns what the existing table has of a token, if it has a hash.
-    fn old_digest(&self, token: &str) -> Option<[u8; 32]> {
-        let token = token.as_bytes();
+    fn old_digest(&self, token: &[u8]) -> Option<[u8; 32]> {
         let [first, second] = match self {
             Self::Plain => return None,
             Self::Sha256 => [token, &[]],
@@ -121,15 +120,17 @@ impl Scheme {
 }
 
 /// expand(pepper, "swt1/token" ‖ token, 32)
-const fn plain_info(token: &str) -> [&[u8]; 2] {
-    [b"swt1/token", token.as_bytes()]
+const fn plain_info(token: &[u8]) -> [&[u8]; 2] {
+    [b"swt1/token", token]
 }
 
 impl Existing<'_> {
     /// Returns the scheme, and the digest in a record. The caller must wipe the stack.
     pub(crate) fn digest(&self, expand: Expand<'_>) -> (Scheme, [u8; 32]) {
         let (scheme, old) = match self {
-            Self::Plaintext(token) => return (Scheme::Plain, Scheme::Plain.digest(expand, token)),
+            Self::Plaintext(token) => {
+                return (Scheme::Plain, Scheme::Plain.digest(expand, token.as_bytes()));
+            }
             Self::Sha256(old) => (Scheme::Sha256, old),
             Self::SaltBefore(salt, old) => (Scheme::SaltBefore(salt.clone()), old),
             Self::SaltAfter(salt, old) => (Scheme::SaltAfter(salt.clone()), old),

@@ -1,7 +1,9 @@
 //! The text of a token: a prefix, 43 random characters and a checksum.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
+use core::hint::black_box;
 use core::str::FromStr;
 
 use rand_core::TryCryptoRng;
@@ -71,11 +73,12 @@ impl Prefix {
         if bytes.is_empty() || bytes.len() > MAX_EXISTING_LEN {
             return Shape::Nothing;
         }
-        let is_well_formed = bytes.split_last_chunk::<BODY_LEN>().is_some_and(|(prefix, body)| {
-            is_prefix(prefix) && body.iter().fold(true, |all, byte| all & is_digit(*byte))
-        }) && bytes
-            .split_last_chunk::<CHECK_LEN>()
-            .is_some_and(|(before, check)| differences(&checksum(before), check) == 0);
+        let is_well_formed = bytes
+            .split_last_chunk::<BODY_LEN>()
+            .is_some_and(|(prefix, body)| is_prefix(prefix) & all(body, is_digit))
+            && bytes
+                .split_last_chunk::<CHECK_LEN>()
+                .is_some_and(|(before, check)| is_equal(&checksum(before), check));
         match is_well_formed {
             true if self.fits(text) => Shape::Ours,
             true => Shape::OtherPrefix,
@@ -87,23 +90,24 @@ impl Prefix {
     ///
     /// Returns `None` if the randomness source fails, or does not look random.
     pub(crate) fn draw(&self, rng: &mut (impl TryCryptoRng + ?Sized)) -> Option<Secret> {
-        let mut text = String::with_capacity(self.0.len().saturating_add(BODY_LEN));
-        text.push_str(&self.0);
-        let mut text = Zeroizing::new(text);
+        // A `String` would look at each character that is pushed, for its length.
+        let len = self.0.len().saturating_add(BODY_LEN);
+        let mut text = Zeroizing::new(Vec::with_capacity(len));
+        text.extend_from_slice(self.0.as_bytes());
         draw_characters(rng, &mut text)?;
-        let check = checksum(text.as_bytes());
-        text.extend(check.map(char::from));
+        let check = checksum(&text);
+        text.extend_from_slice(&check);
         Some(Secret::from(core::mem::take(&mut *text)))
     }
 }
 
 /// Returns the last four characters, which a list may show: they belong to the checksum, so all 43 stay unknown.
-pub(crate) fn hint(token: &str) -> Option<Hint> {
-    token.as_bytes().last_chunk().copied()
+pub(crate) fn hint(token: &[u8]) -> Option<Hint> {
+    token.last_chunk().copied()
 }
 
 /// Appends 43 characters, each of which is drawn uniformly: a byte of 248 or more is rejected, because 248 = 4 × 62.
-fn draw_characters(rng: &mut (impl TryCryptoRng + ?Sized), text: &mut String) -> Option<()> {
+fn draw_characters(rng: &mut (impl TryCryptoRng + ?Sized), text: &mut Vec<u8>) -> Option<()> {
     /// Of 64 bytes, 62 are accepted on average. A source that needs more than this is broken.
     const DRAWS: usize = 8;
     let mut bytes = Zeroizing::new([0_u8; 64]);
@@ -112,7 +116,7 @@ fn draw_characters(rng: &mut (impl TryCryptoRng + ?Sized), text: &mut String) ->
         rng.try_fill_bytes(bytes.as_mut_slice()).ok()?;
         for byte in bytes.iter().filter(|byte| **byte < 248).take(left) {
             is_varied |= first.get_or_insert(*byte) != byte;
-            text.push(char::from(digit(byte % 62)));
+            text.push(digit(byte % 62));
             left = left.saturating_sub(1);
         }
         if left == 0 {
@@ -135,6 +139,11 @@ const fn is_digit(byte: u8) -> bool {
     (byte.wrapping_sub(b'0') < 10) | (byte.wrapping_sub(b'A') < 26) | (byte.wrapping_sub(b'a') < 26)
 }
 
+/// Returns whether all bytes are like this. It does not stop at the first one that is not.
+fn all(bytes: &[u8], is_like: impl Fn(u8) -> bool) -> bool {
+    bytes.iter().fold(true, |all, byte| all & is_like(*byte))
+}
+
 /// Returns the CRC-32 of what comes before, in base 62 with six digits, the most significant one first.
 fn checksum(before: &[u8]) -> [u8; CHECK_LEN] {
     let mut left = crc32(before);
@@ -147,9 +156,11 @@ fn checksum(before: &[u8]) -> [u8; CHECK_LEN] {
     digits
 }
 
-/// Returns zero if two checksums are equal. It does not stop at the first character that differs.
-fn differences(a: &[u8; CHECK_LEN], b: &[u8; CHECK_LEN]) -> u8 {
-    a.iter().zip(b).fold(0, |all, (a, b)| all | (a ^ b))
+/// Returns whether two checksums are equal. It does not stop at the first character that differs.
+fn is_equal(a: &[u8; CHECK_LEN], b: &[u8; CHECK_LEN]) -> bool {
+    let differences = a.iter().zip(b).fold(0, |all, (a, b)| all | (a ^ b));
+    // The compiler would stop there, if it knew what is asked of the sum.
+    black_box(differences) == 0
 }
 
 /// Computes the CRC-32 of ISO 3309, as zlib and PNG have it.
@@ -195,12 +206,13 @@ const OF_BIT: [u32; BITS] = {
     of_bit
 };
 
+/// Returns whether this is a prefix. It branches only on the length, because it is also asked about the beginning of a
+/// token that another program made, which is secret.
 fn is_prefix(text: &[u8]) -> bool {
-    let is_allowed = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
-    text.len() <= MAX_PREFIX_LEN
-        && text.first().is_some_and(u8::is_ascii_alphabetic)
-        && text.last() == Some(&b'_')
-        && text.iter().all(is_allowed)
+    let [first, .., last] = text else { return false };
+    let is_letter = is_digit(*first) & (*first > b'9');
+    let is_allowed = |byte| is_digit(byte) | (byte == b'_');
+    text.len() <= MAX_PREFIX_LEN && is_letter & (*last == b'_') & all(text, is_allowed)
 }
 
 impl FromStr for Prefix {

@@ -176,7 +176,7 @@ impl Tokens {
         let (pepper_id, pepper) = self.peppers.primary();
         pepper.derive(|expand| {
             let token = self.prefix.draw(rng).ok_or(ChangeError::Random)?;
-            let text = token.expose_str().map_err(|_| ChangeError::Random)?;
+            let text = token.expose_secret();
             let (mode, scheme) = (self.mode, Scheme::Plain);
             let digest = scheme.digest(expand, text);
             let claims = Claims { id, grant, mode, state, hint: hint(text), scheme };

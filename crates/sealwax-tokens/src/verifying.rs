@@ -47,8 +47,9 @@ impl Tokens {
         }
         let keys_under = |(pepper_id, pepper): (&KeyId, &Pepper)| {
             pepper.derive(|expand| {
-                let key =
-                    |scheme: &Scheme| LookupKey::new(pepper_id, &scheme.digest(expand, token));
+                let key = |scheme: &Scheme| {
+                    LookupKey::new(pepper_id, &scheme.digest(expand, token.as_bytes()))
+                };
                 schemes.iter().map(key).collect::<Vec<_>>()
             })
         };
@@ -179,7 +180,11 @@ impl Tokens {
         let (pepper_id, pepper) = self.peppers.primary();
         let claims = Claims { state, scheme: Scheme::Plain, ..claims.clone() };
         let record = pepper.derive(|expand| {
-            Record::new((pepper_id, expand), claims.scheme.digest(expand, token), &claims)
+            Record::new(
+                (pepper_id, expand),
+                claims.scheme.digest(expand, token.as_bytes()),
+                &claims,
+            )
         });
         Change::new(seen, record, &claims)
     }
@@ -189,7 +194,7 @@ impl Tokens {
 #[inline]
 fn open(record: &Record, expand: Expand<'_>, token: &str) -> Result<Claims, TokenError> {
     let claims = record.open(expand)?;
-    if claims.scheme.matches(expand, token, &record.digest) {
+    if claims.scheme.matches(expand, token.as_bytes(), &record.digest) {
         Ok(claims)
     } else {
         Err(TokenError::Unknown)

@@ -8,6 +8,7 @@ mod given;
 mod keys;
 mod memcheck;
 mod rows;
+mod tokens;
 mod verbs;
 
 use std::cell::Cell;
@@ -172,11 +173,12 @@ fn processor() -> String {
 }
 
 /// The counts that are expected. The documentation has the same figures.
-const ALL_OPERATIONS: [(&str, usize, fn()); 4] = [
+const ALL_OPERATIONS: [(&str, usize, fn()); 5] = [
     ("envelopes, in both suites", 122, verbs::operations),
     ("comparisons", 5, verbs::compared),
     ("keys", 17, keys::operations),
     ("rows", 37, rows::operations),
+    ("tokens", 23, tokens::operations),
 ];
 const ALL_KNOWN: usize = 3;
 

@@ -1,4 +1,4 @@
-//! Does everything that the library can do, drops everything, and waits to be searched.
+//! Does everything that the library and `sealwax-tokens` can do, drops everything, and waits to be searched.
 //!
 //! One step is one operation: fresh memory, the operation, and then nothing until the search has
 //! looked. Secrets come from the search and are passed to the library; see `given`.
@@ -10,6 +10,7 @@ mod keys;
 mod memory;
 mod rows;
 mod secrets;
+mod tokens;
 mod verbs;
 mod waiting;
 
@@ -67,6 +68,7 @@ fn main() {
     verbs::steps(sizes);
     waiting::steps();
     rows::steps(sizes);
+    tokens::steps(sizes, if mode == "all" { 2..=32 } else { 10..=10 });
     if mode == "kept" {
         canaries::on_the_heap();
         step("end", Suite::Aes256Gcm, 0, &mut || ());

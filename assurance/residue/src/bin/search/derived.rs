@@ -17,6 +17,7 @@ use polyval::universal_hash::UniversalHash;
 use sha2::block_api::compress256;
 use sha2::{Digest, Sha256};
 
+use super::tokens::TOKEN;
 use super::windows::Windows;
 
 const KEY: &str = "key";
@@ -39,8 +40,9 @@ const KEYSTREAM: &str = "keystream";
 const POLY: &str = "Poly1305 key";
 
 /// The kinds of secrets, one for each form. The control has to find all of them.
-pub const KINDS: [&str; 14] = [
+pub const KINDS: [&str; 15] = [
     "plaintext",
+    TOKEN,
     KEY,
     TEXT,
     WORDS,
@@ -113,8 +115,17 @@ pub fn varint(mut len: usize) -> Vec<u8> {
 }
 
 pub fn master_text(key: &[u8]) -> Vec<u8> {
-    let checksum = Sha256::new().chain_update(b"sw1/key").chain_update(key).finalize();
-    [b"swk1_".as_slice(), &base64(&[key, &checksum[..4]].concat(), false)].concat()
+    key_text("swk1", "sw1", key)
+}
+
+pub fn pepper_text(key: &[u8]) -> Vec<u8> {
+    key_text("swh1", "swh1", key)
+}
+
+fn key_text(name: &str, label: &str, key: &[u8]) -> Vec<u8> {
+    let checksum = sha256(&[label.as_bytes(), b"/key", key]);
+    let body = base64(&[key, &checksum[..4]].concat(), false);
+    [name.as_bytes(), b"_", &body].concat()
 }
 
 /// Adds a key as bytes, as hex and base64, and as words of a hash's block, at any offset in a word.
@@ -126,7 +137,7 @@ pub fn key(key: &[u8], windows: &mut Windows) {
     words(key, windows);
 }
 
-fn words(key: &[u8], windows: &mut Windows) {
+pub fn words(key: &[u8], windows: &mut Windows) {
     for offset in 0..4.min(key.len()) {
         windows.add(WORDS, &swapped(&key[offset..]));
     }
@@ -221,7 +232,7 @@ fn outer_block(key: &[u8], message: &[u8], windows: &mut Windows) {
 }
 
 /// Computes HKDF-Expand, and adds HMAC's states on the way to each block of the output.
-fn expanded(
+pub fn expanded(
     prk: &[u8],
     info: &[&[u8]],
     secret: &[u8],
@@ -240,7 +251,7 @@ fn expanded(
     okm
 }
 
-fn sha256(parts: &[&[u8]]) -> Vec<u8> {
+pub fn sha256(parts: &[&[u8]]) -> Vec<u8> {
     parts.iter().fold(Sha256::new(), |hash, part| hash.chain_update(part)).finalize().to_vec()
 }
 

@@ -8,6 +8,7 @@ mod derived;
 mod figures;
 mod process;
 mod secrets;
+mod tokens;
 mod windows;
 
 use std::error::Error;

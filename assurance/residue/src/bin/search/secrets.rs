@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use residue::pipe::role;
 
-use super::derived;
 use super::windows::Windows;
+use super::{derived, tokens};
 
 /// The probe's ids and contexts, encoded as in `src/docs/format.md`.
 const IDS: [&str; 4] = ["prod", "dr", "next", "old"];
@@ -48,6 +48,16 @@ impl Secrets {
             role::IV | role::SALT | role::MASTER_KEY => self.random(role, number, size.max(12)),
             role::ROW_KEY => self.random(role, 0, 32),
             role::DERIVATION_KEY => self.random(role, number, 32),
+            role::PEPPER => self.random(role, number, 32),
+            role::PEPPERS_TEXT => self.peppers_text(number),
+            // The id is public, so it is not the start of the draw.
+            role::TOKEN_DRAW if size == 16 => self.random(role::IV, number, size),
+            role::TOKEN_DRAW => self.random(role, number, size),
+            role::TOKEN => tokens::token(size, &self.random(role::TOKEN_DRAW, number, 64)),
+            role::OLD_TOKEN => self.printable(role, number, size),
+            role::OLD_DIGEST => {
+                tokens::old_digest(number, &self.printable(role::OLD_TOKEN, 0, size))
+            }
             role::DRAWN => {
                 [self.random(role::DATA_KEY, 0, 32), self.random(role::IV, 0, 12)].concat()
             }
@@ -117,6 +127,22 @@ impl Secrets {
         lines.concat().into_bytes()
     }
 
+    fn peppers_text(&mut self, shape: u8) -> Vec<u8> {
+        let mut line = |state: &str, id: &str, number| {
+            let text = derived::pepper_text(&self.give(role::PEPPER, number, 32));
+            format!("{state} {id} {}\n", String::from_utf8(text).expect("text"))
+        };
+        let lines = match shape {
+            // The same pepper twice; no primary; a state that peppers do not have.
+            1 => [line("primary", "new", 0), line("retired", "old", 0)],
+            2 => [line("retired", "new", 0), line("retired", "old", 1)],
+            3 => [line("primary", "new", 0), line("escrow", "old", 1)],
+            _ => [line("primary", "new", 0), line("retired", "old", 1)],
+        };
+        let rest = line("disabled", "gone", 2);
+        [lines.concat(), rest].concat().into_bytes()
+    }
+
     /// Returns bytes that depend on the step, a role and a number, without repetitions.
     fn random(&self, role: u8, number: u8, len: usize) -> Vec<u8> {
         let mut state = self.step << 16 | u64::from(role) << 8 | u64::from(number);
@@ -155,6 +181,16 @@ impl Secrets {
                     windows.add("key's text", &derived::master_text(bytes)[5..]);
                 }
                 role::DERIVATION_KEY => derived::derivation_key(bytes, windows),
+                role::PEPPER => {
+                    derived::key(bytes, windows);
+                    derived::hmac_key(bytes, windows);
+                    windows.add("key's text", &derived::pepper_text(bytes)[5..]);
+                }
+                role::PEPPERS_TEXT => (), // Its peppers are there too.
+                role::TOKEN_DRAW if bytes.len() == 16 => (),
+                role::TOKEN_DRAW => windows.add(tokens::TOKEN, bytes),
+                role::TOKEN => tokens::secret_part(bytes, windows),
+                role::OLD_TOKEN => tokens::old_token(bytes, windows),
                 role::DATA_KEY | role::DRAWN => {
                     derived::key(&bytes[..bytes.len().min(32)], windows);
                     if bytes.len() >= 32 {
@@ -167,6 +203,25 @@ impl Secrets {
         }
         self.envelope_windows(suite, windows);
         self.row_windows(windows);
+        self.token_windows(windows);
+    }
+
+    /// Adds the states of the HMACs under peppers, over tokens and credentials, and what existing tables had.
+    fn token_windows(&self, windows: &mut Windows) {
+        let of = |wanted| {
+            let given = self.given.iter().filter(move |((role, _), _)| *role == wanted);
+            given.map(|(_, bytes)| bytes)
+        };
+        // In a step that got a digest of its table, this is in memory.
+        let is_shown = of(role::OLD_DIGEST).next().is_some();
+        for pepper in of(role::PEPPER) {
+            of(role::TOKEN).for_each(|token| tokens::digest(pepper, token, windows));
+            of(role::PLAINTEXT).for_each(|text| tokens::fingerprint(pepper, text, windows));
+            of(role::OLD_TOKEN).for_each(|token| {
+                tokens::digest(pepper, token, windows);
+                tokens::old_digests(pepper, token, is_shown, windows);
+            });
+        }
     }
 
     /// Adds what an envelope's keys are expanded to, and its wraps.
