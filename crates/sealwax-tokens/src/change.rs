@@ -23,7 +23,8 @@ pub struct Change<T = ()> {
     pub record: Record,
     /// What becomes of the token that was rotated out.
     pub previous: Previous,
-    /// When all of the row's tokens have expired, in seconds since 1970.
+    /// When the row's tokens have expired, in seconds since 1970. If the previous one [stays](Previous::Stays), the row keeps
+    /// the later of this and what it has.
     pub expires: u64,
     outcome: T,
 }
@@ -79,8 +80,7 @@ impl<T> Change<T> {
         if is_written { Ok(self.outcome) } else { Err(Raced) }
     }
 
-    /// Changes what the change is for, such as into what a service answers when it is written.
-    pub fn map<U>(self, outcome: impl FnOnce(T) -> U) -> Change<U> {
+    pub(crate) fn map<U>(self, outcome: impl FnOnce(T) -> U) -> Change<U> {
         let Self { id, seen, record, previous, expires, outcome: of } = self;
         Change { id, seen, record, previous, expires, outcome: outcome(of) }
     }

@@ -20,6 +20,9 @@ pub struct Rotation {
     /// The time in seconds since 1970.
     pub now: u64,
     /// For how long the old token is still valid, in whole seconds, if the new one is not used before.
+    ///
+    /// If the token that is replaced was never used itself, the one before it keeps the grace that it has. Only a grace of
+    /// less than a second ends it, and so does revoking.
     pub grace: Duration,
     /// When the new token expires, or `None` for when the old one does.
     pub expires: Option<u64>,
@@ -55,8 +58,9 @@ impl Tokens {
     ///
     /// # Errors
     ///
-    /// Returns [`ChangeError::Wider`] if the grant has something that the token's own does not have, and otherwise the
-    /// same errors as [`revoke`](Self::revoke), and [`ChangeError::Token`] if the token was spent or revoked.
+    /// Returns [`ChangeError::Wider`] if the grant has something that the token's own does not have,
+    /// [`ChangeError::Grant`] if a time is not in seconds, and [`ChangeError::Token`] if the token was spent or revoked.
+    /// Also returns the errors of [`revoke`](Self::revoke).
     pub fn narrow(
         &self,
         record: &Record,
@@ -77,8 +81,9 @@ impl Tokens {
     ///
     /// # Errors
     ///
-    /// Returns [`ChangeError::OtherSubject`] if the token is another subject's. Returns [`ChangeError::Token`] if the
-    /// record was altered: delete the row. Returns [`ChangeError::Replaced`] if it is the record of a token that was
+    /// Returns [`ChangeError::OtherSubject`] if the token is another subject's. Returns [`ChangeError::Token`] with
+    /// [`TokenError::Altered`] if the record was altered (delete the row), or with [`TokenError::Pepper`] or
+    /// [`TokenError::WrongMode`] if it is not for these peppers. Returns [`ChangeError::Replaced`] if it is the record of a token that was
     /// rotated out: [`inspect`](Self::inspect) it, and revoke the record that the row with its id has.
     pub fn revoke(&self, record: &Record, subject: &str) -> Result<Change<Claims>, ChangeError> {
         let claims = self.changeable(record, subject)?;
@@ -92,6 +97,9 @@ impl Tokens {
     ///
     /// A token that was rotated in and never used ends at once, and the one before it keeps its grace: perhaps nobody
     /// received the new one. Without a grace, both end.
+    ///
+    /// If a token may authorise its own rotation, refuse one in [`State::Replaced`]: its owner rotated it, perhaps because
+    /// it leaked, and a thief would rotate it once more.
     ///
     /// # Errors
     ///
@@ -137,7 +145,7 @@ impl Tokens {
         let change = Change::new(record, new, &claims);
         let change = if was_used {
             change.with_previous(self.written_again(record, &of_old)?, &of_old)
-        } else if grace.is_zero() {
+        } else if grace.as_secs() == 0 {
             change
         } else {
             change.keeping_previous()

@@ -45,8 +45,8 @@ pub type Pepper = DerivationKey<ForTokens>;
 /// The text has the grammar of a [`Keyring`](sealwax::Keyring)'s, with three states:
 ///
 /// ```text
-/// primary tokens-2026 swh1_…    makes every digest and MAC; exactly one
-/// retired tokens-2025 swh1_…    verifies
+/// primary tokens-2026 swh1_…    makes the records of new tokens, and of those that are used; exactly one
+/// retired tokens-2025 swh1_…    verifies, and writes what is changed without the token
 /// disabled tokens-2024          verifies nothing; the key may be left out
 /// ```
 #[derive(Clone)]

@@ -65,13 +65,15 @@ pub mod sqlite {
         UPDATE sealwax_tokens SET last_used = CAST(?2 AS INTEGER)
         WHERE id = ?1 AND (last_used IS NULL OR last_used <= CAST(?2 AS INTEGER) - 300)";
 
-    /// Counts the tokens that are under a pepper, `?1`: those that end if you disable it.
+    /// Counts the rows with a token under a pepper, `?1`, which ends if you disable it. Purge before, and delete those
+    /// that were revoked: they never move to another pepper.
     pub const UNDER: &str = "
         SELECT count(*) FROM sealwax_tokens
         WHERE substr(lookup, 1, length(?1) + 1) = ?1 || ':' OR substr(previous_lookup, 1, length(?1) + 1) = ?1 || ':'";
 
-    /// Deletes the tokens that had expired at the time `?1`: sign-in links above all.
-    pub const PURGE: &str = "DELETE FROM sealwax_tokens WHERE expires <= CAST(?1 AS INTEGER)";
+    /// Deletes the tokens that had expired at the time `?1`: sign-in links above all. A time in milliseconds deletes none.
+    pub const PURGE: &str = "
+        DELETE FROM sealwax_tokens WHERE expires <= CAST(?1 AS INTEGER) AND CAST(?1 AS INTEGER) <= 100000000000";
 
     /// Deletes a token, `?1`: one whose record was altered, or that was revoked long ago.
     pub const DELETE: &str = "DELETE FROM sealwax_tokens WHERE id = ?1";
@@ -110,15 +112,7 @@ pub mod postgres {
     pub const LIST: &str =
         "SELECT record, last_used FROM sealwax_tokens WHERE subject = $1 ORDER BY id";
 
-    /// Selects the records of salted tokens that another program issued, and that were not used since:
-    /// [`search`](crate::Tokens::search) them if no record has a token's lookup keys.
-    ///
-    /// That costs about a microsecond each, for every wrong text that somebody sends: limit the rate. If that finds none
-    /// either, `FIND` once more, because the first use of the token may have come between.
-    pub const SALTED: &str = "
-        SELECT record FROM sealwax_tokens WHERE substr(record, length(lookup) + 7, 4) IN ('AQIA', 'AQMA')
-        UNION ALL
-        SELECT previous FROM sealwax_tokens WHERE substr(previous, length(previous_lookup) + 7, 4) IN ('AQIC', 'AQMC')";
+    pub use super::sqlite::SALTED;
 
     /// Writes a [change](crate::Change::parameters), or no row if the record is not the one that was seen.
     ///
@@ -137,13 +131,15 @@ pub mod postgres {
         UPDATE sealwax_tokens SET last_used = $2::text::bigint
         WHERE id = $1 AND coalesce(last_used <= $2::text::bigint - 300, true)";
 
-    /// Counts the tokens that are under a pepper, `$1`: those that end if you disable it.
+    /// Counts the rows with a token under a pepper, `$1`, which ends if you disable it. Purge before, and delete those
+    /// that were revoked: they never move to another pepper.
     pub const UNDER: &str = "
         SELECT count(*) FROM sealwax_tokens
         WHERE starts_with(lookup, $1::text || ':') OR starts_with(previous_lookup, $1::text || ':')";
 
-    /// Deletes the tokens that had expired at the time `$1`: sign-in links above all.
-    pub const PURGE: &str = "DELETE FROM sealwax_tokens WHERE expires <= $1::text::bigint";
+    /// Deletes the tokens that had expired at the time `$1`: sign-in links above all. A time in milliseconds deletes none.
+    pub const PURGE: &str = "
+        DELETE FROM sealwax_tokens WHERE expires <= $1::text::bigint AND $1::text::bigint <= 100000000000";
 
     /// Deletes a token, `$1`: one whose record was altered, or that was revoked long ago.
     pub const DELETE: &str = "DELETE FROM sealwax_tokens WHERE id = $1";

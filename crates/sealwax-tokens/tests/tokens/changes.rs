@@ -224,8 +224,10 @@ fn a_token_that_nobody_received_is_rotated_again_and_the_one_before_keeps_its_gr
     assert_eq!((&again.previous, &again.seen), (&Previous::Stays, &lost.record));
     assert_eq!(state(&tokens, &again.record), State::Successor);
     // Without a grace, both end: one of them leaked.
-    let ended = tokens.rotate(&lost.record, SUBJECT, rotation(NOW + 60, Duration::ZERO, None));
-    assert_eq!(ended.unwrap().previous, Previous::Ends);
+    for grace in [Duration::ZERO, Duration::from_millis(999)] {
+        let ended = tokens.rotate(&lost.record, SUBJECT, rotation(NOW + 60, grace, None));
+        assert_eq!(ended.unwrap().previous, Previous::Ends);
+    }
     // Once it was used, it is the one before.
     let seen = again.record.clone();
     let token = shown(again.finish(true).unwrap().token);
@@ -247,6 +249,11 @@ fn a_row_expires_with_the_last_of_its_tokens() {
     let ends = [(9, None), (9, Some(NOW + 5)), (99, Some(NOW + 5)), (9, Some(u64::MAX))]
         .map(|(grace, expires)| rotate(grace, expires).expires);
     assert_eq!(ends, [NOW + 50, NOW + 9, NOW + 50, u64::MAX]);
+    // One that stays is in the row alone.
+    let rotation = rotation(NOW, HOUR, Some(NOW + 5));
+    let stays = tokens.rotate(&rotate(99, None).record, SUBJECT, rotation).unwrap();
+    assert_eq!((stays.expires, &stays.previous), (NOW + 5, &Previous::Stays));
+    assert_eq!(stays.parameters()[7].as_deref(), Some("stays"));
     let column = |change: &Change<_>| change.parameters()[4].clone();
     assert_eq!(column(&rotate(9, None)), Some((NOW + 50).to_string()));
     assert_eq!(column(&rotate(9, Some(u64::MAX))), Some(i64::MAX.to_string()));
