@@ -1,6 +1,7 @@
 //! What each command writes into the log.
 
 use std::fs;
+use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use byok_vault::row::{Owner, Place};
@@ -231,6 +232,37 @@ fn refusals_are_recorded() {
     // What is not an envelope cannot be opened by anybody.
     says("null", &keys.before, 12, &[]);
     sandbox.without_keys(&["log", "--verify"]).expect_code(0);
+}
+
+/// While another process writes, nothing is opened. What cannot be opened anyway is reported as what it is.
+#[test]
+fn a_log_that_cannot_be_written_hides_no_refusal() {
+    let keys = Keys::primary("k");
+    let [good, moved] = [(); 2].map(|()| Sandbox::new());
+    for sandbox in [&good, &moved] {
+        sandbox.fill(&keys, 2);
+    }
+    // Each has the other's envelope.
+    let [first, second] = [0, 1].map(|row| moved.envelope(row));
+    moved.overwrite(0, &second);
+    moved.overwrite(1, &first);
+    let audit_while_locked = |sandbox: &Sandbox| {
+        let writer = Connection::open(sandbox.db()).unwrap();
+        writer.execute_batch("BEGIN IMMEDIATE").unwrap();
+        sandbox.vault(&keys, &["audit"])
+    };
+    // At once, because each waits for half a minute.
+    let (of_good, of_moved) = thread::scope(|scope| {
+        let of_good = scope.spawn(|| audit_while_locked(&good));
+        let of_moved = audit_while_locked(&moved);
+        (of_good.join().unwrap(), of_moved)
+    });
+    of_good.expect_code(13).expect_in_stderr("while starting to write: database is locked");
+    assert!(!of_moved.expect_code(12).stderr.contains("locked"));
+    assert!(entries(&good).is_empty() && entries(&moved).is_empty());
+    // With the log, both are recorded.
+    moved.vault(&keys, &["audit"]).expect_code(12);
+    assert_eq!(entries(&moved).len(), 2);
 }
 
 #[test]

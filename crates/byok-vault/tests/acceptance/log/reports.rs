@@ -65,7 +65,10 @@ fn it_is_counted_what_no_anchor_covers() {
     let file = sandbox.path("anchors.txt");
     let anchors = [&VERIFY[..], &["--anchor", file.to_str().unwrap()]].concat();
     let covered = |text: &str| {
-        sandbox.without_keys(&anchors).expect_code(0).expect_in_stdout(text);
+        let ran = sandbox.without_keys(&anchors).expect_code(0).expect_in_stdout(text);
+        ran.expect_in_stdout(
+            "No entry was altered, removed, added or exchanged.\n  next: add new anchors (",
+        );
     };
     let first = sandbox.without_keys(&ANCHORS).expect_code(0).stdout;
     fs::write(&file, &first).unwrap();
@@ -80,7 +83,8 @@ fn it_is_counted_what_no_anchor_covers() {
     // Without anchors, that is all that is said.
     let ran = sandbox.without_keys(&VERIFY).expect_code(0);
     assert!(!ran.stdout.contains("Not covered"));
-    ran.expect_in_stdout("only with --anchor is it noticed");
+    ran.expect_in_stdout("next: keep the output of")
+        .expect_in_stdout("only with --anchor is it noticed");
 }
 
 /// A file of anchors that was begun too early, or that somebody emptied, does not pass for one that proves something.
@@ -91,7 +95,8 @@ fn a_file_without_anchors_is_refused_until_it_is_begun_again() {
     let file = sandbox.path("anchors.txt");
     let night = [&VERIFY[..], &["--anchor", file.to_str().unwrap(), "--anchors"]].concat();
     // Nothing was opened yet, so this is what a shell writes to the file.
-    let begun = sandbox.without_keys(&ANCHORS).expect_code(1).stdout;
+    let begun = sandbox.without_keys(&ANCHORS).expect_code(1);
+    let begun = begun.expect_in_stderr("Nothing was ever opened, or this is not the log\n").stdout;
     assert_eq!(begun, "");
     sandbox.vault(&keys, &["audit"]).expect_code(0);
     for empty in [&begun, "\n", "\r\n \n"] {
