@@ -27,7 +27,7 @@ for bench in ends_early_in_64 ends_early_in_16; do
   echo "$bench: |t| = $t, a control"
   above "$t" || { echo "WRONG: the two classes of $bench do not differ"; failed=1; }
 done
-for bench in secrets mac commitment salt; do
+for bench in secrets mac commitment salt token claims; do
   tries=""
   count=0
   for try in 1 2 3 4 5; do

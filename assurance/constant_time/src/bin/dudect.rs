@@ -7,6 +7,7 @@
 use std::convert::Infallible;
 use std::hint::black_box;
 
+use base64ct::{Base64UrlUnpadded, Encoding};
 use dudect_bencher::rand::RngExt;
 use dudect_bencher::{BenchRng, Class, CtRunner, ctbench_main};
 use hmac::{Hmac, KeyInit, Mac};
@@ -15,6 +16,7 @@ use sealwax::{
     DataKey, Draft, EncryptionContext, Envelope, MasterKey, MasterKeyProvider, OpenError,
     ProviderErrorKind, Secret, Suite, UnwrapError, UnwrapRequest, WrapKind, WrappedKey,
 };
+use sealwax_tokens::{Grant, Mode, Pepper, Peppers, Record, TokenError, Tokens};
 use sha2::Sha256;
 
 /// How many inputs there are. Those of both classes are mixed in memory, so that neither has better places.
@@ -167,7 +169,7 @@ fn commitment(runner: &mut CtRunner, rng: &mut BenchRng) {
 
 /// Makes a wrap with a salt that is wrong at one byte, or with the right one.
 ///
-/// The pad follows from the salt, so the data key is XORed with the pad of the wrong salt. The salt that an unwrap
+/// The pad follows from the salt, token, claims, so the data key is XORed with the pad of the wrong salt. The salt that an unwrap
 /// computes is then the right one, which differs from the wrong one only at the changed byte.
 fn other_salt(suite: Suite, at: Option<usize>) -> (Suite, Vec<u8>) {
     let hmac = |label: &[u8], parts: &[&[u8]]| {
@@ -214,6 +216,67 @@ fn salt(runner: &mut CtRunner, rng: &mut BenchRng) {
     }
 }
 
+/// Makes a token and its record, in which one part is wrong at a byte: the digest, with the MAC that matches it, or the
+/// MAC.
+fn other_record((record, part): (&Record, usize), at: usize) -> Record {
+    const DIGEST: usize = 2;
+    let text = record.to_string();
+    let fields: Vec<&str> = text.split(':').collect();
+    let decode = |field: usize| Base64UrlUnpadded::decode_vec(fields[field]).expect("base64");
+    let (mut digest, claims, mut mac) = (decode(DIGEST), decode(3), decode(4));
+    if part == DIGEST {
+        digest[at] ^= 1;
+        let hmac = Hmac::<Sha256>::new_from_slice(&MASTER).expect("any length");
+        let id = [&[fields[1].len() as u8], fields[1].as_bytes()].concat();
+        let info = [b"swt1/claims", &id[..], &digest, &claims, &[1]];
+        mac = info
+            .iter()
+            .fold(hmac, |hmac, part| hmac.chain_update(part))
+            .finalize()
+            .into_bytes()
+            .to_vec();
+    } else {
+        mac[at] ^= 1;
+    }
+    let [digest, claims, mac] =
+        [digest, claims, mac].map(|field| Base64UrlUnpadded::encode_string(&field));
+    let text = format!("swt1:{}:{digest}:{claims}:{mac}", fields[1]);
+    text.parse().expect("the layout is as it was")
+}
+
+/// Measures the comparison of a record's part, through `Tokens::verify`.
+fn record(runner: &mut CtRunner, rng: &mut BenchRng, part: usize, refusal: TokenError) {
+    let pepper = Pepper::from_bytes(&mut MASTER.clone()).expect("not a weak key");
+    let peppers = Peppers::new("prod".parse().expect("an id"), pepper).expect("an id");
+    let tokens = Tokens::new(peppers, Mode::Live, "acme_live_".parse().expect("a prefix"));
+    let grant = Grant::new("tenant/42", ["read"]).expect("a subject and a scope");
+    let issued = tokens.issue_with_rng(grant, &mut Known).expect("issued");
+    let token = issued.token.into_secret().expect("not shown");
+    let token = token.expose_str().expect("text");
+    let verify = |record: &Record| tokens.verify(token, record, 0, "read").err();
+    assert_eq!(verify(&issued.record), None);
+    let inputs = inputs(rng, 31, |at| other_record((&issued.record, part), at));
+    assert_of_both_classes(&inputs, |record| verify(record).as_ref() == Some(&refusal));
+    // Every record is made in one place, as above.
+    let inputs: Vec<_> =
+        inputs.iter().map(|(class, record)| (*class, record.to_string())).collect();
+    for _ in 0..2_000_000 {
+        let (class, text) = &inputs[rng.random_range(0..inputs.len())];
+        let record = text.parse().expect("a record");
+        runner.run_one(*class, || verify(black_box(&record)).is_some());
+    }
+}
+
+/// Measures the digest in a token's record.
+fn token(runner: &mut CtRunner, rng: &mut BenchRng) {
+    record(runner, rng, 2, TokenError::Unknown);
+}
+
+/// Measures the MAC of a token's record.
+fn claims(runner: &mut CtRunner, rng: &mut BenchRng) {
+    record(runner, rng, 4, TokenError::Altered);
+}
+
 /// Ends at the first difference.
 #[inline(never)]
 fn ends_early(one: &[u8], other: &[u8]) -> bool {
@@ -243,4 +306,4 @@ fn ends_early_in_16(runner: &mut CtRunner, rng: &mut BenchRng) {
     });
 }
 
-ctbench_main!(secrets, mac, commitment, salt, ends_early_in_64, ends_early_in_16);
+ctbench_main!(secrets, mac, commitment, salt, token, claims, ends_early_in_64, ends_early_in_16);
