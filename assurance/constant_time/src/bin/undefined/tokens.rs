@@ -190,7 +190,8 @@ fn existing() {
         let digest: [u8; 32] = bytes(9).try_into().expect("32 bytes");
         OldDigest::from(digest)
     };
-    let of_digest: [(&str, fn(OldDigest) -> Existing<'static>); 3] = [
+    type Of = fn(OldDigest) -> Existing<'static>;
+    let of_digest: [(&str, Of); 3] = [
         ("SHA-256", Existing::Sha256),
         ("salt before", |digest| Existing::SaltBefore(salt(), digest)),
         ("salt after", |digest| Existing::SaltAfter(salt(), digest)),
