@@ -25,14 +25,14 @@ const MAX_EXISTING_LEN: usize = 1024;
 
 /// What all tokens of a service begin with, such as `acme_live_`.
 ///
-/// It has 1 to 32 characters from `0-9A-Za-z_`, begins with a letter and ends with `_`, so that a double click selects
+/// It has 2 to 32 characters from `0-9A-Za-z_`, begins with a letter and ends with `_`, so that a double click selects
 /// the whole token and a scanner finds it. It is never a secret.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Prefix(String);
 
 /// The text is not a [`Prefix`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("expected 1 to 32 characters from 0-9 A-Z a-z _, starting with a letter and ending with _")]
+#[error("expected 2 to 32 characters from 0-9 A-Z a-z _, starting with a letter and ending with _")]
 #[non_exhaustive]
 pub struct PrefixError;
 

@@ -9,7 +9,7 @@ use sealwax_tokens::{
 use sha2::{Digest, Sha256};
 
 use crate::given::{
-    Fields, NOW, Parts, SUBJECT, grant, issue, line, rotation, shown, tokens, under,
+    Fields, NOW, Parts, SUBJECT, grant, issue, line, rotation, shown, tokens, under, with_part,
 };
 
 fn refusal(tokens: &Tokens, token: &str, record: &Record) -> TokenError {
@@ -252,11 +252,7 @@ fn a_record_has_one_text() {
     let (_, record) = issue(&tokens(), grant());
     let text = record.to_string();
     let parts: Vec<&str> = text.split(':').collect();
-    let with = |at: usize, part: &str| {
-        let mut parts = parts.clone();
-        parts[at] = part;
-        parts.join(":")
-    };
+    let with = |at: usize, part: &str| with_part(&text, at, part);
     // A character that sets bits behind the end, and standard base64.
     let loose = |part: &str| {
         let (front, last) = part.split_at(part.len() - 1);

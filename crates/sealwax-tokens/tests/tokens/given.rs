@@ -94,6 +94,13 @@ impl Parts {
     }
 }
 
+/// Returns a record's text with another part in the place of one.
+pub(crate) fn with_part(record: &str, at: usize, part: &str) -> String {
+    let mut parts: Vec<&str> = record.split(':').collect();
+    parts[at] = part;
+    parts.join(":")
+}
+
 /// expand(pepper, info, 32), by another crate.
 pub(crate) fn expand(first: u8, info: &[u8]) -> [u8; 32] {
     let mut hmac = Hmac::<Sha256>::new_from_slice(&bytes(first)).unwrap();

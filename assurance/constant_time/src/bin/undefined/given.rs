@@ -27,13 +27,24 @@ pub fn text(text: &str) -> String {
     text
 }
 
+/// Draws what a function fills each buffer with.
+pub struct Draws<F>(pub F);
+
 /// Draws a secret that is one repeated byte, except for its last byte.
 ///
 /// A check for weak keys that ended at the first difference would be reported at each byte. The IV that
 /// follows the secret in a seal is public.
-pub struct Drawn;
+pub fn drawn() -> Draws<impl FnMut(&mut [u8])> {
+    Draws(|buffer: &mut [u8]| {
+        buffer.fill(11);
+        if let Some(key) = buffer.get_mut(..32) {
+            key[31] = 12;
+            secret(key);
+        }
+    })
+}
 
-impl TryRng for Drawn {
+impl<F: FnMut(&mut [u8])> TryRng for Draws<F> {
     type Error = Infallible;
 
     fn try_next_u32(&mut self) -> Result<u32, Infallible> {
@@ -45,16 +56,12 @@ impl TryRng for Drawn {
     }
 
     fn try_fill_bytes(&mut self, buffer: &mut [u8]) -> Result<(), Infallible> {
-        buffer.fill(11);
-        if let Some(key) = buffer.get_mut(..32) {
-            key[31] = 12;
-            secret(key);
-        }
+        (self.0)(buffer);
         Ok(())
     }
 }
 
-impl TryCryptoRng for Drawn {}
+impl<F: FnMut(&mut [u8])> TryCryptoRng for Draws<F> {}
 
 /// Returns a master key whose bytes are secret. Its check value is public, because every wrap contains it.
 pub fn master_key(first: u8) -> MasterKey {
@@ -126,7 +133,7 @@ pub fn public_envelope(envelope: Envelope) -> Envelope {
 }
 
 pub fn sealed(suite: Suite, len: usize) -> Envelope {
-    let sealed = keyring(suite).seal_with_rng(&credential(len), &context(), &mut Drawn);
+    let sealed = keyring(suite).seal_with_rng(&credential(len), &context(), &mut drawn());
     public_envelope(sealed.expect("sealed"))
 }
 

@@ -6,7 +6,7 @@ use sealwax::companion::{DerivationKey, LineKey as _, Purpose};
 use sealwax::triplet::TripletKey;
 use sealwax::{DataKey, Keyring, MasterKey};
 
-use crate::given::{Drawn, bytes, credential, data_key, master_key, public_bytes, text};
+use crate::given::{bytes, credential, data_key, drawn, master_key, public_bytes, text};
 use crate::memcheck::{public, public_verdict, published, secret};
 use crate::operation;
 
@@ -32,7 +32,7 @@ fn mistyped(at: usize) -> String {
 pub fn operations() {
     operation("master key from bytes", || drop(black_box(master_key(1))));
     operation("master key drawn", || {
-        drop(black_box(MasterKey::generate_with_rng(&mut Drawn).expect("drawn")));
+        drop(black_box(MasterKey::generate_with_rng(&mut drawn()).expect("drawn")));
     });
     operation("master key to text", || {
         let text = master_key(1).to_text();
@@ -49,7 +49,7 @@ pub fn operations() {
     }
     operation("data key", || {
         drop(black_box(data_key(1).duplicate()));
-        drop(black_box(DataKey::generate_with_rng(&mut Drawn).expect("drawn")));
+        drop(black_box(DataKey::generate_with_rng(&mut drawn()).expect("drawn")));
     });
     operation("a weak key", || {
         for repeated in [0, 0x77] {
@@ -81,7 +81,7 @@ fn derivation_keys() {
     let key = |first| Derivation::from_bytes(&mut bytes(first)).expect("not a weak key");
     operation("derivation key from bytes, and drawn", || {
         drop(black_box(key(1)));
-        drop(black_box(Derivation::generate_with_rng(&mut Drawn).expect("drawn")));
+        drop(black_box(Derivation::generate_with_rng(&mut drawn()).expect("drawn")));
     });
     operation("derivation key to and from text", || {
         let text = key(1).to_text();

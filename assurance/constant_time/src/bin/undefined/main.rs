@@ -121,7 +121,7 @@ fn what_a_secret_enters_is_secret(suite: Suite) -> bool {
     let sealed = given::sealed(suite, 51);
     let encrypts = control(&format!("a ciphertext of {suite}"), true, || {
         let ring = given::keyring(suite);
-        let envelope = ring.seal_with_rng(&given::credential(51), &context, &mut given::Drawn);
+        let envelope = ring.seal_with_rng(&given::credential(51), &context, &mut given::drawn());
         black_box(ends_early(envelope.expect("sealed").ciphertext(), &zeros));
     });
     let decrypts = control(&format!("a plaintext of {suite}"), true, || {

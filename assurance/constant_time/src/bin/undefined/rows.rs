@@ -7,35 +7,21 @@ use sealwax::legacy::{cloak, litellm, n8n};
 use sealwax::triplet::{IvLen, Triplet};
 use secrecy::SecretString;
 
-use crate::given::{Drawn, bytes, credential, public_bytes, row_key, text};
+use crate::given::{Draws, bytes, credential, drawn, public_bytes, row_key, text};
 use crate::memcheck::{public, public_verdict};
 use crate::{LENS, operation};
 
 /// Draws an IV of 12 or 16 bytes, or a salt of 32 bytes, all of them public.
-struct Iv;
-
-impl rand_core::TryRng for Iv {
-    type Error = std::convert::Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
-        Ok(4)
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
-        Ok(4)
-    }
-
-    fn try_fill_bytes(&mut self, buffer: &mut [u8]) -> Result<(), Self::Error> {
-        Drawn.try_fill_bytes(buffer)?;
+fn iv() -> Draws<impl FnMut(&mut [u8])> {
+    let Draws(mut draw) = drawn();
+    Draws(move |buffer: &mut [u8]| {
+        draw(buffer);
         public(buffer);
-        Ok(())
-    }
+    })
 }
 
-impl rand_core::TryCryptoRng for Iv {}
-
 fn encrypted(iv_len: IvLen, secret: &Secret) -> Triplet {
-    let row = row_key(1).encrypt_with_rng(secret, iv_len, &mut Iv).expect("encrypted");
+    let row = row_key(1).encrypt_with_rng(secret, iv_len, &mut iv()).expect("encrypted");
     public(row.tag());
     public(row.ciphertext());
     row
@@ -52,7 +38,7 @@ pub fn operations() {
             });
             operation(&format!("cloak {iv_len:?} {len}"), || {
                 let row =
-                    cloak::encrypt_with_rng(&row_key(1), "V1", iv_len, &credential(len), &mut Iv);
+                    cloak::encrypt_with_rng(&row_key(1), "V1", iv_len, &credential(len), &mut iv());
                 let row = row.expect("encrypted");
                 public(&row);
                 drop(black_box(cloak::decrypt(&row_key(1), "V1", iv_len, &row).expect("opened")));
@@ -71,7 +57,7 @@ pub fn operations() {
     operation("n8n key unwrapped", || {
         let instance = sealwax::triplet::TripletKey::insecure_sha256_of(&text("instance"));
         let hex: String = public_bytes(9).iter().map(|byte| format!("{byte:02x}")).collect();
-        let row = n8n::encrypt_with_rng(&instance, "ID", &Secret::from(text(&hex)), &mut Iv);
+        let row = n8n::encrypt_with_rng(&instance, "ID", &Secret::from(text(&hex)), &mut iv());
         let row = row.expect("encrypted");
         public(row.as_bytes());
         let value = row.strip_prefix("ID:").expect("an id");
@@ -97,14 +83,14 @@ fn encoded(len: usize) {
     for version in [litellm::Version::V2, litellm::Version::V3] {
         operation(&format!("litellm {version:?} {len}"), || {
             let key = litellm::insecure_key(version, &text("a salt key"));
-            let row = litellm::encrypt_with_rng(&key, version, &credential(len), &mut Iv);
+            let row = litellm::encrypt_with_rng(&key, version, &credential(len), &mut iv());
             let row = row.expect("encrypted");
             public(row.as_bytes());
             drop(black_box(litellm::decrypt(&key, version, &row).expect("decrypted")));
         });
     }
     operation(&format!("n8n {len}"), || {
-        let row = n8n::encrypt_with_rng(&row_key(1), "ID", &credential(len), &mut Iv);
+        let row = n8n::encrypt_with_rng(&row_key(1), "ID", &credential(len), &mut iv());
         let row = row.expect("encrypted");
         public(row.as_bytes());
         drop(black_box(n8n::decrypt(&row_key(1), &row).expect("decrypted")));

@@ -1,15 +1,13 @@
 //! Peppers and tokens of `sealwax-tokens`.
 
-use std::convert::Infallible;
 use std::hint::black_box;
 
-use rand_core::{TryCryptoRng, TryRng};
 use sealwax_tokens::{
     Existing, Grant, Issued, Mode, OldDigest, Pepper, Peppers, Record, Rotation, Salt, TokenError,
     Tokens,
 };
 
-use crate::given::{bytes, credential, id, text};
+use crate::given::{Draws, bytes, credential, id, text};
 use crate::memcheck::{public, published, secret};
 use crate::operation;
 
@@ -18,30 +16,15 @@ const NOW: u64 = 1_800_000_000;
 const OLD: &str = "tok.2f9e8d7c6b5a49382716051423324150617283940a1b2c3d4e5f60718";
 
 /// Draws a public id, and then what a token is drawn from: bytes that are all accepted, and start with this one.
-struct Draws(u8);
-
-impl TryRng for Draws {
-    type Error = Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        Ok(4)
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        Ok(4)
-    }
-
-    fn try_fill_bytes(&mut self, buffer: &mut [u8]) -> Result<(), Infallible> {
-        let bytes = (self.0..248).chain(0..self.0).cycle().step_by(5);
+fn draws(first: u8) -> Draws<impl FnMut(&mut [u8])> {
+    Draws(move |buffer: &mut [u8]| {
+        let bytes = (first..248).chain(0..first).cycle().step_by(5);
         buffer.iter_mut().zip(bytes).for_each(|(place, byte)| *place = byte);
         if buffer.len() == 64 {
             secret(buffer);
         }
-        Ok(())
-    }
+    })
 }
-
-impl TryCryptoRng for Draws {}
 
 fn peppers(key_id: &str, first: u8) -> Peppers {
     let pepper = Pepper::from_bytes(&mut bytes(first)).expect("not a weak key");
@@ -65,7 +48,7 @@ fn grant() -> Grant {
 }
 
 fn issued(tokens: &Tokens, grant: Grant) -> Issued {
-    tokens.issue_with_rng(grant, &mut Draws(0)).expect("issued")
+    tokens.issue_with_rng(grant, &mut draws(0)).expect("issued")
 }
 
 /// Returns a record as a table has it, which is public.
@@ -124,7 +107,7 @@ pub fn operations() {
         let tokens = tokens(peppers("new", 1));
         let record = stored(&issued(&tokens, grant()).record);
         let rotation = Rotation { now: NOW, grace: std::time::Duration::ZERO, expires: None };
-        let change = tokens.rotate_with_rng(&record, "tenant/42", rotation, &mut Draws(1));
+        let change = tokens.rotate_with_rng(&record, "tenant/42", rotation, &mut draws(1));
         let change = change.expect("rotated");
         let record = stored(&change.record);
         let token = change.finish(true).expect("nobody else is here").token;
@@ -152,7 +135,7 @@ pub fn operations() {
     operation("token refused, with another token's record", || {
         let tokens = tokens(peppers("new", 1));
         let (_, record) = issued_to_owner();
-        let other = tokens.issue_with_rng(grant(), &mut Draws(1)).expect("issued");
+        let other = tokens.issue_with_rng(grant(), &mut draws(1)).expect("issued");
         let refused = tokens.verify(&presented(other).0, &record, NOW, "read");
         assert!(matches!(refused, Err(TokenError::Unknown)));
     });

@@ -13,7 +13,7 @@ use sealwax::{
 };
 
 use crate::given::{
-    Drawn, altered, context, credential, data_key, id, keyring, master_key, next_keyring,
+    altered, context, credential, data_key, drawn, id, keyring, master_key, next_keyring,
     public_envelope, sealed,
 };
 use crate::memcheck::{public_verdict, published};
@@ -72,7 +72,7 @@ impl OpenRecorder for Recorder {
 
 fn two_phases(suite: Suite, len: usize) {
     let prepared = || {
-        let draft = Draft::new_with_rng(&credential(len), &context(), suite, &mut Drawn);
+        let draft = Draft::new_with_rng(&credential(len), &context(), suite, &mut drawn());
         draft.expect("prepared")
     };
     operation(&format!("prepare and finish {suite} {len}"), || {
@@ -214,7 +214,7 @@ fn waiting(suite: Suite, remote: bool) {
     let keys = if remote { "remote keys" } else { "keys in memory" };
     let sealed = || {
         let ring = ring();
-        let sealed = ring.seal_async_with_rng(&credential(51), &context(), &mut Drawn);
+        let sealed = ring.seal_async_with_rng(&credential(51), &context(), &mut drawn());
         public_envelope(waited(sealed).expect("sealed"))
     };
     operation(&format!("seal, waiting, {suite}, {keys}"), || drop(black_box(sealed())));

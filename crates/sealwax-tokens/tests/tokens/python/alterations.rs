@@ -5,7 +5,7 @@ use sealwax_tokens::{Prefix, Record};
 use sha2::{Digest, Sha256};
 
 use crate::format::{OLD, existing};
-use crate::given::{Fields, NOW, Parts, expand, grant, issue, under};
+use crate::given::{Fields, NOW, Parts, expand, grant, issue, under, with_part};
 use crate::python::ring;
 
 /// A line, what is in it, and what the page says of it.
@@ -167,11 +167,7 @@ pub(super) fn texts() -> Vec<Line> {
     let (token, record) = issue(&under(&ring()), grant());
     let text = record.to_string();
     let parts: Vec<&str> = text.split(':').collect();
-    let with = |at: usize, part: &str| {
-        let mut parts = parts.clone();
-        parts[at] = part;
-        parts.join(":")
-    };
+    let with = |at: usize, part: &str| with_part(&text, at, part);
     let line = |name: &str, text: &str, expected| Line::new(name, text, &token, expected);
     let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut lines = vec![
