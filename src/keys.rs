@@ -4,6 +4,7 @@
 mod binding;
 pub(crate) mod data_key;
 pub(crate) mod derivation_key;
+pub(crate) mod intermediate_key;
 mod key_text;
 pub(crate) mod keyring;
 pub(crate) mod master_key;

@@ -74,6 +74,7 @@ const FLOORS: &[Floor] = &[
             "recorder",
             "key_text",
             "master_key",
+            "intermediate_key",
             "provider",
             "usable_key",
             "keyring",

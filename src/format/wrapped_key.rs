@@ -21,10 +21,10 @@ pub enum WrapKind {
     Provider,
     /// 0x03: under a sealing key, by HPKE with X-Wing. Parsed, but rejected when used.
     Hpke,
-    /// 0x04: under a local key that a provider wrapped once. Parsed, but rejected when used.
+    /// 0x04: under a branch key, which a provider wrapped once. The crate `sealwax-branch` makes and opens such wraps.
     Branch,
-    /// 0x05: under a fresh key, itself wrapped by a service that binds nothing. Parsed, but rejected
-    /// when used.
+    /// 0x05: under a fresh key, which a service wrapped that binds nothing. The crate `sealwax-branch` makes and opens
+    /// such wraps.
     Rebound,
     /// 0x80 to 0xff: private use, for your own providers. Created by [`WrapKind::private`].
     #[non_exhaustive]
@@ -86,7 +86,7 @@ impl WrapKind {
 
     /// Whether this release supports providers of this kind.
     pub(crate) const fn is_usable(self) -> bool {
-        matches!(self, Self::Local | Self::Provider | Self::Private(_))
+        !matches!(self, Self::Hpke | Self::Unassigned(_))
     }
 }
 

@@ -9,7 +9,7 @@ use zeroize::Zeroize;
 
 use crate::cipher::{self, Prf};
 use crate::format::key_id::KeyId;
-use crate::format::sizes::{KEY_LEN, LOCAL_BODY_LEN};
+use crate::format::sizes::{COMMITMENT_LEN, KEY_LEN, LOCAL_BODY_LEN};
 use crate::keys::binding::Binding;
 use crate::keys::key_text::TextForm;
 use crate::keys::provider_error::ProviderErrorKind;
@@ -123,10 +123,26 @@ impl MasterKey {
     fn take(bytes: &mut [u8], is_for_tests: bool) -> Result<Self, KeyError> {
         let mut key = Wiped::zeroed();
         take_key_bytes(bytes, &mut key)?;
+        Ok(Self::holding(key, is_for_tests))
+    }
+
+    fn holding(key: Wiped<KEY_LEN>, is_for_tests: bool) -> Self {
         let prf = Prf::new(&key);
         // check = expand(master, "sw1/check", 4)
         let check = *prf.expand(&[b"sw1/check"]);
-        Ok(Self(Box::new(Material { key, prf, check, is_for_tests })))
+        Self(Box::new(Material { key, prf, check, is_for_tests }))
+    }
+
+    /// Makes a master key of bytes that were already checked.
+    pub(super) fn copy_of(bytes: &[u8; KEY_LEN]) -> Self {
+        let mut key = Wiped::zeroed();
+        key.copy_from_slice(bytes);
+        Self::holding(key, false)
+    }
+
+    // branch_id = expand(branch key, "sw1/branch", 32)
+    pub(super) fn branch_id(&self) -> [u8; COMMITMENT_LEN] {
+        *self.0.prf.expand(&[b"sw1/branch"])
     }
 
     /// Returns the key as text: `swk1_` and 48 characters of base64url, or `swkt1_` for a test key.

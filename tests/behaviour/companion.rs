@@ -4,8 +4,13 @@ use std::collections::BTreeSet;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use hmac::{Hmac, KeyInit, Mac};
-use sealwax::companion::{DerivationKey, KeyLine, LineKey, Purpose, parse_key_lines};
-use sealwax::{KeyError, KeyId, KeyState, Keyring, KeyringError, LineProblem, MasterKey};
+use sealwax::companion::{
+    DerivationKey, IntermediateKey, KeyLine, LineKey, Purpose, parse_key_lines,
+};
+use sealwax::{
+    DataKey, KeyError, KeyId, KeyState, KeyWrapper, Keyring, KeyringError, LineProblem, MasterKey,
+    MasterKeyProvider, ProviderErrorKind, Suite, UnwrapRequest, WrapRequest,
+};
 use sha2::{Digest, Sha256};
 
 use crate::fixtures::{Scripted, master_key};
@@ -264,4 +269,76 @@ fn problem_2(error: &KeyringError) -> Option<&LineProblem> {
 
 fn is_line_2(error: &KeyringError, expected: &LineProblem) -> bool {
     problem_2(error) == Some(expected)
+}
+
+fn data_key(first: u8) -> DataKey {
+    DataKey::from_bytes(&mut std::array::from_fn::<u8, 32, _>(|n| {
+        first.wrapping_add(n.try_into().unwrap())
+    }))
+    .unwrap()
+}
+
+#[test]
+fn an_intermediate_key_wraps_as_a_master_key_does() {
+    let (key, wrapped) = (IntermediateKey::new(&data_key(0x40)), data_key(0));
+    let master = MasterKey::from_bytes(&mut data_key(0x40).expose_secret().clone()).unwrap();
+    let mut tried = 0;
+    for suite in [Suite::Aes256Gcm, Suite::ChaCha20Poly1305] {
+        // Also under an id that no master key has, unless it is a test key.
+        for id in ["kms/2026", "test/kms"] {
+            let id: KeyId = id.parse().unwrap();
+            let body = key.wrap(WrapRequest::new(&id, suite, &[7; 32], &wrapped));
+            let request = UnwrapRequest::new(&id, suite, &[7; 32], &body);
+            let unwrapped = key.unwrap(request).unwrap();
+            assert!(unwrapped.expose_secret() == wrapped.expose_secret());
+            if !id.as_ref().starts_with("test/") {
+                let made = master.wrap_key(WrapRequest::new(&id, suite, &[7; 32], &wrapped));
+                assert_eq!(made.into_ready().unwrap().unwrap(), body);
+                assert!(master.unwrap_key(request).into_ready().unwrap().is_ok());
+            }
+            let mut refused = 0;
+            let mut refuse = |request: UnwrapRequest<'_>| {
+                let error = key.unwrap(request).unwrap_err();
+                // The check value too: a key that the provider has just returned is not other material.
+                assert_eq!(error.kind(), ProviderErrorKind::Rejected);
+                refused += 1;
+            };
+            for bit in 0..8 * 60 {
+                let mut altered = body;
+                altered[bit / 8] ^= 1 << (bit % 8);
+                refuse(UnwrapRequest::new(&id, suite, &[7; 32], &altered));
+            }
+            let other = if suite == Suite::Aes256Gcm {
+                Suite::ChaCha20Poly1305
+            } else {
+                Suite::Aes256Gcm
+            };
+            refuse(UnwrapRequest::new(&id, suite, &[7; 32], &body[..59]));
+            refuse(UnwrapRequest::new(&id, suite, &[7; 32], &[]));
+            refuse(UnwrapRequest::new(&id, suite, &[8; 32], &body));
+            refuse(UnwrapRequest::new(&id, other, &[7; 32], &body));
+            refuse(UnwrapRequest::new(&"kms/2027".parse().unwrap(), suite, &[7; 32], &body));
+            assert_eq!(refused, 485);
+            tried += 1;
+        }
+    }
+    assert_eq!(tried, 4);
+    assert_eq!(format!("{key:?}"), "IntermediateKey([REDACTED])");
+}
+
+#[test]
+fn a_branch_key_is_known_by_all_bits_of_its_name() {
+    let key = IntermediateKey::new(&data_key(0x40));
+    let mut hmac = Hmac::<Sha256>::new_from_slice(data_key(0x40).expose_secret()).unwrap();
+    hmac.update(b"sw1/branch\x01");
+    let expected: [u8; 32] = hmac.finalize().into_bytes().into();
+    assert_eq!(key.branch_id(), expected);
+    assert!(key.is_branch(&expected));
+    let differing = (0..256).filter(|bit| {
+        let mut other = expected;
+        other[bit / 8] ^= 1 << (bit % 8);
+        !key.is_branch(&other)
+    });
+    assert_eq!(differing.count(), 256);
+    assert!(!IntermediateKey::new(&data_key(0x41)).is_branch(&expected));
 }

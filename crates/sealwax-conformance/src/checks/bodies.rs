@@ -74,7 +74,7 @@ pub(super) async fn kind(s: &Subject) -> Verdict {
     let ask = || catch(|| s.provider.kind()).map_err(|trouble| trouble.to_string());
     let kind = ask()?;
     ensure(
-        matches!(kind, WrapKind::Local | WrapKind::Provider | WrapKind::Private { .. }),
+        !matches!(kind, WrapKind::Hpke | WrapKind::Unassigned { .. }),
         || {
             format!(
                 "the kind {kind} is reserved, and no keyring uses it; return Provider, or a private kind"
