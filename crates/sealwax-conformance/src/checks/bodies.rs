@@ -73,14 +73,11 @@ fn base64(bytes: &[u8], last: &[u8; 2]) -> Vec<u8> {
 pub(super) async fn kind(s: &Subject) -> Verdict {
     let ask = || catch(|| s.provider.kind()).map_err(|trouble| trouble.to_string());
     let kind = ask()?;
-    ensure(
-        !matches!(kind, WrapKind::Hpke | WrapKind::Unassigned { .. }),
-        || {
-            format!(
-                "the kind {kind} is reserved, and no keyring uses it; return Provider, or a private kind"
-            )
-        },
-    )?;
+    ensure(!matches!(kind, WrapKind::Hpke | WrapKind::Unassigned { .. }), || {
+        format!(
+            "the kind {kind} is reserved, and no keyring uses it; return Provider, or a private kind"
+        )
+    })?;
     for _ in 0..3 {
         s.wrapped_row().await?;
         let now = ask()?;

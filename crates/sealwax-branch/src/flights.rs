@@ -1,0 +1,65 @@
+//! One call of the service for all futures that wait for the same thing.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use async_lock::OnceCell;
+use sealwax::ProviderError;
+
+type Flight<T> = OnceCell<Result<T, ProviderError>>;
+
+/// The calls of the service that have not returned yet.
+pub(crate) struct Flights<K, T>(Mutex<HashMap<K, Weak<Flight<T>>>>);
+
+impl<K: Clone + Eq + Hash, T: Clone> Flights<K, T> {
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new(HashMap::new()))
+    }
+
+    /// Waits for `call`, or for the call of another future with this key; all get the same result.
+    ///
+    /// If the future that calls is dropped, the next one calls in its place.
+    pub(crate) async fn share(
+        &self,
+        key: &K,
+        call: impl Future<Output = Result<T, ProviderError>>,
+    ) -> Result<T, ProviderError> {
+        let flight = self.join(key);
+        let landed = async {
+            let result = call.await;
+            // Before the others get the result: a later call must not get an old error.
+            self.land(key, &flight);
+            result
+        };
+        flight.get_or_init(|| landed).await.clone()
+    }
+
+    /// Lets later futures call again, even if a call with their key has not returned yet.
+    pub(crate) fn part(&self) {
+        self.lock().clear();
+    }
+
+    fn join(&self, key: &K) -> Arc<Flight<T>> {
+        let mut flights = self.lock();
+        if let Some(flight) = flights.get(key).and_then(Weak::upgrade) {
+            return flight;
+        }
+        // Those whose futures were all dropped.
+        flights.retain(|_, flight| flight.strong_count() > 0);
+        let flight = Arc::new(Flight::new());
+        flights.insert(key.clone(), Arc::downgrade(&flight));
+        flight
+    }
+
+    fn land(&self, key: &K, flight: &Arc<Flight<T>>) {
+        let mut flights = self.lock();
+        if flights.get(key).is_some_and(|found| found.as_ptr() == Arc::as_ptr(flight)) {
+            flights.remove(key);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<K, Weak<Flight<T>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,160 @@
+//! What a process keeps: the keys of branches, each for a time, and which branch the next row goes to.
+
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::sync::Arc;
+use std::time::Duration;
+
+use lru::LruCache;
+use sealwax::companion::IntermediateKey;
+use sealwax::{KeyId, Suite};
+
+use crate::body::BRANCH_ID_LEN;
+
+/// What a branch is found by: `UnwrapRequest::cache_key`, a hash of key id, suite, branch_id and W together.
+pub(crate) type Name = [u8; 32];
+/// What a branch serves.
+pub(crate) type Served = (KeyId, Suite);
+
+/// The public part of a branch that this process made.
+pub(crate) struct Head {
+    pub(crate) id: [u8; BRANCH_ID_LEN],
+    /// W.
+    pub(crate) wrap: Vec<u8>,
+}
+
+/// What is known of a branch.
+pub(crate) enum Found {
+    Fresh(Arc<IntermediateKey>),
+    /// The key may be used, but somebody should ask the service.
+    Due(Arc<IntermediateKey>),
+    Unknown,
+}
+
+struct Entry {
+    /// Wiped when it is evicted and the last operation that uses it has ended.
+    key: Arc<IntermediateKey>,
+    /// When the service was asked that said yes last.
+    confirmed: Duration,
+    /// When the service should be asked again.
+    due: Duration,
+}
+
+/// Where new rows go.
+struct Maker {
+    head: Arc<Head>,
+    left: u32,
+}
+
+pub(crate) struct Known {
+    pub(crate) max_age: Duration,
+    branches: LruCache<Name, Entry>,
+    makers: LruCache<Served, Maker>,
+    /// How often everything was forgotten or renewed. A call that began before leaves nothing here.
+    pub(crate) epoch: u64,
+}
+
+impl Known {
+    pub(crate) fn new(max_age: Duration, capacity: NonZeroUsize) -> Self {
+        let (branches, makers) = (LruCache::new(capacity), LruCache::new(capacity));
+        Self { max_age, branches, makers, epoch: 0 }
+    }
+
+    pub(crate) fn set_capacity(&mut self, capacity: NonZeroUsize) {
+        self.branches.resize(capacity);
+        self.makers.resize(capacity);
+    }
+
+    pub(crate) fn find(&mut self, name: &Name, now: Duration) -> Found {
+        let max_age = self.max_age;
+        match self.branches.get(name) {
+            None => Found::Unknown,
+            Some(entry) if entry.is_over(now, max_age) => {
+                self.evict(name);
+                Found::Unknown
+            }
+            Some(Entry { key, due, .. }) if now >= *due => Found::Due(Arc::clone(key)),
+            Some(Entry { key, .. }) => Found::Fresh(Arc::clone(key)),
+        }
+    }
+
+    /// Keeps others from asking the service until this call had time to return, or failed.
+    pub(crate) fn postpone(&mut self, name: &Name, now: Duration) {
+        let later = now.saturating_add(self.max_age / 16);
+        self.branches.peek_mut(name).into_iter().for_each(|entry| entry.due = later);
+    }
+
+    /// Notes that the service, asked at this time, said yes.
+    pub(crate) fn confirm(&mut self, name: &Name, asked: Duration) {
+        let due = self.due_after(asked);
+        if let Some(entry) = self.branches.peek_mut(name) {
+            (entry.confirmed, entry.due) = (asked, due);
+        }
+    }
+
+    /// Keeps a key that the service, asked at this time, unwrapped, and drops those that are over.
+    pub(crate) fn keep(&mut self, name: Name, key: Arc<IntermediateKey>, asked: Duration) {
+        let over = self.branches.iter().filter(|(_, entry)| entry.is_over(asked, self.max_age));
+        let over: Vec<Name> = over.map(|(name, _)| *name).collect();
+        over.iter().for_each(|name| self.evict(name));
+        let due = self.due_after(asked);
+        self.branches.put(name, Entry { key, confirmed: asked, due });
+    }
+
+    pub(crate) fn evict(&mut self, name: &Name) {
+        self.branches.pop(name);
+    }
+
+    /// Returns the branch that the next row goes to, if there is one that has room.
+    pub(crate) fn maker(&mut self, served: &Served) -> Option<Arc<Head>> {
+        let maker = self.makers.get(served)?;
+        (maker.left > 0).then(|| Arc::clone(&maker.head))
+    }
+
+    pub(crate) fn make(&mut self, served: Served, head: Arc<Head>, rows: NonZeroU32) {
+        self.makers.put(served, Maker { head, left: rows.get() });
+    }
+
+    /// Takes the place of one row in a branch, if new rows still go there.
+    pub(crate) fn take_place(&mut self, served: &Served, head: &Arc<Head>) -> bool {
+        let Some(maker) = self.makers.get_mut(served) else { return false };
+        match maker.left.checked_sub(1) {
+            Some(left) if Arc::ptr_eq(&maker.head, head) => {
+                maker.left = left;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Sends no more rows to a branch.
+    pub(crate) fn close(&mut self, served: &Served, head: &Arc<Head>) {
+        if self.makers.peek(served).is_some_and(|maker| Arc::ptr_eq(&maker.head, head)) {
+            self.makers.pop(served);
+        }
+    }
+
+    pub(crate) fn renew(&mut self) {
+        self.makers.clear();
+        self.epoch = self.epoch.wrapping_add(1);
+    }
+
+    pub(crate) fn forget(&mut self) {
+        self.renew();
+        self.branches.clear();
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.branches.len()
+    }
+
+    /// The last quarter of the maximum age.
+    fn due_after(&self, asked: Duration) -> Duration {
+        asked.saturating_add(self.max_age.saturating_sub(self.max_age / 4))
+    }
+}
+
+impl Entry {
+    fn is_over(&self, now: Duration, max_age: Duration) -> bool {
+        now.saturating_sub(self.confirmed) >= max_age
+    }
+}

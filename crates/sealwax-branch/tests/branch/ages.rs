@@ -1,0 +1,184 @@
+//! How long a branch is used, and what holds when the service says no or is away.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use sealwax::{KeyWrapper, MasterKeyProvider, ProviderErrorKind};
+use sealwax_branch::WhenAway;
+
+use crate::service::{another, branches, open, open_now, poll, wrapped};
+
+const DISABLED: ProviderErrorKind = ProviderErrorKind::Disabled;
+const AWAY: ProviderErrorKind = ProviderErrorKind::Unavailable;
+
+#[test]
+fn a_branch_in_use_is_confirmed_ahead_and_never_waited_for() {
+    let (branches, service, clock) = branches(1000);
+    let row = wrapped(&branches).unwrap();
+    let mut asked = 0;
+    for second in 0..16_000 {
+        clock.at(second);
+        let before = service.requests().1;
+        assert_eq!(open(&branches, &row), Ok(()));
+        asked += service.requests().1 - before;
+    }
+    // Every 1,200 seconds.
+    assert_eq!(asked, 13);
+    // While one asks, the others go on, also those that cannot wait.
+    clock.at(13 * 1200 + 1200);
+    assert_eq!(open_now(&branches, &row), None);
+    service.busy.store(true, Relaxed);
+    let mut asking = branches.unwrap_key(row.0.unwrap(&row.1));
+    assert!(poll(&mut asking).is_pending());
+    assert_eq!(open_now(&branches, &row), Some(Ok(())));
+    assert!(branches.wrap_key(row.0.wrap()).into_ready().is_ok());
+    service.busy.store(false, Relaxed);
+    assert!(row.0.is_of(&pollster::block_on(asking).unwrap()));
+}
+
+#[test]
+fn a_no_of_the_service_ends_a_branch_at_once_and_at_the_maximum_age_at_the_latest() {
+    let (branches, service, clock) = branches(1000);
+    let row = wrapped(&branches).unwrap();
+    service.says(Some(DISABLED));
+    let mut opened = 0;
+    while open(&branches, &row) == Ok(()) {
+        // Nobody notices a hot branch of a disabled key before somebody asks.
+        opened += 1;
+        clock.at(opened);
+    }
+    assert_eq!((opened, branches.kept()), (1200, 0));
+    assert_eq!(wrapped(&branches).err(), Some(DISABLED));
+
+    // One that is idle until it is over is not used either.
+    service.says(None);
+    assert_eq!(open(&branches, &row), Ok(()));
+    clock.at(1200 + 1599);
+    assert_eq!(branches.kept(), 1);
+    clock.at(1200 + 1600);
+    assert_eq!(open_now(&branches, &row), None);
+    assert_eq!(branches.kept(), 0);
+}
+
+#[test]
+fn each_error_that_is_not_transient_is_a_no() {
+    use ProviderErrorKind::{
+        Denied, Disabled, NotFound, Other, Rejected, Throttled, Unauthenticated, Unavailable,
+        WrongKeyMaterial,
+    };
+    let mut kept = 0;
+    for kind in [
+        Denied,
+        Disabled,
+        NotFound,
+        Other,
+        Rejected,
+        Unauthenticated,
+        WrongKeyMaterial,
+        Throttled,
+        Unavailable,
+    ] {
+        let (branches, service, clock) = branches(1000);
+        let row = wrapped(&branches).unwrap();
+        clock.at(1200);
+        service.says(Some(kind));
+        let transient = matches!(kind, Throttled | Unavailable);
+        assert_eq!(open(&branches, &row), if transient { Ok(()) } else { Err(kind) });
+        kept += branches.kept();
+    }
+    assert_eq!(kept, 2);
+    // And so is another key than before.
+    let (branches, service, clock) = branches(1000);
+    let row = wrapped(&branches).unwrap();
+    clock.at(1200);
+    service.confused.store(true, Relaxed);
+    assert_eq!(open(&branches, &row), Err(Rejected));
+    assert_eq!(branches.kept(), 0);
+}
+
+#[test]
+fn while_the_service_is_away_a_branch_is_kept_until_its_maximum_age() {
+    let (branches, service, clock) = branches(2000);
+    let row = wrapped(&branches).unwrap();
+    service.says(Some(AWAY));
+    for second in 0..1600 {
+        clock.at(second);
+        assert_eq!(open(&branches, &row), Ok(()), "{second}");
+        assert!(wrapped(&branches).is_ok());
+    }
+    // At 1,200, 1,300, 1,400 and 1,500 seconds: not every row waits for a service that is away.
+    assert_eq!(service.requests(), (1, 1 + 4));
+    clock.at(1600);
+    assert_eq!(open(&branches, &row), Err(AWAY));
+    assert_eq!(wrapped(&branches).err(), Some(AWAY));
+    // The service is back, and the branch goes on.
+    service.says(None);
+    assert!(wrapped(&branches).is_ok());
+    assert_eq!(service.requests().0, 1);
+}
+
+#[test]
+fn a_service_that_is_away_for_too_long_while_it_is_asked_gives_its_error() {
+    let (branches, service, clock) = branches(1000);
+    let row = wrapped(&branches).unwrap();
+    clock.at(1599);
+    service.busy.store(true, Relaxed);
+    service.says(Some(AWAY));
+    let mut asking = branches.unwrap_key(row.0.unwrap(&row.1));
+    assert!(poll(&mut asking).is_pending());
+    clock.at(1600);
+    service.busy.store(false, Relaxed);
+    assert_eq!(pollster::block_on(asking).unwrap_err().kind(), AWAY);
+}
+
+#[test]
+fn or_it_is_evicted_at_once() {
+    let (branches, service, clock) = branches(1000);
+    let branches = branches.when_away(WhenAway::EvictAtOnce);
+    let row = wrapped(&branches).unwrap();
+    service.says(Some(AWAY));
+    assert_eq!(open(&branches, &row), Ok(()));
+    clock.at(1200);
+    assert_eq!(open(&branches, &row), Err(AWAY));
+    assert_eq!(branches.kept(), 0);
+}
+
+#[test]
+fn a_maximum_age_of_zero_asks_for_each_row() {
+    let (branches, service, _) = branches(1000);
+    let branches = branches.with_max_age(std::time::Duration::ZERO);
+    for _ in 0..3 {
+        assert_eq!(open(&branches, &wrapped(&branches).unwrap()), Ok(()));
+    }
+    assert_eq!(service.requests(), (1, 6));
+}
+
+#[test]
+fn renew_starts_a_branch_and_forget_asks_again() {
+    let (branches, service, clock) = branches(1000);
+    let rows = [wrapped(&branches).unwrap(), wrapped(&branches).unwrap()];
+    assert_eq!(rows[0].1[..32], rows[1].1[..32]);
+    branches.renew();
+    let renewed = wrapped(&branches).unwrap();
+    assert_ne!(rows[0].1[..32], renewed.1[..32]);
+    assert_eq!((service.requests(), branches.kept()), ((2, 2), 2));
+    assert_eq!(open_now(&branches, &rows[0]), Some(Ok(())));
+
+    branches.forget();
+    assert_eq!((open_now(&branches, &rows[0]), branches.kept()), (None, 0));
+    service.says(Some(DISABLED));
+    assert_eq!(open(&branches, &rows[0]), Err(DISABLED));
+    service.says(None);
+
+    // A call that began before leaves nothing, and nobody waits for it.
+    let other = another(&service, 1, &clock);
+    service.busy.store(true, Relaxed);
+    let mut before = other.unwrap_key(rows[0].0.unwrap(&rows[0].1));
+    assert!(poll(&mut before).is_pending());
+    other.forget();
+    let asked = service.requests().1;
+    assert!(poll(&mut other.unwrap_key(rows[1].0.unwrap(&rows[1].1))).is_pending());
+    assert_eq!(service.requests().1, asked + 1);
+    service.busy.store(false, Relaxed);
+    assert!(rows[0].0.is_of(&pollster::block_on(before).unwrap()));
+    assert_eq!(other.kept(), 0);
+}
