@@ -308,11 +308,8 @@ fn an_intermediate_key_wraps_as_a_master_key_does() {
                 altered[bit / 8] ^= 1 << (bit % 8);
                 refuse(UnwrapRequest::new(&id, suite, &[7; 32], &altered));
             }
-            let other = if suite == Suite::Aes256Gcm {
-                Suite::ChaCha20Poly1305
-            } else {
-                Suite::Aes256Gcm
-            };
+            let other =
+                if suite == Suite::Aes256Gcm { Suite::ChaCha20Poly1305 } else { Suite::Aes256Gcm };
             refuse(UnwrapRequest::new(&id, suite, &[7; 32], &body[..59]));
             refuse(UnwrapRequest::new(&id, suite, &[7; 32], &[]));
             refuse(UnwrapRequest::new(&id, suite, &[8; 32], &body));

@@ -79,7 +79,7 @@ impl Known {
 
     /// Keeps others from asking the service until this call had time to return, or failed.
     pub(crate) fn postpone(&mut self, name: &Name, now: Duration) {
-        let later = now.saturating_add(self.max_age / 16);
+        let later = now.saturating_add(self.part_of_age(16));
         self.branches.peek_mut(name).into_iter().for_each(|entry| entry.due = later);
     }
 
@@ -147,9 +147,13 @@ impl Known {
         self.branches.len()
     }
 
-    /// The last quarter of the maximum age.
+    fn part_of_age(&self, of: u32) -> Duration {
+        self.max_age.checked_div(of).unwrap_or_default()
+    }
+
+    /// Where the last quarter of the maximum age begins.
     fn due_after(&self, asked: Duration) -> Duration {
-        asked.saturating_add(self.max_age.saturating_sub(self.max_age / 4))
+        asked.saturating_add(self.max_age.saturating_sub(self.part_of_age(4)))
     }
 }
 

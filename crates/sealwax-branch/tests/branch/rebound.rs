@@ -161,7 +161,7 @@ fn a_service_that_miscounts_or_makes_no_wrap_is_found() {
         let source = std::error::Error::source(&error).unwrap();
         let Some(BodyError::Miscounted { expected: 3, found: 2, .. }) = source.downcast_ref()
         else {
-            unreachable!("{error:?}")
+            panic!("{error:?}")
         };
     }
     for len in [0, 65_473] {

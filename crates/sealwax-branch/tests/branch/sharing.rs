@@ -83,6 +83,24 @@ fn all_who_wait_get_the_error_and_the_next_one_asks_again() {
     assert_eq!(service.requests(), (1, 3));
 }
 
+/// A future that was polled, and is not polled any more, keeps its result. Nobody else gets that.
+#[test]
+fn a_later_call_gets_no_earlier_error() {
+    let (branches, service, clock) = branches(100);
+    let row = wrapped(&branches).unwrap();
+    let other = another(&service, 1, &clock);
+    service.busy.store(true, Relaxed);
+    service.says(Some(ProviderErrorKind::Throttled));
+    let open_it = || other.unwrap_key(row.0.unwrap(&row.1));
+    let (mut asking, mut kept) = (open_it(), open_it());
+    assert!(poll(&mut asking).is_pending() && poll(&mut kept).is_pending());
+    service.busy.store(false, Relaxed);
+    assert!(pollster::block_on(asking).is_err());
+    service.says(None);
+    assert_eq!(open(&other, &row), Ok(()));
+    assert!(pollster::block_on(kept).is_err());
+}
+
 #[test]
 fn a_future_that_is_dropped_leaves_nothing_locked() {
     let (branches, service, clock) = branches(100);
