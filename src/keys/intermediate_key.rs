@@ -9,7 +9,7 @@ use crate::keys::master_key::MasterKey;
 use crate::keys::provider_error::{ProviderError, ProviderErrorKind};
 use crate::keys::requests::{UnwrapRequest, WrapRequest};
 use crate::secret::key_bytes::KeyBytes;
-use crate::secret::wiping::{wipe_stack_after, wipe_stack_after_hashing};
+use crate::secret::wiping::wipe_stack_after_hashing;
 
 /// A key between a provider and data keys: the provider wraps it, and it wraps data keys as a [`MasterKey`] does.
 ///
@@ -21,7 +21,7 @@ impl IntermediateKey {
     /// Makes the intermediate key that was generated, or that a provider unwrapped, as a data key.
     #[must_use]
     pub fn new(key: &DataKey) -> Self {
-        wipe_stack_after(|| Self(MasterKey::copy_of(key.expose_secret())))
+        wipe_stack_after_hashing(|| Self(MasterKey::copy_of(key.expose_secret())))
     }
 
     /// Computes the public name of a branch key, which the provider binds in place of a commitment.
@@ -45,7 +45,7 @@ impl IntermediateKey {
     #[must_use]
     pub fn wrap(&self, request: WrapRequest<'_>) -> [u8; LOCAL_BODY_LEN] {
         let data_key = request.data_key().expose_secret();
-        wipe_stack_after(|| self.0.wrap(&request.binding(), data_key))
+        wipe_stack_after_hashing(|| self.0.wrap(&request.binding(), data_key))
     }
 
     /// Unwraps a local body, which is the body of the request.
@@ -55,7 +55,7 @@ impl IntermediateKey {
     /// Returns `Rejected` if this key did not make the body for the data that the request binds.
     pub fn unwrap(&self, request: UnwrapRequest<'_>) -> Result<DataKey, ProviderError> {
         let mut data_key = KeyBytes::zeroed();
-        let unwrapped = wipe_stack_after(|| {
+        let unwrapped = wipe_stack_after_hashing(|| {
             self.0.unwrap(&request.binding(), request.body(), data_key.expose_mut())
         });
         // The provider has returned this very key, so a check value that differs is an altered wrap.

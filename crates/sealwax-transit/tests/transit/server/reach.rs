@@ -1,4 +1,4 @@
-//! 10,000 rows move from a local key to the service in one run.
+//! 10,000 rows move from a local key to the service in one run, also through branches.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,6 +7,7 @@ use std::time::Instant;
 use sealwax::{
     EncryptionContext, Envelope, Keyring, MasterKey, MasterKeyProvider, Secret, UnwrapRequest,
 };
+use sealwax_branch::BranchKeys;
 use sealwax_transit::TransitKey;
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -115,6 +116,67 @@ fn ten_thousand_rows_move_with_82_requests() {
             assert_eq!(opened, secret(row));
         }
         assert_eq!(rows.requests(), 4);
+    });
+}
+
+impl Move {
+    /// Returns a keyring with branches of 1,000 rows, as a process has it that knows none of them yet.
+    fn branching(&self) -> Keyring {
+        let branches = BranchKeys::new(Arc::clone(&self.key), 1000.try_into().unwrap());
+        let local = MasterKey::from_bytes(&mut (0..32).collect::<Vec<u8>>()).unwrap();
+        Keyring::new("transit/branches".parse().unwrap(), branches)
+            .unwrap()
+            .with_retired("local".parse().unwrap(), local)
+            .unwrap()
+    }
+
+    /// Moves all rows through branches, in one call.
+    async fn through_branches(&self) -> Vec<Envelope> {
+        let rows = self.rows.iter().cloned().enumerate();
+        let batch = self.branching().rewrap_batch_async(rows).await;
+        assert_eq!((batch.changes.len(), batch.failures.len()), (ROWS, 0));
+        batch.changes.into_iter().map(|change| change.fresh).collect()
+    }
+}
+
+#[test]
+fn ten_thousand_rows_move_through_branches_with_20_requests() {
+    with_bao(|bao| async move {
+        let rows = Move::new(&bao).await;
+        let moved = rows.through_branches().await;
+        assert_eq!(rows.requests(), 20);
+        // By another process.
+        let other = rows.branching();
+        for (row, envelope) in moved.iter().enumerate() {
+            let opened = other.open_async(envelope, &context(row)).await.unwrap();
+            assert_eq!(opened, secret(row));
+        }
+        assert_eq!(rows.requests(), 10);
+    });
+}
+
+#[test]
+#[ignore = "a measurement, which takes half a minute"]
+fn branches_against_one_request_a_row() {
+    with_bao(|bao| async move {
+        let rows = Move::new(&bao).await;
+        let time = |start: Instant| start.elapsed().as_secs_f64() * 1000.0;
+        let (mut branches, mut single) = (Vec::new(), Vec::new());
+        for _ in 0..3 {
+            let start = Instant::now();
+            rows.through_branches().await;
+            branches.push(time(start));
+            assert_eq!(rows.requests(), 20);
+            let start = Instant::now();
+            assert_eq!(rows.row_by_row(64).await, ROWS);
+            single.push(time(start));
+            assert_eq!(rows.requests(), 2 * ROWS);
+        }
+        println!("{ROWS} rows, in ms: branches {branches:.0?}, 64 at once {single:.0?}");
+        let best = |times: Vec<f64>| times.into_iter().fold(f64::INFINITY, f64::min);
+        let ratio = best(single) / best(branches);
+        println!("branches are {ratio:.1} times as fast");
+        assert!(ratio >= 20.0);
     });
 }
 
