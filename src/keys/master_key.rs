@@ -123,21 +123,19 @@ impl MasterKey {
     fn take(bytes: &mut [u8], is_for_tests: bool) -> Result<Self, KeyError> {
         let mut key = Wiped::zeroed();
         take_key_bytes(bytes, &mut key)?;
-        Ok(Self::holding(key, is_for_tests))
-    }
-
-    fn holding(key: Wiped<KEY_LEN>, is_for_tests: bool) -> Self {
         let prf = Prf::new(&key);
         // check = expand(master, "sw1/check", 4)
         let check = *prf.expand(&[b"sw1/check"]);
-        Self(Box::new(Material { key, prf, check, is_for_tests }))
+        Ok(Self(Box::new(Material { key, prf, check, is_for_tests })))
     }
 
     /// Makes a master key of bytes that were already checked.
     pub(super) fn copy_of(bytes: &[u8; KEY_LEN]) -> Self {
         let mut key = Wiped::zeroed();
         key.copy_from_slice(bytes);
-        Self::holding(key, false)
+        let prf = Prf::new(&key);
+        let check = *prf.expand(&[b"sw1/check"]);
+        Self(Box::new(Material { key, prf, check, is_for_tests: false }))
     }
 
     // branch_id = expand(branch key, "sw1/branch", 32)
