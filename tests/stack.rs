@@ -495,6 +495,14 @@ impl MasterKeyProvider for Looking {
     }
 }
 
+/// Returns the envelope with the last bit of a part flipped.
+fn with_altered(envelope: &Envelope, part: &[u8]) -> Envelope {
+    let mut bytes = envelope.as_bytes().to_vec();
+    let start = bytes.windows(part.len()).position(|window| window == part).unwrap();
+    bytes[start + part.len() - 1] ^= 1;
+    Envelope::from_bytes(&bytes).unwrap()
+}
+
 #[test]
 fn no_provider_finds_a_secret_below_its_own_frame() {
     let id = |id: &str| id.parse().unwrap();
@@ -522,6 +530,19 @@ fn no_provider_finds_a_secret_below_its_own_frame() {
             drop(pollster::block_on(alone.open_async(&envelope, &context)).unwrap());
             drop(rotated.rewrap(&envelope).unwrap().unwrap());
             drop(pollster::block_on(rotated.rewrap_async(&envelope)).unwrap().unwrap());
+        }
+        // A local key comes first. It unwraps the data key except for one bit, or finds an altered MAC.
+        let both = Keyring::new(id("a"), key()).unwrap().with_escrow(id("prod"), Arc::clone(&prod));
+        let both = both.unwrap().with_suite(suite);
+        let row = both.seal_with_rng(&secret, &context, &mut Drawn).unwrap();
+        let first_wrap = row.wrapped_keys().next().unwrap();
+        for row in [with_altered(&row, first_wrap.body()), with_altered(&row, row.mac())] {
+            let looks = || prod.seen.lock().unwrap().len();
+            let before = looks();
+            assert!(both.open(&row, &context).is_err());
+            assert!(both.verify(&row).is_err());
+            assert!(pollster::block_on(both.open_async(&row, &context)).is_err());
+            assert_eq!(looks() - before, 3);
         }
         let seen = [prod, next].map(|key| std::mem::take(&mut *key.seen.lock().unwrap())).concat();
         assert!(seen.len() >= 2 * 10, "only {} looks", seen.len());

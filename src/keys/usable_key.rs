@@ -91,13 +91,18 @@ impl UsableKey {
         self.key.is_current(body)
     }
 
-    /// Returns the key as a provider, after wiping the stack that third-party code could read.
+    /// Wipes the stack that third-party code could read.
     ///
     /// A master key in memory is not third-party code, and wipes the stack itself.
-    fn over_wiped_stack(&self) -> &dyn MasterKeyProvider {
+    pub(crate) fn wipe_stack_before(&self) {
         if !self.is_in_memory() {
             wipe_stack();
         }
+    }
+
+    /// Returns the key as a provider, over a wiped stack.
+    fn over_wiped_stack(&self) -> &dyn MasterKeyProvider {
+        self.wipe_stack_before();
         &*self.key
     }
 
@@ -128,7 +133,7 @@ impl UsableKey {
 
     /// Unwraps into `data_key`, or returns `None` if the provider would have to be waited for.
     ///
-    /// The caller must wipe the stack.
+    /// The caller must wipe the stack, also [before](Self::wipe_stack_before) if there may be a secret on it.
     pub(crate) fn unwrap_now(
         &self,
         suite: Suite,
@@ -142,9 +147,9 @@ impl UsableKey {
                 Some(key.unwrap(&binding, body, data_key).map_err(ProviderError::from))
             }
             None => {
-                let answer = wipe_stack_after(|| {
-                    self.unwrap_later(suite, commitment, body).into_ready().ok()
-                })?;
+                let request = UnwrapRequest::new(&self.key_id, suite, commitment, body);
+                // An operation without a cipher wipes less of the stack than third-party code may use.
+                let answer = wipe_stack_after(|| self.key.unwrap_key(request).into_ready().ok())?;
                 Some(answer.map(|unwrapped| data_key.copy_from_slice(unwrapped.expose_secret())))
             }
         }

@@ -47,6 +47,7 @@ impl Keyring {
             wrap_now(keys, suite, commitment, &data_key, &mut wraps)?;
             for (key, wrap) in wraps.with_keys() {
                 let mut found = Wiped::zeroed();
+                key.wipe_stack_before();
                 let unwrapped = key
                     .unwrap_now(suite, commitment, wrap.body, &mut found)
                     .ok_or_else(|| RewrapError::WouldBlock { key_id: key.key_id.clone() })?;

@@ -19,7 +19,7 @@ use crate::keys::keyring::state::KeyState;
 use crate::keys::provider_error::{ProviderError, ProviderErrorKind};
 use crate::keys::requests::UnwrapRequest;
 use crate::keys::usable_key::{Body, UsableKey};
-use crate::secret::wiping::wipe_stack_after_hashing;
+use crate::secret::wiping::{wipe_stack, wipe_stack_after_hashing};
 use crate::verbs::errors::{RewrapError, SealError, UnwrapError};
 
 /// The wraps of a new envelope, in their order in the envelope.
@@ -162,6 +162,8 @@ impl Keyring {
                 }
                 None => failures.add(UnwrapError::WouldBlock { key_id: key.key_id.clone() }),
             }
+            // The next key may be third-party code.
+            wipe_stack();
         }
         Err(failures.verdict(self, envelope))
     }

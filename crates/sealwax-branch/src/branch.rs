@@ -14,7 +14,7 @@ use sealwax::{
 use crate::body::{BranchBody, ReboundBody};
 use crate::error::BodyError;
 use crate::flights::Flights;
-use crate::known::{Found, Head, Known, Name, Served};
+use crate::known::{Found, Head, Known, Served};
 
 /// How long a branch may be used after the service said yes.
 const MAX_AGE: Duration = Duration::from_secs(600);
@@ -66,8 +66,8 @@ pub struct BranchKeys<P> {
     when_away: WhenAway,
     clock: Box<dyn Fn() -> Duration + Send + Sync>,
     known: Mutex<Known>,
-    /// For branches that are not known.
-    opening: Flights<Name, Arc<IntermediateKey>>,
+    /// For branches that are not known, by `UnwrapRequest::cache_key`.
+    opening: Flights<[u8; 32], Arc<IntermediateKey>>,
     /// For new branches.
     making: Flights<Served, Arc<Head>>,
 }
@@ -173,73 +173,71 @@ impl<P> BranchKeys<P> {
 impl<P: MasterKeyProvider> BranchKeys<P> {
     /// Returns the key of a branch if nobody has to ask the service about it.
     fn key_now(&self, outer: UnwrapRequest<'_>) -> Option<Arc<IntermediateKey>> {
-        // Hashed and timed before the lock is taken.
-        let (name, now) = (outer.cache_key(), self.now());
-        match self.known().find(&name, now) {
+        // The caller's clock must not be called under the lock.
+        let now = self.now();
+        match self.known().find(outer, now) {
             Found::Fresh(key) => Some(key),
             Found::Due(_) | Found::Unknown => None,
         }
     }
 
     async fn key(&self, outer: UnwrapRequest<'_>) -> Result<Arc<IntermediateKey>, ProviderError> {
-        let (name, now) = (outer.cache_key(), self.now());
-        match self.find_and_postpone(&name, now) {
+        let now = self.now();
+        match self.find_and_postpone(outer, now) {
             Found::Fresh(key) => Ok(key),
-            Found::Due(key) => self.ask_again(name, outer, key, now).await,
-            Found::Unknown => self.opening.share(&name, self.ask_first(name, outer)).await,
+            Found::Due(key) => self.ask_again(outer, key, now).await,
+            Found::Unknown => self.opening.share(&outer.cache_key(), self.ask_first(outer)).await,
         }
     }
 
     /// Finds a branch for a future that will ask the service if it is due, so that no other one does.
-    fn find_and_postpone(&self, name: &Name, now: Duration) -> Found {
+    fn find_and_postpone(&self, outer: UnwrapRequest<'_>, now: Duration) -> Found {
         let mut known = self.known();
-        let found = known.find(name, now);
+        let found = known.find(outer, now);
         if matches!(found, Found::Due(_)) {
-            known.postpone(name, now);
+            known.postpone(outer, now);
         }
         found
     }
 
     async fn ask_first(
         &self,
-        name: Name,
         outer: UnwrapRequest<'_>,
     ) -> Result<Arc<IntermediateKey>, ProviderError> {
         let (asked, epoch) = (self.now(), self.known().epoch);
         // Another call may have returned since this one looked.
-        if let Found::Fresh(key) | Found::Due(key) = self.known().find(&name, asked) {
+        if let Found::Fresh(key) | Found::Due(key) = self.known().find(outer, asked) {
             return Ok(key);
         }
         let key = self.ask(outer).await?;
         let mut known = self.known();
         if known.epoch == epoch {
-            known.keep(name, Arc::clone(&key), asked);
+            known.keep(outer, Arc::clone(&key), asked);
         }
         Ok(key)
     }
 
     async fn ask_again(
         &self,
-        name: Name,
         outer: UnwrapRequest<'_>,
         key: Arc<IntermediateKey>,
         asked: Duration,
     ) -> Result<Arc<IntermediateKey>, ProviderError> {
         match self.ask(outer).await {
             Ok(_) => {
-                self.known().confirm(&name, asked);
+                self.known().confirm(outer, asked);
                 Ok(key)
             }
             Err(error) if error.is_transient() && self.when_away == WhenAway::KeepUntilMaxAge => {
                 // It may have become too old while this waited.
                 let now = self.now();
-                match self.known().find(&name, now) {
+                match self.known().find(outer, now) {
                     Found::Fresh(key) | Found::Due(key) => Ok(key),
                     Found::Unknown => Err(error),
                 }
             }
             Err(error) => {
-                self.known().evict(&name);
+                self.known().evict(outer);
                 Err(error)
             }
         }

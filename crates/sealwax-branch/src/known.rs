@@ -6,12 +6,10 @@ use std::time::Duration;
 
 use lru::LruCache;
 use sealwax::companion::IntermediateKey;
-use sealwax::{KeyId, Suite};
+use sealwax::{KeyId, Suite, UnwrapRequest};
 
 use crate::body::BRANCH_ID_LEN;
 
-/// What a branch is found by: `UnwrapRequest::cache_key`, a hash of key id, suite, branch_id and W together.
-pub(crate) type Name = [u8; 32];
 /// What a branch serves.
 pub(crate) type Served = (KeyId, Suite);
 
@@ -31,6 +29,9 @@ pub(crate) enum Found {
 }
 
 struct Entry {
+    served: Served,
+    /// W.
+    wrap: Box<[u8]>,
     /// Wiped when it is evicted and the last operation that uses it has ended.
     key: Arc<IntermediateKey>,
     /// When the service was asked that said yes last.
@@ -47,7 +48,8 @@ struct Maker {
 
 pub(crate) struct Known {
     pub(crate) max_age: Duration,
-    branches: LruCache<Name, Entry>,
+    /// By branch_id. An entry is found only if key id, suite and W are the same too.
+    branches: LruCache<[u8; BRANCH_ID_LEN], Entry>,
     makers: LruCache<Served, Maker>,
     /// How often everything was forgotten or renewed. A call that began before leaves nothing here.
     pub(crate) epoch: u64,
@@ -64,12 +66,13 @@ impl Known {
         self.makers.resize(capacity);
     }
 
-    pub(crate) fn find(&mut self, name: &Name, now: Duration) -> Found {
+    /// Finds the branch that the provider is asked about.
+    pub(crate) fn find(&mut self, outer: UnwrapRequest<'_>, now: Duration) -> Found {
         let max_age = self.max_age;
-        match self.branches.get(name) {
+        match self.branches.get(outer.commitment()).filter(|entry| entry.is_of(outer)) {
             None => Found::Unknown,
             Some(entry) if entry.is_over(now, max_age) => {
-                self.evict(name);
+                self.evict(outer);
                 Found::Unknown
             }
             Some(Entry { key, due, .. }) if now >= *due => Found::Due(Arc::clone(key)),
@@ -77,31 +80,52 @@ impl Known {
         }
     }
 
+    fn entry(&mut self, outer: UnwrapRequest<'_>) -> Option<&mut Entry> {
+        self.branches.peek_mut(outer.commitment()).filter(|entry| entry.is_of(outer))
+    }
+
     /// Keeps others from asking the service until this call had time to return, or failed.
-    pub(crate) fn postpone(&mut self, name: &Name, now: Duration) {
+    pub(crate) fn postpone(&mut self, outer: UnwrapRequest<'_>, now: Duration) {
         let later = now.saturating_add(self.part_of_age(16));
-        self.branches.peek_mut(name).into_iter().for_each(|entry| entry.due = later);
+        if let Some(entry) = self.entry(outer) {
+            entry.due = later;
+        }
     }
 
     /// Notes that the service, asked at this time, said yes.
-    pub(crate) fn confirm(&mut self, name: &Name, asked: Duration) {
+    pub(crate) fn confirm(&mut self, outer: UnwrapRequest<'_>, asked: Duration) {
         let due = self.due_after(asked);
-        if let Some(entry) = self.branches.peek_mut(name) {
+        if let Some(entry) = self.entry(outer) {
             (entry.confirmed, entry.due) = (asked, due);
         }
     }
 
     /// Keeps a key that the service, asked at this time, unwrapped, and drops those that are over.
-    pub(crate) fn keep(&mut self, name: Name, key: Arc<IntermediateKey>, asked: Duration) {
+    pub(crate) fn keep(
+        &mut self,
+        outer: UnwrapRequest<'_>,
+        key: Arc<IntermediateKey>,
+        asked: Duration,
+    ) {
         let over = self.branches.iter().filter(|(_, entry)| entry.is_over(asked, self.max_age));
-        let over: Vec<Name> = over.map(|(name, _)| *name).collect();
-        over.iter().for_each(|name| self.evict(name));
-        let due = self.due_after(asked);
-        self.branches.put(name, Entry { key, confirmed: asked, due });
+        let over: Vec<_> = over.map(|(id, _)| *id).collect();
+        for id in over {
+            self.branches.pop(&id);
+        }
+        let entry = Entry {
+            served: (outer.key_id().clone(), outer.suite()),
+            wrap: outer.body().into(),
+            key,
+            confirmed: asked,
+            due: self.due_after(asked),
+        };
+        self.branches.put(*outer.commitment(), entry);
     }
 
-    pub(crate) fn evict(&mut self, name: &Name) {
-        self.branches.pop(name);
+    pub(crate) fn evict(&mut self, outer: UnwrapRequest<'_>) {
+        if self.entry(outer).is_some() {
+            self.branches.pop(outer.commitment());
+        }
     }
 
     /// Returns the branch that the next row goes to, if there is one that has room.
@@ -158,6 +182,11 @@ impl Known {
 }
 
 impl Entry {
+    fn is_of(&self, outer: UnwrapRequest<'_>) -> bool {
+        let (key_id, suite) = &self.served;
+        key_id == outer.key_id() && *suite == outer.suite() && *self.wrap == *outer.body()
+    }
+
     fn is_over(&self, now: Duration, max_age: Duration) -> bool {
         now.saturating_sub(self.confirmed) >= max_age
     }
