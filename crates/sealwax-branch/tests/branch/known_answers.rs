@@ -1,4 +1,4 @@
-//! What `known.py` made, without the crate.
+//! What `known.py` and `known.mjs` make, without the crate.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -107,13 +107,15 @@ fn what_another_program_made_opens_and_nothing_else_does() {
 }
 
 #[test]
-fn the_page_is_what_the_program_prints() {
-    let program = concat!(env!("CARGO_MANIFEST_DIR"), "/known.py");
-    let Ok(output) = Command::new("python3").arg(program).output() else {
-        eprintln!("skipped 1 test: no python3");
-        return;
-    };
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let printed = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(printed.trim_end(), format!("key_id {}", page()));
+fn the_page_is_what_both_programs_print() {
+    for (language, program) in [("python3", "known.py"), ("node", "known.mjs")] {
+        let program = format!("{}/{program}", env!("CARGO_MANIFEST_DIR"));
+        let Ok(output) = Command::new(language).arg(&program).output() else {
+            eprintln!("skipped a program: no {language}");
+            continue;
+        };
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let printed = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(printed.trim_end(), format!("key_id {}", page()), "{program}");
+    }
 }
