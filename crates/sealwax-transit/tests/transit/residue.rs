@@ -11,8 +11,7 @@ use std::sync::{Mutex, PoisonError};
 
 use http::{Request, Response};
 use sealwax::{
-    DataKey, KeyId, KeyWrapper, MasterKeyProvider, ProviderFuture, Secret, Suite, UnwrapRequest,
-    WrapRequest,
+    DataKey, KeyId, MasterKeyProvider, ProviderFuture, Secret, Suite, UnwrapRequest, WrapRequest,
 };
 use sealwax_transit::{Body, Token, TransitKey, Transport, TransportError};
 use zeroize::Zeroizing;
@@ -33,6 +32,8 @@ static OUR_TOKEN: Masked = Masked::new(b"Zq5vN0sXb7Yw2kRjLhTg9uCeMd1fPaGo3xKzVtB
 static PLANTED: Masked = Masked::new(b"+BAMJ/IjVOqW7BCpT/8xTBXovhwki67vXn3qMYlER5o=");
 #[cfg(feature = "hyper")]
 pub(crate) static HYPER: Masked = Masked::new(b"tkKsLcizZV2sIXT1hvaiyTDvH7U/D4ljvqMQoFH3hJE=");
+#[cfg(feature = "hyper")]
+pub(crate) static BRANCHES: Masked = Masked::new(b"iLA8wMFP7xdbzTdWj/idTZNH+Px3Roz0dIcV9P8qFOA=");
 #[cfg(all(feature = "hyper", feature = "reqwest"))]
 pub(crate) static REQWEST: Masked = Masked::new(b"ycaH+m2QB1lKjeuUMUaS5QbwACBW0TCRsPx5DpoyWJc=");
 
@@ -162,7 +163,7 @@ impl Transport for Replying {
 const ROWS: usize = 3;
 
 /// Wraps and unwraps a data key, alone and in a batch, ten times.
-pub(crate) async fn use_key<T: Transport>(key: &TransitKey<T>, masked: &Masked) {
+pub(crate) async fn use_key(key: &impl MasterKeyProvider, masked: &Masked) {
     let (key_id, suite, commitment): (KeyId, _, _) =
         ("transit/byok".parse().unwrap(), Suite::default(), [7; 32]);
     let data_key = masked.data_key();

@@ -4,6 +4,7 @@
 //!
 //! Each test has a mount with a name that no other test has, so that they run in parallel.
 
+mod branches;
 mod conformance;
 mod example;
 mod guards;
@@ -28,7 +29,8 @@ use sealwax_transit::{
 };
 use serde_json::{Value, json};
 
-const TESTS: [&str; 8] = [
+const TESTS: [&str; 9] = [
+    include_str!("server/branches.rs"),
     include_str!("server/conformance.rs"),
     include_str!("server/example.rs"),
     include_str!("server/guards.rs"),
@@ -44,7 +46,7 @@ const TESTS: [&str; 8] = [
 fn tests_that_are_skipped_are_counted() {
     let count = |text| TESTS.iter().map(|tests| tests.matches(text).count()).sum::<usize>();
     let (tests, own) = (count("\n#[test]\n") - count("\n#[ignore"), count("with_own_bao(|"));
-    assert!(tests >= 30 && own == 2, "{tests}, {own}");
+    assert!(tests >= 30 && own == 3, "{tests}, {own}");
     let is_missing = |name| std::env::var_os(name).is_none();
     let skipped = match () {
         () if is_missing("SEALWAX_TEST_OPENBAO") => tests,

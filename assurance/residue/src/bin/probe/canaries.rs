@@ -4,10 +4,11 @@ use std::cell::UnsafeCell;
 use std::hint::black_box;
 
 use residue::pipe::role;
-use sealwax::Suite;
+use sealwax::{Keyring, Suite};
 
-use crate::given::{Lent, bytes, master_key, secret};
-use crate::step;
+use crate::branches::Client;
+use crate::given::{DRAWN, Lent, bytes, context, id, master_key, secret};
+use crate::{SOME, step};
 
 /// Aligned, so that it never lies across two pages: at the end of the program's static data, these can be two mappings,
 /// which are searched one by one.
@@ -49,6 +50,11 @@ pub fn steps() {
     // A live key is found in every form in which it is held.
     step("canary: a master key that lives", Suite::Aes256Gcm, 0, &mut || {
         std::mem::forget(master_key(0));
+    });
+    // What branch keys keep away from a client.
+    step("canary: a client that never wipes", Suite::Aes256Gcm, SOME, &mut || {
+        let ring = Keyring::new(id("prod"), Client(master_key(0))).expect("a provider");
+        drop(ring.seal_with_rng(&secret(SOME), &context(), &mut { DRAWN }).expect("sealed"));
     });
 }
 

@@ -1,8 +1,9 @@
-//! Does everything that the library and `sealwax-tokens` can do, drops everything, and waits to be searched.
+//! Does everything that the library, `sealwax-tokens` and `sealwax-branch` can do, drops everything, and waits to be searched.
 //!
 //! One step is one operation: fresh memory, the operation, and then nothing until the search has
 //! looked. Secrets come from the search and are passed to the library; see `given`.
 
+mod branches;
 mod canaries;
 mod derivation;
 mod given;
@@ -67,6 +68,7 @@ fn main() {
     derivation::steps();
     verbs::steps(sizes);
     waiting::steps();
+    branches::steps();
     rows::steps(sizes);
     tokens::steps(sizes, if mode == "all" { 2..=32 } else { 10..=10 });
     if mode == "kept" {

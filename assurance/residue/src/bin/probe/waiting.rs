@@ -50,7 +50,7 @@ impl Remote {
 }
 
 /// Takes so many polls.
-async fn polls(mut left: usize) {
+pub async fn polls(mut left: usize) {
     poll_fn(|_| {
         left = left.saturating_sub(1);
         if left == 0 { Poll::Ready(()) } else { Poll::Pending }
@@ -150,14 +150,14 @@ impl MasterKeyProvider for Failing {
 }
 
 /// Polls a future up to `times` times, drops it, and returns whether it was ready: a minimal executor.
-fn polled<T>(future: impl Future<Output = T>, times: usize) -> bool {
+pub fn polled<T>(future: impl Future<Output = T>, times: usize) -> bool {
     let mut future = pin!(future);
     let mut context = Context::from_waker(Waker::noop());
     (0..times).any(|_| future.as_mut().poll(&mut context).is_ready())
 }
 
 /// More polls than any operation here needs.
-const TO_THE_END: usize = 32;
+pub const TO_THE_END: usize = 32;
 
 pub fn steps() {
     let ways = [

@@ -59,13 +59,15 @@ const EMPTY: [(&str, usize); 7] = [
     ("master key's text refused", 4),
 ];
 /// What each canary leaves, in bytes. The live master key is in memory as a key and as two states.
-const CANARIES: [(&str, usize); 6] = [
+const CANARIES: [(&str, usize); 7] = [
     ("canary: nothing is left", 0),
     ("canary: left on the heap", 32),
     ("canary: left on the stack", 32),
     ("canary: left in a static", 32),
     ("canary: and wiped there", 0),
     ("canary: a master key that lives", 96),
+    // The data key in hex.
+    ("canary: a client that never wipes", 64),
 ];
 /// What other crates leave, in bytes: a format's own buffer contains the credential of 51 bytes once.
 const KNOWN: [(&str, usize); 1] = [("known: serde_json unescapes", 51)];

@@ -248,6 +248,12 @@ impl Secrets {
                 derived::wrap(master, suite, id, commitment, data_key, windows);
             }
         }
+        // A branch key or a fresh key wraps as a master key does.
+        for number in [2, 3] {
+            if let Some(key) = self.given.get(&(role::DATA_KEY, number)) {
+                derived::wrap(key, suite, IDS[0], commitment, data_key, windows);
+            }
+        }
     }
 
     /// Adds what row keys are expanded to.

@@ -3,11 +3,12 @@
 use std::io::Write;
 use std::time::Duration;
 
+use sealwax_branch::BranchKeys;
 use sealwax_transit::{HyperTransport, TransitKey, Transport};
 use serde_json::json;
 
 use super::{Bao, with_bao};
-use crate::residue::{HYPER, Masked, use_key};
+use crate::residue::{BRANCHES, HYPER, Masked, use_key};
 
 /// Returns the copies while the client is alive, and after it was dropped.
 async fn left(bao: &Bao, transport: impl Transport, masked: &Masked) -> [[usize; 2]; 2] {
@@ -50,5 +51,18 @@ fn what_clients_leave_is_known() {
             // None is left if other tests soon get the memory.
             assert!(alive[1] <= 40 && dropped[1] <= 40, "{client}");
         }
+    });
+}
+
+/// Behind branch keys, a client sees the keys of branches alone.
+#[test]
+fn a_client_behind_branch_keys_has_no_data_key() {
+    with_bao(|bao| async move {
+        bao.create("byok", json!({})).await;
+        let transport = HyperTransport::plain(Duration::from_secs(10));
+        let key = TransitKey::unchecked(transport, bao.location("byok"), bao.root());
+        let branches = BranchKeys::new(key, 5.try_into().unwrap());
+        use_key(&branches, &BRANCHES).await;
+        assert_eq!((branches.kept(), BRANCHES.copies()), (8, [0, 0]));
     });
 }
