@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sealwax_tokens::{ChangeError, Prefix, TokenError, TokenId};
 
-use crate::given::{NOW, Scripted, grant, issue, shown, tokens};
+use crate::given::{NOW, SUBJECT, Scripted, grant, issue, shown, tokens};
 
 #[test]
 fn it_has_the_prefix_and_letters_and_digits() {
@@ -140,7 +140,8 @@ fn prefixes_and_ids_have_one_form() {
         assert_eq!((prefix.as_ref(), prefix.to_string().as_str()), (good, good));
     }
     let too_long = format!("{}_", "a".repeat(32));
-    for bad in ["", "_", "a", "acme", "1a_", "9a_", "_a_", "a-b_", "a b_", "é_", "a_\n", &too_long] {
+    for bad in ["", "_", "a", "acme", "1a_", "9a_", "_a_", "a-b_", "a b_", "é_", "a_\n", &too_long]
+    {
         assert!(bad.parse::<Prefix>().is_err(), "{bad:?}");
     }
     let id = "808182838485868788898a8b8c8d8e8f";
@@ -150,4 +151,17 @@ fn prefixes_and_ids_have_one_form() {
     {
         assert!(bad.parse::<TokenId>().is_err(), "{bad:?}");
     }
+}
+
+/// What a log shows: all of the claims, except for characters of the token and the salt of a table.
+#[test]
+fn claims_are_shown_without_the_hint() {
+    let (_, record) = issue(&tokens(), grant());
+    let claims = tokens().inspect(&record).unwrap();
+    let (id, shown) = (format!("{:?}", claims.id), format!("{claims:?}"));
+    assert_eq!(id, format!("TokenId({})", claims.id));
+    for part in [&id[..], SUBJECT, "read", "write", "Live", "Active"] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    assert!(!shown.contains(claims.hint()) && !shown.contains("hint") && !shown.contains("salt"));
 }
