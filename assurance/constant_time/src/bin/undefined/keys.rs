@@ -2,13 +2,13 @@
 
 use std::hint::black_box;
 
-use sealwax::companion::{DerivationKey, LineKey as _, Purpose};
+use sealwax::companion::{DerivationKey, IntermediateKey, LineKey as _, Purpose};
 use sealwax::triplet::TripletKey;
-use sealwax::{DataKey, Keyring, MasterKey};
+use sealwax::{DataKey, Keyring, MasterKey, UnwrapRequest, WrapRequest};
 
-use crate::given::{bytes, credential, data_key, drawn, master_key, public_bytes, text};
+use crate::given::{bytes, credential, data_key, drawn, id, master_key, public_bytes, text};
 use crate::memcheck::{public, public_verdict, published, secret};
-use crate::operation;
+use crate::{SUITES, operation};
 
 /// Returns the text of a master key, all of it secret except `swk1_`.
 fn master_text(first: u8) -> String {
@@ -66,6 +66,7 @@ pub fn operations() {
         }
     });
     derivation_keys();
+    intermediate_keys();
     row_keys();
 }
 
@@ -99,6 +100,38 @@ fn derivation_keys() {
         assert!(!public_verdict(key(1).is_same(&key(2))));
         assert!(public_verdict(key(1).is_same(&key(1))));
     });
+}
+
+fn intermediate_keys() {
+    let key = || IntermediateKey::new(&data_key(1));
+    operation("intermediate key made", || drop(black_box(key())));
+    operation("branch keys compared with a name", || {
+        let (key, mut branch_id) = (key(), key().branch_id());
+        public(&branch_id);
+        assert!(public_verdict(key.is_branch(&branch_id)));
+        branch_id[31] ^= 1;
+        assert!(!public_verdict(key.is_branch(&branch_id)));
+    });
+    for suite in SUITES {
+        let (key_id, commitment) = (id("prod"), [7; 32]);
+        let wrapped = || {
+            let body = key().wrap(WrapRequest::new(&key_id, suite, &commitment, &data_key(9)));
+            public(&body);
+            body
+        };
+        let unwrap = |body: &[u8; 60]| {
+            let request = UnwrapRequest::new(&key_id, suite, &commitment, body);
+            published(key().unwrap(request))
+        };
+        operation("intermediate key wraps and unwraps", || {
+            drop(black_box(unwrap(&wrapped()).expect("its own wrap")));
+        });
+        operation("intermediate key refuses", || {
+            let mut body = wrapped();
+            body[59] ^= 1;
+            assert!(unwrap(&body).is_err());
+        });
+    }
 }
 
 const BASE64: &str = "ABEiM0RVZneImaq7zN3u/w8eLTxLWml4h5altMPS4fA=";
