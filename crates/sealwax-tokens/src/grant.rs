@@ -112,8 +112,8 @@ impl Grant {
         self,
         scopes: impl IntoIterator<Item = S>,
     ) -> Result<Self, GrantError> {
-        let Self { lines, subject_len, .. } = Self::new(self.subject(), scopes)?;
-        Ok(Self { lines, subject_len, ..self })
+        let Self { lines, .. } = Self::new(self.subject(), scopes)?;
+        Ok(Self { lines, ..self })
     }
 
     /// Returns whom the token is for.

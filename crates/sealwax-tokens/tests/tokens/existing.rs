@@ -160,6 +160,9 @@ fn a_plaintext_that_no_bearer_could_present_is_not_converted() {
     for (_, old) in existing() {
         assert!(format!("{old:?}").ends_with("([REDACTED])"));
     }
+    let (digest, salt) = (OldDigest::from([7; 32]), Salt::new(b"salt").unwrap());
+    let shown = format!("{digest:?} {salt:?}");
+    assert_eq!(shown, "OldDigest([REDACTED]) Salt([REDACTED])");
 }
 
 /// A service that had the prefix before keeps it: old and new tokens share it.

@@ -165,3 +165,23 @@ fn claims_are_shown_without_the_hint() {
     }
     assert!(!shown.contains(claims.hint()) && !shown.contains("hint") && !shown.contains("salt"));
 }
+
+#[test]
+fn a_grant_says_what_it_grants() {
+    let always = grant();
+    assert_eq!(
+        (always.valid_from(), always.valid_until(), always.is_single_use()),
+        (0, None, false)
+    );
+    let once = grant().not_before(NOW).expires(NOW + 60).single_use();
+    let shown = (once.valid_from(), once.valid_until(), once.is_single_use());
+    assert_eq!(shown, (NOW, Some(NOW + 60), true));
+    // The scopes alone change.
+    let narrow = once.clone().with_scopes(["read"]).unwrap();
+    assert_eq!(
+        (narrow.subject(), narrow.valid_from(), narrow.valid_until()),
+        (SUBJECT, NOW, Some(NOW + 60))
+    );
+    assert!(narrow.scopes().eq(["read"]) && narrow.is_single_use());
+    assert!(once.scopes().eq(["read", "write"]));
+}
