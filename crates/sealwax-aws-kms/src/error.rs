@@ -1,0 +1,240 @@
+//! What went wrong, and which kind of error that is for the keyring.
+
+use aws_sdk_kms::config::http::HttpResponse;
+use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_kms::types::KeyState;
+use aws_types::request_id::RequestId;
+use sealwax::{KeyError, ProviderError, ProviderErrorKind};
+
+/// The longest message of the service that an error keeps, in bytes.
+const MAX_MESSAGE: usize = 400;
+/// Longer words are left out of messages, except for ARNs and UUIDs: what a service quotes could be a session token.
+const MAX_WORD: usize = 20;
+/// How the service begins if a ciphertext is not one of any key that it can see.
+const NO_SUCH_KEY: &str = "The ciphertext refers to a customer master key that does not exist";
+
+/// What went wrong: the source of the [`ProviderError`]s of this crate.
+///
+/// Downcast the error's `source()` to it, for instance to count the codes of the service. It never contains the error of
+/// the SDK, which can hold the request, and in it the plaintext of a data key.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KmsError {
+    /// The service refused the request.
+    #[error("{operation}: the key service replied {code}{}{}", after_colon(message), in_brackets(request_id))]
+    #[non_exhaustive]
+    Refused {
+        /// The operation, such as `Decrypt`.
+        operation: &'static str,
+        /// The code of the service, such as `DisabledException`; `HTTP 502` if the reply has none.
+        code: String,
+        /// What the service said: at most 400 characters of printable ASCII, without words longer than 20 characters that
+        /// are no ARNs or UUIDs.
+        message: String,
+        /// The id of the request, by which CloudTrail and the support of AWS find it.
+        request_id: Option<String>,
+    },
+    /// There was no complete reply.
+    #[error("{operation}: no reply from the key service: {reason}")]
+    #[non_exhaustive]
+    NoReply {
+        /// The operation.
+        operation: &'static str,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// The client has no credentials, or cannot make a request of what it was given.
+    #[error("{operation}: the client made no request: {reason}")]
+    #[non_exhaustive]
+    NotSent {
+        /// The operation.
+        operation: &'static str,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// The service reported success, but the reply is not what the operation returns.
+    #[error("{operation}: the reply of the key service cannot be read{}", in_brackets(request_id))]
+    #[non_exhaustive]
+    Unreadable {
+        /// The operation.
+        operation: &'static str,
+        /// The id of the request, if there is one.
+        request_id: Option<String>,
+    },
+    /// The service used another key than the one that this provider stands for.
+    #[error("{operation}: the key service used another key than the one of this provider")]
+    #[non_exhaustive]
+    OtherKey {
+        /// The operation.
+        operation: &'static str,
+    },
+    /// The key cannot wrap data keys.
+    #[error("the key is not suitable: {reason}")]
+    #[non_exhaustive]
+    UnsuitableKey {
+        /// Why not.
+        reason: &'static str,
+    },
+    /// The key is in a state in which it cannot be used.
+    #[error("the key is in state {state}")]
+    #[non_exhaustive]
+    State {
+        /// The state, such as `PendingDeletion`.
+        state: String,
+    },
+    /// The wrapped key has a length that AWS KMS never returns. The service was not asked.
+    #[error("the wrapped key has {len} bytes: expected 1 to 6144")]
+    #[non_exhaustive]
+    NotACiphertext {
+        /// The length in bytes.
+        len: usize,
+    },
+    /// The service decrypted something that is not a data key.
+    #[error("the service decrypted something that is not a data key")]
+    #[non_exhaustive]
+    NotADataKey {
+        /// What is wrong with it.
+        source: KeyError,
+    },
+}
+
+fn after_colon(message: &str) -> String {
+    if message.is_empty() { String::new() } else { format!(": {message}") }
+}
+
+fn in_brackets(id: &Option<String>) -> String {
+    id.as_ref().map(|id| format!(" (request {id})")).unwrap_or_default()
+}
+
+impl KmsError {
+    /// Takes over what may be kept of an error of the SDK.
+    pub(crate) fn of_sdk<E: ProvideErrorMetadata>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> Self {
+        let request_id = || error.request_id().map(printable);
+        let status = |raw: &HttpResponse| raw.status().as_u16();
+        match error {
+            SdkError::TimeoutError(_) => Self::NoReply { operation, reason: "timeout" },
+            SdkError::DispatchFailure(failure) => match failure.as_connector_error() {
+                Some(error) if error.is_timeout() => Self::NoReply { operation, reason: "timeout" },
+                Some(error) if error.is_io() => Self::NoReply { operation, reason: "no connection, or one that broke" },
+                Some(error) if error.is_user() => Self::NotSent { operation, reason: "its HTTP client refused it" },
+                _ => Self::NoReply { operation, reason: "the connection or the credentials failed" },
+            },
+            SdkError::ConstructionFailure(_) => {
+                Self::NotSent { operation, reason: "a part of its configuration is missing" }
+            }
+            SdkError::ServiceError(error) => {
+                let (meta, status) = (error.err().meta(), status(error.raw()));
+                let code = meta.code().map_or_else(|| format!("HTTP {status}"), printable);
+                let message = meta.message().map(printable).unwrap_or_default();
+                Self::Refused { operation, code, message, request_id: request_id() }
+            }
+            SdkError::ResponseError(error) if !(200..300).contains(&status(error.raw())) => {
+                let code = format!("HTTP {}", status(error.raw()));
+                Self::Refused { operation, code, message: String::new(), request_id: request_id() }
+            }
+            _ => Self::Unreadable { operation, request_id: request_id() },
+        }
+    }
+
+    pub(crate) fn kind(&self) -> ProviderErrorKind {
+        match self {
+            // The body names a key that is not there: this provider names its own in each request.
+            Self::Refused { operation: "Decrypt", code, message, .. }
+                if code == "AccessDeniedException" && message.starts_with(NO_SUCH_KEY) =>
+            {
+                ProviderErrorKind::WrongKeyMaterial
+            }
+            Self::Refused { code, .. } => kind_of(code),
+            Self::NoReply { .. } => ProviderErrorKind::Unavailable,
+            Self::NotSent { .. } | Self::Unreadable { .. } | Self::UnsuitableKey { .. } => ProviderErrorKind::Other,
+            Self::OtherKey { .. } => ProviderErrorKind::WrongKeyMaterial,
+            Self::State { state } => kind_of_state(state),
+            Self::NotACiphertext { .. } | Self::NotADataKey { .. } => ProviderErrorKind::Rejected,
+        }
+    }
+}
+
+/// The codes of the operations, and those that every AWS service has.
+pub(crate) fn kind_of(code: &str) -> ProviderErrorKind {
+    match code {
+        "NotFoundException" => ProviderErrorKind::NotFound,
+        "AccessDeniedException" | "AccessDenied" | "InvalidGrantTokenException" | "NotAuthorized" | "OptInRequired" => {
+            ProviderErrorKind::Denied
+        }
+        "ExpiredTokenException"
+        | "ExpiredToken"
+        | "RequestExpired"
+        | "UnrecognizedClientException"
+        | "InvalidClientTokenId"
+        | "InvalidSignatureException"
+        | "SignatureDoesNotMatch"
+        | "IncompleteSignature"
+        | "MissingAuthenticationToken"
+        | "MissingAuthenticationTokenException" => ProviderErrorKind::Unauthenticated,
+        "DisabledException" | "KMSInvalidStateException" => ProviderErrorKind::Disabled,
+        "ThrottlingException"
+        | "Throttling"
+        | "RequestLimitExceeded"
+        | "LimitExceededException"
+        | "TooManyRequestsException"
+        | "HTTP 429" => ProviderErrorKind::Throttled,
+        "KeyUnavailableException"
+        | "DependencyTimeoutException"
+        | "KMSInternalException"
+        | "InternalFailure"
+        | "InternalServerError"
+        | "ServiceUnavailable"
+        | "ServiceUnavailableException" => ProviderErrorKind::Unavailable,
+        "IncorrectKeyException" => ProviderErrorKind::WrongKeyMaterial,
+        "InvalidCiphertextException" => ProviderErrorKind::Rejected,
+        _ if code.starts_with("HTTP 5") => ProviderErrorKind::Unavailable,
+        _ => ProviderErrorKind::Other,
+    }
+}
+
+fn kind_of_state(state: &str) -> ProviderErrorKind {
+    match KeyState::from(state) {
+        // Soon over: it is being made, moved to a primary in another Region, or its key store is not connected.
+        KeyState::Creating | KeyState::Updating | KeyState::Unavailable => ProviderErrorKind::Unavailable,
+        _ => ProviderErrorKind::Disabled,
+    }
+}
+
+impl From<KmsError> for ProviderError {
+    fn from(error: KmsError) -> Self {
+        Self::new(error.kind(), error)
+    }
+}
+
+fn is_uuid(word: &str) -> bool {
+    let is_hex = |part: &str| part.bytes().all(|c| c.is_ascii_hexdigit());
+    word.split('-').map(str::len).eq([8, 4, 4, 4, 12]) && word.split('-').all(is_hex)
+}
+
+fn is_arn(word: &str) -> bool {
+    let is_part = |c: u8| c.is_ascii_alphanumeric() || b":/-_.@".contains(&c);
+    word.starts_with("arn:aws") && word.len() <= 200 && word.bytes().all(is_part)
+}
+
+/// Makes a text of the service fit for a log: one line of printable ASCII, bounded, and without anything that could be a
+/// session token that a proxy or the service quotes.
+fn printable(text: &str) -> String {
+    let mut line = String::new();
+    for word in text.split(|c: char| !c.is_ascii_graphic()).filter(|word| !word.is_empty()) {
+        let is_kept = word.len() <= MAX_WORD || is_uuid(word) || is_arn(word) || is_code(word);
+        let word = if is_kept { word } else { "[...]" };
+        if line.len().saturating_add(word.len()) >= MAX_MESSAGE {
+            break;
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    line
+}
+
+/// A code, such as `MissingAuthenticationTokenException`: letters alone.
+fn is_code(word: &str) -> bool {
+    word.len() <= 50 && word.bytes().all(|c| c.is_ascii_alphabetic()) && word.ends_with("Exception")
+}
