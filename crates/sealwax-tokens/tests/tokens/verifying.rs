@@ -41,6 +41,23 @@ fn a_token_is_for_its_mode_alone() {
     }
 }
 
+/// Two products that share peppers, and a table.
+#[test]
+fn a_token_is_for_its_prefix_alone() {
+    let (token, record) = issue(&tokens(), grant());
+    let peppers = line("primary", "tokens-2026", 0).parse().unwrap();
+    let other = Tokens::new(peppers, Mode::Live, "other_".parse().unwrap());
+    assert_eq!(other.verify(&token, &record, NOW, "read").unwrap_err(), TokenError::WrongMode);
+    assert!(other.inspect(&record).is_ok());
+    let shown = format!("{other:?} {record:?}");
+    for part in ["Tokens {", "other_", "Live", "accepts_existing: false", "Record {", "tokens-2026"]
+    {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    let text = record.to_string();
+    assert!(!shown.contains(&token) && text.split(':').skip(2).all(|part| !shown.contains(part)));
+}
+
 #[test]
 fn a_record_is_for_its_token_alone() {
     let (token, record) = issue(&tokens(), grant());
