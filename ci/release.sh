@@ -23,8 +23,8 @@ step "each package is complete"
 packages=$CARGO_TARGET_DIR/package
 packed=0
 for manifest in Cargo.toml crates/*/Cargo.toml; do
-  # A workspace of its own, which can only be packaged when the library is on crates.io.
-  if [ "$manifest" = crates/sealwax-sqlx/Cargo.toml ]; then continue; fi
+  # Workspaces of their own, which can only be packaged when the library is on crates.io.
+  case $manifest in crates/sealwax-aws-kms/* | crates/sealwax-sqlx/*) continue ;; esac
   name=$(sed -n '/^\[package\]/,/^\[/ s/^name = "\(.*\)"/\1/p' "$manifest")
   version=$(sed -n '/^\[workspace.package\]/,/^\[/ s/^version = "\(.*\)"/\1/p' Cargo.toml)
   files=$(tar tzf "$packages/$name-$version.crate")

@@ -1,5 +1,5 @@
-//! Rows under a key in AWS KMS, each with a request of its own, and through branch keys:
-//! `cargo run --example rows_under_kms -- ENDPOINT KEY`, for instance over moto.
+//! Rows under a key in AWS KMS, each with a request of its own, and through branch keys, over moto:
+//! `ci/servers --aws cargo run --manifest-path crates/sealwax-aws-kms/Cargo.toml --example rows_under_kms`.
 //!
 //! ```text
 //! sealed and opened with a request each
@@ -39,10 +39,11 @@ fn client(endpoint: &str) -> Client {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), AnyError> {
-    let mut arguments = std::env::args().skip(1);
-    let endpoint = arguments.next().ok_or("the endpoint is missing")?;
-    let key = arguments.next().ok_or("the key is missing: an ARN, an id or an alias")?;
-    let key = KmsKey::connect(client(&endpoint), &key).await?.with_entry("service", "example")?;
+    let client = client(&std::env::var("SEALWAX_TEST_MOTO")?);
+    // What an operator does, once.
+    let created = client.create_key().send().await?;
+    let id = created.key_metadata().map(|key| key.key_id().to_owned()).ok_or("no key")?;
+    let key = KmsKey::connect(client, &id).await?.with_entry("service", "example")?;
     let context = EncryptionContext::new([("tenant", "acme")])?;
     let secret = "the customer's API key".into();
 
