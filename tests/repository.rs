@@ -127,6 +127,11 @@ fn every_workspace_builds_the_library_from_the_same_versions() {
     // The crate that wipes nothing, which the control of assurance/residue is built with.
     let control = (Path::new("assurance/residue/without_wiping"), "zeroize v1.9.999".to_owned());
     others.retain(|other| *other != control);
+    // What the SDK of AWS has the hashes called. Nothing is measured there.
+    let names = |workspace: &Path, other: &str| {
+        workspace == Path::new("crates/sealwax-aws-kms") && other.starts_with("const-oid ")
+    };
+    others.retain(|(workspace, other)| !names(workspace, other));
     assert_eq!(others, []);
     assert_eq!(backends, 3, "workspaces that build the other backend");
     assert!(workspaces.len() >= 6, "{workspaces:?}");

@@ -151,12 +151,11 @@ async fn usable(client: &Client, key: &str) -> Result<String, KmsError> {
         return Err(unreadable);
     };
     config::check_arn(arn).map_err(|_| unreadable)?;
-    let is_for_encryption = |usage: &KeyUsageType| *usage == KeyUsageType::EncryptDecrypt;
-    if !key.key_usage().is_none_or(is_for_encryption) {
+    if key.key_usage().is_some_and(|usage| *usage != KeyUsageType::EncryptDecrypt) {
         return Err(KmsError::UnsuitableKey { reason: "it is not for encryption" });
     }
     // An asymmetric key binds nothing, and anyone with its public key can wrap.
-    if !key.key_spec().is_none_or(|spec| *spec == KeySpec::SymmetricDefault) {
+    if key.key_spec().is_some_and(|spec| *spec != KeySpec::SymmetricDefault) {
         return Err(KmsError::UnsuitableKey { reason: "it is not symmetric" });
     }
     match key.key_state() {

@@ -1,6 +1,6 @@
 // In the repository, these links of the README lead to files. The first definition of a link wins.
 //! [sealwax]: sealwax
-//! [providers]: sealwax::docs::providers
+//! [other clouds]: crate::other_clouds
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
