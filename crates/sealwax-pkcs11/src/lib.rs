@@ -18,6 +18,7 @@ mod threads;
 mod module;
 mod scheme;
 mod session;
+mod verdict;
 
 // The provider.
 mod key;

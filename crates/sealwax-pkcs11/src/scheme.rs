@@ -6,6 +6,7 @@ use cryptoki::mechanism::aead::GcmParams;
 use cryptoki::mechanism::{Mechanism, MechanismInfo, MechanismType};
 use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
+use cryptoki::types::Ulong;
 use zeroize::{Zeroize, Zeroizing};
 
 const KEY_LEN: usize = 32;
@@ -88,8 +89,8 @@ impl Scheme {
 }
 
 fn gcm<'a>(iv: &'a mut [u8; IV_LEN], associated_data: &'a [u8]) -> Result<Mechanism<'a>> {
-    const TAG_BITS: u64 = 128;
-    Ok(Mechanism::AesGcm(GcmParams::new(iv, associated_data, TAG_BITS.try_into()?)?))
+    const TAG_BITS: Ulong = Ulong::new(128);
+    Ok(Mechanism::AesGcm(GcmParams::new(iv, associated_data, TAG_BITS)?))
 }
 
 fn encrypt(
@@ -141,10 +142,12 @@ fn wrap(session: &Session, key: ObjectHandle, data_key: &[u8; KEY_LEN]) -> Resul
 
 fn unwrap(session: &Session, key: ObjectHandle, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
     let object = session.unwrap_key(&Mechanism::AesKeyWrap, key, sealed, &SESSION_KEY)?;
-    let value = session.get_attributes(object, &[AttributeType::Value]);
+    let found = session.get_attributes(object, &[AttributeType::Value]);
+    let value = found.map(|mut found| match found.pop() {
+        Some(Attribute::Value(value)) => Some(Zeroizing::new(value)),
+        _ => None,
+    });
     session.destroy_object(object)?;
-    match value?.pop() {
-        Some(Attribute::Value(value)) => Ok(Zeroizing::new(value)),
-        _ => Err(Error::Pkcs11(RvError::AttributeSensitive, Function::GetAttributeValue)),
-    }
+    let hidden = Error::Pkcs11(RvError::AttributeSensitive, Function::GetAttributeValue);
+    value?.ok_or(hidden)
 }

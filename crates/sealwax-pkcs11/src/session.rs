@@ -18,6 +18,7 @@ use crate::config::TokenConfig;
 use crate::error::{Meaning, TokenError, name_of, refused, refused_as};
 use crate::module::find_token;
 use crate::scheme::Scheme;
+use crate::verdict::unwrapped;
 
 /// What is encrypted to see whether the token works.
 const PROBE: [u8; 32] = *b"sealwax-pkcs11: does this work?\n";
@@ -241,21 +242,7 @@ impl Open {
             error => error,
         })?;
         let unwrap = || scheme.unwrap(&self.session, key, associated_data, body.sealed);
-        let result = match unwrap() {
-            Err(Error::Pkcs11(code, function)) if Meaning::of(code) == Meaning::Unclear => {
-                let is_away = |_| refused_as(code, function, ProviderErrorKind::Unavailable);
-                self.probe(key).map_err(is_away)?;
-                // The token works, so it is the wrap, unless what was wrong has passed.
-                unwrap()
-            }
-            result => result,
-        };
-        result.map_err(|error| match error {
-            Error::Pkcs11(code, _) if !matches!(Meaning::of(code), Meaning::Kind(_)) => {
-                TokenError::Altered { code: name_of(code) }
-            }
-            error => refused(error),
-        })
+        unwrapped(unwrap, || self.probe(key))
     }
 
     /// Finds a key, and refuses one that can leave the token or be used without the PIN.
