@@ -47,7 +47,7 @@ impl TokenKey {
     /// version of the key may wrap at most 2³² data keys (NIST SP 800-38D, 8.3): rotate long before.
     ///
     /// The key is an AES key of 256 bits with this label on the token (`CKA_TOKEN`) that is sensitive, private and not
-    /// extractable. It wraps and unwraps a known text, unless it may no longer encrypt: then it only opens rows.
+    /// extractable. It wraps and unwraps random bytes, unless it may no longer encrypt: then it only opens rows.
     ///
     /// # Errors
     ///

@@ -20,9 +20,6 @@ use crate::module::find_token;
 use crate::scheme::Scheme;
 use crate::verdict::unwrapped;
 
-/// What is encrypted to see whether the token works.
-const PROBE: [u8; 32] = *b"sealwax-pkcs11: does this work?\n";
-
 /// What every key must be, and why another is refused.
 const RULES: [(Attribute, &str); 5] = [
     (Attribute::KeyType(KeyType::AES), "it is not an AES key"),
@@ -190,17 +187,20 @@ impl Open {
         Ok(current)
     }
 
-    /// Wraps and unwraps something that is known.
+    /// Wraps and unwraps random bytes.
     ///
-    /// A key that may no longer wrap passes, because the token has replied.
+    /// They are drawn each time, because AES key wrap binds nothing: with a known text and its wrap, anyone could write
+    /// every row. A key that may no longer wrap passes, because the token has replied.
     fn probe(&self, key: ObjectHandle) -> Result<(), TokenError> {
         let (scheme, session) = (self.token.scheme, &self.session);
-        let sealed = match scheme.wrap(session, key, &[], &PROBE) {
+        let mut drawn = Zeroizing::new([0; 32]);
+        session.generate_random_slice(&mut *drawn).map_err(refused)?;
+        let sealed = match scheme.wrap(session, key, &[], &drawn) {
             Err(Error::Pkcs11(RvError::KeyFunctionNotPermitted, _)) => return Ok(()),
             sealed => sealed.map_err(refused)?,
         };
         let opened = scheme.unwrap(session, key, &[], &sealed).map_err(refused)?;
-        if **opened == PROBE {
+        if **opened == *drawn {
             return Ok(());
         }
         Err(TokenError::Unexpected { message: "it did not unwrap what it wrapped".into() })
