@@ -135,11 +135,6 @@ impl TokenError {
         }
     }
 
-    /// Returns whether a second attempt may succeed.
-    pub(crate) fn may_pass(&self) -> bool {
-        self.is_unavailable() || matches!(self, Self::NoKey | Self::UnknownVersion)
-    }
-
     pub(crate) fn is_unavailable(&self) -> bool {
         self.kind() == ProviderErrorKind::Unavailable
     }

@@ -1,7 +1,7 @@
 //! A thread's session: opened, logged in and repaired before each job.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cryptoki::context::{Function, Pkcs11};
@@ -35,13 +35,20 @@ pub(crate) struct Token {
     pub(crate) scheme: Scheme,
     /// With which return value the token refused the login.
     login_refused: Mutex<Option<String>>,
+    /// How many logins were tried.
+    logins: AtomicUsize,
     was_there: AtomicBool,
 }
 
 impl Token {
     pub(crate) fn new(config: TokenConfig, scheme: Scheme) -> Self {
-        let (login_refused, was_there) = (Mutex::new(None), AtomicBool::new(false));
-        Self { config, scheme, login_refused, was_there }
+        Self {
+            config,
+            scheme,
+            login_refused: Mutex::new(None),
+            logins: AtomicUsize::new(0),
+            was_there: AtomicBool::new(false),
+        }
     }
 
     /// Logs in, if no login was refused before: a token locks the PIN after a few wrong ones.
@@ -52,6 +59,7 @@ impl Token {
         if let Some(code) = &*login_refused {
             return Err(TokenError::Login { code: code.clone() });
         }
+        self.logins.fetch_add(1, Ordering::SeqCst);
         let (code, function) = match session.login_with_raw(UserType::User, &self.config.pin) {
             Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => return Ok(()),
             Err(Error::Pkcs11(code, function)) => (code, function),
@@ -81,14 +89,13 @@ impl Worker {
     /// Runs a job in a session that is logged in.
     ///
     /// If the token is unavailable, the session is closed, and the job runs once more in a new one: another part of the
-    /// program may have closed the session or logged out, or the token was replaced. It also runs once more if the key
-    /// is missing, because a logout hides it.
+    /// program may have closed the session or logged out, or the token was replaced.
     pub(crate) fn run<T>(
         &mut self,
         job: impl Fn(&mut Open) -> Result<T, TokenError>,
     ) -> Result<T, TokenError> {
         self.attempt(&job)
-            .or_else(|error| if error.may_pass() { self.attempt(&job) } else { Err(error) })
+            .or_else(|error| if error.is_unavailable() { self.attempt(&job) } else { Err(error) })
     }
 
     fn attempt<T>(
@@ -281,8 +288,12 @@ impl Open {
             Attribute::Label(self.token.config.key.clone().into_bytes()),
         ];
         template.extend(also);
+        let logins = self.token.logins.load(Ordering::SeqCst);
         let found = self.session.find_objects(&template).map_err(refused)?;
-        if found.is_empty() && !self.is_logged_in()? {
+        // A logout hides the keys, even if another thread has logged in again since then.
+        let was_logged_in =
+            || Ok(self.is_logged_in()? && self.token.logins.load(Ordering::SeqCst) == logins);
+        if found.is_empty() && !was_logged_in()? {
             let (code, function) = (RvError::UserNotLoggedIn, Function::FindObjects);
             return Err(refused_as(code, function, ProviderErrorKind::Unavailable));
         }

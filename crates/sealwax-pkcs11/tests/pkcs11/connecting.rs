@@ -75,12 +75,13 @@ fn two_keys_and_none_is_named() {
 fn two_keys_of_one_id() {
     with_token(|token| {
         token.create("byok", &[1], &[]);
-        let (key, row) = (token.connect(), Row::new(1));
+        let config = token.config().with_sessions(std::num::NonZeroUsize::MIN);
+        let (key, row) = (block_on(TokenKey::connect(config)).unwrap(), Row::new(1));
         let body = row.wrap(&key).unwrap();
         token.create("byok", &[1], &[]);
         let (kind, text) = refused(token.config().with_current([1]));
         assert_eq!((kind, text.contains("another has the same CKA_ID")), (Kind::Other, true));
-        // What was found before is still the one that it was.
+        // What a session has found is still the one that it was.
         row.unwrap(&key, &body).unwrap();
         assert_eq!(
             block_on(sealwax::KeyWrapper::check(&key, &row.key_id)).unwrap_err().kind(),

@@ -128,7 +128,10 @@ fn what_is_not_a_wrap_is_refused_without_the_token() {
         let body = row.wrap(&key).unwrap();
         let long = [&body[..], &[0]].concat();
         let no_id = [&[1, 0], &body[3..]].concat();
-        for bad in [&[][..], &[1], &body[1..], &body[..62], &long, &no_id, &[0xff; 63]] {
+        let other_scheme = [&[2], &body[1..]].concat();
+        let bad =
+            [&[][..], &[1], &body[1..], &body[..62], &long, &no_id, &other_scheme, &[0xff; 63]];
+        for bad in bad {
             let error = row.unwrap(&key, bad).unwrap_err();
             assert_eq!(error.kind(), Kind::Rejected);
             assert!(matches!(source(&error), TokenError::NotAWrap), "{bad:?}");

@@ -47,6 +47,20 @@ fn sixty_four_at_once_over_four_sessions() {
 }
 
 #[test]
+fn both_threads_log_in_again() {
+    with_token(|token| {
+        let (key, row) = (token.key(), Row::new(1));
+        let elsewhere = token.user();
+        for _ in 0..20 {
+            elsewhere.logout().unwrap();
+            for body in block_on(all((0..8).map(|_| row.wrap_async(&key)))) {
+                row.unwrap(&key, &body.unwrap()).unwrap();
+            }
+        }
+    });
+}
+
+#[test]
 fn futures_that_are_dropped_leave_nothing_behind() {
     with_token(|token| {
         let (key, row) = (token.key(), Row::new(1));
