@@ -15,6 +15,8 @@ mod conformance;
 mod connecting;
 mod example;
 mod logins;
+#[cfg(target_os = "linux")]
+mod residue;
 mod rows;
 mod sharing;
 mod token;

@@ -19,11 +19,12 @@ use sealwax::{ProviderError, Secret, Suite, UnwrapRequest, WrapRequest};
 use sealwax_branch::Rebound;
 use sealwax_pkcs11::{TokenConfig, TokenError, TokenKey};
 
-const TESTS: [&str; 7] = [
+const TESTS: [&str; 8] = [
     include_str!("conformance.rs"),
     include_str!("connecting.rs"),
     include_str!("example.rs"),
     include_str!("logins.rs"),
+    include_str!("residue.rs"),
     include_str!("rows.rs"),
     include_str!("sharing.rs"),
     include_str!("versions.rs"),
