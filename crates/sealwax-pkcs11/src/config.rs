@@ -24,8 +24,8 @@ pub struct TokenConfig {
     pub(crate) serial: Option<String>,
     pub(crate) key: String,
     pub(crate) current: Option<Vec<u8>>,
-    /// In a type that wipes it.
-    pub(crate) pin: RawAuthPin,
+    /// In a type that wipes it; `None` if no token needs to be asked whether it is right.
+    pub(crate) pin: Option<RawAuthPin>,
     pub(crate) sessions: NonZeroUsize,
     pub(crate) timeout: Duration,
 }
@@ -43,7 +43,7 @@ impl TokenConfig {
             serial: None,
             key: key.to_owned(),
             current: None,
-            pin: RawAuthPin::new(Box::new(pin.expose_secret().to_vec())),
+            pin: checked(pin.expose_secret()),
             sessions: NonZeroUsize::MIN.saturating_add(3),
             timeout: Duration::from_secs(10),
         }
@@ -77,6 +77,12 @@ impl TokenConfig {
     pub fn with_timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
     }
+}
+
+/// Refuses the usual mistake with a PIN in a file, which would cost an attempt each time that a program starts.
+fn checked(pin: &[u8]) -> Option<RawAuthPin> {
+    let is_plain = !pin.is_empty() && !pin.iter().any(u8::is_ascii_control);
+    is_plain.then(|| RawAuthPin::new(Box::new(pin.to_vec())))
 }
 
 impl fmt::Debug for TokenConfig {

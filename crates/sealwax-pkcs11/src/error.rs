@@ -50,6 +50,9 @@ pub enum TokenError {
     /// The key must not unwrap: `CKA_DECRYPT`, or `CKA_UNWRAP` for AES key wrap, is false.
     #[error("the key is not permitted to unwrap")]
     NotPermitted,
+    /// The PIN is empty, or contains a line end or another control character. The token was not asked.
+    #[error("the PIN is empty, or contains a line end")]
+    NotAPin,
     /// The token refused the login. No thread tries again, because tokens lock a PIN after a few failures.
     #[error(
         "the token refused the login with {code}; it is not tried again until you connect again"
@@ -118,7 +121,7 @@ impl TokenError {
             Self::NoToken | Self::NoKey => ProviderErrorKind::NotFound,
             Self::Refused { kind, .. } => *kind,
             Self::NotPermitted => ProviderErrorKind::Disabled,
-            Self::Login { .. } => ProviderErrorKind::Unauthenticated,
+            Self::NotAPin | Self::Login { .. } => ProviderErrorKind::Unauthenticated,
             Self::UnknownVersion => ProviderErrorKind::WrongKeyMaterial,
             Self::NotAWrap | Self::Altered { .. } | Self::NotADataKey { .. } => {
                 ProviderErrorKind::Rejected

@@ -51,7 +51,7 @@ impl TokenKey {
     ///
     /// # Errors
     ///
-    /// Returns `NotFound` if there is no such token or key, `Unauthenticated` if the token refuses the PIN, `Disabled`
+    /// Returns `NotFound` if there is no such token or key, `Unauthenticated` if the token refuses the PIN or if the PIN contains a line end, `Disabled`
     /// if the key may not unwrap (`CKA_DECRYPT`), and `Other` if the library cannot be loaded, the key is not as above,
     /// the token does not offer the mechanism, or more than one token or key has the label. The source is a
     /// [`TokenError`].

@@ -59,8 +59,9 @@ impl Token {
         if let Some(code) = &*login_refused {
             return Err(TokenError::Login { code: code.clone() });
         }
+        let pin = self.config.pin.as_ref().ok_or(TokenError::NotAPin)?;
         self.logins.fetch_add(1, Ordering::SeqCst);
-        let (code, function) = match session.login_with_raw(UserType::User, &self.config.pin) {
+        let (code, function) = match session.login_with_raw(UserType::User, pin) {
             Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => return Ok(()),
             Err(Error::Pkcs11(code, function)) => (code, function),
             Err(error) => return Err(refused(error)),

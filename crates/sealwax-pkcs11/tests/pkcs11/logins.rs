@@ -1,6 +1,7 @@
 //! Logins, which belong to the whole process, and PINs, which tokens lock.
 
 use std::error::Error as _;
+use std::process::Command;
 
 use cryptoki::session::UserType;
 use cryptoki::types::AuthPin;
@@ -105,6 +106,19 @@ fn a_wrong_pin_fails_to_connect_and_is_tried_once() {
 }
 
 #[test]
+fn a_pin_with_a_line_end_is_not_tried() {
+    with_token(|token| {
+        token.create("byok", &[1], &[]);
+        for pin in [format!("{PIN}\n"), format!("{PIN}\r\n"), String::new()] {
+            let error = block_on(TokenKey::connect(token.config_of("byok", &pin))).unwrap_err();
+            assert_eq!(error.kind(), Kind::Unauthenticated);
+            assert!(matches!(source(&error), TokenError::NotAPin));
+        }
+        assert!(!a_login_has_failed(&token));
+    });
+}
+
+#[test]
 fn a_pin_that_was_changed_is_tried_once_by_all_threads() {
     const NEW: &str = "another PIN";
     with_token(|token| {
@@ -141,5 +155,30 @@ fn a_logged_in_officer_is_an_outage() {
         assert_eq!(error.kind(), Kind::Unavailable, "{}", source(&error));
         officer.logout().unwrap();
         token.connect();
+    });
+}
+
+/// In a process of its own, whose library another part of the program finalizes.
+#[test]
+fn a_library_that_was_finalized_is_initialized_again() {
+    with_token(|_| {
+        let mut program = Command::new(std::env::current_exe().unwrap());
+        program.args(["--ignored", "--exact", "logins::finalized_elsewhere"]);
+        let output = program.output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    });
+}
+
+#[test]
+#[ignore = "the test above runs it"]
+fn finalized_elsewhere() {
+    with_token(|token| {
+        let (key, row) = (token.key(), Row::new(1));
+        let body = row.wrap(&key).unwrap();
+        for _ in 0..4 {
+            token.library.clone().finalize().unwrap();
+            row.unwrap(&key, &body).unwrap();
+        }
     });
 }

@@ -73,7 +73,9 @@ fn create_tokens(library: &str, count: usize) -> Vec<Token> {
     library.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)).unwrap();
     let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis();
     let create = |n| {
-        let is_new = |slot: &Slot| !library.get_token_info(*slot).unwrap().token_initialized();
+        // An error may come from a token that a test in another process is writing.
+        let token = |slot: &Slot| library.get_token_info(*slot);
+        let is_new = |slot: &Slot| token(slot).is_ok_and(|token| !token.token_initialized());
         let slot = library.get_slots_with_token().unwrap().into_iter().find(is_new).unwrap();
         let label = format!("{now:x}-{n}");
         let so_pin = AuthPin::from(SO_PIN);
