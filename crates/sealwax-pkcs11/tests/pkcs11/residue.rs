@@ -5,6 +5,7 @@
 
 #![expect(clippy::as_conversions, reason = "bytes of a hash, and addresses")]
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::FileExt;
@@ -41,7 +42,8 @@ fn copies(masked: &[u8; 32]) -> usize {
     let mut buffer = BUFFER.lock().unwrap_or_else(PoisonError::into_inner);
     buffer.resize(PIECE + 16, 0);
     let own = buffer.as_ptr().addr()..buffer.as_ptr().addr() + buffer.len();
-    let (mut found, mut searched) = ([0; 2], 0);
+    // Places, because a mapping that grows meanwhile is listed twice.
+    let (mut found, mut searched) = ([(); 2].map(|()| BTreeSet::new()), 0);
     for line in fs::read_to_string("/proc/self/maps").unwrap().lines() {
         let (range, rest) = line.split_once(' ').unwrap();
         if !rest.starts_with("rw") {
@@ -58,14 +60,14 @@ fn copies(masked: &[u8; 32]) -> usize {
                 let starts =
                     (0..PIECE.min(read.saturating_sub(15))).filter(|&i| buffer[i] == first);
                 let here = starts.filter(|&i| !own.contains(&(place + i)));
-                *found += here
-                    .filter(|&i| half.iter().zip(&buffer[i..]).all(|(a, b)| a ^ MASK == *b))
-                    .count();
+                let is_half =
+                    |&i: &usize| half.iter().zip(&buffer[i..]).all(|(a, b)| a ^ MASK == *b);
+                found.extend(here.filter(is_half).map(|i| place + i));
             }
         }
     }
     assert!(searched > 1 << 20, "{searched}");
-    found[0].max(found[1])
+    found[0].len().max(found[1].len())
 }
 
 /// Wraps and unwraps a key many times, and counts the copies that are left after all wraps, and after all unwraps.

@@ -4,11 +4,9 @@ use std::future::poll_fn;
 use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use cryptoki::session::SessionState;
 use pollster::block_on;
-use sealwax::ProviderErrorKind as Kind;
 use sealwax_pkcs11::TokenKey;
 
 use crate::token::{Row, with_token};
@@ -104,16 +102,5 @@ fn two_providers_share_a_token() {
         let other = token.connect();
         drop(key);
         row.unwrap(&other, &body).unwrap();
-    });
-}
-
-#[test]
-fn no_time_is_an_outage() {
-    with_token(|token| {
-        token.create("byok", &[1], &[]);
-        let config = token.config().with_timeout(Duration::ZERO);
-        let error = block_on(TokenKey::connect(config)).unwrap_err();
-        assert!(matches!(error.kind(), Kind::Unavailable | Kind::Throttled));
-        assert!(error.is_transient());
     });
 }
