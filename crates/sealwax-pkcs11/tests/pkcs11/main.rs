@@ -14,6 +14,7 @@
 mod conformance;
 mod connecting;
 mod example;
+mod known;
 mod logins;
 #[cfg(target_os = "linux")]
 mod residue;
