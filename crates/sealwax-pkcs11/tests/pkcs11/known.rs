@@ -16,8 +16,8 @@ const AES_KEY_WRAP: &str =
     "0201019ba74ec0a3394a43baa95548a2d07bd4ac4f6ead62c4dd166837dcc58680468653db29b899a7668d";
 
 fn bytes(hex: &str) -> Vec<u8> {
-    let digit = |place| u8::from_str_radix(&hex[place..place + 2], 16).unwrap();
-    (0..hex.len()).step_by(2).map(digit).collect()
+    let byte = |pair: &[u8]| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap();
+    hex.as_bytes().chunks(2).map(byte).collect()
 }
 
 /// Imports the key, which a ceremony may do too.
