@@ -1,0 +1,316 @@
+//! A thread's session: opened, logged in and repaired before each job.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use cryptoki::context::{Function, Pkcs11};
+use cryptoki::error::{Error, RvError};
+use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
+use cryptoki::session::{Session, SessionState, UserType};
+use cryptoki::slot::Slot;
+use cryptoki::types::Ulong;
+use sealwax::{DataKey, ProviderErrorKind};
+use zeroize::Zeroizing;
+
+use crate::body::Body;
+use crate::config::TokenConfig;
+use crate::error::{Meaning, TokenError, name_of, refused, refused_as};
+use crate::module::find_token;
+use crate::scheme::Scheme;
+use crate::verdict::unwrapped;
+
+/// What every key must be, and why another is refused.
+const RULES: [(Attribute, &str); 5] = [
+    (Attribute::KeyType(KeyType::AES), "it is not an AES key"),
+    (Attribute::ValueLen(Ulong::new(32)), "it does not have 256 bits"),
+    (Attribute::Sensitive(true), "CKA_SENSITIVE is false: the token would reveal it"),
+    (Attribute::Extractable(false), "CKA_EXTRACTABLE is true: the token would export it"),
+    (Attribute::Private(true), "CKA_PRIVATE is false: it can be used without the PIN"),
+];
+
+/// What the threads of a provider share.
+pub(crate) struct Token {
+    pub(crate) config: TokenConfig,
+    pub(crate) scheme: Scheme,
+    /// With which return value the token refused the login.
+    login_refused: Mutex<Option<String>>,
+    /// How many logins were tried.
+    logins: AtomicUsize,
+    was_there: AtomicBool,
+}
+
+impl Token {
+    pub(crate) fn new(config: TokenConfig, scheme: Scheme) -> Self {
+        Self {
+            config,
+            scheme,
+            login_refused: Mutex::new(None),
+            logins: AtomicUsize::new(0),
+            was_there: AtomicBool::new(false),
+        }
+    }
+
+    /// Logs in, if no login was refused before: a token locks the PIN after a few wrong ones.
+    ///
+    /// All sessions of a process share one login, so another part of the program may have been faster.
+    fn login(&self, session: &Session) -> Result<(), TokenError> {
+        let mut login_refused = self.login_refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(code) = &*login_refused {
+            return Err(TokenError::Login { code: code.clone() });
+        }
+        let pin = self.config.pin.as_ref().ok_or(TokenError::NotAPin)?;
+        self.logins.fetch_add(1, Ordering::SeqCst);
+        let (code, function) = match session.login_with_raw(UserType::User, pin) {
+            Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => return Ok(()),
+            Err(Error::Pkcs11(code, function)) => (code, function),
+            Err(error) => return Err(refused(error)),
+        };
+        match Meaning::of(code) {
+            Meaning::Kind(
+                kind @ (ProviderErrorKind::Unavailable | ProviderErrorKind::Throttled),
+            ) => Err(refused_as(code, function, kind)),
+            // Some tokens have no clearer value for a wrong PIN.
+            _ => Err(TokenError::Login { code: login_refused.insert(name_of(code)).clone() }),
+        }
+    }
+}
+
+/// The state of a thread.
+pub(crate) struct Worker {
+    token: Arc<Token>,
+    open: Option<Open>,
+}
+
+impl Worker {
+    pub(crate) fn new(token: Arc<Token>) -> Self {
+        Self { token, open: None }
+    }
+
+    /// Runs a job in a session that is logged in.
+    ///
+    /// If the token is unavailable, the session is closed, and the job runs once more in a new one: another part of the
+    /// program may have closed the session or logged out, or the token was replaced.
+    pub(crate) fn run<T>(
+        &mut self,
+        job: impl Fn(&mut Open) -> Result<T, TokenError>,
+    ) -> Result<T, TokenError> {
+        self.attempt(&job)
+            .or_else(|error| if error.is_unavailable() { self.attempt(&job) } else { Err(error) })
+    }
+
+    fn attempt<T>(
+        &mut self,
+        job: impl Fn(&mut Open) -> Result<T, TokenError>,
+    ) -> Result<T, TokenError> {
+        let result = self.ready().and_then(job);
+        if result.as_ref().is_err_and(TokenError::is_unavailable) {
+            self.open = None;
+        }
+        result
+    }
+
+    fn ready(&mut self) -> Result<&mut Open, TokenError> {
+        let open = match self.open.take() {
+            Some(open) => open,
+            None => Open::new(&self.token)?,
+        };
+        let open = self.open.insert(open);
+        open.log_in()?;
+        Ok(open)
+    }
+}
+
+/// A session, and the keys that it has found.
+pub(crate) struct Open {
+    token: Arc<Token>,
+    library: Pkcs11,
+    slot: Slot,
+    session: Session,
+    /// By `CKA_ID`.
+    keys: BTreeMap<Vec<u8>, ObjectHandle>,
+}
+
+impl Open {
+    fn new(token: &Arc<Token>) -> Result<Self, TokenError> {
+        let (library, slot) = find_token(&token.config).map_err(|error| match error {
+            TokenError::NoToken if token.was_there.load(Ordering::Relaxed) => TokenError::TokenGone,
+            error => error,
+        })?;
+        token.was_there.store(true, Ordering::Relaxed);
+        let session = library.open_ro_session(slot).map_err(refused)?;
+        Ok(Self { token: Arc::clone(token), library, slot, session, keys: BTreeMap::new() })
+    }
+
+    /// Logs in if nobody is: another part of the program may have logged out, which hides the keys.
+    fn log_in(&mut self) -> Result<(), TokenError> {
+        if self.is_logged_in()? {
+            return Ok(());
+        }
+        self.keys.clear();
+        self.token.login(&self.session)
+    }
+
+    fn is_logged_in(&self) -> Result<bool, TokenError> {
+        let state = self.session.get_session_info().map_err(refused)?.session_state();
+        Ok(matches!(state, SessionState::RoUser | SessionState::RwUser))
+    }
+
+    /// Checks the token and the key that wraps, and returns its `CKA_ID`.
+    pub(crate) fn check(&mut self, current: Option<&[u8]>) -> Result<Vec<u8>, TokenError> {
+        let scheme = self.token.scheme;
+        let offered = match self.library.get_mechanism_info(self.slot, scheme.mechanism()) {
+            Ok(info) => scheme.is_offered(&info),
+            Err(Error::Pkcs11(RvError::MechanismInvalid, _)) => false,
+            Err(error) => return Err(refused(error)),
+        };
+        if !offered {
+            return Err(TokenError::Unsuitable {
+                reason: "the token does not offer the mechanism",
+            });
+        }
+        let current = match current {
+            Some(current) => current.to_vec(),
+            None => self.only_id()?,
+        };
+        if !(1..=255).contains(&current.len()) {
+            return Err(TokenError::Unsuitable {
+                reason: "its CKA_ID does not have 1 to 255 bytes",
+            });
+        }
+        // As it is now, and not as it was when this session found it.
+        self.keys.clear();
+        let key = self.key(&current)?;
+        if !self.attributes(key)?.contains(&scheme.may_unwrap()) {
+            return Err(TokenError::NotPermitted);
+        }
+        Ok(current)
+    }
+
+    /// Does the same, and tries the key.
+    pub(crate) fn connect(&mut self, current: Option<&[u8]>) -> Result<Vec<u8>, TokenError> {
+        let current = self.check(current)?;
+        let key = self.key(&current)?;
+        self.probe(key)?;
+        Ok(current)
+    }
+
+    /// Wraps and unwraps random bytes.
+    ///
+    /// They are drawn each time, because AES key wrap binds nothing: with a known text and its wrap, anyone could write
+    /// every row. A key that may no longer wrap passes, because the token has replied.
+    fn probe(&self, key: ObjectHandle) -> Result<(), TokenError> {
+        let (scheme, session) = (self.token.scheme, &self.session);
+        let mut drawn = Zeroizing::new([0; 32]);
+        session.generate_random_slice(&mut *drawn).map_err(refused)?;
+        let sealed = match scheme.wrap(session, key, &[], &drawn) {
+            Err(Error::Pkcs11(RvError::KeyFunctionNotPermitted, _)) => return Ok(()),
+            sealed => sealed.map_err(refused)?,
+        };
+        let opened = scheme.unwrap(session, key, &[], &sealed).map_err(refused)?;
+        if **opened == *drawn {
+            return Ok(());
+        }
+        Err(TokenError::Unexpected { message: "it did not unwrap what it wrapped".into() })
+    }
+
+    pub(crate) fn wrap(
+        &mut self,
+        id: &[u8],
+        associated_data: &[u8],
+        data_key: &DataKey,
+    ) -> Result<Vec<u8>, TokenError> {
+        let (scheme, key) = (self.token.scheme, self.key(id)?);
+        let data_key = data_key.expose_secret();
+        let sealed = scheme.wrap(&self.session, key, associated_data, data_key).map_err(refused)?;
+        let unexpected =
+            || TokenError::Unexpected { message: "its wrap has another length".into() };
+        let fits = sealed.len() == scheme.sealed_len();
+        Body { id, sealed: &sealed }.encode(scheme).filter(|_| fits).ok_or_else(unexpected)
+    }
+
+    pub(crate) fn unwrap(
+        &mut self,
+        associated_data: &[u8],
+        body: &[u8],
+    ) -> Result<DataKey, TokenError> {
+        let body = Body::parse(self.token.scheme, body).ok_or(TokenError::NotAWrap)?;
+        let mut opened = self.open(associated_data, &body)?;
+        DataKey::from_bytes(&mut opened).map_err(|source| TokenError::NotADataKey { source })
+    }
+
+    fn open(
+        &mut self,
+        associated_data: &[u8],
+        body: &Body<'_>,
+    ) -> Result<Zeroizing<Vec<u8>>, TokenError> {
+        let scheme = self.token.scheme;
+        let key = self.key(body.id).map_err(|error| match error {
+            TokenError::NoKey => TokenError::UnknownVersion,
+            error => error,
+        })?;
+        let unwrap = || scheme.unwrap(&self.session, key, associated_data, body.sealed);
+        unwrapped(unwrap, || self.probe(key))
+    }
+
+    /// Finds a key, and refuses one that can leave the token or be used without the PIN.
+    fn key(&mut self, id: &[u8]) -> Result<ObjectHandle, TokenError> {
+        if let Some(key) = self.keys.get(id) {
+            return Ok(*key);
+        }
+        let key = match *self.find(Some(Attribute::Id(id.to_vec())))? {
+            [] => return Err(TokenError::NoKey),
+            [key] => key,
+            _ => return Err(TokenError::Unsuitable { reason: "another has the same CKA_ID" }),
+        };
+        let attributes = self.attributes(key)?;
+        if let Some((_, reason)) = RULES.iter().find(|(rule, _)| !attributes.contains(rule)) {
+            return Err(TokenError::Unsuitable { reason });
+        }
+        self.keys.insert(id.to_vec(), key);
+        Ok(key)
+    }
+
+    /// Returns the `CKA_ID` of the only key that has the label.
+    fn only_id(&self) -> Result<Vec<u8>, TokenError> {
+        let key = match *self.find(None)? {
+            [] => return Err(TokenError::NoKey),
+            [key] => key,
+            _ => return Err(TokenError::SeveralKeys),
+        };
+        let id = self.session.get_attributes(key, &[AttributeType::Id]).map_err(refused)?.pop();
+        Ok(if let Some(Attribute::Id(id)) = id { id } else { Vec::new() })
+    }
+
+    fn find(&self, also: Option<Attribute>) -> Result<Vec<ObjectHandle>, TokenError> {
+        let mut template = vec![
+            Attribute::Class(ObjectClass::SECRET_KEY),
+            Attribute::Token(true),
+            Attribute::Label(self.token.config.key.clone().into_bytes()),
+        ];
+        template.extend(also);
+        let logins = self.token.logins.load(Ordering::SeqCst);
+        let found = self.session.find_objects(&template).map_err(refused)?;
+        // A logout hides the keys, even if another thread has logged in again since then.
+        let was_logged_in =
+            || Ok(self.is_logged_in()? && self.token.logins.load(Ordering::SeqCst) == logins);
+        if found.is_empty() && !was_logged_in()? {
+            let (code, function) = (RvError::UserNotLoggedIn, Function::FindObjects);
+            return Err(refused_as(code, function, ProviderErrorKind::Unavailable));
+        }
+        Ok(found)
+    }
+
+    fn attributes(&self, key: ObjectHandle) -> Result<Vec<Attribute>, TokenError> {
+        const WANTED: [AttributeType; 7] = [
+            AttributeType::KeyType,
+            AttributeType::ValueLen,
+            AttributeType::Sensitive,
+            AttributeType::Extractable,
+            AttributeType::Private,
+            AttributeType::Decrypt,
+            AttributeType::Unwrap,
+        ];
+        self.session.get_attributes(key, &WANTED).map_err(refused)
+    }
+}
