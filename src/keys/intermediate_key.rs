@@ -35,7 +35,8 @@ impl IntermediateKey {
     /// Returns whether this is the branch key with this name, in constant time.
     ///
     /// **Ask before you use a key that a provider unwrapped.** Otherwise, anyone who knows the data key of a row that the
-    /// provider wrapped directly can pass it off as a branch key, and write every row.
+    /// provider wrapped directly can pass it off as a branch key, and write every row. The provider must also bind the
+    /// name, as it binds a commitment: over one that binds nothing, the name of such a key is right.
     #[must_use]
     pub fn is_branch(&self, branch_id: &[u8; COMMITMENT_LEN]) -> bool {
         cipher::is_equal(&self.branch_id(), branch_id)

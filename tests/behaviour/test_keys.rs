@@ -257,6 +257,23 @@ fn a_test_key_behind_another_type_is_among_test_keys_alone() {
     assert_eq!(name(&Keyring::new(key_id("test/b"), around(test_key(1))).unwrap()), "unknown_key");
 }
 
+/// A keyring does not see what wrapped a branch key or a fresh key.
+#[test]
+fn a_branch_or_a_rebound_key_with_the_id_of_a_test_key_is_one() {
+    let mut checked = 0;
+    for kind in [WrapKind::Branch, WrapKind::Rebound] {
+        let prod = || Keyring::new(key_id("prod-a"), master_key(1)).unwrap();
+        let tests = || Keyring::new(key_id("test/a"), test_key(1)).unwrap();
+        let of = |key| Around(key, kind);
+        assert_eq!(told(prod().with_escrow(key_id("test/b"), of(test_key(2)))), "prod-a is none");
+        assert_eq!(told(prod().with_escrow(key_id("kms"), of(master_key(2)))), "accepted");
+        assert_eq!(told(tests().with_escrow(key_id("test/b"), of(test_key(2)))), "accepted");
+        assert_eq!(told(tests().with_escrow(key_id("kms"), of(master_key(2)))), "kms is none");
+        checked += 1;
+    }
+    assert_eq!(checked, 2);
+}
+
 #[test]
 fn a_key_at_a_service_may_have_any_id() {
     let at_service = |number| Around(master_key(number), WrapKind::Provider);

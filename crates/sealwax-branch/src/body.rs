@@ -26,6 +26,23 @@ pub(crate) struct ReboundBody<'a> {
     pub(crate) local: &'a [u8; LOCAL_LEN],
 }
 
+/// Returns W: what the service made, in the body of a branch.
+///
+/// For a census of the service's key versions, such as by `sealwax_transit::version_of`. `None` means that this is no such
+/// body, and not that it has no version.
+#[must_use]
+pub fn wrap_in_branch(body: &[u8]) -> Option<&[u8]> {
+    BranchBody::parse(body).ok().map(|body| body.inner.wrap)
+}
+
+/// Returns W: what the service made, in the body of a rebound wrap.
+///
+/// `None` means that this is no such body.
+#[must_use]
+pub fn wrap_in_rebound(body: &[u8]) -> Option<&[u8]> {
+    ReboundBody::parse(body).ok().map(|body| body.wrap)
+}
+
 impl<'a> BranchBody<'a> {
     pub(crate) fn parse(body: &'a [u8]) -> Result<Self, BodyError> {
         let (id, inner) = body.split_first_chunk().ok_or(BodyError::Malformed)?;

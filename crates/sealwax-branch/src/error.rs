@@ -43,3 +43,15 @@ impl From<BodyError> for ProviderError {
         Self::new(kind, error)
     }
 }
+
+/// Returns the results, or an error for each request if nobody knows which result is whose.
+pub(crate) fn one_each<T>(
+    expected: usize,
+    results: Vec<Result<T, ProviderError>>,
+) -> Vec<Result<T, ProviderError>> {
+    if results.len() == expected {
+        return results;
+    }
+    let miscounted = BodyError::Miscounted { expected, found: results.len() };
+    (0..expected).map(|_| Err(miscounted.into())).collect()
+}

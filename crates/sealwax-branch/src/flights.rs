@@ -3,11 +3,15 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use async_lock::OnceCell;
 use sealwax::ProviderError;
 
-type Flight<T> = OnceCell<Result<T, ProviderError>>;
+struct Flight<T> {
+    began: Duration,
+    result: OnceCell<Result<T, ProviderError>>,
+}
 
 /// The calls of the service that have not returned yet.
 pub(crate) struct Flights<K, T>(Mutex<HashMap<K, Weak<Flight<T>>>>);
@@ -17,22 +21,25 @@ impl<K: Clone + Eq + Hash, T: Clone> Flights<K, T> {
         Self(Mutex::new(HashMap::new()))
     }
 
-    /// Waits for `call`, or for the call of another future with this key; all get the same result.
+    /// Waits for `call`, or for the call of another future with this key that began within `patience`; all get the same
+    /// result.
     ///
     /// If the future that calls is dropped, the next one calls in its place.
     pub(crate) async fn share(
         &self,
         key: &K,
+        now: Duration,
+        patience: Duration,
         call: impl Future<Output = Result<T, ProviderError>>,
     ) -> Result<T, ProviderError> {
-        let flight = self.join(key);
+        let flight = self.join(key, now, patience);
         let landed = async {
             let result = call.await;
             // Before the others get the result: a later call must not get an old error.
             self.land(key, &flight);
             result
         };
-        flight.get_or_init(|| landed).await.clone()
+        flight.result.get_or_init(|| landed).await.clone()
     }
 
     /// Lets later futures call again, even if a call with their key has not returned yet.
@@ -40,14 +47,18 @@ impl<K: Clone + Eq + Hash, T: Clone> Flights<K, T> {
         self.lock().clear();
     }
 
-    fn join(&self, key: &K) -> Arc<Flight<T>> {
+    /// Joins a flight, or begins one. It takes the place of an older one, whose future may never be polled again.
+    fn join(&self, key: &K, now: Duration, patience: Duration) -> Arc<Flight<T>> {
         let mut flights = self.lock();
-        if let Some(flight) = flights.get(key).and_then(Weak::upgrade) {
+        let found = flights.get(key).and_then(Weak::upgrade);
+        if let Some(flight) = found.filter(|flight| now.abs_diff(flight.began) <= patience) {
             return flight;
         }
-        // Those whose futures were all dropped.
-        flights.retain(|_, flight| flight.strong_count() > 0);
-        let flight = Arc::new(Flight::new());
+        if flights.len() == flights.capacity() {
+            // Those whose futures were all dropped.
+            flights.retain(|_, flight| flight.strong_count() > 0);
+        }
+        let flight = Arc::new(Flight { began: now, result: OnceCell::new() });
         flights.insert(key.clone(), Arc::downgrade(&flight));
         flight
     }

@@ -10,6 +10,11 @@ use sealwax::{KeyId, Suite, UnwrapRequest};
 
 use crate::body::BRANCH_ID_LEN;
 
+/// How many pairs of a key id and a suite have a branch for new rows. A process has a few.
+const MAKERS: NonZeroUsize = NonZeroUsize::new(256).unwrap();
+/// For how long others wait for a call, at least.
+const MIN_PATIENCE: Duration = Duration::from_secs(1);
+
 /// What a branch serves.
 pub(crate) type Served = (KeyId, Suite);
 
@@ -44,6 +49,8 @@ struct Entry {
 struct Maker {
     head: Arc<Head>,
     left: u32,
+    /// When the service was asked for its wrap.
+    made: Duration,
 }
 
 pub(crate) struct Known {
@@ -51,19 +58,20 @@ pub(crate) struct Known {
     /// By branch_id. An entry is found only if key id, suite and W are the same too.
     branches: LruCache<[u8; BRANCH_ID_LEN], Entry>,
     makers: LruCache<Served, Maker>,
-    /// How often everything was forgotten or renewed. A call that began before leaves nothing here.
-    pub(crate) epoch: u64,
+    /// How often the branches were forgotten. A call that began before leaves no key here.
+    pub(crate) keys_epoch: u64,
+    /// How often the makers were renewed or forgotten. A call that began before leaves no maker here.
+    pub(crate) makers_epoch: u64,
 }
 
 impl Known {
     pub(crate) fn new(max_age: Duration, capacity: NonZeroUsize) -> Self {
-        let (branches, makers) = (LruCache::new(capacity), LruCache::new(capacity));
-        Self { max_age, branches, makers, epoch: 0 }
+        let (branches, makers) = (LruCache::new(capacity), LruCache::new(MAKERS));
+        Self { max_age, branches, makers, keys_epoch: 0, makers_epoch: 0 }
     }
 
     pub(crate) fn set_capacity(&mut self, capacity: NonZeroUsize) {
         self.branches.resize(capacity);
-        self.makers.resize(capacity);
     }
 
     /// Finds the branch that the provider is asked about.
@@ -71,7 +79,7 @@ impl Known {
         let max_age = self.max_age;
         match self.branches.get(outer.commitment()).filter(|entry| entry.is_of(outer)) {
             None => Found::Unknown,
-            Some(entry) if entry.is_over(now, max_age) => {
+            Some(entry) if is_over(entry.confirmed, now, max_age) => {
                 self.evict(outer);
                 Found::Unknown
             }
@@ -86,31 +94,34 @@ impl Known {
 
     /// Keeps others from asking the service until this call had time to return, or failed.
     pub(crate) fn postpone(&mut self, outer: UnwrapRequest<'_>, now: Duration) {
-        let later = now.saturating_add(self.part_of_age(16));
+        let later = now.saturating_add(part_of(self.max_age, 16));
         if let Some(entry) = self.entry(outer) {
             entry.due = later;
         }
     }
 
     /// Notes that the service, asked at this time, said yes.
-    pub(crate) fn confirm(&mut self, outer: UnwrapRequest<'_>, asked: Duration) {
+    pub(crate) fn confirm(&mut self, outer: UnwrapRequest<'_>, asked: Duration, now: Duration) {
         let due = self.due_after(asked);
         if let Some(entry) = self.entry(outer) {
             (entry.confirmed, entry.due) = (asked, due);
         }
+        self.purge(now);
     }
 
-    /// Keeps a key that the service, asked at this time, unwrapped, and drops those that are over.
+    /// Keeps a key that the service, asked at this time, unwrapped.
+    ///
+    /// Another wrap of a key that is kept does not replace it.
     pub(crate) fn keep(
         &mut self,
         outer: UnwrapRequest<'_>,
         key: Arc<IntermediateKey>,
         asked: Duration,
+        now: Duration,
     ) {
-        let over = self.branches.iter().filter(|(_, entry)| entry.is_over(asked, self.max_age));
-        let over: Vec<_> = over.map(|(id, _)| *id).collect();
-        for id in over {
-            self.branches.pop(&id);
+        self.purge(now);
+        if self.branches.peek(outer.commitment()).is_some_and(|entry| !entry.is_of(outer)) {
+            return;
         }
         let entry = Entry {
             served: (outer.key_id().clone(), outer.suite()),
@@ -122,23 +133,42 @@ impl Known {
         self.branches.put(*outer.commitment(), entry);
     }
 
+    /// Drops the branches that are over.
+    fn purge(&mut self, now: Duration) {
+        let over = |entry: &Entry| is_over(entry.confirmed, now, self.max_age);
+        let over: Vec<_> =
+            self.branches.iter().filter(|(_, entry)| over(entry)).map(|(id, _)| *id).collect();
+        for id in over {
+            self.branches.pop(&id);
+        }
+    }
+
     pub(crate) fn evict(&mut self, outer: UnwrapRequest<'_>) {
         if self.entry(outer).is_some() {
             self.branches.pop(outer.commitment());
         }
     }
 
-    /// Returns the branch that the next row goes to, if there is one that has room.
-    pub(crate) fn maker(&mut self, served: &Served) -> Option<Arc<Head>> {
+    /// Returns the branch that the next row goes to, if there is one that has room and is not over.
+    pub(crate) fn maker(&mut self, served: &Served, now: Duration) -> Option<Arc<Head>> {
         let maker = self.makers.get(served)?;
-        (maker.left > 0).then(|| Arc::clone(&maker.head))
+        let takes_rows = maker.left > 0 && !is_over(maker.made, now, self.max_age);
+        takes_rows.then(|| Arc::clone(&maker.head))
     }
 
-    pub(crate) fn make(&mut self, served: Served, head: Arc<Head>, rows: NonZeroU32) {
-        self.makers.put(served, Maker { head, left: rows.get() });
+    pub(crate) fn make(
+        &mut self,
+        served: Served,
+        head: Arc<Head>,
+        rows: NonZeroU32,
+        made: Duration,
+    ) {
+        self.makers.put(served, Maker { head, left: rows.get(), made });
     }
 
     /// Takes the place of one row in a branch, if new rows still go there.
+    ///
+    /// The age is not asked for: with a maximum age of zero, the row that a branch was made for must find a place there.
     pub(crate) fn take_place(&mut self, served: &Served, head: &Arc<Head>) -> bool {
         let Some(maker) = self.makers.get_mut(served) else { return false };
         match maker.left.checked_sub(1) {
@@ -159,25 +189,27 @@ impl Known {
 
     pub(crate) fn renew(&mut self) {
         self.makers.clear();
-        self.epoch = self.epoch.wrapping_add(1);
+        self.makers_epoch = self.makers_epoch.wrapping_add(1);
     }
 
     pub(crate) fn forget(&mut self) {
         self.renew();
         self.branches.clear();
+        self.keys_epoch = self.keys_epoch.wrapping_add(1);
     }
 
     pub(crate) fn len(&self) -> usize {
         self.branches.len()
     }
 
-    fn part_of_age(&self, of: u32) -> Duration {
-        self.max_age.checked_div(of).unwrap_or_default()
+    /// For how long others wait for a call: one that takes longer may belong to a future that nobody polls.
+    pub(crate) fn patience(&self) -> Duration {
+        part_of(self.max_age, 16).max(MIN_PATIENCE)
     }
 
     /// Where the last quarter of the maximum age begins.
     fn due_after(&self, asked: Duration) -> Duration {
-        asked.saturating_add(self.max_age.saturating_sub(self.part_of_age(4)))
+        asked.saturating_add(self.max_age.saturating_sub(part_of(self.max_age, 4)))
     }
 }
 
@@ -186,8 +218,16 @@ impl Entry {
         let (key_id, suite) = &self.served;
         key_id == outer.key_id() && *suite == outer.suite() && *self.wrap == *outer.body()
     }
+}
 
-    fn is_over(&self, now: Duration, max_age: Duration) -> bool {
-        now.saturating_sub(self.confirmed) >= max_age
-    }
+fn part_of(max_age: Duration, parts: u32) -> Duration {
+    max_age.checked_div(parts).unwrap_or_default()
+}
+
+/// Returns whether the maximum age has passed since a time, or the clock went back since.
+///
+/// Threads that read the clock, and then wait for the lock, see small steps back; those do not count.
+fn is_over(since: Duration, now: Duration, max_age: Duration) -> bool {
+    let back = since.saturating_sub(now);
+    now.saturating_sub(since) >= max_age || back > part_of(max_age, 16)
 }

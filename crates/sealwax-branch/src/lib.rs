@@ -20,6 +20,7 @@ mod rebound;
 #[doc = include_str!("../FORMAT.md")]
 pub mod format {}
 
+pub use body::{wrap_in_branch, wrap_in_rebound};
 pub use branch::{BranchKeys, WhenAway};
 pub use error::BodyError;
 pub use rebound::Rebound;

@@ -7,7 +7,7 @@ use sealwax::{
 };
 
 use crate::body::ReboundBody;
-use crate::error::BodyError;
+use crate::error::{BodyError, one_each};
 
 /// A provider that binds each wrap to its row, around a service that binds nothing, such as AES-KW (RFC 3394).
 ///
@@ -53,18 +53,6 @@ fn split<'a>(
     let with =
         |body| UnwrapRequest::new(request.key_id(), request.suite(), request.commitment(), body);
     Ok((with(wrap), with(local)))
-}
-
-/// Returns the results, or an error for each request if nobody knows which result is whose.
-fn one_each<T>(
-    expected: usize,
-    results: Vec<Result<T, ProviderError>>,
-) -> Vec<Result<T, ProviderError>> {
-    if results.len() == expected {
-        return results;
-    }
-    let miscounted = BodyError::Miscounted { expected, found: results.len() };
-    (0..expected).map(|_| Err(miscounted.into())).collect()
 }
 
 impl<P: MasterKeyProvider> KeyWrapper for Rebound<P> {
@@ -136,13 +124,16 @@ impl<P: MasterKeyProvider> MasterKeyProvider for Rebound<P> {
         ProviderFuture::boxed(async move {
             let parts: Vec<_> = requests.iter().map(split).collect();
             let outer: Vec<_> = parts.iter().flatten().map(|(outer, _)| *outer).collect();
-            let fresh = one_each(outer.len(), self.service.unwrap_keys(&outer).await);
+            let fresh = match outer.len() {
+                0 => Vec::new(),
+                asked => one_each(asked, self.service.unwrap_keys(&outer).await),
+            };
             // Puts the bodies that were refused here back between the others.
             let mut fresh = fresh.into_iter();
             let unwrapped = parts.into_iter().map(|parts| {
                 let (_, local) = parts?;
-                let miscounted = || Err(BodyError::Malformed.into());
-                IntermediateKey::new(&fresh.next().unwrap_or_else(miscounted)?).unwrap(local)
+                let fresh = fresh.next().ok_or(BodyError::Malformed)??;
+                IntermediateKey::new(&fresh).unwrap(local)
             });
             unwrapped.collect()
         })

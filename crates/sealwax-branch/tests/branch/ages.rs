@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use sealwax::{KeyWrapper, MasterKeyProvider, ProviderErrorKind};
 use sealwax_branch::WhenAway;
 
-use crate::service::{another, branches, open, open_now, poll, wrapped};
+use crate::service::{Row, another, branches, open, open_now, poll, wrapped};
 
 const DISABLED: ProviderErrorKind = ProviderErrorKind::Disabled;
 const AWAY: ProviderErrorKind = ProviderErrorKind::Unavailable;
@@ -30,7 +30,6 @@ fn a_branch_in_use_is_confirmed_ahead_and_never_waited_for() {
     let mut asking = branches.unwrap_key(row.0.unwrap(&row.1));
     assert!(poll(&mut asking).is_pending());
     assert_eq!(open_now(&branches, &row), Some(Ok(())));
-    assert!(branches.wrap_key(row.0.wrap()).into_ready().is_ok());
     service.busy.store(false, Relaxed);
     assert!(row.0.is_of(&pollster::block_on(asking).unwrap()));
 }
@@ -110,10 +109,11 @@ fn while_the_service_is_away_a_branch_is_kept_until_its_maximum_age() {
     clock.at(1600);
     assert_eq!(open(&branches, &row), Err(AWAY));
     assert_eq!(wrapped(&branches).err(), Some(AWAY));
-    // The service is back, and the branch goes on.
+    // The service is back. The branch takes no new rows, because it is that old.
     service.says(None);
+    assert_eq!(open(&branches, &row), Ok(()));
     assert!(wrapped(&branches).is_ok());
-    assert_eq!(service.requests().0, 1);
+    assert_eq!(service.requests().0, 1 + 2);
 }
 
 #[test]
@@ -149,7 +149,99 @@ fn a_maximum_age_of_zero_asks_for_each_row() {
     for _ in 0..3 {
         assert_eq!(open(&branches, &wrapped(&branches).unwrap()), Ok(()));
     }
-    assert_eq!(service.requests(), (1, 6));
+    assert_eq!(service.requests(), (3, 6));
+}
+
+/// Whatever happened at the service, new rows do not go on under its old key for ever.
+#[test]
+fn a_branch_takes_new_rows_for_the_maximum_age_at_the_longest() {
+    let (branches, service, clock) = branches(10_000);
+    for second in 0..1600 {
+        clock.at(second);
+        wrapped(&branches).unwrap();
+    }
+    assert_eq!(service.requests().0, 1);
+    clock.at(1600);
+    wrapped(&branches).unwrap();
+    assert_eq!(service.requests().0, 2);
+}
+
+#[test]
+fn a_clock_that_goes_back_ends_what_was_kept() {
+    let (branches, service, clock) = branches(100);
+    clock.at(10_000);
+    let row = wrapped(&branches).unwrap();
+    // A small step, as between threads.
+    clock.at(10_000 - 100);
+    assert_eq!(open_now(&branches, &row), Some(Ok(())));
+    clock.at(10_000 - 101);
+    assert_eq!(open_now(&branches, &row), None);
+    service.says(Some(DISABLED));
+    assert_eq!(open(&branches, &row), Err(DISABLED));
+    assert_eq!(wrapped(&branches).err(), Some(DISABLED));
+}
+
+#[test]
+fn a_yes_about_one_branch_wipes_the_others_that_are_over() {
+    let (branches, _, clock) = branches(1);
+    let rows: Vec<_> = (0..5).map(|_| wrapped(&branches).unwrap()).collect();
+    clock.at(1200);
+    assert_eq!((open(&branches, &rows[0]), branches.kept()), (Ok(()), 5));
+    clock.at(2400);
+    assert_eq!((open(&branches, &rows[0]), branches.kept()), (Ok(()), 1));
+}
+
+#[test]
+fn a_seal_that_fails_takes_no_place() {
+    let (branches, service, clock) = branches(2);
+    let branches = branches.when_away(WhenAway::EvictAtOnce);
+    let row = wrapped(&branches).unwrap();
+    clock.at(1200);
+    service.says(Some(AWAY));
+    for _ in 0..10 {
+        assert_eq!(wrapped(&branches).err(), Some(AWAY));
+    }
+    service.says(None);
+    assert_eq!(wrapped(&branches).unwrap().1[..32], row.1[..32]);
+    assert_eq!(service.requests().0, 1);
+}
+
+#[test]
+fn renew_and_forget_reach_a_branch_that_is_being_made() {
+    for forgets in [false, true] {
+        let (branches, service, _) = branches(100);
+        let (one, other) = (Row::new(), Row::new());
+        service.busy.store(true, Relaxed);
+        let mut before = branches.wrap_key(one.wrap());
+        assert!(poll(&mut before).is_pending());
+        if forgets {
+            branches.forget()
+        } else {
+            branches.renew()
+        }
+        let mut after = branches.wrap_key(other.wrap());
+        assert!(poll(&mut after).is_pending());
+        assert_eq!(service.wraps.load(Relaxed), 2, "nobody waits for the one before");
+        service.busy.store(false, Relaxed);
+        let after = pollster::block_on(after).unwrap();
+        let before = pollster::block_on(before).unwrap();
+        assert_eq!(before[..32], after[..32], "no row goes to the one before");
+        assert_eq!(service.requests().0, 2);
+    }
+}
+
+#[test]
+fn renew_keeps_what_is_being_opened() {
+    let (branches, service, clock) = branches(100);
+    let row = wrapped(&branches).unwrap();
+    let other = another(&service, 1, &clock);
+    service.busy.store(true, Relaxed);
+    let mut opening = other.unwrap_key(row.0.unwrap(&row.1));
+    assert!(poll(&mut opening).is_pending());
+    other.renew();
+    service.busy.store(false, Relaxed);
+    assert!(row.0.is_of(&pollster::block_on(opening).unwrap()));
+    assert_eq!(other.kept(), 1);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use sealwax::companion::IntermediateKey;
 use sealwax::{ProviderErrorKind, UnwrapRequest};
-use sealwax_branch::BodyError;
+use sealwax_branch::{BodyError, wrap_in_branch};
 
 use crate::service::{Row, another, branches, open, wrapped};
 
@@ -46,6 +46,25 @@ fn the_maker_of_a_branch_compares_before_the_first_row() {
     let row = wrapped(&branches).unwrap();
     assert_eq!(service.requests(), (2, 2));
     assert_eq!(open(&branches, &row), Ok(()));
+}
+
+/// If a service accepts two forms of one wrap, the second form does not take the place of the first.
+#[test]
+fn another_form_of_a_wrap_evicts_no_branch() {
+    let (branches, service, _) = branches(10);
+    let (row, body) = wrapped(&branches).unwrap();
+    // The version in front of the service's wrap is not authenticated.
+    service.rotate();
+    let mut other_form = body.clone();
+    other_form[34] = 2;
+    assert_eq!(wrap_in_branch(&other_form).unwrap()[0], 2);
+    let row = (row, other_form);
+    for asked in 1..=3 {
+        assert_eq!(open(&branches, &row), Ok(()));
+        assert_eq!(service.requests(), (1, 1 + asked));
+    }
+    assert_eq!(open(&branches, &(row.0, body)), Ok(()));
+    assert_eq!((service.requests(), branches.kept()), ((1, 1 + 3), 1));
 }
 
 /// A cache that finds a branch by its name alone would open what the service refuses.

@@ -29,8 +29,13 @@ fn rows_move_to_branches_under_a_new_id_of_the_same_service_key() {
         assert_eq!(kinds, [WrapKind::Branch]);
         assert!(keyring.open(&change.fresh, &context).is_ok());
         assert!(pollster::block_on(keyring.rewrap_async(&change.fresh)).unwrap().is_none());
-        // Under the old id, the keyring accepts only what the service wrapped itself.
+        // A keyring of before does not know the new id ...
         let opened = pollster::block_on(direct.open_async(&change.fresh, &context));
         assert_eq!(opened.unwrap_err().name(), "unknown_key");
+        // ... and one that has the service itself under it does not ask the service.
+        let wrong = Keyring::new("kms/2026-b".parse().unwrap(), Arc::clone(&service)).unwrap();
+        let opened = pollster::block_on(wrong.open_async(&change.fresh, &context));
+        assert_eq!(opened.unwrap_err().name(), "wrong_wrap_kind");
     }
+    assert_eq!(service.requests(), (50 + 3, 50 + 3));
 }

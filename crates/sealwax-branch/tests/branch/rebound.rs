@@ -5,7 +5,7 @@ use sealwax::{
     DataKey, EncryptionContext, Envelope, KeyWrapper, Keyring, MasterKeyProvider, ProviderError,
     ProviderErrorKind, ProviderFuture, Suite, UnwrapRequest, WrapKind, WrapRequest, WrappedKey,
 };
-use sealwax_branch::{BodyError, BranchKeys, Rebound};
+use sealwax_branch::{BodyError, BranchKeys, Rebound, wrap_in_branch, wrap_in_rebound};
 use sealwax_conformance::{Counted, Expect, Fault, Faulty, check};
 
 use crate::service::{Row, open, wrapped};
@@ -126,6 +126,27 @@ fn a_service_key_that_once_wrapped_a_data_key_protects_nothing() {
     let local = sealwax::companion::IntermediateKey::new(&leaked.data_key).wrap(victim.wrap());
     let len = u16::try_from(wrap.len()).unwrap().to_be_bytes();
     assert_eq!(open(&Rebound::new(kw), &(victim, [&len[..], &wrap, &local].concat())), Ok(()));
+}
+
+/// What the documentation warns of: a provider under branch keys must bind.
+#[test]
+fn branch_keys_over_a_service_that_binds_nothing_protect_nothing() {
+    let kw = Kw::new();
+    let (leaked, wrap) = wrapped(&kw).unwrap();
+    let victim = Row::new();
+    let key = sealwax::companion::IntermediateKey::new(&leaked.data_key);
+    let len = u16::try_from(wrap.len()).unwrap().to_be_bytes();
+    let body = [&key.branch_id()[..], &len, &wrap, &key.wrap(victim.wrap())].concat();
+    assert_eq!(wrap_in_branch(&body), Some(&wrap[..]));
+    let over = |provider| BranchKeys::new(provider, 10.try_into().unwrap());
+    assert_eq!(open(&over(kw), &(victim, body)), Ok(()));
+    // With `Rebound` in between, over a new key.
+    let rebound = BranchKeys::new(Rebound::new(Kw::new()), 10.try_into().unwrap());
+    let row = wrapped(&rebound).unwrap();
+    assert_eq!(open(&rebound, &row), Ok(()));
+    let wrap = wrap_in_rebound(wrap_in_branch(&row.1).unwrap()).unwrap();
+    assert_eq!(wrap.len(), 40);
+    assert_eq!((wrap_in_branch(wrap), wrap_in_rebound(b"")), (None, None));
 }
 
 #[test]

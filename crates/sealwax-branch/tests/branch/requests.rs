@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use sealwax::{KeyWrapper, MasterKeyProvider, ProviderErrorKind};
+use sealwax::{KeyWrapper, MasterKey, MasterKeyProvider, ProviderErrorKind};
 use sealwax_branch::BranchKeys;
-use sealwax_conformance::{Expect, check};
+use sealwax_conformance::{Counted, Expect, check};
 
 use crate::service::{Row, Service, another, branches, open, open_now, wrapped};
 
@@ -43,6 +43,44 @@ fn a_batch_asks_as_often_as_its_rows_one_by_one() {
     let keys = pollster::block_on(other.unwrap_keys(&requests));
     assert!(rows.iter().zip(keys).all(|(row, key)| row.is_of(&key.unwrap())));
     assert_eq!(service.requests(), (3, 6));
+}
+
+#[test]
+fn a_batch_asks_about_all_unknown_branches_at_once() {
+    let service = Arc::new(Counted::new(MasterKey::generate().unwrap()));
+    let one_row = || BranchKeys::new(Arc::clone(&service), 1.try_into().unwrap());
+    let (branches, other) = (one_row(), one_row());
+    let rows: Vec<_> = (0..5).map(|_| wrapped(&branches).unwrap()).collect();
+    let before = service.counts();
+    // Each row twice, and one that no branch made.
+    let mut requests: Vec<_> =
+        rows.iter().chain(&rows).map(|(row, body)| row.unwrap(body)).collect();
+    requests.insert(3, rows[0].0.unwrap(b"no body"));
+    let mut keys = pollster::block_on(other.unwrap_keys(&requests));
+    assert_eq!(keys.remove(3).unwrap_err().kind(), ProviderErrorKind::Rejected);
+    assert!(rows.iter().chain(&rows).zip(keys).all(|((row, _), key)| row.is_of(&key.unwrap())));
+    let counts = service.counts();
+    assert_eq!((counts.unwrap_batches, counts.unwraps_in_batches), (1, 5));
+    assert_eq!((counts.unwraps, other.kept()), (before.unwraps, 5));
+}
+
+#[test]
+fn a_batch_in_an_outage_asks_once() {
+    let (branches, service, clock) = branches(100);
+    let rows: Vec<_> = (0..20).map(|_| wrapped(&branches).unwrap()).collect();
+    let other = another(&service, 100, &clock);
+    service.says(Some(ProviderErrorKind::Unavailable));
+    let before = service.requests();
+    let requests: Vec<_> = rows.iter().map(|(row, body)| row.unwrap(body)).collect();
+    let keys = pollster::block_on(other.unwrap_keys(&requests));
+    assert_eq!(keys.iter().filter(|key| key.as_ref().is_err_and(|e| e.is_transient())).count(), 20);
+    let requests: Vec<_> = rows.iter().map(|(row, _)| row.wrap()).collect();
+    let bodies = pollster::block_on(other.wrap_keys(&requests));
+    assert_eq!(
+        bodies.iter().filter(|body| body.as_ref().is_err_and(|e| e.is_transient())).count(),
+        20
+    );
+    assert_eq!(service.requests(), (before.0 + 1, before.1 + 1));
 }
 
 #[test]

@@ -24,6 +24,8 @@ pub(crate) struct Service {
     pub(crate) confused: AtomicBool,
     /// Whether its calls wait.
     pub(crate) busy: AtomicBool,
+    /// Whether its unwraps wait.
+    pub(crate) busy_unwraps: AtomicBool,
     version: AtomicU8,
 }
 
@@ -36,6 +38,7 @@ impl Service {
             fault: Mutex::new(None),
             confused: AtomicBool::new(false),
             busy: AtomicBool::new(false),
+            busy_unwraps: AtomicBool::new(false),
             version: AtomicU8::new(1),
         }
     }
@@ -55,7 +58,9 @@ impl Service {
     /// Starts a request, and waits while the service is busy.
     async fn request(&self, count: &AtomicUsize) -> Result<(), ProviderError> {
         count.fetch_add(1, Relaxed);
-        poll_fn(|_| if self.busy.load(Relaxed) { Poll::Pending } else { Poll::Ready(()) }).await;
+        let unwraps = std::ptr::eq(count, &raw const self.unwraps);
+        let waits = || self.busy.load(Relaxed) || unwraps && self.busy_unwraps.load(Relaxed);
+        poll_fn(|_| if waits() { Poll::Pending } else { Poll::Ready(()) }).await;
         self.fault.lock().unwrap().map_or(Ok(()), |kind| Err(kind.into()))
     }
 }

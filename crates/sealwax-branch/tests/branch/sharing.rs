@@ -140,6 +140,45 @@ fn a_future_that_is_dropped_leaves_nothing_locked() {
 }
 
 #[test]
+fn a_future_that_is_dropped_before_the_proof_leaves_a_branch_without_rows() {
+    let (branches, service, _) = branches(100);
+    let row = Row::new();
+    service.busy_unwraps.store(true, Relaxed);
+    let mut proving = branches.wrap_key(row.wrap());
+    assert!(poll(&mut proving).is_pending());
+    assert_eq!((service.requests(), branches.kept()), ((1, 1), 0));
+    drop(proving);
+    service.busy_unwraps.store(false, Relaxed);
+    // The next one proves the same branch, and then its row goes there.
+    let row = wrapped(&branches).unwrap();
+    assert_eq!((service.requests(), open(&branches, &row)), ((1, 2), Ok(())));
+}
+
+#[test]
+fn nobody_waits_long_for_a_future_that_is_paused() {
+    let (branches, service, clock) = branches(100);
+    let row = wrapped(&branches).unwrap();
+    let other = another(&service, 1, &clock);
+    let open_it = || other.unwrap_key(row.0.unwrap(&row.1));
+    service.busy.store(true, Relaxed);
+    let (mut paused, mut waiting) = (open_it(), open_it());
+    assert!(poll(&mut paused).is_pending() && poll(&mut waiting).is_pending());
+    let asked = service.requests().1;
+    // A sixteenth of the maximum age later.
+    clock.at(100);
+    assert!(poll(&mut open_it()).is_pending());
+    assert_eq!(service.requests().1, asked);
+    clock.at(101);
+    let mut later = open_it();
+    assert!(poll(&mut later).is_pending());
+    assert_eq!(service.requests().1, asked + 1);
+    service.busy.store(false, Relaxed);
+    assert!(row.0.is_of(&pollster::block_on(later).unwrap()));
+    assert!(row.0.is_of(&pollster::block_on(paused).unwrap()));
+    assert!(row.0.is_of(&pollster::block_on(waiting).unwrap()));
+}
+
+#[test]
 fn the_least_recently_used_branch_makes_room() {
     let (branches, service, clock) = branches(1);
     let rows: Vec<_> = (0..3).map(|_| wrapped(&branches).unwrap()).collect();
