@@ -40,7 +40,7 @@ const CAPACITY: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
 ///   stream are, while the loop over its results awaits something else), the ones that wait for it are paused too, also
 ///   if the loop awaits one of them. After a sixteenth of the maximum age, later calls ask for themselves.
 /// - **A branch takes new rows until it is full, at the longest for the maximum age**, or until the provider says that its
-///   wrap is not [current](KeyWrapper::is_current). Then the next row makes a new one. One branch is made at a time, so
+///   wrap is not [current](sealwax::KeyWrapper::is_current). Then the next row makes a new one. One branch is made at a time, so
 ///   with few `rows`, seals wait for each other.
 /// - A branch key is wiped when it is evicted: when a newer branch takes its place, on [`forget`](Self::forget), and once
 ///   it is over its maximum age, the next time that the service has said yes about any branch. In a process that does
