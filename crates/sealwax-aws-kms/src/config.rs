@@ -14,7 +14,9 @@ pub(crate) const MAX_ENTRIES: usize = 8;
 #[non_exhaustive]
 pub enum ConfigError {
     /// The text is not the ARN of a key.
-    #[error("it is not the ARN of a key, such as arn:aws:kms:eu-central-1:111122223333:key/1234abcd-…")]
+    #[error(
+        "it is not the ARN of a key, such as arn:aws:kms:eu-central-1:111122223333:key/1234abcd-…"
+    )]
     Arn,
     /// The name of the entry is not allowed.
     #[error(
@@ -42,17 +44,23 @@ pub(crate) fn check_arn(arn: &str) -> Result<(), ConfigError> {
     let id = resource.strip_prefix("key/").unwrap_or_default();
     let is_arn = prefix == "arn"
         && service == "kms"
-        && [partition, region, account, id].into_iter().all(|part| !part.is_empty() && is_plain(part));
+        && [partition, region, account, id]
+            .into_iter()
+            .all(|part| !part.is_empty() && is_plain(part));
     if is_arn { Ok(()) } else { Err(ConfigError::Arn) }
 }
 
 /// Checks the characters of an entry.
 pub(crate) fn check_entry(name: &str, value: &str) -> Result<(), ConfigError> {
     let is_allowed = |c: u8| c.is_ascii_alphanumeric() || b"-_/:.".contains(&c);
-    let begins = |prefix: &str| name.get(..prefix.len()).is_some_and(|s| s.eq_ignore_ascii_case(prefix));
-    let is_name =
-        (1..=MAX_LEN).contains(&name.len()) && name.bytes().all(is_allowed) && !begins(BOUND) && !begins("aws:");
-    let is_value = (1..=MAX_LEN).contains(&value.len()) && value.bytes().all(|c| c.is_ascii_graphic() || c == b' ');
+    let begins =
+        |prefix: &str| name.get(..prefix.len()).is_some_and(|s| s.eq_ignore_ascii_case(prefix));
+    let is_name = (1..=MAX_LEN).contains(&name.len())
+        && name.bytes().all(is_allowed)
+        && !begins(BOUND)
+        && !begins("aws:");
+    let is_value = (1..=MAX_LEN).contains(&value.len())
+        && value.bytes().all(|c| c.is_ascii_graphic() || c == b' ');
     match (is_name, is_value) {
         (false, _) => Err(ConfigError::Name),
         (true, false) => Err(ConfigError::Value),

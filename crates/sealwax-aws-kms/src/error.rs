@@ -1,5 +1,8 @@
 //! What went wrong, and which kind of error that is for the keyring.
 
+use std::error::Error;
+
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_kms::config::http::HttpResponse;
 use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kms::types::KeyState;
@@ -10,8 +13,9 @@ use sealwax::{KeyError, ProviderError, ProviderErrorKind};
 const MAX_MESSAGE: usize = 400;
 /// Longer words are left out of messages, except for ARNs and UUIDs: what a service quotes could be a session token.
 const MAX_WORD: usize = 20;
-/// How the service begins if a ciphertext is not one of any key that it can see.
-const NO_SUCH_KEY: &str = "The ciphertext refers to a customer master key that does not exist";
+/// Why a client makes no request, as far as can be told.
+const NOT_SENT: &str =
+    "its Region, its HTTP client or a source of credentials is missing, or the reply is not HTTP";
 
 /// What went wrong: the source of the [`ProviderError`]s of this crate.
 ///
@@ -21,11 +25,17 @@ const NO_SUCH_KEY: &str = "The ciphertext refers to a customer master key that d
 #[non_exhaustive]
 pub enum KmsError {
     /// The service refused the request.
-    #[error("{operation}: the key service replied {code}{}{}", after_colon(message), in_brackets(request_id))]
+    #[error(
+        "{operation}: the key service replied {code}{}{}",
+        after_colon(message),
+        in_brackets(request_id)
+    )]
     #[non_exhaustive]
     Refused {
         /// The operation, such as `Decrypt`.
         operation: &'static str,
+        /// The HTTP status.
+        status: u16,
         /// The code of the service, such as `DisabledException`; `HTTP 502` if the reply has none.
         code: String,
         /// What the service said: at most 400 characters of printable ASCII, without words longer than 20 characters that
@@ -43,7 +53,14 @@ pub enum KmsError {
         /// Why not.
         reason: &'static str,
     },
-    /// The client has no credentials, or cannot make a request of what it was given.
+    /// The client has no credentials.
+    #[error("{operation}: the client has no credentials")]
+    #[non_exhaustive]
+    NoCredentials {
+        /// The operation.
+        operation: &'static str,
+    },
+    /// The client cannot make a request of what it was given.
     #[error("{operation}: the client made no request: {reason}")]
     #[non_exhaustive]
     NotSent {
@@ -108,29 +125,37 @@ fn in_brackets(id: &Option<String>) -> String {
 
 impl KmsError {
     /// Takes over what may be kept of an error of the SDK.
-    pub(crate) fn of_sdk<E: ProvideErrorMetadata>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> Self {
+    pub(crate) fn of_sdk<E: ProvideErrorMetadata>(
+        operation: &'static str,
+        error: &SdkError<E, HttpResponse>,
+    ) -> Self {
         let request_id = || error.request_id().map(printable);
-        let status = |raw: &HttpResponse| raw.status().as_u16();
         match error {
             SdkError::TimeoutError(_) => Self::NoReply { operation, reason: "timeout" },
             SdkError::DispatchFailure(failure) => match failure.as_connector_error() {
                 Some(error) if error.is_timeout() => Self::NoReply { operation, reason: "timeout" },
-                Some(error) if error.is_io() => Self::NoReply { operation, reason: "no connection, or one that broke" },
-                Some(error) if error.is_user() => Self::NotSent { operation, reason: "its HTTP client refused it" },
-                _ => Self::NoReply { operation, reason: "the connection or the credentials failed" },
+                Some(error) if error.is_io() || error.as_other().is_some() => {
+                    Self::NoReply { operation, reason: "no connection, or one that broke" }
+                }
+                other => match other.and_then(|error| credentials_error(error)) {
+                    Some(
+                        CredentialsError::CredentialsNotLoaded(_)
+                        | CredentialsError::InvalidConfiguration(_),
+                    ) => Self::NoCredentials { operation },
+                    Some(_) => Self::NoReply { operation, reason: "none for its credentials" },
+                    None => Self::NotSent { operation, reason: NOT_SENT },
+                },
             },
-            SdkError::ConstructionFailure(_) => {
-                Self::NotSent { operation, reason: "a part of its configuration is missing" }
-            }
-            SdkError::ServiceError(error) => {
-                let (meta, status) = (error.err().meta(), status(error.raw()));
+            SdkError::ConstructionFailure(_) => Self::NotSent { operation, reason: NOT_SENT },
+            SdkError::ServiceError(error) if !error.raw().status().is_success() => {
+                let (meta, status) = (error.err().meta(), error.raw().status().as_u16());
                 let code = meta.code().map_or_else(|| format!("HTTP {status}"), printable);
                 let message = meta.message().map(printable).unwrap_or_default();
-                Self::Refused { operation, code, message, request_id: request_id() }
+                Self::Refused { operation, status, code, message, request_id: request_id() }
             }
-            SdkError::ResponseError(error) if !(200..300).contains(&status(error.raw())) => {
-                let code = format!("HTTP {}", status(error.raw()));
-                Self::Refused { operation, code, message: String::new(), request_id: request_id() }
+            // The head of the reply was there, and its body was not.
+            SdkError::ResponseError(_) => {
+                Self::NoReply { operation, reason: "the reply broke off" }
             }
             _ => Self::Unreadable { operation, request_id: request_id() },
         }
@@ -138,15 +163,15 @@ impl KmsError {
 
     pub(crate) fn kind(&self) -> ProviderErrorKind {
         match self {
-            // The body names a key that is not there: this provider names its own in each request.
-            Self::Refused { operation: "Decrypt", code, message, .. }
-                if code == "AccessDeniedException" && message.starts_with(NO_SUCH_KEY) =>
-            {
-                ProviderErrorKind::WrongKeyMaterial
+            Self::Refused { code, message, .. } if code == "KMSInvalidStateException" => {
+                kind_of_invalid_state(message)
             }
-            Self::Refused { code, .. } => kind_of(code),
+            Self::Refused { code, status, .. } => kind_of(code, *status),
+            Self::NoCredentials { .. } => ProviderErrorKind::Unauthenticated,
             Self::NoReply { .. } => ProviderErrorKind::Unavailable,
-            Self::NotSent { .. } | Self::Unreadable { .. } | Self::UnsuitableKey { .. } => ProviderErrorKind::Other,
+            Self::NotSent { .. } | Self::Unreadable { .. } | Self::UnsuitableKey { .. } => {
+                ProviderErrorKind::Other
+            }
             Self::OtherKey { .. } => ProviderErrorKind::WrongKeyMaterial,
             Self::State { state } => kind_of_state(state),
             Self::NotACiphertext { .. } | Self::NotADataKey { .. } => ProviderErrorKind::Rejected,
@@ -155,12 +180,14 @@ impl KmsError {
 }
 
 /// The codes of the operations, and those that every AWS service has.
-pub(crate) fn kind_of(code: &str) -> ProviderErrorKind {
+fn kind_of(code: &str, status: u16) -> ProviderErrorKind {
     match code {
         "NotFoundException" => ProviderErrorKind::NotFound,
-        "AccessDeniedException" | "AccessDenied" | "InvalidGrantTokenException" | "NotAuthorized" | "OptInRequired" => {
-            ProviderErrorKind::Denied
-        }
+        "AccessDeniedException"
+        | "AccessDenied"
+        | "InvalidGrantTokenException"
+        | "NotAuthorized"
+        | "OptInRequired" => ProviderErrorKind::Denied,
         "ExpiredTokenException"
         | "ExpiredToken"
         | "RequestExpired"
@@ -170,32 +197,48 @@ pub(crate) fn kind_of(code: &str) -> ProviderErrorKind {
         | "SignatureDoesNotMatch"
         | "IncompleteSignature"
         | "MissingAuthenticationToken"
-        | "MissingAuthenticationTokenException" => ProviderErrorKind::Unauthenticated,
-        "DisabledException" | "KMSInvalidStateException" => ProviderErrorKind::Disabled,
+        | "MissingAuthenticationTokenException"
+        | "AuthFailure"
+        | "RequestTimeTooSkewed" => ProviderErrorKind::Unauthenticated,
+        "DisabledException" => ProviderErrorKind::Disabled,
         "ThrottlingException"
         | "Throttling"
+        | "ThrottledException"
+        | "RequestThrottled"
+        | "RequestThrottledException"
         | "RequestLimitExceeded"
+        | "BandwidthLimitExceeded"
         | "LimitExceededException"
         | "TooManyRequestsException"
-        | "HTTP 429" => ProviderErrorKind::Throttled,
+        | "SlowDown" => ProviderErrorKind::Throttled,
         "KeyUnavailableException"
         | "DependencyTimeoutException"
-        | "KMSInternalException"
-        | "InternalFailure"
-        | "InternalServerError"
-        | "ServiceUnavailable"
-        | "ServiceUnavailableException" => ProviderErrorKind::Unavailable,
+        | "RequestTimeout"
+        | "RequestTimeoutException" => ProviderErrorKind::Unavailable,
         "IncorrectKeyException" => ProviderErrorKind::WrongKeyMaterial,
         "InvalidCiphertextException" => ProviderErrorKind::Rejected,
-        _ if code.starts_with("HTTP 5") => ProviderErrorKind::Unavailable,
+        _ if status == 429 => ProviderErrorKind::Throttled,
+        _ if status >= 500 => ProviderErrorKind::Unavailable,
         _ => ProviderErrorKind::Other,
+    }
+}
+
+/// Of a key store that is not connected, this is said of everything that goes wrong, most of which passes.
+fn kind_of_invalid_state(message: &str) -> ProviderErrorKind {
+    let message = message.to_ascii_lowercase();
+    if message.contains("pending") || message.contains("disabled") {
+        ProviderErrorKind::Disabled
+    } else {
+        ProviderErrorKind::Unavailable
     }
 }
 
 fn kind_of_state(state: &str) -> ProviderErrorKind {
     match KeyState::from(state) {
         // Soon over: it is being made, moved to a primary in another Region, or its key store is not connected.
-        KeyState::Creating | KeyState::Updating | KeyState::Unavailable => ProviderErrorKind::Unavailable,
+        KeyState::Creating | KeyState::Updating | KeyState::Unavailable => {
+            ProviderErrorKind::Unavailable
+        }
         _ => ProviderErrorKind::Disabled,
     }
 }
@@ -211,9 +254,18 @@ fn is_uuid(word: &str) -> bool {
     word.split('-').map(str::len).eq([8, 4, 4, 4, 12]) && word.split('-').all(is_hex)
 }
 
+/// Returns whether this is an ARN, also in quotes or before a full stop.
 fn is_arn(word: &str) -> bool {
-    let is_part = |c: u8| c.is_ascii_alphanumeric() || b":/-_.@".contains(&c);
-    word.starts_with("arn:aws") && word.len() <= 200 && word.bytes().all(is_part)
+    let arn = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+    let is_part = |c: u8| c.is_ascii_alphanumeric() || b":/-_.@+=,".contains(&c);
+    let has_parts = arn.starts_with("arn:aws") && arn.split(':').count() >= 6;
+    has_parts && word.len() <= 200 && arn.bytes().all(is_part)
+}
+
+/// Finds why the client has no credentials, if that is what went wrong.
+fn credentials_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a CredentialsError> {
+    std::iter::successors(Some(error), |&error| error.source())
+        .find_map(|error| error.downcast_ref())
 }
 
 /// Makes a text of the service fit for a log: one line of printable ASCII, bounded, and without anything that could be a

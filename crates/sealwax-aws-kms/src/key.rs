@@ -8,7 +8,8 @@ use aws_sdk_kms::primitives::Blob;
 use aws_sdk_kms::types::{KeySpec, KeyState, KeyUsageType};
 use base64ct::{Base64UrlUnpadded, Encoding};
 use sealwax::{
-    DataKey, KeyId, KeyWrapper, MasterKeyProvider, ProviderError, ProviderFuture, UnwrapRequest, WrapRequest,
+    DataKey, KeyId, KeyWrapper, MasterKeyProvider, ProviderError, ProviderFuture, UnwrapRequest,
+    WrapRequest,
 };
 
 use crate::config::{self, BOUND, ConfigError, KEY_ID, MAX_ENTRIES};
@@ -71,11 +72,12 @@ impl KmsKey {
     ///
     /// # Errors
     ///
-    /// Returns a [`ConfigError`] if the name or the value is not allowed, if the name is there already, or if there are
+    /// Returns a [`ConfigError`] if the name or the value is not allowed, if the name is there already (in any case of its
+    /// letters, because policies do not tell them apart), or if there are
     /// more than 8 entries.
     pub fn with_entry(mut self, name: &str, value: &str) -> Result<Self, ConfigError> {
         config::check_entry(name, value)?;
-        if self.entries.iter().any(|(there, _)| there == name) {
+        if self.entries.iter().any(|(there, _)| there.eq_ignore_ascii_case(name)) {
             return Err(ConfigError::Duplicate);
         }
         if self.entries.len() >= MAX_ENTRIES {
@@ -99,7 +101,11 @@ impl KmsKey {
     }
 
     fn check_answer(&self, operation: &'static str, arn: Option<&str>) -> Result<(), KmsError> {
-        if arn == Some(&*self.arn) { Ok(()) } else { Err(KmsError::OtherKey { operation }) }
+        match arn {
+            Some(arn) if arn == self.arn => Ok(()),
+            Some(_) => Err(KmsError::OtherKey { operation }),
+            None => Err(KmsError::Unreadable { operation, request_id: None }),
+        }
     }
 
     async fn encrypt(&self, request: WrapRequest<'_>) -> Result<Vec<u8>, KmsError> {
@@ -165,7 +171,10 @@ async fn usable(client: &Client, key: &str) -> Result<String, KmsError> {
 }
 
 impl KeyWrapper for KmsKey {
-    fn wrap_key<'a>(&'a self, request: WrapRequest<'a>) -> ProviderFuture<'a, Result<Vec<u8>, ProviderError>> {
+    fn wrap_key<'a>(
+        &'a self,
+        request: WrapRequest<'a>,
+    ) -> ProviderFuture<'a, Result<Vec<u8>, ProviderError>> {
         ProviderFuture::boxed(async move { Ok(self.encrypt(request).await?) })
     }
 
@@ -179,7 +188,10 @@ impl KeyWrapper for KmsKey {
 }
 
 impl MasterKeyProvider for KmsKey {
-    fn unwrap_key<'a>(&'a self, request: UnwrapRequest<'a>) -> ProviderFuture<'a, Result<DataKey, ProviderError>> {
+    fn unwrap_key<'a>(
+        &'a self,
+        request: UnwrapRequest<'a>,
+    ) -> ProviderFuture<'a, Result<DataKey, ProviderError>> {
         ProviderFuture::boxed(async move { Ok(self.decrypt(request).await?) })
     }
 }

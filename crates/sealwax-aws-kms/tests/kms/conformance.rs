@@ -8,7 +8,11 @@ use sealwax_conformance::{Expect, check};
 
 use crate::{Moto, with_moto};
 
-async fn conforms(moto: &Moto, provider: impl MasterKeyProvider + 'static, other: impl MasterKeyProvider + 'static) {
+async fn conforms(
+    moto: &Moto,
+    provider: impl MasterKeyProvider + 'static,
+    other: impl MasterKeyProvider + 'static,
+) {
     let proxy = Arc::clone(&moto.proxy);
     let expect = Expect::default().other_key(other).counting(move || proxy.requests());
     let report = check(provider, "aws/byok".parse().unwrap(), expect).await;

@@ -49,7 +49,8 @@ fn an_alias_that_is_moved_leads_no_row_elsewhere() {
         // One that starts now has another key, and says so.
         let key = KmsKey::connect(moto.client(), &alias).await.unwrap();
         assert_eq!(key.arn(), after);
-        assert!(ring(key).open_async(&row, &context).await.is_err());
+        let error = ring(key).open_async(&row, &context).await.unwrap_err();
+        assert_eq!(error.name(), "wrong_key_material");
         // With a new id for the new key, all rows open.
         let key = KmsKey::connect(moto.client(), &alias).await.unwrap();
         let both = Keyring::new("aws/byok-2".parse().unwrap(), key).unwrap();
@@ -85,9 +86,10 @@ fn a_disabled_key_is_refused_and_a_check_finds_it() {
         // moto takes no ARN here.
         let (_, id) = key.arn().split_once('/').unwrap();
         moto.admin.disable_key().key_id(id).send().await.unwrap();
-        for error in
-            [key.check(&key_id).await.unwrap_err(), KmsKey::connect(moto.client(), key.arn()).await.unwrap_err()]
-        {
+        for error in [
+            key.check(&key_id).await.unwrap_err(),
+            KmsKey::connect(moto.client(), key.arn()).await.unwrap_err(),
+        ] {
             assert_eq!(error.kind(), ProviderErrorKind::Disabled);
             assert_eq!(source(&error).to_string(), "the key is in state Disabled");
         }
@@ -102,10 +104,12 @@ fn a_disabled_key_is_refused_and_a_check_finds_it() {
 /// moto has not all of the states.
 #[test]
 fn each_state_is_a_kind() {
-    const ARN: &str = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+    const ARN: &str =
+        "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
     run(async {
         let proxy = Proxy::start("127.0.0.1:1").await;
-        let connect = || KmsKey::connect(client(&proxy.address(), Duration::from_secs(5)), "alias/byok");
+        let connect =
+            || KmsKey::connect(client(&proxy.address(), Duration::from_secs(5)), "alias/byok");
         let described = |rest: &str| {
             let body = format!(r#"{{"KeyMetadata":{{"KeyId":"1234abcd","Arn":"{ARN}"{rest}}}}}"#);
             proxy.set(Mode::Raw(200, body.leak()));
@@ -125,14 +129,18 @@ fn each_state_is_a_kind() {
             assert_eq!(error.kind(), kind, "{state}");
             assert_eq!(source(&error).to_string(), format!("the key is in state {state}"));
         }
-        described(r#","KeyState":"Enabled","KeyUsage":"ENCRYPT_DECRYPT","KeySpec":"SYMMETRIC_DEFAULT""#);
+        described(
+            r#","KeyState":"Enabled","KeyUsage":"ENCRYPT_DECRYPT","KeySpec":"SYMMETRIC_DEFAULT""#,
+        );
         assert_eq!(connect().await.unwrap().arn(), ARN);
         // What moto and older services leave out.
         described("");
         assert_eq!(connect().await.unwrap().arn(), ARN);
-        for body in
-            ["{}", r#"{"KeyMetadata":{"KeyId":"1234abcd"}}"#, r#"{"KeyMetadata":{"KeyId":"1","Arn":"alias/a"}}"#]
-        {
+        for body in [
+            "{}",
+            r#"{"KeyMetadata":{"KeyId":"1234abcd"}}"#,
+            r#"{"KeyMetadata":{"KeyId":"1","Arn":"alias/a"}}"#,
+        ] {
             proxy.set(Mode::Raw(200, body));
             let error = connect().await.unwrap_err();
             assert!(matches!(source(&error), KmsError::Unreadable { .. }), "{error:?}");
@@ -144,7 +152,8 @@ fn each_state_is_a_kind() {
 fn what_a_caller_sets_is_checked() {
     let client = || client("http://127.0.0.1:1", Duration::from_secs(1));
     assert_eq!(KmsKey::unchecked(client(), "alias/byok").unwrap_err(), ConfigError::Arn);
-    let key = KmsKey::unchecked(client(), "arn:aws:kms:eu-central-1:111122223333:key/1234").unwrap();
+    let key =
+        KmsKey::unchecked(client(), "arn:aws:kms:eu-central-1:111122223333:key/1234").unwrap();
     let key = key.with_entry("service", "billing").unwrap();
     assert_eq!(
         format!("{key:?}"),
@@ -152,6 +161,7 @@ fn what_a_caller_sets_is_checked() {
     );
     let refused = |name, value| key.clone().with_entry(name, value).unwrap_err();
     assert_eq!(refused("service", "other"), ConfigError::Duplicate);
+    assert_eq!(refused("Service", "other"), ConfigError::Duplicate);
     assert_eq!(refused("sealwax", "x"), ConfigError::Name);
     assert_eq!(refused("sealwax-key-id", "x"), ConfigError::Name);
     assert_eq!(refused("team", ""), ConfigError::Value);

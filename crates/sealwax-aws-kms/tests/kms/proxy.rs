@@ -10,20 +10,17 @@ use tokio::net::{TcpListener, TcpStream};
 #[derive(Clone, Debug)]
 pub(crate) enum Mode {
     Pass,
-    Delay(Duration),
     /// Never answers.
     Hang,
     /// Closes the connection instead of an answer.
     Cut,
-    /// Closes it within the body of the answer.
+    /// Closes it within the body of an answer.
     CutBody,
     /// Answers itself: status, code and message of the service.
     Answer(u16, &'static str, &'static str),
     /// Answers itself: status and body.
     Raw(u16, &'static str),
 }
-
-const NO_SUCH_KEY: &str = r#"{"__type":"AccessDeniedException","message":"The ciphertext refers to a customer master key that does not exist, does not exist in this region, or you are not allowed to access."}"#;
 
 pub(crate) struct Proxy {
     port: u16,
@@ -80,17 +77,13 @@ impl Proxy {
             let mode = self.mode.lock().unwrap().clone();
             let answer = match mode {
                 Mode::Pass => self.pass(&mut upstream, &head, &body).await?,
-                Mode::Delay(time) => {
-                    tokio::time::sleep(time).await;
-                    self.pass(&mut upstream, &head, &body).await?
-                }
                 Mode::Hang => {
                     tokio::time::sleep(Duration::from_secs(3600)).await;
                     return None;
                 }
                 Mode::Cut => return None,
                 Mode::CutBody => {
-                    let answer = self.pass(&mut upstream, &head, &body).await?;
+                    let answer = answer(200, r#"{"KeyId":"arn","Plaintext":"AAECAwQFBgcICQ=="}"#);
                     writing.write_all(&answer[..answer.len() - 10]).await.ok()?;
                     return None;
                 }
@@ -104,7 +97,12 @@ impl Proxy {
     }
 
     /// Asks the service, and returns the bytes of its answer.
-    async fn pass(&self, upstream: &mut Option<BufReader<TcpStream>>, head: &[u8], body: &[u8]) -> Option<Vec<u8>> {
+    async fn pass(
+        &self,
+        upstream: &mut Option<BufReader<TcpStream>>,
+        head: &[u8],
+        body: &[u8],
+    ) -> Option<Vec<u8>> {
         for _ in 0..2 {
             if upstream.is_none() {
                 let connection = TcpStream::connect(&self.upstream).await.ok()?;
@@ -116,12 +114,13 @@ impl Proxy {
                 && let Some((head, body)) = message(service).await
             {
                 // The service may close the connection after each answer.
-                if String::from_utf8_lossy(&head).to_ascii_lowercase().contains("connection: close") {
+                if String::from_utf8_lossy(&head).to_ascii_lowercase().contains("connection: close")
+                {
                     *upstream = None;
                 }
                 if body == br#"{"__type":"AccessDeniedException"}"# {
-                    // AWS says why, and moto leaves that out.
-                    return Some(answer(400, NO_SUCH_KEY));
+                    // What AWS answers if the ciphertext is not one of the key that the request names.
+                    return Some(answer(400, r#"{"__type":"IncorrectKeyException"}"#));
                 }
                 let head = String::from_utf8_lossy(&head).replace("Connection: close\r\n", "");
                 return Some([head.as_bytes(), &body].concat());

@@ -38,7 +38,8 @@ fn ten_thousand_rows_move_through_branches_with_20_requests() {
         let key = moto.key().await;
         let local = MasterKey::from_bytes(&mut (0..32).collect::<Vec<u8>>()).unwrap();
         let before = Keyring::new("local".parse().unwrap(), local).unwrap();
-        let rows: Vec<Envelope> = (0..ROWS).map(|row| before.seal(&secret(row), &context(row)).unwrap()).collect();
+        let rows: Vec<Envelope> =
+            (0..ROWS).map(|row| before.seal(&secret(row), &context(row)).unwrap()).collect();
 
         let start = Instant::now();
         let batch = branching(&key).rewrap_batch_async(rows.iter().cloned().enumerate()).await;
@@ -72,7 +73,7 @@ fn ten_thousand_rows_move_through_branches_with_20_requests() {
     });
 }
 
-/// Behind branch keys, no data key is in any request or reply. In front of the service alone, it is in each.
+/// Behind branch keys, no data key is in any request. In front of the service alone, it is in each.
 #[test]
 fn behind_branch_keys_no_client_sees_a_data_key() {
     with_moto(|moto| async move {
@@ -92,7 +93,8 @@ fn behind_branch_keys_no_client_sees_a_data_key() {
         };
         let requests = moto.proxy.take_requests();
         assert_eq!(requests.len(), 2 + 2 * 5);
-        let seen = |key: &String| requests.iter().filter(|request| request.contains(&**key)).count();
+        let seen =
+            |key: &String| requests.iter().filter(|request| request.contains(&**key)).count();
         let (behind, direct) = data_keys.split_at(50);
         assert!(behind.iter().all(|key| seen(key) == 0));
         assert!(direct.iter().all(|key| seen(key) == 1));
