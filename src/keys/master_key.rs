@@ -91,8 +91,8 @@ impl MasterKey {
     /// Anybody can generate it, so it protects nothing. No keyring for production accepts it: its id must start with
     /// `test/`, all keys of its keyring must be test keys, and [`Keyring::from_str`](crate::Keyring) refuses its text
     /// (`swkt1_…`). Behind a type of your own, it wraps and unwraps under no other id, so a keyring counts each local key
-    /// with such an id as a test key. What it has sealed does not open with a key for production, which says
-    /// [`TestKey`](crate::UnwrapError::TestKey).
+    /// with such an id as a test key, and also each key behind the types of `sealwax-branch`. What it has sealed does not
+    /// open with a key for production, which says [`TestKey`](crate::UnwrapError::TestKey).
     ///
     /// ```
     /// use sealwax::{Keyring, KeyringError, MasterKey};

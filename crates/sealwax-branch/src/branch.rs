@@ -33,15 +33,15 @@ const CAPACITY: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
 ///   see [`WhenAway`].
 /// - **The service is asked again in the last quarter of the maximum age**, by the first future that uses the branch
 ///   then, while the others go on. So a branch that is in use never has to be waited for, and no operation that begins
-///   after the maximum age uses it without a yes of the service. Until one has asked, each operation returns a boxed future, so a synchronous
-///   method returns `WouldBlock`: call the async one then.
+///   after the maximum age uses it without a yes of the service. Until one has asked, each operation returns a boxed
+///   future, so a synchronous method returns `WouldBlock`: call the async one then.
 /// - **One future asks, and the others wait for it**: 64 first seals make one branch. If it is dropped, the next one asks.
 ///   **Poll each future until it is ready, or drop it.** If the one that asks is only paused (as those in a `buffered`
 ///   stream are, while the loop over its results awaits something else), the ones that wait for it are paused too, also
 ///   if the loop awaits one of them. After a sixteenth of the maximum age, later calls ask for themselves.
 /// - **A branch takes new rows until it is full, at the longest for the maximum age**, or until the provider says that its
-///   wrap is not [current](sealwax::KeyWrapper::is_current). Then the next row makes a new one. One branch is made at a time, so
-///   with few `rows`, seals wait for each other.
+///   wrap is not [current](sealwax::KeyWrapper::is_current). Then the next row makes a new one. One branch is made at a
+///   time, so with few `rows`, seals wait for each other.
 /// - A branch key is wiped when it is evicted: when a newer branch takes its place, on [`forget`](Self::forget), and once
 ///   it is over its maximum age, the next time that the service has said yes about any branch. In a process that does
 ///   nothing, it stays.

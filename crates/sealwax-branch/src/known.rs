@@ -180,6 +180,14 @@ impl Known {
         }
     }
 
+    /// Gives back the place of a row that did not come to be.
+    pub(crate) fn give_place_back(&mut self, served: &Served, head: &Arc<Head>) {
+        let maker = self.makers.peek_mut(served).filter(|maker| Arc::ptr_eq(&maker.head, head));
+        if let Some(maker) = maker {
+            maker.left = maker.left.saturating_add(1);
+        }
+    }
+
     /// Sends no more rows to a branch.
     pub(crate) fn close(&mut self, served: &Served, head: &Arc<Head>) {
         if self.makers.peek(served).is_some_and(|maker| Arc::ptr_eq(&maker.head, head)) {

@@ -32,31 +32,37 @@ impl<P: MasterKeyProvider> BranchKeys<P> {
 
     async fn wrap_later(&self, request: WrapRequest<'_>) -> Result<Vec<u8>, ProviderError> {
         let served = (request.key_id().clone(), request.suite());
-        loop {
-            let head = self.open_branch(&served).await?;
-            let key = match self.key(head.outer(&request)).await {
-                Ok(key) => key,
-                Err(error) => {
-                    if !error.is_transient() {
-                        self.known().close(&served, &head);
-                    }
-                    return Err(error);
+        let head = self.place(&served).await?;
+        match self.key(head.outer(&request)).await {
+            Ok(key) => head.body(&key, request),
+            Err(error) => {
+                let mut known = self.known();
+                if error.is_transient() {
+                    known.give_place_back(&served, &head);
+                } else {
+                    known.close(&served, &head);
                 }
-            };
-            // Others may have filled it, or somebody may have renewed it, while this waited.
-            if self.known().take_place(&served, &head) {
-                return head.body(&key, request);
+                Err(error)
             }
         }
     }
 
-    /// Returns a branch that takes rows, which is a new one if need be.
-    async fn open_branch(&self, served: &Served) -> Result<Arc<Head>, ProviderError> {
-        match self.maker(served) {
-            Some(head) => Ok(head),
-            None => {
-                let (now, patience) = (self.now(), self.known().patience());
-                self.making.share(served, now, patience, self.make(served)).await
+    /// Takes a row's place in a branch, which is a new one if need be.
+    ///
+    /// The place is taken before anybody waits for the key. With a maximum age that is shorter than a request, seals
+    /// would otherwise replace each other's branches before a row is there, without an end.
+    async fn place(&self, served: &Served) -> Result<Arc<Head>, ProviderError> {
+        loop {
+            let head = match self.maker(served) {
+                Some(head) => head,
+                None => {
+                    let (now, patience) = (self.now(), self.known().patience());
+                    self.making.share(served, now, patience, self.make(served)).await?
+                }
+            };
+            // Others may have filled it, or somebody may have renewed it, while this waited.
+            if self.known().take_place(served, &head) {
+                return Ok(head);
             }
         }
     }

@@ -152,6 +152,24 @@ fn a_maximum_age_of_zero_asks_for_each_row() {
     assert_eq!(service.requests(), (3, 6));
 }
 
+/// Each one makes a branch, and none takes the other's away before its row is there.
+#[test]
+fn seals_with_a_maximum_age_of_zero_do_not_keep_each_other_from_ending() {
+    let (branches, service, _) = branches(1000);
+    let branches = branches.with_max_age(std::time::Duration::ZERO);
+    service.slow_unwraps.store(2, Relaxed);
+    let (one, other) = (Row::new(), Row::new());
+    let (mut first, mut second) = (branches.wrap_key(one.wrap()), branches.wrap_key(other.wrap()));
+    let (mut ended, mut polls) = ([false; 2], 0);
+    while ended != [true; 2] && polls < 100 {
+        for (future, ended) in [&mut first, &mut second].into_iter().zip(&mut ended) {
+            *ended = *ended || poll(future).is_ready();
+        }
+        polls += 1;
+    }
+    assert_eq!((ended, service.requests()), ([true; 2], (2, 2)), "after {polls} polls");
+}
+
 /// Whatever happened at the service, new rows do not go on under its old key for ever.
 #[test]
 fn a_branch_takes_new_rows_for_the_maximum_age_at_the_longest() {

@@ -2,9 +2,36 @@
 
 use std::sync::Arc;
 
-use sealwax::{EncryptionContext, Keyring, WrapKind};
+use sealwax::{EncryptionContext, Keyring, KeyringError, MasterKey, WrapKind};
+use sealwax_branch::{BranchKeys, Rebound};
 
 use crate::service::{another, branches};
+
+/// A test key keeps its promise behind both types: no keyring has it beside a key for production.
+#[test]
+fn a_test_key_behind_these_types_is_among_test_keys_alone() {
+    let test_key = || MasterKey::generate_for_tests(1);
+    let branching = || BranchKeys::new(test_key(), 10.try_into().unwrap());
+    let context = EncryptionContext::empty();
+    let prod = || Keyring::new("prod".parse().unwrap(), MasterKey::generate().unwrap()).unwrap();
+    let id = || "test/a".parse().unwrap();
+    for ring in [Keyring::new(id(), branching()), Keyring::new(id(), Rebound::new(test_key()))] {
+        let ring = ring.unwrap();
+        let row = pollster::block_on(ring.seal_async(&"mock".into(), &context)).unwrap();
+        assert!(pollster::block_on(ring.open_async(&row, &context)).is_ok());
+        let beside = ring.with_retired("prod".parse().unwrap(), MasterKey::generate().unwrap());
+        assert!(matches!(beside, Err(KeyringError::NotATestKey { .. })));
+        assert_eq!(prod().verify(&row).unwrap_err().name(), "test_key");
+    }
+    for beside in
+        [prod().with_retired(id(), branching()), prod().with_escrow(id(), Rebound::new(test_key()))]
+    {
+        assert!(matches!(beside, Err(KeyringError::NotATestKey { .. })));
+    }
+    // Under the id of a key for production, it wraps nothing.
+    let ring = Keyring::new("prod".parse().unwrap(), branching()).unwrap();
+    assert!(pollster::block_on(ring.seal_async(&"mock".into(), &context)).is_err());
+}
 
 #[test]
 fn rows_move_to_branches_under_a_new_id_of_the_same_service_key() {

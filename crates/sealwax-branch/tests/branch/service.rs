@@ -26,6 +26,8 @@ pub(crate) struct Service {
     pub(crate) busy: AtomicBool,
     /// Whether its unwraps wait.
     pub(crate) busy_unwraps: AtomicBool,
+    /// For how many polls each unwrap waits after the first.
+    pub(crate) slow_unwraps: AtomicUsize,
     version: AtomicU8,
 }
 
@@ -39,6 +41,7 @@ impl Service {
             confused: AtomicBool::new(false),
             busy: AtomicBool::new(false),
             busy_unwraps: AtomicBool::new(false),
+            slow_unwraps: AtomicUsize::new(0),
             version: AtomicU8::new(1),
         }
     }
@@ -59,7 +62,11 @@ impl Service {
     async fn request(&self, count: &AtomicUsize) -> Result<(), ProviderError> {
         count.fetch_add(1, Relaxed);
         let unwraps = std::ptr::eq(count, &raw const self.unwraps);
-        let waits = || self.busy.load(Relaxed) || unwraps && self.busy_unwraps.load(Relaxed);
+        let mut polls = if unwraps { self.slow_unwraps.load(Relaxed) + 1 } else { 1 };
+        let mut waits = || {
+            polls = polls.saturating_sub(1);
+            polls > 0 || self.busy.load(Relaxed) || unwraps && self.busy_unwraps.load(Relaxed)
+        };
         poll_fn(|_| if waits() { Poll::Pending } else { Poll::Ready(()) }).await;
         self.fault.lock().unwrap().map_or(Ok(()), |kind| Err(kind.into()))
     }
