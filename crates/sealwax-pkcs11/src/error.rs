@@ -53,15 +53,17 @@ pub enum TokenError {
     /// The PIN is empty, or contains a line end or another control character. The token was not asked.
     #[error("the PIN is empty, or contains a line end")]
     NotAPin,
-    /// The token refused the login. No thread tries again, because tokens lock a PIN after a few failures.
-    #[error(
-        "the token refused the login with {code}; it is not tried again until you connect again"
-    )]
+    /// The login failed. No thread of the provider tries again, because tokens lock a PIN after a few failures, and not
+    /// every value says whether the PIN was wrong.
+    #[error("the login failed with {code}; it is not tried again until you connect again")]
     #[non_exhaustive]
     Login {
         /// The return value, such as `CKR_PIN_INCORRECT`.
         code: String,
     },
+    /// The token says that the PIN is locked, or that one more failure locks it. It was not asked.
+    #[error("the PIN is locked, or has one try left: log in by other means first")]
+    LastTry,
     /// A function of the library failed.
     #[error("{function} failed with {code}")]
     #[non_exhaustive]
@@ -121,7 +123,9 @@ impl TokenError {
             Self::NoToken | Self::NoKey => ProviderErrorKind::NotFound,
             Self::Refused { kind, .. } => *kind,
             Self::NotPermitted => ProviderErrorKind::Disabled,
-            Self::NotAPin | Self::Login { .. } => ProviderErrorKind::Unauthenticated,
+            Self::NotAPin | Self::Login { .. } | Self::LastTry => {
+                ProviderErrorKind::Unauthenticated
+            }
             Self::UnknownVersion => ProviderErrorKind::WrongKeyMaterial,
             Self::NotAWrap | Self::Altered { .. } | Self::NotADataKey { .. } => {
                 ProviderErrorKind::Rejected

@@ -25,8 +25,9 @@ use crate::threads::Threads;
 ///   did not reply. A future that is dropped before its turn is not run.
 /// - **It repairs its sessions.** Before each operation it looks whether another part of the program has logged out,
 ///   and logs in again. If the token is unavailable, it opens a new session and tries once more.
-/// - **It logs in with a wrong PIN only once.** After that, every operation fails with `Unauthenticated`, without
-///   another attempt, until you connect again: tokens lock a PIN after a few failures.
+/// - **It logs in with a wrong PIN only once.** After a login has failed, for a reason that may be the PIN, every
+///   operation that needs one fails with `Unauthenticated`, without another attempt, until you connect again: tokens lock
+///   a PIN after a few failures. If the token says that one more failure locks it, there is no attempt.
 ///
 /// A drop closes the sessions and waits for the threads, for up to a second. It leaves behind a thread that is still in
 /// the token's library.
@@ -51,8 +52,8 @@ impl TokenKey {
     ///
     /// # Errors
     ///
-    /// Returns `NotFound` if there is no such token or key, `Unauthenticated` if the token refuses the PIN or if the PIN contains a line end, `Disabled`
-    /// if the key may not unwrap (`CKA_DECRYPT`), and `Other` if the library cannot be loaded, the key is not as above,
+    /// Returns `NotFound` if there is no such token or key, `Unauthenticated` if the login fails or the PIN is not tried
+    /// (it is empty, contains a line end, or has one try left), `Disabled` if the key may not unwrap (`CKA_DECRYPT`), and `Other` if the library cannot be loaded, the key is not as above,
     /// the token does not offer the mechanism, or more than one token or key has the label. The source is a
     /// [`TokenError`].
     pub async fn connect(config: TokenConfig) -> Result<Self, ProviderError> {
@@ -76,6 +77,9 @@ impl TokenKey {
     }
 
     async fn start(config: TokenConfig, scheme: Scheme) -> Result<Self, TokenError> {
+        if config.pin.is_none() {
+            return Err(TokenError::NotAPin);
+        }
         let token = Arc::new(Token::new(config, scheme));
         let (sessions, timeout) = (token.config.sessions, token.config.timeout);
         let shared = Arc::clone(&token);

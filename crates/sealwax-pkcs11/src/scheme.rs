@@ -103,6 +103,9 @@ fn encrypt(
     session.generate_random_slice(&mut iv)?;
     let sealed = session.encrypt(&gcm(&mut iv, associated_data)?, key, data_key)?;
     // Only now, because some tokens choose the IV, and write it here.
+    if iv == [0; IV_LEN] {
+        return Err(Error::InvalidValue);
+    }
     Ok([&iv[..], &sealed].concat())
 }
 
@@ -136,7 +139,8 @@ fn wrap(session: &Session, key: ObjectHandle, data_key: &[u8; KEY_LEN]) -> Resul
     }
     let object = object?;
     let sealed = session.wrap_key(&Mechanism::AesKeyWrap, key, object);
-    session.destroy_object(object)?;
+    // If this fails, the object ends with the session.
+    let _ = session.destroy_object(object);
     sealed
 }
 
@@ -147,7 +151,8 @@ fn unwrap(session: &Session, key: ObjectHandle, sealed: &[u8]) -> Result<Zeroizi
         Some(Attribute::Value(value)) => Some(Zeroizing::new(value)),
         _ => None,
     });
-    session.destroy_object(object)?;
+    // If this fails, the object ends with the session.
+    let _ = session.destroy_object(object);
     let hidden = Error::Pkcs11(RvError::AttributeSensitive, Function::GetAttributeValue);
     value?.ok_or(hidden)
 }

@@ -1,6 +1,5 @@
 //! A thread's session: opened, logged in and repaired before each job.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,7 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::body::Body;
 use crate::config::TokenConfig;
-use crate::error::{Meaning, TokenError, name_of, refused, refused_as};
+use crate::error::{TokenError, name_of, refused, refused_as};
 use crate::module::find_token;
 use crate::scheme::Scheme;
 use crate::verdict::unwrapped;
@@ -66,11 +65,17 @@ impl Token {
             Err(Error::Pkcs11(code, function)) => (code, function),
             Err(error) => return Err(refused(error)),
         };
-        match Meaning::of(code) {
-            Meaning::Kind(
-                kind @ (ProviderErrorKind::Unavailable | ProviderErrorKind::Throttled),
-            ) => Err(refused_as(code, function, kind)),
-            // Some tokens have no clearer value for a wrong PIN.
+        match code {
+            // The token has not looked at the PIN.
+            RvError::SessionHandleInvalid
+            | RvError::SessionClosed
+            | RvError::CryptokiNotInitialized
+            | RvError::TokenNotPresent
+            | RvError::DeviceRemoved
+            | RvError::UserAnotherAlreadyLoggedIn => {
+                Err(refused_as(code, function, ProviderErrorKind::Unavailable))
+            }
+            // It may have: some tokens have no clearer value for a wrong one.
             _ => Err(TokenError::Login { code: login_refused.insert(name_of(code)).clone() }),
         }
     }
@@ -121,14 +126,12 @@ impl Worker {
     }
 }
 
-/// A session, and the keys that it has found.
+/// A session. It finds the key again for each job: a handle may soon be that of another key.
 pub(crate) struct Open {
     token: Arc<Token>,
     library: Pkcs11,
     slot: Slot,
     session: Session,
-    /// By `CKA_ID`.
-    keys: BTreeMap<Vec<u8>, ObjectHandle>,
 }
 
 impl Open {
@@ -139,15 +142,18 @@ impl Open {
         })?;
         token.was_there.store(true, Ordering::Relaxed);
         let session = library.open_ro_session(slot).map_err(refused)?;
-        Ok(Self { token: Arc::clone(token), library, slot, session, keys: BTreeMap::new() })
+        Ok(Self { token: Arc::clone(token), library, slot, session })
     }
 
     /// Logs in if nobody is: another part of the program may have logged out, which hides the keys.
-    fn log_in(&mut self) -> Result<(), TokenError> {
+    fn log_in(&self) -> Result<(), TokenError> {
         if self.is_logged_in()? {
             return Ok(());
         }
-        self.keys.clear();
+        let token = self.library.get_token_info(self.slot).map_err(refused)?;
+        if token.user_pin_final_try() || token.user_pin_locked() {
+            return Err(TokenError::LastTry);
+        }
         self.token.login(&self.session)
     }
 
@@ -157,7 +163,7 @@ impl Open {
     }
 
     /// Checks the token and the key that wraps, and returns its `CKA_ID`.
-    pub(crate) fn check(&mut self, current: Option<&[u8]>) -> Result<Vec<u8>, TokenError> {
+    pub(crate) fn check(&self, current: Option<&[u8]>) -> Result<Vec<u8>, TokenError> {
         let scheme = self.token.scheme;
         let offered = match self.library.get_mechanism_info(self.slot, scheme.mechanism()) {
             Ok(info) => scheme.is_offered(&info),
@@ -178,8 +184,6 @@ impl Open {
                 reason: "its CKA_ID does not have 1 to 255 bytes",
             });
         }
-        // As it is now, and not as it was when this session found it.
-        self.keys.clear();
         let key = self.key(&current)?;
         if !self.attributes(key)?.contains(&scheme.may_unwrap()) {
             return Err(TokenError::NotPermitted);
@@ -188,7 +192,7 @@ impl Open {
     }
 
     /// Does the same, and tries the key.
-    pub(crate) fn connect(&mut self, current: Option<&[u8]>) -> Result<Vec<u8>, TokenError> {
+    pub(crate) fn connect(&self, current: Option<&[u8]>) -> Result<Vec<u8>, TokenError> {
         let current = self.check(current)?;
         let key = self.key(&current)?;
         self.probe(key)?;
@@ -215,7 +219,7 @@ impl Open {
     }
 
     pub(crate) fn wrap(
-        &mut self,
+        &self,
         id: &[u8],
         associated_data: &[u8],
         data_key: &DataKey,
@@ -230,7 +234,7 @@ impl Open {
     }
 
     pub(crate) fn unwrap(
-        &mut self,
+        &self,
         associated_data: &[u8],
         body: &[u8],
     ) -> Result<DataKey, TokenError> {
@@ -240,7 +244,7 @@ impl Open {
     }
 
     fn open(
-        &mut self,
+        &self,
         associated_data: &[u8],
         body: &Body<'_>,
     ) -> Result<Zeroizing<Vec<u8>>, TokenError> {
@@ -254,10 +258,7 @@ impl Open {
     }
 
     /// Finds a key, and refuses one that can leave the token or be used without the PIN.
-    fn key(&mut self, id: &[u8]) -> Result<ObjectHandle, TokenError> {
-        if let Some(key) = self.keys.get(id) {
-            return Ok(*key);
-        }
+    fn key(&self, id: &[u8]) -> Result<ObjectHandle, TokenError> {
         let key = match *self.find(Some(Attribute::Id(id.to_vec())))? {
             [] => return Err(TokenError::NoKey),
             [key] => key,
@@ -267,7 +268,6 @@ impl Open {
         if let Some((_, reason)) = RULES.iter().find(|(rule, _)| !attributes.contains(rule)) {
             return Err(TokenError::Unsuitable { reason });
         }
-        self.keys.insert(id.to_vec(), key);
         Ok(key)
     }
 

@@ -15,7 +15,7 @@ use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
-use async_channel::{Receiver, Sender};
+use async_channel::{Receiver, Sender, WeakReceiver};
 use futures_timer::Delay;
 
 use crate::error::TokenError;
@@ -32,6 +32,8 @@ type Job<S> = Box<dyn FnOnce(&mut S) + Send>;
 /// device holds up.
 pub(crate) struct Threads<S> {
     jobs: Sender<Job<S>>,
+    /// The other end, as long as a thread has it.
+    queue: WeakReceiver<Job<S>>,
     timeout: Duration,
     /// Closed when the last thread has ended. A lock, because a receiver belongs to one thread.
     ended: Mutex<mpsc::Receiver<Infallible>>,
@@ -46,7 +48,7 @@ impl<S: 'static> Threads<S> {
     ) -> io::Result<Self> {
         let (jobs, queue) = async_channel::bounded(count.get());
         let (running, ended) = mpsc::channel();
-        let threads = Self { jobs, timeout, ended: Mutex::new(ended) };
+        let threads = Self { jobs, queue: queue.downgrade(), timeout, ended: Mutex::new(ended) };
         for _ in 0..count.get() {
             let (queue, make, running) = (queue.clone(), make.clone(), running.clone());
             thread::Builder::new().name("sealwax-pkcs11".into()).spawn(move || {
@@ -100,6 +102,10 @@ async fn within<T>(timer: &mut Delay, future: impl Future<Output = T>) -> Option
 impl<S> Drop for Threads<S> {
     fn drop(&mut self) {
         self.jobs.close();
+        // If all threads are held up, nobody else drops the keys in the queue, which wipes them.
+        if let Some(queue) = self.queue.upgrade() {
+            while queue.try_recv().is_ok() {}
+        }
         // Nothing is ever sent: it returns when the last thread has ended.
         let _ = self.ended.get_mut().map(|ended| ended.recv_timeout(GRACE));
     }

@@ -81,8 +81,8 @@ fn two_keys_of_one_id() {
         token.create("byok", &[1], &[]);
         let (kind, text) = refused(token.config().with_current([1]));
         assert_eq!((kind, text.contains("another has the same CKA_ID")), (Kind::Other, true));
-        // What a session has found is still the one that it was.
-        row.unwrap(&key, &body).unwrap();
+        // A session that has found the first one before does not go on with it.
+        assert_eq!(row.unwrap(&key, &body).unwrap_err().kind(), Kind::Other);
         assert_eq!(
             block_on(sealwax::KeyWrapper::check(&key, &row.key_id)).unwrap_err().kind(),
             Kind::Other
