@@ -169,6 +169,22 @@ fn a_drop_leaves_a_thread_behind_that_hangs() {
     drop(release);
 }
 
+/// A job that waits has a data key, which is wiped when it is dropped.
+#[test]
+fn a_drop_empties_the_queue_also_if_all_threads_hang() {
+    let threads = threads(1, Duration::from_millis(50));
+    let (release, job) = hang();
+    assert!(block_on(threads.run(job)).is_err());
+    let key = Arc::new(());
+    let held = Arc::clone(&key);
+    let queued = block_on(threads.run(move |_| drop(held)));
+    assert!(matches!(queued, Err(TokenError::Late)));
+    assert_eq!(Arc::strong_count(&key), 2, "it waits in the queue");
+    drop(threads);
+    assert_eq!(Arc::strong_count(&key), 1);
+    drop(release);
+}
+
 #[test]
 fn no_poll_waits_for_a_job() {
     let threads = threads(1, MINUTE);
