@@ -101,11 +101,10 @@ async fn within<T>(timer: &mut Delay, future: impl Future<Output = T>) -> Option
 
 impl<S> Drop for Threads<S> {
     fn drop(&mut self) {
+        let queue = self.queue.upgrade();
         self.jobs.close();
         // If all threads are held up, nobody else drops the keys in the queue, which wipes them.
-        if let Some(queue) = self.queue.upgrade() {
-            while queue.try_recv().is_ok() {}
-        }
+        while queue.as_ref().is_some_and(|queue| queue.try_recv().is_ok()) {}
         // Nothing is ever sent: it returns when the last thread has ended.
         let _ = self.ended.get_mut().map(|ended| ended.recv_timeout(GRACE));
     }
