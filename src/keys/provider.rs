@@ -12,7 +12,7 @@ use crate::keys::provider_error::{ProviderError, ProviderErrorKind};
 use crate::keys::provider_future::ProviderFuture;
 use crate::keys::requests::{UnwrapRequest, WrapRequest};
 use crate::secret::key_bytes::KeyBytes;
-use crate::secret::wiping::wipe_stack_after_hashing;
+use crate::secret::wiping::wipe_stack_after;
 
 /// Wraps data keys under a master key in memory, in an HSM or in a cloud KMS.
 ///
@@ -235,7 +235,7 @@ impl KeyWrapper for MasterKey {
             return ProviderFuture::ready(Err(unfit()));
         }
         let data_key = request.data_key().expose_secret();
-        let body = wipe_stack_after_hashing(|| self.wrap(&request.binding(), data_key).to_vec());
+        let body = wipe_stack_after(|| self.wrap(&request.binding(), data_key).to_vec());
         ProviderFuture::ready(Ok(body))
     }
 
@@ -258,7 +258,7 @@ impl MasterKeyProvider for MasterKey {
         }
         let mut data_key = KeyBytes::zeroed();
         // Returns one byte. The gaps of a larger type would take along what is on the stack.
-        let unwrapped = wipe_stack_after_hashing(|| {
+        let unwrapped = wipe_stack_after(|| {
             self.unwrap(&request.binding(), request.body(), data_key.expose_mut())
         });
         let data_key = DataKey::from_key_bytes(data_key);
