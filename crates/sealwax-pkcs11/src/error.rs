@@ -41,7 +41,7 @@ pub enum TokenError {
     #[error("the token does not have the version of the key that made the wrap")]
     UnknownVersion,
     /// The key or the token cannot be used, or must not be.
-    #[error("the key is not suitable: {reason}")]
+    #[error("the key or the token is not suitable: {reason}")]
     #[non_exhaustive]
     Unsuitable {
         /// Why not.

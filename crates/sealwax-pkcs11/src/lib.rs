@@ -14,7 +14,8 @@ mod body;
 // Threads that block, so that nobody else does.
 mod threads;
 
-// The token: its library, a session, and what a session does with a key.
+// The token: its library, the login, a session, and what a session does with a key.
+mod login;
 mod module;
 mod scheme;
 mod session;

@@ -1,20 +1,25 @@
 //! A thread's session: opened, logged in and repaired before each job.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+#[cfg(test)]
+mod tests;
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use cryptoki::context::{Function, Pkcs11};
 use cryptoki::error::{Error, RvError};
 use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::{Session, SessionState, UserType};
-use cryptoki::slot::Slot;
+use cryptoki::slot::{Limit, Slot};
 use cryptoki::types::Ulong;
 use sealwax::{DataKey, ProviderErrorKind};
 use zeroize::Zeroizing;
 
 use crate::body::Body;
 use crate::config::TokenConfig;
-use crate::error::{TokenError, name_of, refused, refused_as};
+use crate::error::{TokenError, refused, refused_as};
+use crate::login::Login;
 use crate::module::find_token;
 use crate::scheme::Scheme;
 use crate::verdict::unwrapped;
@@ -32,52 +37,20 @@ const RULES: [(Attribute, &str); 5] = [
 pub(crate) struct Token {
     pub(crate) config: TokenConfig,
     pub(crate) scheme: Scheme,
-    /// With which return value the token refused the login.
-    login_refused: Mutex<Option<String>>,
-    /// How many logins were tried.
-    logins: AtomicUsize,
+    login: Login,
     was_there: AtomicBool,
 }
 
 impl Token {
     pub(crate) fn new(config: TokenConfig, scheme: Scheme) -> Self {
-        Self {
-            config,
-            scheme,
-            login_refused: Mutex::new(None),
-            logins: AtomicUsize::new(0),
-            was_there: AtomicBool::new(false),
-        }
+        Self { config, scheme, login: Login::default(), was_there: AtomicBool::new(false) }
     }
+}
 
-    /// Logs in, if no login was refused before: a token locks the PIN after a few wrong ones.
-    ///
-    /// All sessions of a process share one login, so another part of the program may have been faster.
-    fn login(&self, session: &Session) -> Result<(), TokenError> {
-        let mut login_refused = self.login_refused.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(code) = &*login_refused {
-            return Err(TokenError::Login { code: code.clone() });
-        }
-        let pin = self.config.pin.as_ref().ok_or(TokenError::NotAPin)?;
-        self.logins.fetch_add(1, Ordering::SeqCst);
-        let (code, function) = match session.login_with_raw(UserType::User, pin) {
-            Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => return Ok(()),
-            Err(Error::Pkcs11(code, function)) => (code, function),
-            Err(error) => return Err(refused(error)),
-        };
-        match code {
-            // The token has not looked at the PIN.
-            RvError::SessionHandleInvalid
-            | RvError::SessionClosed
-            | RvError::CryptokiNotInitialized
-            | RvError::TokenNotPresent
-            | RvError::DeviceRemoved
-            | RvError::UserAnotherAlreadyLoggedIn => {
-                Err(refused_as(code, function, ProviderErrorKind::Unavailable))
-            }
-            // It may have: some tokens have no clearer value for a wrong one.
-            _ => Err(TokenError::Login { code: login_refused.insert(name_of(code)).clone() }),
-        }
+fn is_enough(limit: Limit, sessions: NonZeroUsize) -> bool {
+    match limit {
+        Limit::Max(limit) => u64::try_from(sessions.get()).is_ok_and(|sessions| sessions <= limit),
+        Limit::Unavailable | Limit::Infinite => true,
     }
 }
 
@@ -154,7 +127,8 @@ impl Open {
         if token.user_pin_final_try() || token.user_pin_locked() {
             return Err(TokenError::LastTry);
         }
-        self.token.login(&self.session)
+        let pin = self.token.config.pin.as_ref().ok_or(TokenError::NotAPin)?;
+        self.token.login.attempt(|| self.session.login_with_raw(UserType::User, pin))
     }
 
     fn is_logged_in(&self) -> Result<bool, TokenError> {
@@ -173,6 +147,12 @@ impl Open {
         if !offered {
             return Err(TokenError::Unsuitable {
                 reason: "the token does not offer the mechanism",
+            });
+        }
+        let limit = self.library.get_token_info(self.slot).map_err(refused)?.max_session_count();
+        if !is_enough(limit, self.token.config.sessions) {
+            return Err(TokenError::Unsuitable {
+                reason: "the token allows fewer sessions than there are threads",
             });
         }
         let current = match current {
@@ -289,12 +269,14 @@ impl Open {
             Attribute::Label(self.token.config.key.clone().into_bytes()),
         ];
         template.extend(also);
-        let logins = self.token.logins.load(Ordering::SeqCst);
-        let found = self.session.find_objects(&template).map_err(refused)?;
-        // A logout hides the keys, even if another thread has logged in again since then.
-        let was_logged_in =
-            || Ok(self.is_logged_in()? && self.token.logins.load(Ordering::SeqCst) == logins);
-        if found.is_empty() && !was_logged_in()? {
+        let find = || self.session.find_objects(&template).map_err(refused);
+        let found = find()?;
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        // A logout hides the keys, and somebody may have logged in again meanwhile.
+        let found = if self.is_logged_in()? { find()? } else { found };
+        if found.is_empty() && !self.is_logged_in()? {
             let (code, function) = (RvError::UserNotLoggedIn, Function::FindObjects);
             return Err(refused_as(code, function, ProviderErrorKind::Unavailable));
         }

@@ -3,12 +3,11 @@
 //! The key of the token is 40 41 … 5f, the data key 00 01 … 1f, and the IV a0 a1 … ab. The associated data is
 //! 01 ‖ 01 ‖ 08 ‖ `hsm/test` ‖ 32 bytes of 07.
 
-use cryptoki::object::{Attribute, KeyType, ObjectClass};
 use pollster::block_on;
 use sealwax::DataKey;
 use sealwax_pkcs11::TokenKey;
 
-use crate::token::{Row, Token, with_token};
+use crate::token::{Row, with_token};
 
 const AES_GCM: &str = "010101a0a1a2a3a4a5a6a7a8a9aaabd78e043ce6ee9a2a71664bf585b13ef9ff06e7d4f87a933afac5f481f5df60\
                        e7fe60d5eba68d17390cbde4a3f98c1516";
@@ -20,26 +19,6 @@ fn bytes(hex: &str) -> Vec<u8> {
     hex.as_bytes().chunks(2).map(byte).collect()
 }
 
-/// Imports the key, which a ceremony may do too.
-fn import(token: &Token) {
-    let template = [
-        Attribute::Class(ObjectClass::SECRET_KEY),
-        Attribute::KeyType(KeyType::AES),
-        Attribute::Token(true),
-        Attribute::Private(true),
-        Attribute::Sensitive(true),
-        Attribute::Extractable(false),
-        Attribute::Encrypt(true),
-        Attribute::Decrypt(true),
-        Attribute::Wrap(true),
-        Attribute::Unwrap(true),
-        Attribute::Label("byok".into()),
-        Attribute::Id(vec![1]),
-        Attribute::Value((0x40..0x60).collect()),
-    ];
-    token.user().create_object(&template).unwrap();
-}
-
 fn row() -> Row {
     let mut data_key: Vec<u8> = (0..0x20).collect();
     Row { data_key: DataKey::from_bytes(&mut data_key).unwrap(), ..Row::new(7) }
@@ -48,7 +27,7 @@ fn row() -> Row {
 #[test]
 fn aes_gcm() {
     with_token(|token| {
-        import(&token);
+        token.import((0x40..0x60).collect());
         row().unwrap(&token.connect(), &bytes(AES_GCM)).unwrap();
     });
 }
@@ -56,7 +35,7 @@ fn aes_gcm() {
 #[test]
 fn aes_key_wrap() {
     with_token(|token| {
-        import(&token);
+        token.import((0x40..0x60).collect());
         let rebound = block_on(TokenKey::connect_key_wrap(token.config())).unwrap();
         row().unwrap(rebound.service(), &bytes(AES_KEY_WRAP)).unwrap();
         // The same data key always has the same wrap.

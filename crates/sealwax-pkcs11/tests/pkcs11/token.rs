@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::error::{Error, RvError};
 use cryptoki::mechanism::Mechanism;
-use cryptoki::object::{Attribute, ObjectHandle};
+use cryptoki::object::{Attribute, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::{Session, UserType};
 use cryptoki::slot::Slot;
 use cryptoki::types::AuthPin;
@@ -104,23 +104,21 @@ impl Token {
 
     /// Creates an AES key of 256 bits, with other attributes than the usual ones if need be.
     pub(crate) fn create(&self, label: &str, id: &[u8], other: &[Attribute]) {
-        let mut template = vec![
-            Attribute::Token(true),
-            Attribute::Private(true),
-            Attribute::Sensitive(true),
-            Attribute::Extractable(false),
-            Attribute::Encrypt(true),
-            Attribute::Decrypt(true),
-            Attribute::Wrap(true),
-            Attribute::Unwrap(true),
-            Attribute::ValueLen(32.into()),
-            Attribute::Label(label.into()),
-            Attribute::Id(id.into()),
-        ];
+        let mut template = usual(label, id);
+        template.push(Attribute::ValueLen(32.into()));
         let kind = |attribute: &Attribute| attribute.attribute_type();
         template.retain(|usual| other.iter().all(|other| kind(other) != kind(usual)));
         template.extend_from_slice(other);
         self.user().generate_key(&Mechanism::AesKeyGen, &template).unwrap();
+    }
+
+    /// Imports the key with the label `byok` and the id 01, which a ceremony may do too.
+    pub(crate) fn import(&self, value: Vec<u8>) {
+        let mut template = usual("byok", &[1]);
+        template.push(Attribute::Class(ObjectClass::SECRET_KEY));
+        template.push(Attribute::KeyType(KeyType::AES));
+        template.push(Attribute::Value(value));
+        self.user().create_object(&template).unwrap();
     }
 
     /// Finds the only key of a label, in a session that must be logged in for as long as the handle is used.
@@ -155,6 +153,21 @@ impl Token {
         self.create("byok", &[1], &[]);
         block_on(TokenKey::connect_key_wrap(self.config())).unwrap()
     }
+}
+
+fn usual(label: &str, id: &[u8]) -> Vec<Attribute> {
+    vec![
+        Attribute::Token(true),
+        Attribute::Private(true),
+        Attribute::Sensitive(true),
+        Attribute::Extractable(false),
+        Attribute::Encrypt(true),
+        Attribute::Decrypt(true),
+        Attribute::Wrap(true),
+        Attribute::Unwrap(true),
+        Attribute::Label(label.into()),
+        Attribute::Id(id.into()),
+    ]
 }
 
 /// A data key, and the row that it belongs to.
