@@ -13,8 +13,17 @@ export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/../../target}"
 cargo build --quiet --release --locked
 cargo build --quiet --release --locked --manifest-path without_wiping/Cargo.toml
 built="$CARGO_TARGET_DIR/release"
-"$built/search" "$built/probe" "$built/probe_without_wiping"
-echo "with feature aws-lc:"
-# Built in place of the other probe, so that it reuses the AWS-LC that other steps have built.
+# Side by side, and a copy, because the other probe is built in its place: so it reuses the AWS-LC that other steps have
+# built.
+first=$(mktemp -d)
+trap 'rm -r "$first"' EXIT
+cp "$built/probe" "$first"
+"$built/search" "$first/probe" "$built/probe_without_wiping" >"$first/output" 2>&1 &
 cargo build --quiet --release --locked --bin probe --features aws-lc
-"$built/search" "$built/probe" "$built/probe_without_wiping"
+status=0
+second=$("$built/search" "$built/probe" "$built/probe_without_wiping" 2>&1) || status=$?
+wait $! || status=$?
+cat "$first/output"
+echo "with feature aws-lc:"
+echo "$second"
+exit $status
