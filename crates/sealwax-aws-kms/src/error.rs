@@ -17,6 +17,9 @@ const MAX_WORD: usize = 20;
 const NOT_SENT: &str =
     "its Region, its HTTP client or a source of credentials is missing, or the reply is not HTTP";
 
+/// What the SDK's cache of credentials says if their source does not reply. Its type is private.
+const TIMED_OUT: &str = "identity resolver timed out";
+
 /// What went wrong: the source of the [`ProviderError`]s of this crate.
 ///
 /// Downcast the error's `source()` to it, for instance to count the codes of the service. It never contains the error of
@@ -53,6 +56,15 @@ pub enum KmsError {
         /// Why not.
         reason: &'static str,
     },
+    /// The client could not fetch its credentials.
+    #[error("{operation}: the client could not fetch its credentials{}", after_colon(message))]
+    #[non_exhaustive]
+    CredentialsAway {
+        /// The operation.
+        operation: &'static str,
+        /// Why not, as bounded as the message of a refusal.
+        message: String,
+    },
     /// The client has no credentials.
     #[error("{operation}: the client has no credentials")]
     #[non_exhaustive]
@@ -79,11 +91,16 @@ pub enum KmsError {
         request_id: Option<String>,
     },
     /// The service used another key than the one that this provider stands for.
-    #[error("{operation}: the key service used another key than the one of this provider")]
+    #[error(
+        "{operation}: the key service used another key than the one of this provider{}",
+        in_brackets(request_id)
+    )]
     #[non_exhaustive]
     OtherKey {
         /// The operation.
         operation: &'static str,
+        /// The id of the request, if there is one.
+        request_id: Option<String>,
     },
     /// The key cannot wrap data keys.
     #[error("the key is not suitable: {reason}")]
@@ -107,11 +124,13 @@ pub enum KmsError {
         len: usize,
     },
     /// The service decrypted something that is not a data key.
-    #[error("the service decrypted something that is not a data key")]
+    #[error("the service decrypted something that is not a data key{}", in_brackets(request_id))]
     #[non_exhaustive]
     NotADataKey {
         /// What is wrong with it.
         source: KeyError,
+        /// The id of the request, if there is one.
+        request_id: Option<String>,
     },
 }
 
@@ -129,7 +148,7 @@ impl KmsError {
         operation: &'static str,
         error: &SdkError<E, HttpResponse>,
     ) -> Self {
-        let request_id = || error.request_id().map(printable);
+        let request_id = || request_id_of(error);
         match error {
             SdkError::TimeoutError(_) => Self::NoReply { operation, reason: "timeout" },
             SdkError::DispatchFailure(failure) => match failure.as_connector_error() {
@@ -142,14 +161,19 @@ impl KmsError {
                         CredentialsError::CredentialsNotLoaded(_)
                         | CredentialsError::InvalidConfiguration(_),
                     ) => Self::NoCredentials { operation },
-                    Some(_) => Self::NoReply { operation, reason: "none for its credentials" },
-                    None => Self::NotSent { operation, reason: NOT_SENT },
+                    Some(error) => Self::CredentialsAway { operation, message: chain(error) },
+                    None => match other.map(|error| chain(error)) {
+                        Some(message) if message.contains(TIMED_OUT) => {
+                            Self::CredentialsAway { operation, message }
+                        }
+                        _ => Self::NotSent { operation, reason: NOT_SENT },
+                    },
                 },
             },
             SdkError::ConstructionFailure(_) => Self::NotSent { operation, reason: NOT_SENT },
             SdkError::ServiceError(error) if !error.raw().status().is_success() => {
                 let (meta, status) = (error.err().meta(), error.raw().status().as_u16());
-                let code = meta.code().map_or_else(|| format!("HTTP {status}"), printable);
+                let code = meta.code().map_or_else(|| format!("HTTP {status}"), code_of);
                 let message = meta.message().map(printable).unwrap_or_default();
                 Self::Refused { operation, status, code, message, request_id: request_id() }
             }
@@ -168,7 +192,7 @@ impl KmsError {
             }
             Self::Refused { code, status, .. } => kind_of(code, *status),
             Self::NoCredentials { .. } => ProviderErrorKind::Unauthenticated,
-            Self::NoReply { .. } => ProviderErrorKind::Unavailable,
+            Self::NoReply { .. } | Self::CredentialsAway { .. } => ProviderErrorKind::Unavailable,
             Self::NotSent { .. } | Self::Unreadable { .. } | Self::UnsuitableKey { .. } => {
                 ProviderErrorKind::Other
             }
@@ -218,19 +242,25 @@ fn kind_of(code: &str, status: u16) -> ProviderErrorKind {
         "IncorrectKeyException" => ProviderErrorKind::WrongKeyMaterial,
         "InvalidCiphertextException" => ProviderErrorKind::Rejected,
         _ if status == 429 => ProviderErrorKind::Throttled,
-        _ if status >= 500 => ProviderErrorKind::Unavailable,
+        _ if status >= 500 || status == 408 || status == 425 => ProviderErrorKind::Unavailable,
         _ => ProviderErrorKind::Other,
     }
 }
 
-/// Of a key store that is not connected, this is said of everything that goes wrong, most of which passes.
+/// Everything that goes wrong in a key store outside of AWS has this code, and only the message says what it was. Most of
+/// it passes.
 fn kind_of_invalid_state(message: &str) -> ProviderErrorKind {
+    const SENTENCES: [(&str, ProviderErrorKind); 6] = [
+        ("pending", ProviderErrorKind::Disabled),
+        ("disabled", ProviderErrorKind::Disabled),
+        ("is not enabled", ProviderErrorKind::Disabled),
+        ("ciphertext or additional authenticated data", ProviderErrorKind::Rejected),
+        ("could not find the external key", ProviderErrorKind::NotFound),
+        ("denied access", ProviderErrorKind::Denied),
+    ];
     let message = message.to_ascii_lowercase();
-    if message.contains("pending") || message.contains("disabled") {
-        ProviderErrorKind::Disabled
-    } else {
-        ProviderErrorKind::Unavailable
-    }
+    let said = SENTENCES.iter().find(|(sentence, _)| message.contains(sentence));
+    said.map_or(ProviderErrorKind::Unavailable, |(_, kind)| *kind)
 }
 
 fn kind_of_state(state: &str) -> ProviderErrorKind {
@@ -268,6 +298,17 @@ fn credentials_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Credent
         .find_map(|error| error.downcast_ref())
 }
 
+/// Returns what an error and its sources say.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let all = std::iter::successors(Some(error), |&error| error.source());
+    printable(&all.map(ToString::to_string).collect::<Vec<_>>().join(": "))
+}
+
+/// Returns the id of a request, or of the one that failed.
+pub(crate) fn request_id_of(answer: &impl RequestId) -> Option<String> {
+    answer.request_id().map(printable)
+}
+
 /// Makes a text of the service fit for a log: one line of printable ASCII, bounded, and without anything that could be a
 /// session token that a proxy or the service quotes.
 fn printable(text: &str) -> String {
@@ -286,7 +327,13 @@ fn printable(text: &str) -> String {
     line
 }
 
-/// A code, such as `MissingAuthenticationTokenException`: letters alone.
+/// A code in a message, such as `MissingAuthenticationTokenException`: letters alone.
 fn is_code(word: &str) -> bool {
     word.len() <= 50 && word.bytes().all(|c| c.is_ascii_alphabetic()) && word.ends_with("Exception")
+}
+
+/// Makes the code of a reply fit for a log.
+fn code_of(code: &str) -> String {
+    let is_code = code.len() <= 50 && code.bytes().all(|c| c.is_ascii_alphanumeric());
+    if is_code { code.to_owned() } else { "[...]".to_owned() }
 }

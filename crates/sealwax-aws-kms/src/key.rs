@@ -13,7 +13,7 @@ use sealwax::{
 };
 
 use crate::config::{self, BOUND, ConfigError, KEY_ID, MAX_ENTRIES};
-use crate::error::KmsError;
+use crate::error::{KmsError, request_id_of};
 
 /// The longest ciphertext of AWS KMS, in bytes.
 const MAX_CIPHERTEXT: usize = 6144;
@@ -26,8 +26,8 @@ const MAX_CIPHERTEXT: usize = 6144;
 ///   key is an error.
 /// - **It does not wait, retry or log in**: the client does, as you configured it.
 ///
-/// A wrap is current whatever key material made it, because AWS KMS keeps old material after a rotation, and does not say
-/// which one a ciphertext has.
+/// A wrap is current whatever key material made it: AWS KMS keeps old material after a rotation, and a ciphertext does
+/// not say which one made it.
 #[derive(Clone)]
 pub struct KmsKey {
     client: Client,
@@ -46,8 +46,9 @@ impl KmsKey {
     /// # Errors
     ///
     /// Returns `NotFound` if there is no such key, `Disabled` or `Unavailable` with [`KmsError::State`] if its state is
-    /// not `Enabled`, and `Other` with [`KmsError::UnsuitableKey`] if it is not symmetric or not for encryption. The
-    /// other errors are those of every request.
+    /// not `Enabled`, `WrongKeyMaterial` if `key` is the ARN of a key and the service describes another one, and `Other`
+    /// with [`KmsError::UnsuitableKey`] if it is not symmetric or not for encryption. The other errors are those of every
+    /// request.
     pub async fn connect(client: Client, key: &str) -> Result<Self, ProviderError> {
         let arn = usable(&client, key).await?;
         Ok(Self { client, arn, entries: Vec::new() })
@@ -100,14 +101,6 @@ impl KmsKey {
         self.entries.iter().cloned().chain(ours).collect()
     }
 
-    fn check_answer(&self, operation: &'static str, arn: Option<&str>) -> Result<(), KmsError> {
-        match arn {
-            Some(arn) if arn == self.arn => Ok(()),
-            Some(_) => Err(KmsError::OtherKey { operation }),
-            None => Err(KmsError::Unreadable { operation, request_id: None }),
-        }
-    }
-
     async fn encrypt(&self, request: WrapRequest<'_>) -> Result<Vec<u8>, KmsError> {
         let operation = "Encrypt";
         let context = self.context(request.key_id(), &request.associated_data());
@@ -116,34 +109,57 @@ impl KmsKey {
         let plaintext = Blob::new(request.data_key().expose_secret().as_slice());
         let answer = encrypt.plaintext(plaintext).send().await;
         let answer = answer.map_err(|error| KmsError::of_sdk(operation, &error))?;
-        self.check_answer(operation, answer.key_id())?;
-        let unreadable = KmsError::Unreadable { operation, request_id: None };
-        let body = answer.ciphertext_blob.ok_or(unreadable)?.into_inner();
-        check_len(&body)?;
-        Ok(body)
+        let reply = Reply { operation, request_id: request_id_of(&answer) };
+        reply.check(answer.key_id(), &self.arn)?;
+        let body = answer.ciphertext_blob.map(Blob::into_inner);
+        body.filter(|body| has_len(body)).ok_or_else(|| reply.unreadable())
     }
 
     async fn decrypt(&self, request: UnwrapRequest<'_>) -> Result<DataKey, KmsError> {
         let operation = "Decrypt";
-        check_len(request.body())?;
+        if !has_len(request.body()) {
+            return Err(KmsError::NotACiphertext { len: request.body().len() });
+        }
         let context = self.context(request.key_id(), &request.associated_data());
         let decrypt = self.client.decrypt().key_id(&self.arn).set_encryption_context(Some(context));
         let answer = decrypt.ciphertext_blob(Blob::new(request.body())).send().await;
         let answer = answer.map_err(|error| KmsError::of_sdk(operation, &error))?;
-        let key_id = self.check_answer(operation, answer.key_id());
-        let unreadable = KmsError::Unreadable { operation, request_id: None };
-        let mut plaintext = answer.plaintext.ok_or(unreadable)?.into_inner();
+        let reply = Reply { operation, request_id: request_id_of(&answer) };
+        let key = reply.check(answer.key_id(), &self.arn);
+        let plaintext = answer.plaintext.ok_or_else(|| reply.unreadable())?;
         // Wipes the buffer, also if this is no data key.
-        let data_key = DataKey::from_bytes(&mut plaintext);
-        key_id?;
-        data_key.map_err(|source| KmsError::NotADataKey { source })
+        let data_key = DataKey::from_bytes(&mut plaintext.into_inner());
+        key?;
+        data_key.map_err(|source| KmsError::NotADataKey { source, request_id: reply.request_id })
     }
 }
 
-fn check_len(ciphertext: &[u8]) -> Result<(), KmsError> {
-    match ciphertext.len() {
-        1..=MAX_CIPHERTEXT => Ok(()),
-        len => Err(KmsError::NotACiphertext { len }),
+fn has_len(ciphertext: &[u8]) -> bool {
+    (1..=MAX_CIPHERTEXT).contains(&ciphertext.len())
+}
+
+/// What errors say of a reply.
+struct Reply {
+    operation: &'static str,
+    request_id: Option<String>,
+}
+
+impl Reply {
+    /// Returns an error unless the reply names the key that was asked for.
+    fn check(&self, named: Option<&str>, asked: &str) -> Result<(), KmsError> {
+        match named {
+            Some(named) if named == asked => Ok(()),
+            Some(_) => {
+                let Self { operation, ref request_id } = *self;
+                Err(KmsError::OtherKey { operation, request_id: request_id.clone() })
+            }
+            None => Err(self.unreadable()),
+        }
+    }
+
+    fn unreadable(&self) -> KmsError {
+        let Self { operation, ref request_id } = *self;
+        KmsError::Unreadable { operation, request_id: request_id.clone() }
     }
 }
 
@@ -152,19 +168,21 @@ async fn usable(client: &Client, key: &str) -> Result<String, KmsError> {
     let operation = "DescribeKey";
     let described = client.describe_key().key_id(key).send().await;
     let described = described.map_err(|error| KmsError::of_sdk(operation, &error))?;
-    let unreadable = KmsError::Unreadable { operation, request_id: None };
-    let Some((key, arn)) = described.key_metadata().and_then(|key| Some((key, key.arn()?))) else {
-        return Err(unreadable);
-    };
-    config::check_arn(arn).map_err(|_| unreadable)?;
-    if key.key_usage().is_some_and(|usage| *usage != KeyUsageType::EncryptDecrypt) {
+    let reply = Reply { operation, request_id: request_id_of(&described) };
+    let found = described.key_metadata().and_then(|found| Some((found, found.arn()?)));
+    let (found, arn) = found.ok_or_else(|| reply.unreadable())?;
+    config::check_arn(arn).map_err(|_| reply.unreadable())?;
+    if config::check_arn(key).is_ok() {
+        reply.check(Some(arn), key)?;
+    }
+    if found.key_usage().is_some_and(|usage| *usage != KeyUsageType::EncryptDecrypt) {
         return Err(KmsError::UnsuitableKey { reason: "it is not for encryption" });
     }
     // An asymmetric key binds nothing, and anyone with its public key can wrap.
-    if key.key_spec().is_some_and(|spec| *spec != KeySpec::SymmetricDefault) {
+    if found.key_spec().is_some_and(|spec| *spec != KeySpec::SymmetricDefault) {
         return Err(KmsError::UnsuitableKey { reason: "it is not symmetric" });
     }
-    match key.key_state() {
+    match found.key_state() {
         None | Some(KeyState::Enabled) => Ok(arn.to_owned()),
         Some(state) => Err(KmsError::State { state: state.as_str().to_owned() }),
     }
@@ -180,10 +198,7 @@ impl KeyWrapper for KmsKey {
 
     /// Reads the key, as [`connect`](KmsKey::connect) does.
     fn check<'a>(&'a self, _: &'a KeyId) -> ProviderFuture<'a, Result<(), ProviderError>> {
-        ProviderFuture::boxed(async {
-            let arn = usable(&self.client, &self.arn).await?;
-            Ok(self.check_answer("DescribeKey", Some(&arn))?)
-        })
+        ProviderFuture::boxed(async { Ok(usable(&self.client, &self.arn).await.map(drop)?) })
     }
 }
 

@@ -136,6 +136,13 @@ fn each_state_is_a_kind() {
         // What moto and older services leave out.
         described("");
         assert_eq!(connect().await.unwrap().arn(), ARN);
+        // Somebody else's service, which describes a key of its own.
+        let other = ARN.replace("1234abcd-", "5678abcd-");
+        let named = KmsKey::connect(client(&proxy.address(), Duration::from_secs(5)), &other).await;
+        assert!(matches!(source(&named.unwrap_err()), KmsError::OtherKey { .. }));
+        let other = KmsKey::unchecked(client(&proxy.address(), Duration::from_secs(5)), &other);
+        let checked = other.unwrap().check(&"aws/byok".parse().unwrap()).await;
+        assert!(matches!(source(&checked.unwrap_err()), KmsError::OtherKey { .. }));
         for body in [
             "{}",
             r#"{"KeyMetadata":{"KeyId":"1234abcd"}}"#,

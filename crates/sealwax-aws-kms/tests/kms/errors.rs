@@ -8,7 +8,8 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, future};
 use aws_sdk_kms::Client;
 use aws_sdk_kms::config::retry::RetryConfig;
-use aws_sdk_kms::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_kms::config::timeout::TimeoutConfig;
+use aws_sdk_kms::config::{BehaviorVersion, Credentials, IdentityCache, Region};
 use sealwax::ProviderErrorKind::{
     self, Denied, Disabled, NotFound, Other, Rejected, Throttled, Unauthenticated, Unavailable,
     WrongKeyMaterial,
@@ -18,10 +19,14 @@ use sealwax::{
 };
 use sealwax_aws_kms::{KmsError, KmsKey};
 
+use tokio::net::{TcpSocket, TcpStream};
+
 use crate::proxy::{Mode, Proxy};
 use crate::{client, run};
 
 const ARN: &str = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+/// How an error names the request that the proxy answers.
+const REQUEST: &str = " (request 1b39c8ac-0000-4000-8000-0123456789ab)";
 /// A session token, as a proxy or the service might quote it.
 const TOKEN: &str = "FwoGZXIvYXdzEBYaDKtESTtoken/with+base64==";
 
@@ -49,34 +54,48 @@ fn source(error: &ProviderError) -> &KmsError {
 
 #[test]
 fn each_code_is_a_kind() {
-    const CODES: [(u16, &str, ProviderErrorKind); 35] = [
+    const CODES: [(u16, &str, ProviderErrorKind); 49] = [
         (400, "NotFoundException", NotFound),
         (400, "AccessDeniedException", Denied),
+        (403, "AccessDenied", Denied),
         (400, "InvalidGrantTokenException", Denied),
+        (400, "NotAuthorized", Denied),
         (403, "OptInRequired", Denied),
         (400, "ExpiredTokenException", Unauthenticated),
-        (400, "UnrecognizedClientException", Unauthenticated),
-        (400, "InvalidSignatureException", Unauthenticated),
-        (403, "InvalidClientTokenId", Unauthenticated),
-        (400, "IncompleteSignature", Unauthenticated),
-        (400, "MissingAuthenticationTokenException", Unauthenticated),
+        (400, "ExpiredToken", Unauthenticated),
         (400, "RequestExpired", Unauthenticated),
+        (400, "UnrecognizedClientException", Unauthenticated),
+        (403, "InvalidClientTokenId", Unauthenticated),
+        (400, "InvalidSignatureException", Unauthenticated),
+        (403, "SignatureDoesNotMatch", Unauthenticated),
+        (400, "IncompleteSignature", Unauthenticated),
+        (403, "MissingAuthenticationToken", Unauthenticated),
+        (400, "MissingAuthenticationTokenException", Unauthenticated),
+        (400, "AuthFailure", Unauthenticated),
+        (400, "RequestTimeTooSkewed", Unauthenticated),
         (400, "DisabledException", Disabled),
         (400, "KMSInvalidStateException", Unavailable),
-        (400, "RequestTimeTooSkewed", Unauthenticated),
-        (503, "SlowDown", Throttled),
-        (400, "RequestThrottledException", Throttled),
-        (400, "RequestTimeoutException", Unavailable),
-        (500, "SomethingNewException", Unavailable),
         (400, "ThrottlingException", Throttled),
-        (400, "LimitExceededException", Throttled),
+        (400, "Throttling", Throttled),
+        (400, "ThrottledException", Throttled),
+        (400, "RequestThrottled", Throttled),
+        (400, "RequestThrottledException", Throttled),
         (400, "RequestLimitExceeded", Throttled),
-        (429, "TooManyRequestsException", Throttled),
-        (500, "KeyUnavailableException", Unavailable),
-        (503, "DependencyTimeoutException", Unavailable),
+        (400, "BandwidthLimitExceeded", Throttled),
+        (400, "LimitExceededException", Throttled),
+        (400, "TooManyRequestsException", Throttled),
+        (503, "SlowDown", Throttled),
+        (400, "KeyUnavailableException", Unavailable),
+        (400, "DependencyTimeoutException", Unavailable),
+        (400, "RequestTimeout", Unavailable),
+        (400, "RequestTimeoutException", Unavailable),
         (500, "KMSInternalException", Unavailable),
         (500, "InternalFailure", Unavailable),
         (503, "ServiceUnavailableException", Unavailable),
+        (500, "SomethingNewException", Unavailable),
+        (429, "SomethingNewException", Throttled),
+        (408, "SomethingNewException", Unavailable),
+        (425, "SomethingNewException", Unavailable),
         (400, "IncorrectKeyException", WrongKeyMaterial),
         (400, "InvalidCiphertextException", Rejected),
         (400, "InvalidKeyUsageException", Other),
@@ -116,6 +135,14 @@ fn a_status_without_a_code_is_a_kind_too() {
             ("arn:aws:kms:eu-central-1:111122223333:key/1 is pending deletion.", Disabled),
             ("arn:aws:kms:eu-central-1:111122223333:key/1 is Disabled.", Disabled),
             ("The external key store proxy did not respond in time.", Unavailable),
+            // Of an external key store, where each failure has this code.
+            (
+                "The proxy rejected the request because the specified ciphertext or additional                  authenticated data is corrupted, missing, or otherwise invalid.",
+                Rejected,
+            ),
+            ("The external key is not enabled in the external key manager.", Disabled),
+            ("KMS could not find the external key.", NotFound),
+            ("The external key store proxy denied access to the operation.", Denied),
         ] {
             proxy.set(Mode::Answer(400, "KMSInvalidStateException", message));
             assert_eq!(errors(&key).await.map(|error| error.kind()), [kind; 3], "{message}");
@@ -152,9 +179,12 @@ fn a_status_without_a_code_is_a_kind_too() {
             r#"{"KeyId":"arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab","Plaintext":"AAAA","CiphertextBlob":""}"#,
         ));
         let [encrypted, decrypted, _] = errors(&key).await;
-        assert_eq!((encrypted.kind(), decrypted.kind()), (Rejected, Rejected));
-        assert!(matches!(source(&encrypted), KmsError::NotACiphertext { len: 0, .. }));
+        assert_eq!((encrypted.kind(), decrypted.kind()), (Other, Rejected));
+        assert!(matches!(source(&encrypted), KmsError::Unreadable { .. }));
         assert!(matches!(source(&decrypted), KmsError::NotADataKey { .. }));
+        for error in [encrypted, decrypted] {
+            assert!(error.source().unwrap().to_string().ends_with(REQUEST));
+        }
         // A data key of another key is not used.
         proxy.set(Mode::Raw(
             200,
@@ -163,6 +193,7 @@ fn a_status_without_a_code_is_a_kind_too() {
         let [_, decrypted, _] = errors(&key).await;
         assert_eq!(decrypted.kind(), WrongKeyMaterial);
         assert!(matches!(source(&decrypted), KmsError::OtherKey { .. }));
+        assert!(source(&decrypted).to_string().ends_with(REQUEST));
     });
 }
 
@@ -194,6 +225,23 @@ fn a_connection_that_fails_is_transient() {
         for error in errors(&away).await {
             assert_eq!(error.kind(), Unavailable);
         }
+        // Somebody listens, and accepts nothing: the connect timeout of the client.
+        let full = TcpSocket::new_v4().unwrap();
+        full.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let full = full.listen(0).unwrap();
+        let address = full.local_addr().unwrap();
+        let _first = TcpStream::connect(address).await.unwrap();
+        let second = tokio::time::timeout(Duration::from_millis(200), TcpStream::connect(address));
+        assert!(second.await.is_err(), "the queue is not full");
+        let config = client(&format!("http://{address}"), Duration::from_secs(60)).config().clone();
+        let timeouts = TimeoutConfig::builder().connect_timeout(Duration::from_millis(100));
+        let config = config.to_builder().timeout_config(timeouts.build()).build();
+        let away = KmsKey::unchecked(Client::from_conf(config), ARN).unwrap();
+        let start = Instant::now();
+        for error in errors(&away).await {
+            assert!(matches!(source(&error), KmsError::NoReply { reason: "timeout", .. }));
+        }
+        assert!(start.elapsed() < Duration::from_secs(30));
     });
 }
 
@@ -243,6 +291,18 @@ fn an_error_shows_no_secret_and_no_request() {
         for error in errors(&key).await {
             let KmsError::Refused { message, .. } = source(&error) else { panic!("{error:?}") };
             assert_eq!(message, "Key 'arn:aws:kms:eu-central-1:111122223333:key/1234' of [...]");
+        }
+        // A code has letters and digits alone.
+        proxy.set(Mode::Answer(400, "Code/FwoGZXIv", "not today"));
+        for error in errors(&key).await {
+            let KmsError::Refused { code, .. } = source(&error) else { panic!("{error:?}") };
+            assert_eq!(code, "[...]");
+        }
+        // Nor does what stands behind the parts of an ARN.
+        proxy.set(Mode::Answer(400, "NotFoundException", "arn:aws:a:b:c:FwoGZXIvYXdzEBYaDK%tES"));
+        for error in errors(&key).await {
+            let KmsError::Refused { message, .. } = source(&error) else { panic!("{error:?}") };
+            assert_eq!(message, "[...]");
         }
         // Thousands of words are cut.
         static LONG: std::sync::LazyLock<String> =
@@ -297,14 +357,52 @@ fn a_client_that_lacks_something_says_so() {
             (Failing(|| CredentialsError::not_loaded("none here")), Unauthenticated),
             (Failing(|| CredentialsError::invalid_configuration("bad")), Unauthenticated),
             (Failing(|| CredentialsError::provider_error("away")), Unavailable),
+            (Failing(|| CredentialsError::unhandled("away")), Unavailable),
+            (Failing(|| CredentialsError::provider_timed_out(Duration::ZERO)), Unavailable),
         ] {
             let config = config().region(region()).credentials_provider(failing);
             let key = KmsKey::unchecked(Client::from_conf(config.build()), ARN).unwrap();
             for error in errors(&key).await {
                 assert_eq!(error.kind(), kind, "{error:?}");
+                let says_why = source(&error).to_string().contains("credentials");
+                assert!(says_why, "{error:?}");
             }
         }
     });
+}
+
+/// The attempt's timeout of a client bounds this too; without one, the SDK's own cache of credentials gives up.
+#[test]
+fn credentials_that_do_not_come_are_an_outage() {
+    run(async {
+        let http = aws_smithy_http_client::Builder::new().build_http();
+        let cache = IdentityCache::lazy().load_timeout(Duration::from_millis(50));
+        let config = aws_sdk_kms::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .http_client(http)
+            .retry_config(RetryConfig::disabled())
+            .identity_cache(cache.build())
+            .region(Region::new("eu-central-1"))
+            .credentials_provider(Silent);
+        let key = KmsKey::unchecked(Client::from_conf(config.build()), ARN).unwrap();
+        for error in errors(&key).await {
+            assert_eq!(error.kind(), Unavailable);
+            assert!(matches!(source(&error), KmsError::CredentialsAway { .. }), "{error:?}");
+        }
+    });
+}
+
+/// Credentials that never come.
+#[derive(Debug)]
+struct Silent;
+
+impl ProvideCredentials for Silent {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(std::future::pending())
+    }
 }
 
 /// Credentials that cannot be loaded.

@@ -58,19 +58,19 @@ fn each_request_names_the_key_and_its_row() {
     with_moto(|moto| async move {
         let key = moto.key().await.with_entry("service", "billing").unwrap();
         let arn = key.arn().to_owned();
-        let ring = Keyring::new("aws/byok".parse().unwrap(), key).unwrap();
+        let ring = Keyring::new("aws/2027".parse().unwrap(), key).unwrap();
         let row = ring.seal_async(&"sk-proj-1".into(), &context()).await.unwrap();
         drop(ring.open_async(&row, &context()).await.unwrap());
         let requests = moto.proxy.take_requests();
         assert_eq!(requests.len(), 2);
         // 01 ‖ suite ‖ len8(key id) ‖ commitment, in base64url.
-        let bound = [&[1, 1, 8], &b"aws/byok"[..], row.commitment()].concat();
+        let bound = [&[1, 1, 8], &b"aws/2027"[..], row.commitment()].concat();
         let bound = base64url(&bound);
         for request in requests {
             assert!(request.contains(&format!(r#""KeyId":"{arn}""#)), "{request}");
             for entry in [
                 format!(r#""sealwax":"{bound}""#),
-                r#""sealwax-key-id":"aws/byok""#.to_owned(),
+                r#""sealwax-key-id":"aws/2027""#.to_owned(),
                 r#""service":"billing""#.to_owned(),
             ] {
                 assert!(request.contains(&entry), "{entry}: {request}");
