@@ -81,7 +81,10 @@ impl TokenConfig {
 
 /// Refuses the usual mistake with a PIN in a file, which would cost an attempt each time that a program starts.
 fn checked(pin: &[u8]) -> Option<RawAuthPin> {
-    let is_plain = !pin.is_empty() && !pin.iter().any(u8::is_ascii_control);
+    const BYTE_ORDER_MARK: &[u8] = &[0xef, 0xbb, 0xbf];
+    let is_plain = !pin.is_empty()
+        && !pin.starts_with(BYTE_ORDER_MARK)
+        && !pin.iter().any(u8::is_ascii_control);
     is_plain.then(|| RawAuthPin::new(Box::new(pin.to_vec())))
 }
 

@@ -25,7 +25,8 @@ pub enum TokenError {
     /// No token has this label (and this serial number).
     #[error("the library knows no token of this label")]
     NoToken,
-    /// The token was there when the provider connected, and is not there now.
+    /// The token was there when the provider connected, and is not there now. One with another serial number is not the
+    /// same.
     #[error("the token is gone")]
     TokenGone,
     /// Several tokens have this label.
@@ -50,8 +51,9 @@ pub enum TokenError {
     /// The key must not unwrap: `CKA_DECRYPT`, or `CKA_UNWRAP` for AES key wrap, is false.
     #[error("the key is not permitted to unwrap")]
     NotPermitted,
-    /// The PIN is empty, or contains a line end or another control character. The token was not asked.
-    #[error("the PIN is empty, or contains a line end")]
+    /// The PIN is empty, begins with a byte order mark, or contains a line end or another control character. The token
+    /// was not asked.
+    #[error("the PIN is empty, or a file's marks are part of it, such as a line end")]
     NotAPin,
     /// The login failed. No thread of the provider tries again, because tokens lock a PIN after a few failures, and not
     /// every value says whether the PIN was wrong.
@@ -140,6 +142,10 @@ impl TokenError {
             | Self::Unsuitable { .. }
             | Self::Unexpected { .. } => ProviderErrorKind::Other,
         }
+    }
+
+    pub(crate) fn is_other(&self) -> bool {
+        self.kind() == ProviderErrorKind::Other
     }
 
     pub(crate) fn is_unavailable(&self) -> bool {

@@ -50,10 +50,12 @@ impl TokenKey {
     /// The key is an AES key of 256 bits with this label on the token (`CKA_TOKEN`) that is sensitive, private and not
     /// extractable. It wraps and unwraps random bytes, unless it may no longer encrypt: then it only opens rows.
     ///
+    /// A future that is dropped may have spent a try of the PIN.
+    ///
     /// # Errors
     ///
-    /// Returns `NotFound` if there is no such token or key, `Unauthenticated` if the login fails or the PIN is not tried
-    /// (it is empty, contains a line end, or has one try left), `Disabled` if the key may not unwrap (`CKA_DECRYPT`),
+    /// Returns `NotFound` if there is no such token or key, `Unauthenticated` if the login fails, has no reply in
+    /// time, or the PIN is not tried (it is empty, contains a line end, or has one try left), `Disabled` if the key may not unwrap (`CKA_DECRYPT`),
     /// and `Other` if the library cannot be loaded, the key is not as above, the token does not offer the mechanism or
     /// allows fewer sessions than [`with_sessions`](TokenConfig::with_sessions) sets, or more than one token or key has
     /// the label. The source is a [`TokenError`].
@@ -81,6 +83,9 @@ impl TokenKey {
         if config.pin.is_none() {
             return Err(TokenError::NotAPin);
         }
+        if config.key.is_empty() {
+            return Err(TokenError::Unsuitable { reason: "the label of the key is empty" });
+        }
         let token = Arc::new(Token::new(config, scheme));
         let (sessions, timeout) = (token.config.sessions, token.config.timeout);
         let shared = Arc::clone(&token);
@@ -88,7 +93,8 @@ impl TokenKey {
             .map_err(|source| TokenError::NoThread { source })?;
         let shared = Arc::clone(&token);
         let connect = move |open: &mut Open| open.connect(shared.config.current.as_deref());
-        let current = threads.run(move |worker| worker.run(connect)).await??.into();
+        let current = threads.run(move |worker| worker.run(connect)).await;
+        let current = current.map_err(|error| token.login.of_late(error))??.into();
         Ok(Self { token, threads, current })
     }
 

@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use cryptoki::error::{Error, Result, RvError};
@@ -15,6 +16,8 @@ use crate::error::{TokenError, name_of, refused, refused_as};
 pub(crate) struct Login {
     /// With which return value the token refused it.
     refused: Mutex<Option<String>>,
+    /// Whether the token has not replied yet.
+    is_asking: AtomicBool,
 }
 
 impl Login {
@@ -29,7 +32,10 @@ impl Login {
         if let Some(code) = &*before {
             return Err(TokenError::Login { code: code.clone() });
         }
-        let (code, function) = match log_in() {
+        self.is_asking.store(true, Ordering::SeqCst);
+        let result = log_in();
+        self.is_asking.store(false, Ordering::SeqCst);
+        let (code, function) = match result {
             Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => return Ok(()),
             Err(Error::Pkcs11(code, function)) => (code, function),
             Err(error) => return Err(refused(error)),
@@ -40,12 +46,20 @@ impl Login {
             | RvError::SessionClosed
             | RvError::CryptokiNotInitialized
             | RvError::TokenNotPresent
-            | RvError::DeviceRemoved
             | RvError::UserAnotherAlreadyLoggedIn => {
                 Err(refused_as(code, function, ProviderErrorKind::Unavailable))
             }
             // It may have: some tokens have no clearer value for a wrong one.
             _ => Err(TokenError::Login { code: before.insert(name_of(code)).clone() }),
+        }
+    }
+    /// Makes an error of a provider that gave up while the token had the PIN: to connect again would spend another try.
+    pub(crate) fn of_late(&self, error: TokenError) -> TokenError {
+        match error {
+            TokenError::Late if self.is_asking.load(Ordering::SeqCst) => {
+                TokenError::Login { code: "no reply in time".into() }
+            }
+            error => error,
         }
     }
 }

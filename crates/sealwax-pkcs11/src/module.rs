@@ -17,10 +17,13 @@ type Module = Arc<Mutex<Option<Pkcs11>>>;
 /// and many libraries have threads of their own.
 static MODULES: Mutex<BTreeMap<PathBuf, Module>> = Mutex::new(BTreeMap::new());
 
-/// Returns the library, initialized, and the slot of the token.
+/// Returns the library, initialized, and the slot and the serial number of the token.
 ///
 /// One thread at a time asks a library: it may be initialized only once, and SoftHSM lists its slots unsafely.
-pub(crate) fn find_token(config: &TokenConfig) -> Result<(Pkcs11, Slot), TokenError> {
+pub(crate) fn find_token(
+    config: &TokenConfig,
+    serial: Option<&str>,
+) -> Result<(Pkcs11, Slot, String), TokenError> {
     let module = {
         let mut modules = MODULES.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(modules.entry(config.module.clone()).or_default())
@@ -36,30 +39,41 @@ pub(crate) fn find_token(config: &TokenConfig) -> Result<(Pkcs11, Slot), TokenEr
         Ok(()) | Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => {}
         Err(error) => return Err(refused(error)),
     }
-    slot(library, config).map(|slot| (library.clone(), slot))
+    slot(library, config, serial).map(|(slot, serial)| (library.clone(), slot, serial))
 }
 
 fn load(config: &TokenConfig) -> Result<Pkcs11, TokenError> {
     Pkcs11::new(&config.module).map_err(|error| TokenError::Library { message: error.to_string() })
 }
 
-fn slot(library: &Pkcs11, config: &TokenConfig) -> Result<Slot, TokenError> {
+fn slot(
+    library: &Pkcs11,
+    config: &TokenConfig,
+    serial: Option<&str>,
+) -> Result<(Slot, String), TokenError> {
     let is_named = |token: &TokenInfo| {
-        let serial = config.serial.as_deref();
-        token.label() == config.token && serial.is_none_or(|serial| token.serial_number() == serial)
+        plain(token.label()) == config.token
+            && serial.is_none_or(|serial| plain(token.serial_number()) == serial)
     };
     let (mut found, mut failed) = (Vec::new(), None);
     for slot in library.get_slots_with_token().map_err(refused)? {
         match library.get_token_info(slot) {
-            Ok(token) if is_named(&token) => found.push(slot),
+            Ok(token) if is_named(&token) => {
+                found.push((slot, plain(token.serial_number()).to_owned()));
+            }
             Ok(_) => {}
             Err(error) => failed = Some(refused(error)),
         }
     }
     match (found.as_slice(), failed) {
-        ([slot], _) => Ok(*slot),
+        ([one], _) => Ok(one.clone()),
         ([], Some(error)) => Err(error), // It may be the one that is wanted.
         ([], None) => Err(TokenError::NoToken),
         _ => Err(TokenError::SeveralTokens),
     }
+}
+
+/// Without the padding, for which some tokens have NUL instead of a space.
+fn plain(text: &str) -> &str {
+    text.trim_end_matches(['\0', ' '])
 }

@@ -4,14 +4,13 @@
 mod tests;
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use cryptoki::context::{Function, Pkcs11};
 use cryptoki::error::{Error, RvError};
 use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::{Session, SessionState, UserType};
-use cryptoki::slot::{Limit, Slot};
+use cryptoki::slot::{Limit, Slot, TokenInfo};
 use cryptoki::types::Ulong;
 use sealwax::{DataKey, ProviderErrorKind};
 use zeroize::Zeroizing;
@@ -37,14 +36,19 @@ const RULES: [(Attribute, &str); 5] = [
 pub(crate) struct Token {
     pub(crate) config: TokenConfig,
     pub(crate) scheme: Scheme,
-    login: Login,
-    was_there: AtomicBool,
+    pub(crate) login: Login,
+    /// The serial number of the first token that was found: another one may have other keys, and another PIN.
+    serial: OnceLock<String>,
 }
 
 impl Token {
     pub(crate) fn new(config: TokenConfig, scheme: Scheme) -> Self {
-        Self { config, scheme, login: Login::default(), was_there: AtomicBool::new(false) }
+        Self { config, scheme, login: Login::default(), serial: OnceLock::new() }
     }
+}
+
+fn has_no_try_to_spare(token: &TokenInfo) -> bool {
+    token.user_pin_final_try() || token.user_pin_locked()
 }
 
 fn is_enough(limit: Limit, sessions: NonZeroUsize) -> bool {
@@ -68,13 +72,17 @@ impl Worker {
     /// Runs a job in a session that is logged in.
     ///
     /// If the token is unavailable, the session is closed, and the job runs once more in a new one: another part of the
-    /// program may have closed the session or logged out, or the token was replaced.
+    /// program may have closed the session or logged out. A key that is missing is looked for again too, because a logout
+    /// hides it.
     pub(crate) fn run<T>(
         &mut self,
         job: impl Fn(&mut Open) -> Result<T, TokenError>,
     ) -> Result<T, TokenError> {
-        self.attempt(&job)
-            .or_else(|error| if error.is_unavailable() { self.attempt(&job) } else { Err(error) })
+        self.attempt(&job).or_else(|error| match error {
+            TokenError::NoKey | TokenError::UnknownVersion => self.attempt(&job),
+            error if error.is_unavailable() => self.attempt(&job),
+            error => Err(error),
+        })
     }
 
     fn attempt<T>(
@@ -82,14 +90,15 @@ impl Worker {
         job: impl Fn(&mut Open) -> Result<T, TokenError>,
     ) -> Result<T, TokenError> {
         let result = self.ready().and_then(job);
-        if result.as_ref().is_err_and(TokenError::is_unavailable) {
+        // `Other` too: some libraries have values of their own for a session that is dead.
+        if result.as_ref().is_err_and(|error| error.is_unavailable() || error.is_other()) {
             self.open = None;
         }
         result
     }
 
     fn ready(&mut self) -> Result<&mut Open, TokenError> {
-        let open = match self.open.take() {
+        let open = match self.open.take().and_then(Open::still_of_its_token) {
             Some(open) => open,
             None => Open::new(&self.token)?,
         };
@@ -109,13 +118,29 @@ pub(crate) struct Open {
 
 impl Open {
     fn new(token: &Arc<Token>) -> Result<Self, TokenError> {
-        let (library, slot) = find_token(&token.config).map_err(|error| match error {
-            TokenError::NoToken if token.was_there.load(Ordering::Relaxed) => TokenError::TokenGone,
+        let serial = token.serial.get().or(token.config.serial.as_ref());
+        let found = find_token(&token.config, serial.map(String::as_str));
+        let (library, slot, found) = found.map_err(|error| match error {
+            TokenError::NoToken if token.serial.get().is_some() => TokenError::TokenGone,
             error => error,
         })?;
-        token.was_there.store(true, Ordering::Relaxed);
+        if *token.serial.get_or_init(|| found.clone()) != found {
+            return Err(TokenError::TokenGone);
+        }
         let session = library.open_ro_session(slot).map_err(refused)?;
         Ok(Self { token: Arc::clone(token), library, slot, session })
+    }
+
+    /// Returns `None` if the handle has become that of another token's session, because another part of the program has
+    /// finalized the library and initialized it again.
+    fn still_of_its_token(self) -> Option<Self> {
+        let info = self.session.get_session_info();
+        if info.is_ok_and(|info| info.slot_id() != self.slot) {
+            // A drop would close that session.
+            std::mem::forget(self.session);
+            return None;
+        }
+        Some(self)
     }
 
     /// Logs in if nobody is: another part of the program may have logged out, which hides the keys.
@@ -124,7 +149,7 @@ impl Open {
             return Ok(());
         }
         let token = self.library.get_token_info(self.slot).map_err(refused)?;
-        if token.user_pin_final_try() || token.user_pin_locked() {
+        if has_no_try_to_spare(&token) {
             return Err(TokenError::LastTry);
         }
         let pin = self.token.config.pin.as_ref().ok_or(TokenError::NotAPin)?;
@@ -165,7 +190,7 @@ impl Open {
             });
         }
         let key = self.key(&current)?;
-        if !self.attributes(key)?.contains(&scheme.may_unwrap()) {
+        if !self.may_unwrap(key)? {
             return Err(TokenError::NotPermitted);
         }
         Ok(current)
@@ -234,17 +259,32 @@ impl Open {
             error => error,
         })?;
         let unwrap = || scheme.unwrap(&self.session, key, associated_data, body.sealed);
-        unwrapped(unwrap, || self.probe(key))
+        unwrapped(unwrap, || self.probe(key)).map_err(|error| match error {
+            // Some tokens have no clearer value for a key that is disabled.
+            TokenError::Altered { .. } if self.may_unwrap(key).is_ok_and(|may| !may) => {
+                TokenError::NotPermitted
+            }
+            error => error,
+        })
+    }
+
+    fn may_unwrap(&self, key: ObjectHandle) -> Result<bool, TokenError> {
+        Ok(self.attributes(key)?.contains(&self.token.scheme.may_unwrap()))
     }
 
     /// Finds a key, and refuses one that can leave the token or be used without the PIN.
     fn key(&self, id: &[u8]) -> Result<ObjectHandle, TokenError> {
-        let key = match *self.find(Some(Attribute::Id(id.to_vec())))? {
+        let named = self.template(Some(id));
+        let key = match *self.find(&named)? {
             [] => return Err(TokenError::NoKey),
             [key] => key,
             _ => return Err(TokenError::Unsuitable { reason: "another has the same CKA_ID" }),
         };
         let attributes = self.attributes(key)?;
+        if !named.iter().all(|attribute| attributes.contains(attribute)) {
+            let message = "it finds a key that was not asked for".into();
+            return Err(TokenError::Unexpected { message });
+        }
         if let Some((_, reason)) = RULES.iter().find(|(rule, _)| !attributes.contains(rule)) {
             return Err(TokenError::Unsuitable { reason });
         }
@@ -253,7 +293,7 @@ impl Open {
 
     /// Returns the `CKA_ID` of the only key that has the label.
     fn only_id(&self) -> Result<Vec<u8>, TokenError> {
-        let key = match *self.find(None)? {
+        let key = match *self.find(&self.template(None))? {
             [] => return Err(TokenError::NoKey),
             [key] => key,
             _ => return Err(TokenError::SeveralKeys),
@@ -262,29 +302,37 @@ impl Open {
         Ok(if let Some(Attribute::Id(id)) = id { id } else { Vec::new() })
     }
 
-    fn find(&self, also: Option<Attribute>) -> Result<Vec<ObjectHandle>, TokenError> {
+    fn template(&self, id: Option<&[u8]>) -> Vec<Attribute> {
         let mut template = vec![
             Attribute::Class(ObjectClass::SECRET_KEY),
             Attribute::Token(true),
             Attribute::Label(self.token.config.key.clone().into_bytes()),
         ];
-        template.extend(also);
-        let find = || self.session.find_objects(&template).map_err(refused);
-        let found = find()?;
-        if !found.is_empty() {
-            return Ok(found);
+        template.extend(id.map(|id| Attribute::Id(id.to_vec())));
+        template
+    }
+
+    fn find(&self, template: &[Attribute]) -> Result<Vec<ObjectHandle>, TokenError> {
+        // Twice, because a logout hides the keys, and somebody may have logged in again meanwhile.
+        for _ in 0..2 {
+            let found = self.session.find_objects(template).map_err(refused)?;
+            if !found.is_empty() {
+                return Ok(found);
+            }
+            if !self.is_logged_in()? {
+                let (code, function) = (RvError::UserNotLoggedIn, Function::FindObjects);
+                return Err(refused_as(code, function, ProviderErrorKind::Unavailable));
+            }
         }
-        // A logout hides the keys, and somebody may have logged in again meanwhile.
-        let found = if self.is_logged_in()? { find()? } else { found };
-        if found.is_empty() && !self.is_logged_in()? {
-            let (code, function) = (RvError::UserNotLoggedIn, Function::FindObjects);
-            return Err(refused_as(code, function, ProviderErrorKind::Unavailable));
-        }
-        Ok(found)
+        Ok(Vec::new())
     }
 
     fn attributes(&self, key: ObjectHandle) -> Result<Vec<Attribute>, TokenError> {
-        const WANTED: [AttributeType; 7] = [
+        const WANTED: [AttributeType; 11] = [
+            AttributeType::Class,
+            AttributeType::Token,
+            AttributeType::Label,
+            AttributeType::Id,
             AttributeType::KeyType,
             AttributeType::ValueLen,
             AttributeType::Sensitive,

@@ -41,7 +41,6 @@ fn a_login_is_tried_again_only_if_the_token_has_not_looked_at_the_pin() {
         RvError::SessionClosed,
         RvError::CryptokiNotInitialized,
         RvError::TokenNotPresent,
-        RvError::DeviceRemoved,
         RvError::UserAnotherAlreadyLoggedIn,
     ];
     for code in unseen {
@@ -61,6 +60,7 @@ fn a_login_is_tried_again_only_if_the_token_has_not_looked_at_the_pin() {
         RvError::PinLocked,
         RvError::UserPinNotInitialized,
         RvError::DeviceError,
+        RvError::DeviceRemoved,
         RvError::FunctionFailed,
         RvError::GeneralError,
         RvError::VendorDefined(0x8000_0001),
@@ -72,6 +72,20 @@ fn a_login_is_tried_again_only_if_the_token_has_not_looked_at_the_pin() {
             assert!(matches!(&error, TokenError::Login { code: found } if *found == name_of(code)));
         }
     }
+}
+
+#[test]
+fn a_timeout_is_an_outage_only_if_the_token_does_not_have_the_pin() {
+    let login = Login::default();
+    let kind = || login.of_late(TokenError::Late).kind();
+    assert_eq!(kind(), Kind::Unavailable);
+    let asking = || {
+        assert_eq!(kind(), Kind::Unauthenticated);
+        assert_eq!(login.of_late(TokenError::Busy).kind(), Kind::Throttled);
+        Ok(())
+    };
+    login.attempt(asking).unwrap();
+    assert_eq!(kind(), Kind::Unavailable);
 }
 
 #[test]

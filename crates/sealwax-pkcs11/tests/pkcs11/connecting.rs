@@ -72,6 +72,15 @@ fn two_keys_and_none_is_named() {
 }
 
 #[test]
+fn a_key_label_that_is_empty() {
+    with_token(|token| {
+        token.create("", &[1], &[]);
+        let (kind, text) = refused(token.config_of("", PIN));
+        assert_eq!((kind, text.contains("label of the key is empty")), (Kind::Other, true));
+    });
+}
+
+#[test]
 fn two_keys_of_one_id() {
     with_token(|token| {
         token.create("byok", &[1], &[]);
@@ -105,6 +114,20 @@ fn a_key_that_can_leave_the_token_or_is_too_short() {
         unsuitable(&token, &[3], &[Attribute::Private(false)], "CKA_PRIVATE");
         unsuitable(&token, &[4], &[Attribute::ValueLen(16.into())], "256 bits");
         unsuitable(&token, &[5; 256], &[], "CKA_ID");
+    });
+}
+
+#[test]
+fn a_key_that_may_not_unwrap() {
+    with_token(|token| {
+        token.create("byok", &[1], &[Attribute::Unwrap(false)]);
+        token.connect();
+        let error = block_on(TokenKey::connect_key_wrap(token.config())).unwrap_err();
+        assert_eq!(error.kind(), Kind::Disabled);
+        token.create("byok", &[2], &[Attribute::Decrypt(false)]);
+        let config = || token.config().with_current([2]);
+        assert_eq!(refused(config()).0, Kind::Disabled);
+        block_on(TokenKey::connect_key_wrap(config())).unwrap();
     });
 }
 

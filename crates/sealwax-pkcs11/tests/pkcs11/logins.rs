@@ -1,7 +1,6 @@
 //! Logins, which belong to the whole process, and PINs, which tokens lock.
 
 use std::error::Error as _;
-use std::process::Command;
 
 use cryptoki::session::UserType;
 use cryptoki::types::AuthPin;
@@ -9,7 +8,7 @@ use pollster::block_on;
 use sealwax::{KeyWrapper, ProviderErrorKind as Kind};
 use sealwax_pkcs11::{TokenError, TokenKey};
 
-use crate::token::{PIN, Row, Token, source, with_token};
+use crate::token::{PIN, Row, SO_PIN, Token, source, with_token};
 
 /// Whether a login has failed since the last one that succeeded.
 fn a_login_has_failed(token: &Token) -> bool {
@@ -109,7 +108,9 @@ fn a_wrong_pin_fails_to_connect_and_is_tried_once() {
 fn a_pin_with_a_line_end_is_not_tried() {
     with_token(|token| {
         token.create("byok", &[1], &[]);
-        for pin in [format!("{PIN}\n"), format!("{PIN}\r\n"), String::new()] {
+        for pin in
+            [format!("{PIN}\n"), format!("{PIN}\r\n"), format!("\u{feff}{PIN}"), String::new()]
+        {
             let error = block_on(TokenKey::connect(token.config_of("byok", &pin))).unwrap_err();
             assert_eq!(error.kind(), Kind::Unauthenticated);
             assert!(matches!(source(&error), TokenError::NotAPin));
@@ -150,35 +151,10 @@ fn a_logged_in_officer_is_an_outage() {
     with_token(|token| {
         token.create("byok", &[1], &[]);
         let officer = token.library.open_rw_session(token.slot).unwrap();
-        officer.login(UserType::So, Some(&AuthPin::from("8765 4321"))).unwrap();
+        officer.login(UserType::So, Some(&AuthPin::from(SO_PIN))).unwrap();
         let error = block_on(TokenKey::connect(token.config())).unwrap_err();
         assert_eq!(error.kind(), Kind::Unavailable, "{}", source(&error));
         officer.logout().unwrap();
         token.connect();
-    });
-}
-
-/// In a process of its own, whose library another part of the program finalizes.
-#[test]
-fn a_library_that_was_finalized_is_initialized_again() {
-    with_token(|_| {
-        let mut program = Command::new(std::env::current_exe().unwrap());
-        program.args(["--ignored", "--exact", "logins::finalized_elsewhere"]);
-        let output = program.output().unwrap();
-        let text = String::from_utf8(output.stdout).unwrap();
-        assert!(output.status.success() && text.contains("1 passed"), "{text}");
-    });
-}
-
-#[test]
-#[ignore = "the test above runs it"]
-fn finalized_elsewhere() {
-    with_token(|token| {
-        let (key, row) = (token.key(), Row::new(1));
-        let body = row.wrap(&key).unwrap();
-        for _ in 0..4 {
-            token.library.clone().finalize().unwrap();
-            row.unwrap(&key, &body).unwrap();
-        }
     });
 }

@@ -17,6 +17,7 @@ mod example;
 mod known;
 mod logins;
 #[cfg(target_os = "linux")]
+mod replaced;
 mod residue;
 mod rows;
 mod sharing;

@@ -1,5 +1,6 @@
 //! Wraps, and what is refused.
 
+use cryptoki::object::Attribute;
 use std::collections::BTreeMap;
 
 use sealwax::{EncryptionContext, Keyring, MasterKeyProvider, OpenError, UnwrapError};
@@ -158,5 +159,18 @@ fn a_keyring_seals_and_opens() {
             let error = keyring.open(&envelope, &context).unwrap_err();
             assert!(matches!(error, OpenError::Unwrap(UnwrapError::WouldBlock { .. })));
         });
+    });
+}
+
+#[test]
+fn key_wrap_leaves_no_object_behind() {
+    with_token(|token| {
+        let (key, row) = (token.rebound(), Row::new(1));
+        for _ in 0..4 {
+            row.unwrap(&key, &row.wrap(&key).unwrap()).unwrap();
+        }
+        // All sessions of a process see the objects of each.
+        assert_eq!(token.user().find_objects(&[Attribute::Token(false)]).unwrap().len(), 0);
+        assert_eq!(token.user().find_objects(&[Attribute::Token(true)]).unwrap().len(), 1);
     });
 }

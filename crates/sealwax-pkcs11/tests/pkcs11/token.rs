@@ -19,12 +19,13 @@ use sealwax::{ProviderError, Secret, Suite, UnwrapRequest, WrapRequest};
 use sealwax_branch::Rebound;
 use sealwax_pkcs11::{TokenConfig, TokenError, TokenKey};
 
-const TESTS: [&str; 9] = [
+const TESTS: [&str; 10] = [
     include_str!("conformance.rs"),
     include_str!("connecting.rs"),
     include_str!("example.rs"),
     include_str!("known.rs"),
     include_str!("logins.rs"),
+    include_str!("replaced.rs"),
     include_str!("residue.rs"),
     include_str!("rows.rs"),
     include_str!("sharing.rs"),
@@ -48,9 +49,9 @@ fn tests_that_are_skipped_are_counted() {
 }
 
 pub(crate) const PIN: &str = "1234 5678";
-const SO_PIN: &str = "8765 4321";
+pub(crate) const SO_PIN: &str = "8765 4321";
 
-fn library() -> Option<String> {
+pub(crate) fn library() -> Option<String> {
     env::var("SEALWAX_TEST_PKCS11").ok()
 }
 
@@ -80,12 +81,9 @@ fn create_tokens(library: &str, count: usize) -> Vec<Token> {
         let is_new = |slot: &Slot| token(slot).is_ok_and(|token| !token.token_initialized());
         let slot = library.get_slots_with_token().unwrap().into_iter().find(is_new).unwrap();
         let label = format!("{now:x}-{n}");
-        let so_pin = AuthPin::from(SO_PIN);
-        library.init_token(slot, &so_pin, &label).unwrap();
-        let session = library.open_rw_session(slot).unwrap();
-        session.login(UserType::So, Some(&so_pin)).unwrap();
-        session.init_pin(&AuthPin::from(PIN)).unwrap();
-        Token { library: library.clone(), slot, label }
+        let token = Token { library: library.clone(), slot, label };
+        token.initialize(&token.label);
+        token
     };
     let tokens: Vec<_> = (0..count).map(create).collect();
     assert_eq!(tokens.len(), count);
@@ -93,6 +91,15 @@ fn create_tokens(library: &str, count: usize) -> Vec<Token> {
 }
 
 impl Token {
+    /// Makes it a new token, without a key, and sets its PIN. Nobody may have a session with it.
+    pub(crate) fn initialize(&self, label: &str) {
+        let so_pin = AuthPin::from(SO_PIN);
+        self.library.init_token(self.slot, &so_pin, label).unwrap();
+        let session = self.library.open_rw_session(self.slot).unwrap();
+        session.login(UserType::So, Some(&so_pin)).unwrap();
+        session.init_pin(&AuthPin::from(PIN)).unwrap();
+    }
+
     /// Opens a session of another part of the program, and logs in.
     pub(crate) fn user(&self) -> Session {
         let session = self.library.open_rw_session(self.slot).unwrap();
