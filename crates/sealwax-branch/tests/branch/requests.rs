@@ -14,6 +14,8 @@ fn the_service_is_asked_twice_for_each_branch_and_once_to_open_it() {
     let (branches, service, clock) = branches(100);
     let rows: Vec<_> = (0..250).map(|_| wrapped(&branches).unwrap()).collect();
     assert_eq!(service.requests(), (3, 3));
+    // Those that find a branch with room do not wait either.
+    assert!(branches.wrap_key(rows[0].0.wrap()).into_ready().is_ok_and(|body| body.is_ok()));
     // Its maker opens them without a request, and without waiting.
     assert_eq!(rows.iter().filter(|row| open_now(&branches, row) == Some(Ok(()))).count(), 250);
     assert_eq!(service.requests(), (3, 3));
