@@ -25,8 +25,9 @@ const MAX_LEN: usize = 1200;
 
 fn main() {
     let dir = std::env::args().nth(1).expect("the first argument is a directory");
-    let seeds: [(&str, Vec<Vec<u8>>); 13] = [
+    let seeds: [(&str, Vec<Vec<u8>>); 14] = [
         ("audit", audits()),
+        ("branch", branches()),
         ("context", contexts()),
         ("destination", destinations()),
         ("hmac", hmacs()),
@@ -374,6 +375,48 @@ fn audits() -> Vec<Vec<u8>> {
     ];
     seeds.extend(keys.into_iter().chain(wrong).map(String::from));
     seeds.into_iter().map(String::into_bytes).collect()
+}
+
+/// Returns the bodies on the page of `sealwax-branch`, cut ones, and bodies of each length where something ends, with and
+/// without edits.
+fn branches() -> Vec<Vec<u8>> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/sealwax-branch/FORMAT.md");
+    let page = fs::read_to_string(page).unwrap();
+    let mut seeds = Vec::new();
+    for (kind, name) in [(0, "branch"), (1, "rebound")] {
+        let known = page.lines().find_map(|line| line.strip_prefix(&format!("{name} c20p ")));
+        let known = from_hex(known.unwrap());
+        let front = 32 * usize::from(1 - kind);
+        let raw = |body: &[u8]| [&[kind, 0], body].concat();
+        seeds.extend([raw(&known), raw(&known[..known.len() - 1])]);
+        seeds.extend([0, 1, 2, 3].map(|len| raw(&known[..front + len])));
+        // W of no bytes, and one whose length goes to the end.
+        seeds.push(raw(&[&known[..front], &[0, 0], &known[known.len() - 60..]].concat()));
+        seeds.push(raw(&[&known[..front], &[0, 92], &known[known.len() - 92..]].concat()));
+        // The service says no to W, or W is current, or not.
+        for first in [0, 6, 7] {
+            seeds.push(vec![kind, 1, 40, 1, first]);
+        }
+        for len in (0xf8..=0xff).chain([1, 2, 60, 0xf7]) {
+            seeds.push(vec![kind, 1, len, 2, 5, 6]);
+        }
+        // Edits: of branch_id or the length, of W, of the local body.
+        for edit in 0..5 {
+            for at in [0, 50] {
+                seeds.push(vec![kind, 1, 40, 1, 6, 1, edit, 0, at, 1]);
+            }
+        }
+        // Another body after a part of this one; and twice: a longer W, with its length.
+        seeds.push(vec![kind, 1, 40, 1, 6, 1, 4, 0, 32, 0, 32]);
+        let len = u8::try_from(front + 1).unwrap();
+        seeds.push(vec![kind, 1, 40, 1, 6, 2, 1, 0, len + 20, 6, 0, 0, len, 1]);
+    }
+    seeds
+}
+
+fn from_hex(text: &str) -> Vec<u8> {
+    let digits = |at| u8::from_str_radix(&text[at..at + 2], 16).unwrap();
+    (0..text.len()).step_by(2).map(digits).collect()
 }
 
 /// Returns the token and the records on the page of `sealwax-tokens`, altered ones, and the texts of peppers and of an id.

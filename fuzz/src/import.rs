@@ -171,7 +171,7 @@ pub fn check(input: &[u8]) -> bool {
     }
 
     let mut row = written.clone();
-    while let Some(choice) = input.next() {
+    while let Some(choice) = input.next_byte() {
         // Sometimes the edit changes the case of a letter.
         match row.get_mut(usize::from(choice)) {
             Some(byte) if byte.is_ascii_alphabetic() && choice < 64 => *byte ^= 0x20,

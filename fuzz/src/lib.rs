@@ -6,9 +6,9 @@
 //! a path that starts with `crate`.
 
 pub mod agree;
-mod edits;
+pub mod edits;
 pub mod heap;
-mod input;
+pub mod input;
 pub mod material;
 pub mod reference;
 pub mod remote;
@@ -25,7 +25,7 @@ pub mod stateful;
 
 /// The targets of the crates in `crates/`, by name. Their properties are in `companions/`, and the tests of each crate
 /// call them over its corpora.
-pub const COMPANIONS: [&str; 4] = ["audit", "destination", "redaction", "tokens"];
+pub const COMPANIONS: [&str; 5] = ["audit", "branch", "destination", "redaction", "tokens"];
 
 /// The function that checks a property.
 pub type Property = fn(&[u8]) -> bool;

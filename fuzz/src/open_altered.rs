@@ -90,7 +90,7 @@ pub fn check(input: &[u8]) -> bool {
     let foreign = Form::of(&other.parts, is_text).bytes;
     let mut has_own_mac = false;
     for _ in 0..MAX_EDITS {
-        let Some(choice) = input.next() else { break };
+        let Some(choice) = input.next_byte() else { break };
         if choice >= 80 {
             edit(&mut form.bytes, &foreign, &mut input);
             continue;

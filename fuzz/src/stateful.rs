@@ -283,7 +283,7 @@ pub fn check(input: &[u8]) -> bool {
     let (rows, ledger) = (Vec::new(), Ledger::default());
     let mut service = Service { keys, keyring, rows, ledger };
     for _ in 0..MAX_STEPS {
-        let Some(step) = input.next() else { break };
+        let Some(step) = input.next_byte() else { break };
         service.step(step, &mut input);
         for row in 0..service.rows.len() {
             service.check(row);

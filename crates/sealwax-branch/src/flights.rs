@@ -74,3 +74,30 @@ impl<K: Clone + Eq + Hash, T: Clone> Flights<K, T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::Flights;
+
+    #[test]
+    fn when_there_is_no_room_flights_that_nobody_waits_for_make_it() {
+        let flights = Flights::<usize, ()>::new();
+        let join = |key: usize| flights.join(&key, Duration::ZERO, Duration::ZERO);
+        let count = || flights.lock().len();
+        let awaited: Vec<_> = (0..5).map(join).collect();
+        let capacity = flights.lock().capacity();
+        let room = capacity - count();
+        assert!(room > 0);
+        for dropped in 1..=room {
+            drop(join(5 + dropped));
+            // They are not searched each time.
+            assert_eq!(count(), 5 + dropped);
+        }
+        drop(join(1000));
+        assert_eq!(count(), 5 + 1);
+        assert!(awaited.iter().enumerate().all(|(key, flight)| Arc::ptr_eq(&join(key), flight)));
+    }
+}

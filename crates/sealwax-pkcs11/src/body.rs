@@ -1,5 +1,8 @@
 //! The bytes of a wrap.
 
+#[cfg(test)]
+mod tests;
+
 use crate::scheme::Scheme;
 
 /// scheme (1 byte) ‖ len8(CKA_ID) ‖ CKA_ID ‖ what the token made

@@ -1,5 +1,8 @@
 //! Which key, on which token, behind which library.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;

@@ -81,15 +81,26 @@ impl<P: MasterKeyProvider> BranchKeys<P> {
         key: Arc<IntermediateKey>,
         asked: Duration,
     ) -> Answer {
-        match self.ask(outer).await {
+        let answer = self.ask(outer).await;
+        self.weigh(outer, key, asked, answer)
+    }
+
+    /// Returns the key of a branch that was due, unless the answer of the service, asked at this time, ends it.
+    fn weigh(
+        &self,
+        outer: UnwrapRequest<'_>,
+        key: Arc<IntermediateKey>,
+        asked: Duration,
+        answer: Answer,
+    ) -> Answer {
+        // The service may have taken its time.
+        let now = self.now();
+        match answer {
             Ok(_) => {
-                let now = self.now();
                 self.known().confirm(outer, asked, now);
                 Ok(key)
             }
             Err(error) if error.is_transient() && self.when_away == WhenAway::KeepUntilMaxAge => {
-                // It may have become too old while this waited.
-                let now = self.now();
                 match self.known().find(outer, now) {
                     Found::Fresh(key) | Found::Due(key) => Ok(key),
                     Found::Unknown => Err(error),
@@ -108,31 +119,32 @@ impl<P: MasterKeyProvider> BranchKeys<P> {
     }
 
     /// Returns the key of each branch, by [`UnwrapRequest::cache_key`]. The provider is asked about all those that are
-    /// not known at once.
+    /// due or not known at once.
     async fn keys(
         &self,
         all: impl Iterator<Item = UnwrapRequest<'_>>,
     ) -> HashMap<[u8; 32], Answer> {
         let distinct: HashMap<_, _> = all.map(|outer| (outer.cache_key(), outer)).collect();
-        let (mut keys, mut unknown) = (HashMap::with_capacity(distinct.len()), Vec::new());
+        let (asked, epoch) = (self.now(), self.known().keys_epoch);
+        let (mut keys, mut asking) = (HashMap::with_capacity(distinct.len()), Vec::new());
         for (name, outer) in distinct {
-            let now = self.now();
-            match self.find_and_postpone(outer, now) {
+            match self.find_and_postpone(outer, asked) {
                 Found::Fresh(key) => drop(keys.insert(name, Ok(key))),
-                Found::Due(key) => drop(keys.insert(name, self.ask_again(outer, key, now).await)),
-                Found::Unknown => unknown.push(outer),
+                Found::Due(key) => asking.push((outer, Some(key))),
+                Found::Unknown => asking.push((outer, None)),
             }
         }
-        if unknown.is_empty() {
+        if asking.is_empty() {
             return keys;
         }
-        let (asked, epoch) = (self.now(), self.known().keys_epoch);
-        let answers = one_each(unknown.len(), self.provider.unwrap_keys(&unknown).await);
-        for (outer, answer) in unknown.into_iter().zip(answers) {
+        let requests: Vec<_> = asking.iter().map(|(outer, _)| *outer).collect();
+        let answers = one_each(requests.len(), self.provider.unwrap_keys(&requests).await);
+        for ((outer, due), answer) in asking.into_iter().zip(answers) {
             let answer = compared(outer, answer);
-            if let Ok(key) = &answer {
-                self.keep(outer, key, asked, epoch);
-            }
+            let answer = match due {
+                Some(key) => self.weigh(outer, key, asked, answer),
+                None => answer.inspect(|key| self.keep(outer, key, asked, epoch)),
+            };
             keys.insert(outer.cache_key(), answer);
         }
         keys
@@ -173,7 +185,7 @@ impl<P: MasterKeyProvider> MasterKeyProvider for BranchKeys<P> {
         }
     }
 
-    /// Asks the provider about all branches that are not known in one batch.
+    /// Asks the provider about all branches that are due or not known in one batch.
     fn unwrap_keys<'a>(
         &'a self,
         requests: &'a [UnwrapRequest<'a>],

@@ -93,3 +93,11 @@ fn a_branch_is_found_by_key_id_suite_name_and_wrap_together() {
     assert_eq!(asked, 4, "the service was asked each time");
     assert_eq!(open(&another(&service, 1, &clock), &(row, body)), Ok(()));
 }
+
+#[test]
+fn debug_shows_no_key() {
+    let (branches, ..) = branches(10);
+    wrapped(&branches).unwrap();
+    let shown = format!("{branches:?}");
+    assert_eq!(shown, "BranchKeys { rows: 10, when_away: KeepUntilMaxAge, .. }");
+}

@@ -8,7 +8,7 @@ use sealwax::{
 use sealwax_branch::{BodyError, BranchKeys, Rebound, wrap_in_branch, wrap_in_rebound};
 use sealwax_conformance::{Counted, Expect, Fault, Faulty, check};
 
-use crate::service::{Row, open, wrapped};
+use crate::service::{Row, Service, open, wrapped};
 
 /// AES-KW under a key of its own.
 struct Kw(KwAes256);
@@ -168,6 +168,17 @@ fn a_batch_is_one_batch_and_a_bad_body_fails_alone() {
     assert_eq!((counts.wrap_batches, counts.wraps_in_batches), (1, 5));
     assert_eq!((counts.unwrap_batches, counts.unwraps_in_batches), (1, 4));
     assert_eq!((counts.wraps, counts.unwraps), (0, 0));
+}
+
+#[test]
+fn a_wrap_is_current_as_the_service_says_of_its_part() {
+    let rebound = Rebound::new(Service::new());
+    let (_, body) = wrapped(&rebound).unwrap();
+    assert!(rebound.is_current(&body));
+    rebound.service().rotate();
+    assert!(!rebound.is_current(&body));
+    assert!(rebound.is_current(&wrapped(&rebound).unwrap().1));
+    assert!(!rebound.is_current(b""));
 }
 
 #[test]

@@ -1,18 +1,21 @@
 //! How often the service is asked, and the kit over both providers.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use sealwax::{KeyWrapper, MasterKey, MasterKeyProvider, ProviderErrorKind};
-use sealwax_branch::BranchKeys;
+use sealwax_branch::{BranchKeys, WhenAway};
 use sealwax_conformance::{Counted, Expect, check};
 
-use crate::service::{Row, Service, another, branches, open, open_now, wrapped};
+use crate::service::{Clock, Row, Service, another, branches, open, open_now, wrapped};
 
 #[test]
 fn the_service_is_asked_twice_for_each_branch_and_once_to_open_it() {
     let (branches, service, clock) = branches(100);
     let rows: Vec<_> = (0..250).map(|_| wrapped(&branches).unwrap()).collect();
     assert_eq!(service.requests(), (3, 3));
+    // Those that find a branch with room do not wait either.
+    assert!(branches.wrap_key(rows[0].0.wrap()).into_ready().is_ok_and(|body| body.is_ok()));
     // Its maker opens them without a request, and without waiting.
     assert_eq!(rows.iter().filter(|row| open_now(&branches, row) == Some(Ok(()))).count(), 250);
     assert_eq!(service.requests(), (3, 3));
@@ -62,6 +65,56 @@ fn a_batch_asks_about_all_unknown_branches_at_once() {
     let counts = service.counts();
     assert_eq!((counts.unwrap_batches, counts.unwraps_in_batches), (1, 5));
     assert_eq!((counts.unwraps, other.kept()), (before.unwraps, 5));
+}
+
+#[test]
+fn a_batch_asks_about_due_and_unknown_branches_together() {
+    let service = Arc::new(Counted::new(MasterKey::generate().unwrap()));
+    let clock = Clock::default();
+    let (branches, other) = (another(&service, 1, &clock), another(&service, 1, &clock));
+    let rows: Vec<_> = (0..7).map(|_| wrapped(&branches).unwrap()).collect();
+    // At 1,200 seconds, three are due, two are not, and two are not known.
+    rows[..3].iter().for_each(|row| assert_eq!(open(&other, row), Ok(())));
+    clock.at(600);
+    rows[3..5].iter().for_each(|row| assert_eq!(open(&other, row), Ok(())));
+    clock.at(1200);
+    let before = service.counts();
+    let requests: Vec<_> = rows.iter().map(|(row, body)| row.unwrap(body)).collect();
+    let keys = pollster::block_on(other.unwrap_keys(&requests));
+    assert!(rows.iter().zip(keys).all(|((row, _), key)| row.is_of(&key.unwrap())));
+    let counts = service.counts();
+    assert_eq!((counts.unwraps, other.kept()), (before.unwraps, 7));
+    assert_eq!((counts.unwrap_batches, counts.unwraps_in_batches), (1, 3 + 2));
+    // That was a yes about each of them.
+    clock.at(1200 + 1199);
+    let mut confirmed = rows[..3].iter().chain(&rows[5..]);
+    assert!(confirmed.all(|row| open_now(&other, row) == Some(Ok(()))));
+}
+
+#[test]
+fn in_a_batch_a_due_branch_ends_as_it_does_alone() {
+    use ProviderErrorKind::{Disabled, Rejected, Unavailable};
+    for (when_away, fault, known, kept) in [
+        (WhenAway::KeepUntilMaxAge, Some(Unavailable), Ok(()), 3),
+        (WhenAway::EvictAtOnce, Some(Unavailable), Err(Unavailable), 0),
+        (WhenAway::KeepUntilMaxAge, Some(Disabled), Err(Disabled), 0),
+        // The service unwraps another key.
+        (WhenAway::KeepUntilMaxAge, None, Err(Rejected), 0),
+    ] {
+        let (branches, service, clock) = branches(1);
+        let rows: Vec<_> = (0..4).map(|_| wrapped(&branches).unwrap()).collect();
+        let other = another(&service, 1, &clock).when_away(when_away);
+        rows[..3].iter().for_each(|row| assert_eq!(open(&other, row), Ok(())));
+        clock.at(1200);
+        service.says(fault);
+        service.confused.store(fault.is_none(), Relaxed);
+        let requests: Vec<_> = rows.iter().map(|(row, body)| row.unwrap(body)).collect();
+        let keys = pollster::block_on(other.unwrap_keys(&requests));
+        let opened = keys.into_iter().map(|key| key.map(|_| ()).map_err(|error| error.kind()));
+        let unknown = Err(fault.unwrap_or(Rejected));
+        assert_eq!(opened.collect::<Vec<_>>(), [known, known, known, unknown]);
+        assert_eq!(other.kept(), kept);
+    }
 }
 
 #[test]

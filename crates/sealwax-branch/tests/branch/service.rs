@@ -130,11 +130,7 @@ pub(crate) fn branches(rows: u32) -> (BranchKeys<Arc<Service>>, Arc<Service>, Cl
 }
 
 /// Returns those of another process over the same service.
-pub(crate) fn another(
-    service: &Arc<Service>,
-    rows: u32,
-    clock: &Clock,
-) -> BranchKeys<Arc<Service>> {
+pub(crate) fn another<P>(service: &Arc<P>, rows: u32, clock: &Clock) -> BranchKeys<Arc<P>> {
     let now = clock.clone();
     BranchKeys::new(Arc::clone(service), NonZeroU32::new(rows).unwrap())
         .with_max_age(Duration::from_secs(1600))

@@ -6,7 +6,7 @@ use cryptoki::context::Function;
 use cryptoki::error::{Error, Rv, RvError};
 use sealwax::ProviderErrorKind;
 
-use super::{Meaning, name_of, refused};
+use super::{Meaning, TokenError, name_of, refused};
 
 /// Returns all values that cryptoki knows, apart from those of vendors.
 fn values() -> Vec<RvError> {
@@ -73,4 +73,14 @@ fn what_operators_meet() {
 fn a_failed_tag_of_version_3_is_a_bad_wrap() {
     let Rv::Error(code) = Rv::from(0x42) else { panic!("0x42 is no error") };
     assert_eq!(Meaning::of(code), Meaning::BadWrap);
+}
+
+#[test]
+fn what_a_new_session_may_mend() {
+    for error in [TokenError::TokenGone, TokenError::Late, TokenError::ThreadEnded] {
+        assert!(error.is_unavailable(), "{error}");
+    }
+    for error in [TokenError::Busy, TokenError::NoKey, TokenError::LastTry, TokenError::NotAWrap] {
+        assert!(!error.is_unavailable(), "{error}");
+    }
 }
