@@ -16,13 +16,19 @@ built="$CARGO_TARGET_DIR/release"
 # Side by side, and a copy, because the other probe is built in its place: so it reuses the AWS-LC that other steps have
 # built.
 first=$(mktemp -d)
-trap 'rm -r "$first"' EXIT
+finish() {
+  kill "$searching" 2>/dev/null || true
+  wait
+  rm -rf "$first" "${TMPDIR:-/tmp}/residue-$searching" # What a search that was stopped has written.
+}
 cp "$built/probe" "$first"
 "$built/search" "$first/probe" "$built/probe_without_wiping" >"$first/output" 2>&1 &
+searching=$!
+trap finish EXIT
 cargo build --quiet --release --locked --bin probe --features aws-lc
 status=0
 second=$("$built/search" "$built/probe" "$built/probe_without_wiping" 2>&1) || status=$?
-wait $! || status=$?
+wait "$searching" || status=$?
 cat "$first/output"
 echo "with feature aws-lc:"
 echo "$second"

@@ -62,7 +62,7 @@ pub enum KmsError {
     CredentialsAway {
         /// The operation.
         operation: &'static str,
-        /// Why not, as bounded as the message of a refusal.
+        /// What their source says, as bounded as the message of a refusal. A source that is a program may say anything.
         message: String,
     },
     /// The client has no credentials.
@@ -250,11 +250,13 @@ fn kind_of(code: &str, status: u16) -> ProviderErrorKind {
 /// Everything that goes wrong in a key store outside of AWS has this code, and only the message says what it was. Most of
 /// it passes.
 fn kind_of_invalid_state(message: &str) -> ProviderErrorKind {
-    const SENTENCES: [(&str, ProviderErrorKind); 6] = [
+    const SENTENCES: [(&str, ProviderErrorKind); 7] = [
         ("pending", ProviderErrorKind::Disabled),
         ("disabled", ProviderErrorKind::Disabled),
         ("is not enabled", ProviderErrorKind::Disabled),
-        ("ciphertext or additional authenticated data", ProviderErrorKind::Rejected),
+        // AWS says that of a fault of the store's proxy too.
+        ("corrupted", ProviderErrorKind::Rejected),
+        ("does not support", ProviderErrorKind::Other),
         ("could not find the external key", ProviderErrorKind::NotFound),
         ("denied access", ProviderErrorKind::Denied),
     ];

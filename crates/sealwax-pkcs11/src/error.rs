@@ -26,8 +26,8 @@ pub enum TokenError {
     #[error("the library knows no token of this label")]
     NoToken,
     /// The token was there when the provider connected, and is not there now. One with another serial number is not the
-    /// same.
-    #[error("the token is gone")]
+    /// same: connect again to use it.
+    #[error("the token is gone, or another has taken its place")]
     TokenGone,
     /// Several tokens have this label.
     #[error("several tokens have this label: name the serial number")]
@@ -53,7 +53,7 @@ pub enum TokenError {
     NotPermitted,
     /// The PIN is empty, begins with a byte order mark, or contains a line end or another control character. The token
     /// was not asked.
-    #[error("the PIN is empty, or a file's marks are part of it, such as a line end")]
+    #[error("the PIN is empty, begins with a byte order mark, or contains a control character")]
     NotAPin,
     /// The login failed. No thread of the provider tries again, because tokens lock a PIN after a few failures, and not
     /// every value says whether the PIN was wrong.
@@ -144,12 +144,17 @@ impl TokenError {
         }
     }
 
-    pub(crate) fn is_other(&self) -> bool {
-        self.kind() == ProviderErrorKind::Other
+    /// Returns whether the same job may succeed at once. A key that is missing may have been hidden by a logout, after
+    /// which another part of the program has logged in again.
+    pub(crate) fn may_pass(&self) -> bool {
+        matches!(self, Self::NoKey | Self::UnknownVersion)
+            || self.kind() == ProviderErrorKind::Unavailable
     }
 
-    pub(crate) fn is_unavailable(&self) -> bool {
-        self.kind() == ProviderErrorKind::Unavailable
+    /// Returns whether a new session may help. Some libraries have values of their own for a session that is dead.
+    pub(crate) fn may_be_the_sessions(&self) -> bool {
+        matches!(self, Self::Refused { kind: ProviderErrorKind::Other, .. })
+            || self.kind() == ProviderErrorKind::Unavailable
     }
 }
 

@@ -50,12 +50,12 @@ impl TokenKey {
     /// The key is an AES key of 256 bits with this label on the token (`CKA_TOKEN`) that is sensitive, private and not
     /// extractable. It wraps and unwraps random bytes, unless it may no longer encrypt: then it only opens rows.
     ///
-    /// A future that is dropped may have spent a try of the PIN.
+    /// A future that is dropped may have spent one try of the PIN.
     ///
     /// # Errors
     ///
     /// Returns `NotFound` if there is no such token or key, `Unauthenticated` if the login fails, has no reply in
-    /// time, or the PIN is not tried (it is empty, contains a line end, or has one try left), `Disabled` if the key may not unwrap (`CKA_DECRYPT`),
+    /// time, or the PIN is not tried (it is empty, contains a line end or a byte order mark, or has one try left), `Disabled` if the key may not unwrap (`CKA_DECRYPT`),
     /// and `Other` if the library cannot be loaded, the key is not as above, the token does not offer the mechanism or
     /// allows fewer sessions than [`with_sessions`](TokenConfig::with_sessions) sets, or more than one token or key has
     /// the label. The source is a [`TokenError`].
@@ -93,9 +93,16 @@ impl TokenKey {
             .map_err(|source| TokenError::NoThread { source })?;
         let shared = Arc::clone(&token);
         let connect = move |open: &mut Open| open.connect(shared.config.current.as_deref());
+        let connecting = Connecting(&token);
         let current = threads.run(move |worker| worker.run(connect)).await;
-        let current = current.map_err(|error| token.login.of_late(error))??.into();
-        Ok(Self { token, threads, current })
+        let current = current.map_err(|error| match error {
+            TokenError::Late if token.login.give_up() => {
+                TokenError::Login { code: "no reply in time".into() }
+            }
+            error => error,
+        })??;
+        std::mem::forget(connecting);
+        Ok(Self { token, threads, current: current.into() })
     }
 
     /// Returns the `CKA_ID` of the key that wraps.
@@ -109,6 +116,15 @@ impl TokenKey {
         job: impl Fn(&mut Open) -> Result<T, TokenError> + Send + 'static,
     ) -> Result<T, ProviderError> {
         Ok(self.threads.run(move |worker| worker.run(job)).await??)
+    }
+}
+
+/// Sees to it that a provider that did not come to be tries no PIN later, when its caller may be trying the next one.
+struct Connecting<'a>(&'a Token);
+
+impl Drop for Connecting<'_> {
+    fn drop(&mut self) {
+        self.0.login.give_up();
     }
 }
 

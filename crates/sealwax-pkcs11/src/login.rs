@@ -3,8 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use cryptoki::error::{Error, Result, RvError};
 use sealwax::ProviderErrorKind;
@@ -14,10 +13,25 @@ use crate::error::{TokenError, name_of, refused, refused_as};
 /// What the threads of a provider know about its PIN.
 #[derive(Default)]
 pub(crate) struct Login {
-    /// With which return value the token refused it.
-    refused: Mutex<Option<String>>,
-    /// Whether the token has not replied yet.
-    is_asking: AtomicBool,
+    tries: Mutex<Tries>,
+    progress: Mutex<Progress>,
+}
+
+#[derive(Default)]
+struct Tries {
+    count: usize,
+    /// With which return value the token refused the PIN.
+    refused: Option<String>,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Progress {
+    #[default]
+    Idle,
+    /// The token has the PIN, and has not replied yet.
+    Asking,
+    /// The caller no longer waits for the provider.
+    GivenUp,
 }
 
 impl Login {
@@ -28,13 +42,16 @@ impl Login {
         &self,
         log_in: impl FnOnce() -> Result<()>,
     ) -> std::result::Result<(), TokenError> {
-        let mut before = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(code) = &*before {
+        let mut tries = self.tries();
+        if let Some(code) = &tries.refused {
             return Err(TokenError::Login { code: code.clone() });
         }
-        self.is_asking.store(true, Ordering::SeqCst);
+        if self.set(Progress::Asking) == Progress::GivenUp {
+            return Err(TokenError::Late);
+        }
+        tries.count = tries.count.wrapping_add(1);
         let result = log_in();
-        self.is_asking.store(false, Ordering::SeqCst);
+        self.set(Progress::Idle);
         let (code, function) = match result {
             Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => return Ok(()),
             Err(Error::Pkcs11(code, function)) => (code, function),
@@ -50,16 +67,32 @@ impl Login {
                 Err(refused_as(code, function, ProviderErrorKind::Unavailable))
             }
             // It may have: some tokens have no clearer value for a wrong one.
-            _ => Err(TokenError::Login { code: before.insert(name_of(code)).clone() }),
+            _ => Err(TokenError::Login { code: tries.refused.insert(name_of(code)).clone() }),
         }
     }
-    /// Makes an error of a provider that gave up while the token had the PIN: to connect again would spend another try.
-    pub(crate) fn of_late(&self, error: TokenError) -> TokenError {
-        match error {
-            TokenError::Late if self.is_asking.load(Ordering::SeqCst) => {
-                TokenError::Login { code: "no reply in time".into() }
-            }
-            error => error,
+    /// Returns how often a login was tried, once none is under way.
+    pub(crate) fn count(&self) -> usize {
+        self.tries().count
+    }
+
+    fn tries(&self) -> MutexGuard<'_, Tries> {
+        self.tries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sees to it that no thread tries the PIN any more. Returns whether the token has it.
+    ///
+    /// To connect again would spend another try.
+    pub(crate) fn give_up(&self) -> bool {
+        self.set(Progress::GivenUp) == Progress::Asking
+    }
+
+    /// Returns what was before. What was given up stays so.
+    fn set(&self, progress: Progress) -> Progress {
+        let mut now = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = *now;
+        if before != Progress::GivenUp {
+            *now = progress;
         }
+        before
     }
 }

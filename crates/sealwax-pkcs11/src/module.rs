@@ -59,7 +59,7 @@ fn slot(
     for slot in library.get_slots_with_token().map_err(refused)? {
         match library.get_token_info(slot) {
             Ok(token) if is_named(&token) => {
-                found.push((slot, plain(token.serial_number()).to_owned()));
+                found.push((slot, serial_of(&token)));
             }
             Ok(_) => {}
             Err(error) => failed = Some(refused(error)),
@@ -71,6 +71,10 @@ fn slot(
         ([], None) => Err(TokenError::NoToken),
         _ => Err(TokenError::SeveralTokens),
     }
+}
+
+pub(crate) fn serial_of(token: &TokenInfo) -> String {
+    plain(token.serial_number()).to_owned()
 }
 
 /// Without the padding, for which some tokens have NUL instead of a space.

@@ -19,7 +19,7 @@ use crate::body::Body;
 use crate::config::TokenConfig;
 use crate::error::{TokenError, refused, refused_as};
 use crate::login::Login;
-use crate::module::find_token;
+use crate::module::{find_token, serial_of};
 use crate::scheme::Scheme;
 use crate::verdict::unwrapped;
 
@@ -78,11 +78,10 @@ impl Worker {
         &mut self,
         job: impl Fn(&mut Open) -> Result<T, TokenError>,
     ) -> Result<T, TokenError> {
-        self.attempt(&job).or_else(|error| match error {
-            TokenError::NoKey | TokenError::UnknownVersion => self.attempt(&job),
-            error if error.is_unavailable() => self.attempt(&job),
-            error => Err(error),
-        })
+        match self.attempt(&job) {
+            Err(error) if error.may_pass() => self.attempt(&job),
+            result => result,
+        }
     }
 
     fn attempt<T>(
@@ -90,21 +89,50 @@ impl Worker {
         job: impl Fn(&mut Open) -> Result<T, TokenError>,
     ) -> Result<T, TokenError> {
         let result = self.ready().and_then(job);
-        // `Other` too: some libraries have values of their own for a session that is dead.
-        if result.as_ref().is_err_and(|error| error.is_unavailable() || error.is_other()) {
-            self.open = None;
+        if result.as_ref().is_err_and(TokenError::may_be_the_sessions) {
+            self.close();
         }
         result
     }
 
     fn ready(&mut self) -> Result<&mut Open, TokenError> {
-        let open = match self.open.take().and_then(Open::still_of_its_token) {
+        if self.open.as_ref().is_some_and(|open| !open.is_of_its_token()) {
+            self.close();
+        }
+        let open = match self.open.take() {
             Some(open) => open,
             None => Open::new(&self.token)?,
         };
         let open = self.open.insert(open);
         open.log_in()?;
         Ok(open)
+    }
+
+    /// Closes the session, unless its handle has become somebody else's.
+    fn close(&mut self) {
+        if let Some(open) = self.open.take()
+            && !open.is_of_its_token()
+        {
+            std::mem::forget(open.session);
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// A key on the token, for one job.
+struct Key {
+    handle: ObjectHandle,
+    may_unwrap: bool,
+}
+
+impl Key {
+    fn permitted_to_unwrap(self) -> Result<ObjectHandle, TokenError> {
+        if self.may_unwrap { Ok(self.handle) } else { Err(TokenError::NotPermitted) }
     }
 }
 
@@ -114,6 +142,8 @@ pub(crate) struct Open {
     library: Pkcs11,
     slot: Slot,
     session: Session,
+    /// What the library says of a session of this slot: not all of them say the same number.
+    session_slot: Slot,
 }
 
 impl Open {
@@ -124,23 +154,20 @@ impl Open {
             TokenError::NoToken if token.serial.get().is_some() => TokenError::TokenGone,
             error => error,
         })?;
-        if *token.serial.get_or_init(|| found.clone()) != found {
-            return Err(TokenError::TokenGone);
-        }
+        token.serial.get_or_init(|| found);
         let session = library.open_ro_session(slot).map_err(refused)?;
-        Ok(Self { token: Arc::clone(token), library, slot, session })
+        let session_slot = session.get_session_info().map_err(refused)?.slot_id();
+        Ok(Self { token: Arc::clone(token), library, slot, session, session_slot })
     }
 
-    /// Returns `None` if the handle has become that of another token's session, because another part of the program has
-    /// finalized the library and initialized it again.
-    fn still_of_its_token(self) -> Option<Self> {
-        let info = self.session.get_session_info();
-        if info.is_ok_and(|info| info.slot_id() != self.slot) {
-            // A drop would close that session.
-            std::mem::forget(self.session);
-            return None;
-        }
-        Some(self)
+    /// Returns whether the handle is still that of a session with the token. If another part of the program has finalized
+    /// the library and initialized it again, it may be somebody else's now.
+    fn is_of_its_token(&self) -> bool {
+        let Ok(info) = self.session.get_session_info() else {
+            return true; // Nobody's, so it may be closed.
+        };
+        let serial = self.library.get_token_info(self.slot).map(|token| serial_of(&token));
+        info.slot_id() == self.session_slot && serial.ok().as_ref() == self.token.serial.get()
     }
 
     /// Logs in if nobody is: another part of the program may have logged out, which hides the keys.
@@ -189,18 +216,14 @@ impl Open {
                 reason: "its CKA_ID does not have 1 to 255 bytes",
             });
         }
-        let key = self.key(&current)?;
-        if !self.may_unwrap(key)? {
-            return Err(TokenError::NotPermitted);
-        }
+        self.key(&current)?.permitted_to_unwrap()?;
         Ok(current)
     }
 
     /// Does the same, and tries the key.
     pub(crate) fn connect(&self, current: Option<&[u8]>) -> Result<Vec<u8>, TokenError> {
         let current = self.check(current)?;
-        let key = self.key(&current)?;
-        self.probe(key)?;
+        self.probe(self.key(&current)?.handle)?;
         Ok(current)
     }
 
@@ -229,7 +252,7 @@ impl Open {
         associated_data: &[u8],
         data_key: &DataKey,
     ) -> Result<Vec<u8>, TokenError> {
-        let (scheme, key) = (self.token.scheme, self.key(id)?);
+        let (scheme, key) = (self.token.scheme, self.key(id)?.handle);
         let data_key = data_key.expose_secret();
         let sealed = scheme.wrap(&self.session, key, associated_data, data_key).map_err(refused)?;
         let unexpected =
@@ -258,29 +281,21 @@ impl Open {
             TokenError::NoKey => TokenError::UnknownVersion,
             error => error,
         })?;
+        // Before the token is asked: some have no clear value for a key that is disabled.
+        let key = key.permitted_to_unwrap()?;
         let unwrap = || scheme.unwrap(&self.session, key, associated_data, body.sealed);
-        unwrapped(unwrap, || self.probe(key)).map_err(|error| match error {
-            // Some tokens have no clearer value for a key that is disabled.
-            TokenError::Altered { .. } if self.may_unwrap(key).is_ok_and(|may| !may) => {
-                TokenError::NotPermitted
-            }
-            error => error,
-        })
-    }
-
-    fn may_unwrap(&self, key: ObjectHandle) -> Result<bool, TokenError> {
-        Ok(self.attributes(key)?.contains(&self.token.scheme.may_unwrap()))
+        unwrapped(unwrap, || self.probe(key))
     }
 
     /// Finds a key, and refuses one that can leave the token or be used without the PIN.
-    fn key(&self, id: &[u8]) -> Result<ObjectHandle, TokenError> {
+    fn key(&self, id: &[u8]) -> Result<Key, TokenError> {
         let named = self.template(Some(id));
-        let key = match *self.find(&named)? {
+        let handle = match *self.find(&named)? {
             [] => return Err(TokenError::NoKey),
             [key] => key,
             _ => return Err(TokenError::Unsuitable { reason: "another has the same CKA_ID" }),
         };
-        let attributes = self.attributes(key)?;
+        let attributes = self.attributes(handle)?;
         if !named.iter().all(|attribute| attributes.contains(attribute)) {
             let message = "it finds a key that was not asked for".into();
             return Err(TokenError::Unexpected { message });
@@ -288,7 +303,8 @@ impl Open {
         if let Some((_, reason)) = RULES.iter().find(|(rule, _)| !attributes.contains(rule)) {
             return Err(TokenError::Unsuitable { reason });
         }
-        Ok(key)
+        let may_unwrap = attributes.contains(&self.token.scheme.may_unwrap());
+        Ok(Key { handle, may_unwrap })
     }
 
     /// Returns the `CKA_ID` of the only key that has the label.
@@ -313,18 +329,15 @@ impl Open {
     }
 
     fn find(&self, template: &[Attribute]) -> Result<Vec<ObjectHandle>, TokenError> {
-        // Twice, because a logout hides the keys, and somebody may have logged in again meanwhile.
-        for _ in 0..2 {
-            let found = self.session.find_objects(template).map_err(refused)?;
-            if !found.is_empty() {
-                return Ok(found);
-            }
-            if !self.is_logged_in()? {
-                let (code, function) = (RvError::UserNotLoggedIn, Function::FindObjects);
-                return Err(refused_as(code, function, ProviderErrorKind::Unavailable));
-            }
+        let logins = self.token.login.count();
+        let found = self.session.find_objects(template).map_err(refused)?;
+        // A logout hides the keys, also if another thread has logged in again since then.
+        let was_logged_in = || Ok(self.is_logged_in()? && self.token.login.count() == logins);
+        if found.is_empty() && !was_logged_in()? {
+            let (code, function) = (RvError::UserNotLoggedIn, Function::FindObjects);
+            return Err(refused_as(code, function, ProviderErrorKind::Unavailable));
         }
-        Ok(Vec::new())
+        Ok(found)
     }
 
     fn attributes(&self, key: ObjectHandle) -> Result<Vec<Attribute>, TokenError> {

@@ -76,11 +76,25 @@ fn a_failed_tag_of_version_3_is_a_bad_wrap() {
 }
 
 #[test]
-fn what_a_new_session_may_mend() {
-    for error in [TokenError::TokenGone, TokenError::Late, TokenError::ThreadEnded] {
-        assert!(error.is_unavailable(), "{error}");
-    }
-    for error in [TokenError::Busy, TokenError::NoKey, TokenError::LastTry, TokenError::NotAWrap] {
-        assert!(!error.is_unavailable(), "{error}");
+fn what_is_tried_again_and_what_a_new_session_may_mend() {
+    let refused = |kind| TokenError::Refused { function: "C_X".into(), code: "CKR_X".into(), kind };
+    for (error, again, new_session) in [
+        (TokenError::TokenGone, true, true),
+        (TokenError::Late, true, true),
+        (TokenError::ThreadEnded, true, true),
+        (refused(ProviderErrorKind::Unavailable), true, true),
+        // A value that is the vendor's own.
+        (refused(ProviderErrorKind::Other), false, true),
+        // A logout hides keys.
+        (TokenError::NoKey, true, false),
+        (TokenError::UnknownVersion, true, false),
+        (TokenError::Busy, false, false),
+        (TokenError::LastTry, false, false),
+        (TokenError::NotAWrap, false, false),
+        (TokenError::SeveralKeys, false, false),
+        (TokenError::NotPermitted, false, false),
+    ] {
+        assert_eq!(error.may_pass(), again, "{error}");
+        assert_eq!(error.may_be_the_sessions(), new_session, "{error}");
     }
 }

@@ -31,7 +31,7 @@ fn eight_threads_try_a_wrong_pin_once() {
             });
         }
     });
-    assert_eq!(tries.into_inner(), 1);
+    assert_eq!((tries.into_inner(), login.count()), (1, 1));
 }
 
 #[test]
@@ -75,17 +75,20 @@ fn a_login_is_tried_again_only_if_the_token_has_not_looked_at_the_pin() {
 }
 
 #[test]
-fn a_timeout_is_an_outage_only_if_the_token_does_not_have_the_pin() {
+fn no_pin_is_tried_for_a_caller_who_has_given_up() {
     let login = Login::default();
-    let kind = || login.of_late(TokenError::Late).kind();
-    assert_eq!(kind(), Kind::Unavailable);
-    let asking = || {
-        assert_eq!(kind(), Kind::Unauthenticated);
-        assert_eq!(login.of_late(TokenError::Busy).kind(), Kind::Throttled);
+    login.attempt(|| Ok(())).unwrap();
+    assert!(!login.give_up());
+    let error = login.attempt(|| panic!("a try")).unwrap_err();
+    assert_eq!(error.kind(), Kind::Unavailable);
+    // While the token has the PIN, and ever after.
+    let login = Login::default();
+    let given_up = || {
+        assert!(login.give_up());
         Ok(())
     };
-    login.attempt(asking).unwrap();
-    assert_eq!(kind(), Kind::Unavailable);
+    login.attempt(given_up).unwrap();
+    assert!(login.attempt(|| panic!("a try")).is_err());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! library, or changes the list of tokens, which SoftHSM does unsafely.
 
 use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use cryptoki::context::{CInitializeArgs, CInitializeFlags};
@@ -18,9 +19,16 @@ fn alone(test: &str) {
     if library().is_none() {
         return;
     }
+    // With tokens of its own, which nobody else writes meanwhile.
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
+    let _ = std::fs::remove_dir_all(&directory);
+    std::fs::create_dir_all(&directory).unwrap();
+    let settings = directory.join("softhsm2.conf");
+    std::fs::write(&settings, format!("directories.tokendir = {}\n", directory.display())).unwrap();
     let mut program = Command::new(std::env::current_exe().unwrap());
     program.args(["--ignored", "--exact", &format!("replaced::{test}")]);
-    let output = program.output().unwrap();
+    let output = program.env("SOFTHSM2_CONF", settings).output().unwrap();
+    std::fs::remove_dir_all(&directory).unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success() && text.contains("1 passed"), "{text}");
 }
@@ -89,6 +97,7 @@ fn another_tokens_session(ours: Token, theirs: Token, is_logged_in: bool) {
     let config = || ours.config_of("byok", OURS).with_sessions(NonZeroUsize::MIN);
     let (key, row) = (block_on(TokenKey::connect(config())).unwrap(), Row::new(1));
     let before = row.wrap(&key).unwrap();
+    let idle = block_on(TokenKey::connect(config())).unwrap();
 
     finalize(&theirs);
     let theirs = found_again(theirs);
@@ -98,6 +107,7 @@ fn another_tokens_session(ours: Token, theirs: Token, is_logged_in: bool) {
         sessions[0].login(UserType::User, Some(&AuthPin::from(PIN))).unwrap();
     }
 
+    drop(idle);
     row.unwrap(&key, &before).unwrap();
     let wrapped = row.wrap(&key).unwrap();
     let fresh = block_on(TokenKey::connect(config())).unwrap();
@@ -152,4 +162,54 @@ fn one_label() {
         let key = block_on(TokenKey::connect(one.config().with_serial(&serial))).unwrap();
         drop(Row::new(1).wrap(&key).unwrap());
     });
+}
+
+#[test]
+fn a_token_in_the_same_slot_is_not_mistaken_for_another() {
+    alone("same_slot");
+}
+
+#[test]
+#[ignore = "the test above runs it"]
+fn same_slot() {
+    const THEIRS: &str = "a PIN that is theirs";
+    with_token(|ours| {
+        ours.create("byok", &[1], &[]);
+        let config = ours.config().with_sessions(NonZeroUsize::MIN);
+        let (key, row) = (block_on(TokenKey::connect(config)).unwrap(), Row::new(1));
+        drop(row.wrap(&key).unwrap());
+
+        ours.library.clone().finalize().unwrap();
+        remove(&ours);
+        ours.library.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)).unwrap();
+        let theirs = Token { label: "theirs".into(), ..ours };
+        theirs.initialize(&theirs.label);
+        theirs.create("byok", &[1], &[]);
+        theirs.user().set_pin(&AuthPin::from(PIN), &AuthPin::from(THEIRS)).unwrap();
+        let open = |_| theirs.library.open_rw_session(theirs.slot).unwrap();
+        let sessions: Vec<_> = (0..200).map(open).collect();
+        for is_logged_in in [false, true] {
+            if is_logged_in {
+                sessions[0].login(UserType::User, Some(&AuthPin::from(THEIRS))).unwrap();
+            }
+            let error = row.wrap(&key).unwrap_err();
+            assert!(matches!(source(&error), TokenError::TokenGone), "{error:?}");
+        }
+        drop(key);
+        assert!(!theirs.library.get_token_info(theirs.slot).unwrap().user_pin_count_low());
+        assert!(sessions.iter().all(|session| session.get_session_info().is_ok()));
+    });
+}
+
+/// Removes a token from the directory of this process, in which each of them is a folder.
+fn remove(token: &Token) {
+    let settings = std::env::var("SOFTHSM2_CONF").unwrap();
+    let label = token.label.as_bytes();
+    let has_label = |folder: &PathBuf| {
+        let file = std::fs::read(folder.join("token.object")).unwrap_or_default();
+        file.windows(label.len()).any(|part| part == label)
+    };
+    let entries = std::fs::read_dir(Path::new(&settings).parent().unwrap()).unwrap();
+    let mut folders = entries.map(|entry| entry.unwrap().path());
+    std::fs::remove_dir_all(folders.find(has_label).unwrap()).unwrap();
 }
