@@ -88,6 +88,6 @@ fn parts_and_text_are_the_same_record() {
     let parts = TenantRecord::new(tenant("42"), 3, 1, [(2, "a"), (3, "b")]);
     assert_eq!(parts, TenantRecord::from_row(tenant("42"), Some("3 1\n2 a\n3 b")));
     let none = TenantRecord::from_row(tenant("42"), None);
-    assert_eq!(none, TenantRecord::new(tenant("42"), 0, 0, [] as [(u32, &str); 0]));
+    assert_eq!(none, TenantRecord::new(tenant("42"), 0, 0, std::iter::empty::<(u32, &str)>()));
     assert_eq!(none.tenant().as_ref(), "42");
 }

@@ -227,7 +227,7 @@ fn a_tombstone_wins_over_a_restored_record() {
 fn after_1000_keys_there_is_no_other_one() {
     let (keys, _) = local();
     let at = |number, destroyed| {
-        TenantRecord::new(tenant("42"), number, destroyed, [] as [(u32, &str); 0])
+        TenantRecord::new(tenant("42"), number, destroyed, std::iter::empty::<(u32, &str)>())
     };
     let created = keys.create(&at(999, 999), TenantState::Destroyed).unwrap();
     assert_eq!(created.key().to_string(), "tenant/42@1000");
