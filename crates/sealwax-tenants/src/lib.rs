@@ -1,6 +1,7 @@
 // In the repository, these links of the README lead to files. The first definition of a link wins.
 //! [sealwax]: sealwax
 //! [`sql`]: crate::sql
+//! [Operations]: sealwax::docs::operations
 //! [threat model]: sealwax::docs::threat_model
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
