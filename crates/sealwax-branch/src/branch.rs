@@ -8,9 +8,10 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use sealwax::ProviderError;
 use sealwax::companion::IntermediateKey;
+use sealwax_flights::Flights;
 
-use crate::flights::Flights;
 use crate::known::{Head, Known, Served};
 
 /// How long a branch may be used after the service said yes.
@@ -72,9 +73,9 @@ pub struct BranchKeys<P> {
     clock: Box<dyn Fn() -> Duration + Send + Sync>,
     known: Mutex<Known>,
     /// For branches that are not known, by `UnwrapRequest::cache_key`.
-    opening: Flights<[u8; 32], Arc<IntermediateKey>>,
+    opening: Flights<[u8; 32], Arc<IntermediateKey>, ProviderError>,
     /// For new branches.
-    making: Flights<Served, Arc<Head>>,
+    making: Flights<Served, Arc<Head>, ProviderError>,
 }
 
 /// What holds for a branch that is kept if the service is away when it is asked again.

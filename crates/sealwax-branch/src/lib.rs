@@ -10,7 +10,6 @@ mod body;
 mod error;
 
 // What a process keeps of its branches, and who asks the service about one.
-mod flights;
 mod known;
 
 // The providers.

@@ -29,5 +29,6 @@ mod rotation;
 mod server;
 mod service;
 mod table;
+mod tenants;
 mod tokens;
 mod transit;

@@ -1,37 +1,44 @@
-//! One call of the service for all futures that wait for the same thing.
+//! The calls that have not returned yet, and who waits for them.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use async_lock::OnceCell;
-use sealwax::ProviderError;
 
-struct Flight<T> {
+struct Flight<T, E> {
     began: Duration,
-    result: OnceCell<Result<T, ProviderError>>,
+    result: OnceCell<Result<T, E>>,
 }
 
-/// The calls of the service that have not returned yet.
-pub(crate) struct Flights<K, T>(Mutex<HashMap<K, Weak<Flight<T>>>>);
+/// The calls that have not returned yet, by what they ask for.
+pub struct Flights<K, T, E>(Mutex<HashMap<K, Weak<Flight<T, E>>>>);
 
-impl<K: Clone + Eq + Hash, T: Clone> Flights<K, T> {
-    pub(crate) fn new() -> Self {
+impl<K: Clone + Eq + Hash, T: Clone, E: Clone> Flights<K, T, E> {
+    /// Creates it without a call.
+    #[must_use]
+    pub fn new() -> Self {
         Self(Mutex::new(HashMap::new()))
     }
 
     /// Waits for `call`, or for the call of another future with this key that began within `patience`; all get the same
     /// result.
     ///
-    /// If the future that calls is dropped, the next one calls in its place.
-    pub(crate) async fn share(
+    /// `now` is the time since some moment, the same for all calls. If the future that calls is dropped, the next one
+    /// calls in its place.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of the call.
+    pub async fn share(
         &self,
         key: &K,
         now: Duration,
         patience: Duration,
-        call: impl Future<Output = Result<T, ProviderError>>,
-    ) -> Result<T, ProviderError> {
+        call: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
         let flight = self.join(key, now, patience);
         let landed = async {
             let result = call.await;
@@ -43,12 +50,12 @@ impl<K: Clone + Eq + Hash, T: Clone> Flights<K, T> {
     }
 
     /// Lets later futures call again, even if a call with their key has not returned yet.
-    pub(crate) fn part(&self) {
+    pub fn part(&self) {
         self.lock().clear();
     }
 
     /// Joins a flight, or begins one. It takes the place of an older one, whose future may never be polled again.
-    fn join(&self, key: &K, now: Duration, patience: Duration) -> Arc<Flight<T>> {
+    fn join(&self, key: &K, now: Duration, patience: Duration) -> Arc<Flight<T, E>> {
         let mut flights = self.lock();
         let found = flights.get(key).and_then(Weak::upgrade);
         if let Some(flight) = found.filter(|flight| now.abs_diff(flight.began) <= patience) {
@@ -63,15 +70,31 @@ impl<K: Clone + Eq + Hash, T: Clone> Flights<K, T> {
         flight
     }
 
-    fn land(&self, key: &K, flight: &Arc<Flight<T>>) {
+    fn land(&self, key: &K, flight: &Arc<Flight<T, E>>) {
         let mut flights = self.lock();
         if flights.get(key).is_some_and(|found| found.as_ptr() == Arc::as_ptr(flight)) {
             flights.remove(key);
         }
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<K, Weak<Flight<T>>>> {
+impl<K, T, E> Flights<K, T, E> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<K, Weak<Flight<T, E>>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: Clone + Eq + Hash, T: Clone, E: Clone> Default for Flights<K, T, E> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Shows no key and no result, which may be secret.
+impl<K, T, E> fmt::Debug for Flights<K, T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let calls = self.lock().len();
+        f.debug_struct("Flights").field("calls", &calls).finish()
     }
 }
 
@@ -84,7 +107,7 @@ mod tests {
 
     #[test]
     fn when_there_is_no_room_flights_that_nobody_waits_for_make_it() {
-        let flights = Flights::<usize, ()>::new();
+        let flights = Flights::<usize, (), ()>::new();
         let join = |key: usize| flights.join(&key, Duration::ZERO, Duration::ZERO);
         let count = || flights.lock().len();
         let awaited: Vec<_> = (0..5).map(join).collect();

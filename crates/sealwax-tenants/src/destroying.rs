@@ -1,0 +1,71 @@
+//! Destroying a tenant's keys.
+
+use sealwax::{Envelope, KeyId, KeyState};
+
+use crate::error::TenantError;
+use crate::keys::TenantKeys;
+use crate::record::{Parsed, TenantRecord, TenantState};
+use crate::tenant::TenantId;
+use crate::tombstone::Tombstone;
+
+/// Why a tenant was not deleted.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DestroyError<E> {
+    /// The record cannot be used.
+    #[error(transparent)]
+    Tenant(#[from] TenantError),
+    /// The caller refused, for a legal hold perhaps.
+    #[error("the destruction of the keys was refused")]
+    Refused(E),
+}
+
+impl TenantKeys {
+    /// Returns the tombstone of a tenant, if `hold` does not refuse.
+    ///
+    /// Bind its [parameters](Tombstone::parameters) to [`DESTROY`](crate::sql::postgres::DESTROY), which deletes the keys if
+    /// the record is still the one that you read. Then [`bury`](Self::bury) it, and append it to the audit log. A tenant
+    /// who was deleted before gets the same tombstone again.
+    ///
+    /// Nothing is gone yet: the roots of the tombstone have to be destroyed first, as the README says.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`DestroyError`].
+    pub fn destroy<E>(
+        &self,
+        record: &TenantRecord,
+        hold: impl FnOnce(&TenantId) -> Result<(), E>,
+    ) -> Result<Tombstone, DestroyError<E>> {
+        let parsed = self.parse_replayed(record)?;
+        let tenant = record.tenant();
+        if parsed.state() == TenantState::NeverHad {
+            return Err(TenantError::NeverHad { tenant: tenant.clone() }.into());
+        }
+        hold(tenant).map_err(DestroyError::Refused)?;
+        Ok(Tombstone { key: tenant.key(parsed.number), roots: self.roots(&parsed).collect() })
+    }
+
+    /// The keys that may have sealed the tenant's: those that the keyring has, because a backup may be older than the last
+    /// rewrap, and those that the envelopes name, because the keyring may have lost one.
+    fn roots(&self, parsed: &Parsed<'_>) -> impl Iterator<Item = KeyId> {
+        let in_the_ring = self.ring.keys().filter(|(_, state)| *state != KeyState::Destroyed);
+        let in_the_ring = in_the_ring.map(|(key_id, _)| key_id.clone());
+        // What is no envelope opens nowhere.
+        let envelopes = parsed.keys.iter().filter_map(|(_, text)| text.parse::<Envelope>().ok());
+        let named = envelopes.flat_map(|envelope| envelope.key_ids().collect::<Vec<_>>());
+        in_the_ring.chain(named)
+    }
+
+    /// Parses the record of a tenant who may be changed: it must know what the tombstones know.
+    pub(crate) fn parse_replayed<'a>(
+        &self,
+        record: &'a TenantRecord,
+    ) -> Result<Parsed<'a>, TenantError> {
+        let parsed = record.parse(0)?;
+        if parsed.destroyed < self.lock().buried(record.tenant()) {
+            return Err(TenantError::NotReplayed { tenant: record.tenant().clone() });
+        }
+        Ok(parsed)
+    }
+}
