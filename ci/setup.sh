@@ -34,5 +34,6 @@ msrv=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 
 toolchains=$(rustup toolchain list 2>/dev/null || true)
 
-has_python() { python3 -c 'import cryptography' 2>/dev/null; }
+# Version 47 or newer, which has ML-KEM.
+has_python() { python3 -c 'import cryptography.hazmat.primitives.asymmetric.mlkem' 2>/dev/null; }
 if { command -v node >/dev/null && has_python; } || [ -n "${SEALWAX_REQUIRE_ALL:-}" ]; then export SEALWAX_REQUIRE_INTEROP=1; fi

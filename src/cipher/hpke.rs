@@ -240,3 +240,45 @@ fn has_small_order(point: &[u8; POINT_LEN]) -> bool {
     }
     SMALL_ORDER.contains(&u)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Coins, Q, TryRng, is_fips_203_encoding};
+
+    /// The library would refuse these keys too; it must not be asked.
+    #[test]
+    fn an_encoding_is_checked_before_the_library_is_called() {
+        let key = |place: usize, value: u16| {
+            let mut coefficients = [Q - 1; 768];
+            *coefficients.get_mut(place).unwrap() = value;
+            let pack = |[a, b]: &[u16; 2]| {
+                let packed = u32::from(*a) | u32::from(*b) << 12;
+                let [low, middle, high, _] = packed.to_le_bytes();
+                [low, middle, high]
+            };
+            let (pairs, _) = coefficients.as_chunks::<2>();
+            let mut key: alloc::vec::Vec<u8> = pairs.iter().flat_map(pack).collect();
+            key.extend([0xff; 32]);
+            key
+        };
+        for place in 0..768 {
+            assert!(
+                is_fips_203_encoding(&key(place, Q - 1)) && is_fips_203_encoding(&key(place, 0))
+            );
+            assert!(!is_fips_203_encoding(&key(place, Q)), "{place}");
+            assert!(!is_fips_203_encoding(&key(place, 4095)), "{place}");
+        }
+        assert!(!is_fips_203_encoding(&[0; 31]) && !is_fips_203_encoding(&[0; 36]));
+    }
+
+    /// The library draws them once, all at once. Anything else would be another format.
+    #[test]
+    fn the_coins_are_drawn_once() {
+        let (m, e) = ([1; 32], [2; 32]);
+        let mut coins = Coins(Some((&m, &e)));
+        let mut drawn = [0; 64];
+        coins.try_fill_bytes(&mut drawn).unwrap();
+        assert_eq!(drawn.split_at(32), (m.as_slice(), e.as_slice()));
+        assert!(coins.0.is_none());
+    }
+}
