@@ -17,7 +17,7 @@ use crate::keys::provider_error::ProviderErrorKind;
 use crate::keys::requests::{UnwrapRequest, WrapRequest};
 use crate::secret::Secret;
 use crate::secret::key_bytes::{KeyError, is_weak};
-use crate::secret::wiping::{Wiped, wipe_stack_after_kem};
+use crate::secret::wiping::{Wiped, wipe_stack_after, wipe_stack_after_kem};
 
 /// A key that wraps data keys and cannot unwrap them: for a writer that must not read.
 ///
@@ -93,7 +93,7 @@ impl SealingKey {
     #[must_use]
     pub fn to_text(&self) -> Secret {
         let Half { public, psk, .. } = &*self.0;
-        wipe_stack_after_kem(|| Self::FORM.write(&[public.bytes(), psk.as_slice()]))
+        wipe_stack_after(|| Self::FORM.write(&[public.bytes(), psk.as_slice()]))
     }
 
     /// Returns four public bytes that are derived from the pair and are in every wrap for it.
@@ -235,7 +235,7 @@ impl OpeningKey {
     /// swo1_ base64url( seed(32) ‖ psk(32) ‖ first 4 bytes of SHA-256("sw1/key" ‖ seed ‖ psk) )
     #[must_use]
     pub fn to_text(&self) -> Secret {
-        wipe_stack_after_kem(|| {
+        wipe_stack_after(|| {
             let mut seed = Wiped::zeroed();
             self.private.write_seed(&mut seed);
             Self::FORM.write(&[seed.as_slice(), self.sealing.0.psk.as_slice()])
