@@ -11,7 +11,7 @@ export CARGO_PROFILE_DEV_DEBUG=0
 export CARGO_PROFILE_DEV_OPT_LEVEL=1
 
 # Packages that are separate workspaces.
-alone="fuzz crates/sealwax-aws-kms crates/sealwax-sqlx assurance/destinations assurance/no_std assurance/services assurance/residue assurance/residue/without_wiping assurance/constant_time benches/peers"
+alone="fuzz crates/sealwax-aws-kms crates/sealwax-sqlx assurance/destinations assurance/no_std assurance/sealer assurance/services assurance/residue assurance/residue/without_wiping assurance/constant_time benches/peers"
 
 step() { printf '\n== %s (%ss)\n' "$*" "$SECONDS"; }
 
@@ -34,5 +34,6 @@ msrv=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 
 toolchains=$(rustup toolchain list 2>/dev/null || true)
 
-has_python() { python3 -c 'import cryptography' 2>/dev/null; }
+# Version 47 or newer, which has ML-KEM.
+has_python() { python3 -c 'import cryptography.hazmat.primitives.asymmetric.mlkem' 2>/dev/null; }
 if { command -v node >/dev/null && has_python; } || [ -n "${SEALWAX_REQUIRE_ALL:-}" ]; then export SEALWAX_REQUIRE_INTEROP=1; fi

@@ -1,9 +1,10 @@
 //! The cryptographic primitives.
 //!
-//! No other module uses the crates that provide an AEAD, a KDF or a hash.
+//! No other module uses the crates that provide an AEAD, a KDF, a KEM or a hash.
 //!
 //! Each backend for the two AEADs has its own file: [`rust_crypto`], and [`aws_lc`] with the feature of that name. Both
-//! produce the same bytes. The hash, HMAC and HKDF are in [`hashing`].
+//! produce the same bytes. The hash, HMAC and HKDF are in [`hashing`]. With the feature `hpke`, the file of that name has
+//! HPKE and its KEM.
 
 use subtle::ConstantTimeEq;
 
@@ -12,8 +13,15 @@ mod aws_lc;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod hashing;
+#[cfg(feature = "hpke")]
+mod hpke;
 mod rust_crypto;
 
+#[cfg(feature = "hpke")]
+pub(crate) use self::hpke::{
+    ENCAPSULATED_LEN, Message, PUBLIC_KEY_LEN, PrivateKey, PublicKey, Shared, decrypt_with,
+    encrypt_to,
+};
 #[cfg(feature = "aws-lc")]
 pub(crate) use aws_lc::{decrypt, encrypt};
 pub(crate) use hashing::{Prf, sha256};

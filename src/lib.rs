@@ -65,6 +65,8 @@ pub use keys::keyring::errors::{KeyringError, LineProblem};
 pub use keys::keyring::replacing::ReloadProblem;
 pub use keys::keyring::state::KeyState;
 pub use keys::master_key::MasterKey;
+#[cfg(feature = "hpke")]
+pub use keys::pair::{OpeningKey, SealingKey};
 pub use keys::provider::{KeyWrapper, MasterKeyProvider};
 pub use keys::provider_error::{ProviderError, ProviderErrorKind};
 pub use keys::provider_future::ProviderFuture;
@@ -74,4 +76,6 @@ pub use secret::Secret;
 pub use secret::key_bytes::KeyError;
 pub use verbs::batch::{Batch, Change, RowError};
 pub use verbs::errors::{OpenError, RewrapError, SealError, UnwrapError};
+#[cfg(feature = "hpke")]
+pub use verbs::sealer::Sealer;
 pub use verbs::two_phase::Draft;

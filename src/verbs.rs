@@ -6,6 +6,8 @@ pub(crate) mod errors;
 mod payload;
 mod recording;
 pub(crate) mod rewrapping;
+#[cfg(feature = "hpke")]
+pub(crate) mod sealer;
 pub(crate) mod sealing;
 pub(crate) mod two_phase;
 mod wrapping;

@@ -20,5 +20,7 @@ pub(crate) const MAX_WRAPS: usize = 8;
 pub(crate) const MAX_BODY_LEN: usize = 65_534;
 /// The body of a local wrap: check(4) ‖ salt(24) ‖ wrapped data key(32).
 pub(crate) const LOCAL_BODY_LEN: usize = 60;
+/// The body of a sealing wrap: check(4) ‖ encapsulated key(1120) ‖ ciphertext(32) ‖ tag(16).
+pub(crate) const HPKE_BODY_LEN: usize = 1172;
 
 const _: () = assert!(MAX_PLAINTEXT_LEN < 1 << 31, "a u32 holds the length of a ciphertext");

@@ -7,7 +7,7 @@ use core::str::FromStr;
 
 use crate::format::error::{Field, FormatError};
 use crate::format::key_id::KeyId;
-use crate::format::sizes::MAX_BODY_LEN;
+use crate::format::sizes::{HPKE_BODY_LEN, LOCAL_BODY_LEN, MAX_BODY_LEN};
 
 /// How a data key was wrapped, which determines the body of the [`WrappedKey`].
 ///
@@ -19,7 +19,8 @@ pub enum WrapKind {
     Local,
     /// 0x02: by a KMS, an HSM or similar; the body is opaque.
     Provider,
-    /// 0x03: under a sealing key, by HPKE with X-Wing. Parsed, but rejected when used.
+    /// 0x03: under a sealing key, by HPKE with X-Wing; the body is 1172 bytes. Without the feature `hpke`, parsed but
+    /// rejected when used.
     Hpke,
     /// 0x04: under a branch key, which a provider wrapped once. The crate `sealwax-branch` makes and opens such wraps.
     Branch,
@@ -84,9 +85,19 @@ impl WrapKind {
         }
     }
 
-    /// Whether this release supports providers of this kind.
+    /// Whether this build supports providers of this kind.
     pub(crate) const fn is_usable(self) -> bool {
-        !matches!(self, Self::Hpke | Self::Unassigned(_))
+        let needs_feature = matches!(self, Self::Hpke) && cfg!(not(feature = "hpke"));
+        !needs_feature && !matches!(self, Self::Unassigned(_))
+    }
+
+    /// Returns the length of the body, if the format fixes it.
+    pub(crate) const fn body_len(self) -> Option<usize> {
+        match self {
+            Self::Local => Some(LOCAL_BODY_LEN),
+            Self::Hpke => Some(HPKE_BODY_LEN),
+            _ => None,
+        }
     }
 }
 

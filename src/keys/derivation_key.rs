@@ -81,7 +81,7 @@ const fn is_own(name: &str) -> bool {
 impl<P: Purpose> DerivationKey<P> {
     const FORM: TextForm = {
         assert!(is_own(P::NAME), "a purpose is named sw?1, with a letter of its own");
-        TextForm { name: P::NAME, label: P::NAME }
+        TextForm::new(P::NAME, P::NAME)
     };
 
     /// Generates a key from the operating system's randomness.
@@ -129,7 +129,7 @@ impl<P: Purpose> DerivationKey<P> {
     /// name ‖ "_" ‖ base64url( key(32) ‖ first 4 bytes of SHA-256(name ‖ "/key" ‖ key) )
     #[must_use]
     pub fn to_text(&self) -> Secret {
-        wipe_stack_after(|| Self::FORM.write(&self.0.key))
+        wipe_stack_after(|| Self::FORM.write(&[self.0.key.as_slice()]))
     }
 
     /// Calls `derive` with the key's HKDF-Expand, and wipes the stack that it used, to a depth of 4 KiB.

@@ -4,22 +4,21 @@
 //! and `is_current`. `keyring/text.rs` parses the text of a keyring, line by line with `keyring/lines.rs`.
 
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::fmt;
 
-use crate::cipher;
 use crate::format::key_id::KeyId;
 use crate::format::sizes::MAX_WRAPS;
 use crate::format::suite::Suite;
 use crate::keys::keyring::errors::KeyringError;
-use crate::keys::keyring::lines::{LineKey, is_bare_key};
+use crate::keys::keyring::lines::is_bare_key;
 use crate::keys::keyring::state::KeyState;
 use crate::keys::master_key::{CHECK_LEN, MasterKey};
-use crate::keys::provider::MasterKeyProvider;
+use crate::keys::provider::{KeyWrapper, MasterKeyProvider};
 use crate::keys::recorder::OpenRecorder;
 use crate::keys::usable_key::UsableKey;
 
 pub(crate) mod errors;
+mod fingerprint;
 pub(crate) mod lines;
 pub(crate) mod replacing;
 pub(crate) mod state;
@@ -87,6 +86,14 @@ impl Entry {
     fn is(&self, state: KeyState) -> bool {
         self.state() == state
     }
+
+    fn opens(&self) -> bool {
+        self.usable().is_some_and(|key| !key.is_offline())
+    }
+
+    fn is_escrow(&self) -> bool {
+        matches!(self.state(), KeyState::Escrow | KeyState::OfflineEscrow)
+    }
 }
 
 impl Keyring {
@@ -149,6 +156,23 @@ impl Keyring {
         self.with([Entry::Usable(KeyState::Escrow, UsableKey::new(key_id, key))])
     }
 
+    /// Adds a key that every new envelope is wrapped for, and that this process cannot open with.
+    ///
+    /// `open` and `verify` never use its wraps. A rewrap cannot unwrap its new wrap to check it, so it wraps twice and
+    /// compares the bytes: a key that does not wrap the same way twice is refused as
+    /// [`Unverified`](crate::RewrapError::Unverified).
+    ///
+    /// # Errors
+    ///
+    /// Returns the same errors as [`with_escrow`](Self::with_escrow).
+    pub fn with_offline_escrow(
+        self,
+        key_id: KeyId,
+        key: impl KeyWrapper + 'static,
+    ) -> Result<Self, KeyringError> {
+        self.with([Entry::Usable(KeyState::OfflineEscrow, UsableKey::offline(key_id, key))])
+    }
+
     /// Adds a key that is known but refused.
     ///
     /// # Errors
@@ -202,7 +226,7 @@ impl Keyring {
             entries.push(entry);
         }
         // An envelope is wrapped for the primary and every escrow, so one of its wraps is the primary's.
-        if entries.iter().filter(|entry| entry.is(KeyState::Escrow)).count() >= MAX_WRAPS {
+        if entries.iter().filter(|entry| entry.is_escrow()).count() >= MAX_WRAPS {
             return Err(KeyringError::TooManyEscrows);
         }
         let primary = entries.iter().position(|entry| entry.is(KeyState::Primary));
@@ -244,32 +268,6 @@ impl Keyring {
     #[must_use]
     pub fn check_value(&self, key_id: &str) -> Option<[u8; CHECK_LEN]> {
         self.entry(key_id)?.usable()?.check_value()
-    }
-
-    /// Returns eight public bytes that show whether all processes have the same keyring text.
-    ///
-    /// Two keyrings have the same fingerprint if they have the same suite and the same ids, in the same states, with
-    /// the same keys in memory, in the same order.
-    ///
-    /// SHA-256("sw1/ring" ‖ suite ‖ u16(n) ‖ n × (len8(state) ‖ len8(id) ‖ kind ‖ len8(check value)))[0..8]
-    ///
-    /// The check value of a key that is not in memory is empty, and the kind of an entry without a key is 0x00.
-    #[must_use]
-    pub fn fingerprint(&self) -> [u8; 8] {
-        let mut encoded = Vec::from(*b"sw1/ring");
-        encoded.push(self.suite.id());
-        encoded.extend_from_slice(&counted::<u16>(self.entries.len()).to_be_bytes());
-        for entry in self.entries.iter() {
-            let key = entry.usable();
-            let check = key.and_then(UsableKey::check_value);
-            let check = check.as_ref().map_or([].as_slice(), |check| check);
-            put_counted(&mut encoded, entry.state().as_str().as_bytes());
-            put_counted(&mut encoded, entry.key_id().as_ref().as_bytes());
-            encoded.push(key.map_or(0x00, |key| key.kind.byte()));
-            put_counted(&mut encoded, check);
-        }
-        let [a, b, c, d, e, f, g, h, ..] = cipher::sha256(&[&encoded]);
-        [a, b, c, d, e, f, g, h]
     }
 
     /// Returns the suite that new envelopes are sealed with.
@@ -316,16 +314,16 @@ impl Keyring {
     /// They are in the order of the wraps: the primary, then the escrows, at most [`MAX_WRAPS`] in all.
     pub(crate) fn sealing_keys(&self) -> Option<impl Iterator<Item = &UsableKey> + Clone> {
         let escrows = self.entries.iter().filter_map(|entry| match entry {
-            Entry::Usable(KeyState::Escrow, key) => Some(key),
+            Entry::Usable(KeyState::Escrow | KeyState::OfflineEscrow, key) => Some(key),
             _ => None,
         });
         Some(core::iter::once(self.primary_key()?).chain(escrows))
     }
 
-    /// Returns the keys that can open, each with whether it also seals, in the order of [`keys`](Self::keys).
+    /// Returns the keys that open or seal, each with whether it seals, in the order of [`keys`](Self::keys).
     pub(crate) fn usable_keys(&self) -> impl Iterator<Item = (&UsableKey, bool)> {
         self.ordered().filter_map(|entry| {
-            let seals = matches!(entry.state(), KeyState::Primary | KeyState::Escrow);
+            let seals = entry.is(KeyState::Primary) || entry.is_escrow();
             Some((entry.usable()?, seals))
         })
     }
@@ -352,7 +350,7 @@ fn check_entry(entries: &[Entry], added: &Entry) -> Result<(), KeyringError> {
     if is_bare_key::<MasterKey>(key_id.as_ref()) {
         return Err(KeyringError::KeyAsKeyId);
     }
-    if let Some(key) = added.usable().and_then(UsableKey::master_key) {
+    if let Some(key) = added.usable().and_then(UsableKey::in_memory) {
         key.check_id(key_id)?;
     }
     if entries.iter().any(|entry| entry.key_id().is_same(key_id)) {
@@ -366,18 +364,6 @@ fn check_entry(entries: &[Entry], added: &Entry) -> Result<(), KeyringError> {
         }
     }
     if entries.len() >= MAX_KEYS { Err(KeyringError::TooManyKeys) } else { Ok(()) }
-}
-
-/// Appends len8(bytes) ‖ bytes.
-fn put_counted(encoded: &mut Vec<u8>, bytes: &[u8]) {
-    encoded.push(counted(bytes.len()));
-    encoded.extend_from_slice(bytes);
-}
-
-/// Converts a small count to the type in which it is encoded.
-#[expect(clippy::expect_used, reason = "a default would leave something out of the fingerprint")]
-fn counted<N: TryFrom<usize>>(count: usize) -> N {
-    count.try_into().ok().expect("a keyring has at most 1,024 entries, and an id at most 128 bytes")
 }
 
 impl fmt::Debug for Keyring {

@@ -151,7 +151,7 @@ impl MasterKey {
     #[must_use]
     pub fn to_text(&self) -> Secret {
         let form = if self.0.is_for_tests { &TextForm::TEST } else { &TextForm::MASTER };
-        wipe_stack_after(|| form.write(&self.0.key))
+        wipe_stack_after(|| form.write(&[self.0.key.as_slice()]))
     }
 
     /// Returns four public bytes that are derived from the key and are in every wrap it makes.

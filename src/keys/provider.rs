@@ -7,7 +7,10 @@ use alloc::vec::Vec;
 use crate::format::key_id::KeyId;
 use crate::format::wrapped_key::WrapKind;
 use crate::keys::data_key::DataKey;
+use crate::keys::in_memory::InMemory;
 use crate::keys::master_key::MasterKey;
+#[cfg(feature = "hpke")]
+use crate::keys::pair::{OpeningKey, SealingKey};
 use crate::keys::provider_error::{ProviderError, ProviderErrorKind};
 use crate::keys::provider_future::ProviderFuture;
 use crate::keys::requests::{UnwrapRequest, WrapRequest};
@@ -16,8 +19,9 @@ use crate::secret::wiping::wipe_stack_after;
 
 /// Wraps data keys under a master key in memory, in an HSM or in a cloud KMS.
 ///
-/// A type that implements only this trait has no method that opens. [`MasterKey`] implements it, and so do `Arc<P>`,
-/// `Box<P>` and `&P` if `P` does.
+/// A type that implements only this trait has no method that opens; in a keyring, it can be an
+/// [offline escrow](crate::Keyring::with_offline_escrow). [`MasterKey`] implements it, and so do `Arc<P>`, `Box<P>` and
+/// `&P` if `P` does.
 pub trait KeyWrapper: Send + Sync {
     /// Wraps the data key of a request, and returns the body of the wrapped key: 1 to 65,534 bytes.
     fn wrap_key<'a>(
@@ -66,6 +70,16 @@ pub trait KeyWrapper: Send + Sync {
     fn check<'a>(&'a self, key_id: &'a KeyId) -> ProviderFuture<'a, Result<(), ProviderError>> {
         let _ = key_id;
         ProviderFuture::ready(Ok(()))
+    }
+
+    /// Returns the key in memory that this provider is, even if it is behind a pointer.
+    ///
+    /// A keyring calls a master key directly, so that it can unwrap into a buffer that is wiped anyway, and compares keys
+    /// in memory to find one key under two ids. Code outside this crate cannot name the argument, so it can neither call
+    /// this method nor return another key from it.
+    #[doc(hidden)]
+    fn in_memory(&self, _: Inside) -> Option<InMemory<'_>> {
+        None
     }
 }
 
@@ -121,16 +135,6 @@ pub trait MasterKeyProvider: KeyWrapper {
         requests: &'a [UnwrapRequest<'a>],
     ) -> ProviderFuture<'a, Vec<Result<DataKey, ProviderError>>> {
         one_by_one(requests, |request| self.unwrap_key(request))
-    }
-
-    /// Returns the master key in memory that this provider is, even if it is behind a pointer.
-    ///
-    /// A keyring calls such a key directly, so that it can unwrap into a buffer that is wiped anyway, and compares such
-    /// keys to find one key under two ids. Code outside this crate cannot name the argument, so it can neither call
-    /// this method nor return another key from it.
-    #[doc(hidden)]
-    fn as_master_key(&self, _: Inside) -> Option<&MasterKey> {
-        None
     }
 }
 
@@ -194,6 +198,10 @@ macro_rules! forward {
             ) -> ProviderFuture<'a, Result<(), ProviderError>> {
                 (**self).check(key_id)
             }
+
+            fn in_memory(&self, inside: Inside) -> Option<InMemory<'_>> {
+                (**self).in_memory(inside)
+            }
         }
 
         impl<P: MasterKeyProvider + ?Sized> MasterKeyProvider for $pointer {
@@ -209,10 +217,6 @@ macro_rules! forward {
                 requests: &'a [UnwrapRequest<'a>],
             ) -> ProviderFuture<'a, Vec<Result<DataKey, ProviderError>>> {
                 (**self).unwrap_keys(requests)
-            }
-
-            fn as_master_key(&self, inside: Inside) -> Option<&MasterKey> {
-                (**self).as_master_key(inside)
             }
         }
     )*};
@@ -246,6 +250,10 @@ impl KeyWrapper for MasterKey {
     fn is_current(&self, body: &[u8]) -> bool {
         self.made(body)
     }
+
+    fn in_memory(&self, _: Inside) -> Option<InMemory<'_>> {
+        Some(InMemory::Master(self))
+    }
 }
 
 impl MasterKeyProvider for MasterKey {
@@ -264,8 +272,61 @@ impl MasterKeyProvider for MasterKey {
         let data_key = DataKey::from_key_bytes(data_key);
         ProviderFuture::ready(unwrapped.map(|()| data_key).map_err(ProviderError::from))
     }
+}
 
-    fn as_master_key(&self, _: Inside) -> Option<&MasterKey> {
-        Some(self)
+#[cfg(feature = "hpke")]
+impl KeyWrapper for SealingKey {
+    fn wrap_key<'a>(
+        &'a self,
+        request: WrapRequest<'a>,
+    ) -> ProviderFuture<'a, Result<Vec<u8>, ProviderError>> {
+        ProviderFuture::ready(Ok(self.wrap(request)))
+    }
+
+    fn kind(&self) -> WrapKind {
+        WrapKind::Hpke
+    }
+
+    fn is_current(&self, body: &[u8]) -> bool {
+        self.made(body)
+    }
+
+    fn in_memory(&self, _: Inside) -> Option<InMemory<'_>> {
+        Some(InMemory::Pair(self))
+    }
+}
+
+#[cfg(feature = "hpke")]
+impl KeyWrapper for OpeningKey {
+    fn wrap_key<'a>(
+        &'a self,
+        request: WrapRequest<'a>,
+    ) -> ProviderFuture<'a, Result<Vec<u8>, ProviderError>> {
+        self.sealing().wrap_key(request)
+    }
+
+    fn kind(&self) -> WrapKind {
+        self.sealing().kind()
+    }
+
+    fn is_current(&self, body: &[u8]) -> bool {
+        self.sealing().is_current(body)
+    }
+
+    fn in_memory(&self, inside: Inside) -> Option<InMemory<'_>> {
+        self.sealing().in_memory(inside)
+    }
+}
+
+#[cfg(feature = "hpke")]
+impl MasterKeyProvider for OpeningKey {
+    fn unwrap_key<'a>(
+        &'a self,
+        request: UnwrapRequest<'a>,
+    ) -> ProviderFuture<'a, Result<DataKey, ProviderError>> {
+        let mut data_key = KeyBytes::zeroed();
+        let unwrapped = self.unwrap(request, data_key.expose_mut());
+        let data_key = DataKey::from_key_bytes(data_key);
+        ProviderFuture::ready(unwrapped.map(|()| data_key).map_err(ProviderError::from))
     }
 }

@@ -1,4 +1,4 @@
-//! A key in a keyring that can wrap and unwrap.
+//! A key in a keyring that can wrap, and unwrap unless it is an offline escrow.
 
 use alloc::format;
 use alloc::sync::Arc;
@@ -10,20 +10,28 @@ use crate::format::suite::Suite;
 use crate::format::wrapped_key::{Wrap, WrapKind};
 use crate::keys::binding::Binding;
 use crate::keys::data_key::DataKey;
+use crate::keys::in_memory::InMemory;
 use crate::keys::master_key::{CHECK_LEN, MasterKey};
-use crate::keys::provider::{Inside, MasterKeyProvider};
+use crate::keys::provider::{Inside, KeyWrapper, MasterKeyProvider};
 use crate::keys::provider_error::{ProviderError, ProviderErrorKind};
 use crate::keys::provider_future::ProviderFuture;
 use crate::keys::requests::{UnwrapRequest, WrapRequest};
 use crate::secret::wiping::{wipe_stack, wipe_stack_after};
 
-/// A key in a keyring that can wrap and unwrap.
+/// A key in a keyring that can wrap, and unwrap unless it is an offline escrow.
 #[derive(Clone)]
 pub(crate) struct UsableKey {
     pub(crate) key_id: KeyId,
     /// Cached: calling `kind()` later would run third-party code while key material is on the stack.
     pub(crate) kind: WrapKind,
-    key: Arc<dyn MasterKeyProvider>,
+    key: Holder,
+}
+
+#[derive(Clone)]
+enum Holder {
+    Opens(Arc<dyn MasterKeyProvider>),
+    /// An offline escrow.
+    Wraps(Arc<dyn KeyWrapper>),
 }
 
 /// The body of a wrap that was just made.
@@ -43,29 +51,53 @@ impl Body {
 
 impl UsableKey {
     pub(super) fn new(key_id: KeyId, key: impl MasterKeyProvider + 'static) -> Self {
-        Self { key_id, kind: key.kind(), key: Arc::new(key) }
+        Self { key_id, kind: key.kind(), key: Holder::Opens(Arc::new(key)) }
     }
 
-    /// Returns whether both are the same master key in memory.
+    pub(super) fn offline(key_id: KeyId, key: impl KeyWrapper + 'static) -> Self {
+        Self { key_id, kind: key.kind(), key: Holder::Wraps(Arc::new(key)) }
+    }
+
+    /// Returns whether this key cannot unwrap what it wraps.
+    pub(crate) fn is_offline(&self) -> bool {
+        matches!(self.key, Holder::Wraps(_))
+    }
+
+    fn wrapper(&self) -> &dyn KeyWrapper {
+        match &self.key {
+            Holder::Opens(key) => &**key,
+            Holder::Wraps(key) => &**key,
+        }
+    }
+
+    /// Returns whether both have material in memory in common, which no keyring may have under two ids.
     pub(super) fn is_same(&self, other: &Self) -> bool {
-        let both = self.master_key().zip(other.master_key());
-        both.is_some_and(|(one, other)| one.is_same(other))
+        let both = self.in_memory().zip(other.in_memory());
+        both.is_some_and(|(one, other)| one.is_one_material_with(other))
     }
 
-    /// Returns whether they cannot be the same key: their kinds or their master keys in memory differ.
+    /// Returns whether they cannot be the same key: their kinds or their keys in memory differ.
     pub(super) fn is_other(&self, other: &Self) -> bool {
-        let both = self.master_key().zip(other.master_key());
+        let both = self.in_memory().zip(other.in_memory());
         self.kind != other.kind || both.is_some_and(|(one, other)| !one.is_same(other))
     }
 
-    /// Returns the check value, if this is a master key in memory.
+    /// Returns the check value, if this is a key in memory.
     pub(super) fn check_value(&self) -> Option<[u8; CHECK_LEN]> {
-        self.master_key().map(MasterKey::check_value)
+        self.in_memory().map(InMemory::check_value)
+    }
+
+    /// Returns the key in memory that this is, and that no type is around.
+    pub(super) fn in_memory(&self) -> Option<InMemory<'_>> {
+        self.wrapper().in_memory(Inside(()))
     }
 
     /// Returns the master key in memory that this is, and that no type is around.
-    pub(super) fn master_key(&self) -> Option<&MasterKey> {
-        self.key.as_master_key(Inside(()))
+    fn master_key(&self) -> Option<&MasterKey> {
+        match self.in_memory() {
+            Some(InMemory::Master(key)) => Some(key),
+            _ => None,
+        }
     }
 
     /// Returns whether this is a test key, also if a type is around it: no other local key wraps under such an id.
@@ -80,8 +112,9 @@ impl UsableKey {
         self.master_key().is_some()
     }
 
+    /// Returns whether keys of this kind are in memory.
     pub(crate) fn is_local(&self) -> bool {
-        self.kind == WrapKind::Local
+        matches!(self.kind, WrapKind::Local | WrapKind::Hpke)
     }
 
     /// Returns whether this key may be asked to unwrap: its entry in the keyring fixes the kind of its wraps.
@@ -90,7 +123,7 @@ impl UsableKey {
     }
 
     pub(crate) fn is_current(&self, body: &[u8]) -> bool {
-        self.key.is_current(body)
+        self.wrapper().is_current(body)
     }
 
     /// Wipes the stack that third-party code could read.
@@ -102,10 +135,20 @@ impl UsableKey {
         }
     }
 
-    /// Returns the key as a provider, over a wiped stack.
-    fn over_wiped_stack(&self) -> &dyn MasterKeyProvider {
+    /// Returns the key, over a wiped stack.
+    fn over_wiped_stack(&self) -> &dyn KeyWrapper {
         self.wipe_stack_before();
-        &*self.key
+        self.wrapper()
+    }
+
+    fn ask_to_unwrap<'a>(
+        &'a self,
+        request: UnwrapRequest<'a>,
+    ) -> ProviderFuture<'a, Result<DataKey, ProviderError>> {
+        match &self.key {
+            Holder::Opens(key) => key.unwrap_key(request),
+            Holder::Wraps(_) => ProviderFuture::ready(Err(is_offline())),
+        }
     }
 
     /// Wraps a data key, or returns `None` if the provider would have to be waited for.
@@ -151,7 +194,7 @@ impl UsableKey {
             None => {
                 let request = UnwrapRequest::new(&self.key_id, suite, commitment, body);
                 // An operation without a cipher wipes less of the stack than third-party code may use.
-                let answer = wipe_stack_after(|| self.key.unwrap_key(request).into_ready().ok())?;
+                let answer = wipe_stack_after(|| self.ask_to_unwrap(request).into_ready().ok())?;
                 Some(answer.map(|unwrapped| data_key.copy_from_slice(unwrapped.expose_secret())))
             }
         }
@@ -179,12 +222,8 @@ impl UsableKey {
         commitment: &'a [u8; COMMITMENT_LEN],
         body: &'a [u8],
     ) -> ProviderFuture<'a, Result<DataKey, ProviderError>> {
-        self.over_wiped_stack().unwrap_key(UnwrapRequest::new(
-            &self.key_id,
-            suite,
-            commitment,
-            body,
-        ))
+        self.wipe_stack_before();
+        self.ask_to_unwrap(UnwrapRequest::new(&self.key_id, suite, commitment, body))
     }
 
     /// Wraps the data key of each request, and returns one result for each.
@@ -206,13 +245,22 @@ impl UsableKey {
         if requests.is_empty() {
             return Vec::new();
         }
-        one_each(requests.len(), self.over_wiped_stack().unwrap_keys(requests).await)
+        self.wipe_stack_before();
+        match &self.key {
+            Holder::Opens(key) => one_each(requests.len(), key.unwrap_keys(requests).await),
+            Holder::Wraps(_) => requests.iter().map(|_| Err(is_offline())).collect(),
+        }
     }
 
     /// Asks the provider whether the key is there and usable.
     pub(crate) fn check(&self) -> ProviderFuture<'_, Result<(), ProviderError>> {
         self.over_wiped_stack().check(&self.key_id)
     }
+}
+
+/// Nobody asks an offline escrow to unwrap.
+fn is_offline() -> ProviderError {
+    ProviderError::new(ProviderErrorKind::Denied, "an offline escrow only wraps")
 }
 
 /// Returns the results, or that many errors if the provider returned a different number: nobody knows which is whose.

@@ -24,11 +24,16 @@ pub enum KeyError {
         /// The number of bytes found.
         found: usize,
     },
-    /// The key is one repeated byte: a placeholder, or a buffer that nothing was written to.
-    #[error("weak key: all bytes are the same; generate a random key")]
+    /// The key, or one half of a pair's key, is one repeated byte: a placeholder, or a buffer that nothing was written to.
+    ///
+    /// Or the public key in a sealing key is one that nobody generates: its X25519 part has a small order, or its ML-KEM
+    /// part is not encoded as in FIPS 203.
+    #[error("weak key, such as one repeated byte: generate a random key")]
     Weak,
-    /// The text is not the prefix of such keys, such as `swk1_`, followed by 48 base64url characters.
-    #[error("invalid key: expected a prefix, such as swk1_, followed by 48 base64url characters")]
+    /// The text is not the prefix of such keys, such as `swk1_`, followed by as many base64url characters as they have.
+    #[error(
+        "invalid key: expected a prefix, such as swk1_, followed by 48 base64url characters (after swo1_ 91, after sws1_ 1670)"
+    )]
     Malformed,
     /// The text starts like that of another kind of key.
     #[error("a key of another kind: expected one that starts with {expected}_")]
@@ -36,6 +41,13 @@ pub enum KeyError {
     OtherKind {
         /// The name of the expected kind, with which its texts start.
         expected: &'static str,
+    },
+    /// The text is a sealing key (`sws1_…`) or an opening key (`swo1_…`), and this program was built without them.
+    #[error("a sealing key or an opening key: build with the feature {feature}")]
+    #[non_exhaustive]
+    NeedsFeature {
+        /// The feature of this crate.
+        feature: &'static str,
     },
     /// The checksum of the text is wrong, so the text was mistyped or changed.
     #[error("mistyped or changed key: the checksum does not match")]
@@ -66,6 +78,7 @@ impl KeyError {
             Self::Weak => ("weak", ErrorClass::Misconfigured),
             Self::Malformed => ("malformed", ErrorClass::Misconfigured),
             Self::OtherKind { .. } => ("other_kind", ErrorClass::Misconfigured),
+            Self::NeedsFeature { .. } => ("needs_feature", ErrorClass::Misconfigured),
             Self::Checksum => ("checksum", ErrorClass::Misconfigured),
             Self::Encoding { .. } => ("encoding", ErrorClass::Misconfigured),
             Self::Surrounded { .. } => ("surrounded", ErrorClass::Misconfigured),

@@ -6,7 +6,6 @@ use core::error::Error;
 
 use rand_core::TryCryptoRng;
 
-use crate::cipher::is_equal;
 use crate::format::context::EncryptionContext;
 use crate::format::key_id::KeyId;
 use crate::keys::keyring::Keyring;
@@ -16,7 +15,7 @@ use crate::keys::usable_key::UsableKey;
 use crate::secret::Secret;
 use crate::secret::wiping::wipe_stack_after_polls;
 use crate::verbs::errors::SealError;
-use crate::verbs::rewrapping::is_verdict;
+use crate::verbs::rewrapping::{holds_later, is_verdict};
 use crate::verbs::two_phase::Draft;
 use crate::verbs::wrapping::wrap_later;
 
@@ -25,10 +24,11 @@ impl Keyring {
     ///
     /// Asks the provider of each key, with [`KeyWrapper::check`](crate::KeyWrapper::check); a key that seals also wraps
     /// and unwraps a data key that is then thrown away, because a seal does not check what it wrapped. Returns one
-    /// result for each key that can open, in the order of [`keys`](Self::keys).
+    /// result for each key that opens or seals, in the order of [`keys`](Self::keys).
     ///
     /// - A key that this process may use to wrap, but not to unwrap, fails with `Denied`, although it can seal.
     /// - A key that does not unwrap what it wrapped fails with `WrongKeyMaterial`.
+    /// - An offline escrow, which cannot unwrap, wraps twice; if the bytes differ, it fails with `Other`.
     /// - If there is no randomness, each key that seals fails with `Other`.
     /// - A provider without a `check` of its own passes as a retired key without being asked.
     /// - The keys are asked one after the other. A provider that hangs keeps back the results of all of them, so each
@@ -89,9 +89,13 @@ async fn round_trip(
     let wraps =
         wrapped.map_err(|failure| failure.source.unwrap_or(ProviderErrorKind::Other.into()))?;
     let body = wraps.body_of(key).unwrap_or_default();
-    match key.unwrap_later(suite, commitment, body).await {
-        Ok(found) if is_equal(found.expose_secret(), data_key.expose_secret()) => Ok(()),
-        Ok(_) => Err(does_not_unwrap("it unwrapped another data key")),
+    match holds_later(key, suite, commitment, body, data_key).await {
+        Ok(true) => Ok(()),
+        Ok(false) if key.is_offline() => {
+            let problem = "an offline escrow has to wrap the same way each time: a rewrap compares";
+            Err(ProviderError::new(ProviderErrorKind::Other, problem))
+        }
+        Ok(false) => Err(does_not_unwrap("it unwrapped another data key")),
         Err(error) if is_verdict(&error) => Err(does_not_unwrap(error)),
         Err(error) => Err(error),
     }

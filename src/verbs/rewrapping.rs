@@ -5,6 +5,8 @@ use alloc::vec::Vec;
 use crate::cipher::{Prf, is_equal};
 use crate::format::binary::{self, Frame};
 use crate::format::envelope::{Envelope, Unproven};
+use crate::format::sizes::{COMMITMENT_LEN, KEY_LEN};
+use crate::format::suite::Suite;
 use crate::format::wrapped_key::{Wrap, WrappedKey};
 use crate::keys::data_key::DataKey;
 use crate::keys::keyring::Keyring;
@@ -23,7 +25,7 @@ impl Keyring {
     /// nothing, because a rotation is not an audit; [`verify`](Self::verify) is.
     ///
     /// Otherwise, this checks the MAC before it wraps the data key, and unwraps each new wrap as a check before it
-    /// returns. It needs no context, draws no randomness, and does not change the commitment, IV, tag or ciphertext.
+    /// returns; that of an offline escrow, which it cannot unwrap, it makes twice and compares. It needs no context, draws no randomness, and does not change the commitment, IV, tag or ciphertext.
     /// With local keys, the same envelope always becomes the same bytes, so two workers that race write the same row.
     /// Store the result only if the row still holds the old envelope (compare and swap); until then nothing has
     /// happened.
@@ -46,12 +48,10 @@ impl Keyring {
             let mut wraps = Wraps::default();
             wrap_now(keys, suite, commitment, &data_key, &mut wraps)?;
             for (key, wrap) in wraps.with_keys() {
-                let mut found = Wiped::zeroed();
                 key.wipe_stack_before();
-                let unwrapped = key
-                    .unwrap_now(suite, commitment, wrap.body, &mut found)
+                let is_same = holds_now(key, suite, commitment, wrap.body, &data_key)
                     .ok_or_else(|| RewrapError::WouldBlock { key_id: key.key_id.clone() })?;
-                check_wrap(key, unwrapped.map(|()| is_equal(&found, &data_key)))?;
+                check_wrap(key, is_same)?;
             }
             envelope.with_wraps(&prf, wraps.iter()).map(Some)
         })
@@ -81,10 +81,8 @@ impl Keyring {
             let (suite, commitment) = (envelope.suite(), envelope.commitment());
             let wraps = wrap_later(keys, suite, commitment, &data_key).await?;
             for (key, wrap) in wraps.with_keys() {
-                let unwrapped = key.unwrap_later(suite, commitment, wrap.body).await;
-                let is_same =
-                    |found: DataKey| is_equal(found.expose_secret(), data_key.expose_secret());
-                check_wrap(key, unwrapped.map(is_same))?;
+                let is_same = holds_later(key, suite, commitment, wrap.body, &data_key).await;
+                check_wrap(key, is_same)?;
             }
             envelope.with_wraps(&Prf::new(data_key.expose_secret()), wraps.iter()).map(Some)
         })
@@ -116,6 +114,15 @@ impl Keyring {
         }
         for key in keys {
             let (places, asked): (Vec<_>, Vec<_>) = to_check(unfailed(&rows)).unzip();
+            if key.is_offline() {
+                let requests: Vec<_> = asked.iter().map(|row| row.to_wrap(key)).collect();
+                let again = key.wrap_all(&requests).await;
+                proceed(&mut rows, places, again, |row, again| {
+                    let is_same = again.map(|again| row.wraps.body_of(key) == Some(&*again));
+                    check_wrap(key, is_same)
+                });
+                continue;
+            }
             let requests: Vec<_> = asked.iter().map(|row| row.to_unwrap(key)).collect();
             let unwrapped = key.unwrap_all(&requests).await;
             let are_mixed_up = are_mixed_up(&asked, &unwrapped);
@@ -258,7 +265,41 @@ pub(super) fn next_of<T>(results: &mut impl Iterator<Item = T>) -> T {
     results.next().expect("there is one result for each row")
 }
 
-/// Checks that a key unwrapped the same data key that it had just wrapped.
+/// Returns whether a wrap that was just made holds the data key, or `None` if its key would have to be waited for.
+///
+/// An offline escrow cannot unwrap it, so it makes the wrap again.
+fn holds_now(
+    key: &UsableKey,
+    suite: Suite,
+    commitment: &[u8; COMMITMENT_LEN],
+    body: &[u8],
+    data_key: &[u8; KEY_LEN],
+) -> Option<Result<bool, ProviderError>> {
+    if key.is_offline() {
+        let again = key.wrap_now(suite, commitment, data_key)?;
+        return Some(again.map(|again| again.as_slice() == body));
+    }
+    let mut found = Wiped::zeroed();
+    let unwrapped = key.unwrap_now(suite, commitment, body, &mut found)?;
+    Some(unwrapped.map(|()| is_equal(&found, data_key)))
+}
+
+/// Returns what [`holds_now`] does, and waits for remote keys.
+pub(super) async fn holds_later(
+    key: &UsableKey,
+    suite: Suite,
+    commitment: &[u8; COMMITMENT_LEN],
+    body: &[u8],
+    data_key: &DataKey,
+) -> Result<bool, ProviderError> {
+    if key.is_offline() {
+        return Ok(key.wrap_later(suite, commitment, data_key).await? == body);
+    }
+    let found = key.unwrap_later(suite, commitment, body).await?;
+    Ok(is_equal(found.expose_secret(), data_key.expose_secret()))
+}
+
+/// Checks that a new wrap holds the data key.
 fn check_wrap(key: &UsableKey, is_same: Result<bool, ProviderError>) -> Result<(), RewrapError> {
     let key_id = || key.key_id.clone();
     match is_same {

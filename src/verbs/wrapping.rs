@@ -10,7 +10,7 @@ use crate::cipher::Prf;
 use crate::format::binary;
 use crate::format::envelope::Envelope;
 use crate::format::key_id::KeyId;
-use crate::format::sizes::{COMMITMENT_LEN, KEY_LEN, LOCAL_BODY_LEN, MAX_WRAPS};
+use crate::format::sizes::{COMMITMENT_LEN, KEY_LEN, MAX_WRAPS};
 use crate::format::suite::Suite;
 use crate::format::wrapped_key::{Wrap, WrapKind, check_body_len};
 use crate::keys::data_key::DataKey;
@@ -58,8 +58,11 @@ impl<'k> Wraps<'k> {
         if !kind.is_usable() {
             return Err(other("the provider's kind of wrap is reserved".into()));
         }
-        if kind == WrapKind::Local && len != LOCAL_BODY_LEN {
-            return Err(other("the provider's local wrap is not 60 bytes long".into()));
+        if kind.body_len().is_some_and(|fixed| fixed != len) {
+            return Err(other(match kind {
+                WrapKind::Local => "the provider's local wrap is not 60 bytes long".into(),
+                _ => "the provider's wrap does not have the length of its kind".into(),
+            }));
         }
         check_body_len(len).map_err(|error| other(Box::<dyn Error + Send + Sync>::from(error)))?;
         let place = self.0.iter_mut().find(|place| place.is_none());
@@ -91,12 +94,10 @@ from_wrap_failure!(SealError, RewrapError);
 
 /// Returns the number of bytes before the ciphertext in an envelope that these keys seal.
 ///
-/// If a key is not local, its wrap has an unknown length, and the result is only a guess.
+/// If a key is remote, its wrap has an unknown length, and the result is only a guess.
 pub(super) fn front_len<'k>(keys: impl Iterator<Item = &'k UsableKey>) -> usize {
     binary::front_len(
-        keys.map(|key| {
-            (key.key_id.as_ref().len(), if key.is_local() { LOCAL_BODY_LEN } else { 0 })
-        }),
+        keys.map(|key| (key.key_id.as_ref().len(), key.kind.body_len().unwrap_or_default())),
     )
 }
 

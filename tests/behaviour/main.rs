@@ -34,6 +34,7 @@ mod keyring;
 mod kinds;
 mod leaked;
 mod leaked_data_key;
+mod offline_escrow;
 mod properties;
 mod providers;
 mod randomness;
@@ -41,6 +42,8 @@ mod recorders;
 mod rewrapping;
 mod rings;
 mod same_key;
+#[cfg(feature = "hpke")]
+mod sealing_keys;
 #[cfg(feature = "serde")]
 mod serde;
 mod several_wraps;
@@ -52,4 +55,6 @@ mod two_data_keys;
 mod vectors;
 mod verdicts;
 mod versions;
+#[cfg(not(feature = "hpke"))]
+mod without_hpke;
 mod words;

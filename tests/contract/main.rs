@@ -22,6 +22,8 @@ mod joint;
 mod keyring;
 mod paved_path;
 mod public_bytes;
+#[cfg(feature = "hpke")]
+mod sealing_keys;
 mod secrets;
 mod stability;
 mod triplet;

@@ -7,6 +7,7 @@ use crate::rows::{Key, unhex};
 
 const VECTORS: &str = include_str!("../vectors/v1.json");
 const REFUSED: &str = include_str!("../vectors/refused.json");
+const SEALING: &str = include_str!("../vectors/sealing.json");
 
 fn list(file: &str, name: &str, expected: usize) -> Vec<Value> {
     let file: Value = serde_json::from_str(file).unwrap();
@@ -63,6 +64,43 @@ pub(crate) fn met(language: &Language) -> usize {
     }
     assert_eq!(language.answers("open", &to_open), plaintexts);
     to_seal.len() + to_open.len()
+}
+
+/// Asserts that each envelope with a sealing wrap opens with the pair,
+/// and that each text that the pair must refuse gets its class. Returns how many there are.
+pub(crate) fn sealing_wraps(language: &Language) -> (usize, usize) {
+    let file: Value = serde_json::from_str(SEALING).unwrap();
+    assert_eq!(file["format"], "sealwax/v1 sealing wraps");
+    let (mut questions, mut expected) = (Vec::new(), Vec::new());
+    let mut ask = |envelope: (&str, &Value), pair: &Value, id: &Value, context: &Value, answer| {
+        let [key, id] = [pair, id].map(|field| field.as_str().unwrap());
+        let keyring = format!("primary {id} {key}");
+        let (form, envelope) = envelope;
+        let question = json!({ form: envelope, "keyring": keyring, "context": context });
+        questions.push(question.to_string());
+        expected.push(answer);
+    };
+    for vector in file["vectors"].as_array().unwrap() {
+        for form in ["text", "binary"] {
+            let (pair, id) = (&vector["opening_key"], &vector["key_id"]);
+            let opened = json!({ "plaintext": vector["plaintext"] });
+            ask((form, &vector[form]), pair, id, &vector["context"], opened);
+        }
+    }
+    let one = &file["one_pair"];
+    let mut of_one = |text: &Value, answer| {
+        ask(("text", text), &one["opening_key"], &one["key_id"], &one["context"], answer);
+    };
+    of_one(&one["other_coins"], json!({ "plaintext": one["plaintext"] }));
+    let refused = one["refused"].as_array().unwrap();
+    for vector in refused {
+        of_one(&vector["text"], json!({ "error": vector["class"] }));
+    }
+    let answers = language.answers("open", &questions);
+    for (number, (answer, expected)) in answers.iter().zip(&expected).enumerate() {
+        assert_eq!(answer, expected, "question {number}");
+    }
+    (answers.len() - refused.len(), refused.len())
 }
 
 /// Asserts that each refused text gets its class. Returns how many there are.

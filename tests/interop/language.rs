@@ -24,10 +24,10 @@ pub(crate) const NODE: Language = Language {
 };
 
 pub(crate) const PYTHON: Language = Language {
-    name: "python3 with cryptography",
+    name: "python3 with cryptography 47 or newer",
     // -B: do not write compiled files next to the sources.
     command: &["python3", "-B"],
-    probe: &["-c", "import cryptography.hazmat.primitives.ciphers.aead"],
+    probe: &["-c", "import cryptography.hazmat.primitives.asymmetric.mlkem"],
     extension: "py",
 };
 

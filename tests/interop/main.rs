@@ -200,6 +200,67 @@ fn meets_the_vectors(language: &Language) {
     assert_eq!((met, refused), (16 * 3, 188));
 }
 
+/// Python has ML-KEM in the same package; Node has none.
+#[test]
+fn python_opens_the_known_sealing_wraps() {
+    if !PYTHON.is_here() {
+        return;
+    }
+    let (opened, refused) = known_answers::sealing_wraps(&PYTHON);
+    println!("{}: {opened} sealing wraps opened, {refused} refused", PYTHON.name);
+    assert_eq!((opened, refused), (6 * 2 + 1, 15));
+}
+
+/// With other seeds, keys and contexts than the known answers have.
+#[cfg(feature = "hpke")]
+#[test]
+fn python_opens_what_a_sealer_seals() {
+    if !PYTHON.is_here() {
+        return;
+    }
+    let mut random = seeded();
+    let (mut lines, mut plaintexts) = (Vec::new(), Vec::new());
+    for number in 0..200 {
+        let row = Row::draw(&mut random);
+        let [own, escrow] =
+            [(); 2].map(|()| sealwax::OpeningKey::generate_with_rng(&mut random).unwrap());
+        let (id, dr) = (format!("writer-{number}"), "eu-dr");
+        let sealer = sealwax::Sealer::new(id.parse().unwrap(), own.sealing_key())
+            .unwrap()
+            .with_offline_escrow(dr.parse().unwrap(), escrow.sealing_key())
+            .unwrap()
+            .with_suite(row.suite);
+        let secret = sealwax::Secret::from(row.plaintext.as_slice());
+        let sealed = sealer.seal_with_rng(&secret, &row.context(), &mut random).unwrap();
+        let text = |secret: sealwax::Secret| secret.expose_str().unwrap().to_owned();
+        let (own_text, offline) = (text(own.to_text()), text(escrow.sealing_key().to_text()));
+        for (keyring, answer) in [
+            (format!("primary {id} {own_text}"), json!({ "plaintext": hex(&row.plaintext) })),
+            (
+                format!("primary {id} {own_text}\nescrow {dr} {offline}"),
+                json!({ "plaintext": hex(&row.plaintext) }),
+            ),
+            (
+                format!("primary {dr} {}", text(escrow.to_text())),
+                json!({ "plaintext": hex(&row.plaintext) }),
+            ),
+            (
+                format!("primary other {own_text}\nescrow {dr} {offline}"),
+                json!({ "error": "unknown_key" }),
+            ),
+        ] {
+            let envelope = Form::Text(sealed.to_string());
+            lines.push(Question { envelope, keyring, pairs: row.pairs.clone() }.line());
+            plaintexts.push(answer);
+        }
+    }
+    let answers = PYTHON.answers("open", &lines);
+    for (number, (answer, expected)) in answers.iter().zip(&plaintexts).enumerate() {
+        assert_eq!(answer, expected, "question {number}");
+    }
+    println!("{}: {} questions about rows of a sealer", PYTHON.name, answers.len());
+}
+
 /// Runs every test above once for each language.
 macro_rules! tests {
     ($($test:ident),*) => {

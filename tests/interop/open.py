@@ -85,7 +85,11 @@ def unwrap_local(master, key_id, suite, commitment, wrapped):
 
 
 def data_key_under(entry, wrapped, envelope):
-    dek = unwrap_local(entry.key, entry.id, envelope.suite, envelope.commitment, wrapped)
+    if isinstance(entry.key, bytes):
+        unwrap = unwrap_local
+    else:
+        from sealing import unwrap_hpke as unwrap  # which needs ML-KEM
+    dek = unwrap(entry.key, entry.id, envelope.suite, envelope.commitment, wrapped)
     envelope_head = head(envelope.suite, envelope.wraps, envelope.commitment)
     mac = envelope_mac(dek, envelope_head, envelope.iv, envelope.tag, envelope.ciphertext)
     refuse_if(not equal(mac, envelope.mac), "envelope_altered")

@@ -140,7 +140,7 @@ def envelope_mac(dek, head, iv, tag, ciphertext):
 # Master keys and keyrings as text [12]
 
 Entry = namedtuple("Entry", "state id key")
-OPENING_STATES = ("primary", "retired", "escrow")
+OPENING_STATES = ("primary", "retired", "escrow")  # an escrow with a sealing key is "offline"
 REFUSED_STATES = ("destroyed", "leaked", "disabled")  # in the order in which they are reported [11]
 
 
@@ -155,6 +155,34 @@ def parse_master_key(text):
     return data[:32]
 
 
+def parse_pairs_key(text):
+    """Return the bytes of an opening key or a sealing key."""
+    data, length = decode_base64url(text[5:]), 64 if text.startswith("swo1_") else 1248
+    refuse_if(data is None or len(data) != length + 4 or not has_checksum(b"sw1/key", data), "keyring")
+    refuse_if(is_weak(data[length - 32:length]), "keyring")
+    return data[:length]
+
+
+def parse_key(state, text):
+    """Return the state, and the key if it opens: 32 bytes of a master key, or an OpeningKey [7]."""
+    if not text.startswith(("swo1_", "sws1_")):
+        return state, parse_master_key(text)
+    from sealing import OpeningKey, is_public_key  # which needs ML-KEM
+    key = parse_pairs_key(text)
+    if text.startswith("swo1_"):
+        refuse_if(is_weak(key[:32]), "keyring")
+        return state, OpeningKey(key[:32], key[32:])
+    refuse_if(state in ("primary", "retired") or not is_public_key(key), "keyring")
+    return "offline" if state == "escrow" else state, key
+
+
+def materials(key):
+    """Return what no keyring may have under two ids: a master key, or the public key and the psk of a pair."""
+    if len(key) == 1248:
+        return [key[:1216], key[1216:]]
+    return [key] if isinstance(key, bytes) else [key.public_key(), key.psk]
+
+
 def is_key_without_prefix(key_id):
     data = decode_base64url(key_id) or b""
     if len(data) == 36:  # 48 characters
@@ -167,7 +195,8 @@ def parse_entry(fields):
     refuse_if(state not in OPENING_STATES + REFUSED_STATES, "keyring")
     refuse_if(len(fields) != 3 and not (len(fields) == 2 and state in REFUSED_STATES), "keyring")
     refuse_if(not is_key_id(fields[1]) or is_key_without_prefix(fields[1]), "keyring")
-    return Entry(state, fields[1], parse_master_key(fields[2]) if len(fields) == 3 else None)
+    state, key = parse_key(state, fields[2]) if len(fields) == 3 else (state, None)
+    return Entry(state, fields[1], key)
 
 
 def parse_keyring(text):
@@ -185,9 +214,10 @@ def parse_keyring(text):
             if fields:
                 entries.append(parse_entry(fields))
     states = [entry.state for entry in entries]
-    refuse_if(len(entries) > 1024 or states.count("primary") != 1 or states.count("escrow") > 7, "keyring")
+    escrows = states.count("escrow") + states.count("offline")
+    refuse_if(len(entries) > 1024 or states.count("primary") != 1 or escrows > 7, "keyring")
     refuse_if(len({entry.id.lower() for entry in entries}) != len(entries), "keyring")
-    keys = [entry.key for entry in entries if entry.key]
+    keys = [material for entry in entries if entry.key for material in materials(entry.key)]
     refuse_if(len(set(keys)) != len(keys), "keyring")
     kept = [entry if entry.state in OPENING_STATES else entry._replace(key=None) for entry in entries]
     return sorted(kept, key=lambda entry: entry.state != "primary")

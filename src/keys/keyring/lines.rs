@@ -6,11 +6,14 @@ use core::str::FromStr;
 use crate::format::error::FormatError;
 use crate::format::key_id::KeyId;
 use crate::format::surrounding::Surrounding;
+use crate::keys::in_memory::InMemory;
 use crate::keys::key_text::TextForm;
 use crate::keys::keyring::MAX_KEYS;
 use crate::keys::keyring::errors::{KeyringError, LineProblem};
 use crate::keys::keyring::state::KeyState;
 use crate::keys::master_key::MasterKey;
+#[cfg(feature = "hpke")]
+use crate::keys::pair::SealingKey;
 use crate::secret::key_bytes::KeyError;
 
 /// A key that a line of such a text can have.
@@ -35,6 +38,12 @@ pub trait LineKey: FromStr<Err = KeyError> {
     fn check_id(&self, key_id: &KeyId) -> Result<(), KeyringError> {
         if is_bare_key::<Self>(key_id.as_ref()) { Err(KeyringError::KeyAsKeyId) } else { Ok(()) }
     }
+
+    /// Returns whether a line with this key may have this state. The default accepts each state that the ring has.
+    fn fits(&self, state: KeyState) -> bool {
+        let _ = state;
+        true
+    }
 }
 
 impl LineKey for MasterKey {
@@ -52,6 +61,37 @@ impl LineKey for MasterKey {
             _ if self.fits(key_id) => Ok(()),
             true => Err(KeyringError::TestKey { key_id: named() }),
             false => Err(KeyringError::NotATestKey { key_id: named() }),
+        }
+    }
+}
+
+#[cfg(feature = "hpke")]
+impl LineKey for SealingKey {
+    const NAME: &str = Self::FORM.name;
+    const LABEL: &str = Self::FORM.label;
+
+    /// One public key, or one psk, is one key.
+    fn is_same(&self, other: &Self) -> bool {
+        self.shares_with(other)
+    }
+
+    fn check_id(&self, key_id: &KeyId) -> Result<(), KeyringError> {
+        if is_bare_key::<Self>(key_id.as_ref()) {
+            Err(KeyringError::KeyAsKeyId)
+        } else if key_id.is_for_tests() {
+            Err(KeyringError::NotATestKey { key_id: key_id.clone() })
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl InMemory<'_> {
+    pub(super) fn check_id(self, key_id: &KeyId) -> Result<(), KeyringError> {
+        match self {
+            Self::Master(key) => key.check_id(key_id),
+            #[cfg(feature = "hpke")]
+            Self::Pair(key) => key.check_id(key_id),
         }
     }
 }
@@ -130,6 +170,9 @@ pub fn parse_key_lines<K: LineKey>(
             let added = parse_entry::<K>(entry, states)
                 .map_err(|problem| on_line(problem.or_surrounding(line)))?;
             if let Some(key) = &added.key {
+                if !key.fits(added.state) {
+                    return Err(on_line(LineProblem::OtherState { state: added.state }));
+                }
                 key.check_id(&added.key_id)?;
                 let is_same = |line: &&KeyLine<K>| {
                     // The same key under the same id is a duplicate id, which is found below.
@@ -168,7 +211,7 @@ pub fn parse_key_lines<K: LineKey>(
 
 const fn needs_key(state: KeyState) -> bool {
     match state {
-        KeyState::Primary | KeyState::Retired | KeyState::Escrow => true,
+        KeyState::Primary | KeyState::Retired | KeyState::Escrow | KeyState::OfflineEscrow => true,
         KeyState::Disabled | KeyState::Leaked | KeyState::Destroyed => false,
     }
 }
@@ -237,5 +280,5 @@ fn parse_key_id<K: LineKey>(id: &str) -> Result<KeyId, FormatError> {
 
 /// Returns whether an id is the text of a key without its prefix: of this kind, or of a kind of this crate.
 pub(super) fn is_bare_key<K: LineKey>(id: &str) -> bool {
-    TextForm { name: K::NAME, label: K::LABEL }.is_bare_key(id)
+    TextForm::new(K::NAME, K::LABEL).is_bare_key(id)
 }

@@ -13,7 +13,8 @@ use crate::keys::keyring::{Entry, Keyring};
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ReloadProblem {
-    /// The new keyring does not know a key of the old one, or disables or destroys the old primary in one step.
+    /// The new keyring does not know a key of the old one, or disables or destroys the old primary in one step, or has a
+    /// primary or retired key as an offline escrow.
     ///
     /// Envelopes that are wrapped for that key alone would be refused. If it was leaked, envelopes that are also
     /// wrapped for other keys would open again.
@@ -105,7 +106,7 @@ impl Keyring {
         let mut problems: Vec<_> =
             old.entries.iter().flat_map(|before| self.problems_with(before, old)).collect();
         match self.primary() {
-            Some(key_id) if old.entry(key_id.as_ref()).and_then(Entry::usable).is_none() => {
+            Some(key_id) if !old.entry(key_id.as_ref()).is_some_and(Entry::opens) => {
                 problems.push(ReloadProblem::PrimaryNotAnnounced { key_id: key_id.clone() });
             }
             None if old.primary.is_some() => problems.push(ReloadProblem::NoPrimary),
@@ -123,7 +124,10 @@ impl Keyring {
         let is = |state: KeyState| now.is_some_and(|now| now.is(state));
         let (old_key, key) = (before.usable(), now.and_then(Entry::usable));
         let is_refused = is(KeyState::Disabled) || is(KeyState::Destroyed);
-        let problem = if now.is_none() || (before.is(KeyState::Primary) && is_refused) {
+        // An escrow key may go offline: its rows are wrapped for the primary too.
+        let goes_offline = is(KeyState::OfflineEscrow) && before.opens() && !before.is_escrow();
+        let is_dropped = now.is_none() || goes_offline;
+        let problem = if is_dropped || (before.is(KeyState::Primary) && is_refused) {
             Some(ReloadProblem::Dropped { key_id: key_id.clone() })
         } else if (old_key.is_none() && key.is_some())
             || (before.is(KeyState::Leaked) && !is(KeyState::Leaked))
@@ -143,8 +147,8 @@ impl Keyring {
         });
         let renamed =
             renamed.map(|key| ReloadProblem::OtherMaterial { key_id: key.key_id.clone() });
-        let seals = is(KeyState::Primary) || is(KeyState::Escrow) || is(KeyState::Leaked);
-        let lost = (before.is(KeyState::Escrow) && !seals)
+        let seals = is(KeyState::Primary) || now.is_some_and(Entry::is_escrow);
+        let lost = (before.is_escrow() && !seals && !is(KeyState::Leaked))
             .then(|| ReloadProblem::EscrowLost { key_id: key_id.clone() });
         problem.into_iter().chain(renamed).chain(lost)
     }

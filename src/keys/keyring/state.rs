@@ -15,6 +15,10 @@ pub enum KeyState {
     Retired,
     /// Opens, and every new envelope is wrapped for it too; a keyring has at most seven.
     Escrow,
+    /// Every new envelope is wrapped for it too, but this process cannot open with it.
+    ///
+    /// In the text of a keyring, its word is `escrow`, and its key is a sealing key (`sws1_…`).
+    OfflineEscrow,
     /// Known but refused: the error names this key if an envelope needs it.
     Disabled,
     /// In the hands of others: an envelope with a wrap under this key is refused.
@@ -26,16 +30,18 @@ pub enum KeyState {
 }
 
 impl KeyState {
+    /// The states that have a word in the text of a keyring.
     pub(crate) const ALL: [Self; 6] =
         [Self::Primary, Self::Retired, Self::Escrow, Self::Disabled, Self::Leaked, Self::Destroyed];
 
-    /// Returns the word for this state in the text of a keyring.
+    /// Returns the word for this state: in the text of a keyring too, except that an offline escrow is an `escrow` there.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Primary => "primary",
             Self::Retired => "retired",
             Self::Escrow => "escrow",
+            Self::OfflineEscrow => "offline",
             Self::Disabled => "disabled",
             Self::Leaked => "leaked",
             Self::Destroyed => "destroyed",
@@ -58,12 +64,13 @@ impl FromStr for KeyState {
             "primary" => Ok(Self::Primary),
             "retired" => Ok(Self::Retired),
             "escrow" => Ok(Self::Escrow),
+            "offline" => Ok(Self::OfflineEscrow),
             "disabled" => Ok(Self::Disabled),
             "leaked" => Ok(Self::Leaked),
             "destroyed" => Ok(Self::Destroyed),
             _ => Err(FormatError::malformed(
                 Field::KeyState,
-                "primary, retired, escrow, disabled, leaked or destroyed",
+                "primary, retired, escrow, offline, disabled, leaked or destroyed",
                 0,
             )),
         }
