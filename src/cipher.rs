@@ -19,8 +19,8 @@ mod rust_crypto;
 
 #[cfg(feature = "hpke")]
 pub(crate) use self::hpke::{
-    ENCAPSULATED_LEN, Message, PUBLIC_KEY_LEN, PrivateKey, PublicKey, Shared, decrypt_with,
-    encrypt_to,
+    ENCAPSULATED_LEN, Message, OtherCoins, PUBLIC_KEY_LEN, PrivateKey, PublicKey, Shared,
+    decrypt_with, encrypt_to,
 };
 #[cfg(feature = "aws-lc")]
 pub(crate) use aws_lc::{decrypt, encrypt};

@@ -5,6 +5,7 @@
 
 use alloc::boxed::Box;
 use core::convert::Infallible;
+use core::iter;
 
 use ::hpke::aead::{AeadTag, AesGcm256};
 use ::hpke::inout::InOutBuf;
@@ -97,6 +98,9 @@ pub(crate) struct Message<'a> {
     pub(crate) tag: &'a [u8; TAG_LEN],
 }
 
+/// The library drew something else than 64 bytes of coins: what it made is not this format's.
+pub(crate) struct OtherCoins;
+
 /// Encrypts `key` in place, encapsulates with the coins m and e, and returns the encapsulated key and the tag.
 #[expect(
     clippy::expect_used,
@@ -108,7 +112,8 @@ pub(crate) fn encrypt_to(
     m: &[u8; KEY_LEN],
     e: &[u8; KEY_LEN],
     key: &mut [u8; KEY_LEN],
-) -> ([u8; ENCAPSULATED_LEN], [u8; TAG_LEN]) {
+) -> Result<([u8; ENCAPSULATED_LEN], [u8; TAG_LEN]), OtherCoins> {
+    let mut coins = Coins { m, e, drawn: 0 };
     let (encapsulated, tag) =
         single_shot_seal_inout_detached_with_rng::<AesGcm256, HkdfSha256, XWing>(
             &OpModeS::Psk(shared.psk_bundle()),
@@ -116,13 +121,13 @@ pub(crate) fn encrypt_to(
             shared.info,
             InOutBuf::from(key.as_mut_slice()),
             NO_ASSOCIATED_DATA,
-            &mut Coins(Some((m, e))),
+            &mut coins,
         )
         .expect("a key is encrypted to a checked public key");
     let (mut written, mut written_tag) = ([0; ENCAPSULATED_LEN], [0; TAG_LEN]);
     encapsulated.write_exact(&mut written);
     tag.write_exact(&mut written_tag);
-    (written, written_tag)
+    if coins.drawn == 2 * KEY_LEN { Ok((written, written_tag)) } else { Err(OtherCoins) }
 }
 
 /// Decrypts into `key`, which is zeros if this fails. All failures are the same error.
@@ -162,8 +167,12 @@ fn decrypt_in_place(
     .ok()
 }
 
-/// A random generator that yields the coins of one encapsulation, m(32) ‖ e(32), and nothing else.
-struct Coins<'a>(Option<(&'a [u8; KEY_LEN], &'a [u8; KEY_LEN])>);
+/// A random generator that yields the coins of one encapsulation, m(32) ‖ e(32), in any pieces, and then zeros.
+struct Coins<'a> {
+    m: &'a [u8; KEY_LEN],
+    e: &'a [u8; KEY_LEN],
+    drawn: usize,
+}
 
 impl TryRng for Coins<'_> {
     type Error = Infallible;
@@ -180,15 +189,10 @@ impl TryRng for Coins<'_> {
         Ok(u64::from_le_bytes(bytes))
     }
 
-    #[expect(
-        clippy::expect_used,
-        reason = "other coins would be another format, or no coins at all"
-    )]
     fn try_fill_bytes(&mut self, place: &mut [u8]) -> Result<(), Infallible> {
-        let (m, e) = self.0.take().expect("X-Wing draws its coins once");
-        let (place_of_m, place_of_e) = place.split_at_mut_checked(KEY_LEN).expect("m and e");
-        place_of_m.copy_from_slice(m);
-        place_of_e.copy_from_slice(e);
+        let coins = self.m.iter().chain(self.e).skip(self.drawn).chain(iter::repeat(&0));
+        place.iter_mut().zip(coins).for_each(|(place, coin)| *place = *coin);
+        self.drawn = self.drawn.saturating_add(place.len());
         Ok(())
     }
 }

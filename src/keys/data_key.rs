@@ -13,7 +13,7 @@ use crate::secret::key_bytes::{KeyBytes, KeyError};
 /// unwrap.
 ///
 /// ```compile_fail,E0599
-/// # fn f(key: &sealwax::DataKey) {
+/// # fn f(key: sealwax::DataKey) {
 /// let copy: sealwax::DataKey = key.clone();
 /// # }
 /// ```

@@ -162,6 +162,9 @@ impl Keyring {
     /// compares the bytes: a key that does not wrap the same way twice is refused as
     /// [`Unverified`](crate::RewrapError::Unverified).
     ///
+    /// Give it a `SealingKey`. It also takes a key that can open, such as a master key, which a reader of this process's
+    /// memory then gets.
+    ///
     /// # Errors
     ///
     /// Returns the same errors as [`with_escrow`](Self::with_escrow).

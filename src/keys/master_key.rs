@@ -40,7 +40,7 @@ const SALT_LEN: usize = 24;
 /// ```
 ///
 /// ```compile_fail,E0599
-/// # fn f(key: &sealwax::MasterKey) {
+/// # fn f(key: sealwax::MasterKey) {
 /// let copy: sealwax::MasterKey = key.clone();
 /// # }
 /// ```

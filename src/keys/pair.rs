@@ -54,7 +54,7 @@ use crate::secret::wiping::{Wiped, wipe_stack_after, wipe_stack_after_kem};
 /// ```
 ///
 /// ```compile_fail,E0599
-/// # fn f(key: &sealwax::SealingKey) {
+/// # fn f(key: sealwax::SealingKey) {
 /// let copy: sealwax::SealingKey = key.clone();
 /// # }
 /// ```
@@ -136,7 +136,7 @@ impl SealingKey {
     //
     // The coins are derived from the data key, which is uniform, secret and used for one row (Bellare, Boldyreva and
     // O'Neill 2007). So nothing is drawn, and a wrap can be checked by making it again.
-    pub(crate) fn wrap(&self, request: WrapRequest<'_>) -> Vec<u8> {
+    pub(crate) fn wrap(&self, request: WrapRequest<'_>) -> Result<Vec<u8>, ProviderErrorKind> {
         wipe_stack_after_kem(|| {
             let (binding, data_key) = (request.binding(), request.data_key().expose_secret());
             let Half { public, digest, check, psk: _ } = &*self.0;
@@ -148,8 +148,9 @@ impl SealingKey {
             key.copy_from_slice(data_key);
             let info = info(&binding);
             let shared = self.shared(&binding, &info);
-            let (encapsulated, tag) = cipher::encrypt_to(public, &shared, &m, &e, &mut key);
-            [check.as_slice(), &encapsulated, key.as_slice(), &tag].concat()
+            let (encapsulated, tag) = cipher::encrypt_to(public, &shared, &m, &e, &mut key)
+                .map_err(|cipher::OtherCoins| ProviderErrorKind::Other)?;
+            Ok([check.as_slice(), &encapsulated, key.as_slice(), &tag].concat())
         })
     }
 }
@@ -178,7 +179,7 @@ fn info(binding: &Binding<'_>) -> Vec<u8> {
 /// ```
 ///
 /// ```compile_fail,E0599
-/// # fn f(key: &sealwax::OpeningKey) {
+/// # fn f(key: sealwax::OpeningKey) {
 /// let copy: sealwax::OpeningKey = key.clone();
 /// # }
 /// ```
@@ -210,7 +211,8 @@ impl OpeningKey {
     ///
     /// # Errors
     ///
-    /// Returns [`KeyError::Random`] if `rng` fails, or if either half of what it returns is one repeated byte.
+    /// Returns [`KeyError::Random`] if `rng` fails, or if either half of what it returns is one repeated byte or both halves
+    /// are the same.
     pub fn generate_with_rng(rng: &mut (impl TryCryptoRng + ?Sized)) -> Result<Self, KeyError> {
         wipe_stack_after_kem(|| {
             let mut bytes = Wiped::<OPENING_KEY_LEN>::zeroed();
@@ -222,7 +224,8 @@ impl OpeningKey {
     /// Makes a pair of seed(32) ‖ psk(32). The caller must wipe the stack.
     fn of_bytes(bytes: &[u8]) -> Result<Self, KeyError> {
         let (seed, psk) = halves(bytes)?;
-        if is_weak(seed) {
+        // The writer has the psk, and so would have the seed.
+        if is_weak(seed) || cipher::is_equal(seed, psk) {
             return Err(KeyError::Weak);
         }
         let private = PrivateKey::of_seed(seed);
@@ -364,7 +367,8 @@ mod tests {
         let (key_id, commitment) = ("prod".parse().unwrap(), [7; 32]);
         let wrap = |data_key: &[u8; KEY_LEN]| {
             let data_key = DataKey::copy_of(data_key);
-            key.sealing().wrap(WrapRequest::new(&key_id, Suite::Aes256Gcm, &commitment, &data_key))
+            let request = WrapRequest::new(&key_id, Suite::Aes256Gcm, &commitment, &data_key);
+            key.sealing().wrap(request).unwrap()
         };
         let unwrap = |body: &[u8]| {
             let mut buffer = [0xee; KEY_LEN];

@@ -44,11 +44,12 @@ pub trait KeyWrapper: Send + Sync {
     /// If this returns `false`, a rewrap replaces the wrap.
     ///
     /// A master key in memory compares the check value. A provider whose service versions the key behind one id can
-    /// compare the version. The default is `true`, except for [`WrapKind::Local`]: a decorator around a master key must
-    /// forward the call, or no envelope is ever current and every rewrap writes the same wrap again.
+    /// compare the version. The default is `true`, except for [`WrapKind::Local`] and [`WrapKind::Hpke`]: a decorator
+    /// around a key in memory must forward the call, or no envelope is ever current and every rewrap writes the same wrap
+    /// again.
     fn is_current(&self, body: &[u8]) -> bool {
         let _ = body;
-        self.kind() != WrapKind::Local
+        !matches!(self.kind(), WrapKind::Local | WrapKind::Hpke)
     }
 
     /// Wraps several data keys, and returns one result for each request, in the order of the requests.
@@ -280,7 +281,7 @@ impl KeyWrapper for SealingKey {
         &'a self,
         request: WrapRequest<'a>,
     ) -> ProviderFuture<'a, Result<Vec<u8>, ProviderError>> {
-        ProviderFuture::ready(Ok(self.wrap(request)))
+        ProviderFuture::ready(self.wrap(request).map_err(Into::into))
     }
 
     fn kind(&self) -> WrapKind {

@@ -103,7 +103,10 @@ impl UsableKey {
     /// Returns whether this is a test key, also if a type is around it: no other local key wraps under such an id.
     pub(super) fn is_for_tests(&self) -> bool {
         // A branch key or a fresh key is as safe as the key that wrapped it, which cannot be seen.
-        let may_be = matches!(self.kind, WrapKind::Local | WrapKind::Branch | WrapKind::Rebound);
+        let may_be = matches!(
+            self.kind,
+            WrapKind::Local | WrapKind::Hpke | WrapKind::Branch | WrapKind::Rebound
+        );
         may_be && self.key_id.is_for_tests()
     }
 

@@ -232,8 +232,9 @@ pub enum RewrapError {
         /// The key.
         key_id: KeyId,
     },
-    /// A key did not unwrap the same data key that it had just wrapped.
-    #[error("key {key_id} did not unwrap the data key that it had just wrapped")]
+    /// A key did not unwrap the same data key that it had just wrapped, or an offline escrow, which is made to wrap twice,
+    /// did not do it the same way.
+    #[error("key {key_id} did not wrap the data key so that it can be checked")]
     #[non_exhaustive]
     Unverified {
         /// The key.

@@ -76,6 +76,8 @@ impl Sealer {
 
     /// Adds a key that every envelope is wrapped for too.
     ///
+    /// The keyring that rewraps the rows needs the same escrow, or the rewrap drops this wrap.
+    ///
     /// # Errors
     ///
     /// Returns the same errors as [`new`](Self::new), [`KeyringError::DuplicateKeyId`] if the sealer already has the id
@@ -112,8 +114,8 @@ impl Sealer {
     ///
     /// # Errors
     ///
-    /// Returns [`SealError::TooLong`] if the credential is longer than 16 MiB, and [`SealError::Random`] if the
-    /// randomness source fails.
+    /// Returns [`SealError::TooLong`] if the credential is longer than 16 MiB, [`SealError::Random`] if the randomness
+    /// source fails, and [`SealError::Wrap`] if the crate `hpke` is not the one that this crate was tested with.
     #[cfg(feature = "getrandom")]
     pub fn seal(
         &self,
@@ -138,11 +140,13 @@ impl Sealer {
     ) -> Result<Envelope, SealError> {
         let draft = Draft::new_with_rng(secret, context, self.suite, rng)?;
         let wrap = |(key_id, key): &(KeyId, SealingKey)| {
-            let body = key.wrap(draft.wrap_request(key_id));
-            WrappedKey::from_vec(key_id.clone(), WrapKind::Hpke, body)
+            let body = key
+                .wrap(draft.wrap_request(key_id))
+                .map_err(|kind| SealError::Wrap { key_id: key_id.clone(), source: kind.into() })?;
+            let wrap = WrappedKey::from_vec(key_id.clone(), WrapKind::Hpke, body);
+            Ok(wrap.expect("a sealing wrap has the length of its kind"))
         };
-        let wraps = self.keys.iter().map(wrap).collect::<Result<_, _>>();
-        let wraps = wraps.expect("a sealing wrap has the length of its kind");
+        let wraps = self.keys.iter().map(wrap).collect::<Result<_, SealError>>()?;
         Ok(draft.finish(wraps).expect("a sealer has 1 to 8 keys, each id once"))
     }
 }

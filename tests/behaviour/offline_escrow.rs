@@ -311,11 +311,11 @@ fn a_reload_knows_what_it_can_and_cannot_do() {
     let mut tried = 0;
     for (old, new, expected) in [
         (Offline, Offline, &[][..]),
-        // The escrow key is put into the safe, or comes back.
-        (Escrow, Offline, &[]),
+        // The escrow key comes back from the safe.
         (Offline, Escrow, &[]),
         (Gone, Offline, &[]),
-        // Rows may be wrapped for this key alone.
+        // Rows may be wrapped for this key alone, also if it is an escrow: a sealer's, or a former primary.
+        (Escrow, Offline, &["dropped"]),
         (Retired, Offline, &["dropped"]),
         (Primary, Offline, &["dropped"]),
         (Offline, Gone, &["dropped", "escrow_lost"]),

@@ -124,8 +124,8 @@ impl Keyring {
         let is = |state: KeyState| now.is_some_and(|now| now.is(state));
         let (old_key, key) = (before.usable(), now.and_then(Entry::usable));
         let is_refused = is(KeyState::Disabled) || is(KeyState::Destroyed);
-        // An escrow key may go offline: its rows are wrapped for the primary too.
-        let goes_offline = is(KeyState::OfflineEscrow) && before.opens() && !before.is_escrow();
+        // It no longer opens, and some rows may be wrapped for it alone.
+        let goes_offline = is(KeyState::OfflineEscrow) && before.opens();
         let is_dropped = now.is_none() || goes_offline;
         let problem = if is_dropped || (before.is(KeyState::Primary) && is_refused) {
             Some(ReloadProblem::Dropped { key_id: key_id.clone() })

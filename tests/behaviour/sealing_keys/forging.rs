@@ -92,6 +92,24 @@ fn a_leaked_data_key_rewrites_its_own_row() {
     assert!(ring.open(&forged, &acme()).unwrap().expose_secret() == b"forged");
 }
 
+/// A writer knows the data keys that it drew, so a rewrap onto another key, and the end of its pair, do not end its rows.
+#[test]
+fn a_dismissed_writer_rewrites_its_own_rows_until_they_are_sealed_anew() {
+    let own = row(&pair(1), Suite::Aes256Gcm, 10, &acme());
+    let ring = || Keyring::new(key_id("prod"), master_key(1)).unwrap();
+    let moved = ring().with_retired(key_id(ID), pair(1)).unwrap().rewrap(&own).unwrap().unwrap();
+    let ended = ring().with_disabled(key_id(ID)).unwrap();
+    let forged = forge(counted_data_key(10).expose_secret(), own.iv(), &acme(), own.suite());
+    let forged = forged.finish(vec![only_wrap(&moved)]).unwrap();
+    assert!(ended.open(&forged, &acme()).unwrap().expose_secret() == b"forged");
+    // Sealed anew, its data key is one that the writer does not know.
+    let secret = ended.open(&moved, &acme()).unwrap();
+    let anew = ended.seal_with_rng(&secret, &acme(), &mut Counting(20)).unwrap();
+    let forged = forge(counted_data_key(10).expose_secret(), anew.iv(), &acme(), anew.suite());
+    let forged = forged.finish(vec![only_wrap(&anew)]).unwrap();
+    assert_eq!(opening(&ended, &forged, &acme()), "wrap_altered(prod)");
+}
+
 /// `bind` is in info, so the encapsulation of one row gives another row another key and nonce.
 #[test]
 fn the_parts_of_two_wraps_do_not_mix() {

@@ -1,7 +1,8 @@
 //! The texts of pairs, alone and in the text of a keyring.
 
 use sealwax::{
-    KeyError, KeyState, Keyring, KeyringError, LineProblem, MasterKey, OpeningKey, SealingKey,
+    KeyError, KeyState, Keyring, KeyringError, LineProblem, MasterKey, OpeningKey, ReloadProblem,
+    SealingKey,
 };
 
 use super::{PUBLIC_KEY_LEN, bytes_of, mixed, pair, text, text_of};
@@ -273,4 +274,30 @@ fn what_surrounds_a_pairs_text_in_a_keyring_is_named() {
     let built = Keyring::new(key_id(&bare), pair(2));
     assert!(matches!(built, Err(KeyringError::KeyAsKeyId)));
     assert!(OpeningKey::generate_with_rng(&mut Counting(9)).is_ok());
+}
+
+/// The writer has the psk. If it were the seed too, the writer could open.
+#[test]
+fn a_pair_whose_halves_are_the_same_is_refused() {
+    let half: Vec<u8> = (1..33).collect();
+    let both = text_of("swo1", &[half.as_slice(), &half].concat());
+    assert_eq!(error_of(&both, true), Some(KeyError::Weak));
+    let drawn = half.repeat(2);
+    let drawn = OpeningKey::generate_with_rng(&mut Scripted(vec![drawn]));
+    assert_eq!(drawn.err(), Some(KeyError::Random));
+}
+
+/// The same public key with another psk, or the reverse, is another key.
+#[test]
+fn a_reload_sees_each_half_of_a_pair() {
+    let offline = |key: SealingKey| {
+        let ring = Keyring::new(key_id("prod"), master_key(1)).unwrap();
+        ring.with_offline_escrow(key_id("dr"), key).unwrap()
+    };
+    let (one, other) = (pair(1).sealing_key(), pair(2).sealing_key());
+    for key in [mixed(&one, &other), mixed(&other, &one), pair(2).sealing_key()] {
+        let problems = offline(key).can_replace(&offline(pair(1).sealing_key())).unwrap_err();
+        assert!(matches!(problems[..], [ReloadProblem::OtherMaterial { .. }]), "{problems:?}");
+    }
+    assert_eq!(offline(pair(1).sealing_key()).can_replace(&offline(one)), Ok(()));
 }
