@@ -275,14 +275,15 @@ mod tests {
         assert!(!is_fips_203_encoding(&[0; 31]) && !is_fips_203_encoding(&[0; 36]));
     }
 
-    /// The library draws them once, all at once. Anything else would be another format.
     #[test]
-    fn the_coins_are_drawn_once() {
+    fn coins_are_the_same_in_any_pieces_and_then_zeros() {
         let (m, e) = ([1; 32], [2; 32]);
-        let mut coins = Coins(Some((&m, &e)));
-        let mut drawn = [0; 64];
-        coins.try_fill_bytes(&mut drawn).unwrap();
-        assert_eq!(drawn.split_at(32), (m.as_slice(), e.as_slice()));
-        assert!(coins.0.is_none());
+        let whole = [m, e, [0; 32]].concat();
+        for piece in [1, 5, 32, 64, 96] {
+            let mut coins = Coins { m: &m, e: &e, drawn: 0 };
+            let mut drawn = vec![0xff; 96];
+            drawn.chunks_mut(piece).for_each(|place| coins.try_fill_bytes(place).unwrap());
+            assert_eq!((drawn.as_slice(), coins.drawn), (whole.as_slice(), 96));
+        }
     }
 }

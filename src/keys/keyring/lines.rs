@@ -40,7 +40,7 @@ pub trait LineKey: FromStr<Err = KeyError> {
     }
 
     /// Returns whether a line with this key may have this state. The default accepts each state that the ring has.
-    fn fits(&self, state: KeyState) -> bool {
+    fn may_be(&self, state: KeyState) -> bool {
         let _ = state;
         true
     }
@@ -170,7 +170,7 @@ pub fn parse_key_lines<K: LineKey>(
             let added = parse_entry::<K>(entry, states)
                 .map_err(|problem| on_line(problem.or_surrounding(line)))?;
             if let Some(key) = &added.key {
-                if !key.fits(added.state) {
+                if !key.may_be(added.state) {
                     return Err(on_line(LineProblem::OtherState { state: added.state }));
                 }
                 key.check_id(&added.key_id)?;

@@ -135,7 +135,7 @@ impl LineKey for RingKey {
         self.in_memory().check_id(key_id)
     }
 
-    fn fits(&self, state: KeyState) -> bool {
+    fn may_be(&self, state: KeyState) -> bool {
         match self {
             #[cfg(feature = "hpke")]
             Self::Sealing(_) => !matches!(state, KeyState::Primary | KeyState::Retired),
