@@ -281,7 +281,7 @@ mod tests {
         let whole = [m, e, [0; 32]].concat();
         for piece in [1, 5, 32, 64, 96] {
             let mut coins = Coins { m: &m, e: &e, drawn: 0 };
-            let mut drawn = vec![0xff; 96];
+            let mut drawn = [0xff; 96];
             drawn.chunks_mut(piece).for_each(|place| coins.try_fill_bytes(place).unwrap());
             assert_eq!((drawn.as_slice(), coins.drawn), (whole.as_slice(), 96));
         }
