@@ -110,9 +110,9 @@ impl UsableKey {
         may_be && self.key_id.is_for_tests()
     }
 
-    /// Returns whether this is a master key in memory, and not a type around one.
+    /// Returns whether this is a key in memory, and not a type around one.
     pub(crate) fn is_in_memory(&self) -> bool {
-        self.master_key().is_some()
+        self.in_memory().is_some()
     }
 
     /// Returns whether keys of this kind are in memory.
@@ -131,7 +131,7 @@ impl UsableKey {
 
     /// Wipes the stack that third-party code could read.
     ///
-    /// A master key in memory is not third-party code, and wipes the stack itself.
+    /// A key in memory is not third-party code, and wipes the stack itself.
     pub(crate) fn wipe_stack_before(&self) {
         if !self.is_in_memory() {
             wipe_stack();

@@ -25,7 +25,11 @@ impl TenantKeys {
     ///
     /// Bind its [parameters](Tombstone::parameters) to [`DESTROY`](crate::sql::postgres::DESTROY), which deletes the keys if
     /// the record is still the one that you read. Then [`bury`](Self::bury) it, and append it to the audit log. A tenant
-    /// who was deleted before gets the same tombstone again.
+    /// who was deleted before gets another tombstone of the same key, with the roots that the service has now.
+    ///
+    /// Call it where the service's keyring has every root that any process seals under: a job that rewraps the tenant's
+    /// keys meanwhile, to a root that this keyring does not know, leaves a copy that the tombstone does not name. The steps
+    /// for a new primary ensure that, because every process knows a new root before anybody seals under it.
     ///
     /// Nothing is gone yet: the roots of the tombstone have to be destroyed first, as the README says.
     ///

@@ -1,6 +1,5 @@
 //! Tenants, and the ids of their keys.
 
-use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -68,12 +67,6 @@ impl FromStr for TenantId {
 
 impl AsRef<str> for TenantId {
     fn as_ref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Borrow<str> for TenantId {
-    fn borrow(&self) -> &str {
         &self.0
     }
 }

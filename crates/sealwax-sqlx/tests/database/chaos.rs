@@ -2,7 +2,6 @@
 //!
 //! Workers are processes. `SEALWAX_CHAOS=long` lets the tests run longer: 100 kills, for example.
 
-mod cluster;
 mod cutter;
 mod dice;
 mod scene;
@@ -16,10 +15,10 @@ use sqlx::{AssertSqlSafe, query_scalar, raw_sql};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
-use self::cluster::Cluster;
 use self::dice::Dice;
 use self::scene::{ROWS, Scene};
 use self::workers::{DATABASE, REPLACED, Worker};
+use crate::cluster::Cluster;
 use crate::server::empty_on;
 
 /// The tests take turns, because each needs the whole machine.

@@ -14,6 +14,7 @@
 mod audit;
 mod census;
 mod chaos;
+mod cluster;
 mod columns;
 mod contexts;
 mod control;

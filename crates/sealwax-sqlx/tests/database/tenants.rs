@@ -1,5 +1,6 @@
 //! The SQL of `sealwax-tenants` for PostgreSQL: changes that race, the fence, and rotation.
 
+mod drill;
 mod fence;
 mod rotation;
 

@@ -35,7 +35,7 @@ fn a_service_that_says_no_ends_it_at_the_maximum_age() {
         scene.ring("0");
         scene.service.says(Some(kind));
         let mut opened = 0;
-        while scene.keys.keyring(&scene.read("0")).is_ok() {
+        while opened < 10_000 && scene.keys.keyring(&scene.read("0")).is_ok() {
             opened += 1;
             scene.clock.at(opened);
         }

@@ -51,7 +51,13 @@ impl KeyWrapper for Service {
         &'a self,
         request: WrapRequest<'a>,
     ) -> ProviderFuture<'a, Result<Vec<u8>, ProviderError>> {
-        ProviderFuture::boxed(async move { self.key.wrap_key(request).await })
+        ProviderFuture::boxed(async move {
+            let fault = *self.fault.lock().unwrap();
+            if let Some(kind) = fault {
+                return Err(kind.into());
+            }
+            self.key.wrap_key(request).await
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use sealwax::{KeyState, Keyring, MasterKey, OpenError, SealError, UnwrapError};
+use sealwax::{KeyState, Keyring, MasterKey, OpenError, ProviderErrorKind, SealError, UnwrapError};
 use sealwax_tenants::{
     CreateError, DestroyError, TenantError, TenantKeys, TenantRecord, TenantState, Tombstone,
 };
@@ -139,8 +139,10 @@ fn nobody_gets_a_key_by_accident() {
         for said in [NeverHad, Live, Destroyed] {
             match keys.create(&record, said) {
                 Ok(_) => assert_eq!(said, is),
-                Err(CreateError::OtherState { found, .. }) => {
+                Err(error @ CreateError::OtherState { found, .. }) => {
                     assert!(found == is && said != is);
+                    assert_eq!(error.to_string(), format!("the state of tenant 42 is {found}"));
+                    assert_eq!((error.name(), error.class().as_str()), ("other_state", "refused"));
                     refused += 1;
                 }
                 Err(other) => panic!("{other}"),
@@ -153,6 +155,10 @@ fn nobody_gets_a_key_by_accident() {
     deleted(&keys, &mut tables, "42");
     check(&tables, Destroyed);
     assert_eq!(refused, 6);
+    assert_eq!(
+        [NeverHad, Live, Destroyed].map(|state| state.to_string()),
+        ["never_had", "live", "destroyed"]
+    );
 }
 
 /// What was made of an older record is not written: neither a key that was made before a deletion, nor a deletion that was
@@ -238,4 +244,21 @@ fn after_1000_keys_there_is_no_other_one() {
     let refused = keys.create(&at(1000, 1000), TenantState::Destroyed);
     assert!(matches!(refused, Err(CreateError::TooMany { .. })));
     assert!(matches!(keys.create(&record, TenantState::Live), Err(CreateError::TooMany { .. })));
+}
+
+#[test]
+fn a_key_service_that_does_not_seal_is_named() {
+    let scene = Scene::new();
+    let error = scene.keys.create(&scene.read("42"), TenantState::NeverHad).unwrap_err();
+    assert!(matches!(&error, CreateError::Seal { source: SealError::WouldBlock { .. }, .. }));
+    assert_eq!((error.name(), error.is_transient()), ("seal", false));
+    for (kind, is_transient) in
+        [(ProviderErrorKind::Unavailable, true), (ProviderErrorKind::Denied, false)]
+    {
+        scene.service.says(Some(kind));
+        let record = scene.read("42");
+        let created = scene.keys.create_async(&record, TenantState::NeverHad);
+        let error = pollster::block_on(created).unwrap_err();
+        assert_eq!((error.name(), error.is_transient()), ("seal", is_transient));
+    }
 }

@@ -10,10 +10,10 @@ use std::{fs, iter};
 
 use sqlx::postgres::PgConnectOptions;
 
-const PROGRAMS: &str = "/usr/lib/postgresql/15/bin";
+pub(crate) const PROGRAMS: &str = "/usr/lib/postgresql/15/bin";
 
 /// Its data is on disk after each commit, as in production.
-pub(super) struct Cluster {
+pub(crate) struct Cluster {
     directory: PathBuf,
     port: u16,
     server: Child,
@@ -38,7 +38,7 @@ fn start(directory: &Path, port: u16) -> Child {
 
 impl Cluster {
     /// Starts a server, or returns `None` if this process is not root or there is no PostgreSQL 15 of Debian.
-    pub(super) fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         env::var_os("SEALWAX_TEST_POSTGRES")?;
         let id = Command::new("id").arg("-u").output().unwrap().stdout;
         if !Path::new(PROGRAMS).exists() || id != b"0\n" {
@@ -59,7 +59,12 @@ impl Cluster {
         Some(cluster)
     }
 
-    pub(super) fn options(&self) -> PgConnectOptions {
+    /// Returns where the tables and the write-ahead log are.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.directory.join("data")
+    }
+
+    pub(crate) fn options(&self) -> PgConnectOptions {
         PgConnectOptions::new_without_pgpass()
             .host("127.0.0.1")
             .port(self.port)
@@ -77,7 +82,7 @@ impl Cluster {
     }
 
     /// Sends a signal: `-QUIT` ends the server at once, without a checkpoint, `-INT` ends all sessions first.
-    pub(super) fn restart(&mut self, signal: &str) {
+    pub(crate) fn restart(&mut self, signal: &str) {
         kill(signal, &self.server);
         self.server.wait().unwrap();
         self.server = start(&self.directory, self.port);
@@ -86,7 +91,7 @@ impl Cluster {
 
     /// Mounts a file system of its own size in a directory that the server can write to, or returns `None` if this
     /// process may not.
-    pub(super) fn mount(&self, kilobytes: u64) -> Option<Disk> {
+    pub(crate) fn mount(&self, kilobytes: u64) -> Option<Disk> {
         let directory = self.directory.join("disk");
         fs::create_dir(&directory).unwrap();
         let size = format!("size={kilobytes}k,mode=700");
@@ -109,10 +114,10 @@ impl Drop for Cluster {
 }
 
 /// A mounted file system. Drop it after the cluster.
-pub(super) struct Disk(pub(super) PathBuf);
+pub(crate) struct Disk(pub(crate) PathBuf);
 
 impl Disk {
-    pub(super) fn resize(&self, kilobytes: u64) {
+    pub(crate) fn resize(&self, kilobytes: u64) {
         let size = format!("remount,size={kilobytes}k");
         assert!(Command::new("mount").args(["-o", &size]).arg(&self.0).status().unwrap().success());
     }
