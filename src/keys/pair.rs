@@ -53,7 +53,7 @@ use crate::secret::wiping::{Wiped, wipe_stack_after, wipe_stack_after_kem};
 /// # }
 /// ```
 ///
-/// ```compile_fail,E0599
+/// ```compile_fail,E0308
 /// # fn f(key: &sealwax::SealingKey) {
 /// let copy: sealwax::SealingKey = key.clone();
 /// # }
@@ -177,7 +177,7 @@ fn info(binding: &Binding<'_>) -> Vec<u8> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// ```compile_fail,E0599
+/// ```compile_fail,E0308
 /// # fn f(key: &sealwax::OpeningKey) {
 /// let copy: sealwax::OpeningKey = key.clone();
 /// # }
