@@ -1,12 +1,12 @@
 //! Destroying a tenant's keys.
 
-use sealwax::{Envelope, KeyId, KeyState};
+use sealwax::{KeyId, KeyState};
 
 use crate::error::TenantError;
 use crate::keys::TenantKeys;
 use crate::record::{Parsed, TenantRecord, TenantState};
 use crate::tenant::TenantId;
-use crate::tombstone::Tombstone;
+use crate::tombstone::{Tombstone, roots_of};
 
 /// Why a tenant was not deleted.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -24,11 +24,12 @@ impl TenantKeys {
     /// Returns the tombstone of a tenant, if `hold` does not refuse.
     ///
     /// Bind its [parameters](Tombstone::parameters) to [`DESTROY`](crate::sql::postgres::DESTROY), which deletes the keys if
-    /// the record is still the one that you read. Then [`bury`](Self::bury) it, and append it to the audit log. A tenant
+    /// the tenant got no other key since, and give [`with_deleted`](Tombstone::with_deleted) what that selects. Then
+    /// [`bury`](Self::bury) the tombstone, and append it to the audit log. A tenant
     /// who was deleted before gets another tombstone of the same key, with the roots that the service has now.
     ///
-    /// Call it where the service's keyring has every root that any process seals under: a job that rewraps the tenant's
-    /// keys meanwhile, to a root that this keyring does not know, leaves a copy that the tombstone does not name. The steps
+    /// Call it where the service's keyring has every root that any process seals under: what a root
+    /// sealed once is in a backup, and a root that this keyring does not know may not be in the tombstone. The steps
     /// for a new primary ensure that, because every process knows a new root before anybody seals under it.
     ///
     /// Nothing is gone yet: the roots of the tombstone have to be destroyed first, as the README says.
@@ -55,9 +56,7 @@ impl TenantKeys {
     fn roots(&self, parsed: &Parsed<'_>) -> impl Iterator<Item = KeyId> {
         let in_the_ring = self.ring.keys().filter(|(_, state)| *state != KeyState::Destroyed);
         let in_the_ring = in_the_ring.map(|(key_id, _)| key_id.clone());
-        // What is no envelope opens nowhere.
-        let envelopes = parsed.keys.iter().filter_map(|(_, text)| text.parse::<Envelope>().ok());
-        let named = envelopes.flat_map(|envelope| envelope.key_ids().collect::<Vec<_>>());
+        let named = roots_of(parsed.keys.iter().map(|(_, text)| *text));
         in_the_ring.chain(named)
     }
 

@@ -40,7 +40,8 @@ pub mod postgres {
     /// Destroys the keys of a tenant, as a [tombstone](crate::Tombstone::parameters) says, and selects one row; or none, and
     /// destroys none, if the tenant has got another key.
     ///
-    /// `$1` is the tenant and `$2` the number of the newest key. It waits for transactions that have passed the
+    /// What it selects is for [`Tombstone::with_deleted`](crate::Tombstone::with_deleted): the envelopes that it deleted, or
+    /// null. `$1` is the tenant and `$2` the number of the newest key. It waits for transactions that have passed the
     /// [`FENCE`]. When it is committed, no other one passes it.
     pub const DESTROY: &str = "
         WITH destroyed AS (
@@ -48,8 +49,8 @@ pub mod postgres {
             WHERE tenant = $1 AND number = $2::text::integer
             RETURNING tenant),
         gone AS (
-            DELETE FROM sealwax_tenant_keys k USING destroyed d WHERE k.tenant = d.tenant)
-        SELECT tenant FROM destroyed";
+            DELETE FROM sealwax_tenant_keys k USING destroyed d WHERE k.tenant = d.tenant RETURNING k.envelope)
+        SELECT (SELECT string_agg(envelope, E'\n') FROM gone) FROM destroyed";
 
     /// Selects one row if a key is not destroyed, and keeps it from being destroyed until the transaction ends.
     ///

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use sealwax::KeyId;
+use sealwax::{Envelope, KeyId};
 
 use crate::tenant::{TenantId, TenantKeyId};
 
@@ -45,6 +45,16 @@ impl Tombstone {
         self.roots.iter()
     }
 
+    /// Adds the roots that the deleted envelopes name, as [`DESTROY`](crate::sql::postgres::DESTROY) selects them: one in each
+    /// line, or `None`.
+    ///
+    /// A job may have moved them to a new root since the record was read.
+    #[must_use]
+    pub fn with_deleted(mut self, envelopes: Option<&str>) -> Self {
+        self.roots.extend(roots_of(envelopes.unwrap_or_default().lines()));
+        self
+    }
+
     /// Returns what [`DESTROY`](crate::sql::postgres::DESTROY) and [`REPLAY`](crate::sql::postgres::REPLAY) bind: the
     /// tenant and the number.
     #[must_use]
@@ -72,4 +82,10 @@ impl FromStr for Tombstone {
         // Each tombstone has one text.
         if tombstone.to_string() == text { Ok(tombstone) } else { Err(TombstoneError) }
     }
+}
+
+/// Returns the keys that envelopes name. A text that is no envelope opens nowhere.
+pub(crate) fn roots_of<'a>(texts: impl Iterator<Item = &'a str>) -> impl Iterator<Item = KeyId> {
+    let envelopes = texts.filter_map(|text| text.parse::<Envelope>().ok());
+    envelopes.flat_map(|envelope| envelope.key_ids().collect::<Vec<_>>())
 }

@@ -72,6 +72,15 @@ fn the_roots_are_all_that_may_have_sealed_a_copy() {
     let later = TenantKeys::new(ring("epoch-8"), []);
     let tombstone = later.destroy(&tables.read("42"), |_| Ok::<_, Infallible>(())).unwrap();
     assert_eq!(tombstone.to_string(), "tenant/42@1 epoch-7 epoch-8");
+    // And those of the envelopes that were deleted: a job may have moved them since.
+    let moved = ["epoch-9", "epoch-7"].map(|root| {
+        let context = sealwax::EncryptionContext::empty();
+        ring(root).seal(&"x".into(), &context).unwrap().to_string()
+    });
+    let deleted =
+        tombstone.clone().with_deleted(Some(&format!("{}\nnone\n{}", moved[0], moved[1])));
+    assert_eq!(deleted.to_string(), "tenant/42@1 epoch-7 epoch-8 epoch-9");
+    assert_eq!(tombstone.clone().with_deleted(None), tombstone);
 }
 
 #[test]

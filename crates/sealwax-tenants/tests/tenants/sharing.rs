@@ -168,3 +168,16 @@ fn a_deletion_reaches_a_call_under_way() {
     }
     assert_eq!(scene.keys.kept(), 0);
 }
+
+/// A service shares it between threads, and awaits it in tasks that move between them.
+#[test]
+fn it_is_send_and_sync_and_so_are_its_futures() {
+    fn is_send<T: Send>(_: &T) {}
+    fn is_sync<T: Sync>(_: &T) {}
+    let scene = Scene::with_tenants(1);
+    let record = scene.read("0");
+    is_send(&scene.keys);
+    is_sync(&scene.keys);
+    is_send(&scene.keys.keyring_async(&record));
+    is_send(&scene.keys.create_async(&record, TenantState::Live));
+}

@@ -2,6 +2,7 @@
 
 use sealwax::{Envelope, Keyring, MasterKey};
 use sealwax_sqlx::{Job, Limits, Options, Table, census, install};
+use sealwax_tenants::sql::postgres;
 use sealwax_tenants::{TenantKeys, TenantState};
 use sqlx::{PgPool, query, query_as, query_scalar, raw_sql};
 
@@ -122,4 +123,25 @@ async fn a_new_key_of_a_tenant_rewraps_the_tenants_rows_alone() {
     assert_eq!(opened(&db, &keys).await, 300);
     let left: i64 = query_scalar("SELECT count(*) FROM sealwax_tenant_keys").fetch_one(&db).await.unwrap();
     assert_eq!(left, 3);
+}
+
+/// The keyring of the process that deletes does not know the new root, which is against the rules.
+#[tokio::test]
+async fn a_deletion_names_the_root_that_a_job_moved_the_key_to() {
+    let Some(db) = tables().await else { return };
+    let old = MasterKey::generate().unwrap().to_text();
+    let old = || old.expose_str().unwrap().parse::<MasterKey>().unwrap();
+    let keys = TenantKeys::new(Keyring::new("epoch-1".parse().unwrap(), old()).unwrap(), []);
+    create(&db, &keys, "42", TenantState::NeverHad).await;
+    let tombstone = tombstone(&db, &keys, "42").await;
+    let both = Keyring::new("epoch-2".parse().unwrap(), MasterKey::generate().unwrap()).unwrap();
+    let both = both.with_retired("epoch-1".parse().unwrap(), old()).unwrap();
+    assert_eq!(rotate(&db, &table(&db, "sealwax_tenant_keys").await, &both).await, 1);
+    let [id, number] = tombstone.parameters();
+    for expected in ["tenant/42@1 epoch-1 epoch-2", "tenant/42@1 epoch-1"] {
+        // The second time, nothing is left to delete.
+        let destroy = query_scalar(postgres::DESTROY).bind(&id).bind(&number);
+        let deleted: Option<String> = destroy.fetch_one(&db).await.unwrap();
+        assert_eq!(tombstone.clone().with_deleted(deleted.as_deref()).to_string(), expected);
+    }
 }
