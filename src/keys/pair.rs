@@ -6,7 +6,7 @@ use core::fmt;
 use core::str::FromStr;
 
 use rand_core::TryCryptoRng;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::cipher::{self, Message, PUBLIC_KEY_LEN, Prf, PrivateKey, PublicKey, Shared};
 use crate::format::sizes::{HPKE_BODY_LEN, KEY_LEN};
@@ -218,6 +218,20 @@ impl OpeningKey {
             let mut bytes = Wiped::<OPENING_KEY_LEN>::zeroed();
             rng.try_fill_bytes(bytes.as_mut_slice()).map_err(|_| KeyError::Random)?;
             Self::of_bytes(bytes.as_slice()).map_err(|_| KeyError::Random)
+        })
+    }
+
+    /// Takes a pair out of a buffer of seed(32) ‖ psk(32), and wipes the buffer even if this fails.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`KeyError::Length`] if the buffer is not exactly 64 bytes long, and [`KeyError::Weak`] if either half is
+    /// one repeated byte or both are the same.
+    pub fn from_bytes(bytes: &mut [u8]) -> Result<Self, KeyError> {
+        wipe_stack_after_kem(|| {
+            let key = Self::of_bytes(bytes);
+            bytes.zeroize();
+            key
         })
     }
 

@@ -23,6 +23,10 @@ mod error;
 mod keys;
 mod making;
 
+// What writes for tenants and cannot read.
+#[cfg(feature = "hpke")]
+mod writer;
+
 pub mod sql;
 
 pub use certificate::{Certificate, Notice, NoticeError, RootsRemain};
@@ -33,3 +37,5 @@ pub use making::{CreateError, Created};
 pub use record::{RecordError, TenantRecord, TenantState};
 pub use tenant::{TenantId, TenantIdError, TenantKeyId, TenantKeyIdError};
 pub use tombstone::{Tombstone, TombstoneError};
+#[cfg(feature = "hpke")]
+pub use writer::{WriterPair, WriterPairError};

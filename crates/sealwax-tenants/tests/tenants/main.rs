@@ -11,3 +11,5 @@ mod scene;
 mod sharing;
 mod states;
 mod texts;
+#[cfg(feature = "hpke")]
+mod writers;
