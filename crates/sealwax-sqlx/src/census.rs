@@ -304,8 +304,10 @@ fn fault(keyring: &Keyring, head: Head) -> Option<Unopenable> {
             matches!(keyring.state(key_id.as_ref()), Some(KeyState::Primary | KeyState::Retired | KeyState::Escrow));
         // Only a key in memory has a check value.
         let is_its_kind = match kind {
-            WrapKind::Local => keyring.check_value(key_id.as_ref()).is_some(),
-            WrapKind::Provider | WrapKind::Private { .. } => keyring.check_value(key_id.as_ref()).is_none(),
+            WrapKind::Local | WrapKind::Hpke => keyring.check_value(key_id.as_ref()).is_some(),
+            WrapKind::Provider | WrapKind::Branch | WrapKind::Rebound | WrapKind::Private { .. } => {
+                keyring.check_value(key_id.as_ref()).is_none()
+            }
             _ => false,
         };
         is_usable && is_its_kind

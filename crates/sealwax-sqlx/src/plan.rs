@@ -1,5 +1,7 @@
 //! Planning a job.
 
+use std::collections::BTreeMap;
+
 use sealwax::{KeyId, KeyState, Keyring, SealError};
 use sealwax_import::Declaration;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, query, query_as, query_scalar};
@@ -63,8 +65,9 @@ pub enum PlanError {
         /// The keyring's primary.
         found: Option<KeyId>,
     },
-    /// Rows name keys that the keyring does not open.
-    #[error("the keyring cannot open every row: {}", list(keys))]
+    /// Rows name keys that the keyring does not have or, if no other key opens the row, that it does not open. A key that
+    /// leaked is one of them.
+    #[error("the keyring cannot open every row, or lacks keys: {}", list(keys))]
     #[non_exhaustive]
     NotOpened {
         /// The key ids that rows name, and the state of each in the keyring, or `None` if it does not have the id.
@@ -155,8 +158,9 @@ impl Job {
     /// Nothing is written to the table. The job begins when a worker [works](Self::work) on it.
     ///
     /// # Errors
-    /// Returns an error if the keyring cannot open every row that has an envelope, if it does not seal, and if another
-    /// job that writes to this column is not finished, unless it is of this kind and the options replace it.
+    /// Returns an error if the keyring cannot open every row that has an envelope or does not know a key that one names, if
+    /// it does not seal, and if another job that writes to this column is not finished, unless it is of this kind and the
+    /// options replace it. An escrow that is no longer wanted is `disabled` or `destroyed` in the keyring.
     pub async fn plan_rotation(
         db: &mut PgConnection,
         table: &Table,
@@ -388,14 +392,18 @@ fn confirm(ring: &Keyring, primary: &KeyId) -> Result<(), PlanError> {
     Err(PlanError::OtherPrimary { confirmed: primary.clone(), found: ring.primary().cloned() })
 }
 
-/// Checks that the keyring opens every key that rows name.
+/// Checks that the keyring opens every row, and has every key that rows name: a rewrap drops the wraps of the others.
 fn opens(ring: &Keyring, census: &Census) -> Result<(), PlanError> {
-    let mut keys = Vec::new();
-    for id in census.by_key_id().into_keys().filter_map(|id| id.parse::<KeyId>().ok()) {
-        let state = ring.state(id.as_ref());
-        if !matches!(state, Some(KeyState::Primary | KeyState::Retired | KeyState::Escrow)) {
-            keys.push((id, state));
-        }
+    let state = |id: &KeyId| ring.state(id.as_ref());
+    let opens = |id: &KeyId| matches!(state(id), Some(KeyState::Primary | KeyState::Retired | KeyState::Escrow));
+    let mut keys = BTreeMap::new();
+    for (head, _) in &census.heads {
+        let is_opened = head.wraps().any(|(_, id)| opens(id));
+        let is_given_up = |id: &KeyId| {
+            is_opened && matches!(state(id), Some(KeyState::Disabled | KeyState::Destroyed | KeyState::OfflineEscrow))
+        };
+        let missing = head.wraps().map(|(_, id)| id).filter(|id| !opens(id) && !is_given_up(id));
+        keys.extend(missing.map(|id| (id.clone(), state(id))));
     }
-    if keys.is_empty() { Ok(()) } else { Err(PlanError::NotOpened { keys }) }
+    if keys.is_empty() { Ok(()) } else { Err(PlanError::NotOpened { keys: keys.into_iter().collect() }) }
 }

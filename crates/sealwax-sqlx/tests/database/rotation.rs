@@ -229,6 +229,30 @@ async fn a_job_begins_only_with_a_ring_that_opens_every_row() {
     assert_eq!(work(&replacing, &db, &other).await.unwrap().changed, 3);
 }
 
+/// A rewrap drops the wrap of each key that is not in the ring, so the ring has to say that this is meant.
+#[tokio::test]
+async fn a_job_drops_an_escrow_only_if_the_ring_knows_of_it() {
+    let Some((db, _)) = empty().await else { return };
+    let db_connection = &mut *db.acquire().await.unwrap();
+    install(db_connection).await.unwrap();
+    let (a, b) = (key(), key());
+    let table = table(&db, SHAPES[0], &ring(&format!("primary a {a}; escrow e {}", key())), 3).await;
+    for (rest, state) in [("", None), ("; leaked e", Some(KeyState::Leaked))] {
+        let ring = ring(&format!("primary b {b}; retired a {a}{rest}"));
+        let refused = Job::plan_rotation(db_connection, &table, &ring, ring.primary().unwrap(), &options()).await;
+        let Err(PlanError::NotOpened { keys, .. }) = refused else { panic!("{rest}: {refused:?}") };
+        assert_eq!(keys, [("e".parse().unwrap(), state)]);
+    }
+    for rest in ["disabled e", "destroyed e"] {
+        let ring = ring(&format!("primary b {b}; retired a {a}; {rest}"));
+        plan(db_connection, &table, &ring, &Options { replace: true, ..options() }).await;
+    }
+    let last = ring(&format!("primary b {b}; retired a {a}; destroyed e"));
+    let job = plan(db_connection, &table, &last, &Options { replace: true, ..options() }).await;
+    assert_eq!(work(&job, &db, &last).await.unwrap().changed, 3);
+    assert_rotated(&db, "bytea", &ring(&format!("primary b {b}")), 3).await;
+}
+
 #[tokio::test]
 async fn of_jobs_that_are_planned_at_the_same_time_one_is_planned() {
     let Some((db, _)) = empty().await else { return };

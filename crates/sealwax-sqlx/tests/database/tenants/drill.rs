@@ -1,16 +1,21 @@
 //! The drill of a deletion: dumps, the files of the database and its write-ahead log still have the tenant's rows, and none
 //! opens.
+//!
+//! Each epoch has a root, an escrow whose opening key is in a safe, and a pair for the dashboard, which writes and cannot
+//! read. A worker gives what the dashboard writes to the tenants' keys. It has not come to the row of the tenant who is
+//! deleted.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use sealwax::{Envelope, Keyring, MasterKey};
+use sealwax::{Envelope, KeyId, Keyring, MasterKey, OpeningKey, Sealer};
 use sealwax_sqlx::{Job, Limits, Options, Table, install};
 use sealwax_tenants::sql::postgres;
-use sealwax_tenants::{Certificate, TenantId, TenantKeyId, TenantKeys, TenantRecord, TenantState};
+use sealwax_tenants::{Certificate, TenantId, TenantKeyId, TenantKeys, TenantRecord, TenantState, WriterPair};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{PgPool, query, query_as, query_scalar, raw_sql};
 
@@ -20,7 +25,19 @@ use crate::server::empty_on;
 
 const DELETED: &str = "7";
 const TENANTS: usize = 20;
+/// The rows that the service itself writes for each tenant. The dashboard writes one more.
 const ROWS: usize = 3;
+const SURVIVORS_ROWS: usize = (TENANTS - 1) * (ROWS + 1);
+const PAIRS: &str = "CREATE TABLE pairs (key_id text PRIMARY KEY, envelope text NOT NULL)";
+
+fn id(id: &str) -> KeyId {
+    id.parse().unwrap()
+}
+
+/// The pair of the dashboard in November.
+fn dashboard() -> KeyId {
+    id("dashboard-11")
+}
 
 /// Runs a program of PostgreSQL on a database.
 fn program(name: &str, options: &PgConnectOptions, arguments: &[&str]) -> Command {
@@ -70,11 +87,19 @@ struct Attempts {
     credentials: usize,
     /// Envelopes with that key.
     keys: usize,
-    opened: usize,
+    /// What the dashboard wrote and nobody has rewrapped: for the deleted tenant alone.
+    written: usize,
+    /// Those of the tenant's keys that open.
+    opened_keys: usize,
+    /// Those of the tenant's rows that open, or would with a key that opens.
+    opened_rows: usize,
 }
 
 fn attempts(texts: &BTreeSet<String>, key: &Envelope, ring: &Keyring, survivors: &[Keyring]) -> Attempts {
-    let mut attempts = Attempts { credentials: 0, keys: 0, opened: 0 };
+    let mut attempts = Attempts { credentials: 0, keys: 0, written: 0, opened_keys: 0, opened_rows: 0 };
+    let all: Vec<Envelope> = texts.iter().filter_map(|text| text.parse().ok()).collect();
+    let is_written = |envelope: &&Envelope| envelope.key_ids().eq([dashboard()]);
+    attempts.written = all.iter().filter(is_written).count();
     let deleted: TenantKeyId = format!("tenant/{DELETED}@1").parse().unwrap();
     let tenant: TenantId = DELETED.parse().unwrap();
     for text in texts {
@@ -82,12 +107,17 @@ fn attempts(texts: &BTreeSet<String>, key: &Envelope, ring: &Keyring, survivors:
         if TenantKeyId::of(&envelope) == Ok(deleted.clone()) {
             attempts.credentials += 1;
             let opens = |ring: &Keyring| ring.open(&envelope, &context(DELETED)).is_ok();
-            attempts.opened += usize::from(survivors.iter().chain([ring]).any(opens));
+            attempts.opened_rows += usize::from(survivors.iter().chain([ring]).any(opens));
         }
         attempts.keys += usize::from(envelope.commitment() == key.commitment());
         // Without the tombstone, which a thief does not care for. Whatever else opens is in another context.
         let record = TenantRecord::new(tenant.clone(), 1, 0, [(1, text)]);
-        attempts.opened += usize::from(TenantKeys::new(ring.clone(), []).keyring(&record).is_ok());
+        attempts.opened_keys += usize::from(TenantKeys::new(ring.clone(), []).keyring(&record).is_ok());
+        // As the pair that the dashboard's rows are under.
+        let Ok(opening_key) = WriterPair::from_row(dashboard(), envelope).open(ring) else { continue };
+        let reader = Keyring::new(dashboard(), opening_key).unwrap();
+        let opens = |row: &&Envelope| reader.open(row, &context(DELETED)).is_ok();
+        attempts.opened_rows += all.iter().filter(is_written).filter(opens).count();
     }
     attempts
 }
@@ -102,8 +132,34 @@ async fn opened(db: &PgPool, keys: &TenantKeys) -> (usize, usize) {
         ring.open(&envelope.parse().unwrap(), &context(id)).is_ok()
     };
     let (of_the_deleted, others): (Vec<_>, Vec<_>) = rows.iter().partition(|(id, ..)| id == DELETED);
-    assert_eq!((of_the_deleted.len(), others.len()), (ROWS, (TENANTS - 1) * ROWS));
+    assert_eq!((of_the_deleted.len(), others.len()), (ROWS + 1, SURVIVORS_ROWS));
     (of_the_deleted.into_iter().filter(|row| opens(row)).count(), others.into_iter().filter(|row| opens(row)).count())
+}
+
+/// Seals a row for each tenant, as the dashboard does, and has a worker rewrap them, except that of the deleted tenant.
+async fn write_and_take_over(db: &PgPool, keys: &TenantKeys) {
+    let (pair, sealing_key) = WriterPair::create(dashboard(), keys.service()).unwrap();
+    let insert = "INSERT INTO pairs (key_id, envelope) VALUES ($1, $2)";
+    query(insert).bind(pair.key_id().as_ref()).bind(pair.envelope().to_string()).execute(db).await.unwrap();
+    let sealer = Sealer::new(dashboard(), sealing_key).unwrap();
+    let opening_key = Arc::new(pair.open(keys.service()).unwrap());
+    for tenant in (0..TENANTS).map(|tenant| tenant.to_string()) {
+        let written = sealer.seal(&"s3cret".into(), &context(&tenant)).unwrap();
+        let insert = "INSERT INTO credentials (tenant, envelope) VALUES ($1, $2) RETURNING id";
+        let row: i64 = query_scalar(insert).bind(&tenant).bind(written.to_string()).fetch_one(db).await.unwrap();
+        if tenant == DELETED {
+            continue;
+        }
+        let ring = keys.keyring(&read(db, &tenant).await).unwrap();
+        let ring = ring.with_retired(dashboard(), Arc::clone(&opening_key)).unwrap();
+        let fresh = ring.rewrap(&written).unwrap().unwrap();
+        let mut transaction = db.begin().await.unwrap();
+        let fence = TenantKeyId::of(&fresh).unwrap().parameters();
+        assert_eq!(run(&mut *transaction, postgres::FENCE, fence).await, 1);
+        let update = "UPDATE credentials SET envelope = $1 WHERE tenant = $2 AND id = $3";
+        query(update).bind(fresh.to_string()).bind(&tenant).bind(row).execute(&mut *transaction).await.unwrap();
+        transaction.commit().await.unwrap();
+    }
 }
 
 #[tokio::test]
@@ -113,9 +169,15 @@ async fn no_row_of_a_deleted_tenant_opens_and_each_of_every_survivor_does() {
     raw_sql(postgres::TABLES).execute(&db).await.unwrap();
     raw_sql(CREDENTIALS).execute(&db).await.unwrap();
     raw_sql("CREATE TABLE others PARTITION OF credentials DEFAULT").execute(&db).await.unwrap();
+    raw_sql(PAIRS).execute(&db).await.unwrap();
     let old = MasterKey::generate().unwrap().to_text();
     let old = || old.expose_str().unwrap().parse::<MasterKey>().unwrap();
-    let november = TenantKeys::new(Keyring::new("epoch-11".parse().unwrap(), old()).unwrap(), []);
+    let safe = |epoch: Keyring, escrow: &str| {
+        let opening_key = OpeningKey::generate().unwrap();
+        (epoch.with_offline_escrow(id(escrow), opening_key.sealing_key()).unwrap(), opening_key)
+    };
+    let (november, in_the_safe) = safe(Keyring::new(id("epoch-11"), old()).unwrap(), "safe-11");
+    let november = TenantKeys::new(november, []);
     for tenant in 0..TENANTS {
         let id = tenant.to_string();
         create(&db, &november, &id, TenantState::NeverHad).await;
@@ -126,7 +188,8 @@ async fn no_row_of_a_deleted_tenant_opens_and_each_of_every_survivor_does() {
             query(insert).bind(&id).bind(envelope).execute(&db).await.unwrap();
         }
     }
-    assert_eq!(opened(&db, &november).await, (ROWS, (TENANTS - 1) * ROWS));
+    write_and_take_over(&db, &november).await;
+    assert_eq!(opened(&db, &november).await, (ROWS, SURVIVORS_ROWS));
 
     let sql = "SELECT envelope FROM sealwax_tenant_keys WHERE tenant = $1";
     let key: String = query_scalar(sql).bind(DELETED).fetch_one(&db).await.unwrap();
@@ -138,8 +201,11 @@ async fn no_row_of_a_deleted_tenant_opens_and_each_of_every_survivor_does() {
     let tombstone = tombstone(&db, &november, DELETED).await;
     assert!(destroy(&db, &tombstone).await);
     query("DELETE FROM credentials WHERE tenant = $1").bind(DELETED).execute(&db).await.unwrap();
-    let december = Keyring::new("epoch-12".parse().unwrap(), MasterKey::generate().unwrap()).unwrap();
-    let both = december.clone().with_retired("epoch-11".parse().unwrap(), old()).unwrap();
+    let (december, _) = safe(Keyring::new(id("epoch-12"), MasterKey::generate().unwrap()).unwrap(), "safe-12");
+    let both = december.clone().with_retired(id("epoch-11"), old()).unwrap();
+    let both = both.with_disabled(id("safe-11")).unwrap();
+    // Nothing of a survivor is left under the dashboard's pair, which goes with its root.
+    query("DELETE FROM pairs").execute(&db).await.unwrap();
     {
         let connection = &mut *db.acquire().await.unwrap();
         install(connection).await.unwrap();
@@ -148,12 +214,15 @@ async fn no_row_of_a_deleted_tenant_opens_and_each_of_every_survivor_does() {
         let job = Job::plan_rotation(connection, &keys, &both, primary, &Options::default()).await.unwrap();
         job.work(&db, &both, &Limits::default(), |_| {}).await.unwrap();
     }
-    for vacuum in ["VACUUM FULL sealwax_tenant_keys", "VACUUM FULL credentials", "CHECKPOINT"] {
+    for vacuum in ["VACUUM FULL sealwax_tenant_keys, credentials, pairs", "CHECKPOINT"] {
         raw_sql(vacuum).execute(&db).await.unwrap();
     }
     let keys_dump = dump(&options, &["--data-only", "-t", "sealwax_tenants", "-t", "sealwax_tenant_keys"]);
-    let ring = december.with_destroyed("epoch-11".parse().unwrap()).unwrap();
-    assert!(Certificate::new(tombstone.clone(), &both).is_err());
+    let half = december.with_destroyed(id("epoch-11")).unwrap();
+    let ring = half.clone().with_destroyed(id("safe-11")).unwrap();
+    for not_yet in [&both, &half] {
+        assert!(Certificate::new(tombstone.clone(), not_yet).is_err());
+    }
     Certificate::new(tombstone.clone(), &ring).unwrap();
 
     // The restore: the dump, the keys as they were after the rewrap, the tombstones.
@@ -171,7 +240,7 @@ async fn no_row_of_a_deleted_tenant_opens_and_each_of_every_survivor_does() {
     let keys = TenantKeys::new(ring.clone(), [tombstone.clone()]);
     let of_all = opened(&restored, &keys).await;
     let restore = started.elapsed();
-    assert_eq!(of_all, (0, (TENANTS - 1) * ROWS));
+    assert_eq!(of_all, (0, SURVIVORS_ROWS));
 
     // What is left in files, the log and the dumps, which hold the tenant's rows once more.
     let mut survivors = Vec::new();
@@ -185,22 +254,30 @@ async fn no_row_of_a_deleted_tenant_opens_and_each_of_every_survivor_does() {
     assert_eq!(gone_from_the_tables, 0);
     let mut texts = envelopes_in(&cluster.data().join("pg_wal"));
     let in_the_log = attempts(&texts, &key, &ring, &survivors);
-    assert!(in_the_log.credentials >= ROWS && in_the_log.keys >= 1, "the search finds what is there");
+    let found = (in_the_log.credentials >= ROWS, in_the_log.keys >= 1, in_the_log.written >= 1);
+    assert_eq!(found, (true, true, true), "the search finds what is there");
     texts.extend(envelopes_in(&cluster.data().join("base")));
     let after = attempts(&texts, &key, &ring, &survivors);
-    assert_eq!((in_the_log.opened, after.opened), (0, 0));
-    // With the old root, as if somebody had kept it, the same search opens them.
+    for attempts in [&in_the_log, &after] {
+        assert_eq!((attempts.opened_keys, attempts.opened_rows), (0, 0));
+    }
+    // With the old root, or the key from the safe, as if somebody had kept it, the same search opens them.
     let kept = attempts(&texts, &key, &both, &survivors);
-    assert!(kept.opened >= 1, "the search finds what opens");
+    let from_the_safe = Keyring::opening_only().with_escrow(id("safe-11"), in_the_safe).unwrap();
+    let from_the_safe = attempts(&texts, &key, &from_the_safe, &survivors);
+    for attempts in [&kept, &from_the_safe] {
+        assert!(attempts.opened_keys >= 1 && attempts.opened_rows >= 1, "the search finds what opens");
+    }
 
     let when = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
     let evidence = format!(
-        r#"{{"drill":"deletion of a tenant","when":{when},"deleted":"{tombstone}","credentials_found_in_files_and_log":{},"keys_found_in_files_and_log":{},"opened_with_all_that_is_left":{},"opened_with_a_root_that_was_kept":{},"survivors_rows":{},"survivors_rows_opened":{},"rpo_seconds":{:.3},"rto_seconds":{:.3}}}"#,
-        after.credentials,
+        r#"{{"drill":"deletion of a tenant","when":{when},"deleted":"{tombstone}","rows_found_in_files_and_log":{},"keys_found_in_files_and_log":{},"opened_with_all_that_is_left":{},"opened_with_a_root_that_was_kept":{},"opened_with_an_escrow_that_was_kept":{},"survivors_rows":{},"survivors_rows_opened":{},"rpo_seconds":{:.3},"rto_seconds":{:.3}}}"#,
+        after.credentials + after.written,
         after.keys,
-        after.opened,
-        kept.opened,
-        (TENANTS - 1) * ROWS,
+        after.opened_keys + after.opened_rows,
+        kept.opened_keys + kept.opened_rows,
+        from_the_safe.opened_keys + from_the_safe.opened_rows,
+        SURVIVORS_ROWS,
         of_all.1,
         age.as_secs_f64(),
         restore.as_secs_f64(),
