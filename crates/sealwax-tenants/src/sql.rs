@@ -52,13 +52,15 @@ pub mod postgres {
             DELETE FROM sealwax_tenant_keys k USING destroyed d WHERE k.tenant = d.tenant RETURNING k.envelope)
         SELECT (SELECT string_agg(envelope, E'\n') FROM gone) FROM destroyed";
 
-    /// Selects one row if a key is not destroyed, and keeps it from being destroyed until the transaction ends.
+    /// Selects one row if a key is the tenant's newest and not destroyed, and keeps it so until the transaction ends.
     ///
     /// Run it in the transaction that writes a credential, before the credential, with the parameters of
-    /// [`TenantKeyId::of`](crate::TenantKeyId::of) its envelope, and roll back if it selects no row. `$1` is the tenant and
-    /// `$2` the number of the key. (`FOR KEY SHARE`, which a foreign key takes, would not keep `DESTROY` waiting.)
+    /// [`TenantKeyId::of`](crate::TenantKeyId::of) its envelope, and roll back if it selects no row: read the record again,
+    /// and seal again. `$1` is the tenant and `$2` the number of the key. (`FOR KEY SHARE`, which a foreign key takes, would
+    /// keep neither `DESTROY` nor `CREATE` waiting.) Outside of a transaction it locks nothing.
     pub const FENCE: &str = "
-        SELECT tenant FROM sealwax_tenants WHERE tenant = $1 AND destroyed < $2::text::integer FOR SHARE";
+        SELECT tenant FROM sealwax_tenants
+        WHERE tenant = $1 AND number = $2::text::integer AND destroyed < number FOR SHARE";
 
     /// Destroys what a [tombstone](crate::Tombstone::parameters) says, in a database that was restored from before. Running
     /// it again changes nothing.

@@ -12,7 +12,7 @@ use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, query, query_scalar
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
-use super::{context, create, destroy, read, run, service, tables, tombstone};
+use super::{context, create, destroy, read, run, service, tables, tombstone, write};
 
 const INSERT: &str = "INSERT INTO credentials (tenant, envelope) VALUES ('42', $1)";
 /// For this long, something waits that waits for a lock.
@@ -76,6 +76,34 @@ async fn who_comes_to_the_fence_waits_for_a_deletion_and_does_not_pass() {
     create(&db, &keys, "42", TenantState::Destroyed).await;
     let ring = keys.keyring(&read(&db, "42").await).unwrap();
     assert!(store(&mut db.acquire().await.unwrap(), &ring, postgres::FENCE).await);
+    assert_eq!(stored(&db).await, 2);
+}
+
+/// Else a row could be written under a key whose rows were all rewrapped, and which may go.
+#[tokio::test]
+async fn nobody_passes_with_a_key_that_a_rotation_has_replaced() {
+    let Some(db) = tables().await else { return };
+    let keys = service();
+    create(&db, &keys, "42", TenantState::NeverHad).await;
+    let stale = keys.keyring(&read(&db, "42").await).unwrap();
+    let parameters = TenantKeyId::of(&stale.seal(&"x".into(), &context("42")).unwrap()).unwrap().parameters();
+    let mut writer = db.begin().await.unwrap();
+    assert_eq!(run(&mut *writer, postgres::FENCE, parameters).await, 1);
+    let created = keys.create(&read(&db, "42").await, TenantState::Live).unwrap();
+    let pool = db.clone();
+    let mut rotating = tokio::spawn(async move { write(&pool, &created).await });
+    assert!(timeout(WHILE, &mut rotating).await.is_err(), "it waits for who has passed");
+    query(INSERT).bind("x").execute(&mut *writer).await.unwrap();
+    writer.commit().await.unwrap();
+    assert!(rotating.await.unwrap());
+
+    let mut connection = db.acquire().await.unwrap();
+    assert!(!store(&mut connection, &stale, postgres::FENCE).await);
+    let ring = keys.keyring(&read(&db, "42").await).unwrap();
+    assert!(store(&mut connection, &ring, postgres::FENCE).await);
+    // A number that the tenant has not reached, as after a restore.
+    let next = ["42".to_owned(), "3".to_owned()];
+    assert_eq!(run(&mut *connection, postgres::FENCE, next).await, 0);
     assert_eq!(stored(&db).await, 2);
 }
 
