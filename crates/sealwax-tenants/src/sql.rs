@@ -65,13 +65,19 @@ pub mod postgres {
     /// Destroys what a [tombstone](crate::Tombstone::parameters) says, in a database that was restored from before. Running
     /// it again changes nothing.
     ///
-    /// `$1` is the tenant and `$2` the number of the newest key that is destroyed. A key with a larger number stays.
+    /// It selects one row, the envelopes that it deleted or null, for
+    /// [`Tombstone::with_deleted`](crate::Tombstone::with_deleted): if a job had moved them to a new root meanwhile, that is
+    /// one of the tombstone's too. `$1` is the tenant and `$2` the number of the newest key that is destroyed. A key with a
+    /// larger number stays.
     pub const REPLAY: &str = "
         WITH buried AS (
             INSERT INTO sealwax_tenants AS t (tenant, number, destroyed)
             VALUES ($1, $2::text::integer, $2::text::integer)
             ON CONFLICT (tenant) DO UPDATE
             SET number = greatest(t.number, excluded.number), destroyed = greatest(t.destroyed, excluded.destroyed)
-            RETURNING tenant)
-        DELETE FROM sealwax_tenant_keys k USING buried b WHERE k.tenant = b.tenant AND k.number <= $2::text::integer";
+            RETURNING tenant),
+        gone AS (
+            DELETE FROM sealwax_tenant_keys k USING buried b
+            WHERE k.tenant = b.tenant AND k.number <= $2::text::integer RETURNING k.envelope)
+        SELECT string_agg(envelope, E'\n') FROM gone";
 }

@@ -145,3 +145,26 @@ async fn a_deletion_names_the_root_that_a_job_moved_the_key_to() {
         assert_eq!(tombstone.clone().with_deleted(deleted.as_deref()).to_string(), expected);
     }
 }
+
+/// A row that a restore, or a thief, has put back moves to the next root with the others.
+#[tokio::test]
+async fn a_replay_names_the_root_that_a_job_moved_a_destroyed_key_to() {
+    let Some(db) = tables().await else { return };
+    let old = MasterKey::generate().unwrap().to_text();
+    let old = || old.expose_str().unwrap().parse::<MasterKey>().unwrap();
+    let keys = TenantKeys::new(Keyring::new("epoch-1".parse().unwrap(), old()).unwrap(), []);
+    create(&db, &keys, "42", TenantState::NeverHad).await;
+    let tombstone = tombstone(&db, &keys, "42").await;
+    let back: String = query_scalar("SELECT envelope FROM sealwax_tenant_keys").fetch_one(&db).await.unwrap();
+    assert!(destroy(&db, &tombstone).await);
+    query("INSERT INTO sealwax_tenant_keys VALUES ('42', 1, $1)").bind(back).execute(&db).await.unwrap();
+    let both = Keyring::new("epoch-2".parse().unwrap(), MasterKey::generate().unwrap()).unwrap();
+    let both = both.with_retired("epoch-1".parse().unwrap(), old()).unwrap();
+    assert_eq!(rotate(&db, &table(&db, "sealwax_tenant_keys").await, &both).await, 1);
+    let [id, number] = tombstone.parameters();
+    for expected in ["tenant/42@1 epoch-1 epoch-2", "tenant/42@1 epoch-1"] {
+        let replay = query_scalar(postgres::REPLAY).bind(&id).bind(&number);
+        let deleted: Option<String> = replay.fetch_one(&db).await.unwrap();
+        assert_eq!(tombstone.clone().with_deleted(deleted.as_deref()).to_string(), expected);
+    }
+}
