@@ -5,7 +5,10 @@ use std::num::NonZeroUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use sealwax::{EncryptionContext, Envelope, Keyring, KeyringError, MasterKey, OpenError, Secret};
+use sealwax::{
+    EncryptionContext, Envelope, Keyring, KeyringError, MasterKey, OpenError, RecorderRequired,
+    Secret,
+};
 use sealwax_flights::Flights;
 
 use crate::error::TenantError;
@@ -132,7 +135,9 @@ impl TenantKeys {
     /// are known as such.
     ///
     /// If all of them were destroyed, it opens nothing and says `KeyDestroyed` of each row, and `NoPrimary` if it is asked to
-    /// seal. It has the default suite, and no recorder: see [`Keyring::with_suite`] and [`Keyring::with_recorder`].
+    /// seal. It has the suite of the service's keyring. If that has a recorder, it records the openings of tenants' keys, and
+    /// the tenant's keyring opens nothing ([`RecorderRequired`]) until you give it one of its
+    /// own, with [`Keyring::with_recorder`].
     ///
     /// # Errors
     ///
@@ -266,7 +271,10 @@ impl TenantKeys {
         epoch: u64,
     ) -> Result<Keyring, TenantError> {
         let keys = sealed.keys.iter().zip(opened).map(|(key, opened)| key.opened(opened));
-        let ring = sealed.ring(keys.collect::<Result<_, _>>()?)?;
+        let ring = sealed.ring(keys.collect::<Result<_, _>>()?)?.with_suite(self.ring.suite());
+        // Who has openings recorded must not lose that for the tenants' rows.
+        let ring =
+            if self.ring.has_recorder() { ring.with_recorder(RecorderRequired) } else { ring };
         if !sealed.keys.is_empty() {
             let now = self.now();
             let mut kept = self.lock();

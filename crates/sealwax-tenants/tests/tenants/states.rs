@@ -2,7 +2,10 @@
 
 use std::convert::Infallible;
 
-use sealwax::{KeyState, Keyring, MasterKey, OpenError, ProviderErrorKind, SealError, UnwrapError};
+use sealwax::{
+    KeyState, Keyring, MasterKey, OpenError, OpenEvent, OpenRecorder, ProviderErrorKind,
+    ProviderFuture, RecorderError, SealError, Suite, UnwrapError,
+};
 use sealwax_tenants::{
     CreateError, DestroyError, TenantError, TenantKeys, TenantRecord, TenantState, Tombstone,
 };
@@ -260,5 +263,32 @@ fn a_key_service_that_does_not_seal_is_named() {
         let created = scene.keys.create_async(&record, TenantState::NeverHad);
         let error = pollster::block_on(created).unwrap_err();
         assert_eq!((error.name(), error.is_transient()), ("seal", is_transient));
+    }
+}
+
+/// Records nothing, and allows everything.
+struct Lenient;
+
+impl OpenRecorder for Lenient {
+    fn record<'a>(&'a self, _: &'a OpenEvent<'a>) -> ProviderFuture<'a, Result<(), RecorderError>> {
+        ProviderFuture::ready(Ok(()))
+    }
+}
+
+/// A service that has openings recorded does not lose that, nor its suite.
+#[test]
+fn a_tenants_keyring_takes_over_what_the_services_keyring_requires() {
+    let suite = Suite::ChaCha20Poly1305;
+    let service = Keyring::new("epoch-1".parse().unwrap(), MasterKey::generate().unwrap()).unwrap();
+    let service = service.with_suite(suite).with_recorder(Lenient);
+    let (keys, mut tables) = (TenantKeys::new(service, []), Tables::default());
+    created(&keys, &mut tables, "42", TenantState::NeverHad);
+    for _ in 0..2 {
+        let ring = keys.keyring(&tables.read("42")).unwrap();
+        let envelope = sealed(&ring, "42");
+        assert_eq!(envelope.suite(), suite);
+        let opened = ring.open(&envelope, &row("42"));
+        assert!(matches!(opened, Err(OpenError::NotRecorded { .. })));
+        assert!(ring.with_recorder(Lenient).open(&envelope, &row("42")).is_ok());
     }
 }
