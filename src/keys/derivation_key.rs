@@ -56,7 +56,7 @@ pub trait Purpose {
 ///
 /// ```compile_fail,E0599
 /// # use sealwax::companion::{DerivationKey, Purpose};
-/// # fn f<P: Purpose>(key: &DerivationKey<P>) {
+/// # fn f<P: Purpose>(key: DerivationKey<P>) {
 /// let copy: DerivationKey<P> = key.clone();
 /// # }
 /// ```
