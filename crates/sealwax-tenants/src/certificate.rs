@@ -115,7 +115,9 @@ pub struct Notice<'a> {
 
 impl<'a> Notice<'a> {
     /// The subject of all deletions: one chain, whose anchor proves that none is missing.
-    pub const SUBJECT: &'static str = "sealwax-tenants";
+    ///
+    /// No tenant has this name, so that it is the subject of nothing else.
+    pub const SUBJECT: &'static str = "sealwax-tenants@deletions";
 
     fn new(
         tombstone: &Tombstone,

@@ -4,7 +4,7 @@ use sealwax::{KeyId, KeyState};
 
 use crate::error::TenantError;
 use crate::keys::TenantKeys;
-use crate::record::{Parsed, TenantRecord, TenantState};
+use crate::record::{Parsed, TenantRecord};
 use crate::tenant::TenantId;
 use crate::tombstone::{Tombstone, roots_of};
 
@@ -42,9 +42,10 @@ impl TenantKeys {
         record: &TenantRecord,
         hold: impl FnOnce(&TenantId) -> Result<(), E>,
     ) -> Result<Tombstone, DestroyError<E>> {
-        let parsed = self.parse_replayed(record)?;
+        // Also a tenant whose newest key was lost.
+        let parsed = self.replayed(record, record.parse_incomplete(0)?)?;
         let tenant = record.tenant();
-        if parsed.state() == TenantState::NeverHad {
+        if parsed.number == 0 {
             return Err(TenantError::NeverHad { tenant: tenant.clone() }.into());
         }
         hold(tenant).map_err(DestroyError::Refused)?;
@@ -65,7 +66,14 @@ impl TenantKeys {
         &self,
         record: &'a TenantRecord,
     ) -> Result<Parsed<'a>, TenantError> {
-        let parsed = record.parse(0)?;
+        self.replayed(record, record.parse(0)?)
+    }
+
+    fn replayed<'a>(
+        &self,
+        record: &TenantRecord,
+        parsed: Parsed<'a>,
+    ) -> Result<Parsed<'a>, TenantError> {
         if parsed.destroyed < self.lock().buried(record.tenant()) {
             return Err(TenantError::NotReplayed { tenant: record.tenant().clone() });
         }

@@ -149,9 +149,9 @@ impl TenantKeys {
             return Ok(ring);
         }
         let sealed = self.sealed(record)?;
-        let opened = sealed.keys.iter().map(|key| self.ring.open(&key.envelope, &key.context));
-        let opened: Vec<_> = opened.collect();
-        self.opened(record, &sealed, opened, now, epoch)
+        let open = |key: &SealedKey| key.opened(self.ring.open(&key.envelope, &key.context));
+        let keys = sealed.keys.iter().map(open).collect::<Result<_, _>>()?;
+        self.made(record, &sealed, keys, now, epoch)
     }
 
     /// Returns the keyring of a tenant like [`keyring`](Self::keyring), and waits for the service's key.
@@ -183,11 +183,11 @@ impl TenantKeys {
         if let Some(ring) = kept {
             return Ok(ring);
         }
-        let mut opened = Vec::with_capacity(sealed.keys.len());
+        let mut keys = Vec::with_capacity(sealed.keys.len());
         for key in &sealed.keys {
-            opened.push(self.ring.open_async(&key.envelope, &key.context).await);
+            keys.push(key.opened(self.ring.open_async(&key.envelope, &key.context).await)?);
         }
-        self.opened(record, sealed, opened, asked, epoch)
+        self.made(record, sealed, keys, asked, epoch)
     }
 
     /// Returns which keys a tenant has, without opening one.
@@ -262,16 +262,15 @@ impl TenantKeys {
     }
 
     /// Makes a keyring of what the service's keyring opened, and keeps it unless something was forgotten since it was asked.
-    fn opened(
+    fn made(
         &self,
         record: &TenantRecord,
         sealed: &Sealed,
-        opened: Vec<Result<Secret, OpenError>>,
+        keys: Vec<(u32, MasterKey)>,
         asked: Duration,
         epoch: u64,
     ) -> Result<Keyring, TenantError> {
-        let keys = sealed.keys.iter().zip(opened).map(|(key, opened)| key.opened(opened));
-        let ring = sealed.ring(keys.collect::<Result<_, _>>()?)?.with_suite(self.ring.suite());
+        let ring = sealed.ring(keys)?.with_suite(self.ring.suite());
         // Who has openings recorded must not lose that for the tenants' rows.
         let ring =
             if self.ring.has_recorder() { ring.with_recorder(RecorderRequired) } else { ring };

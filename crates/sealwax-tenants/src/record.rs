@@ -112,18 +112,24 @@ impl TenantRecord {
 
     /// Parses the text. Keys up to `buried` count as destroyed, whatever the text says.
     pub(crate) fn parse(&self, buried: u32) -> Result<Parsed<'_>, TenantError> {
+        let parsed = self.parse_incomplete(buried)?;
+        // Without the newest key, an older one would seal, perhaps one that was replaced because it leaked.
+        let newest = parsed.keys.last().map_or(parsed.destroyed, |(number, _)| *number);
+        if newest < parsed.number {
+            let key_id = (&self.tenant.key(parsed.number)).into();
+            return Err(TenantError::Missing { key_id });
+        }
+        Ok(parsed)
+    }
+
+    /// Does the same, even if the newest key is missing.
+    pub(crate) fn parse_incomplete(&self, buried: u32) -> Result<Parsed<'_>, TenantError> {
         let parsed = self.parse_text();
         let mut parsed =
             parsed.map_err(|source| TenantError::Record { tenant: self.tenant.clone(), source })?;
         parsed.destroyed = parsed.destroyed.max(buried);
         let destroyed = parsed.destroyed;
         parsed.keys.retain(|(number, _)| *number > destroyed);
-        // Without the newest key, an older one would seal, perhaps one that was replaced because it leaked.
-        let newest = parsed.keys.last().map_or(destroyed, |(number, _)| *number);
-        if newest < parsed.number {
-            let key_id = (&self.tenant.key(parsed.number)).into();
-            return Err(TenantError::Missing { key_id });
-        }
         Ok(parsed)
     }
 
@@ -134,10 +140,15 @@ impl TenantRecord {
         if destroyed > number {
             return Err(RecordError::TooManyDestroyed);
         }
-        let keys = lines.collect::<Result<Vec<_>, _>>()?;
-        let numbers = || [0].into_iter().chain(keys.iter().map(|(number, _)| *number));
-        if !numbers().is_sorted_by(|one, other| one < other) || numbers().any(|key| key > number) {
-            return Err(RecordError::Disordered);
+        let (mut keys, mut last) = (Vec::new(), 0);
+        for line in lines {
+            let (key, envelope) = line?;
+            // At each line, so that there are never more keys than numbers, however long the text is.
+            if key <= last || key > number {
+                return Err(RecordError::Disordered);
+            }
+            last = key;
+            keys.push((key, envelope));
         }
         Ok(Parsed { number, destroyed, keys })
     }

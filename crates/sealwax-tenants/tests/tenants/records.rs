@@ -1,8 +1,11 @@
 //! Records that are not as they should be, and what errors and debug output show.
 
-use sealwax_tenants::{RecordError, TenantError, TenantKeys, TenantRecord, TenantState};
+use sealwax::ProviderErrorKind;
+use sealwax_tenants::{
+    DestroyError, RecordError, TenantError, TenantKeys, TenantRecord, TenantState,
+};
 
-use crate::scene::{local, tenant};
+use crate::scene::{Scene, local, tenant};
 
 fn state(keys: &TenantKeys, text: &str) -> Result<TenantState, TenantError> {
     keys.state(&TenantRecord::from_row(tenant("42"), Some(text)))
@@ -69,6 +72,34 @@ fn the_newest_key_must_be_there() {
         };
         assert_eq!(key_id.to_string(), format!("tenant/42@{missing}"));
     }
+}
+
+/// Else nobody could delete a tenant whose key was lost.
+#[test]
+fn a_tenant_whose_newest_key_is_missing_can_be_deleted() {
+    let (keys, _) = local();
+    let record = TenantRecord::from_row(tenant("42"), Some("3 1\n2 e"));
+    assert!(matches!(keys.state(&record), Err(TenantError::Missing { .. })));
+    let tombstone = keys.destroy(&record, |_| Ok::<_, ()>(())).unwrap();
+    assert_eq!(tombstone.to_string(), "tenant/42@3 epoch-1");
+    let nobody = TenantRecord::from_row(tenant("42"), None);
+    let error = keys.destroy(&nobody, |_| Ok::<_, ()>(())).unwrap_err();
+    assert!(matches!(error, DestroyError::Tenant(TenantError::NeverHad { .. })));
+}
+
+/// A service that is away is not asked about each of them.
+#[test]
+fn the_first_key_that_does_not_open_is_the_last_that_the_service_is_asked_about() {
+    let mut scene = Scene::new();
+    scene.create("42", TenantState::NeverHad);
+    scene.create("42", TenantState::Live);
+    scene.create("42", TenantState::Live);
+    scene.service.says(Some(ProviderErrorKind::Unavailable));
+    let (record, before) = (scene.read("42"), scene.service.unwraps());
+    assert!(pollster::block_on(scene.keys.keyring_async(&record)).unwrap_err().is_transient());
+    assert_eq!(scene.service.unwraps() - before, 1);
+    scene.service.says(None);
+    assert_eq!(scene.asks("42"), 3);
 }
 
 #[test]
