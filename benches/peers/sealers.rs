@@ -35,17 +35,18 @@ fn main() {
         single_shot_seal::<AesGcm256, HkdfSha256, X25519HkdfSha256>(&mode, &public, INFO, text, b"")
             .unwrap()
     };
-    let open_hpke = |(encapsulated, ciphertext): &(<X25519HkdfSha256 as Kem>::EncappedKey, Vec<u8>)| {
-        single_shot_open::<AesGcm256, HkdfSha256, X25519HkdfSha256>(
-            &OpModeR::Base,
-            &private,
-            encapsulated,
-            INFO,
-            ciphertext,
-            b"",
-        )
-        .unwrap()
-    };
+    let open_hpke =
+        |(encapsulated, ciphertext): &(<X25519HkdfSha256 as Kem>::EncappedKey, Vec<u8>)| {
+            single_shot_open::<AesGcm256, HkdfSha256, X25519HkdfSha256>(
+                &OpModeR::Base,
+                &private,
+                encapsulated,
+                INFO,
+                ciphertext,
+                b"",
+            )
+            .unwrap()
+        };
     let message = seal_hpke();
     assert_eq!(open_hpke(&message), CREDENTIAL.as_bytes());
 
