@@ -25,7 +25,8 @@ impl Keyring {
     /// nothing, because a rotation is not an audit; [`verify`](Self::verify) is.
     ///
     /// Otherwise, this checks the MAC before it wraps the data key, and unwraps each new wrap as a check before it
-    /// returns; that of an offline escrow, which it cannot unwrap, it makes twice and compares. It needs no context, draws no randomness, and does not change the commitment, IV, tag or ciphertext.
+    /// returns; that of an offline escrow, which it cannot unwrap, it makes twice and compares. It needs no context, draws no
+    /// randomness, and does not change the commitment, IV, tag or ciphertext.
     /// With local keys, the same envelope always becomes the same bytes, so two workers that race write the same row.
     /// Store the result only if the row still holds the old envelope (compare and swap); until then nothing has
     /// happened.
@@ -49,8 +50,10 @@ impl Keyring {
             wrap_now(keys, suite, commitment, &data_key, &mut wraps)?;
             for (key, wrap) in wraps.with_keys() {
                 key.wipe_stack_before();
-                let is_same = holds_now(key, suite, commitment, wrap.body, &data_key)
-                    .ok_or_else(|| RewrapError::WouldBlock { key_id: key.key_id.clone() })?;
+                let mut found = Wiped::zeroed();
+                let is_same =
+                    holds_now(key, suite, commitment, wrap.body, &data_key, &mut found)
+                        .ok_or_else(|| RewrapError::WouldBlock { key_id: key.key_id.clone() })?;
                 check_wrap(key, is_same)?;
             }
             envelope.with_wraps(&prf, wraps.iter()).map(Some)
@@ -267,21 +270,22 @@ pub(super) fn next_of<T>(results: &mut impl Iterator<Item = T>) -> T {
 
 /// Returns whether a wrap that was just made holds the data key, or `None` if its key would have to be waited for.
 ///
-/// An offline escrow cannot unwrap it, so it makes the wrap again.
+/// An offline escrow cannot unwrap it, so it makes the wrap again. The buffer for what others unwrap is the caller's, whose frame
+/// is wiped.
 fn holds_now(
     key: &UsableKey,
     suite: Suite,
     commitment: &[u8; COMMITMENT_LEN],
     body: &[u8],
     data_key: &[u8; KEY_LEN],
+    found: &mut [u8; KEY_LEN],
 ) -> Option<Result<bool, ProviderError>> {
     if key.is_offline() {
         let again = key.wrap_now(suite, commitment, data_key)?;
         return Some(again.map(|again| again.as_slice() == body));
     }
-    let mut found = Wiped::zeroed();
-    let unwrapped = key.unwrap_now(suite, commitment, body, &mut found)?;
-    Some(unwrapped.map(|()| is_equal(&found, data_key)))
+    let unwrapped = key.unwrap_now(suite, commitment, body, found)?;
+    Some(unwrapped.map(|()| is_equal(found, data_key)))
 }
 
 /// Returns what [`holds_now`] does, and waits for remote keys.
