@@ -270,8 +270,8 @@ pub(super) fn next_of<T>(results: &mut impl Iterator<Item = T>) -> T {
 
 /// Returns whether a wrap that was just made holds the data key, or `None` if its key would have to be waited for.
 ///
-/// An offline escrow cannot unwrap it, so it makes the wrap again. The buffer for what others unwrap is the caller's, whose frame
-/// is wiped.
+/// An offline escrow cannot unwrap it, so it makes the wrap again. What others unwrap goes to `found`: with a buffer in here,
+/// a refused rewrap left words of an HMAC in its caller's frame.
 fn holds_now(
     key: &UsableKey,
     suite: Suite,
