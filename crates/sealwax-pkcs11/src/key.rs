@@ -54,11 +54,11 @@ impl TokenKey {
     ///
     /// # Errors
     ///
-    /// Returns `NotFound` if there is no such token or key, `Unauthenticated` if the login fails, has no reply in
-    /// time, or the PIN is not tried (it is empty, contains a line end or a byte order mark, or has one try left), `Disabled` if the key may not unwrap (`CKA_DECRYPT`),
-    /// and `Other` if the library cannot be loaded, the key is not as above, the token does not offer the mechanism or
-    /// allows fewer sessions than [`with_sessions`](TokenConfig::with_sessions) sets, or more than one token or key has
-    /// the label. The source is a [`TokenError`].
+    /// Returns `NotFound` if there is no such token or key, `Unauthenticated` if the login fails, has no reply in time, or
+    /// the PIN is not tried (it is empty, contains a line end or a byte order mark, or has one try left), `Disabled` if the
+    /// key may not unwrap (`CKA_DECRYPT`), and `Other` if the library cannot be loaded, the key is not as above, the token
+    /// does not offer the mechanism or allows fewer sessions than [`with_sessions`](TokenConfig::with_sessions) sets, or
+    /// more than one token or key has the label. The source is a [`TokenError`].
     pub async fn connect(config: TokenConfig) -> Result<Self, ProviderError> {
         Ok(Self::start(config, Scheme::AesGcm).await?)
     }

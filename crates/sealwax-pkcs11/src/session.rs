@@ -166,8 +166,10 @@ impl Open {
         let Ok(info) = self.session.get_session_info() else {
             return true; // Nobody's, so it may be closed.
         };
-        let serial = self.library.get_token_info(self.slot).map(|token| serial_of(&token));
-        info.slot_id() == self.session_slot && serial.ok().as_ref() == self.token.serial.get()
+        // A token that does not reply is no other one: its session has to be closed, or it would use up the token's.
+        let token = self.library.get_token_info(self.slot);
+        let is_other = token.is_ok_and(|token| Some(&serial_of(&token)) != self.token.serial.get());
+        info.slot_id() == self.session_slot && !is_other
     }
 
     /// Logs in if nobody is: another part of the program may have logged out, which hides the keys.

@@ -1,8 +1,8 @@
 //! The pair of a writer that cannot read, for one epoch.
 
 use sealwax::{
-    ContextError, DataKey, EncryptionContext, Envelope, ErrorClass, Held, KeyError, KeyId, Keyring,
-    OpenError, OpeningKey, SealError, SealingKey, Secret,
+    DataKey, EncryptionContext, Envelope, ErrorClass, Held, KeyError, KeyId, Keyring, OpenError,
+    OpeningKey, SealError, SealingKey, Secret,
 };
 
 /// The pair of a writer that cannot read, made for one epoch: the opening key is nowhere but in an envelope under the
@@ -218,9 +218,7 @@ impl WriterPair {
 #[expect(clippy::expect_used, reason = "key ids are shorter than a context takes")]
 fn context(pair: &KeyId, root: &KeyId) -> EncryptionContext {
     EncryptionContext::new([("pair", pair.as_ref()), ("root", root.as_ref())])
-        .and_then(|context: EncryptionContext| -> Result<_, ContextError> {
-            context.holding(Held::OpeningKey)
-        })
+        .and_then(|context| context.holding(Held::OpeningKey))
         .expect("a context takes two key ids")
 }
 

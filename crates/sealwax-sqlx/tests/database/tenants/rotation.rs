@@ -1,5 +1,7 @@
 //! Rotation: of the service's root, which rewraps a row for each key, and of a tenant's key, which rewraps the tenant's rows.
 
+use std::sync::Arc;
+
 use sealwax::{Envelope, Keyring, MasterKey};
 use sealwax_sqlx::{Job, Limits, Options, Table, census, install};
 use sealwax_tenants::sql::postgres;
@@ -125,17 +127,21 @@ async fn a_new_key_of_a_tenant_rewraps_the_tenants_rows_alone() {
     assert_eq!(left, 3);
 }
 
+/// Returns tenants' keys under a root, and the keyring that moves them to the next one.
+fn two_epochs() -> (TenantKeys, Keyring) {
+    let old = Arc::new(MasterKey::generate().unwrap());
+    let keys = TenantKeys::new(Keyring::new("epoch-1".parse().unwrap(), Arc::clone(&old)).unwrap(), []);
+    let both = Keyring::new("epoch-2".parse().unwrap(), MasterKey::generate().unwrap()).unwrap();
+    (keys, both.with_retired("epoch-1".parse().unwrap(), old).unwrap())
+}
+
 /// The keyring of the process that deletes does not know the new root, which is against the rules.
 #[tokio::test]
 async fn a_deletion_names_the_root_that_a_job_moved_the_key_to() {
     let Some(db) = tables().await else { return };
-    let old = MasterKey::generate().unwrap().to_text();
-    let old = || old.expose_str().unwrap().parse::<MasterKey>().unwrap();
-    let keys = TenantKeys::new(Keyring::new("epoch-1".parse().unwrap(), old()).unwrap(), []);
+    let (keys, both) = two_epochs();
     create(&db, &keys, "42", TenantState::NeverHad).await;
     let tombstone = tombstone(&db, &keys, "42").await;
-    let both = Keyring::new("epoch-2".parse().unwrap(), MasterKey::generate().unwrap()).unwrap();
-    let both = both.with_retired("epoch-1".parse().unwrap(), old()).unwrap();
     assert_eq!(rotate(&db, &table(&db, "sealwax_tenant_keys").await, &both).await, 1);
     let [id, number] = tombstone.parameters();
     for expected in ["tenant/42@1 epoch-1 epoch-2", "tenant/42@1 epoch-1"] {
@@ -150,16 +156,12 @@ async fn a_deletion_names_the_root_that_a_job_moved_the_key_to() {
 #[tokio::test]
 async fn a_replay_names_the_root_that_a_job_moved_a_destroyed_key_to() {
     let Some(db) = tables().await else { return };
-    let old = MasterKey::generate().unwrap().to_text();
-    let old = || old.expose_str().unwrap().parse::<MasterKey>().unwrap();
-    let keys = TenantKeys::new(Keyring::new("epoch-1".parse().unwrap(), old()).unwrap(), []);
+    let (keys, both) = two_epochs();
     create(&db, &keys, "42", TenantState::NeverHad).await;
     let tombstone = tombstone(&db, &keys, "42").await;
     let back: String = query_scalar("SELECT envelope FROM sealwax_tenant_keys").fetch_one(&db).await.unwrap();
     assert!(destroy(&db, &tombstone).await);
     query("INSERT INTO sealwax_tenant_keys VALUES ('42', 1, $1)").bind(back).execute(&db).await.unwrap();
-    let both = Keyring::new("epoch-2".parse().unwrap(), MasterKey::generate().unwrap()).unwrap();
-    let both = both.with_retired("epoch-1".parse().unwrap(), old()).unwrap();
     assert_eq!(rotate(&db, &table(&db, "sealwax_tenant_keys").await, &both).await, 1);
     let [id, number] = tombstone.parameters();
     for expected in ["tenant/42@1 epoch-1 epoch-2", "tenant/42@1 epoch-1"] {
