@@ -9,6 +9,8 @@
 //!   first: read the record again.
 //! - **Every parameter is a text**, also a number, so that a method can return all of them in order.
 
+pub mod sqlite;
+
 /// SQL for PostgreSQL 14 or later, at the isolation level `READ COMMITTED`, which is the default.
 pub mod postgres {
     /// Creates the tables and the view. Running it again changes nothing.

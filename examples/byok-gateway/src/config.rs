@@ -1,0 +1,150 @@
+//! The file `gateway.toml`. It has no secret, unless you write a password into the address of the database.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+/// What is configured, and the directory that it is in.
+#[derive(Clone, Debug)]
+pub struct Home {
+    pub dir: PathBuf,
+    pub config: Config,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// `sqlite:gateway.db`, or `postgres://user@host/database`.
+    pub database: String,
+    /// Where the dashboard listens.
+    pub dashboard: SocketAddr,
+    /// Where the proxy listens.
+    pub proxy: SocketAddr,
+    /// What customers' browsers have in the address bar. Forms from elsewhere are refused.
+    pub origin: String,
+    /// For the file `security.txt` (RFC 9116): a URI.
+    pub contact: String,
+    /// The directory that sign-in links are written to, a file each, for a program that sends them.
+    pub outbox: PathBuf,
+    pub egress: Egress,
+    pub limits: Limits,
+    pub policy: Policy,
+    /// If it is there, the keyring is sealed under this key.
+    pub openbao: Option<OpenBao>,
+}
+
+/// How the proxy reaches the providers.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Egress {
+    /// An HTTP proxy, which tunnels: it sees no key.
+    pub proxy: Option<String>,
+    /// A file with further root certificates, as PEM.
+    pub roots: Option<PathBuf>,
+}
+
+/// How many requests are let through.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Of one token, in a minute.
+    pub token: u32,
+    /// From one address, in a minute.
+    pub address: u32,
+    /// Attempts to sign in, from one address, in an hour.
+    pub sign_in: u32,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policy {
+    /// For how many seconds a process may use the keyring after it was last read.
+    pub max_age: u64,
+    /// After how many days the root should be replaced.
+    pub epoch_days: u32,
+    /// After how many days the last drill is too long ago.
+    pub drill_days: u32,
+    /// After how many hours each key is checked at its provider.
+    pub check_hours: u32,
+}
+
+/// A key of OpenBao's or Vault's engine `transit`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpenBao {
+    pub address: String,
+    pub key: String,
+    #[serde(default = "transit")]
+    pub mount: String,
+}
+
+fn transit() -> String {
+    "transit".into()
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            database: "sqlite:gateway.db".into(),
+            dashboard: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            proxy: SocketAddr::from(([127, 0, 0, 1], 8081)),
+            origin: "http://127.0.0.1:8080".into(),
+            contact: "mailto:security@localhost".into(),
+            outbox: "outbox".into(),
+            egress: Egress::default(),
+            limits: Limits::default(),
+            policy: Policy::default(),
+            openbao: None,
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { token: 600, address: 1200, sign_in: 20 }
+    }
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { max_age: 60, epoch_days: 30, drill_days: 7, check_hours: 24 }
+    }
+}
+
+impl Policy {
+    #[must_use]
+    pub const fn max_age(&self) -> Duration {
+        Duration::from_secs(self.max_age)
+    }
+}
+
+impl Home {
+    /// Reads `gateway.toml` in a directory.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if it cannot be read, or has an unknown or malformed field.
+    pub fn read(dir: &Path) -> Result<Self> {
+        let path = dir.join("gateway.toml");
+        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let config = toml::from_str(&text).with_context(|| format!("{} is malformed", path.display()))?;
+        Ok(Self { dir: dir.into(), config })
+    }
+
+    /// Returns a path of the configuration, which is relative to its directory.
+    #[must_use]
+    pub fn path(&self, path: impl AsRef<Path>) -> PathBuf {
+        self.dir.join(path)
+    }
+
+    /// Returns the address of the database: a file of SQLite is relative to the directory, too.
+    #[must_use]
+    pub fn database(&self) -> String {
+        let database = &self.config.database;
+        let file = database.strip_prefix("sqlite:").map(|file| self.path(file));
+        file.map_or_else(|| database.clone(), |file| format!("sqlite:{}", file.display()))
+    }
+}

@@ -1,0 +1,70 @@
+//! Epochs: a root of the keyring, the dashboard's pair and the offline escrow, which begin and end together.
+
+use anyhow::{Context, Result};
+use sealwax::{EncryptionContext, Held, KeyId, Keyring, MasterKey, OpeningKey, Sealer, Secret};
+use sealwax_tenants::WriterPair;
+
+use crate::config::Home;
+use crate::files::{SAFE, SEALER};
+use crate::store::Store;
+
+/// The number of an epoch, from 1 on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Epoch(pub u32);
+
+impl Epoch {
+    /// Returns the id of the root.
+    ///
+    /// # Errors
+    ///
+    /// Never, for numbers.
+    pub fn root(self) -> Result<KeyId> {
+        Ok(format!("epoch-{}", self.0).parse()?)
+    }
+
+    /// Returns the id of the dashboard's pair.
+    ///
+    /// # Errors
+    ///
+    /// Never, for numbers.
+    pub fn pair(self) -> Result<KeyId> {
+        Ok(format!("dashboard-{}", self.0).parse()?)
+    }
+
+    /// Returns the newest epoch that a keyring knows.
+    #[must_use]
+    pub fn newest(ring: &Keyring) -> Option<Self> {
+        let number = |key_id: &KeyId| key_id.as_ref().strip_prefix("epoch-")?.parse().ok();
+        ring.keys().filter_map(|(key_id, _)| number(key_id)).max().map(Self)
+    }
+
+    /// Draws the root, and seals its text for the escrow: `escrow/epoch-1` opens with `safe/epoch-1`, which an operator moves
+    /// into a safe. Both are destroyed with the root.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if nothing can be drawn or written.
+    pub fn draw_root(self, home: &Home) -> Result<Secret> {
+        let (root, text) = (self.root()?, MasterKey::generate()?.to_text());
+        let opening_key = OpeningKey::generate()?;
+        let escrow = Sealer::new(format!("escrow-{}", self.0).parse()?, opening_key.sealing_key())?;
+        let context = EncryptionContext::new([("root", root.as_ref())])?.holding(Held::MasterKey)?;
+        let sealed = escrow.seal(&text, &context)?;
+        home.write(&format!("escrow/{root}"), sealed.to_string().as_bytes())?;
+        home.write(&format!("{SAFE}/{root}"), opening_key.to_text().expose_secret())?;
+        Ok(text)
+    }
+
+    /// Makes the dashboard's pair under the root, which is the primary, and gives the dashboard its half.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the keyring does not seal, the database fails, or the file cannot be written.
+    pub async fn make_pair(self, home: &Home, store: &Store, ring: &Keyring) -> Result<()> {
+        let (pair, sealing_key) = WriterPair::create(self.pair()?, ring)?;
+        store.insert_pair(pair.key_id(), pair.envelope()).await.context("the pair was not written")?;
+        let sealing_key = sealing_key.to_text();
+        let text = Secret::from(format!("primary {} {}", pair.key_id(), sealing_key.expose_str()?));
+        home.write(SEALER, text.expose_secret())
+    }
+}

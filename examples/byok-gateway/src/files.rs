@@ -1,0 +1,110 @@
+//! Which process gets which key.
+//!
+//! | File | Dashboard | Proxy | Worker |
+//! |---|---|---|---|
+//! | `keys/dashboard/sealer`: seals, and cannot open | reads | | writes, at each new epoch |
+//! | `keys/dashboard/visitors`: peppers of sign-in links and sessions | reads | | |
+//! | `keys/tokens/live`, `keys/tokens/test`: peppers of API tokens | reads | reads | |
+//! | `keys/service/ring`: the keyring, or its envelope under OpenBao's key | | reads | reads, and writes at each new epoch |
+//! | `keys/service/openbao`: the token for OpenBao | | reads | reads |
+//! | `keys/service/audit`: the audit keys | | reads | reads |
+//! | `keys/service/tombstones`, `keys/service/anchors`: which only grow | | reads | writes |
+//! | `safe/`: the offline escrow, which belongs into a safe | | | |
+//!
+//! Give each process a user of its own, and let it read its own directories alone.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use sealwax::Secret;
+
+use crate::config::Home;
+
+pub const SEALER: &str = "keys/dashboard/sealer";
+pub const VISITORS: &str = "keys/dashboard/visitors";
+pub const LIVE: &str = "keys/tokens/live";
+pub const TEST: &str = "keys/tokens/test";
+pub const RING: &str = "keys/service/ring";
+pub const OPENBAO: &str = "keys/service/openbao";
+pub const AUDIT: &str = "keys/service/audit";
+pub const TOMBSTONES: &str = "keys/service/tombstones";
+pub const ANCHORS: &str = "keys/service/anchors";
+pub const SAFE: &str = "safe";
+
+impl Home {
+    /// Reads a file of secrets, which is wiped when it is dropped.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if it cannot be read, which repeats nothing of it.
+    pub fn secret(&self, file: &str) -> Result<Secret> {
+        let path = self.path(file);
+        fs::read(&path).map(Secret::from).with_context(|| format!("cannot read {}", path.display()))
+    }
+
+    /// Reads and parses a file of secrets. The error of parsing repeats nothing of it.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if it cannot be read, is no UTF-8 text, or is malformed.
+    pub fn parsed<T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>>(&self, file: &str) -> Result<T> {
+        let secret = self.secret(file)?;
+        let text = secret.expose_str().with_context(|| format!("{file} is no text"))?;
+        text.parse().with_context(|| format!("{file} is malformed"))
+    }
+
+    /// Writes a file that nobody else may read, in one step: a reader sees the old one or the new one.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if it cannot be written.
+    pub fn write(&self, file: &str, content: &[u8]) -> Result<()> {
+        let path = self.path(file);
+        let new = path.with_extension("new");
+        let written = private(&path).and_then(|()| {
+            let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+            file.write_all(content)?;
+            file.sync_all()?;
+            fs::rename(&new, &path)
+        });
+        written.with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// Appends a line to a file that only grows.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if it cannot be written.
+    pub fn append(&self, file: &str, line: &str) -> Result<()> {
+        let path = self.path(file);
+        let written = private(&path).and_then(|()| {
+            let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path)?;
+            file.write_all(format!("{line}\n").as_bytes())?;
+            file.sync_all()
+        });
+        written.with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// Parses each line of a file that only grows, and none if there is no such file.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if it cannot be read, or a line is malformed.
+    pub fn lines<T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>>(&self, file: &str) -> Result<Vec<T>> {
+        let text = match fs::read_to_string(self.path(file)) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            text => text.with_context(|| format!("cannot read {file}"))?,
+        };
+        let lines = text.lines().map(str::parse).collect::<Result<_, _>>();
+        lines.with_context(|| format!("{file} is malformed"))
+    }
+}
+
+/// Creates the directory of a file, for its owner alone.
+fn private(path: &Path) -> std::io::Result<()> {
+    let Some(dir) = path.parent() else { return Ok(()) };
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}

@@ -1,0 +1,53 @@
+//! The providers that customers may have keys for, and the context that each key is sealed in.
+
+use std::sync::LazyLock;
+
+use sealwax::{ContextError, EncryptionContext};
+use sealwax_credentials::{KeyHeader, PROVIDERS};
+use sealwax_tenants::TenantId;
+
+/// A service whose keys are kept.
+#[derive(Debug)]
+pub struct Provider {
+    /// Its name in paths, tables and scopes, such as `hugging-face`.
+    pub slug: String,
+    /// Its name for people.
+    pub name: &'static str,
+    /// The only host that its keys are sent to.
+    pub host: &'static str,
+    /// The header that has the key.
+    pub header: &'static KeyHeader,
+}
+
+static ALL: LazyLock<Vec<Provider>> = LazyLock::new(|| {
+    let all = PROVIDERS.iter().map(|provider| Provider {
+        slug: provider.name.to_ascii_lowercase().replace(' ', "-"),
+        name: provider.name,
+        host: provider.host,
+        header: &provider.header,
+    });
+    all.collect()
+});
+
+/// Returns all of them, in alphabetical order.
+pub fn all() -> impl Iterator<Item = &'static Provider> {
+    ALL.iter()
+}
+
+/// Returns the one with this name in paths.
+#[must_use]
+pub fn find(slug: &str) -> Option<&'static Provider> {
+    all().find(|provider| provider.slug == slug)
+}
+
+impl Provider {
+    /// Returns the context of a tenant's key for this provider. A row of another tenant or provider does not open in it, and
+    /// what is opened in it goes to this host alone.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if a name is too long.
+    pub fn context(&self, tenant: &TenantId) -> Result<EncryptionContext, ContextError> {
+        EncryptionContext::new([("tenant", tenant.as_ref()), ("provider", &self.slug)])?.with_hosts(&[self.host])
+    }
+}

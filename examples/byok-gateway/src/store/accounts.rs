@@ -1,0 +1,79 @@
+//! Accounts. The id of an account is the tenant.
+
+use sealwax_tenants::TenantId;
+
+use super::Store;
+use crate::clock;
+
+impl Store {
+    /// Returns the account with an address, and creates it if there is none: whoever has the link owns the address.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn account(&self, email: &str, new_id: &str) -> sqlx::Result<Option<TenantId>> {
+        let create = "INSERT INTO accounts (id, email, created) VALUES ($1, $2, $3) ON CONFLICT (email) DO NOTHING";
+        sqlx::query(create).bind(new_id).bind(email).bind(clock::column()).execute(&self.writer).await?;
+        let find = "SELECT id FROM accounts WHERE email = $1 AND leaving IS NULL";
+        let id: Option<(String,)> = sqlx::query_as(find).bind(email).fetch_optional(&self.pool).await?;
+        Ok(id.and_then(|(id,)| id.parse().ok()))
+    }
+
+    /// Returns the address of an account that is not leaving.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn email(&self, tenant: &TenantId) -> sqlx::Result<Option<String>> {
+        let find = "SELECT email FROM accounts WHERE id = $1 AND leaving IS NULL";
+        let row: Option<(String,)> = sqlx::query_as(find).bind(tenant.as_ref()).fetch_optional(&self.pool).await?;
+        Ok(row.map(|(email,)| email))
+    }
+
+    /// Ends an account: from now on nothing of it opens, and its keys, tokens and sessions are deleted. The worker destroys the
+    /// tenant's master key, and deletes the rest.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails. Then nothing was deleted.
+    pub async fn leave(&self, tenant: &TenantId, subjects: &[String]) -> sqlx::Result<()> {
+        let mut transaction = self.begin().await?;
+        let leave = "UPDATE accounts SET leaving = $2 WHERE id = $1 AND leaving IS NULL";
+        sqlx::query(leave).bind(tenant.as_ref()).bind(clock::column()).execute(&mut *transaction).await?;
+        let delete = "DELETE FROM credentials WHERE tenant = $1";
+        sqlx::query(delete).bind(tenant.as_ref()).execute(&mut *transaction).await?;
+        for subject in subjects {
+            let delete = "DELETE FROM sealwax_tokens WHERE subject = $1";
+            sqlx::query(delete).bind(subject.as_str()).execute(&mut *transaction).await?;
+        }
+        transaction.commit().await
+    }
+
+    /// Returns the tenants that are leaving.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn leaving(&self) -> sqlx::Result<Vec<TenantId>> {
+        let rows: Vec<(String,)> =
+            sqlx::query_as("SELECT id FROM accounts WHERE leaving IS NOT NULL ORDER BY id").fetch_all(&self.pool).await?;
+        Ok(rows.into_iter().filter_map(|(id,)| id.parse().ok()).collect())
+    }
+
+    /// Deletes what is left of a tenant who is leaving, once the master key is destroyed.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails. Then nothing was deleted.
+    pub async fn forget(&self, tenant: &TenantId) -> sqlx::Result<()> {
+        let mut transaction = self.begin().await?;
+        for delete in [
+            "DELETE FROM credentials WHERE tenant = $1",
+            "DELETE FROM verdicts WHERE tenant = $1",
+            "DELETE FROM accounts WHERE id = $1 AND leaving IS NOT NULL",
+        ] {
+            sqlx::query(delete).bind(tenant.as_ref()).execute(&mut *transaction).await?;
+        }
+        transaction.commit().await
+    }
+}

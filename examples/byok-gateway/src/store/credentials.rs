@@ -1,0 +1,120 @@
+//! Customers' keys, sealed.
+
+use sealwax::Envelope;
+use sealwax_tenants::{TenantId, TenantRecord};
+
+use super::{Kind, Store};
+use crate::clock;
+
+/// What the dashboard shows of a key: nothing of its value.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Credential {
+    pub provider: String,
+    pub stored: i64,
+    pub checked: Option<i64>,
+    pub status: Option<i64>,
+    pub held_micros: Option<i64>,
+}
+
+/// A row, with the record of its tenant's keys, read in the same statement.
+#[derive(Clone, Debug)]
+pub struct Found {
+    pub envelope: String,
+    pub record: TenantRecord,
+}
+
+impl Store {
+    /// Returns which keys a tenant has.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn credentials(&self, tenant: &TenantId) -> sqlx::Result<Vec<Credential>> {
+        let list = "SELECT provider, stored, checked, status, held_micros FROM credentials WHERE tenant = $1 ORDER BY provider";
+        sqlx::query_as(list).bind(tenant.as_ref().to_owned()).fetch_all(&self.pool).await
+    }
+
+    /// Stores a key, or replaces it. Returns whether the tenant may still have keys.
+    ///
+    /// It locks the account until the row is written, so that nothing is written after its owner has left.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn put(&self, tenant: &TenantId, provider: &str, envelope: &Envelope) -> sqlx::Result<bool> {
+        let mut transaction = self.begin().await?;
+        let fence = match self.kind {
+            Kind::Sqlite => "SELECT id FROM accounts WHERE id = $1 AND leaving IS NULL",
+            Kind::Postgres => "SELECT id FROM accounts WHERE id = $1 AND leaving IS NULL FOR SHARE",
+        };
+        let fence = sqlx::query(fence).bind(tenant.as_ref().to_owned());
+        if fence.fetch_optional(&mut *transaction).await?.is_none() {
+            return Ok(false);
+        }
+        let put = "INSERT INTO credentials (tenant, provider, envelope, stored) VALUES ($1, $2, $3, $4)
+            ON CONFLICT (tenant, provider) DO UPDATE SET envelope = excluded.envelope, stored = excluded.stored,
+                checked = NULL, status = NULL, held_micros = NULL";
+        let put = sqlx::query(put).bind(tenant.as_ref().to_owned()).bind(provider.to_owned());
+        put.bind(envelope.to_string()).bind(clock::column()).execute(&mut *transaction).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// Deletes a key. Returns whether there was one.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn delete(&self, tenant: &TenantId, provider: &str) -> sqlx::Result<bool> {
+        let delete = sqlx::query("DELETE FROM credentials WHERE tenant = $1 AND provider = $2");
+        let delete = delete.bind(tenant.as_ref().to_owned()).bind(provider.to_owned());
+        Ok(delete.execute(&self.writer).await?.rows_affected() == 1)
+    }
+
+    /// Returns a key of a tenant who is not leaving, and the tenant's record.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn find(&self, tenant: &TenantId, provider: &str) -> sqlx::Result<Option<Found>> {
+        let find = "SELECT c.envelope, r.record FROM credentials c
+            JOIN accounts a ON a.id = c.tenant AND a.leaving IS NULL
+            LEFT JOIN sealwax_tenant_records r ON r.tenant = c.tenant
+            WHERE c.tenant = $1 AND c.provider = $2";
+        let find = sqlx::query_as(find).bind(tenant.as_ref().to_owned()).bind(provider.to_owned());
+        let row: Option<(String, Option<String>)> = find.fetch_optional(&self.pool).await?;
+        Ok(row.map(|(envelope, record)| {
+            Found { envelope, record: TenantRecord::from_row(tenant.clone(), record.as_deref()) }
+        }))
+    }
+
+    /// Returns a page of the keys that come after a tenant and provider, in order, each with its tenant's record.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn page(&self, after: (&str, &str), rows: i64) -> sqlx::Result<Vec<(String, String, Found)>> {
+        let page = "SELECT c.tenant, c.provider, c.envelope, r.record FROM credentials c
+            JOIN accounts a ON a.id = c.tenant AND a.leaving IS NULL
+            LEFT JOIN sealwax_tenant_records r ON r.tenant = c.tenant
+            WHERE (c.tenant, c.provider) > ($1, $2) ORDER BY c.tenant, c.provider LIMIT $3";
+        let page = sqlx::query_as(page).bind(after.0.to_owned()).bind(after.1.to_owned()).bind(rows);
+        let rows: Vec<(String, String, String, Option<String>)> = page.fetch_all(&self.pool).await?;
+        let found = rows.into_iter().filter_map(|(tenant, provider, envelope, record)| {
+            let record = TenantRecord::from_row(tenant.parse().ok()?, record.as_deref());
+            Some((tenant, provider, Found { envelope, record }))
+        });
+        Ok(found.collect())
+    }
+
+    /// Writes what the worker found when it tried a key.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn tried(&self, tenant: &TenantId, provider: &str, status: i64, held_micros: i64) -> sqlx::Result<()> {
+        let write = "UPDATE credentials SET checked = $3, status = $4, held_micros = $5 WHERE tenant = $1 AND provider = $2";
+        let write = sqlx::query(write).bind(tenant.as_ref().to_owned()).bind(provider.to_owned());
+        write.bind(clock::column()).bind(status).bind(held_micros).execute(&self.writer).await.map(drop)
+    }
+}

@@ -1,0 +1,140 @@
+//! Tenants' master keys, and the pairs of the dashboard.
+
+use sealwax::{Envelope, KeyId};
+use sealwax_tenants::{Created, TenantId, TenantKeyId, TenantRecord, Tombstone};
+use sqlx::{Any, Transaction};
+
+use super::{Store, bound, pick};
+
+impl Store {
+    /// Returns what the database has of a tenant's keys.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn tenant(&self, tenant: &TenantId) -> sqlx::Result<TenantRecord> {
+        let read = pick!(self, sealwax_tenants::sql, READ);
+        let row: Option<(Option<String>,)> =
+            sqlx::query_as(read).bind(tenant.as_ref().to_owned()).fetch_optional(&self.pool).await?;
+        Ok(TenantRecord::from_row(tenant.clone(), row.and_then(|(record,)| record).as_deref()))
+    }
+
+    /// Inserts a tenant's next key. Returns whether nobody else was first.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn create(&self, created: &Created) -> sqlx::Result<bool> {
+        let create = bound(pick!(self, sealwax_tenants::sql, CREATE), created.parameters());
+        Ok(create.execute(&self.writer).await?.rows_affected() == 1)
+    }
+
+    /// Writes a key's new envelope where the row still has the old one, unless its tenant's key was destroyed or replaced
+    /// meanwhile. Returns whether it was written.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn replace(&self, tenant: &str, provider: &str, old: &str, new: &Envelope) -> sqlx::Result<bool> {
+        let Ok(key) = TenantKeyId::of(new) else { return Ok(false) };
+        let mut transaction = self.begin().await?;
+        let fence = bound(pick!(self, sealwax_tenants::sql, FENCE), key.parameters());
+        if key.tenant().as_ref() != tenant || fence.fetch_optional(&mut *transaction).await?.is_none() {
+            return Ok(false);
+        }
+        let replace = "UPDATE credentials SET envelope = $4 WHERE tenant = $1 AND provider = $2 AND envelope = $3";
+        let replace = sqlx::query(replace).bind(tenant.to_owned()).bind(provider.to_owned()).bind(old.to_owned());
+        let done = replace.bind(new.to_string()).execute(&mut *transaction).await?;
+        transaction.commit().await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Destroys the keys of a tenant in a transaction that the caller commits. `None` if the tenant has got another key.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn destroy(&self, dead: Tombstone) -> sqlx::Result<Option<(Tombstone, Transaction<'static, Any>)>> {
+        let mut transaction = self.begin().await?;
+        let destroy = bound(pick!(self, sealwax_tenants::sql, DESTROY), dead.parameters());
+        let row = destroy.fetch_optional(&mut *transaction).await?;
+        let Some(row) = row else { return Ok(None) };
+        let deleted: Option<String> = sqlx::Row::try_get(&row, 0)?;
+        Ok(Some((dead.with_deleted(deleted.as_deref()), transaction)))
+    }
+
+    /// Destroys what a tombstone says, after a restore and before a move to a new root.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn replay(&self, dead: Tombstone) -> sqlx::Result<Tombstone> {
+        let replay = bound(pick!(self, sealwax_tenants::sql, REPLAY), dead.parameters());
+        let deleted: Option<String> = sqlx::Row::try_get(&replay.fetch_one(&self.writer).await?, 0)?;
+        Ok(dead.with_deleted(deleted.as_deref()))
+    }
+
+    /// Returns the envelopes of all tenants' keys, with their tenant and number.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn tenant_keys(&self) -> sqlx::Result<Vec<(String, i64, String)>> {
+        let all = "SELECT tenant, CAST(number AS BIGINT), envelope FROM sealwax_tenant_keys ORDER BY tenant, number";
+        sqlx::query_as(all).fetch_all(&self.pool).await
+    }
+
+    /// Writes the new envelope of a tenant's key where the row still has the old one.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn replace_key(&self, tenant: &str, number: i64, old: &str, new: &Envelope) -> sqlx::Result<bool> {
+        let replace = "UPDATE sealwax_tenant_keys SET envelope = $4 WHERE tenant = $1 AND number = $2 AND envelope = $3";
+        let replace = sqlx::query(replace).bind(tenant.to_owned()).bind(number).bind(old.to_owned());
+        Ok(replace.bind(new.to_string()).execute(&self.writer).await?.rows_affected() == 1)
+    }
+
+    /// Returns the envelope of a pair of the dashboard.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn pair(&self, key_id: &KeyId) -> sqlx::Result<Option<String>> {
+        let find = "SELECT envelope FROM writer_pairs WHERE key_id = $1";
+        let row: Option<(String,)> =
+            sqlx::query_as(find).bind(key_id.as_ref().to_owned()).fetch_optional(&self.pool).await?;
+        Ok(row.map(|(envelope,)| envelope))
+    }
+
+    /// Returns the ids of the dashboard's pairs.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn pairs(&self) -> sqlx::Result<Vec<String>> {
+        let rows: Vec<(String,)> =
+            sqlx::query_as("SELECT key_id FROM writer_pairs ORDER BY key_id").fetch_all(&self.pool).await?;
+        Ok(rows.into_iter().map(|(key_id,)| key_id).collect())
+    }
+
+    /// Inserts a pair of the dashboard.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails, or there is one with this id.
+    pub async fn insert_pair(&self, key_id: &KeyId, envelope: &Envelope) -> sqlx::Result<()> {
+        let insert = sqlx::query("INSERT INTO writer_pairs (key_id, envelope) VALUES ($1, $2)");
+        insert.bind(key_id.as_ref().to_owned()).bind(envelope.to_string()).execute(&self.writer).await.map(drop)
+    }
+
+    /// Deletes a pair of the dashboard, once no row is under it.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn delete_pair(&self, key_id: &str) -> sqlx::Result<()> {
+        let delete = sqlx::query("DELETE FROM writer_pairs WHERE key_id = $1").bind(key_id.to_owned());
+        delete.execute(&self.writer).await.map(drop)
+    }
+}

@@ -1,0 +1,180 @@
+//! Tokens: API tokens for production and for tests, sign-in links, and sessions. All of them are in one table, as keyed digests.
+
+use anyhow::Result;
+use sealwax::Secret;
+use sealwax_tenants::TenantId;
+use sealwax_tokens::{Claims, Grant, Issued, Mode, Peppers, TokenError, Tokens};
+
+use crate::config::Home;
+use crate::files::{LIVE, TEST, VISITORS};
+use crate::store::Store;
+
+/// A session ends after this, and a sign-in link after that.
+pub const SESSION_SECONDS: u64 = 14 * 24 * 3600;
+pub const LINK_SECONDS: u64 = 15 * 60;
+
+/// Why a token is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum Unauthorised {
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    #[error("the database failed")]
+    Database(#[from] sqlx::Error),
+}
+
+/// The tokens that customers' programs have.
+#[derive(Debug)]
+pub struct ApiTokens {
+    live: Tokens,
+    test: Tokens,
+}
+
+impl ApiTokens {
+    /// Reads the peppers.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if a file cannot be read or is malformed.
+    pub fn read(home: &Home) -> Result<Self> {
+        let live = Tokens::new(home.parsed::<Peppers>(LIVE)?, Mode::Live, "bg_live_".parse()?);
+        let test = Tokens::new(home.parsed::<Peppers>(TEST)?, Mode::Test, "bg_test_".parse()?);
+        Ok(Self { live: live.accept_existing([]), test })
+    }
+
+    /// Returns those of a mode.
+    #[must_use]
+    pub const fn of(&self, mode: Mode) -> &Tokens {
+        match mode {
+            Mode::Test => &self.test,
+            _ => &self.live,
+        }
+    }
+
+    /// Returns what a token is for, if it has the scope.
+    ///
+    /// # Errors
+    ///
+    /// Returns an [`Unauthorised`].
+    pub async fn verify(&self, store: &Store, token: &str, scope: &str) -> Result<Claims, Unauthorised> {
+        // Of each mode, the peppers are others: a token of one is nothing to the other.
+        let mode = if token.starts_with("bg_test_") { Mode::Test } else { Mode::Live };
+        verify(self.of(mode), store, token, scope).await
+    }
+}
+
+/// Returns the subject of a tenant's API tokens.
+#[must_use]
+pub fn subject(tenant: &TenantId) -> String {
+    format!("tenant/{tenant}")
+}
+
+/// Returns the tenant that a token is for.
+#[must_use]
+pub fn tenant(claims: &Claims) -> Option<TenantId> {
+    claims.grant.subject().strip_prefix("tenant/")?.parse().ok()
+}
+
+/// The links and sessions of people who visit the dashboard.
+#[derive(Debug)]
+pub struct Visitors {
+    links: Tokens,
+    sessions: Tokens,
+}
+
+impl Visitors {
+    /// Reads the peppers.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the file cannot be read or is malformed.
+    pub fn read(home: &Home) -> Result<Self> {
+        let tokens = |prefix: &str| {
+            anyhow::Ok(Tokens::new(home.parsed::<Peppers>(VISITORS)?, Mode::Live, prefix.parse()?))
+        };
+        Ok(Self { links: tokens("bg_link_")?, sessions: tokens("bg_session_")? })
+    }
+
+    /// Issues a link for an address, which works once.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the address is too long, or the database fails.
+    pub async fn invite(&self, store: &Store, email: &str, now: u64) -> Result<Secret> {
+        let grant = Grant::new(format!("link/{email}"), ["sign-in"])?.single_use();
+        self.issue(&self.links, store, grant.expires(now.saturating_add(LINK_SECONDS))).await
+    }
+
+    /// Redeems a link, and returns the address that it was for.
+    ///
+    /// # Errors
+    ///
+    /// Returns an [`Unauthorised`], also if it was redeemed before.
+    pub async fn redeem(&self, store: &Store, link: &str, now: u64) -> Result<String, Unauthorised> {
+        let (record, _) = store.find_token(&self.links.lookup_keys(link)?).await??;
+        let redemption = self.links.redeem(link, &record, now, "sign-in")?;
+        let is_written = store.swap_token(&redemption).await?;
+        let claims = redemption.finish(is_written).map_err(|_| TokenError::Spent)?;
+        Ok(claims.grant.subject().strip_prefix("link/").unwrap_or_default().into())
+    }
+
+    /// Begins a session.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn begin(&self, store: &Store, tenant: &TenantId, now: u64) -> Result<Secret> {
+        let grant = Grant::new(Self::subject(tenant), ["session"])?;
+        self.issue(&self.sessions, store, grant.expires(now.saturating_add(SESSION_SECONDS))).await
+    }
+
+    /// Returns whose session it is.
+    ///
+    /// # Errors
+    ///
+    /// Returns an [`Unauthorised`].
+    pub async fn visitor(&self, store: &Store, session: &str) -> Result<TenantId, Unauthorised> {
+        let claims = verify(&self.sessions, store, session, "session").await?;
+        let tenant = claims.grant.subject().strip_prefix("session/").and_then(|tenant| tenant.parse().ok());
+        Ok(tenant.ok_or(TokenError::Unknown)?)
+    }
+
+    /// Ends a session.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn end(&self, store: &Store, session: &str) -> Result<()> {
+        let (record, _) = store.find_token(&self.sessions.lookup_keys(session)?).await??;
+        let claims = self.sessions.inspect(&record)?;
+        store.swap_token(&self.sessions.revoke(&record, claims.grant.subject())?).await?;
+        Ok(())
+    }
+
+    /// Returns the subject of a tenant's sessions.
+    #[must_use]
+    pub fn subject(tenant: &TenantId) -> String {
+        format!("session/{tenant}")
+    }
+
+    async fn issue(&self, tokens: &Tokens, store: &Store, grant: Grant) -> Result<Secret> {
+        let issued: Issued = tokens.issue(grant)?;
+        store.insert_token(&issued).await?;
+        issued.token.into_secret().ok_or_else(|| anyhow::anyhow!("the token was shown before"))
+    }
+}
+
+async fn verify(tokens: &Tokens, store: &Store, token: &str, scope: &str) -> Result<Claims, Unauthorised> {
+    let (record, is_due) = store.find_token(&tokens.lookup_keys(token)?).await??;
+    let now = crate::clock::seconds();
+    let verified = tokens.verify(token, &record, now, scope)?;
+    // The token is valid, whether or not this is written.
+    if let Some(change) = verified.change
+        && let Err(error) = store.swap_token(&change).await
+    {
+        tracing::warn!("the change of token {} was not written: {error}", change.id);
+    }
+    if is_due && let Err(error) = store.used_token(&verified.claims.id.to_string()).await {
+        tracing::warn!("the use of token {} was not noted: {error}", verified.claims.id);
+    }
+    Ok(verified.claims)
+}
