@@ -24,5 +24,6 @@ pub fn column() -> i64 {
 /// Shows a time of a column to people, in UTC.
 #[must_use]
 pub fn shown(seconds: i64) -> String {
-    jiff::Timestamp::from_second(seconds).map_or_else(|_| "?".into(), |time| time.strftime("%Y-%m-%d %H:%M").to_string())
+    jiff::Timestamp::from_second(seconds)
+        .map_or_else(|_| "?".into(), |time| time.strftime("%Y-%m-%d %H:%M").to_string())
 }

@@ -1,11 +1,21 @@
 //! Epochs: a root of the keyring, the dashboard's pair and the offline escrow, which begin and end together.
+//!
+//! Whoever was deleted in an epoch is gone for good when it ends, whatever copies of the database there are.
+
+mod lines;
+mod turning;
+
+use std::fs;
+use std::time::UNIX_EPOCH;
 
 use anyhow::{Context, Result};
 use sealwax::{EncryptionContext, Held, KeyId, Keyring, MasterKey, OpeningKey, Sealer, Secret};
 use sealwax_tenants::WriterPair;
 
+pub use turning::turn;
+
 use crate::config::Home;
-use crate::files::{SAFE, SEALER};
+use crate::files::{ESCROW, SAFE, SEALER};
 use crate::store::Store;
 
 /// The number of an epoch, from 1 on.
@@ -38,6 +48,22 @@ impl Epoch {
         ring.keys().filter_map(|(key_id, _)| number(key_id)).max().map(Self)
     }
 
+    /// Returns the next epoch.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+
+    /// Returns when the root was drawn, in seconds since 1970.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the system does not know.
+    pub fn begun(self, home: &Home) -> Result<Option<i64>> {
+        let Ok(file) = fs::metadata(home.path(format!("{ESCROW}/{}", self.root()?))) else { return Ok(None) };
+        Ok(Some(i64::try_from(file.modified()?.duration_since(UNIX_EPOCH)?.as_secs())?))
+    }
+
     /// Draws the root, and seals its text for the escrow: `escrow/epoch-1` opens with `safe/epoch-1`, which an operator moves
     /// into a safe. Both are destroyed with the root.
     ///
@@ -50,9 +76,25 @@ impl Epoch {
         let escrow = Sealer::new(format!("escrow-{}", self.0).parse()?, opening_key.sealing_key())?;
         let context = EncryptionContext::new([("root", root.as_ref())])?.holding(Held::MasterKey)?;
         let sealed = escrow.seal(&text, &context)?;
-        home.write(&format!("escrow/{root}"), sealed.to_string().as_bytes())?;
         home.write(&format!("{SAFE}/{root}"), opening_key.to_text().expose_secret())?;
+        home.write(&format!("{ESCROW}/{root}"), sealed.to_string().as_bytes())?;
         Ok(text)
+    }
+
+    /// Destroys what the escrow has of the root, here. What an operator moved into a safe, the operator destroys.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if a file cannot be deleted.
+    fn destroy_escrow(self, home: &Home) -> Result<()> {
+        let root = self.root()?;
+        for file in [format!("{SAFE}/{root}"), format!("{ESCROW}/{root}")] {
+            match fs::remove_file(home.path(&file)) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error).context(file),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Makes the dashboard's pair under the root, which is the primary, and gives the dashboard its half.
@@ -62,9 +104,11 @@ impl Epoch {
     /// Returns an error if the keyring does not seal, the database fails, or the file cannot be written.
     pub async fn make_pair(self, home: &Home, store: &Store, ring: &Keyring) -> Result<()> {
         let (pair, sealing_key) = WriterPair::create(self.pair()?, ring)?;
-        store.insert_pair(pair.key_id(), pair.envelope()).await.context("the pair was not written")?;
         let sealing_key = sealing_key.to_text();
         let text = Secret::from(format!("primary {} {}", pair.key_id(), sealing_key.expose_str()?));
+        // A pair that a set-up was interrupted with, before anybody had its other half.
+        store.delete_pair(pair.key_id().as_ref()).await?;
+        store.insert_pair(pair.key_id(), pair.envelope()).await.context("the pair was not written")?;
         home.write(SEALER, text.expose_secret())
     }
 }

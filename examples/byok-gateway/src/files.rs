@@ -9,7 +9,8 @@
 //! | `keys/service/openbao`: the token for OpenBao | | reads | reads |
 //! | `keys/service/audit`: the audit keys | | reads | reads |
 //! | `keys/service/tombstones`, `keys/service/anchors`: which only grow | | reads | writes |
-//! | `safe/`: the offline escrow, which belongs into a safe | | | |
+//! | `keys/service/holds`: the tenants who must be kept for a court | | | reads |
+//! | `escrow/`: each root, sealed for the key in `safe/`, which an operator moves into a safe | | | writes, and deletes |
 //!
 //! Give each process a user of its own, and let it read its own directories alone.
 
@@ -32,6 +33,9 @@ pub const OPENBAO: &str = "keys/service/openbao";
 pub const AUDIT: &str = "keys/service/audit";
 pub const TOMBSTONES: &str = "keys/service/tombstones";
 pub const ANCHORS: &str = "keys/service/anchors";
+/// The tenants whose keys must not be destroyed yet, a line each.
+pub const HOLDS: &str = "keys/service/holds";
+pub const ESCROW: &str = "escrow";
 pub const SAFE: &str = "safe";
 
 impl Home {
@@ -50,7 +54,10 @@ impl Home {
     /// # Errors
     ///
     /// Returns an error if it cannot be read, is no UTF-8 text, or is malformed.
-    pub fn parsed<T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>>(&self, file: &str) -> Result<T> {
+    pub fn parsed<T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>>(
+        &self,
+        file: &str,
+    ) -> Result<T> {
         let secret = self.secret(file)?;
         let text = secret.expose_str().with_context(|| format!("{file} is no text"))?;
         text.parse().with_context(|| format!("{file} is malformed"))
@@ -93,7 +100,10 @@ impl Home {
     /// # Errors
     ///
     /// Returns an error if it cannot be read, or a line is malformed.
-    pub fn lines<T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>>(&self, file: &str) -> Result<Vec<T>> {
+    pub fn lines<T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>>(
+        &self,
+        file: &str,
+    ) -> Result<Vec<T>> {
         let text = match fs::read_to_string(self.path(file)) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             text => text.with_context(|| format!("cannot read {file}"))?,

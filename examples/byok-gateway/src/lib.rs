@@ -29,5 +29,8 @@ pub mod proxy;
 pub mod worker;
 
 // What an operator runs.
+pub mod demo;
+pub mod doctor;
+pub mod drill;
 pub mod epoch;
 pub mod init;

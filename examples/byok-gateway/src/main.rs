@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use byok_gateway::config::Home;
 use byok_gateway::store::Store;
-use byok_gateway::{dashboard, init, proxy, worker};
+use byok_gateway::vault::Vault;
+use byok_gateway::{dashboard, demo, doctor, drill, epoch, init, proxy, worker};
 use lexopt::prelude::{Long, ValueExt};
 
 /// Wipes what is freed, so that the buffers of HTTP and TLS keep no key.
@@ -25,6 +26,10 @@ Commands:
     dashboard  runs the dashboard
     proxy      runs the proxy
     worker     runs the worker
+    epoch      begins the next epoch, moves everything to it, and destroys the keys of the old one
+    rotate ID  gives a tenant a new master key
+    drill      restores a backup elsewhere, and looks whether every key can be used
+    doctor     says what is not well, and exits with 1 if anything is
 ";
 
 fn main() -> ExitCode {
@@ -54,7 +59,7 @@ async fn run() -> Result<()> {
         .init();
     // The one that sqlx uses, too.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let (mut home, mut command) = (PathBuf::from("."), None);
+    let (mut home, mut command) = (PathBuf::from("."), Vec::new());
     let mut arguments = lexopt::Parser::from_env();
     while let Some(argument) = arguments.next()? {
         match argument {
@@ -63,18 +68,39 @@ async fn run() -> Result<()> {
                 return Ok(());
             }
             Long("home") => home = arguments.value()?.into(),
-            lexopt::Arg::Value(value) if command.is_none() => command = Some(value.string()?),
+            lexopt::Arg::Value(value) => command.push(value.string()?),
             other => return Err(other.unexpected().into()),
         }
     }
+    if command.is_empty() {
+        return demo::run().await;
+    }
     let home = Home::read(&home)?;
     let open = async || Store::open(&home.database()).await;
-    match command.as_deref() {
-        Some("init") => init::init(&home).await,
-        Some("dashboard") => dashboard::run(&home, &open().await?).await,
-        Some("proxy") => proxy::run(&home, &open().await?).await,
-        Some("worker") => worker::run(&home, &open().await?).await,
-        Some(other) => bail!("there is no command {other}: see --help"),
-        None => bail!("no demo yet"),
+    let command: Vec<&str> = command.iter().map(String::as_str).collect();
+    match *command {
+        ["init"] => init::init(&home).await,
+        ["dashboard"] => dashboard::run(&home, &open().await?).await,
+        ["proxy"] => proxy::run(&home, &open().await?).await,
+        ["worker"] => worker::run(&home, &open().await?).await,
+        ["epoch"] => epoch::turn(&home, &open().await?, |step| println!("{step}")).await,
+        ["rotate", tenant] => {
+            let vault = Vault::unlock(&home, &open().await?).await?;
+            println!("{} keys moved", worker::rotate(&vault, &tenant.parse()?).await?);
+            Ok(())
+        }
+        ["drill"] => {
+            let report = drill::run(&home, &open().await?).await?;
+            println!("{}", serde_json::to_string(&report)?);
+            if report.passed() { Ok(()) } else { bail!("the drill failed") }
+        }
+        ["doctor"] => {
+            let findings = doctor::examine(&home, &open().await?).await?;
+            for finding in &findings {
+                println!("{} {}", if finding.is_well { "ok  " } else { "BAD " }, finding.text);
+            }
+            if findings.iter().all(|finding| finding.is_well) { Ok(()) } else { bail!("not everything is well") }
+        }
+        _ => bail!("there is no such command: see --help"),
     }
 }

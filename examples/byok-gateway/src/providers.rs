@@ -17,6 +17,8 @@ pub struct Provider {
     pub host: &'static str,
     /// The header that has the key.
     pub header: &'static KeyHeader,
+    /// A path that costs nothing, and that only a valid key may read.
+    pub check: &'static str,
 }
 
 static ALL: LazyLock<Vec<Provider>> = LazyLock::new(|| {
@@ -25,9 +27,24 @@ static ALL: LazyLock<Vec<Provider>> = LazyLock::new(|| {
         name: provider.name,
         host: provider.host,
         header: &provider.header,
+        check: check(provider.name),
     });
     all.collect()
 });
+
+/// Returns where a provider says whether a key is valid.
+fn check(name: &str) -> &'static str {
+    match name {
+        "Deepgram" => "/v1/projects",
+        "DeepSeek" => "/models",
+        "ElevenLabs" => "/v1/user",
+        "Gemini" => "/v1beta/models",
+        "Groq" => "/openai/v1/models",
+        "OpenRouter" => "/api/v1/key",
+        "Replicate" => "/v1/account",
+        _ => "/v1/models",
+    }
+}
 
 /// Returns all of them, in alphabetical order.
 pub fn all() -> impl Iterator<Item = &'static Provider> {

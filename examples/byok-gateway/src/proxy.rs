@@ -27,13 +27,27 @@ use crate::web::{self, Limit};
 
 /// The headers of a customer's request that a provider gets: what the request is, and nothing that authorises it.
 const REQUEST_HEADERS: [&str; 9] = [
-    "accept", "content-type", "idempotency-key", "anthropic-beta", "anthropic-version", "openai-beta", "openai-organization",
-    "openai-project", "user-agent",
+    "accept",
+    "content-type",
+    "idempotency-key",
+    "anthropic-beta",
+    "anthropic-version",
+    "openai-beta",
+    "openai-organization",
+    "openai-project",
+    "user-agent",
 ];
 /// The headers of a reply that are between two neighbours (RFC 9110, section 7.6.1), and those that the proxy sets itself.
 const NOT_PASSED_ON: [HeaderName; 9] = [
-    header::CONNECTION, header::CONTENT_LENGTH, header::PROXY_AUTHENTICATE, header::SET_COOKIE, header::STRICT_TRANSPORT_SECURITY,
-    header::TE, header::TRAILER, header::TRANSFER_ENCODING, header::UPGRADE,
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::PROXY_AUTHENTICATE,
+    header::SET_COOKIE,
+    header::STRICT_TRANSPORT_SECURITY,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
 ];
 
 #[derive(Debug)]
@@ -165,7 +179,13 @@ impl Proxy {
         })
     }
 
-    async fn send(&self, provider: &Provider, key: BoundSecret, url: reqwest::Url, request: Request) -> Result<Response, Answer> {
+    async fn send(
+        &self,
+        provider: &Provider,
+        key: BoundSecret,
+        url: reqwest::Url,
+        request: Request,
+    ) -> Result<Response, Answer> {
         let (parts, body) = request.into_parts();
         let mut to_send = reqwest::Request::new(parts.method, url);
         for name in REQUEST_HEADERS {
@@ -225,7 +245,10 @@ fn redacted(reply: reqwest::Response, redactor: Redactor) -> Body {
 /// Returns where a request goes. The host is the provider's, whatever the path says.
 fn url(provider: &Provider, path: &str, query: Option<&str>) -> Result<reqwest::Url, Answer> {
     let url = reqwest::Url::parse(&format!("https://{}/{path}", provider.host));
-    let mut url = url.ok().filter(|url| url.host_str() == Some(provider.host)).ok_or(Answer(StatusCode::BAD_REQUEST, "malformed_path"))?;
+    let mut url = url
+        .ok()
+        .filter(|url| url.host_str() == Some(provider.host))
+        .ok_or(Answer(StatusCode::BAD_REQUEST, "malformed_path"))?;
     url.set_query(query);
     Ok(url)
 }
@@ -237,4 +260,3 @@ fn mock(provider: &Provider, method: &Method) -> Response {
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
-

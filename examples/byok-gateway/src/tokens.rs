@@ -88,9 +88,8 @@ impl Visitors {
     ///
     /// Returns an error if the file cannot be read or is malformed.
     pub fn read(home: &Home) -> Result<Self> {
-        let tokens = |prefix: &str| {
-            anyhow::Ok(Tokens::new(home.parsed::<Peppers>(VISITORS)?, Mode::Live, prefix.parse()?))
-        };
+        let tokens =
+            |prefix: &str| anyhow::Ok(Tokens::new(home.parsed::<Peppers>(VISITORS)?, Mode::Live, prefix.parse()?));
         Ok(Self { links: tokens("bg_link_")?, sessions: tokens("bg_session_")? })
     }
 

@@ -10,7 +10,9 @@ use arc_swap::ArcSwapOption;
 use sealwax::{ContextError, Envelope, ErrorClass, FormatError, KeyId, Keyring, OpeningKey};
 use sealwax_audit::{AuditLog, EntryError, Recorder};
 use sealwax_credentials::{BoundSecret, OpenBoundError, open_bound_async};
-use sealwax_tenants::{TenantError, TenantId, TenantKeys, TenantRecord, TenantState, Tombstone, WriterPair, WriterPairError};
+use sealwax_tenants::{
+    TenantError, TenantId, TenantKeys, TenantRecord, TenantState, Tombstone, WriterPair, WriterPairError,
+};
 
 use crate::clock;
 use crate::config::Home;
@@ -192,7 +194,13 @@ impl Vault {
     /// # Errors
     ///
     /// Returns a [`Refused`]. If the opening cannot be recorded, nothing is opened.
-    pub async fn open(&self, tenant: &TenantId, provider: &Provider, who: &str, why: &str) -> Result<BoundSecret, Refused> {
+    pub async fn open(
+        &self,
+        tenant: &TenantId,
+        provider: &Provider,
+        who: &str,
+        why: &str,
+    ) -> Result<BoundSecret, Refused> {
         let found = self.store.find(tenant, &provider.slug).await?.ok_or(Refused::NotSet)?;
         let envelope: Envelope = found.envelope.parse()?;
         let keyring = self.unlocked()?.keyring(&self.store, &found.record, &envelope).await?;

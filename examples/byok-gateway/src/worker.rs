@@ -1,11 +1,69 @@
-//! The worker.
+//! The worker: what happens without a request.
+
+mod checking;
+mod deleting;
+mod taking_over;
+mod verifying;
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
 
+pub(crate) use taking_over::PAGE;
+pub use taking_over::{rotate, take_over};
+pub use verifying::INTACT;
+
 use crate::config::Home;
 use crate::store::Store;
+use crate::vault::Vault;
+use crate::{drill, proxy, web};
 
-/// Runs it.
-pub async fn run(_home: &Home, _store: &Store) -> Result<()> {
+/// How often the worker looks for work.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How many rounds are between two verifications of the log, and between two looks at what is due.
+const ROUNDS: u64 = 10;
+
+/// Runs the worker until the process is told to stop.
+///
+/// # Errors
+///
+/// Returns an error if it cannot start.
+pub async fn run(home: &Home, store: &Store) -> Result<()> {
+    let vault = Arc::new(Vault::unlock(home, store).await?);
+    let client = proxy::client(home, &home.config.egress)?;
+    let fresh = tokio::spawn(Arc::clone(&vault).keep_fresh("worker"));
+    println!("worker runs");
+    let mut verifying = verifying::Verifying::default();
+    let work = async {
+        for round in 0_u64.. {
+            log("deletion", deleting::delete_leaving(home, &vault).await);
+            log("taking over", take_over(&vault).await);
+            if round.is_multiple_of(ROUNDS) {
+                log("verification", verifying.verify(home, &vault).await);
+                log("checks", checking::check_due(home, &vault, &client).await);
+                log("purge", purge(store).await);
+                log("drill", drill::if_due(home, store).await);
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    };
+    tokio::select! {
+        () = work => {}
+        () = web::stopped() => {}
+    }
+    fresh.abort();
     Ok(())
+}
+
+/// What fails is tried again in the next round.
+fn log<T>(what: &str, result: Result<T>) {
+    if let Err(error) = result {
+        tracing::error!("{what}: {error:#}");
+    }
+}
+
+async fn purge(store: &Store) -> Result<()> {
+    store.purge_tokens().await?;
+    Ok(store.purge_processes().await?)
 }

@@ -55,8 +55,9 @@ impl Store {
     ///
     /// Returns an error if the database fails.
     pub async fn leaving(&self) -> sqlx::Result<Vec<TenantId>> {
-        let rows: Vec<(String,)> =
-            sqlx::query_as("SELECT id FROM accounts WHERE leaving IS NOT NULL ORDER BY id").fetch_all(&self.pool).await?;
+        let rows: Vec<(String,)> = sqlx::query_as("SELECT id FROM accounts WHERE leaving IS NOT NULL ORDER BY id")
+            .fetch_all(&self.pool)
+            .await?;
         Ok(rows.into_iter().filter_map(|(id,)| id.parse().ok()).collect())
     }
 

@@ -45,8 +45,10 @@ impl Store {
     ///
     /// Returns an error if the database fails.
     pub async fn chain(&self, subject: &str) -> sqlx::Result<Vec<String>> {
-        let rows: Vec<(String,)> =
-            sqlx::query_as(pick!(self, sealwax_audit::sql, CHAIN)).bind(subject.to_owned()).fetch_all(&self.pool).await?;
+        let rows: Vec<(String,)> = sqlx::query_as(pick!(self, sealwax_audit::sql, CHAIN))
+            .bind(subject.to_owned())
+            .fetch_all(&self.pool)
+            .await?;
         Ok(rows.into_iter().map(|(record,)| record).collect())
     }
 
@@ -96,5 +98,16 @@ impl Store {
             SET entries = excluded.entries, verdict = excluded.verdict, checked = excluded.checked";
         let write = sqlx::query(write).bind(tenant.to_owned()).bind(entries).bind(verdict.to_owned());
         write.bind(crate::clock::column()).execute(&self.writer).await.map(drop)
+    }
+
+    /// Returns the subjects whose chain had another verdict.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn altered(&self, intact: &str) -> sqlx::Result<Vec<String>> {
+        let altered = sqlx::query_as("SELECT tenant FROM verdicts WHERE verdict <> $1 ORDER BY tenant");
+        let rows: Vec<(String,)> = altered.bind(intact.to_owned()).fetch_all(&self.pool).await?;
+        Ok(rows.into_iter().map(|(subject,)| subject).collect())
     }
 }

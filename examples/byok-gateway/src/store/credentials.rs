@@ -83,8 +83,9 @@ impl Store {
             WHERE c.tenant = $1 AND c.provider = $2";
         let find = sqlx::query_as(find).bind(tenant.as_ref().to_owned()).bind(provider.to_owned());
         let row: Option<(String, Option<String>)> = find.fetch_optional(&self.pool).await?;
-        Ok(row.map(|(envelope, record)| {
-            Found { envelope, record: TenantRecord::from_row(tenant.clone(), record.as_deref()) }
+        Ok(row.map(|(envelope, record)| Found {
+            envelope,
+            record: TenantRecord::from_row(tenant.clone(), record.as_deref()),
         }))
     }
 
@@ -99,12 +100,33 @@ impl Store {
             LEFT JOIN sealwax_tenant_records r ON r.tenant = c.tenant
             WHERE (c.tenant, c.provider) > ($1, $2) ORDER BY c.tenant, c.provider LIMIT $3";
         let page = sqlx::query_as(page).bind(after.0.to_owned()).bind(after.1.to_owned()).bind(rows);
-        let rows: Vec<(String, String, String, Option<String>)> = page.fetch_all(&self.pool).await?;
-        let found = rows.into_iter().filter_map(|(tenant, provider, envelope, record)| {
-            let record = TenantRecord::from_row(tenant.parse().ok()?, record.as_deref());
-            Some((tenant, provider, Found { envelope, record }))
-        });
-        Ok(found.collect())
+        Ok(of_rows(page.fetch_all(&self.pool).await?))
+    }
+
+    /// Returns keys that the dashboard wrote and no worker has taken over.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn written_by_the_dashboard(&self, rows: i64) -> sqlx::Result<Vec<(String, String, Found)>> {
+        let written = "SELECT c.tenant, c.provider, c.envelope, r.record FROM credentials c
+            JOIN accounts a ON a.id = c.tenant AND a.leaving IS NULL
+            LEFT JOIN sealwax_tenant_records r ON r.tenant = c.tenant
+            WHERE c.envelope NOT LIKE 'sw1:%:tenant/%' ORDER BY c.stored LIMIT $1";
+        Ok(of_rows(sqlx::query_as(written).bind(rows).fetch_all(&self.pool).await?))
+    }
+
+    /// Returns the tenants and providers whose keys were not checked for some seconds.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn due(&self, seconds: i64, rows: i64) -> sqlx::Result<Vec<(String, String)>> {
+        let due =
+            "SELECT c.tenant, c.provider FROM credentials c JOIN accounts a ON a.id = c.tenant AND a.leaving IS NULL
+            WHERE c.checked IS NULL OR c.checked <= $1 ORDER BY coalesce(c.checked, 0) LIMIT $2";
+        let due = sqlx::query_as(due).bind(clock::column().saturating_sub(seconds)).bind(rows);
+        due.fetch_all(&self.pool).await
     }
 
     /// Writes what the worker found when it tried a key.
@@ -113,8 +135,17 @@ impl Store {
     ///
     /// Returns an error if the database fails.
     pub async fn tried(&self, tenant: &TenantId, provider: &str, status: i64, held_micros: i64) -> sqlx::Result<()> {
-        let write = "UPDATE credentials SET checked = $3, status = $4, held_micros = $5 WHERE tenant = $1 AND provider = $2";
+        let write =
+            "UPDATE credentials SET checked = $3, status = $4, held_micros = $5 WHERE tenant = $1 AND provider = $2";
         let write = sqlx::query(write).bind(tenant.as_ref().to_owned()).bind(provider.to_owned());
         write.bind(clock::column()).bind(status).bind(held_micros).execute(&self.writer).await.map(drop)
     }
+}
+
+fn of_rows(rows: Vec<(String, String, String, Option<String>)>) -> Vec<(String, String, Found)> {
+    let found = rows.into_iter().filter_map(|(tenant, provider, envelope, record)| {
+        let record = TenantRecord::from_row(tenant.parse().ok()?, record.as_deref());
+        Some((tenant, provider, Found { envelope, record }))
+    });
+    found.collect()
 }

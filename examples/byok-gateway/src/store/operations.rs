@@ -56,4 +56,39 @@ impl Store {
         let note = sqlx::query(note).bind(clock::column()).bind(i64::from(passed)).bind(report.to_owned());
         note.execute(&self.writer).await.map(drop)
     }
+
+    /// Copies a database of SQLite into a new file.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails, or there is such a file.
+    pub async fn copy_to(&self, file: &str) -> sqlx::Result<()> {
+        sqlx::query("VACUUM INTO $1").bind(file.to_owned()).execute(&self.pool).await.map(drop)
+    }
+
+    /// Returns how many seconds ago somebody wrote to the database: running processes do so each second.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn age(&self) -> sqlx::Result<u64> {
+        let newest = "SELECT coalesce(max(seen), 0) FROM processes";
+        let (seen,): (i64,) = sqlx::query_as(newest).fetch_one(&self.pool).await?;
+        Ok(u64::try_from(clock::column().saturating_sub(seen)).unwrap_or_default())
+    }
+
+    /// Counts the customers' keys that are not under their tenants' newest keys, and the tenants' keys that are not under a
+    /// root.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn not_current(&self, root: &str) -> sqlx::Result<(i64, i64)> {
+        let keys = "SELECT count(*) FROM credentials c LEFT JOIN sealwax_tenants t ON t.tenant = c.tenant
+            WHERE t.tenant IS NULL OR c.envelope NOT LIKE 'sw1:%:tenant/' || t.tenant || '@' || t.number || '=%'";
+        let (keys,): (i64,) = sqlx::query_as(keys).fetch_one(&self.pool).await?;
+        let roots = "SELECT count(*) FROM sealwax_tenant_keys WHERE envelope NOT LIKE 'sw1:%:' || $1 || '=%'";
+        let (roots,): (i64,) = sqlx::query_as(roots).bind(root.to_owned()).fetch_one(&self.pool).await?;
+        Ok((keys, roots))
+    }
 }

@@ -2,7 +2,6 @@
 
 use sealwax::{Envelope, KeyId};
 use sealwax_tenants::{Created, TenantId, TenantKeyId, TenantRecord, Tombstone};
-use sqlx::{Any, Transaction};
 
 use super::{Store, bound, pick};
 
@@ -49,18 +48,14 @@ impl Store {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Destroys the keys of a tenant in a transaction that the caller commits. `None` if the tenant has got another key.
+    /// Destroys the keys of a tenant, unless the tenant has got another key. Returns whether it did.
     ///
     /// # Errors
     ///
     /// Returns an error if the database fails.
-    pub async fn destroy(&self, dead: Tombstone) -> sqlx::Result<Option<(Tombstone, Transaction<'static, Any>)>> {
-        let mut transaction = self.begin().await?;
+    pub async fn destroy(&self, dead: &Tombstone) -> sqlx::Result<bool> {
         let destroy = bound(pick!(self, sealwax_tenants::sql, DESTROY), dead.parameters());
-        let row = destroy.fetch_optional(&mut *transaction).await?;
-        let Some(row) = row else { return Ok(None) };
-        let deleted: Option<String> = sqlx::Row::try_get(&row, 0)?;
-        Ok(Some((dead.with_deleted(deleted.as_deref()), transaction)))
+        Ok(destroy.fetch_optional(&self.writer).await?.is_some())
     }
 
     /// Destroys what a tombstone says, after a restore and before a move to a new root.
@@ -90,7 +85,8 @@ impl Store {
     ///
     /// Returns an error if the database fails.
     pub async fn replace_key(&self, tenant: &str, number: i64, old: &str, new: &Envelope) -> sqlx::Result<bool> {
-        let replace = "UPDATE sealwax_tenant_keys SET envelope = $4 WHERE tenant = $1 AND number = $2 AND envelope = $3";
+        let replace =
+            "UPDATE sealwax_tenant_keys SET envelope = $4 WHERE tenant = $1 AND number = $2 AND envelope = $3";
         let replace = sqlx::query(replace).bind(tenant.to_owned()).bind(number).bind(old.to_owned());
         Ok(replace.bind(new.to_string()).execute(&self.writer).await?.rows_affected() == 1)
     }
@@ -105,6 +101,16 @@ impl Store {
         let row: Option<(String,)> =
             sqlx::query_as(find).bind(key_id.as_ref().to_owned()).fetch_optional(&self.pool).await?;
         Ok(row.map(|(envelope,)| envelope))
+    }
+
+    /// Returns whether a customer's key is under a pair.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn is_named(&self, pair: &str) -> sqlx::Result<bool> {
+        let find = "SELECT tenant FROM credentials WHERE envelope LIKE 'sw1:%:' || $1 || '=%' LIMIT 1";
+        Ok(sqlx::query(find).bind(pair.to_owned()).fetch_optional(&self.pool).await?.is_some())
     }
 
     /// Returns the ids of the dashboard's pairs.

@@ -61,8 +61,10 @@ impl Store {
     ///
     /// Returns an error if the database fails.
     pub async fn get_token(&self, id: &str) -> sqlx::Result<Result<Record, TokenError>> {
-        let row: Option<(String,)> =
-            sqlx::query_as(pick!(self, sealwax_tokens::sql, GET)).bind(id.to_owned()).fetch_optional(&self.pool).await?;
+        let row: Option<(String,)> = sqlx::query_as(pick!(self, sealwax_tokens::sql, GET))
+            .bind(id.to_owned())
+            .fetch_optional(&self.pool)
+            .await?;
         Ok(Record::from_row(row.map(|(record,)| record)))
     }
 

@@ -1,0 +1,69 @@
+//! What an operator should know: one keyring everywhere, everything under it, backups that can be restored, a root that is not
+//! too old, and a log that is intact.
+
+use anyhow::Result;
+
+use crate::clock;
+use crate::config::Home;
+use crate::epoch::Epoch;
+use crate::store::Store;
+use crate::vault::Vault;
+use crate::worker::INTACT;
+
+/// For how long a process that does not say anything still counts as running.
+const ALIVE_SECONDS: i64 = 30;
+
+/// One finding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    pub is_well: bool,
+    pub text: String,
+}
+
+/// Examines a gateway.
+///
+/// # Errors
+///
+/// Returns an error if the keyring or the database cannot be read.
+pub async fn examine(home: &Home, store: &Store) -> Result<Vec<Finding>> {
+    let vault = Vault::unlock(home, store).await?;
+    let unlocked = vault.unlocked()?;
+    let ring = unlocked.tenants.service();
+    let newest = Epoch::newest(ring);
+    let mut findings = Vec::new();
+    let mut find = |is_well, text: String| findings.push(Finding { is_well, text });
+
+    let (mine, pair) = (unlocked.fingerprint(), newest.map(Epoch::pair).transpose()?);
+    for (process, keys) in store.processes(ALIVE_SECONDS).await? {
+        let has = if process.starts_with("dashboard") { pair.as_ref().map(AsRef::as_ref) } else { Some(mine.as_str()) };
+        let is_well = has == Some(keys.as_str());
+        find(
+            is_well,
+            format!("{process} has {}", if is_well { "the newest keys" } else { "other keys than the file" }),
+        );
+    }
+    let primary = ring.primary().map(AsRef::as_ref).unwrap_or_default();
+    let (keys, roots) = store.not_current(primary).await?;
+    find(keys == 0, format!("{keys} customers' keys are not under their tenants' newest keys"));
+    find(roots == 0, format!("{roots} tenants' keys are not under {primary}"));
+    let is_new = newest.map(Epoch::root).transpose()?.is_some_and(|root| root.as_ref() == primary);
+    find(
+        is_new,
+        format!("the primary is {primary}{}", if is_new { "" } else { ", but an epoch has begun: run `epoch`" }),
+    );
+    if let Some(begun) = newest.map(|epoch| epoch.begun(home)).transpose()?.flatten() {
+        let days = clock::column().saturating_sub(begun) / 86400;
+        find(days <= i64::from(home.config.policy.epoch_days), format!("the root is {days} days old"));
+    }
+    match store.last_drill().await? {
+        None => find(false, "no restore drill was done".into()),
+        Some((finished, passed, report)) => {
+            let days = clock::column().saturating_sub(finished) / 86400;
+            let is_recent = days <= i64::from(home.config.policy.drill_days);
+            find(passed == 1 && is_recent, format!("the last restore drill was {days} days ago: {report}"));
+        }
+    }
+    let altered = store.altered(INTACT).await?;
+    find(altered.is_empty(), format!("{} chains of the audit log are altered {}", altered.len(), altered.join(" ")));
+    Ok(findings)
+}

@@ -1,0 +1,184 @@
+//! Ends an epoch and begins the next, in steps of which each can be interrupted and done again.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use sealwax::{Envelope, KeyState, Keyring};
+use sealwax_audit::Record;
+use sealwax_tenants::{Certificate, Notice, Tombstone};
+use tokio::time::{Instant, sleep};
+
+use super::Epoch;
+use super::lines::{with_key, with_state};
+use crate::config::Home;
+use crate::files::TOMBSTONES;
+use crate::store::Store;
+use crate::vault::Vault;
+use crate::worker::take_over;
+
+/// A process that does not say anything for this long has ended.
+const ALIVE_SECONDS: i64 = 10;
+
+/// Ends the epoch, and says each step.
+///
+/// If one was interrupted, this goes on with it, and begins no other one.
+///
+/// # Errors
+///
+/// Returns an error if a step fails. Run it again.
+pub async fn turn(home: &Home, store: &Store, say: impl Fn(&str)) -> Result<()> {
+    let vault = Vault::unlock(home, store).await?;
+    let newest = newest(&vault)?;
+    if is_turned(&vault, newest).await? {
+        say(&format!("{} is everywhere, before anybody seals under it", newest.next().root()?));
+        let text = vault.source.read_text().await?;
+        let root = newest.next().draw_root(home)?;
+        vault.source.write(&with_key(&text, "retired", newest.next().root()?.as_ref(), &root)?).await?;
+    }
+    everywhere(&vault).await?;
+    let epoch = self::newest(&vault)?;
+    let root = epoch.root()?;
+
+    let primary = vault.unlocked()?.tenants.service().primary().cloned().context("the keyring has no primary")?;
+    if primary != root {
+        say(&format!("{root} is the primary"));
+        let text = with_state(&vault.source.read_text().await?, primary.as_ref(), "retired")?;
+        vault.source.write(&with_state(&text, root.as_ref(), "primary")?).await?;
+        everywhere(&vault).await?;
+    }
+    if !store.pairs().await?.contains(&epoch.pair()?.to_string()) {
+        say("the dashboard gets a new pair");
+        epoch.make_pair(home, store, vault.unlocked()?.tenants.service()).await?;
+    }
+    dashboards_have(store, epoch).await?;
+
+    say("what is under the old epoch moves");
+    replay(home, store).await?;
+    while take_over(&vault).await? > 0 {}
+    move_keys(&vault, vault.unlocked()?.tenants.service()).await?;
+    for pair in store.pairs().await? {
+        if pair != epoch.pair()?.as_ref() {
+            if store.is_named(&pair).await? {
+                bail!("a row is still under {pair}: see the log of the worker, and run this again");
+            }
+            store.delete_pair(&pair).await?;
+        }
+    }
+    dump(home, store, epoch).await?;
+
+    for old in old_roots(vault.unlocked()?.tenants.service(), epoch)? {
+        say(&format!("{} is destroyed", old.root()?));
+        old.destroy_escrow(home)?;
+        vault.source.write(&with_state(&vault.source.read_text().await?, old.root()?.as_ref(), "destroyed")?).await?;
+        everywhere(&vault).await?;
+    }
+    let certified = certify(home, &vault).await?;
+    say(&format!("{certified} deletions are certified. Destroy what a safe has of the old epoch, too"));
+    Ok(())
+}
+
+fn newest(vault: &Vault) -> Result<Epoch> {
+    Epoch::newest(vault.unlocked()?.tenants.service()).context("the keyring has no epoch")
+}
+
+/// Returns whether nothing of an older epoch is left.
+async fn is_turned(vault: &Vault, newest: Epoch) -> Result<bool> {
+    let unlocked = vault.unlocked()?;
+    let ring = unlocked.tenants.service();
+    let is_primary = ring.primary() == Some(&newest.root()?);
+    Ok(is_primary && old_roots(ring, newest)?.is_empty() && vault.store.pairs().await? == [newest.pair()?.to_string()])
+}
+
+/// Returns the epochs before one whose roots are not destroyed.
+fn old_roots(ring: &Keyring, epoch: Epoch) -> Result<Vec<Epoch>> {
+    let mut old = Vec::new();
+    for number in 1..epoch.0 {
+        if ring.state(Epoch(number).root()?.as_ref()).is_some_and(|state| state != KeyState::Destroyed) {
+            old.push(Epoch(number));
+        }
+    }
+    Ok(old)
+}
+
+/// Waits until every running process has the keyring that is in the file.
+async fn everywhere(vault: &Vault) -> Result<()> {
+    vault.refresh().await?;
+    let mine = vault.unlocked()?.fingerprint();
+    wait_for(&vault.store, |process, keys| process.starts_with("dashboard") || keys == mine).await
+}
+
+async fn dashboards_have(store: &Store, epoch: Epoch) -> Result<()> {
+    let pair = epoch.pair()?;
+    wait_for(store, |process, keys| !process.starts_with("dashboard") || keys == pair.as_ref()).await
+}
+
+async fn wait_for(store: &Store, has_it: impl Fn(&str, &str) -> bool) -> Result<()> {
+    let end = Instant::now() + Duration::from_secs(120);
+    loop {
+        let processes = store.processes(ALIVE_SECONDS).await?;
+        let Some((missing, _)) = processes.iter().find(|(process, keys)| !has_it(process, keys)) else { return Ok(()) };
+        if Instant::now() >= end {
+            bail!("{missing} still has other keys: run this again");
+        }
+        sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// A row that somebody put back would move along.
+async fn replay(home: &Home, store: &Store) -> Result<()> {
+    for dead in home.lines::<Tombstone>(TOMBSTONES)? {
+        let known = dead.to_string();
+        let dead = store.replay(dead).await?.to_string();
+        if dead != known {
+            home.append(TOMBSTONES, &dead)?;
+        }
+    }
+    Ok(())
+}
+
+async fn move_keys(vault: &Vault, ring: &Keyring) -> Result<()> {
+    for (tenant, number, text) in vault.store.tenant_keys().await? {
+        let fresh = ring.rewrap(&text.parse::<Envelope>()?);
+        if let Some(fresh) = fresh.with_context(|| format!("key {number} of tenant {tenant}"))? {
+            vault.store.replace_key(&tenant, number, &text, &fresh).await?;
+        }
+    }
+    // What somebody wrote meanwhile is under the new root, because every process has it.
+    let root = ring.primary().map(AsRef::as_ref).unwrap_or_default();
+    match vault.store.not_current(root).await? {
+        (_, 0) => Ok(()),
+        (_, left) => bail!("{left} tenants' keys are not under {root}: run this again"),
+    }
+}
+
+/// Once the old root is destroyed, no tenant's key in an older dump opens.
+async fn dump(home: &Home, store: &Store, epoch: Epoch) -> Result<()> {
+    let mut lines = String::new();
+    for (tenant, number, envelope) in store.tenant_keys().await? {
+        let line = serde_json::json!({ "tenant": tenant, "number": number, "envelope": envelope });
+        lines.push_str(&format!("{line}\n"));
+    }
+    home.write(&format!("tenant-keys/{}.jsonl", epoch.root()?), lines.as_bytes())
+}
+
+/// Certifies each deletion whose roots are all destroyed, once.
+async fn certify(home: &Home, vault: &Vault) -> Result<u32> {
+    let log = vault.store.chain(Notice::SUBJECT).await?;
+    let log = log.iter().map(|line| line.parse()).collect::<Result<Vec<Record>, _>>()?;
+    let mut certified = Vec::new();
+    for record in &log {
+        certified.extend(Certificate::from_record(record)?.map(|certificate| certificate.tombstone().clone()));
+    }
+    let (unlocked, mut count) = (vault.unlocked()?, 0_u32);
+    for dead in home.lines::<Tombstone>(TOMBSTONES)? {
+        if certified.contains(&dead) {
+            continue;
+        }
+        if let Ok(certificate) = Certificate::new(dead.clone(), unlocked.tenants.service()) {
+            vault.log().append(Notice::SUBJECT, certificate.notice("worker", "the epoch ended").action()).await?;
+            certified.push(dead);
+            count = count.saturating_add(1);
+        }
+    }
+    Ok(count)
+}

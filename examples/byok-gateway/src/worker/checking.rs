@@ -1,0 +1,52 @@
+//! Scheduled use: tries each key at its provider once a day, so that a customer learns that it was revoked there.
+
+use std::time::Instant;
+
+use anyhow::Result;
+use reqwest::{Method, Request};
+use sealwax_credentials::ReqwestClient;
+use sealwax_tenants::TenantId;
+
+use crate::config::Home;
+use crate::providers::{self, Provider};
+use crate::vault::Vault;
+
+/// How many keys are tried in a round.
+const KEYS: i64 = 20;
+
+/// Tries the keys that are due.
+///
+/// # Errors
+///
+/// Returns an error if the database fails.
+pub(super) async fn check_due(home: &Home, vault: &Vault, client: &ReqwestClient) -> Result<()> {
+    let age = i64::from(home.config.policy.check_hours).saturating_mul(3600);
+    for (tenant, provider) in vault.store.due(age, KEYS).await? {
+        let (Ok(tenant), Some(provider)) = (tenant.parse::<TenantId>(), providers::find(&provider)) else { continue };
+        let (status, held) = check(vault, client, &tenant, provider).await;
+        vault.store.tried(&tenant, &provider.slug, status, held).await?;
+    }
+    Ok(())
+}
+
+/// Returns the status of the reply, or 0 if there is none, and for how many microseconds the key was open.
+async fn check(vault: &Vault, client: &ReqwestClient, tenant: &TenantId, provider: &Provider) -> (i64, i64) {
+    let Ok(url) = reqwest::Url::parse(&format!("https://{}{}", provider.host, provider.check)) else { return (0, 0) };
+    let mut request = Request::new(Method::GET, url);
+    if provider.slug == "anthropic" {
+        request.headers_mut().insert("anthropic-version", reqwest::header::HeaderValue::from_static("2023-06-01"));
+    }
+    match vault.open(tenant, provider, "worker", "the daily check of the key").await {
+        Ok(key) => {
+            let opened = Instant::now();
+            let reply = client.send(request, &key, provider.header).await;
+            drop(key);
+            let held = i64::try_from(opened.elapsed().as_micros()).unwrap_or(i64::MAX);
+            (reply.map_or(0, |reply| i64::from(reply.status().as_u16())), held)
+        }
+        Err(error) => {
+            tracing::warn!(name = error.name(), "the key of {} is not checked: {error}", provider.slug);
+            (0, 0)
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! Deletes the tenants who left.
+
+use std::convert::Infallible;
+
+use anyhow::Result;
+use sealwax_tenants::{Notice, TenantId, TenantState};
+
+use crate::config::Home;
+use crate::files::{HOLDS, TOMBSTONES};
+use crate::vault::Vault;
+
+/// Destroys the master key of each tenant who left, and deletes what is left of the account.
+///
+/// # Errors
+///
+/// Returns the first error. Run it again: each step is done once, however often it is begun.
+pub(super) async fn delete_leaving(home: &Home, vault: &Vault) -> Result<()> {
+    let holds: Vec<TenantId> = home.lines(HOLDS)?;
+    for tenant in vault.store.leaving().await? {
+        // Nothing of the tenant opens, but a court wants it kept.
+        if !holds.contains(&tenant) {
+            delete(home, vault, &tenant).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn delete(home: &Home, vault: &Vault, tenant: &TenantId) -> Result<()> {
+    let (unlocked, store) = (vault.unlocked()?, &vault.store);
+    let mut record = store.tenant(tenant).await?;
+    if unlocked.tenants.state(&record)? == TenantState::NeverHad {
+        // Without a key there is no tombstone, and a backup would bring the tenant back.
+        store.create(&unlocked.tenants.create(&record, TenantState::NeverHad)?).await?;
+        record = store.tenant(tenant).await?;
+    }
+    let dead = unlocked.tenants.destroy(&record, |_| Ok::<_, Infallible>(()))?;
+    // First where a restore does not reach, so that no deletion is without its tombstone. Its roots are all that the keyring
+    // has, so the rows that are deleted name no other one.
+    home.append(TOMBSTONES, &dead.to_string())?;
+    vault.log().append(Notice::SUBJECT, dead.notice("worker", "the account was deleted").action()).await?;
+    if !store.destroy(&dead).await? {
+        anyhow::bail!("tenant {tenant} has got another key");
+    }
+    unlocked.tenants.bury(&dead);
+    store.forget(tenant).await?;
+    tracing::info!("tenant {tenant} was deleted");
+    Ok(())
+}

@@ -1,0 +1,76 @@
+//! Moves keys to their tenants' own master keys: what the dashboard wrote, and what is under an older key of the tenant.
+
+use anyhow::{Context, Result};
+use sealwax::Envelope;
+use sealwax_tenants::{TenantId, TenantState};
+
+use crate::store::{Found, Store};
+use crate::vault::{Unlocked, Vault};
+
+/// How many rows are read at once.
+pub(crate) const PAGE: i64 = 500;
+
+/// Moves every row that the dashboard wrote to its tenant's key. Returns how many it moved.
+///
+/// # Errors
+///
+/// Returns the first error, once all rows were tried.
+pub async fn take_over(vault: &Vault) -> Result<u64> {
+    let unlocked = vault.unlocked()?;
+    let mut first_error = None;
+    let mut moved = 0_u64;
+    for (tenant, provider, found) in vault.store.written_by_the_dashboard(PAGE).await? {
+        match take_over_row(&unlocked, &vault.store, &tenant, &provider, found).await {
+            Ok(done) => moved = moved.saturating_add(u64::from(done)),
+            Err(error) => {
+                first_error = first_error.or(Some(error.context(format!("{provider} key of tenant {tenant}"))))
+            }
+        }
+    }
+    first_error.map_or(Ok(moved), Err)
+}
+
+async fn take_over_row(unlocked: &Unlocked, store: &Store, tenant: &str, provider: &str, found: Found) -> Result<bool> {
+    let row: Envelope = found.envelope.parse()?;
+    let record = match unlocked.tenants.state(&found.record)? {
+        TenantState::NeverHad => {
+            let created = unlocked.tenants.create(&found.record, TenantState::NeverHad)?;
+            // Another worker may be first.
+            store.create(&created).await?;
+            store.tenant(found.record.tenant()).await?
+        }
+        TenantState::Live => found.record,
+        // Nothing is rewrapped for a tenant who was deleted.
+        _ => return Ok(false),
+    };
+    let keyring = unlocked.keyring(store, &record, &row).await?;
+    match keyring.rewrap(&row)? {
+        Some(fresh) => Ok(store.replace(tenant, provider, &found.envelope, &fresh).await?),
+        None => Ok(false),
+    }
+}
+
+/// Gives a tenant a new master key, and moves the tenant's rows to it. Returns how many it moved.
+///
+/// Keep the older key as long as a dump has rows under it: they would open no more.
+///
+/// # Errors
+///
+/// Returns an error if the tenant has no key, or a row cannot be moved. Run it again then: a key that was made is used.
+pub async fn rotate(vault: &Vault, tenant: &TenantId) -> Result<u64> {
+    let unlocked = vault.unlocked()?;
+    let record = vault.store.tenant(tenant).await?;
+    let created = unlocked.tenants.create(&record, TenantState::Live)?;
+    if !vault.store.create(&created).await? {
+        anyhow::bail!("somebody else gave tenant {tenant} a key: run it again");
+    }
+    let mut moved = 0_u64;
+    for row in vault.store.credentials(tenant).await? {
+        let found = vault.store.find(tenant, &row.provider).await?;
+        if let Some(found) = found {
+            let done = take_over_row(&unlocked, &vault.store, tenant.as_ref(), &row.provider, found).await;
+            moved = moved.saturating_add(u64::from(done.with_context(|| row.provider.clone())?));
+        }
+    }
+    Ok(moved)
+}
