@@ -123,10 +123,6 @@ impl Policy {
 
 impl Home {
     /// Reads `gateway.toml` in a directory.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if it cannot be read, or has an unknown or malformed field.
     pub fn read(dir: &Path) -> Result<Self> {
         let path = dir.join("gateway.toml");
         let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;

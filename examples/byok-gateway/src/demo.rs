@@ -13,10 +13,6 @@ use crate::config::Home;
 use crate::{init, web};
 
 /// Runs it until Ctrl-C, and deletes everything then.
-///
-/// # Errors
-///
-/// Returns an error if it cannot be set up, or a process ends.
 pub async fn run() -> Result<()> {
     let dir = std::env::temp_dir().join(format!("byok-gateway-{}", std::process::id()));
     fs::create_dir_all(&dir)?;

@@ -21,10 +21,6 @@ pub struct Finding {
 }
 
 /// Examines a gateway.
-///
-/// # Errors
-///
-/// Returns an error if the keyring or the database cannot be read.
 pub async fn examine(home: &Home, store: &Store) -> Result<Vec<Finding>> {
     let vault = Vault::unlock(home, store).await?;
     let unlocked = vault.unlocked()?;

@@ -41,10 +41,6 @@ impl Report {
 }
 
 /// Does a drill if the last one is too long ago.
-///
-/// # Errors
-///
-/// As [`run`].
 pub async fn if_due(home: &Home, store: &Store) -> Result<()> {
     let days = i64::from(home.config.policy.drill_days);
     let due = clock::column().saturating_sub(days.saturating_mul(86400));
@@ -55,10 +51,6 @@ pub async fn if_due(home: &Home, store: &Store) -> Result<()> {
 }
 
 /// Does a drill, and writes down what it found.
-///
-/// # Errors
-///
-/// Returns an error if no backup can be made or restored. What it finds in the restored database is no error.
 pub async fn run(home: &Home, store: &Store) -> Result<Report> {
     let dir = home.path("drill");
     // What a drill that was killed has left.

@@ -24,19 +24,11 @@ pub struct Epoch(pub u32);
 
 impl Epoch {
     /// Returns the id of the root.
-    ///
-    /// # Errors
-    ///
-    /// Never, for numbers.
     pub fn root(self) -> Result<KeyId> {
         Ok(format!("epoch-{}", self.0).parse()?)
     }
 
     /// Returns the id of the dashboard's pair.
-    ///
-    /// # Errors
-    ///
-    /// Never, for numbers.
     pub fn pair(self) -> Result<KeyId> {
         Ok(format!("dashboard-{}", self.0).parse()?)
     }
@@ -55,10 +47,6 @@ impl Epoch {
     }
 
     /// Returns when the root was drawn, in seconds since 1970.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the system does not know.
     pub fn begun(self, home: &Home) -> Result<Option<i64>> {
         let Ok(file) = fs::metadata(home.path(format!("{ESCROW}/{}", self.root()?))) else { return Ok(None) };
         Ok(Some(i64::try_from(file.modified()?.duration_since(UNIX_EPOCH)?.as_secs())?))
@@ -66,10 +54,6 @@ impl Epoch {
 
     /// Draws the root, and seals its text for the escrow: `escrow/epoch-1` opens with `safe/epoch-1`, which an operator moves
     /// into a safe. Both are destroyed with the root.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if nothing can be drawn or written.
     pub fn draw_root(self, home: &Home) -> Result<Secret> {
         let (root, text) = (self.root()?, MasterKey::generate()?.to_text());
         let opening_key = OpeningKey::generate()?;
@@ -82,10 +66,6 @@ impl Epoch {
     }
 
     /// Destroys what the escrow has of the root, here. What an operator moved into a safe, the operator destroys.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if a file cannot be deleted.
     fn destroy_escrow(self, home: &Home) -> Result<()> {
         let root = self.root()?;
         for file in [format!("{SAFE}/{root}"), format!("{ESCROW}/{root}")] {
@@ -98,10 +78,6 @@ impl Epoch {
     }
 
     /// Makes the dashboard's pair under the root, which is the primary, and gives the dashboard its half.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the keyring does not seal, the database fails, or the file cannot be written.
     pub async fn make_pair(self, home: &Home, store: &Store, ring: &Keyring) -> Result<()> {
         let (pair, sealing_key) = WriterPair::create(self.pair()?, ring)?;
         let sealing_key = sealing_key.to_text();

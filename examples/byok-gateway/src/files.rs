@@ -40,20 +40,12 @@ pub const SAFE: &str = "safe";
 
 impl Home {
     /// Reads a file of secrets, which is wiped when it is dropped.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if it cannot be read, which repeats nothing of it.
     pub fn secret(&self, file: &str) -> Result<Secret> {
         let path = self.path(file);
         fs::read(&path).map(Secret::from).with_context(|| format!("cannot read {}", path.display()))
     }
 
     /// Reads and parses a file of secrets. The error of parsing repeats nothing of it.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if it cannot be read, is no UTF-8 text, or is malformed.
     pub fn parsed<T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>>(
         &self,
         file: &str,
@@ -64,10 +56,6 @@ impl Home {
     }
 
     /// Writes a file that nobody else may read, in one step: a reader sees the old one or the new one.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if it cannot be written.
     pub fn write(&self, file: &str, content: &[u8]) -> Result<()> {
         let path = self.path(file);
         let new = path.with_extension("new");
@@ -81,10 +69,6 @@ impl Home {
     }
 
     /// Appends a line to a file that only grows.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if it cannot be written.
     pub fn append(&self, file: &str, line: &str) -> Result<()> {
         let path = self.path(file);
         let written = private(&path).and_then(|()| {
@@ -96,10 +80,6 @@ impl Home {
     }
 
     /// Parses each line of a file that only grows, and none if there is no such file.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if it cannot be read, or a line is malformed.
     pub fn lines<T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>>(
         &self,
         file: &str,

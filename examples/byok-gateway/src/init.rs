@@ -14,10 +14,6 @@ use crate::ring::Source;
 use crate::store::Store;
 
 /// Makes the keys of all processes, and the tables.
-///
-/// # Errors
-///
-/// Returns an error if there are keys already, or one cannot be written.
 pub async fn init(home: &Home) -> Result<()> {
     if home.path(RING).exists() {
         bail!("{} exists: this gateway is set up", home.path(RING).display());

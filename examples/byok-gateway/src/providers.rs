@@ -60,10 +60,6 @@ pub fn find(slug: &str) -> Option<&'static Provider> {
 impl Provider {
     /// Returns the context of a tenant's key for this provider. A row of another tenant or provider does not open in it, and
     /// what is opened in it goes to this host alone.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if a name is too long.
     pub fn context(&self, tenant: &TenantId) -> Result<EncryptionContext, ContextError> {
         EncryptionContext::new([("tenant", tenant.as_ref()), ("provider", &self.slug)])?.with_hosts(&[self.host])
     }

@@ -72,10 +72,6 @@ impl IntoResponse for Answer {
 }
 
 /// Runs the proxy until the process is told to stop.
-///
-/// # Errors
-///
-/// Returns an error if it cannot start.
 pub async fn run(home: &Home, store: &Store) -> Result<()> {
     let vault = Arc::new(Vault::unlock(home, store).await?);
     let limits = &home.config.limits;
@@ -100,10 +96,6 @@ pub async fn run(home: &Home, store: &Store) -> Result<()> {
 /// Builds the client of proxy and worker.
 ///
 /// Idle connections end soon, because their buffers still have the key of the last request.
-///
-/// # Errors
-///
-/// Returns an error if the certificates cannot be read.
 pub fn client(home: &Home, egress: &Egress) -> Result<ReqwestClient> {
     let builder = reqwest::Client::builder()
         .connect_timeout(Duration::from_secs(10))

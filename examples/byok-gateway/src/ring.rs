@@ -23,10 +23,6 @@ pub struct Source {
 
 impl Source {
     /// Creates it, and asks OpenBao for nothing yet.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if OpenBao is configured, and its token cannot be read or its address is none.
     pub fn new(home: &Home) -> Result<Self> {
         let remote = home.config.openbao.as_ref().map(|openbao| remote(home, openbao)).transpose()?;
         Ok(Self { home: home.clone(), remote })
@@ -39,20 +35,12 @@ impl Source {
     }
 
     /// Reads the keyring.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the file cannot be read, or OpenBao does not open it.
     pub async fn read(&self) -> Result<Keyring> {
         let text = self.read_text().await?;
         text.expose_str()?.parse().context("the keyring is malformed")
     }
 
     /// Reads the text of the keyring.
-    ///
-    /// # Errors
-    ///
-    /// As [`read`](Self::read).
     pub async fn read_text(&self) -> Result<Secret> {
         let file = self.home.secret(RING)?;
         let Some(remote) = &self.remote else { return Ok(file) };
@@ -63,10 +51,6 @@ impl Source {
     }
 
     /// Replaces the text of the keyring.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if it is no keyring, OpenBao does not seal it, or the file cannot be written.
     pub async fn write(&self, text: &Secret) -> Result<()> {
         text.expose_str()?.parse::<Keyring>().context("the new keyring is malformed")?;
         let Some(remote) = &self.remote else { return self.home.write(RING, text.expose_secret()) };

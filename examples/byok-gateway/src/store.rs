@@ -45,10 +45,6 @@ pub struct Store {
 
 impl Store {
     /// Connects to a database, and creates its tables.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the database cannot be reached.
     pub async fn open(url: &str) -> Result<Self> {
         sqlx::any::install_default_drivers();
         let kind = if url.starts_with("sqlite:") { Kind::Sqlite } else { Kind::Postgres };

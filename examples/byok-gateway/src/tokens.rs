@@ -31,10 +31,6 @@ pub struct ApiTokens {
 
 impl ApiTokens {
     /// Reads the peppers.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if a file cannot be read or is malformed.
     pub fn read(home: &Home) -> Result<Self> {
         let live = Tokens::new(home.parsed::<Peppers>(LIVE)?, Mode::Live, "bg_live_".parse()?);
         let test = Tokens::new(home.parsed::<Peppers>(TEST)?, Mode::Test, "bg_test_".parse()?);
@@ -51,10 +47,6 @@ impl ApiTokens {
     }
 
     /// Returns what a token is for, if it has the scope.
-    ///
-    /// # Errors
-    ///
-    /// Returns an [`Unauthorised`].
     pub async fn verify(&self, store: &Store, token: &str, scope: &str) -> Result<Claims, Unauthorised> {
         // Of each mode, the peppers are others: a token of one is nothing to the other.
         let mode = if token.starts_with("bg_test_") { Mode::Test } else { Mode::Live };
@@ -83,10 +75,6 @@ pub struct Visitors {
 
 impl Visitors {
     /// Reads the peppers.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the file cannot be read or is malformed.
     pub fn read(home: &Home) -> Result<Self> {
         let tokens =
             |prefix: &str| anyhow::Ok(Tokens::new(home.parsed::<Peppers>(VISITORS)?, Mode::Live, prefix.parse()?));
@@ -94,20 +82,12 @@ impl Visitors {
     }
 
     /// Issues a link for an address, which works once.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the address is too long, or the database fails.
     pub async fn invite(&self, store: &Store, email: &str, now: u64) -> Result<Secret> {
         let grant = Grant::new(format!("link/{email}"), ["sign-in"])?.single_use();
         self.issue(&self.links, store, grant.expires(now.saturating_add(LINK_SECONDS))).await
     }
 
     /// Redeems a link, and returns the address that it was for.
-    ///
-    /// # Errors
-    ///
-    /// Returns an [`Unauthorised`], also if it was redeemed before.
     pub async fn redeem(&self, store: &Store, link: &str, now: u64) -> Result<String, Unauthorised> {
         let (record, _) = store.find_token(&self.links.lookup_keys(link)?).await??;
         let redemption = self.links.redeem(link, &record, now, "sign-in")?;
@@ -117,20 +97,12 @@ impl Visitors {
     }
 
     /// Begins a session.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the database fails.
     pub async fn begin(&self, store: &Store, tenant: &TenantId, now: u64) -> Result<Secret> {
         let grant = Grant::new(Self::subject(tenant), ["session"])?;
         self.issue(&self.sessions, store, grant.expires(now.saturating_add(SESSION_SECONDS))).await
     }
 
     /// Returns whose session it is.
-    ///
-    /// # Errors
-    ///
-    /// Returns an [`Unauthorised`].
     pub async fn visitor(&self, store: &Store, session: &str) -> Result<TenantId, Unauthorised> {
         let claims = verify(&self.sessions, store, session, "session").await?;
         let tenant = claims.grant.subject().strip_prefix("session/").and_then(|tenant| tenant.parse().ok());
@@ -138,10 +110,6 @@ impl Visitors {
     }
 
     /// Ends a session.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the database fails.
     pub async fn end(&self, store: &Store, session: &str) -> Result<()> {
         let (record, _) = store.find_token(&self.sessions.lookup_keys(session)?).await??;
         let claims = self.sessions.inspect(&record)?;

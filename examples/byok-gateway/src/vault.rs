@@ -111,10 +111,6 @@ impl Refused {
 
 impl Vault {
     /// Creates it, and reads the keyring.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if a key is missing or malformed, or OpenBao does not open the keyring.
     pub async fn unlock(home: &Home, store: &Store) -> Result<Self> {
         let log = AuditLog::new(home.parsed(AUDIT)?, Sink(store.clone()), clock::millis);
         let vault = Self {
@@ -130,10 +126,6 @@ impl Vault {
     }
 
     /// Reads the keyring and the tombstones again. If it fails, what was read before is used until the maximum age.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if they cannot be read.
     pub async fn refresh(&self) -> Result<()> {
         let asked = self.started.elapsed();
         let until = u64::try_from(asked.saturating_add(self.home.config.policy.max_age()).as_millis())?;
@@ -190,10 +182,6 @@ impl Vault {
     }
 
     /// Opens a tenant's key for a provider: it goes to that provider's host and nowhere else. The audit log says who and why.
-    ///
-    /// # Errors
-    ///
-    /// Returns a [`Refused`]. If the opening cannot be recorded, nothing is opened.
     pub async fn open(
         &self,
         tenant: &TenantId,
@@ -212,10 +200,6 @@ impl Vault {
 impl Unlocked {
     /// Returns the keyring that opens a tenant's row: the tenant's own, and, if the dashboard wrote the row and no worker has
     /// taken it over, the dashboard's pair.
-    ///
-    /// # Errors
-    ///
-    /// Returns a [`Refused`].
     pub async fn keyring(&self, store: &Store, record: &TenantRecord, row: &Envelope) -> Result<Keyring, Refused> {
         let keyring = match self.tenants.state(record)? {
             TenantState::NeverHad => Keyring::opening_only(),

@@ -47,10 +47,6 @@ pub fn network(address: SocketAddr) -> IpAddr {
 }
 
 /// Serves until the process is told to stop, and prints where.
-///
-/// # Errors
-///
-/// Returns an error if nothing can listen at the address.
 pub async fn serve(name: &str, address: SocketAddr, router: Router) -> Result<()> {
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen at {address}"))?;
     println!("{name} at http://{}", listener.local_addr()?);

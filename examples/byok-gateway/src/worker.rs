@@ -25,10 +25,6 @@ const PAUSE: Duration = Duration::from_secs(1);
 const ROUNDS: u64 = 10;
 
 /// Runs the worker until the process is told to stop.
-///
-/// # Errors
-///
-/// Returns an error if it cannot start.
 pub async fn run(home: &Home, store: &Store) -> Result<()> {
     let vault = Arc::new(Vault::unlock(home, store).await?);
     let client = proxy::client(home, &home.config.egress)?;

@@ -4,10 +4,6 @@ use anyhow::{Context, Result};
 use sealwax::Secret;
 
 /// Changes the state of a key. A key that is destroyed loses its text, too.
-///
-/// # Errors
-///
-/// Returns an error if the keyring has no such key.
 pub(super) fn with_state(text: &Secret, key_id: &str, state: &str) -> Result<Secret> {
     let mut has_it = false;
     let changed = changed(text, |line| {
@@ -23,10 +19,6 @@ pub(super) fn with_state(text: &Secret, key_id: &str, state: &str) -> Result<Sec
 }
 
 /// Adds a key.
-///
-/// # Errors
-///
-/// Returns an error if the text is none.
 pub(super) fn with_key(text: &Secret, state: &str, key_id: &str, key: &Secret) -> Result<Secret> {
     Ok(join([text.expose_str()?.trim_end(), "\n", state, " ", key_id, " ", key.expose_str()?, "\n"]))
 }

@@ -22,10 +22,6 @@ const ALIVE_SECONDS: i64 = 10;
 /// Ends the epoch, and says each step.
 ///
 /// If one was interrupted, this goes on with it, and begins no other one.
-///
-/// # Errors
-///
-/// Returns an error if a step fails. Run it again.
 pub async fn turn(home: &Home, store: &Store, say: impl Fn(&str)) -> Result<()> {
     let vault = Vault::unlock(home, store).await?;
     let newest = newest(&vault)?;

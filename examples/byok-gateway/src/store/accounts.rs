@@ -7,10 +7,6 @@ use crate::clock;
 
 impl Store {
     /// Returns the account with an address, and creates it if there is none: whoever has the link owns the address.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the database fails.
     pub async fn account(&self, email: &str, new_id: &str) -> sqlx::Result<Option<TenantId>> {
         let create = "INSERT INTO accounts (id, email, created) VALUES ($1, $2, $3) ON CONFLICT (email) DO NOTHING";
         sqlx::query(create).bind(new_id).bind(email).bind(clock::column()).execute(&self.writer).await?;
@@ -20,10 +16,6 @@ impl Store {
     }
 
     /// Returns the address of an account that is not leaving.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the database fails.
     pub async fn email(&self, tenant: &TenantId) -> sqlx::Result<Option<String>> {
         let find = "SELECT email FROM accounts WHERE id = $1 AND leaving IS NULL";
         let row: Option<(String,)> = sqlx::query_as(find).bind(tenant.as_ref()).fetch_optional(&self.pool).await?;
@@ -32,10 +24,6 @@ impl Store {
 
     /// Ends an account: from now on nothing of it opens, and its keys, tokens and sessions are deleted. The worker destroys the
     /// tenant's master key, and deletes the rest.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the database fails. Then nothing was deleted.
     pub async fn leave(&self, tenant: &TenantId, subjects: &[String]) -> sqlx::Result<()> {
         let mut transaction = self.begin().await?;
         let leave = "UPDATE accounts SET leaving = $2 WHERE id = $1 AND leaving IS NULL";
@@ -50,10 +38,6 @@ impl Store {
     }
 
     /// Returns the tenants that are leaving.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the database fails.
     pub async fn leaving(&self) -> sqlx::Result<Vec<TenantId>> {
         let rows: Vec<(String,)> = sqlx::query_as("SELECT id FROM accounts WHERE leaving IS NOT NULL ORDER BY id")
             .fetch_all(&self.pool)
@@ -62,10 +46,6 @@ impl Store {
     }
 
     /// Deletes what is left of a tenant who is leaving, once the master key is destroyed.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the database fails. Then nothing was deleted.
     pub async fn forget(&self, tenant: &TenantId) -> sqlx::Result<()> {
         let mut transaction = self.begin().await?;
         for delete in [

@@ -40,10 +40,6 @@ impl AuditSink for Sink {
 
 impl Store {
     /// Returns the records of a subject's chain, as text and in order.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the database fails.
     pub async fn chain(&self, subject: &str) -> sqlx::Result<Vec<String>> {
         let rows: Vec<(String,)> = sqlx::query_as(pick!(self, sealwax_audit::sql, CHAIN))
             .bind(subject.to_owned())
@@ -53,10 +49,6 @@ impl Store {
     }
 
     /// Returns the subjects that have a chain.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the database fails.
     pub async fn subjects(&self) -> sqlx::Result<Vec<String>> {
         let rows: Vec<(String,)> =
             sqlx::query_as(pick!(self, sealwax_audit::sql, SUBJECTS)).fetch_all(&self.pool).await?;
@@ -64,10 +56,6 @@ impl Store {
     }
 
     /// Returns the last entries of a tenant's log, newest first.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the database fails.
     pub async fn last_entries(&self, tenant: &str, count: i64) -> sqlx::Result<Vec<Record>> {
         let last = "SELECT record FROM sealwax_audit WHERE subject = $1 ORDER BY number DESC LIMIT $2";
         let rows: Vec<(String,)> =
@@ -76,10 +64,6 @@ impl Store {
     }
 
     /// Returns what the worker said last of a tenant's log, and when.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the database fails.
     pub async fn verdict(&self, tenant: &str) -> sqlx::Result<Option<(i64, String, i64)>> {
         sqlx::query_as("SELECT entries, verdict, checked FROM verdicts WHERE tenant = $1")
             .bind(tenant.to_owned())
@@ -88,10 +72,6 @@ impl Store {
     }
 
     /// Writes down what a verification found.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the database fails.
     pub async fn judge(&self, tenant: &str, entries: i64, verdict: &str) -> sqlx::Result<()> {
         let write = "INSERT INTO verdicts (tenant, entries, verdict, checked) VALUES ($1, $2, $3, $4)
             ON CONFLICT (tenant) DO UPDATE
@@ -101,10 +81,6 @@ impl Store {
     }
 
     /// Returns the subjects whose chain had another verdict.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the database fails.
     pub async fn altered(&self, intact: &str) -> sqlx::Result<Vec<String>> {
         let altered = sqlx::query_as("SELECT tenant FROM verdicts WHERE verdict <> $1 ORDER BY tenant");
         let rows: Vec<(String,)> = altered.bind(intact.to_owned()).fetch_all(&self.pool).await?;

@@ -25,10 +25,6 @@ pub struct Found {
 
 impl Store {
     /// Returns which keys a tenant has.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the database fails.
     pub async fn credentials(&self, tenant: &TenantId) -> sqlx::Result<Vec<Credential>> {
         let list = "SELECT provider, stored, checked, status, held_micros FROM credentials WHERE tenant = $1 ORDER BY provider";
         sqlx::query_as(list).bind(tenant.as_ref().to_owned()).fetch_all(&self.pool).await
@@ -37,10 +33,6 @@ impl Store {
     /// Stores a key, or replaces it. Returns whether the tenant may still have keys.
     ///
     /// It locks the account until the row is written, so that nothing is written after its owner has left.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the database fails.
     pub async fn put(&self, tenant: &TenantId, provider: &str, envelope: &Envelope) -> sqlx::Result<bool> {
         let mut transaction = self.begin().await?;
         let fence = match self.kind {
@@ -61,10 +53,6 @@ impl Store {
     }
 
     /// Deletes a key. Returns whether there was one.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the database fails.
     pub async fn delete(&self, tenant: &TenantId, provider: &str) -> sqlx::Result<bool> {
         let delete = sqlx::query("DELETE FROM credentials WHERE tenant = $1 AND provider = $2");
         let delete = delete.bind(tenant.as_ref().to_owned()).bind(provider.to_owned());
@@ -72,10 +60,6 @@ impl Store {
     }
 
     /// Returns a key of a tenant who is not leaving, and the tenant's record.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the database fails.
     pub async fn find(&self, tenant: &TenantId, provider: &str) -> sqlx::Result<Option<Found>> {
         let find = "SELECT c.envelope, r.record FROM credentials c
             JOIN accounts a ON a.id = c.tenant AND a.leaving IS NULL
@@ -90,10 +74,6 @@ impl Store {
     }
 
     /// Returns a page of the keys that come after a tenant and provider, in order, each with its tenant's record.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the database fails.
     pub async fn page(&self, after: (&str, &str), rows: i64) -> sqlx::Result<Vec<(String, String, Found)>> {
         let page = "SELECT c.tenant, c.provider, c.envelope, r.record FROM credentials c
             JOIN accounts a ON a.id = c.tenant AND a.leaving IS NULL
@@ -104,10 +84,6 @@ impl Store {
     }
 
     /// Returns keys that the dashboard wrote and no worker has taken over.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the database fails.
     pub async fn written_by_the_dashboard(&self, rows: i64) -> sqlx::Result<Vec<(String, String, Found)>> {
         let written = "SELECT c.tenant, c.provider, c.envelope, r.record FROM credentials c
             JOIN accounts a ON a.id = c.tenant AND a.leaving IS NULL
@@ -117,10 +93,6 @@ impl Store {
     }
 
     /// Returns the tenants and providers whose keys were not checked for some seconds.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the database fails.
     pub async fn due(&self, seconds: i64, rows: i64) -> sqlx::Result<Vec<(String, String)>> {
         let due =
             "SELECT c.tenant, c.provider FROM credentials c JOIN accounts a ON a.id = c.tenant AND a.leaving IS NULL
@@ -130,10 +102,6 @@ impl Store {
     }
 
     /// Writes what the worker found when it tried a key.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the database fails.
     pub async fn tried(&self, tenant: &TenantId, provider: &str, status: i64, held_micros: i64) -> sqlx::Result<()> {
         let write =
             "UPDATE credentials SET checked = $3, status = $4, held_micros = $5 WHERE tenant = $1 AND provider = $2";

@@ -5,10 +5,6 @@ use crate::clock;
 
 impl Store {
     /// Notes that a process runs, and which keys it has.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the database fails.
     pub async fn beat(&self, process: &str, keys: &str) -> sqlx::Result<()> {
         let write = "INSERT INTO processes (name, keys, seen) VALUES ($1, $2, $3)
             ON CONFLICT (name) DO UPDATE SET keys = excluded.keys, seen = excluded.seen";
@@ -17,40 +13,24 @@ impl Store {
     }
 
     /// Returns the processes that ran in the last seconds, and their keys.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the database fails.
     pub async fn processes(&self, seconds: i64) -> sqlx::Result<Vec<(String, String)>> {
         let alive = sqlx::query_as("SELECT name, keys FROM processes WHERE seen >= $1 ORDER BY name");
         alive.bind(clock::column().saturating_sub(seconds)).fetch_all(&self.pool).await
     }
 
     /// Deletes the notes of processes that ended long ago.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the database fails.
     pub async fn purge_processes(&self) -> sqlx::Result<()> {
         let delete = sqlx::query("DELETE FROM processes WHERE seen < $1").bind(clock::column().saturating_sub(86400));
         delete.execute(&self.writer).await.map(drop)
     }
 
     /// Returns the last restore drill: when it ended, whether it passed, and its report.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the database fails.
     pub async fn last_drill(&self) -> sqlx::Result<Option<(i64, i64, String)>> {
         let last = "SELECT finished, passed, report FROM drills ORDER BY finished DESC LIMIT 1";
         sqlx::query_as(last).fetch_optional(&self.pool).await
     }
 
     /// Writes down what a restore drill found.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the database fails.
     pub async fn note_drill(&self, passed: bool, report: &str) -> sqlx::Result<()> {
         let note = "INSERT INTO drills (finished, passed, report) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
         let note = sqlx::query(note).bind(clock::column()).bind(i64::from(passed)).bind(report.to_owned());
@@ -58,19 +38,11 @@ impl Store {
     }
 
     /// Copies a database of SQLite into a new file.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the database fails, or there is such a file.
     pub async fn copy_to(&self, file: &str) -> sqlx::Result<()> {
         sqlx::query("VACUUM INTO $1").bind(file.to_owned()).execute(&self.pool).await.map(drop)
     }
 
     /// Returns how many seconds ago somebody wrote to the database: running processes do so each second.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the database fails.
     pub async fn age(&self) -> sqlx::Result<u64> {
         let newest = "SELECT coalesce(max(seen), 0) FROM processes";
         let (seen,): (i64,) = sqlx::query_as(newest).fetch_one(&self.pool).await?;
@@ -79,10 +51,6 @@ impl Store {
 
     /// Counts the customers' keys that are not under their tenants' newest keys, and the tenants' keys that are not under a
     /// root.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the database fails.
     pub async fn not_current(&self, root: &str) -> sqlx::Result<(i64, i64)> {
         let keys = "SELECT count(*) FROM credentials c LEFT JOIN sealwax_tenants t ON t.tenant = c.tenant
             WHERE t.tenant IS NULL OR c.envelope NOT LIKE 'sw1:%:tenant/' || t.tenant || '@' || t.number || '=%'";

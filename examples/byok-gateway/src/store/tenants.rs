@@ -7,10 +7,6 @@ use super::{Store, bound, pick};
 
 impl Store {
     /// Returns what the database has of a tenant's keys.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the database fails.
     pub async fn tenant(&self, tenant: &TenantId) -> sqlx::Result<TenantRecord> {
         let read = pick!(self, sealwax_tenants::sql, READ);
         let row: Option<(Option<String>,)> =
@@ -19,10 +15,6 @@ impl Store {
     }
 
     /// Inserts a tenant's next key. Returns whether nobody else was first.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the database fails.
     pub async fn create(&self, created: &Created) -> sqlx::Result<bool> {
         let create = bound(pick!(self, sealwax_tenants::sql, CREATE), created.parameters());
         Ok(create.execute(&self.writer).await?.rows_affected() == 1)
@@ -30,10 +22,6 @@ impl Store {
 
     /// Writes a key's new envelope where the row still has the old one, unless its tenant's key was destroyed or replaced
     /// meanwhile. Returns whether it was written.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the database fails.
     pub async fn replace(&self, tenant: &str, provider: &str, old: &str, new: &Envelope) -> sqlx::Result<bool> {
         let Ok(key) = TenantKeyId::of(new) else { return Ok(false) };
         let mut transaction = self.begin().await?;
@@ -49,20 +37,12 @@ impl Store {
     }
 
     /// Destroys the keys of a tenant, unless the tenant has got another key. Returns whether it did.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the database fails.
     pub async fn destroy(&self, dead: &Tombstone) -> sqlx::Result<bool> {
         let destroy = bound(pick!(self, sealwax_tenants::sql, DESTROY), dead.parameters());
         Ok(destroy.fetch_optional(&self.writer).await?.is_some())
     }
 
     /// Destroys what a tombstone says, after a restore and before a move to a new root.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the database fails.
     pub async fn replay(&self, dead: Tombstone) -> sqlx::Result<Tombstone> {
         let replay = bound(pick!(self, sealwax_tenants::sql, REPLAY), dead.parameters());
         let deleted: Option<String> = sqlx::Row::try_get(&replay.fetch_one(&self.writer).await?, 0)?;
@@ -70,20 +50,12 @@ impl Store {
     }
 
     /// Returns the envelopes of all tenants' keys, with their tenant and number.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the database fails.
     pub async fn tenant_keys(&self) -> sqlx::Result<Vec<(String, i64, String)>> {
         let all = "SELECT tenant, CAST(number AS BIGINT), envelope FROM sealwax_tenant_keys ORDER BY tenant, number";
         sqlx::query_as(all).fetch_all(&self.pool).await
     }
 
     /// Writes the new envelope of a tenant's key where the row still has the old one.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the database fails.
     pub async fn replace_key(&self, tenant: &str, number: i64, old: &str, new: &Envelope) -> sqlx::Result<bool> {
         let replace =
             "UPDATE sealwax_tenant_keys SET envelope = $4 WHERE tenant = $1 AND number = $2 AND envelope = $3";
@@ -92,10 +64,6 @@ impl Store {
     }
 
     /// Returns the envelope of a pair of the dashboard.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the database fails.
     pub async fn pair(&self, key_id: &KeyId) -> sqlx::Result<Option<String>> {
         let find = "SELECT envelope FROM writer_pairs WHERE key_id = $1";
         let row: Option<(String,)> =
@@ -104,20 +72,12 @@ impl Store {
     }
 
     /// Returns whether a customer's key is under a pair.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the database fails.
     pub async fn is_named(&self, pair: &str) -> sqlx::Result<bool> {
         let find = "SELECT tenant FROM credentials WHERE envelope LIKE 'sw1:%:' || $1 || '=%' LIMIT 1";
         Ok(sqlx::query(find).bind(pair.to_owned()).fetch_optional(&self.pool).await?.is_some())
     }
 
     /// Returns the ids of the dashboard's pairs.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the database fails.
     pub async fn pairs(&self) -> sqlx::Result<Vec<String>> {
         let rows: Vec<(String,)> =
             sqlx::query_as("SELECT key_id FROM writer_pairs ORDER BY key_id").fetch_all(&self.pool).await?;
@@ -125,20 +85,12 @@ impl Store {
     }
 
     /// Inserts a pair of the dashboard.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the database fails, or there is one with this id.
     pub async fn insert_pair(&self, key_id: &KeyId, envelope: &Envelope) -> sqlx::Result<()> {
         let insert = sqlx::query("INSERT INTO writer_pairs (key_id, envelope) VALUES ($1, $2)");
         insert.bind(key_id.as_ref().to_owned()).bind(envelope.to_string()).execute(&self.writer).await.map(drop)
     }
 
     /// Deletes a pair of the dashboard, once no row is under it.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the database fails.
     pub async fn delete_pair(&self, key_id: &str) -> sqlx::Result<()> {
         let delete = sqlx::query("DELETE FROM writer_pairs WHERE key_id = $1").bind(key_id.to_owned());
         delete.execute(&self.writer).await.map(drop)

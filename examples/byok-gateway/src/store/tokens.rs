@@ -7,19 +7,11 @@ use crate::clock;
 
 impl Store {
     /// Inserts a token that was issued.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the database fails.
     pub async fn insert_token(&self, issued: &Issued) -> sqlx::Result<()> {
         bound(pick!(self, sealwax_tokens::sql, INSERT), issued.parameters()).execute(&self.writer).await.map(drop)
     }
 
     /// Returns the record that a token has, and whether its last use is to be noted.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the database fails.
     pub async fn find_token(&self, keys: &LookupKeys) -> sqlx::Result<Result<(Record, bool), TokenError>> {
         let find = bound(pick!(self, sealwax_tokens::sql, FIND), keys.parameters(clock::seconds()));
         let row = find.fetch_optional(&self.pool).await?;
@@ -36,30 +28,18 @@ impl Store {
     }
 
     /// Writes a change of a token. Returns whether nobody else was first.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the database fails.
     pub async fn swap_token<T>(&self, change: &Change<T>) -> sqlx::Result<bool> {
         let swap = bound(pick!(self, sealwax_tokens::sql, SWAP), change.parameters());
         Ok(swap.execute(&self.writer).await?.rows_affected() == 1)
     }
 
     /// Notes that a token was used.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the database fails.
     pub async fn used_token(&self, id: &str) -> sqlx::Result<()> {
         let parameters = [id.to_owned(), clock::seconds().to_string()];
         bound(pick!(self, sealwax_tokens::sql, USED), parameters).execute(&self.writer).await.map(drop)
     }
 
     /// Returns the record with an id.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the database fails.
     pub async fn get_token(&self, id: &str) -> sqlx::Result<Result<Record, TokenError>> {
         let row: Option<(String,)> = sqlx::query_as(pick!(self, sealwax_tokens::sql, GET))
             .bind(id.to_owned())
@@ -69,20 +49,12 @@ impl Store {
     }
 
     /// Returns the records of a subject, and when each was last used.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the database fails.
     pub async fn list_tokens(&self, subject: &str) -> sqlx::Result<Vec<(String, Option<i64>)>> {
         let list = pick!(self, sealwax_tokens::sql, LIST);
         sqlx::query_as(list).bind(subject.to_owned()).fetch_all(&self.pool).await
     }
 
     /// Deletes the tokens that have expired.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the database fails.
     pub async fn purge_tokens(&self) -> sqlx::Result<u64> {
         let purge = bound(pick!(self, sealwax_tokens::sql, PURGE), [clock::seconds().to_string()]);
         Ok(purge.execute(&self.writer).await?.rows_affected())

@@ -15,10 +15,6 @@ use crate::vault::Vault;
 const KEYS: i64 = 20;
 
 /// Tries the keys that are due.
-///
-/// # Errors
-///
-/// Returns an error if the database fails.
 pub(super) async fn check_due(home: &Home, vault: &Vault, client: &ReqwestClient) -> Result<()> {
     let age = i64::from(home.config.policy.check_hours).saturating_mul(3600);
     for (tenant, provider) in vault.store.due(age, KEYS).await? {

@@ -10,10 +10,6 @@ use crate::files::{HOLDS, TOMBSTONES};
 use crate::vault::Vault;
 
 /// Destroys the master key of each tenant who left, and deletes what is left of the account.
-///
-/// # Errors
-///
-/// Returns the first error. Run it again: each step is done once, however often it is begun.
 pub(super) async fn delete_leaving(home: &Home, vault: &Vault) -> Result<()> {
     let holds: Vec<TenantId> = home.lines(HOLDS)?;
     for tenant in vault.store.leaving().await? {

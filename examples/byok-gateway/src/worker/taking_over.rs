@@ -11,10 +11,6 @@ use crate::vault::{Unlocked, Vault};
 pub(crate) const PAGE: i64 = 500;
 
 /// Moves every row that the dashboard wrote to its tenant's key. Returns how many it moved.
-///
-/// # Errors
-///
-/// Returns the first error, once all rows were tried.
 pub async fn take_over(vault: &Vault) -> Result<u64> {
     let unlocked = vault.unlocked()?;
     let mut first_error = None;
@@ -53,10 +49,6 @@ async fn take_over_row(unlocked: &Unlocked, store: &Store, tenant: &str, provide
 /// Gives a tenant a new master key, and moves the tenant's rows to it. Returns how many it moved.
 ///
 /// Keep the older key as long as a dump has rows under it: they would open no more.
-///
-/// # Errors
-///
-/// Returns an error if the tenant has no key, or a row cannot be moved. Run it again then: a key that was made is used.
 pub async fn rotate(vault: &Vault, tenant: &TenantId) -> Result<u64> {
     let unlocked = vault.unlocked()?;
     let record = vault.store.tenant(tenant).await?;

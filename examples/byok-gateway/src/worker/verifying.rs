@@ -22,10 +22,6 @@ pub(super) struct Verifying {
 
 impl Verifying {
     /// Verifies each chain that has grown since.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the database or the file of anchors fails. A chain that was altered is a verdict.
     pub(super) async fn verify(&mut self, home: &Home, vault: &Vault) -> Result<()> {
         let anchors: Vec<Anchor> = home.lines(ANCHORS)?;
         let mut subjects = vault.store.subjects().await?;
