@@ -1,0 +1,89 @@
+//! A tenant's life without a dashboard: what the dashboard writes is written here, with the dashboard's keys.
+
+use byok_gateway::config::Home;
+use byok_gateway::files::SEALER;
+use byok_gateway::store::Store;
+use byok_gateway::tokens::{self, ApiTokens};
+use byok_gateway::{clock, providers};
+use reqwest::StatusCode;
+use sealwax::{Sealer, Secret};
+use sealwax_tenants::TenantId;
+use sealwax_tokens::{Grant, Mode};
+
+use crate::scene::Scene;
+
+/// Writes an account, a key and a token, and returns the token.
+pub(crate) async fn seed(scene: &Scene, tenant: &str, provider: &str, key: &str) -> String {
+    let home = Home::read(&scene.dir).unwrap();
+    let store = Store::open(&home.database()).await.unwrap();
+    let tenant: TenantId = tenant.parse().unwrap();
+    store.account(&format!("{tenant}@example.com"), tenant.as_ref()).await.unwrap();
+    let sealer: Sealer = home.parsed(SEALER).unwrap();
+    let context = providers::find(provider).unwrap().context(&tenant).unwrap();
+    let sealed = sealer.seal(&Secret::from(key), &context).unwrap();
+    assert!(store.put(&tenant, provider, &sealed).await.unwrap());
+    let grant = Grant::new(tokens::subject(&tenant), [provider]).unwrap().expires(clock::seconds() + 3600);
+    let issued = ApiTokens::read(&home).unwrap().of(Mode::Live).issue(grant).unwrap();
+    store.insert_token(&issued).await.unwrap();
+    issued.token.into_secret().unwrap().expose_str().unwrap().to_owned()
+}
+
+async fn ask(scene: &Scene, token: &str) -> (StatusCode, String) {
+    let request = reqwest::Client::new().post(format!("{}/openai/v1/chat", scene.proxy)).bearer_auth(token);
+    let reply = request.body("hello").send().await.unwrap();
+    (reply.status(), reply.text().await.unwrap())
+}
+
+async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    for _ in 0..200 {
+        if is_so().await {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    panic!("{what}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_used_moved_rotated_and_deleted() {
+    let scene = Scene::start("life").await;
+    let home = Home::read(&scene.dir).unwrap();
+    let store = Store::open(&home.database()).await.unwrap();
+    let key = "sk-proj-0123456789abcdef";
+    let token = seed(&scene, "aaaa", "openai", key).await;
+    assert_eq!(ask(&scene, &token).await, (StatusCode::OK, "{\"ok\":true}\n".into()));
+    let other = seed(&scene, "bbbb", "openai", "sk-proj-other-56789abcdef").await;
+
+    until("the worker takes over", async || store.written_by_the_dashboard(10).await.unwrap().is_empty()).await;
+    assert_eq!(ask(&scene, &token).await.0, StatusCode::OK);
+    until("the worker checks the key", async || {
+        store.credentials(&"aaaa".parse().unwrap()).await.unwrap()[0].status == Some(200)
+    })
+    .await;
+
+    let (ok, text) = scene.run(&["rotate", "aaaa"]);
+    assert!(ok, "{text}");
+    assert_eq!(ask(&scene, &token).await.0, StatusCode::OK);
+    let (ok, text) = scene.run(&["epoch"]);
+    assert!(ok, "{text}");
+    assert_eq!(ask(&scene, &token).await.0, StatusCode::OK);
+    let (ok, text) = scene.run(&["drill"]);
+    assert!(ok, "{text}");
+    let (ok, text) = scene.run(&["doctor"]);
+    assert!(ok, "{text}");
+
+    let tenant: TenantId = "aaaa".parse().unwrap();
+    let backup = scene.dir.join("before.db");
+    store.copy_to(backup.to_str().unwrap()).await.unwrap();
+    store.leave(&tenant, &[tokens::subject(&tenant)]).await.unwrap();
+    assert_eq!(ask(&scene, &token).await.0, StatusCode::UNAUTHORIZED);
+    until("the worker deletes the tenant", async || store.leaving().await.unwrap().is_empty()).await;
+    let (ok, text) = scene.run(&["epoch"]);
+    assert!(ok && text.contains("1 deletions are certified"), "{text}");
+    assert_eq!(ask(&scene, &other).await.0, StatusCode::OK);
+    let (ok, text) = scene.run(&["doctor"]);
+    assert!(ok, "{text}");
+    for seen in scene.upstream.take() {
+        assert_eq!(seen.host, "api.openai.com");
+    }
+}
