@@ -82,8 +82,6 @@ impl Epoch {
         let (pair, sealing_key) = WriterPair::create(self.pair()?, ring)?;
         let sealing_key = sealing_key.to_text();
         let text = Secret::from(format!("primary {} {}", pair.key_id(), sealing_key.expose_str()?));
-        // A pair that a set-up was interrupted with, before anybody had its other half.
-        store.delete_pair(pair.key_id().as_ref()).await?;
         store.insert_pair(pair.key_id(), pair.envelope()).await.context("the pair was not written")?;
         home.write(SEALER, text.expose_secret())
     }

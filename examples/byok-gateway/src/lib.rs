@@ -33,4 +33,5 @@ pub mod demo;
 pub mod doctor;
 pub mod drill;
 pub mod epoch;
+pub mod import;
 pub mod init;

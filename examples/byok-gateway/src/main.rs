@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use byok_gateway::config::Home;
 use byok_gateway::store::Store;
 use byok_gateway::vault::Vault;
-use byok_gateway::{dashboard, demo, doctor, drill, epoch, init, proxy, worker};
+use byok_gateway::{dashboard, demo, doctor, drill, epoch, import, init, proxy, worker};
 use lexopt::prelude::{Long, ValueExt};
 
 /// Wipes what is freed, so that the buffers of HTTP and TLS keep no key.
@@ -28,6 +28,10 @@ Commands:
     worker     runs the worker
     epoch      begins the next epoch, moves everything to it, and destroys the keys of the old one
     rotate ID  gives a tenant a new master key
+    import DECLARATION KEY_FILE ROWS.jsonl
+               seals keys that another program encrypted
+    import-tokens ROWS.jsonl
+               accepts tokens that another program hashed
     drill      restores a backup elsewhere, and looks whether every key can be used
     doctor     says what is not well, and exits with 1 if anything is
 ";
@@ -87,6 +91,14 @@ async fn run() -> Result<()> {
         ["rotate", tenant] => {
             let vault = Vault::unlock(&home, &open().await?).await?;
             println!("{} keys moved", worker::rotate(&vault, &tenant.parse()?).await?);
+            Ok(())
+        }
+        ["import", declaration, key, rows] => {
+            println!("{} keys stored", import::keys(&home, &open().await?, declaration, key, rows).await?);
+            Ok(())
+        }
+        ["import-tokens", rows] => {
+            println!("{} tokens accepted", import::tokens(&home, &open().await?, rows).await?);
             Ok(())
         }
         ["drill"] => {

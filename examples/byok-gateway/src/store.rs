@@ -15,7 +15,7 @@ use sqlx::query::Query;
 use sqlx::{Any, AnyPool, Encode, Transaction, Type};
 
 pub use audit::Sink;
-pub use credentials::{Credential, Found};
+pub use credentials::{Credential, Found, Put};
 
 /// Picks a statement of a crate of sealwax.
 macro_rules! pick {

@@ -53,11 +53,8 @@ pub async fn turn(home: &Home, store: &Store, say: impl Fn(&str)) -> Result<()> 
     while take_over(&vault).await? > 0 {}
     move_keys(&vault, vault.unlocked()?.tenants.service()).await?;
     for pair in store.pairs().await? {
-        if pair != epoch.pair()?.as_ref() {
-            if store.is_named(&pair).await? {
-                bail!("a row is still under {pair}: see the log of the worker, and run this again");
-            }
-            store.delete_pair(&pair).await?;
+        if pair != epoch.pair()?.as_ref() && !store.delete_pair(&pair).await? {
+            bail!("a row is still under {pair}: see the log of the worker, and run this again");
         }
     }
     dump(home, store, epoch).await?;

@@ -23,6 +23,16 @@ pub struct Found {
     pub record: TenantRecord,
 }
 
+/// Whether a key was stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    Stored,
+    /// Its owner has left.
+    Left,
+    /// An epoch has begun, and it was sealed under the pair of the one before: seal it again.
+    OldPair,
+}
+
 impl Store {
     /// Returns which keys a tenant has.
     pub async fn credentials(&self, tenant: &TenantId) -> sqlx::Result<Vec<Credential>> {
@@ -30,18 +40,29 @@ impl Store {
         sqlx::query_as(list).bind(tenant.as_ref().to_owned()).fetch_all(&self.pool).await
     }
 
-    /// Stores a key, or replaces it. Returns whether the tenant may still have keys.
+    /// Stores a key that was sealed under the dashboard's pair, or replaces it.
     ///
-    /// It locks the account until the row is written, so that nothing is written after its owner has left.
-    pub async fn put(&self, tenant: &TenantId, provider: &str, envelope: &Envelope) -> sqlx::Result<bool> {
+    /// It locks the account and the pair until the row is written, so that nothing is written after its owner has left, or
+    /// under a pair that is gone.
+    pub async fn put(&self, tenant: &TenantId, provider: &str, envelope: &Envelope) -> sqlx::Result<Put> {
         let mut transaction = self.begin().await?;
-        let fence = match self.kind {
-            Kind::Sqlite => "SELECT id FROM accounts WHERE id = $1 AND leaving IS NULL",
-            Kind::Postgres => "SELECT id FROM accounts WHERE id = $1 AND leaving IS NULL FOR SHARE",
+        let (account, pair) = match self.kind {
+            Kind::Sqlite => (
+                "SELECT id FROM accounts WHERE id = $1 AND leaving IS NULL",
+                "SELECT key_id FROM writer_pairs WHERE key_id = $1",
+            ),
+            Kind::Postgres => (
+                "SELECT id FROM accounts WHERE id = $1 AND leaving IS NULL FOR SHARE",
+                "SELECT key_id FROM writer_pairs WHERE key_id = $1 FOR SHARE",
+            ),
         };
-        let fence = sqlx::query(fence).bind(tenant.as_ref().to_owned());
-        if fence.fetch_optional(&mut *transaction).await?.is_none() {
-            return Ok(false);
+        let account = sqlx::query(account).bind(tenant.as_ref().to_owned());
+        if account.fetch_optional(&mut *transaction).await?.is_none() {
+            return Ok(Put::Left);
+        }
+        let key_id = envelope.key_ids().next().map(|key_id| key_id.to_string()).unwrap_or_default();
+        if sqlx::query(pair).bind(key_id).fetch_optional(&mut *transaction).await?.is_none() {
+            return Ok(Put::OldPair);
         }
         let put = "INSERT INTO credentials (tenant, provider, envelope, stored) VALUES ($1, $2, $3, $4)
             ON CONFLICT (tenant, provider) DO UPDATE SET envelope = excluded.envelope, stored = excluded.stored,
@@ -49,7 +70,7 @@ impl Store {
         let put = sqlx::query(put).bind(tenant.as_ref().to_owned()).bind(provider.to_owned());
         put.bind(envelope.to_string()).bind(clock::column()).execute(&mut *transaction).await?;
         transaction.commit().await?;
-        Ok(true)
+        Ok(Put::Stored)
     }
 
     /// Deletes a key. Returns whether there was one.

@@ -3,7 +3,7 @@
 use sealwax::{Envelope, KeyId};
 use sealwax_tenants::{Created, TenantId, TenantKeyId, TenantRecord, Tombstone};
 
-use super::{Store, bound, pick};
+use super::{Kind, Store, bound, pick};
 
 impl Store {
     /// Returns what the database has of a tenant's keys.
@@ -71,12 +71,6 @@ impl Store {
         Ok(row.map(|(envelope,)| envelope))
     }
 
-    /// Returns whether a customer's key is under a pair.
-    pub async fn is_named(&self, pair: &str) -> sqlx::Result<bool> {
-        let find = "SELECT tenant FROM credentials WHERE envelope LIKE 'sw1:%:' || $1 || '=%' LIMIT 1";
-        Ok(sqlx::query(find).bind(pair.to_owned()).fetch_optional(&self.pool).await?.is_some())
-    }
-
     /// Returns the ids of the dashboard's pairs.
     pub async fn pairs(&self) -> sqlx::Result<Vec<String>> {
         let rows: Vec<(String,)> =
@@ -90,9 +84,18 @@ impl Store {
         insert.bind(key_id.as_ref().to_owned()).bind(envelope.to_string()).execute(&self.writer).await.map(drop)
     }
 
-    /// Deletes a pair of the dashboard, once no row is under it.
-    pub async fn delete_pair(&self, key_id: &str) -> sqlx::Result<()> {
-        let delete = sqlx::query("DELETE FROM writer_pairs WHERE key_id = $1").bind(key_id.to_owned());
-        delete.execute(&self.writer).await.map(drop)
+    /// Deletes a pair of the dashboard if no row is under it. Returns whether it did.
+    pub async fn delete_pair(&self, key_id: &str) -> sqlx::Result<bool> {
+        let mut transaction = self.begin().await?;
+        // Whoever still seals under it has locked it, until the row is written.
+        if self.kind == Kind::Postgres {
+            let lock = "SELECT key_id FROM writer_pairs WHERE key_id = $1 FOR UPDATE";
+            sqlx::query(lock).bind(key_id.to_owned()).fetch_optional(&mut *transaction).await?;
+        }
+        let delete = "DELETE FROM writer_pairs WHERE key_id = $1
+            AND NOT EXISTS (SELECT 1 FROM credentials WHERE envelope LIKE 'sw1:%:' || $1 || '=%')";
+        let done = sqlx::query(delete).bind(key_id.to_owned()).execute(&mut *transaction).await?;
+        transaction.commit().await?;
+        Ok(done.rows_affected() == 1)
     }
 }

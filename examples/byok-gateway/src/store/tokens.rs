@@ -1,6 +1,6 @@
 //! Tokens: API tokens, sign-in links and sessions.
 
-use sealwax_tokens::{Change, Issued, LookupKeys, Record, TokenError};
+use sealwax_tokens::{Change, Converted, Issued, LookupKeys, Record, TokenError};
 
 use super::{Kind, Store, bound, pick};
 use crate::clock;
@@ -9,6 +9,18 @@ impl Store {
     /// Inserts a token that was issued.
     pub async fn insert_token(&self, issued: &Issued) -> sqlx::Result<()> {
         bound(pick!(self, sealwax_tokens::sql, INSERT), issued.parameters()).execute(&self.writer).await.map(drop)
+    }
+
+    /// Inserts a token that another program issued.
+    pub async fn insert_converted(&self, converted: &Converted) -> sqlx::Result<()> {
+        bound(pick!(self, sealwax_tokens::sql, INSERT), converted.parameters()).execute(&self.writer).await.map(drop)
+    }
+
+    /// Returns the records of salted tokens that another program issued, and that were not used since.
+    pub async fn salted_tokens(&self) -> sqlx::Result<Vec<String>> {
+        let rows: Vec<(String,)> =
+            sqlx::query_as(pick!(self, sealwax_tokens::sql, SALTED)).fetch_all(&self.pool).await?;
+        Ok(rows.into_iter().map(|(record,)| record).collect())
     }
 
     /// Returns the record that a token has, and whether its last use is to be noted.

@@ -2,7 +2,7 @@
 
 use byok_gateway::config::Home;
 use byok_gateway::files::SEALER;
-use byok_gateway::store::Store;
+use byok_gateway::store::{Put, Store};
 use byok_gateway::tokens::{self, ApiTokens};
 use byok_gateway::{clock, providers};
 use reqwest::StatusCode;
@@ -21,7 +21,7 @@ pub(crate) async fn seed(scene: &Scene, tenant: &str, provider: &str, key: &str)
     let sealer: Sealer = home.parsed(SEALER).unwrap();
     let context = providers::find(provider).unwrap().context(&tenant).unwrap();
     let sealed = sealer.seal(&Secret::from(key), &context).unwrap();
-    assert!(store.put(&tenant, provider, &sealed).await.unwrap());
+    assert_eq!(store.put(&tenant, provider, &sealed).await.unwrap(), Put::Stored);
     let grant = Grant::new(tokens::subject(&tenant), [provider]).unwrap().expires(clock::seconds() + 3600);
     let issued = ApiTokens::read(&home).unwrap().of(Mode::Live).issue(grant).unwrap();
     store.insert_token(&issued).await.unwrap();

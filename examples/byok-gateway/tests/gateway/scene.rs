@@ -181,7 +181,14 @@ impl Customer {
     }
 
     pub(crate) async fn form(&self, path: &str, fields: &[(&str, &str)]) -> reqwest::Response {
-        let encode = |text: &str| text.bytes().map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect::<String>();
+        let encode =
+            |text: &str| {
+                text.bytes()
+                    .map(|byte| {
+                        if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+                    })
+                    .collect::<String>()
+            };
         let body: Vec<_> = fields.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
         let request = self.request(Method::POST, path).header("content-type", "application/x-www-form-urlencoded");
         request.body(body.join("&")).send().await.unwrap()

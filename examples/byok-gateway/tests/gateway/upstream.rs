@@ -115,8 +115,19 @@ async fn answer(State((upstream, host)): State<(Upstream, String)>, request: Req
     }
     let body = match path.as_str() {
         "/echo" => {
-            response = response.header("x-echo", parts.headers.get("authorization").cloned().unwrap_or_else(|| "none".parse().unwrap()));
-            Body::from(format!("{:?} {:?}", parts.headers.iter().map(|(name, value)| (name, String::from_utf8_lossy(value.as_bytes()))).collect::<Vec<_>>(), body))
+            response = response.header(
+                "x-echo",
+                parts.headers.get("authorization").cloned().unwrap_or_else(|| "none".parse().unwrap()),
+            );
+            Body::from(format!(
+                "{:?} {:?}",
+                parts
+                    .headers
+                    .iter()
+                    .map(|(name, value)| (name, String::from_utf8_lossy(value.as_bytes())))
+                    .collect::<Vec<_>>(),
+                body
+            ))
         }
         "/slow" => Body::from_stream(stream::unfold(0, |number| async move {
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;

@@ -1,0 +1,112 @@
+//! Takes over what another program has: keys that it encrypted, and tokens that it hashed.
+//!
+//! Both are files of JSON, one object in each line, with the `email` of the account.
+
+use anyhow::{Context, Result, bail};
+use sealwax::{Sealer, Secret};
+use sealwax_credentials::can_be_sent;
+use sealwax_import::json::Object;
+use sealwax_import::{Declaration, KeyForm, Named};
+use sealwax_tenants::TenantId;
+use sealwax_tokens::{Existing, Grant, Mode, Salt};
+use serde::Deserialize;
+
+use crate::config::Home;
+use crate::files::SEALER;
+use crate::providers;
+use crate::store::{Put, Store};
+use crate::tokens::{self, ApiTokens};
+
+/// What every line has.
+#[derive(Deserialize)]
+struct Whose {
+    email: String,
+    provider: Option<String>,
+}
+
+/// A token that another program hashed: SHA-256, bare or with a salt in hex.
+#[derive(Deserialize)]
+struct Hashed {
+    email: String,
+    scopes: Vec<String>,
+    sha256: String,
+    salt_before: Option<String>,
+    salt_after: Option<String>,
+}
+
+/// Seals keys that another program encrypted. The declaration is a name of `sealwax-import`'s catalogue, or a file.
+///
+/// Returns how many keys were stored. A tenant's key that is there already stays.
+pub async fn keys(home: &Home, store: &Store, declaration: &str, key: &str, rows: &str) -> Result<u64> {
+    let named = Named::find(declaration).map(|named| Ok(named.text.to_owned()));
+    let text = named.unwrap_or_else(|| std::fs::read_to_string(declaration)).context("there is no such declaration")?;
+    let declaration: Declaration = text.parse()?;
+    let form = declaration.key_as.context("the declaration does not say how the key is written: key as …")?;
+    let key = read_key(form, key)?;
+    // The worker moves the rows to their tenants' keys, as it does what the dashboard writes.
+    let sealer: Sealer = home.parsed(SEALER)?;
+    each(rows, async |line| {
+        let whose: Whose = serde_json::from_str(line).ok().context("no email")?;
+        let provider = whose.provider.as_deref().and_then(providers::find).context("no provider that is known")?;
+        let secret = declaration.read(&Object::parse(line)?)?.open(&key)?;
+        if !can_be_sent(&secret) {
+            bail!("it cannot be sent in a header");
+        }
+        let tenant = account(store, &whose.email).await?;
+        if store.find(&tenant, &provider.slug).await?.is_some() {
+            bail!("the account has a key for this provider");
+        }
+        match store.put(&tenant, &provider.slug, &sealer.seal(&secret, &provider.context(&tenant)?)?).await? {
+            Put::Stored => Ok(()),
+            Put::Left => bail!("the account is being deleted"),
+            Put::OldPair => bail!("an epoch begins just now: run this again"),
+        }
+    })
+    .await
+}
+
+/// Accepts tokens that another program hashed. Each is upgraded when it is used.
+///
+/// Returns how many there are.
+pub async fn tokens(home: &Home, store: &Store, rows: &str) -> Result<u64> {
+    let tokens = ApiTokens::read(home)?;
+    each(rows, async |line| {
+        let hashed: Hashed = serde_json::from_str(line).ok().context("no email, scopes and sha256")?;
+        let digest = hashed.sha256.parse()?;
+        let existing = match (hashed.salt_before, hashed.salt_after) {
+            (None, None) => Existing::Sha256(digest),
+            (Some(salt), None) => Existing::SaltBefore(Salt::from_hex(&salt)?, digest),
+            (None, Some(salt)) => Existing::SaltAfter(Salt::from_hex(&salt)?, digest),
+            (Some(_), Some(_)) => bail!("two salts"),
+        };
+        let tenant = account(store, &hashed.email).await?;
+        let grant = Grant::new(tokens::subject(&tenant), hashed.scopes)?;
+        Ok(store.insert_converted(&tokens.of(Mode::Live).convert(&existing, grant)?).await?)
+    })
+    .await
+}
+
+/// Does something with each line, and says which lines it cannot be done with. No error has anything of a line.
+async fn each(rows: &str, mut take: impl AsyncFnMut(&str) -> Result<()>) -> Result<u64> {
+    let (mut taken, mut refused) = (0_u64, 0_u64);
+    for (line, number) in std::fs::read_to_string(rows).context("cannot read the rows")?.lines().zip(1_u64..) {
+        match take(line).await {
+            Ok(()) => taken = taken.saturating_add(1),
+            Err(error) => {
+                eprintln!("line {number}: {error:#}");
+                refused = refused.saturating_add(1);
+            }
+        }
+    }
+    if refused == 0 { Ok(taken) } else { bail!("{refused} lines were refused, and {taken} taken") }
+}
+
+fn read_key(form: KeyForm, file: &str) -> Result<sealwax::triplet::TripletKey> {
+    let text = Secret::from(std::fs::read(file).context("cannot read the key")?);
+    Ok(form.key(text.expose_str()?.trim_end_matches('\n'), None)?)
+}
+
+async fn account(store: &Store, email: &str) -> Result<TenantId> {
+    let found = store.account(email, tokens::new_account()?.as_ref()).await?;
+    found.context("the account is being deleted")
+}
