@@ -1,32 +1,13 @@
 //! A tenant's life without a dashboard: what the dashboard writes is written here, with the dashboard's keys.
 
 use byok_gateway::config::Home;
-use byok_gateway::files::SEALER;
-use byok_gateway::store::{Put, Store};
-use byok_gateway::tokens::{self, ApiTokens};
-use byok_gateway::{clock, providers};
+use byok_gateway::store::Store;
+use byok_gateway::tokens;
 use reqwest::StatusCode;
-use sealwax::{Sealer, Secret};
 use sealwax_tenants::TenantId;
-use sealwax_tokens::{Grant, Mode};
 
 use crate::scene::Scene;
-
-/// Writes an account, a key and a token, and returns the token.
-pub(crate) async fn seed(scene: &Scene, tenant: &str, provider: &str, key: &str) -> String {
-    let home = Home::read(&scene.dir).unwrap();
-    let store = Store::open(&home.database()).await.unwrap();
-    let tenant: TenantId = tenant.parse().unwrap();
-    store.account(&format!("{tenant}@example.com"), tenant.as_ref()).await.unwrap();
-    let sealer: Sealer = home.parsed(SEALER).unwrap();
-    let context = providers::find(provider).unwrap().context(&tenant).unwrap();
-    let sealed = sealer.seal(&Secret::from(key), &context).unwrap();
-    assert_eq!(store.put(&tenant, provider, &sealed).await.unwrap(), Put::Stored);
-    let grant = Grant::new(tokens::subject(&tenant), [provider]).unwrap().expires(clock::seconds() + 3600);
-    let issued = ApiTokens::read(&home).unwrap().of(Mode::Live).issue(grant).unwrap();
-    store.insert_token(&issued).await.unwrap();
-    issued.token.into_secret().unwrap().expose_str().unwrap().to_owned()
-}
+use crate::seed::seed;
 
 async fn ask(scene: &Scene, token: &str) -> (StatusCode, String) {
     let request = reqwest::Client::new().post(format!("{}/openai/v1/chat", scene.proxy)).bearer_auth(token);

@@ -13,4 +13,5 @@ mod life;
 mod memory;
 mod promise_000;
 mod scene;
+mod seed;
 mod upstream;

@@ -21,16 +21,22 @@ pub(crate) struct Scene {
     pub(crate) dashboard: String,
     pub(crate) proxy: String,
     pub(crate) upstream: Upstream,
+    level: &'static str,
     processes: Vec<(&'static str, Child)>,
 }
 
 impl Scene {
     pub(crate) async fn start(name: &str) -> Self {
-        Self::start_with(name, "").await
+        Self::start_with(name, "", "trace").await
     }
 
-    /// Starts a gateway with further lines of the configuration.
-    pub(crate) async fn start_with(name: &str, config: &str) -> Self {
+    /// Starts a gateway with further lines of the configuration, whose processes log little.
+    pub(crate) async fn start_quietly(name: &str, config: &str) -> Self {
+        Self::start_with(name, config, "warn").await
+    }
+
+    /// Starts a gateway with further lines of the configuration, and a level of the log.
+    pub(crate) async fn start_with(name: &str, config: &str, level: &'static str) -> Self {
         install_tls();
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&dir);
@@ -40,12 +46,12 @@ impl Scene {
         let [dashboard, proxy] = [free_port(), free_port()];
         let lines = format!(
             "dashboard = \"127.0.0.1:{dashboard}\"\nproxy = \"127.0.0.1:{proxy}\"\norigin = \"http://127.0.0.1:{dashboard}\"\n\
-             {config}\n[egress]\nproxy = \"http://{}\"\nroots = \"root.pem\"\n",
+             egress.proxy = \"http://{}\"\negress.roots = \"root.pem\"\n{config}",
             upstream.address
         );
         fs::write(dir.join("gateway.toml"), lines).unwrap();
         let [dashboard, proxy] = [dashboard, proxy].map(|port| format!("http://127.0.0.1:{port}"));
-        let mut scene = Self { dir, dashboard, proxy, upstream, processes: Vec::new() };
+        let mut scene = Self { dir, dashboard, proxy, upstream, level, processes: Vec::new() };
         assert!(scene.run(&["init"]).0, "init failed");
         for process in ["proxy", "worker"] {
             scene.begin(process);
@@ -54,14 +60,14 @@ impl Scene {
         scene
     }
 
-    /// Starts a process, whose log at the level `trace` goes to a file.
+    /// Starts a process, whose log goes to a file.
     pub(crate) fn begin(&mut self, process: &'static str) {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.log(process)).unwrap();
         let child = Command::new(PROGRAM)
             .arg("--home")
             .arg(&self.dir)
             .arg(process)
-            .env("RUST_LOG", "trace")
+            .env("RUST_LOG", self.level)
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
