@@ -13,6 +13,8 @@
     reason = "a benchmark"
 )]
 
+#[path = "../tests/gateway/memory.rs"]
+mod memory;
 #[path = "../tests/gateway/scene.rs"]
 mod scene;
 #[path = "../tests/gateway/seed.rs"]

@@ -3,6 +3,7 @@
 //! Whoever was deleted in an epoch is gone for good when it ends, whatever copies of the database there are.
 
 mod lines;
+mod recovering;
 mod turning;
 
 use std::fs;
@@ -12,6 +13,7 @@ use anyhow::{Context, Result};
 use sealwax::{EncryptionContext, Held, KeyId, Keyring, MasterKey, OpeningKey, Sealer, Secret};
 use sealwax_tenants::WriterPair;
 
+pub use recovering::recover;
 pub use turning::turn;
 
 use crate::config::Home;
@@ -50,6 +52,11 @@ impl Epoch {
     pub fn begun(self, home: &Home) -> Result<Option<i64>> {
         let Ok(file) = fs::metadata(home.path(format!("{ESCROW}/{}", self.root()?))) else { return Ok(None) };
         Ok(Some(i64::try_from(file.modified()?.duration_since(UNIX_EPOCH)?.as_secs())?))
+    }
+
+    /// Returns the file that has the tenants' keys under the root.
+    fn dump(self) -> Result<String> {
+        Ok(format!("tenant-keys/{}", self.root()?))
     }
 
     /// Draws the root, and seals its text for the escrow: `escrow/epoch-1` opens with `safe/epoch-1`, which an operator moves

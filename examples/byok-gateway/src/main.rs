@@ -27,6 +27,7 @@ Commands:
     proxy      runs the proxy
     worker     runs the worker
     epoch      begins the next epoch, moves everything to it, and destroys the keys of the old one
+    recover    makes a restored database usable, before the processes start
     rotate ID  gives a tenant a new master key
     import DECLARATION KEY_FILE ROWS.jsonl
                seals keys that another program encrypted
@@ -88,6 +89,10 @@ async fn run() -> Result<()> {
         ["proxy"] => proxy::run(&home, &open().await?).await,
         ["worker"] => worker::run(&home, &open().await?).await,
         ["epoch"] => epoch::turn(&home, &open().await?, |step| println!("{step}")).await,
+        ["recover"] => {
+            println!("{} tenants were deleted since the backup", epoch::recover(&home, &open().await?).await?);
+            Ok(())
+        }
         ["rotate", tenant] => {
             let vault = Vault::unlock(&home, &open().await?).await?;
             println!("{} keys moved", worker::rotate(&vault, &tenant.parse()?).await?);

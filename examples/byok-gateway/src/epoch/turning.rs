@@ -144,14 +144,13 @@ async fn move_keys(vault: &Vault, ring: &Keyring) -> Result<()> {
     }
 }
 
-/// Once the old root is destroyed, no tenant's key in an older dump opens.
+/// Once the old root is destroyed, no tenant's key in an older dump opens: [`super::recover`] reads this file.
 async fn dump(home: &Home, store: &Store, epoch: Epoch) -> Result<()> {
     let mut lines = String::new();
     for (tenant, number, envelope) in store.tenant_keys().await? {
-        let line = serde_json::json!({ "tenant": tenant, "number": number, "envelope": envelope });
-        lines.push_str(&format!("{line}\n"));
+        lines.push_str(&format!("{tenant} {number} {envelope}\n"));
     }
-    home.write(&format!("tenant-keys/{}.jsonl", epoch.root()?), lines.as_bytes())
+    home.write(&epoch.dump()?, lines.as_bytes())
 }
 
 /// Certifies each deletion whose roots are all destroyed, once.

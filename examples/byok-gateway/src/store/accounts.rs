@@ -24,16 +24,16 @@ impl Store {
 
     /// Ends an account: from now on nothing of it opens, and its keys, tokens and sessions are deleted. The worker destroys the
     /// tenant's master key, and deletes the rest.
-    pub async fn leave(&self, tenant: &TenantId, subjects: &[String]) -> sqlx::Result<()> {
+    pub async fn leave(&self, tenant: &TenantId) -> sqlx::Result<()> {
         let mut transaction = self.begin().await?;
         let leave = "UPDATE accounts SET leaving = $2 WHERE id = $1 AND leaving IS NULL";
         sqlx::query(leave).bind(tenant.as_ref()).bind(clock::column()).execute(&mut *transaction).await?;
         let delete = "DELETE FROM credentials WHERE tenant = $1";
         sqlx::query(delete).bind(tenant.as_ref()).execute(&mut *transaction).await?;
-        for subject in subjects {
-            let delete = "DELETE FROM sealwax_tokens WHERE subject = $1";
-            sqlx::query(delete).bind(subject.as_str()).execute(&mut *transaction).await?;
-        }
+        // API tokens, sessions, and links.
+        let delete = "DELETE FROM sealwax_tokens WHERE subject IN ('tenant/' || $1, 'session/' || $1)
+            OR subject IN (SELECT 'link/' || email FROM accounts WHERE id = $1)";
+        sqlx::query(delete).bind(tenant.as_ref()).execute(&mut *transaction).await?;
         transaction.commit().await
     }
 

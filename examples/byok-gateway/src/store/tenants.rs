@@ -63,6 +63,19 @@ impl Store {
         Ok(replace.bind(new.to_string()).execute(&self.writer).await?.rows_affected() == 1)
     }
 
+    /// Puts a tenant's key back.
+    pub async fn restore_key(&self, tenant: &str, number: i64, envelope: &str) -> sqlx::Result<()> {
+        let mut transaction = self.begin().await?;
+        let count = "INSERT INTO sealwax_tenants AS t (tenant, number, destroyed) VALUES ($1, $2, 0)
+            ON CONFLICT (tenant) DO UPDATE SET number = excluded.number WHERE excluded.number > t.number";
+        sqlx::query(count).bind(tenant.to_owned()).bind(number).execute(&mut *transaction).await?;
+        let put = "INSERT INTO sealwax_tenant_keys (tenant, number, envelope) VALUES ($1, $2, $3)
+            ON CONFLICT (tenant, number) DO UPDATE SET envelope = excluded.envelope";
+        let put = sqlx::query(put).bind(tenant.to_owned()).bind(number).bind(envelope.to_owned());
+        put.execute(&mut *transaction).await?;
+        transaction.commit().await
+    }
+
     /// Returns the envelope of a pair of the dashboard.
     pub async fn pair(&self, key_id: &KeyId) -> sqlx::Result<Option<String>> {
         let find = "SELECT envelope FROM writer_pairs WHERE key_id = $1";

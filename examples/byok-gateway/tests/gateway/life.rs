@@ -2,27 +2,16 @@
 
 use byok_gateway::config::Home;
 use byok_gateway::store::Store;
-use byok_gateway::tokens;
 use reqwest::StatusCode;
 use sealwax_tenants::TenantId;
 
-use crate::scene::Scene;
+use crate::scene::{Scene, until};
 use crate::seed::seed;
 
 async fn ask(scene: &Scene, token: &str) -> (StatusCode, String) {
     let request = reqwest::Client::new().post(format!("{}/openai/v1/chat", scene.proxy)).bearer_auth(token);
     let reply = request.body("hello").send().await.unwrap();
     (reply.status(), reply.text().await.unwrap())
-}
-
-async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-    for _ in 0..200 {
-        if is_so().await {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    }
-    panic!("{what}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -56,7 +45,7 @@ async fn a_key_is_used_moved_rotated_and_deleted() {
     let tenant: TenantId = "aaaa".parse().unwrap();
     let backup = scene.dir.join("before.db");
     store.copy_to(backup.to_str().unwrap()).await.unwrap();
-    store.leave(&tenant, &[tokens::subject(&tenant)]).await.unwrap();
+    store.leave(&tenant).await.unwrap();
     assert_eq!(ask(&scene, &token).await.0, StatusCode::UNAUTHORIZED);
     until("the worker deletes the tenant", async || store.leaving().await.unwrap().is_empty()).await;
     let (ok, text) = scene.run(&["epoch"]);

@@ -9,9 +9,14 @@
     reason = "tests"
 )]
 
+mod and;
 mod life;
 mod memory;
 mod promise_000;
+mod promise_001;
+mod promise_002;
+mod promise_003;
+mod promise_004;
 mod scene;
 mod seed;
 mod upstream;

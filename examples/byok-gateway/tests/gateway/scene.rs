@@ -6,11 +6,16 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Once;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 
+use sealwax::{Envelope, Keyring, MasterKey};
+use sha2::{Digest, Sha256};
+use sqlx::{AnyPool, AssertSqlSafe};
+
+use crate::memory;
 use crate::upstream::Upstream;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_byok-gateway");
@@ -53,7 +58,7 @@ impl Scene {
         let [dashboard, proxy] = [dashboard, proxy].map(|port| format!("http://127.0.0.1:{port}"));
         let mut scene = Self { dir, dashboard, proxy, upstream, level, processes: Vec::new() };
         assert!(scene.run(&["init"]).0, "init failed");
-        for process in ["proxy", "worker"] {
+        for process in ["dashboard", "proxy", "worker"] {
             scene.begin(process);
         }
         scene.until_ready().await;
@@ -79,7 +84,7 @@ impl Scene {
     /// Waits until dashboard and proxy answer.
     pub(crate) async fn until_ready(&self) {
         let end = Instant::now() + Duration::from_secs(60);
-        for address in [&self.proxy] {
+        for address in [&self.dashboard, &self.proxy] {
             while Client::new().get(format!("{address}/healthz")).send().await.is_err() {
                 assert!(Instant::now() < end, "{address} does not answer");
                 tokio::time::sleep(Duration::from_millis(20)).await;
@@ -123,6 +128,62 @@ impl Scene {
         files.map(|file| (file.clone(), fs::read(&file).unwrap())).collect()
     }
 
+    /// Returns the first column of what a statement selects.
+    pub(crate) async fn rows(&self, sql: &str) -> Vec<String> {
+        let rows: Vec<(String,)> = sqlx::query_as(AssertSqlSafe(sql)).fetch_all(&self.database().await).await.unwrap();
+        rows.into_iter().map(|(value,)| value).collect()
+    }
+
+    /// Does what somebody does who can write the database.
+    pub(crate) async fn write(&self, sql: &str) {
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&self.database().await).await.unwrap();
+    }
+
+    async fn database(&self) -> AnyPool {
+        sqlx::any::install_default_drivers();
+        AnyPool::connect(&format!("sqlite:{}", self.dir.join("gateway.db").display())).await.unwrap()
+    }
+
+    /// Returns every column of every table.
+    pub(crate) async fn columns(&self) -> Vec<(String, String)> {
+        let sql = "SELECT m.name || '.' || c.name FROM sqlite_schema m, pragma_table_info(m.name) c
+            WHERE m.type IN ('table', 'view') AND m.name NOT LIKE 'sqlite_%'";
+        let split = |name: String| name.split_once('.').map(|(table, column)| (table.to_owned(), column.to_owned()));
+        self.rows(sql).await.into_iter().filter_map(split).collect()
+    }
+
+    /// Copies the database.
+    pub(crate) async fn copy(&self, file: &str) {
+        self.write(&format!("VACUUM INTO '{}'", self.dir.join(file).display())).await;
+    }
+
+    /// Puts a copy back in the place of the database, as an operator does, with the processes stopped.
+    pub(crate) fn restore(&mut self, file: &str) {
+        for process in ["dashboard", "proxy", "worker"] {
+            self.kill(process);
+        }
+        for file in ["gateway.db-wal", "gateway.db-shm"] {
+            let _ = fs::remove_file(self.dir.join(file));
+        }
+        fs::copy(self.dir.join(file), self.dir.join("gateway.db")).unwrap();
+    }
+
+    /// Makes the root as old as this many days.
+    pub(crate) fn age_root(&self, days: u64) {
+        let file = fs::File::options().write(true).open(self.dir.join("escrow/epoch-1")).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(days * 86400)).unwrap();
+    }
+
+    /// Returns whether any 32 bytes in the memory of a process are the root that the dashboard's pair is sealed under.
+    pub(crate) async fn opens_with_memory_of(&self, process: &str) -> bool {
+        let sealed: Envelope = self.rows("SELECT envelope FROM writer_pairs").await[0].parse().unwrap();
+        let root = sealed.key_ids().next().unwrap();
+        memory::any_window(self.pid(process), |window| {
+            let key = MasterKey::from_bytes(&mut window.to_vec());
+            key.is_ok_and(|key| Keyring::new(root.clone(), key).unwrap().verify(&sealed).is_ok())
+        })
+    }
+
     /// Signs somebody in.
     pub(crate) async fn sign_in(&self, email: &str) -> Customer {
         let customer = Customer::new(self);
@@ -133,8 +194,8 @@ impl Scene {
         let (path, token) = path.split_once("?token=").unwrap();
         let reply = customer.form(path, &[("token", token)]).await;
         assert_eq!(reply.status(), StatusCode::SEE_OTHER);
-        let cookie = reply.headers()["set-cookie"].to_str().unwrap().split_once(';').unwrap().0.to_owned();
-        Customer { cookie, ..customer }
+        let set_cookie = reply.headers()["set-cookie"].to_str().unwrap().to_owned();
+        Customer { cookie: set_cookie.split_once(';').unwrap().0.into(), set_cookie, ..customer }
     }
 
     /// Takes the last mail to somebody out of the outbox, and returns its link.
@@ -172,12 +233,20 @@ pub(crate) struct Customer {
     pub(crate) dashboard: String,
     pub(crate) proxy: String,
     pub(crate) cookie: String,
+    /// The whole header that set it.
+    pub(crate) set_cookie: String,
 }
 
 impl Customer {
     fn new(scene: &Scene) -> Self {
         let client = Client::builder().redirect(Policy::none()).build().unwrap();
-        Self { client, dashboard: scene.dashboard.clone(), proxy: scene.proxy.clone(), cookie: String::new() }
+        Self {
+            client,
+            dashboard: scene.dashboard.clone(),
+            proxy: scene.proxy.clone(),
+            cookie: String::new(),
+            set_cookie: String::new(),
+        }
     }
 
     /// Begins a request to the dashboard, as a browser makes it.
@@ -213,10 +282,41 @@ impl Customer {
         assert!(reply.status().is_success(), "{}", reply.status());
     }
 
+    /// Issues a token, and returns what is shown once.
+    pub(crate) async fn token(&self, mode: &str, scopes: &[&str]) -> String {
+        let mut fields = vec![("mode", mode), ("days", "30")];
+        fields.extend(scopes.iter().map(|scope| ("scope", *scope)));
+        let page = self.form("/tokens", &fields).await.text().await.unwrap();
+        shown(&page)
+    }
+
     /// Begins a request to the proxy.
     pub(crate) fn ask(&self, method: Method, path: &str, token: &str) -> RequestBuilder {
         self.client.request(method, format!("{}{path}", self.proxy)).header("authorization", format!("Bearer {token}"))
     }
+}
+
+/// Returns the token that a page shows.
+pub(crate) fn shown(page: &str) -> String {
+    let start = page.find("bg_").expect("a token is shown");
+    let token: String = page[start..].chars().take_while(|char| char.is_ascii_alphanumeric() || *char == '_').collect();
+    assert_eq!(page.matches(&token).count(), 1, "it is shown once");
+    token
+}
+
+/// Waits until something is so.
+pub(crate) async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(60);
+    while !is_so().await {
+        assert!(Instant::now() < end, "{what}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Returns the SHA-256 of texts, in hex.
+pub(crate) fn sha256(texts: &[&str]) -> Vec<String> {
+    let digest = |text: &&str| Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
+    texts.iter().map(digest).collect()
 }
 
 fn free_port() -> u16 {
