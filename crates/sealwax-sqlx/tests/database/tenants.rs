@@ -148,7 +148,7 @@ async fn a_replayed_tombstone_destroys_what_a_dump_brought_back() {
     let before = read(&db, "42").await;
     // `42` had one more key that the dump does not have, and was deleted twice; `43` came back later; `44` is not in the
     // dump at all.
-    let lines = ["tenant/42@2 epoch-1", "tenant/42@1 epoch-1", "tenant/43@2 epoch-1", "tenant/44@1 epoch-1"];
+    let lines = ["tenant/42@2 epoch-1 .", "tenant/42@1 epoch-1 .", "tenant/43@2 epoch-1 .", "tenant/44@1 epoch-1 ."];
     let tombstones = lines.map(|line| line.parse::<Tombstone>().unwrap());
     for _ in 0..2 {
         for tombstone in &tombstones {
