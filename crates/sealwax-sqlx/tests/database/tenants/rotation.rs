@@ -153,7 +153,7 @@ async fn a_deletion_names_the_root_that_a_job_moved_the_key_to() {
     }
 }
 
-/// A row that a restore, or a thief, has put back moves to the next root with the others.
+/// A row that was put back while the triggers were off, as in a restore, moves to the next root with the others.
 #[tokio::test]
 async fn a_replay_names_the_root_that_a_job_moved_a_destroyed_key_to() {
     let Some(db) = tables().await else { return };
@@ -162,6 +162,7 @@ async fn a_replay_names_the_root_that_a_job_moved_a_destroyed_key_to() {
     let tombstone = tombstone(&db, &keys, "42").await;
     let back: String = query_scalar("SELECT envelope FROM sealwax_tenant_keys").fetch_one(&db).await.unwrap();
     assert!(destroy(&db, &tombstone).await);
+    raw_sql("ALTER TABLE sealwax_tenant_keys DISABLE TRIGGER USER").execute(&db).await.unwrap();
     query("INSERT INTO sealwax_tenant_keys VALUES ('42', 1, $1)").bind(back).execute(&db).await.unwrap();
     assert_eq!(rotate(&db, &table(&db, "sealwax_tenant_keys").await, &both).await, 1);
     let [id, number] = tombstone.parameters();
