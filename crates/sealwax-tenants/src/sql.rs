@@ -1,4 +1,4 @@
-//! The tables of tenants' keys, for PostgreSQL.
+//! The tables of tenants' keys, for SQLite and PostgreSQL.
 //!
 //! `sealwax_tenants` has a row for each tenant that ever had a key: the number of the newest one, and the number up to
 //! which they are destroyed. `sealwax_tenant_keys` has a row for each key that is not destroyed, with its envelope, and is

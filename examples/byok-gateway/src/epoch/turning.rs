@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use sealwax::{Envelope, KeyState, Keyring};
-use sealwax_audit::Record;
 use sealwax_tenants::{Certificate, Notice, Tombstone};
 use tokio::time::{Instant, sleep};
 
-use super::Epoch;
 use super::lines::{with_key, with_state};
+use super::{Epoch, deletions};
 use crate::config::Home;
 use crate::files::TOMBSTONES;
 use crate::store::Store;
@@ -35,6 +34,10 @@ pub async fn turn(home: &Home, store: &Store, say: impl Fn(&str)) -> Result<()> 
     let epoch = self::newest(&vault)?;
     let root = epoch.root()?;
 
+    // Before anybody seals under it, so that no certificate misses it.
+    if epoch.begun(store).await?.is_none() {
+        epoch.note_begin(vault.log(), vault.unlocked()?.tenants.service()).await?;
+    }
     let primary = vault.unlocked()?.tenants.service().primary().cloned().context("the keyring has no primary")?;
     if primary != root {
         say(&format!("{root} is the primary"));
@@ -155,20 +158,19 @@ async fn dump(home: &Home, store: &Store, epoch: Epoch) -> Result<()> {
 
 /// Certifies each deletion whose roots are all destroyed, once.
 async fn certify(home: &Home, vault: &Vault) -> Result<u32> {
-    let log = vault.store.chain(Notice::SUBJECT).await?;
-    let log = log.iter().map(|line| line.parse()).collect::<Result<Vec<Record>, _>>()?;
+    let (log, unlocked) = (deletions(&vault.store).await?, vault.unlocked()?);
     let mut certified = Vec::new();
     for record in &log {
-        certified.extend(Certificate::from_record(record)?.map(|certificate| certificate.tombstone().clone()));
+        certified.extend(Certificate::from_record(record)?.map(|certificate| certificate.tombstone().key().clone()));
     }
-    let (unlocked, mut count) = (vault.unlocked()?, 0_u32);
+    let mut count = 0_u32;
     for dead in home.lines::<Tombstone>(TOMBSTONES)? {
-        if certified.contains(&dead) {
+        if certified.contains(dead.key()) {
             continue;
         }
-        if let Ok(certificate) = Certificate::new(dead.clone(), unlocked.tenants.service()) {
+        if let Ok(certificate) = Certificate::new(dead.key(), &log, unlocked.tenants.service()) {
             vault.log().append(Notice::SUBJECT, certificate.notice("worker", "the epoch ended").action()).await?;
-            certified.push(dead);
+            certified.push(dead.key().clone());
             count = count.saturating_add(1);
         }
     }

@@ -6,12 +6,18 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Once;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
+use byok_gateway::clock;
+use byok_gateway::config::Home;
+use byok_gateway::epoch::Epoch;
+use byok_gateway::files::{AUDIT, RING};
+use byok_gateway::store::{Sink, Store};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 
 use sealwax::{Envelope, Keyring, MasterKey};
+use sealwax_audit::AuditLog;
 use sha2::{Digest, Sha256};
 use sqlx::{AnyPool, AssertSqlSafe};
 
@@ -168,10 +174,12 @@ impl Scene {
         fs::copy(self.dir.join(file), self.dir.join("gateway.db")).unwrap();
     }
 
-    /// Makes the root as old as this many days.
-    pub(crate) fn age_root(&self, days: u64) {
-        let file = fs::File::options().write(true).open(self.dir.join("escrow/epoch-1")).unwrap();
-        file.set_modified(SystemTime::now() - Duration::from_secs(days * 86400)).unwrap();
+    /// Notes in the audit log that the root began this many days ago.
+    pub(crate) async fn age_root(&self, days: u64) {
+        let home = Home::read(&self.dir).unwrap();
+        let store = Store::open(&home.database()).await.unwrap();
+        let log = AuditLog::new(home.parsed(AUDIT).unwrap(), Sink(store), move || clock::millis() - days * 86_400_000);
+        Epoch(1).note_begin(&log, &home.parsed(RING).unwrap()).await.unwrap();
     }
 
     /// Returns whether any 32 bytes in the memory of a process are the root that the dashboard's pair is sealed under.
