@@ -48,6 +48,15 @@ impl Scene {
 
     /// Starts a gateway with further lines of the configuration, and a level of the log.
     pub(crate) async fn start_with(name: &str, config: &str, level: &'static str) -> Self {
+        Self::start_all(name, config, level, "").await
+    }
+
+    /// Starts a gateway with further lines of the configuration, and a token for OpenBao.
+    pub(crate) async fn start_under(name: &str, config: &str, token: &str) -> Self {
+        Self::start_all(name, config, "warn", token).await
+    }
+
+    async fn start_all(name: &str, config: &str, level: &'static str, openbao: &str) -> Self {
         install_tls();
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&dir);
@@ -61,6 +70,10 @@ impl Scene {
             upstream.address
         );
         fs::write(dir.join("gateway.toml"), lines).unwrap();
+        if !openbao.is_empty() {
+            fs::create_dir_all(dir.join("keys/service")).unwrap();
+            fs::write(dir.join("keys/service/openbao"), openbao).unwrap();
+        }
         let [dashboard, proxy] = [dashboard, proxy].map(|port| format!("http://127.0.0.1:{port}"));
         let mut scene = Self { dir, dashboard, proxy, upstream, level, processes: Vec::new() };
         assert!(scene.run(&["init"]).0, "init failed");
@@ -147,7 +160,7 @@ impl Scene {
 
     async fn database(&self) -> AnyPool {
         sqlx::any::install_default_drivers();
-        AnyPool::connect(&format!("sqlite:{}", self.dir.join("gateway.db").display())).await.unwrap()
+        AnyPool::connect(&Home::read(&self.dir).unwrap().database()).await.unwrap()
     }
 
     /// Returns every column of every table.
