@@ -1,11 +1,152 @@
-//! The dashboard.
+//! The dashboard: customers store keys in it, and nobody reads one there, because this process has no key that opens.
+//!
+//! Every form works without JavaScript: it is posted, and answered by a page or a redirect.
+
+mod account;
+mod keys;
+mod pages;
+mod security;
+mod tokens;
+mod visiting;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post, put};
+use sealwax::Sealer;
 
 use crate::config::Home;
+use crate::files::SEALER;
 use crate::store::Store;
+use crate::tokens::{ApiTokens, Visitors};
+use crate::web::{self, Limit};
+use pages::Failure;
 
-/// Runs it.
-pub async fn run(_home: &Home, _store: &Store) -> Result<()> {
-    Ok(())
+/// No form and no key has more bytes.
+const MAX_BODY: usize = 16 * 1024;
+const TOO_MANY: Failure = Failure(StatusCode::TOO_MANY_REQUESTS, "There were too many requests. Try again later.");
+
+#[derive(Debug)]
+struct Dashboard {
+    home: Home,
+    store: Store,
+    sealer: ArcSwap<Writer>,
+    visitors: Visitors,
+    tokens: ApiTokens,
+    by_address: Limit<IpAddr>,
+    sign_ins: Limit<IpAddr>,
+}
+
+/// What seals in this epoch, and the id of its pair.
+#[derive(Debug)]
+struct Writer {
+    pair: String,
+    sealer: Sealer,
+}
+
+/// Runs the dashboard until the process is told to stop.
+pub async fn run(home: &Home, store: &Store) -> Result<()> {
+    let limits = &home.config.limits;
+    let dashboard = Arc::new(Dashboard {
+        home: home.clone(),
+        store: store.clone(),
+        sealer: ArcSwap::from_pointee(Writer::read(home)?),
+        visitors: Visitors::read(home)?,
+        tokens: ApiTokens::read(home)?,
+        by_address: Limit::new(limits.address, Duration::from_secs(60)),
+        sign_ins: Limit::new(limits.sign_in, Duration::from_secs(3600)),
+    });
+    let router = Router::new()
+        .route("/", get(visiting::welcome))
+        .route("/sign-in", post(visiting::send_link))
+        .route("/sign-in/link", get(visiting::show_link).post(visiting::redeem))
+        .route("/sign-out", post(visiting::sign_out))
+        .route("/keys", get(keys::list))
+        .route("/keys/{provider}", put(keys::put).post(keys::post).delete(keys::delete))
+        .route("/keys/{provider}/delete", post(keys::post_delete))
+        .route("/api/keys", get(keys::which))
+        .route("/tokens", get(tokens::list).post(tokens::issue))
+        .route("/tokens/{id}/rotate", post(tokens::rotate))
+        .route("/tokens/{id}/revoke", post(tokens::revoke))
+        .route("/security", get(security::show))
+        .route("/account", get(account::show))
+        .route("/account/delete", post(account::delete))
+        .route("/deleted", get(account::deleted))
+        .route("/.well-known/security.txt", get(security::contact))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/style.css", get(|| file("text/css", include_str!("dashboard/style.css"))))
+        .route("/app.js", get(|| file("text/javascript", include_str!("dashboard/app.js"))))
+        .route("/favicon.ico", get(|| async { StatusCode::NO_CONTENT }))
+        .fallback(|| async { Failure(StatusCode::NOT_FOUND, "There is no such page.") })
+        .method_not_allowed_fallback(|| async { Failure(StatusCode::METHOD_NOT_ALLOWED, "That is not done here.") })
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(from_fn_with_state(Arc::clone(&dashboard), guard))
+        .with_state(Arc::clone(&dashboard));
+    let fresh = tokio::spawn(dashboard.keep_fresh());
+    let served = web::serve("dashboard", home.config.dashboard, web::secured(router)).await;
+    fresh.abort();
+    served
+}
+
+async fn file(kind: &'static str, text: &'static str) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, kind)], text)
+}
+
+/// Lets a request through if its address sends few, and if it changes nothing or is from a page of ours.
+async fn guard(
+    State(dashboard): State<Arc<Dashboard>>,
+    ConnectInfo(address): ConnectInfo<SocketAddr>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if !dashboard.by_address.allows(&web::network(address)) {
+        return TOO_MANY.into_response();
+    }
+    if !request.method().is_safe() && !dashboard.is_own(request.headers()) {
+        tracing::warn!("a request from elsewhere was refused");
+        return Failure(StatusCode::FORBIDDEN, "This request is not from a page of the dashboard.").into_response();
+    }
+    next.run(request).await
+}
+
+impl Dashboard {
+    /// Returns whether a request is from a page of ours. Other pages can set neither of these headers.
+    fn is_own(&self, headers: &HeaderMap) -> bool {
+        let is = |name, value: &str| headers.get(name).is_some_and(|header| header == value);
+        is("origin", &self.home.config.origin) || is("sec-fetch-site", "same-origin")
+    }
+
+    /// Takes the sealer of a new epoch within a second, and says so in the database. It never returns.
+    async fn keep_fresh(self: Arc<Self>) {
+        let name = format!("dashboard {}", std::process::id());
+        loop {
+            if let Err(error) = self.refresh() {
+                tracing::warn!("the sealer was not read: {error:#}");
+            }
+            if let Err(error) = self.store.beat(&name, &self.sealer.load().pair).await {
+                tracing::warn!("this process is not noted: {error}");
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    fn refresh(&self) -> Result<()> {
+        self.sealer.store(Arc::new(Writer::read(&self.home)?));
+        Ok(())
+    }
+}
+
+impl Writer {
+    fn read(home: &Home) -> Result<Self> {
+        let pair = home.secret(SEALER)?.expose_str()?.split_whitespace().nth(1).unwrap_or_default().to_owned();
+        Ok(Self { pair, sealer: home.parsed(SEALER)? })
+    }
 }

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use sealwax::Secret;
 use sealwax_tenants::TenantId;
-use sealwax_tokens::{Claims, Grant, Issued, Mode, Peppers, Record, TokenError, Tokens};
+use sealwax_tokens::{Change, ChangeError, Claims, Grant, Mode, Peppers, Record, Rotation, TokenError, Tokens};
 
 use crate::config::Home;
 use crate::files::{LIVE, TEST, VISITORS};
@@ -18,6 +18,15 @@ pub const LINK_SECONDS: u64 = 15 * 60;
 pub enum Unauthorised {
     #[error(transparent)]
     Token(#[from] TokenError),
+    #[error("the database failed")]
+    Database(#[from] sqlx::Error),
+}
+
+/// Why a token was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum Unchanged {
+    #[error(transparent)]
+    Token(#[from] ChangeError),
     #[error("the database failed")]
     Database(#[from] sqlx::Error),
 }
@@ -59,6 +68,58 @@ impl ApiTokens {
             verified => verified,
         }
     }
+
+    /// Returns a tenant's tokens, and when each was last used.
+    pub async fn list(&self, store: &Store, tenant: &TenantId) -> sqlx::Result<Vec<(Claims, Option<i64>)>> {
+        let subject = subject(tenant);
+        let rows = store.list_tokens(&subject).await?;
+        let claims = |record: &str| {
+            let claims =
+                Record::from_row(Some(record)).and_then(|record| self.inspect(&record).map(|(_, claims)| claims));
+            // A token that is not the tenant's is not shown: somebody wrote to the table.
+            claims.inspect_err(|error| tracing::error!(reason = error.name(), "a token of {subject} is not shown")).ok()
+        };
+        let shown = rows.into_iter().filter_map(|(record, used)| Some((claims(&record)?, used)));
+        Ok(shown.filter(|(claims, _)| claims.grant.subject() == subject).collect())
+    }
+
+    /// Issues a token for some providers, and returns it, for its owner alone.
+    pub async fn issue(
+        &self,
+        store: &Store,
+        tenant: &TenantId,
+        mode: Mode,
+        scopes: &[&str],
+        expires: u64,
+    ) -> Result<Secret> {
+        issue(self.of(mode), store, Grant::new(subject(tenant), scopes)?.expires(expires)).await
+    }
+
+    /// Replaces a tenant's token, and returns the new one. Without a grace, the old one ends in the same statement.
+    pub async fn rotate(
+        &self,
+        store: &Store,
+        tenant: &TenantId,
+        id: &str,
+        rotation: Rotation,
+    ) -> Result<Secret, Unchanged> {
+        let subject = subject(tenant);
+        let rotate = |record: &Record| self.inspect(record)?.0.rotate(record, &subject, rotation);
+        let rotated = change(store, id, rotate).await?;
+        Ok(rotated.token.into_secret().ok_or(ChangeError::Replaced)?)
+    }
+
+    /// Revokes a tenant's token.
+    pub async fn revoke(&self, store: &Store, tenant: &TenantId, id: &str) -> Result<(), Unchanged> {
+        let subject = subject(tenant);
+        change(store, id, |record| self.inspect(record)?.0.revoke(record, &subject)).await.map(drop)
+    }
+
+    /// Returns of which mode a record is, and what it says.
+    fn inspect(&self, record: &Record) -> Result<(&Tokens, Claims), TokenError> {
+        let of = |tokens| Tokens::inspect(tokens, record).map(|claims| (tokens, claims));
+        of(&self.live).or_else(|error| of(&self.test).map_err(|_| error))
+    }
 }
 
 /// Returns a new id of an account: 16 hex digits.
@@ -98,7 +159,7 @@ impl Visitors {
     /// Issues a link for an address, which works once.
     pub async fn invite(&self, store: &Store, email: &str, now: u64) -> Result<Secret> {
         let grant = Grant::new(format!("link/{email}"), ["sign-in"])?.single_use();
-        self.issue(&self.links, store, grant.expires(now.saturating_add(LINK_SECONDS))).await
+        issue(&self.links, store, grant.expires(now.saturating_add(LINK_SECONDS))).await
     }
 
     /// Redeems a link, and returns the address that it was for.
@@ -113,7 +174,7 @@ impl Visitors {
     /// Begins a session.
     pub async fn begin(&self, store: &Store, tenant: &TenantId, now: u64) -> Result<Secret> {
         let grant = Grant::new(Self::subject(tenant), ["session"])?;
-        self.issue(&self.sessions, store, grant.expires(now.saturating_add(SESSION_SECONDS))).await
+        issue(&self.sessions, store, grant.expires(now.saturating_add(SESSION_SECONDS))).await
     }
 
     /// Returns whose session it is.
@@ -127,8 +188,8 @@ impl Visitors {
     pub async fn end(&self, store: &Store, session: &str) -> Result<()> {
         let (record, _) = store.find_token(&self.sessions.lookup_keys(session)?).await??;
         let claims = self.sessions.inspect(&record)?;
-        store.swap_token(&self.sessions.revoke(&record, claims.grant.subject())?).await?;
-        Ok(())
+        let revoke = |record: &Record| self.sessions.revoke(record, claims.grant.subject());
+        Ok(change(store, &claims.id.to_string(), revoke).await.map(drop)?)
     }
 
     /// Returns the subject of a tenant's sessions.
@@ -136,11 +197,31 @@ impl Visitors {
     pub fn subject(tenant: &TenantId) -> String {
         format!("session/{tenant}")
     }
+}
 
-    async fn issue(&self, tokens: &Tokens, store: &Store, grant: Grant) -> Result<Secret> {
-        let issued: Issued = tokens.issue(grant)?;
-        store.insert_token(&issued).await?;
-        issued.token.into_secret().ok_or_else(|| anyhow::anyhow!("the token was shown before"))
+async fn issue(tokens: &Tokens, store: &Store, grant: Grant) -> Result<Secret> {
+    let issued = tokens.issue(grant)?;
+    store.insert_token(&issued).await?;
+    issued.token.into_secret().ok_or_else(|| anyhow::anyhow!("the token was shown before"))
+}
+
+/// Changes the token with an id, and reads its record again if somebody else was first.
+async fn change<T>(
+    store: &Store,
+    id: &str,
+    make: impl Fn(&Record) -> Result<Change<T>, ChangeError>,
+) -> Result<T, Unchanged> {
+    let mut tries: u32 = 0;
+    loop {
+        let record = store.get_token(id).await?.map_err(ChangeError::from)?;
+        let change = make(&record)?;
+        let is_written = store.swap_token(&change).await?;
+        tries = tries.saturating_add(1);
+        match change.finish(is_written) {
+            Err(raced) if tries >= 10 => return Err(ChangeError::from(raced).into()),
+            Err(_) => {}
+            Ok(done) => return Ok(done),
+        }
     }
 }
 

@@ -5,6 +5,11 @@ use sealwax_tenants::TenantId;
 use super::Store;
 use crate::clock;
 
+const DELETE_KEYS: &str = "DELETE FROM credentials WHERE tenant = $1";
+/// API tokens, sessions, and links.
+const DELETE_TOKENS: &str = "DELETE FROM sealwax_tokens WHERE subject IN ('tenant/' || $1, 'session/' || $1)
+    OR subject IN (SELECT 'link/' || email FROM accounts WHERE id = $1)";
+
 impl Store {
     /// Returns the account with an address, and creates it if there is none: whoever has the link owns the address.
     pub async fn account(&self, email: &str, new_id: &str) -> sqlx::Result<Option<TenantId>> {
@@ -28,12 +33,9 @@ impl Store {
         let mut transaction = self.begin().await?;
         let leave = "UPDATE accounts SET leaving = $2 WHERE id = $1 AND leaving IS NULL";
         sqlx::query(leave).bind(tenant.as_ref()).bind(clock::column()).execute(&mut *transaction).await?;
-        let delete = "DELETE FROM credentials WHERE tenant = $1";
-        sqlx::query(delete).bind(tenant.as_ref()).execute(&mut *transaction).await?;
-        // API tokens, sessions, and links.
-        let delete = "DELETE FROM sealwax_tokens WHERE subject IN ('tenant/' || $1, 'session/' || $1)
-            OR subject IN (SELECT 'link/' || email FROM accounts WHERE id = $1)";
-        sqlx::query(delete).bind(tenant.as_ref()).execute(&mut *transaction).await?;
+        for delete in [DELETE_KEYS, DELETE_TOKENS] {
+            sqlx::query(delete).bind(tenant.as_ref()).execute(&mut *transaction).await?;
+        }
         transaction.commit().await
     }
 
@@ -49,7 +51,9 @@ impl Store {
     pub async fn forget(&self, tenant: &TenantId) -> sqlx::Result<()> {
         let mut transaction = self.begin().await?;
         for delete in [
-            "DELETE FROM credentials WHERE tenant = $1",
+            DELETE_KEYS,
+            // Those that a request issued while the tenant left.
+            DELETE_TOKENS,
             "DELETE FROM verdicts WHERE tenant = $1",
             "DELETE FROM accounts WHERE id = $1 AND leaving IS NOT NULL",
         ] {
