@@ -20,6 +20,8 @@ use sealwax::{Envelope, Keyring, MasterKey};
 use sealwax_audit::AuditLog;
 use sha2::{Digest, Sha256};
 use sqlx::{AnyPool, AssertSqlSafe};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::memory;
 use crate::upstream::Upstream;
@@ -309,6 +311,19 @@ impl Customer {
         fields.extend(scopes.iter().map(|scope| ("scope", *scope)));
         let page = self.form("/tokens", &fields).await.text().await.unwrap();
         shown(&page)
+    }
+
+    /// Sends a request to the proxy whose path no client makes, and returns the status.
+    pub(crate) async fn ask_raw(&self, path: &str, headers: &str, token: &str) -> u16 {
+        let address = self.proxy.strip_prefix("http://").unwrap();
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\n{headers}connection: close\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).await.unwrap();
+        reply.split(' ').nth(1).unwrap().parse().unwrap()
     }
 
     /// Begins a request to the proxy.
