@@ -74,7 +74,7 @@ impl Store {
         let mut transaction = self.begin().await?;
         if self.kind == Kind::Postgres {
             // Two processes that start at once would both create a table.
-            sqlx::query("SELECT pg_advisory_xact_lock(7370616c)").execute(&mut *transaction).await?;
+            sqlx::query("SELECT pg_advisory_xact_lock(1936744812)").execute(&mut *transaction).await?;
         }
         let tables = [
             include_str!("store/tables.sql"),

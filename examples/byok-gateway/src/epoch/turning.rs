@@ -15,9 +15,6 @@ use crate::store::Store;
 use crate::vault::Vault;
 use crate::worker::take_over;
 
-/// A process that does not say anything for this long has ended.
-const ALIVE_SECONDS: i64 = 10;
-
 /// Ends the epoch, and says each step.
 ///
 /// If one was interrupted, this goes on with it, and begins no other one.
@@ -49,7 +46,7 @@ pub async fn turn(home: &Home, store: &Store, say: impl Fn(&str)) -> Result<()> 
         say("the dashboard gets a new pair");
         epoch.make_pair(home, store, vault.unlocked()?.tenants.service()).await?;
     }
-    dashboards_have(store, epoch).await?;
+    dashboards_have(&vault, epoch).await?;
 
     say("what is under the old epoch moves");
     replay(home, store).await?;
@@ -100,18 +97,20 @@ fn old_roots(ring: &Keyring, epoch: Epoch) -> Result<Vec<Epoch>> {
 async fn everywhere(vault: &Vault) -> Result<()> {
     vault.refresh().await?;
     let mine = vault.unlocked()?.fingerprint();
-    wait_for(&vault.store, |process, keys| process.starts_with("dashboard") || keys == mine).await
+    wait_for(vault, |process, keys| process.starts_with("dashboard") || keys == mine).await
 }
 
-async fn dashboards_have(store: &Store, epoch: Epoch) -> Result<()> {
+async fn dashboards_have(vault: &Vault, epoch: Epoch) -> Result<()> {
     let pair = epoch.pair()?;
-    wait_for(store, |process, keys| !process.starts_with("dashboard") || keys == pair.as_ref()).await
+    wait_for(vault, |process, keys| !process.starts_with("dashboard") || keys == pair.as_ref()).await
 }
 
-async fn wait_for(store: &Store, has_it: impl Fn(&str, &str) -> bool) -> Result<()> {
-    let end = Instant::now() + Duration::from_secs(120);
+/// Waits until each process has something. One that says nothing for longer than the maximum age has no keyring any more.
+async fn wait_for(vault: &Vault, has_it: impl Fn(&str, &str) -> bool) -> Result<()> {
+    let max_age = i64::try_from(vault.max_age().as_secs())?.saturating_add(10);
+    let end = Instant::now() + vault.max_age().saturating_mul(2) + Duration::from_secs(60);
     loop {
-        let processes = store.processes(ALIVE_SECONDS).await?;
+        let processes = vault.store.processes(max_age).await?;
         let Some((missing, _)) = processes.iter().find(|(process, keys)| !has_it(process, keys)) else { return Ok(()) };
         if Instant::now() >= end {
             bail!("{missing} still has other keys: run this again");

@@ -78,7 +78,8 @@ impl Scene {
         }
         let [dashboard, proxy] = [dashboard, proxy].map(|port| format!("http://127.0.0.1:{port}"));
         let mut scene = Self { dir, dashboard, proxy, upstream, level, processes: Vec::new() };
-        assert!(scene.run(&["init"]).0, "init failed");
+        let (ok, text) = scene.run(&["init"]);
+        assert!(ok, "{text}");
         for process in ["dashboard", "proxy", "worker"] {
             scene.begin(process);
         }
@@ -359,7 +360,7 @@ fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn install_tls() {
+pub(crate) fn install_tls() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let _ = rustls::crypto::ring::default_provider().install_default();

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use sqlx::{AnyPool, AssertSqlSafe};
 
 use crate::life::live;
-use crate::scene::{Scene, until};
+use crate::scene::{Scene, install_tls, until};
 
 const TESTS: usize = 4;
 
@@ -49,6 +49,7 @@ struct OpenBao {
 
 impl OpenBao {
     async fn new() -> Option<Self> {
+        install_tls();
         let address = env::var("SEALWAX_TEST_OPENBAO").ok()?;
         let root = env::var("SEALWAX_TEST_OPENBAO_TOKEN").unwrap();
         let mut bao = Self { address, root, mount: unique("transit"), token: String::new() };
