@@ -31,9 +31,11 @@ impl FromRequestParts<Arc<Dashboard>> for Visitor {
     async fn from_request_parts(parts: &mut Parts, dashboard: &Arc<Dashboard>) -> Result<Self, Response> {
         let visitor = dashboard.visitor(&parts.headers).await.map_err(IntoResponse::into_response)?;
         let is_page = [Method::GET, Method::POST].contains(&parts.method) && !parts.uri.path().starts_with("/api/");
-        visitor.ok_or_else(|| match is_page {
-            true => Redirect::to("/").into_response(),
-            false => Failure(StatusCode::UNAUTHORIZED, "You are signed out.").into_response(),
+        visitor.ok_or_else(|| {
+            if is_page {
+                return Redirect::to("/").into_response();
+            }
+            Failure(StatusCode::UNAUTHORIZED, "You are signed out.").into_response()
         })
     }
 }
