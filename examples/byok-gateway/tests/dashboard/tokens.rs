@@ -39,6 +39,8 @@ async fn a_token_is_shown_once_rotated_and_revoked() {
     assert!(mia.page("/tokens").await.contains("Last used "));
     let id = claims.id;
 
+    assert!(mia.page("/tokens").await.contains(&format!("Id {id}")));
+
     // With a grace, the old one is valid until the new one is used.
     let second = shown(&mia.post(&format!("/tokens/{id}/rotate"), "grace=3600").await.text().await.unwrap());
     assert!(verify(&first, "openai").await.is_ok());
@@ -61,6 +63,21 @@ async fn a_token_is_shown_once_rotated_and_revoked() {
     }
     assert!(verify(&fourth, "openai").await.is_ok());
     assert!(noa.page("/tokens").await.contains("You have no tokens yet."));
+
+    // Somebody who writes the table gives its row to another one's list.
+    let pool = sqlx::AnyPool::connect(&scene.home.database()).await.unwrap();
+    let give = async |subject: &str| {
+        sqlx::query("UPDATE sealwax_tokens SET subject = $1 WHERE id = $2")
+            .bind(subject.to_owned())
+            .bind(id.to_string())
+            .execute(&pool)
+            .await
+            .unwrap()
+    };
+    give(&format!("tenant/{}", scene.tenant("noa@example.com").await)).await;
+    assert!(!noa.page("/tokens").await.contains(&id.to_string()));
+    assert_eq!(noa.post(&format!("/tokens/{id}/revoke"), "").await.status(), StatusCode::NOT_FOUND);
+    give(&format!("tenant/{tenant}")).await;
 
     assert_eq!(location(&mia.post(&format!("/tokens/{id}/revoke"), "").await), "/tokens");
     assert!(verify(&fourth, "openai").await.is_err());
