@@ -98,7 +98,7 @@ fn card(provider: &Provider, stored: Option<&Credential>, outcome: Option<&Outco
                 (name) " " @if stored.is_some() { span .set { "set" } } @else { span .unset { "not set" } }
             }
             @if let Some(stored) = stored { (state(stored)) }
-            p .note { "It is sent to " (provider.host) " only." }
+            p .note { "Sent to " (provider.host) " only." }
             @if let Some(Outcome::Stored) = outcome { p .done role="status" tabindex="-1" { "The key is stored." } }
             details open[is_open] {
                 summary { @if stored.is_some() { "Replace or delete" } @else { "Store a key" } }
@@ -161,8 +161,10 @@ pub(super) async fn list(State(dashboard): State<Arc<Dashboard>>, visitor: Visit
 impl Dashboard {
     async fn key_page(&self, visitor: &Visitor, of: &str, outcome: &Outcome) -> Result<Html<String>, Failure> {
         let cards = self.cards(visitor, of, outcome, true).await?;
+        let is_refused = matches!(outcome, Outcome::Doubtful(_) | Outcome::CannotBeSent);
         let content = html! {
-            p { "A key is sealed as soon as it arrives, and is never shown again: what it seals with cannot open." }
+            @if is_refused { p .doubt { "The key was not stored. " a href={ "#" (of) } { "See why" } } }
+            p { "A key is sealed as soon as it arrives, and never shown again. These pages cannot open it." }
             div .cards { (cards) }
         };
         Ok(page("Keys", Some(visitor), &content))

@@ -15,12 +15,12 @@ use crate::clock;
 /// How many entries of the log are shown.
 const ENTRIES: i64 = 200;
 const PROMISES: [&str; 6] = [
-    "Each key is encrypted with a data key of its own, and that with a master key that is yours alone.",
+    "Each key is encrypted with a data key of its own. Within seconds, the worker puts that under a master key of yours alone.",
     "These pages cannot decrypt a key. Only the proxy and the worker can.",
     "A key is decrypted for one request, sent to its provider's own host only, and wiped.",
     "Nothing is decrypted that is not in this log first.",
     "Tokens, links and sessions are stored as digests: whoever reads our database cannot use one.",
-    "When you delete your account, your master key is destroyed: backups then have nothing that opens.",
+    "When you delete your account, your master key is destroyed. Copies in backups end with the root key of this epoch.",
 ];
 
 pub(super) async fn show(State(dashboard): State<Arc<Dashboard>>, visitor: Visitor) -> Result<Html<String>, Failure> {

@@ -54,15 +54,17 @@ fn card(claims: &Claims, used: Option<i64>) -> Markup {
                 @if is_revoked { span .unset { "revoked" } } @else if is_over { span .unset { "expired" } }
                 @else { span .set { "valid" } }
             }
+            p .note { "Id " (claims.id) }
             p { "For " (claims.grant.scopes().collect::<Vec<_>>().join(", ")) "." }
             p { @if expires > 0 { "Expires " (time(expires)) "." } @else { "Does not expire." } }
             p { @if let Some(used) = used { "Last used " (time(used)) ", to five minutes." } @else { "It was never used." } }
             @if !is_revoked && !is_over {
                 details {
                     summary { "Replace or revoke" }
+                    p .note { "Replacing shows a new token. The old one ends now, or within an hour when the new one is used." }
                     form method="post" action={ "/tokens/" (claims.id) "/rotate" } {
-                        button name="grace" value="3600" { "Replace, the old one ends in an hour" }
-                        button name="grace" value="0" { "Replace, the old one ends now" }
+                        button name="grace" value="3600" { "Replace within an hour" }
+                        button name="grace" value="0" { "Replace now" }
                     }
                     form method="post" action={ "/tokens/" (claims.id) "/revoke" } { button .danger { "Revoke" } }
                 }

@@ -31,9 +31,11 @@ impl FromRequestParts<Arc<Dashboard>> for Visitor {
     async fn from_request_parts(parts: &mut Parts, dashboard: &Arc<Dashboard>) -> Result<Self, Response> {
         let visitor = dashboard.visitor(&parts.headers).await.map_err(IntoResponse::into_response)?;
         let is_page = [Method::GET, Method::POST].contains(&parts.method) && !parts.uri.path().starts_with("/api/");
-        visitor.ok_or_else(|| match is_page {
-            true => Redirect::to("/").into_response(),
-            false => Failure(StatusCode::UNAUTHORIZED, "You are signed out.").into_response(),
+        visitor.ok_or_else(|| {
+            if is_page {
+                return Redirect::to("/").into_response();
+            }
+            Failure(StatusCode::UNAUTHORIZED, "You are signed out.").into_response()
         })
     }
 }
@@ -73,7 +75,7 @@ pub(super) async fn welcome(State(dashboard): State<Arc<Dashboard>>, headers: He
     let content = html! {
         p { "Keep your API keys here, and give your programs tokens instead. Nobody reads a key here: not you, and not us." }
         form .card method="post" action="/sign-in" {
-            label for="email" { "Your address of mail" }
+            label for="email" { "Your email address" }
             input #email name="email" type="email" autocomplete="email" maxlength="240" required;
             button { "Send me a link" }
         }
@@ -91,7 +93,7 @@ pub(super) async fn send_link(
         return Err(TOO_MANY);
     }
     let email = address(fields.get("email"));
-    let email = email.ok_or(Failure(StatusCode::UNPROCESSABLE_ENTITY, "That is no address of mail."))?;
+    let email = email.ok_or(Failure(StatusCode::UNPROCESSABLE_ENTITY, "That is not an email address."))?;
     let link = dashboard.visitors.invite(&dashboard.store, &email, clock::seconds()).await?;
     let config = &dashboard.home.config;
     let link = format!("{}/sign-in/link?token={}", config.origin, link.expose_str()?);
@@ -100,9 +102,9 @@ pub(super) async fn send_link(
     dashboard.home.write(&file.to_string_lossy(), mail.as_bytes())?;
     let content = html! {
         p { "We have sent a link to " strong { (email) } ". It works once, within 15 minutes." }
-        p { "Nothing came? Look where your program puts unwanted mail, or " a href="/" { "ask for another link" } "." }
+        p { "Nothing came? Look at your spam, or " a href="/" { "ask for another link" } "." }
     };
-    Ok(page("Look at your mail", None, &content))
+    Ok(page("Check your mail", None, &content))
 }
 
 /// Returns an address as it is stored. What could be two addresses, or a header of the mail, is none.

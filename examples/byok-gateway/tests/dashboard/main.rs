@@ -1,0 +1,10 @@
+//! The dashboard from outside: its process, and real HTTP.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+mod elsewhere;
+mod keys;
+mod pages;
+mod scene;
+mod signing_in;
+mod tokens;
