@@ -38,7 +38,7 @@ const TOO_MANY: Failure = Failure(StatusCode::TOO_MANY_REQUESTS, "There were too
 struct Dashboard {
     home: Home,
     store: Store,
-    sealer: ArcSwap<Writer>,
+    writer: ArcSwap<Writer>,
     visitors: Visitors,
     tokens: ApiTokens,
     by_address: Limit<IpAddr>,
@@ -58,7 +58,7 @@ pub async fn run(home: &Home, store: &Store) -> Result<()> {
     let dashboard = Arc::new(Dashboard {
         home: home.clone(),
         store: store.clone(),
-        sealer: ArcSwap::from_pointee(Writer::read(home)?),
+        writer: ArcSwap::from_pointee(Writer::read(home)?),
         visitors: Visitors::read(home)?,
         tokens: ApiTokens::read(home)?,
         by_address: Limit::new(limits.address, Duration::from_secs(60)),
@@ -71,7 +71,7 @@ pub async fn run(home: &Home, store: &Store) -> Result<()> {
         .route("/sign-out", post(visiting::sign_out))
         .route("/keys", get(keys::list))
         .route("/keys/{provider}", put(keys::put).post(keys::post).delete(keys::delete))
-        .route("/keys/{provider}/delete", post(keys::post_delete))
+        .route("/keys/{provider}/delete", post(keys::delete))
         .route("/api/keys", get(keys::which))
         .route("/tokens", get(tokens::list).post(tokens::issue))
         .route("/tokens/{id}/rotate", post(tokens::rotate))
@@ -130,7 +130,7 @@ impl Dashboard {
             if let Err(error) = self.refresh() {
                 tracing::warn!("the sealer was not read: {error:#}");
             }
-            if let Err(error) = self.store.beat("dashboard", &self.sealer.load().pair).await {
+            if let Err(error) = self.store.beat("dashboard", &self.writer.load().pair).await {
                 tracing::warn!("this process is not noted: {error}");
             }
             tokio::time::sleep(Duration::from_secs(1)).await;
@@ -138,7 +138,7 @@ impl Dashboard {
     }
 
     fn refresh(&self) -> Result<()> {
-        self.sealer.store(Arc::new(Writer::read(&self.home)?));
+        self.writer.store(Arc::new(Writer::read(&self.home)?));
         Ok(())
     }
 }

@@ -66,7 +66,6 @@ pub async fn stopped() {
 }
 
 /// Adds the headers that every answer has.
-#[must_use]
 pub fn secured(router: Router) -> Router {
     router.layer(map_response(secure))
 }

@@ -1,13 +1,9 @@
 //! Leaving.
 
-use std::sync::Arc;
-
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{Html, Response};
 use maud::html;
 
-use super::Dashboard;
 use super::pages::{Failure, Fields, page};
 use super::visiting::{Visitor, enter};
 
@@ -25,15 +21,11 @@ pub(super) async fn show(visitor: Visitor) -> Html<String> {
     page("Account", Some(&visitor), &content)
 }
 
-pub(super) async fn delete(
-    State(dashboard): State<Arc<Dashboard>>,
-    visitor: Visitor,
-    fields: Fields,
-) -> Result<Response, Failure> {
+pub(super) async fn delete(visitor: Visitor, fields: Fields) -> Result<Response, Failure> {
     if !fields.get("email").trim().eq_ignore_ascii_case(&visitor.email) {
         return Err(Failure(StatusCode::UNPROCESSABLE_ENTITY, "That is not the address of your account."));
     }
-    dashboard.store.leave(&visitor.tenant).await?;
+    visitor.dashboard.store.leave(&visitor.tenant).await?;
     tracing::info!("a customer has left");
     Ok(enter("/deleted", ""))
 }

@@ -1,18 +1,16 @@
 //! Customers' keys: which are set, and nothing of a value.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use axum::body::Bytes;
+use axum::extract::Path;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, State};
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 use sealwax::Secret;
 use sealwax_credentials::{Suspicion, can_be_sent, suspicions};
 
-use super::Dashboard;
 use super::pages::{Failure, Fields, page, time};
 use super::visiting::{Visitor, enter};
 use crate::providers::{self, Provider};
@@ -22,76 +20,67 @@ const UNKNOWN: Failure = Failure(StatusCode::NOT_FOUND, "There is no such provid
 /// Otherwise, the buffer of the connection would have the key until the next request.
 const CLOSE: [(header::HeaderName, &str); 1] = [(header::CONNECTION, "close")];
 
-/// What became of a key.
-enum Outcome {
-    Stored,
-    /// It may be something else: its owner is asked.
-    Doubtful(Vec<Suspicion>),
-    /// No request can carry it.
-    CannotBeSent,
-    /// Its owner has left.
-    SignedOut,
+/// What became of a key: 200, or 409 if it may be something else, 422 if no request can carry it, 401 if its owner has left.
+struct Outcome {
+    status: StatusCode,
+    doubts: Vec<Suspicion>,
 }
 
-impl Outcome {
-    const fn status(&self) -> StatusCode {
-        match self {
-            Self::Stored => StatusCode::OK,
-            Self::Doubtful(_) => StatusCode::CONFLICT,
-            Self::CannotBeSent => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::SignedOut => StatusCode::UNAUTHORIZED,
-        }
-    }
-}
-
-impl Dashboard {
+impl Visitor {
     /// Seals a key as it is, and stores it.
-    async fn keep(
-        &self,
-        visitor: &Visitor,
-        provider: &Provider,
-        key: &Secret,
-        anyway: bool,
-    ) -> Result<Outcome, Failure> {
+    async fn keep(&self, provider: &Provider, key: &Secret, anyway: bool) -> Result<Outcome, Failure> {
+        let became = |status| Ok(Outcome { status, doubts: Vec::new() });
         if !can_be_sent(key) {
-            return Ok(Outcome::CannotBeSent);
+            return became(StatusCode::UNPROCESSABLE_ENTITY);
         }
         let doubts: Vec<_> = suspicions(key).collect();
         if !doubts.is_empty() && !anyway {
-            return Ok(Outcome::Doubtful(doubts));
+            return Ok(Outcome { status: StatusCode::CONFLICT, doubts });
         }
-        let context = provider.context(&visitor.tenant)?;
+        let context = provider.context(&self.tenant)?;
         for _ in 0..2 {
-            let envelope = self.sealer.load().sealer.seal(key, &context)?;
-            match self.store.put(&visitor.tenant, &provider.slug, &envelope).await? {
-                Put::Stored => return Ok(Outcome::Stored),
-                Put::Left => return Ok(Outcome::SignedOut),
-                Put::OldPair => self.refresh()?,
+            let envelope = self.dashboard.writer.load().sealer.seal(key, &context)?;
+            match self.dashboard.store.put(&self.tenant, &provider.slug, &envelope).await? {
+                Put::Stored => return became(StatusCode::OK),
+                Put::Left => return became(StatusCode::UNAUTHORIZED),
+                Put::OldPair => self.dashboard.refresh()?,
             }
         }
         Err(anyhow::anyhow!("the sealer is that of an epoch that has ended").into())
     }
 
-    /// Shows one provider, or all of them, with what became of the key of one.
-    async fn cards(&self, visitor: &Visitor, of: &str, outcome: &Outcome, all: bool) -> Result<Markup, Failure> {
-        let stored = self.store.credentials(&visitor.tenant).await?;
-        let shown = providers::all().filter(|provider| all || provider.slug == of);
+    /// Shows some providers, and what became of the key of one.
+    async fn cards(
+        &self,
+        providers: impl Iterator<Item = &Provider>,
+        outcome: Option<(&Provider, &Outcome)>,
+    ) -> Result<Markup, Failure> {
+        let stored = self.dashboard.store.credentials(&self.tenant).await?;
         Ok(html! {
-            @for provider in shown {
+            @for provider in providers {
                 @let stored = stored.iter().find(|stored| stored.provider == provider.slug);
-                (card(provider, stored, (provider.slug == of).then_some(outcome)))
+                @let outcome = outcome.filter(|(of, _)| of.slug == provider.slug).map(|(_, outcome)| outcome);
+                (card(provider, stored, outcome))
             }
         })
+    }
+
+    async fn key_page(&self, refused: Option<(&Provider, &Outcome)>) -> Result<Html<String>, Failure> {
+        let content = html! {
+            @if let Some((provider, _)) = refused {
+                p .doubt { "The key was not stored. " a href={ "#" (provider.slug) } { "See why" } }
+            }
+            p { "A key is sealed as soon as it arrives, and never shown again. These pages cannot open it." }
+            div .cards { (self.cards(providers::all(), refused).await?) }
+        };
+        Ok(page("Keys", Some(self), &content))
     }
 }
 
 fn card(provider: &Provider, stored: Option<&Credential>, outcome: Option<&Outcome>) -> Markup {
     let (slug, name) = (&provider.slug, provider.name);
-    let doubts = match outcome {
-        Some(Outcome::Doubtful(doubts)) => doubts.as_slice(),
-        _ => &[],
-    };
-    let is_open = matches!(outcome, Some(Outcome::Doubtful(_) | Outcome::CannotBeSent));
+    let status = outcome.map(|outcome| outcome.status);
+    let doubts = outcome.map_or(&[][..], |outcome| &outcome.doubts);
     html! {
         section .card id=(slug) aria-labelledby={ "name-" (slug) } {
             h2 id={ "name-" (slug) } {
@@ -99,11 +88,11 @@ fn card(provider: &Provider, stored: Option<&Credential>, outcome: Option<&Outco
             }
             @if let Some(stored) = stored { (state(stored)) }
             p .note { "Sent to " (provider.host) " only." }
-            @if let Some(Outcome::Stored) = outcome { p .done role="status" tabindex="-1" { "The key is stored." } }
-            details open[is_open] {
+            @if status == Some(StatusCode::OK) { p .done role="status" tabindex="-1" { "The key is stored." } }
+            details open[status.is_some_and(|status| status != StatusCode::OK)] {
                 summary { @if stored.is_some() { "Replace or delete" } @else { "Store a key" } }
                 form method="post" action={ "/keys/" (slug) } data-method="PUT" {
-                    @if let Some(Outcome::CannotBeSent) = outcome {
+                    @if status == Some(StatusCode::UNPROCESSABLE_ENTITY) {
                         p .doubt role="alert" tabindex="-1" {
                             "This was not stored, because no request can carry it. A key has 8 to 8192 characters on one line, "
                             "and no white space at its ends."
@@ -154,26 +143,12 @@ fn state(stored: &Credential) -> Markup {
     }
 }
 
-pub(super) async fn list(State(dashboard): State<Arc<Dashboard>>, visitor: Visitor) -> Result<Html<String>, Failure> {
-    dashboard.key_page(&visitor, "", &Outcome::Stored).await
-}
-
-impl Dashboard {
-    async fn key_page(&self, visitor: &Visitor, of: &str, outcome: &Outcome) -> Result<Html<String>, Failure> {
-        let cards = self.cards(visitor, of, outcome, true).await?;
-        let is_refused = matches!(outcome, Outcome::Doubtful(_) | Outcome::CannotBeSent);
-        let content = html! {
-            @if is_refused { p .doubt { "The key was not stored. " a href={ "#" (of) } { "See why" } } }
-            p { "A key is sealed as soon as it arrives, and never shown again. These pages cannot open it." }
-            div .cards { (cards) }
-        };
-        Ok(page("Keys", Some(visitor), &content))
-    }
+pub(super) async fn list(visitor: Visitor) -> Result<Html<String>, Failure> {
+    visitor.key_page(None).await
 }
 
 /// Stores the body as the key. This is the one request that a page with JavaScript makes.
 pub(super) async fn put(
-    State(dashboard): State<Arc<Dashboard>>,
     Path(slug): Path<String>,
     visitor: Visitor,
     uri: Uri,
@@ -182,54 +157,33 @@ pub(super) async fn put(
     let provider = providers::find(&slug).ok_or(UNKNOWN)?;
     let body = body.map_err(|error| Failure(error.status(), "This is too long for a key."))?;
     let key = Secret::from(Vec::from(body));
-    let outcome = dashboard.keep(&visitor, provider, &key, uri.query() == Some("anyway=yes")).await?;
-    let card = dashboard.cards(&visitor, &slug, &outcome, false).await?;
-    Ok((outcome.status(), CLOSE, Html(card.into_string())).into_response())
+    let outcome = visitor.keep(provider, &key, uri.query() == Some("anyway=yes")).await?;
+    let card = visitor.cards([provider].into_iter(), Some((provider, &outcome))).await?;
+    Ok((outcome.status, CLOSE, Html(card.into_string())).into_response())
 }
 
 /// Stores the key of a form.
-pub(super) async fn post(
-    State(dashboard): State<Arc<Dashboard>>,
-    Path(slug): Path<String>,
-    visitor: Visitor,
-    fields: Fields,
-) -> Result<Response, Failure> {
+pub(super) async fn post(Path(slug): Path<String>, visitor: Visitor, fields: Fields) -> Result<Response, Failure> {
     let provider = providers::find(&slug).ok_or(UNKNOWN)?;
     let key = Secret::from(fields.get("key"));
-    let outcome = dashboard.keep(&visitor, provider, &key, fields.get("anyway") == "yes").await?;
-    let answer = match outcome {
-        Outcome::Stored => Redirect::to(&format!("/keys#{slug}")).into_response(),
-        Outcome::SignedOut => enter("/", ""),
-        doubtful => (doubtful.status(), dashboard.key_page(&visitor, &slug, &doubtful).await?).into_response(),
+    let outcome = visitor.keep(provider, &key, fields.get("anyway") == "yes").await?;
+    let answer = match outcome.status {
+        StatusCode::OK => Redirect::to(&format!("/keys#{slug}")).into_response(),
+        StatusCode::UNAUTHORIZED => enter("/", ""),
+        status => (status, visitor.key_page(Some((provider, &outcome))).await?).into_response(),
     };
     Ok((CLOSE, answer).into_response())
 }
 
-pub(super) async fn delete(
-    State(dashboard): State<Arc<Dashboard>>,
-    Path(slug): Path<String>,
-    visitor: Visitor,
-) -> Result<StatusCode, Failure> {
+pub(super) async fn delete(Path(slug): Path<String>, visitor: Visitor) -> Result<Redirect, Failure> {
     let provider = providers::find(&slug).ok_or(UNKNOWN)?;
-    let was_there = dashboard.store.delete(&visitor.tenant, &provider.slug).await?;
-    Ok(if was_there { StatusCode::NO_CONTENT } else { StatusCode::NOT_FOUND })
-}
-
-pub(super) async fn post_delete(
-    dashboard: State<Arc<Dashboard>>,
-    slug: Path<String>,
-    visitor: Visitor,
-) -> Result<Redirect, Failure> {
-    delete(dashboard, slug, visitor).await?;
+    visitor.dashboard.store.delete(&visitor.tenant, &provider.slug).await?;
     Ok(Redirect::to("/keys"))
 }
 
 /// Tells a program which keys are set.
-pub(super) async fn which(
-    State(dashboard): State<Arc<Dashboard>>,
-    visitor: Visitor,
-) -> Result<impl IntoResponse, Failure> {
-    let stored = dashboard.store.credentials(&visitor.tenant).await?;
+pub(super) async fn which(visitor: Visitor) -> Result<impl IntoResponse, Failure> {
+    let stored = visitor.dashboard.store.credentials(&visitor.tenant).await?;
     let is_set = |provider: &Provider| stored.iter().any(|stored| stored.provider == provider.slug);
     let set: BTreeMap<&str, bool> =
         providers::all().map(|provider| (provider.slug.as_str(), is_set(provider))).collect();

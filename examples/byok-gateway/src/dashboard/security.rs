@@ -23,10 +23,10 @@ const PROMISES: [&str; 6] = [
     "When you delete your account, your master key is destroyed. Copies in backups end with the root key of this epoch.",
 ];
 
-pub(super) async fn show(State(dashboard): State<Arc<Dashboard>>, visitor: Visitor) -> Result<Html<String>, Failure> {
-    let tenant = visitor.tenant.as_ref();
-    let verdict = dashboard.store.verdict(tenant).await?;
-    let entries = dashboard.store.last_entries(tenant, ENTRIES).await?;
+pub(super) async fn show(visitor: Visitor) -> Result<Html<String>, Failure> {
+    let (store, tenant) = (&visitor.dashboard.store, visitor.tenant.as_ref());
+    let verdict = store.verdict(tenant).await?;
+    let entries = store.last_entries(tenant, ENTRIES).await?;
     let content = html! {
         h2 { "Who opened your keys" }
         p {

@@ -1,16 +1,14 @@
 //! The tokens that customers give to their programs.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::{Html, Redirect};
 use maud::{Markup, html};
 use sealwax::{ErrorClass, Secret};
 use sealwax_tokens::{Claims, Mode, Rotation, State as Life};
 
-use super::Dashboard;
 use super::pages::{Failure, Fields, page, time};
 use super::visiting::Visitor;
 use crate::tokens::Unchanged;
@@ -23,9 +21,9 @@ const MAX_TOKENS: usize = 100;
 /// For how many seconds an old token may still be valid.
 const MAX_GRACE: u64 = 3600;
 
-impl Dashboard {
-    async fn token_page(&self, visitor: &Visitor, new: Option<&Secret>) -> Result<Html<String>, Failure> {
-        let tokens = self.tokens.list(&self.store, &visitor.tenant).await?;
+impl Visitor {
+    async fn token_page(&self, new: Option<&Secret>) -> Result<Html<String>, Failure> {
+        let tokens = self.dashboard.tokens.list(&self.dashboard.store, &self.tenant).await?;
         let content = html! {
             @if let Some(new) = new {
                 div .done role="status" {
@@ -39,7 +37,7 @@ impl Dashboard {
             h2 { "A new token" }
             (form())
         };
-        Ok(page("Tokens", Some(visitor), &content))
+        Ok(page("Tokens", Some(self), &content))
     }
 }
 
@@ -93,15 +91,12 @@ fn form() -> Markup {
     }
 }
 
-pub(super) async fn list(State(dashboard): State<Arc<Dashboard>>, visitor: Visitor) -> Result<Html<String>, Failure> {
-    dashboard.token_page(&visitor, None).await
+pub(super) async fn list(visitor: Visitor) -> Result<Html<String>, Failure> {
+    visitor.token_page(None).await
 }
 
-pub(super) async fn issue(
-    State(dashboard): State<Arc<Dashboard>>,
-    visitor: Visitor,
-    fields: Fields,
-) -> Result<Html<String>, Failure> {
+pub(super) async fn issue(visitor: Visitor, fields: Fields) -> Result<Html<String>, Failure> {
+    let Visitor { dashboard, tenant, .. } = &visitor;
     let malformed = |sentence| Failure(StatusCode::UNPROCESSABLE_ENTITY, sentence);
     let mode: Mode =
         fields.get("mode").parse().map_err(|_| malformed("Say whether it is for production or for tests."))?;
@@ -111,33 +106,26 @@ pub(super) async fn issue(
     if scopes.is_empty() || scopes.iter().any(|scope| providers::find(scope).is_none()) {
         return Err(malformed("Choose which providers it may use."));
     }
-    if dashboard.tokens.list(&dashboard.store, &visitor.tenant).await?.len() >= MAX_TOKENS {
+    if dashboard.tokens.list(&dashboard.store, tenant).await?.len() >= MAX_TOKENS {
         return Err(Failure(StatusCode::CONFLICT, "You have 100 tokens, with those that were revoked. Replace one."));
     }
     let expires = clock::seconds().saturating_add(days.saturating_mul(24 * 3600));
-    let new = dashboard.tokens.issue(&dashboard.store, &visitor.tenant, mode, &scopes, expires).await?;
-    dashboard.token_page(&visitor, Some(&new)).await
+    let new = dashboard.tokens.issue(&dashboard.store, tenant, mode, &scopes, expires).await?;
+    visitor.token_page(Some(&new)).await
 }
 
-pub(super) async fn rotate(
-    State(dashboard): State<Arc<Dashboard>>,
-    Path(id): Path<String>,
-    visitor: Visitor,
-    fields: Fields,
-) -> Result<Html<String>, Failure> {
+pub(super) async fn rotate(Path(id): Path<String>, visitor: Visitor, fields: Fields) -> Result<Html<String>, Failure> {
+    let Visitor { dashboard, tenant, .. } = &visitor;
     // Whoever does not say it has no grace.
     let grace = fields.get("grace").parse::<u64>().unwrap_or_default().min(MAX_GRACE);
     let rotation = Rotation { now: clock::seconds(), grace: Duration::from_secs(grace), expires: None };
-    let new = dashboard.tokens.rotate(&dashboard.store, &visitor.tenant, &id, rotation).await.map_err(unchanged)?;
-    dashboard.token_page(&visitor, Some(&new)).await
+    let new = dashboard.tokens.rotate(&dashboard.store, tenant, &id, rotation).await.map_err(unchanged)?;
+    visitor.token_page(Some(&new)).await
 }
 
-pub(super) async fn revoke(
-    State(dashboard): State<Arc<Dashboard>>,
-    Path(id): Path<String>,
-    visitor: Visitor,
-) -> Result<Redirect, Failure> {
-    dashboard.tokens.revoke(&dashboard.store, &visitor.tenant, &id).await.map_err(unchanged)?;
+pub(super) async fn revoke(Path(id): Path<String>, visitor: Visitor) -> Result<Redirect, Failure> {
+    let Visitor { dashboard, tenant, .. } = &visitor;
+    dashboard.tokens.revoke(&dashboard.store, tenant, &id).await.map_err(unchanged)?;
     Ok(Redirect::to("/tokens"))
 }
 

@@ -17,10 +17,11 @@ use crate::{clock, web};
 
 /// With this prefix, a browser takes the cookie only from this host, for all paths, and over TLS or from this machine.
 const COOKIE: &str = "__Host-session";
+const SIGNED_OUT: Failure = Failure(StatusCode::UNAUTHORIZED, "You are signed out.");
 
 /// Somebody who is signed in.
-#[derive(Debug)]
 pub(super) struct Visitor {
+    pub(super) dashboard: Arc<Dashboard>,
     pub(super) tenant: TenantId,
     pub(super) email: String,
 }
@@ -29,30 +30,23 @@ impl FromRequestParts<Arc<Dashboard>> for Visitor {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, dashboard: &Arc<Dashboard>) -> Result<Self, Response> {
-        let visitor = dashboard.visitor(&parts.headers).await.map_err(IntoResponse::into_response)?;
+        let visitor = find(dashboard, &parts.headers).await.map_err(IntoResponse::into_response)?;
         let is_page = [Method::GET, Method::POST].contains(&parts.method) && !parts.uri.path().starts_with("/api/");
-        visitor.ok_or_else(|| {
-            if is_page {
-                return Redirect::to("/").into_response();
-            }
-            Failure(StatusCode::UNAUTHORIZED, "You are signed out.").into_response()
-        })
+        visitor.ok_or_else(|| if is_page { Redirect::to("/").into_response() } else { SIGNED_OUT.into_response() })
     }
 }
 
-impl Dashboard {
-    async fn visitor(&self, headers: &HeaderMap) -> Result<Option<Visitor>, Failure> {
-        let Some(session) = session(headers) else { return Ok(None) };
-        let tenant = match self.visitors.visitor(&self.store, session).await {
-            Ok(tenant) => tenant,
-            Err(Unauthorised::Token(error)) => {
-                tracing::info!(reason = error.name(), "a session was refused");
-                return Ok(None);
-            }
-            Err(error) => return Err(error.into()),
-        };
-        Ok(self.store.email(&tenant).await?.map(|email| Visitor { tenant, email }))
-    }
+async fn find(dashboard: &Arc<Dashboard>, headers: &HeaderMap) -> Result<Option<Visitor>, Failure> {
+    let Some(session) = session(headers) else { return Ok(None) };
+    let tenant = match dashboard.visitors.visitor(&dashboard.store, session).await {
+        Err(Unauthorised::Token(error)) => {
+            tracing::info!(reason = error.name(), "a session was refused");
+            return Ok(None);
+        }
+        tenant => tenant?,
+    };
+    let email = dashboard.store.email(&tenant).await?;
+    Ok(email.map(|email| Visitor { dashboard: Arc::clone(dashboard), tenant, email }))
 }
 
 fn session(headers: &HeaderMap) -> Option<&str> {
@@ -69,7 +63,7 @@ pub(super) fn enter(path: &str, session: &str) -> Response {
 }
 
 pub(super) async fn welcome(State(dashboard): State<Arc<Dashboard>>, headers: HeaderMap) -> Result<Response, Failure> {
-    if dashboard.visitor(&headers).await?.is_some() {
+    if find(&dashboard, &headers).await?.is_some() {
         return Ok(Redirect::to("/keys").into_response());
     }
     let content = html! {
@@ -132,12 +126,11 @@ pub(super) async fn show_link(uri: Uri) -> Html<String> {
 pub(super) async fn redeem(State(dashboard): State<Arc<Dashboard>>, fields: Fields) -> Result<Response, Failure> {
     let now = clock::seconds();
     let email = match dashboard.visitors.redeem(&dashboard.store, fields.get("token"), now).await {
-        Ok(email) => email,
         Err(Unauthorised::Token(error)) => {
             tracing::info!(reason = error.name(), "a link was refused");
             return Err(Failure(StatusCode::FORBIDDEN, "This link was used, or is too old. Ask for another one."));
         }
-        Err(error) => return Err(error.into()),
+        email => email?,
     };
     let tenant = dashboard.store.account(&email, new_account()?.as_ref()).await?;
     let tenant =
@@ -146,11 +139,7 @@ pub(super) async fn redeem(State(dashboard): State<Arc<Dashboard>>, fields: Fiel
     Ok(enter("/keys", session.expose_str()?))
 }
 
-pub(super) async fn sign_out(
-    State(dashboard): State<Arc<Dashboard>>,
-    _: Visitor,
-    headers: HeaderMap,
-) -> Result<Response, Failure> {
+pub(super) async fn sign_out(Visitor { dashboard, .. }: Visitor, headers: HeaderMap) -> Result<Response, Failure> {
     dashboard.visitors.end(&dashboard.store, session(&headers).unwrap_or_default()).await?;
     Ok(enter("/", ""))
 }

@@ -1,6 +1,6 @@
 //! The dashboard from outside: its process, and real HTTP.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, reason = "tests")]
 
 mod elsewhere;
 mod keys;
