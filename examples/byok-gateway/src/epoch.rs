@@ -10,7 +10,7 @@ use std::fs;
 
 use anyhow::{Context, Result};
 use sealwax::{EncryptionContext, Held, KeyId, Keyring, MasterKey, OpeningKey, Sealer, Secret};
-use sealwax_audit::{AuditLog, Record};
+use sealwax_audit::Record;
 use sealwax_tenants::{Notice, WriterPair};
 
 pub use recovering::recover;
@@ -18,7 +18,7 @@ pub use turning::turn;
 
 use crate::config::Home;
 use crate::files::{ESCROW, SAFE, SEALER};
-use crate::store::{Sink, Store};
+use crate::store::{Log, Store};
 
 /// The number of an epoch, from 1 on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,7 +57,7 @@ impl Epoch {
     }
 
     /// Notes in the audit log that the root begins.
-    pub async fn note_begin(self, log: &AuditLog<Sink>, ring: &Keyring) -> Result<()> {
+    pub async fn note_begin(self, log: &Log, ring: &Keyring) -> Result<()> {
         log.append(Notice::SUBJECT, Notice::begin_root(ring, &self.root()?, "worker", "an epoch begins").action())
             .await?;
         Ok(())
@@ -105,6 +105,6 @@ impl Epoch {
 
 /// Returns the chain of deletions and of the beginnings of roots.
 async fn deletions(store: &Store) -> Result<Vec<Record>> {
-    let lines = store.chain(Notice::SUBJECT).await?;
+    let lines = store.audit().chain(Notice::SUBJECT).await?;
     Ok(lines.iter().map(|line| line.parse()).collect::<Result<_, _>>()?)
 }

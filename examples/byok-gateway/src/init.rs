@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use anyhow::{Result, bail};
 use sealwax::{Keyring, Secret};
-use sealwax_audit::{AuditKey, AuditLog};
+use sealwax_audit::AuditKey;
 use sealwax_tokens::Pepper;
 
 use crate::clock;
@@ -12,7 +12,7 @@ use crate::config::Home;
 use crate::epoch::Epoch;
 use crate::files::{AUDIT, LIVE, RING, TEST, VISITORS};
 use crate::ring::Source;
-use crate::store::{Sink, Store};
+use crate::store::{Log, Store};
 
 /// Makes the keys of all processes, and the tables.
 pub async fn init(home: &Home) -> Result<()> {
@@ -29,7 +29,7 @@ pub async fn init(home: &Home) -> Result<()> {
     // Written last, so that a set-up which was interrupted can begin again.
     let source = Source::new(home)?;
     let service: Keyring = ring.expose_str()?.parse()?;
-    let log = AuditLog::new(home.parsed(AUDIT)?, Sink(store.clone()), clock::millis);
+    let log = Log::new(home.parsed(AUDIT)?, store.audit(), clock::millis);
     first.note_begin(&log, &service).await?;
     first.make_pair(home, &store, &service).await?;
     source.write(&ring).await

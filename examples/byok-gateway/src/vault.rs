@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use arc_swap::ArcSwapOption;
 use sealwax::{ContextError, Envelope, ErrorClass, FormatError, KeyId, Keyring, OpeningKey};
-use sealwax_audit::{AuditLog, EntryError, Recorder};
+use sealwax_audit::{EntryError, Recorder};
 use sealwax_credentials::{BoundSecret, OpenBoundError, open_bound_async};
 use sealwax_tenants::{
     TenantError, TenantId, TenantKeys, TenantRecord, TenantState, Tombstone, WriterPair, WriterPairError,
@@ -19,7 +19,7 @@ use crate::config::Home;
 use crate::files::{AUDIT, TOMBSTONES};
 use crate::providers::Provider;
 use crate::ring::Source;
-use crate::store::{Sink, Store};
+use crate::store::{Log, Store};
 
 /// Opens customers' keys, and records it first.
 ///
@@ -29,7 +29,7 @@ use crate::store::{Sink, Store};
 pub struct Vault {
     pub store: Store,
     pub source: Source,
-    log: Arc<AuditLog<Sink>>,
+    log: Arc<Log>,
     home: Home,
     started: Instant,
     unlocked: ArcSwapOption<Unlocked>,
@@ -112,7 +112,7 @@ impl Refused {
 impl Vault {
     /// Creates it, and reads the keyring.
     pub async fn unlock(home: &Home, store: &Store) -> Result<Self> {
-        let log = AuditLog::new(home.parsed(AUDIT)?, Sink(store.clone()), clock::millis);
+        let log = Log::new(home.parsed(AUDIT)?, store.audit(), clock::millis);
         let vault = Self {
             store: store.clone(),
             source: Source::new(home)?,
@@ -186,7 +186,7 @@ impl Vault {
 
     /// Returns the audit log.
     #[must_use]
-    pub const fn log(&self) -> &Arc<AuditLog<Sink>> {
+    pub const fn log(&self) -> &Arc<Log> {
         &self.log
     }
 

@@ -123,7 +123,7 @@ async fn wait_for(vault: &Vault, has_it: impl Fn(&str, &str) -> bool) -> Result<
 async fn replay(home: &Home, store: &Store) -> Result<()> {
     for dead in home.lines::<Tombstone>(TOMBSTONES)? {
         let known = dead.to_string();
-        let dead = store.replay(dead).await?.to_string();
+        let dead = store.tenants().replay(dead).await?.to_string();
         if dead != known {
             home.append(TOMBSTONES, &dead)?;
         }

@@ -21,13 +21,13 @@ impl Verifying {
     /// Verifies each chain from its first entry on. A chain that was altered is a verdict, and no error.
     pub(super) async fn verify(&mut self, home: &Home, vault: &Vault) -> Result<()> {
         let anchors: Vec<Anchor> = home.lines(ANCHORS)?;
-        let mut subjects = vault.store.subjects().await?;
+        let mut subjects = vault.store.audit().subjects().await?;
         // Of a chain that was deleted, nothing is left in the table.
         subjects.extend(anchors.iter().map(|anchor| anchor.subject.clone()));
         subjects.sort_unstable();
         subjects.dedup();
         for subject in subjects {
-            let lines = vault.store.chain(&subject).await?;
+            let lines = vault.store.audit().chain(&subject).await?;
             let verdict = match verdict(vault, &subject, &lines, &anchors) {
                 Ok(Verified { last: Some(last), .. }) => {
                     let anchored = self.0.entry(subject.clone()).or_default();

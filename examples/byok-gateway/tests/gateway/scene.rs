@@ -12,12 +12,11 @@ use byok_gateway::clock;
 use byok_gateway::config::Home;
 use byok_gateway::epoch::Epoch;
 use byok_gateway::files::{AUDIT, RING};
-use byok_gateway::store::{Sink, Store};
+use byok_gateway::store::{Log, Store};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 
 use sealwax::{Envelope, Keyring, MasterKey};
-use sealwax_audit::AuditLog;
 use sha2::{Digest, Sha256};
 use sqlx::{AnyPool, AssertSqlSafe};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -194,7 +193,7 @@ impl Scene {
     pub(crate) async fn age_root(&self, days: u64) {
         let home = Home::read(&self.dir).unwrap();
         let store = Store::open(&home.database()).await.unwrap();
-        let log = AuditLog::new(home.parsed(AUDIT).unwrap(), Sink(store), move || clock::millis() - days * 86_400_000);
+        let log = Log::new(home.parsed(AUDIT).unwrap(), store.audit(), move || clock::millis() - days * 86_400_000);
         Epoch(1).note_begin(&log, &home.parsed(RING).unwrap()).await.unwrap();
     }
 
