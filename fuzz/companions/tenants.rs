@@ -7,7 +7,8 @@ use std::error::Error;
 use sealwax::{KeyState, Keyring, MasterKey};
 use sealwax_audit::{Entry, Record};
 use sealwax_tenants::{
-    Certificate, Notice, TenantError, TenantId, TenantKeys, TenantRecord, TenantState, Tombstone,
+    Certificate, CertificateError, Notice, TenantError, TenantId, TenantKeys, TenantRecord,
+    TenantState, Tombstone,
 };
 
 use super::heap::Limit;
@@ -58,30 +59,26 @@ struct Parts<'a> {
 }
 
 fn parts(text: &str) -> Option<Parts<'_>> {
-    let numbered = |line: &str| {
-        let at = line.find(' ')?;
-        let digits = &line[..at];
-        let is_number = digits.bytes().all(|digit| digit.is_ascii_digit()) && digits.len() <= 4;
-        let has_one_form = digits == "0" || !digits.starts_with('0');
-        let number: u32 = Some(digits).filter(|_| is_number && has_one_form)?.parse().ok()?;
-        Some((number, line.len() - at - 1)).filter(|(number, _)| *number <= MAX_NUMBER)
+    let numbered = |line| {
+        let (digits, rest) = str::split_once(line, ' ')?;
+        Some((number(digits)?, rest))
     };
-    let mut lines = text.split('\n');
-    let first = lines.next()?;
-    let (number, rest) = numbered(first)?;
-    let last = &first[first.len() - rest..];
-    let (destroyed, _) = numbered(&format!("{last} "))?;
-    let keys: Option<Vec<_>> = lines
-        .map(|line| numbered(line).map(|(key, rest)| (key, &line[line.len() - rest..])))
-        .collect();
-    let keys = keys?;
-    let ascend = keys.windows(2).all(|pair| pair[0].0 < pair[1].0);
+    let (first, lines) =
+        text.split_once('\n').map_or((text, None), |(first, rest)| (first, Some(rest)));
+    let (number, destroyed) = numbered(first)?;
+    let destroyed = self::number(destroyed)?;
+    let lines = lines.into_iter().flat_map(|lines| lines.split('\n'));
+    let keys: Vec<_> = lines.map(numbered).collect::<Option<_>>()?;
+    let ascend = keys.is_sorted_by(|(one, _), (next, _)| one < next);
     let reached = keys.iter().all(|(key, _)| (1..=number).contains(key));
-    (ascend && reached && destroyed <= number && !last.contains(' ')).then_some(Parts {
-        number,
-        destroyed,
-        keys,
-    })
+    (ascend && reached && destroyed <= number).then_some(Parts { number, destroyed, keys })
+}
+
+fn number(digits: &str) -> Option<u32> {
+    let has_one_form = digits == "0" || !digits.starts_with('0');
+    let is_number = !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
+    let number = digits.parse().ok().filter(|_| is_number && has_one_form);
+    number.filter(|number| *number <= MAX_NUMBER)
 }
 
 fn record(text: &str) -> bool {
@@ -201,15 +198,16 @@ fn notice(action: &str, text: &str) -> bool {
         says_nothing_of(text, error);
     }
     if let Ok(tombstone) = &is_one {
-        for notice in [tombstone.notice("mia", reason)] {
-            let again = notice.action();
-            assert_eq!((again.key_id, again.why), (record.entry.key_id.as_ref(), why));
-        }
+        let notice = tombstone.notice("mia", reason);
+        let again = notice.action();
+        assert_eq!((again.key_id, again.why), (record.entry.key_id.as_ref(), why));
     }
     // A chain of this entry alone is broken, has no tombstone, or one whose root was not begun or is not destroyed.
     let key = "tenant/42@1000".parse().unwrap();
     let refused = Certificate::new(&key, [&record], &service()).unwrap_err();
     says_nothing_of(why, &refused);
+    let is_refused = matches!(refused, CertificateError::Notice(_));
+    assert_eq!(is_refused, !is_read && action != "certify-destruction");
     is_read
 }
 

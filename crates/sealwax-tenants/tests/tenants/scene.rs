@@ -110,7 +110,7 @@ impl Tables {
     }
 
     pub(crate) fn envelopes(&self, id: &str) -> Vec<String> {
-        self.0[id].keys.values().cloned().collect()
+        self.0.get(id).unwrap().keys.values().cloned().collect()
     }
 
     pub(crate) fn create(&mut self, created: &Created) -> bool {

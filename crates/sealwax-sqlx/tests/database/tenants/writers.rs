@@ -87,7 +87,7 @@ async fn what_a_writer_seals_for_a_deleted_tenant_gets_no_key_and_is_deleted() {
     // Nobody passes any more, and who goes around the fence writes what no worker gives a key.
     assert_eq!(run(&db, postgres::WRITER_FENCE, ["42".to_owned()]).await, 0);
     for id in ["42", "43"] {
-        insert(&mut *db.acquire().await.unwrap(), &sealer, id).await;
+        insert(&mut db.acquire().await.unwrap(), &sealer, id).await;
     }
     for _ in 0..2 {
         assert_eq!(take_over(&db, &keys, &stored).await, ["42"]);
