@@ -25,7 +25,7 @@ const MAX_LEN: usize = 1200;
 
 fn main() {
     let dir = std::env::args().nth(1).expect("the first argument is a directory");
-    let seeds: [(&str, Vec<Vec<u8>>); 14] = [
+    let seeds: [(&str, Vec<Vec<u8>>); 15] = [
         ("audit", audits()),
         ("branch", branches()),
         ("context", contexts()),
@@ -39,6 +39,7 @@ fn main() {
         ("parse_triplet", triplets()),
         ("redaction", redactions()),
         ("stateful", histories()),
+        ("tenants", tenants()),
         ("tokens", tokens()),
     ];
     for (target, seeds) in seeds {
@@ -449,6 +450,47 @@ fn tokens() -> Vec<Vec<u8>> {
         "a".repeat(1025),
     ]);
     seeds.into_iter().map(String::into_bytes).collect()
+}
+
+/// Returns records, tombstones and notices of `sealwax-tenants`. The marks stand for the envelopes of the keys 2 and 3.
+fn tenants() -> Vec<Vec<u8>> {
+    let seeds = [
+        "r0 0",
+        "r1 1",
+        "r1000 1000",
+        "r3 1\n2 \u{1}\n3 \u{2}",
+        "r3 2\n2 \u{1}\n3 \u{2}",
+        "r3 3\n2 \u{1}",
+        "r2 0\n2 \u{1}",
+        "r3 0\n1 sw1:\n2 \u{1}\n3 \u{2}",
+        "r3 0\n2 \u{2}\n3 \u{2}",
+        "r3 0\n2 \u{2}\n3 \u{1}",
+        "r3 0\n2 \u{1} \n3 \u{2}",
+        "r3 0\n2 \u{1}",
+        "r2 0\n3 \u{2}",
+        "r2 3",
+        "r3 0\n3 \u{2}\n2 \u{1}",
+        "r3 1\n03 \u{2}",
+        "r1001 0\n3 \u{2}",
+        "ttenant/42@3 epoch-2026-11 .",
+        "ttenant/42@3 epoch-2026-10:0a1b2c3d epoch-2026-11:be2a6602,ffffffff .",
+        "ttenant/a/b@1000 a b c d e f g h i j k l m .",
+        "ttenant/42@3 b a .",
+        "ttenant/42@3 .",
+        "ttenant/42@3 epoch-2026-11",
+        "ttenant/42@3 a:0A1B2C3D .",
+        "ttenant/42@0 a .",
+        "bepoch-2026-11\nepoch-2026-11:be2a6602: ticket 8",
+        "bepoch-2026-11\nepoch-2026-10: ticket 8",
+        "ba\na b: x",
+        "dtenant/42@3\nepoch-2026-10 epoch-2026-11:be2a6602: ticket 8: erasure",
+        "dtenant/1000@1000\na: ",
+        "dtenant/42@1000\na: x",
+        "depoch-2026-11\na: x",
+        "ctenant/42@3\nepoch-2026-11:be2a6602: ticket 8",
+        "ctenant/42@3\n: ticket 8",
+    ];
+    seeds.map(|seed| seed.as_bytes().to_vec()).into()
 }
 
 /// A key, cuts, and messages of each length around the end of a block.

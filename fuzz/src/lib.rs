@@ -25,7 +25,8 @@ pub mod stateful;
 
 /// The targets of the crates in `crates/`, by name. Their properties are in `companions/`, and the tests of each crate
 /// call them over its corpora.
-pub const COMPANIONS: [&str; 5] = ["audit", "branch", "destination", "redaction", "tokens"];
+pub const COMPANIONS: [&str; 6] =
+    ["audit", "branch", "destination", "redaction", "tenants", "tokens"];
 
 /// The function that checks a property.
 pub type Property = fn(&[u8]) -> bool;

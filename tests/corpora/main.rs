@@ -100,7 +100,7 @@ fn every_input_that_was_found_still_has_its_property() {
 fn every_target_has_a_property_a_program_and_a_corpus() {
     let targets = fuzz::TARGETS.iter().map(|(name, _)| name).chain(&fuzz::COMPANIONS);
     let targets: BTreeSet<String> = targets.map(|name| (*name).to_owned()).collect();
-    assert_eq!(targets.len(), 14);
+    assert_eq!(targets.len(), 15);
     let programs = names(&folder("fuzz_targets"));
     let expected = targets.iter().map(|name| format!("{name}.rs"));
     assert!(programs.iter().eq(expected.collect::<BTreeSet<_>>().iter()), "{programs:?}");
@@ -123,7 +123,7 @@ fn the_corpora_are_small() {
         sizes.map(|file| file.unwrap().len()).collect::<Vec<_>>()
     };
     let sizes: Vec<u64> = names(&corpus).into_iter().flat_map(files).collect();
-    assert!(sizes.len() < 500, "{} files", sizes.len());
+    assert!(sizes.len() < 540, "{} files", sizes.len());
     assert!(sizes.iter().sum::<u64>() < 400_000, "{} bytes", sizes.iter().sum::<u64>());
 }
 

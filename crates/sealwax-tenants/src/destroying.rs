@@ -53,7 +53,7 @@ impl TenantKeys {
         hold(tenant).map_err(DestroyError::Refused)?;
         // Those of the keyring, because a backup may be older than the last rewrap; those of the envelopes, because the
         // keyring may have lost one.
-        let mut roots = Roots::of_ring(&self.ring);
+        let mut roots = Roots::of_ring(&self.service());
         roots.add_named(parsed.keys.iter().map(|(_, text)| *text));
         if roots.is_empty() {
             return Err(DestroyError::NoRoots);

@@ -13,6 +13,14 @@ use crate::tenant::{TenantId, TenantKeyId};
 /// For how long others wait for a call, at least.
 const MIN_PATIENCE: Duration = Duration::from_secs(1);
 
+/// What the service is asked, because no keyring is kept.
+pub(crate) struct Asked {
+    pub(crate) service: Keyring,
+    pub(crate) at: Duration,
+    /// How often something had been forgotten.
+    epoch: u64,
+}
+
 struct Entry {
     record: TenantRecord,
     /// The keys are wiped when this is evicted and the last clone of it is gone.
@@ -23,51 +31,59 @@ struct Entry {
 }
 
 pub(crate) struct Kept {
+    /// The service's keyring.
+    pub(crate) service: Keyring,
     pub(crate) max_age: Duration,
     pub(crate) max_idle: Duration,
     rings: LruCache<TenantId, Entry>,
     /// Up to which number the keys of a tenant are destroyed, by tombstones.
     buried: HashMap<TenantId, u32>,
     /// How often something was forgotten. A call that began before leaves nothing here.
-    pub(crate) epoch: u64,
+    epoch: u64,
 }
 
 impl Kept {
-    pub(crate) fn new(max_age: Duration, max_idle: Duration, capacity: NonZeroUsize) -> Self {
+    pub(crate) fn new(
+        service: Keyring,
+        max_age: Duration,
+        max_idle: Duration,
+        capacity: NonZeroUsize,
+    ) -> Self {
         let (rings, buried) = (LruCache::new(capacity), HashMap::new());
-        Self { max_age, max_idle, rings, buried, epoch: 0 }
+        Self { service, max_age, max_idle, rings, buried, epoch: 0 }
     }
 
     pub(crate) fn set_capacity(&mut self, tenants: NonZeroUsize) {
         self.rings.resize(tenants);
     }
 
-    /// Finds the keyring that was made of the same record.
-    pub(crate) fn find(&mut self, record: &TenantRecord, now: Duration) -> Option<Keyring> {
+    /// Finds the keyring that was made of the same record, or whom to ask for it.
+    pub(crate) fn find(&mut self, record: &TenantRecord, now: Duration) -> Result<Keyring, Asked> {
         self.purge(now);
         let (max_age, max_idle) = (self.max_age, self.max_idle);
-        let entry = self.rings.get_mut(record.tenant())?;
-        if entry.record == *record && !entry.is_over(now, max_age, max_idle) {
-            entry.used = now;
-            return Some(entry.ring.clone());
+        if let Some(entry) = self.rings.get_mut(record.tenant()) {
+            if entry.record == *record && !entry.is_over(now, max_age, max_idle) {
+                entry.used = now;
+                return Ok(entry.ring.clone());
+            }
+            self.rings.pop(record.tenant());
         }
-        self.rings.pop(record.tenant());
-        None
+        Err(Asked { service: self.service.clone(), at: now, epoch: self.epoch })
     }
 
-    /// Keeps a keyring whose keys the service's keyring, asked at this time, opened.
+    /// Keeps a keyring, unless something was forgotten since the service was asked, or the tenant was deleted.
     pub(crate) fn keep(
         &mut self,
         record: &TenantRecord,
         destroyed: u32,
         ring: &Keyring,
-        opened: Duration,
+        asked: &Asked,
         now: Duration,
     ) {
         self.purge(now);
-        if self.buried(record.tenant()) <= destroyed {
+        if self.epoch == asked.epoch && self.buried(record.tenant()) <= destroyed {
             let (record, ring) = (record.clone(), ring.clone());
-            let entry = Entry { record, ring, opened, used: now };
+            let entry = Entry { record, ring, opened: asked.at, used: now };
             self.rings.put(entry.record.tenant().clone(), entry);
         }
     }

@@ -6,13 +6,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use sealwax::{
-    EncryptionContext, Envelope, Keyring, KeyringError, MasterKey, OpenError, RecorderRequired,
-    Secret,
+    EncryptionContext, Envelope, ErrorClass, Keyring, KeyringError, MasterKey, OpenError,
+    RecorderRequired, Secret,
 };
 use sealwax_flights::Flights;
 
 use crate::error::TenantError;
-use crate::kept::Kept;
+use crate::kept::{Asked, Kept};
 use crate::record::{Parsed, TenantRecord, TenantState};
 use crate::tenant::{TenantId, TenantKeyId};
 use crate::tombstone::Tombstone;
@@ -62,7 +62,6 @@ const CAPACITY: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct TenantKeys {
-    pub(crate) ring: Keyring,
     clock: Box<dyn Fn() -> Duration + Send + Sync>,
     kept: Mutex<Kept>,
     /// By the record, and the number up to which its keys count as destroyed.
@@ -73,8 +72,12 @@ pub struct TenantKeys {
 struct Sealed {
     tenant: TenantId,
     destroyed: u32,
+    /// The number of the newest key.
+    newest: u32,
     /// In ascending order.
     keys: Vec<SealedKey>,
+    /// Older keys whose texts are no envelopes.
+    lost: Vec<u32>,
 }
 
 struct SealedKey {
@@ -88,11 +91,10 @@ impl TenantKeys {
     ///
     /// The maximum age is 10 minutes, the idle time 5 minutes, and 1,024 keyrings are kept.
     pub fn new(ring: Keyring, tombstones: impl IntoIterator<Item = Tombstone>) -> Self {
-        let mut kept = Kept::new(MAX_AGE, MAX_IDLE, CAPACITY);
+        let mut kept = Kept::new(ring, MAX_AGE, MAX_IDLE, CAPACITY);
         tombstones.into_iter().for_each(|tombstone| kept.bury(tombstone.key()));
         let started = Instant::now();
         Self {
-            ring,
             clock: Box::new(move || started.elapsed()),
             kept: Mutex::new(kept),
             opening: Flights::new(),
@@ -134,6 +136,9 @@ impl TenantKeys {
     /// Returns the keyring of a tenant: the newest key is the primary, older ones are retired, and those that were destroyed
     /// are known as such.
     ///
+    /// An older key that is lost for good, because its row was altered or its root is destroyed, is disabled: each row under it
+    /// is `KeyDisabled`, and the others open.
+    ///
     /// If all of them were destroyed, it opens nothing and says `KeyDestroyed` of each row, and `NoPrimary` if it is asked to
     /// seal. It has the suite of the service's keyring. If that has a recorder, it records the openings of tenants' keys, and
     /// the tenant's keyring opens nothing ([`RecorderRequired`]) until you give it one of its
@@ -143,15 +148,21 @@ impl TenantKeys {
     ///
     /// Returns a [`TenantError`].
     pub fn keyring(&self, record: &TenantRecord) -> Result<Keyring, TenantError> {
-        let now = self.now();
-        let (kept, epoch) = self.find(record, now);
-        if let Some(ring) = kept {
-            return Ok(ring);
+        loop {
+            let asked = match self.find(record) {
+                Ok(ring) => return Ok(ring),
+                Err(asked) => asked,
+            };
+            let sealed = self.sealed(record)?;
+            let open = |key: &SealedKey| {
+                sealed.opened(key, asked.service.open(&key.envelope, &key.context))
+            };
+            let keys = sealed.keys.iter().map(open).collect::<Result<_, _>>()?;
+            let ring = self.made(record, &sealed, keys, &asked)?;
+            if !self.is_buried(&sealed) {
+                return Ok(ring);
+            }
         }
-        let sealed = self.sealed(record)?;
-        let open = |key: &SealedKey| key.opened(self.ring.open(&key.envelope, &key.context));
-        let keys = sealed.keys.iter().map(open).collect::<Result<_, _>>()?;
-        self.made(record, &sealed, keys, now, epoch)
     }
 
     /// Returns the keyring of a tenant like [`keyring`](Self::keyring), and waits for the service's key.
@@ -161,33 +172,32 @@ impl TenantKeys {
     /// Returns a [`TenantError`].
     pub async fn keyring_async(&self, record: &TenantRecord) -> Result<Keyring, TenantError> {
         loop {
-            let now = self.now();
-            if let (Some(ring), _) = self.find(record, now) {
-                return Ok(ring);
-            }
+            let asked = match self.find(record) {
+                Ok(ring) => return Ok(ring),
+                Err(asked) => asked,
+            };
             let sealed = self.sealed(record)?;
             let (flight, patience) = ((record.clone(), sealed.destroyed), self.lock().patience());
             let opening = self.open(record, &sealed);
-            let ring = self.opening.share(&flight, now, patience, opening).await?;
-            // The tenant may have been deleted while this waited.
-            if self.lock().buried(record.tenant()) <= sealed.destroyed {
+            let ring = self.opening.share(&flight, asked.at, patience, opening).await?;
+            if !self.is_buried(&sealed) {
                 return Ok(ring);
             }
         }
     }
 
     async fn open(&self, record: &TenantRecord, sealed: &Sealed) -> Result<Keyring, TenantError> {
-        let asked = self.now();
         // Another call may have returned since this one looked.
-        let (kept, epoch) = self.find(record, asked);
-        if let Some(ring) = kept {
-            return Ok(ring);
-        }
+        let asked = match self.find(record) {
+            Ok(ring) => return Ok(ring),
+            Err(asked) => asked,
+        };
         let mut keys = Vec::with_capacity(sealed.keys.len());
         for key in &sealed.keys {
-            keys.push(key.opened(self.ring.open_async(&key.envelope, &key.context).await)?);
+            let opened = asked.service.open_async(&key.envelope, &key.context).await;
+            keys.push(sealed.opened(key, opened)?);
         }
-        self.made(record, sealed, keys, asked, epoch)
+        self.made(record, sealed, keys, &asked)
     }
 
     /// Returns which keys a tenant has, without opening one.
@@ -234,8 +244,16 @@ impl TenantKeys {
 
     /// Returns the service's keyring.
     #[must_use]
-    pub const fn service(&self) -> &Keyring {
-        &self.ring
+    pub fn service(&self) -> Keyring {
+        self.lock().service.clone()
+    }
+
+    /// Sets the service's keyring, for a new root, and forgets the keyrings of all tenants. What was buried stays so.
+    ///
+    /// An operation that has begun ends with the keyring before.
+    pub fn set_service(&self, ring: Keyring) {
+        self.lock().service = ring;
+        self.forget_all();
     }
 
     pub(crate) fn parse<'a>(&self, record: &'a TenantRecord) -> Result<Parsed<'a>, TenantError> {
@@ -244,9 +262,14 @@ impl TenantKeys {
         record.parse(buried)
     }
 
-    fn find(&self, record: &TenantRecord, now: Duration) -> (Option<Keyring>, u64) {
-        let mut kept = self.lock();
-        (kept.find(record, now), kept.epoch)
+    fn find(&self, record: &TenantRecord) -> Result<Keyring, Asked> {
+        let now = self.now();
+        self.lock().find(record, now)
+    }
+
+    /// Returns whether a tenant was deleted since the record was read.
+    fn is_buried(&self, sealed: &Sealed) -> bool {
+        self.lock().buried(&sealed.tenant) > sealed.destroyed
     }
 
     fn sealed(&self, record: &TenantRecord) -> Result<Sealed, TenantError> {
@@ -255,10 +278,15 @@ impl TenantKeys {
         if parsed.state() == TenantState::NeverHad {
             return Err(TenantError::NeverHad { tenant });
         }
-        let keys =
-            parsed.keys.iter().map(|(number, text)| SealedKey::parse(&tenant, *number, text));
-        let keys = keys.collect::<Result<_, _>>()?;
-        Ok(Sealed { tenant, destroyed: parsed.destroyed, keys })
+        let (newest, destroyed) = (parsed.number, parsed.destroyed);
+        let mut sealed = Sealed { tenant, destroyed, newest, keys: Vec::new(), lost: Vec::new() };
+        for (number, text) in parsed.keys {
+            match sealed.unless_lost(number, SealedKey::parse(&sealed.tenant, number, text))? {
+                Some(key) => sealed.keys.push(key),
+                None => sealed.lost.push(number),
+            }
+        }
+        Ok(sealed)
     }
 
     /// Makes a keyring of what the service's keyring opened, and keeps it unless something was forgotten since it was asked.
@@ -266,21 +294,15 @@ impl TenantKeys {
         &self,
         record: &TenantRecord,
         sealed: &Sealed,
-        keys: Vec<(u32, MasterKey)>,
-        asked: Duration,
-        epoch: u64,
+        keys: Vec<(u32, Option<MasterKey>)>,
+        asked: &Asked,
     ) -> Result<Keyring, TenantError> {
-        let ring = sealed.ring(keys)?.with_suite(self.ring.suite());
+        let ring = sealed.ring(keys)?.with_suite(asked.service.suite());
         // Who has openings recorded must not lose that for the tenants' rows.
-        let ring =
-            if self.ring.has_recorder() { ring.with_recorder(RecorderRequired) } else { ring };
-        if !sealed.keys.is_empty() {
-            let now = self.now();
-            let mut kept = self.lock();
-            if kept.epoch == epoch {
-                kept.keep(record, sealed.destroyed, &ring, asked, now);
-            }
-        }
+        let is_recorded = asked.service.has_recorder();
+        let ring = if is_recorded { ring.with_recorder(RecorderRequired) } else { ring };
+        let now = self.now();
+        self.lock().keep(record, sealed.destroyed, &ring, asked, now);
         Ok(ring)
     }
 
@@ -304,29 +326,57 @@ impl SealedKey {
         Ok(Self { id, envelope, context })
     }
 
-    fn opened(&self, opened: Result<Secret, OpenError>) -> Result<(u32, MasterKey), TenantError> {
+    fn opened(&self, opened: Result<Secret, OpenError>) -> Result<MasterKey, TenantError> {
         let secret = opened.map_err(|source| TenantError::of_opening(&self.id, source))?;
         // Wipes the copy.
         let key = MasterKey::from_bytes(&mut secret.expose_secret().to_vec());
         let not_a_key = |source| TenantError::NotAKey { key_id: (&self.id).into(), source };
-        Ok((self.id.number, key.map_err(not_a_key)?))
+        key.map_err(not_a_key)
     }
 }
 
 impl Sealed {
-    fn ring(&self, keys: Vec<(u32, MasterKey)>) -> Result<Keyring, TenantError> {
+    fn opened(
+        &self,
+        key: &SealedKey,
+        opened: Result<Secret, OpenError>,
+    ) -> Result<(u32, Option<MasterKey>), TenantError> {
+        let number = key.id.number;
+        Ok((number, self.unless_lost(number, key.opened(opened))?))
+    }
+
+    /// Returns `None` for an older key that is lost for good, which must not keep the newer ones closed.
+    fn unless_lost<T>(
+        &self,
+        number: u32,
+        key: Result<T, TenantError>,
+    ) -> Result<Option<T>, TenantError> {
+        let is_lost = |error: &TenantError| {
+            number < self.newest && [ErrorClass::Altered, ErrorClass::Gone].contains(&error.class())
+        };
+        match key {
+            Err(error) if is_lost(&error) => Ok(None),
+            key => key.map(Some),
+        }
+    }
+
+    fn ring(&self, keys: Vec<(u32, Option<MasterKey>)>) -> Result<Keyring, TenantError> {
         let ring = self.ring_of(keys);
         ring.map_err(|source| TenantError::Keyring { tenant: self.tenant.clone(), source })
     }
 
-    fn ring_of(&self, mut keys: Vec<(u32, MasterKey)>) -> Result<Keyring, KeyringError> {
+    fn ring_of(&self, mut keys: Vec<(u32, Option<MasterKey>)>) -> Result<Keyring, KeyringError> {
         let id = |number| (&self.tenant.key(number)).into();
+        // The newest one is never lost.
         let mut ring = match keys.pop() {
-            Some((number, key)) => Keyring::new(id(number), key)?,
-            None => Keyring::opening_only(),
+            Some((number, Some(key))) => Keyring::new(id(number), key)?,
+            _ => Keyring::opening_only(),
         };
-        for (number, key) in keys {
-            ring = ring.with_retired(id(number), key)?;
+        for (number, key) in keys.into_iter().chain(self.lost.iter().map(|lost| (*lost, None))) {
+            ring = match key {
+                Some(key) => ring.with_retired(id(number), key)?,
+                None => ring.with_disabled(id(number))?,
+            };
         }
         for number in 1..=self.destroyed {
             ring = ring.with_destroyed(id(number))?;
@@ -337,6 +387,6 @@ impl Sealed {
 
 impl fmt::Debug for TenantKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TenantKeys").field("ring", &self.ring).finish_non_exhaustive()
+        f.debug_struct("TenantKeys").field("ring", &self.service()).finish_non_exhaustive()
     }
 }

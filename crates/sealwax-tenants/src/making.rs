@@ -124,7 +124,7 @@ impl TenantKeys {
         state: TenantState,
     ) -> Result<Created, CreateError> {
         let next = self.next(record, state)?;
-        let sealed = self.ring.seal(&drawn()?, &next.key.context());
+        let sealed = self.service().seal(&drawn()?, &next.key.context());
         next.created(sealed)
     }
 
@@ -139,7 +139,7 @@ impl TenantKeys {
         state: TenantState,
     ) -> Result<Created, CreateError> {
         let next = self.next(record, state)?;
-        let sealed = self.ring.seal_async(&drawn()?, &next.key.context()).await;
+        let sealed = self.service().seal_async(&drawn()?, &next.key.context()).await;
         next.created(sealed)
     }
 

@@ -152,6 +152,7 @@ fn whatever_evicts_a_key_frees_it_and_wipes_it() {
                 std::iter::empty::<(u32, &str)>(),
             );
             assert!(scene.keys.keyring(&deleted).unwrap().primary().is_none());
+            scene.keys.forget_all();
         }),
     ];
     let mut evicted = 0;

@@ -160,7 +160,7 @@ async fn a_replayed_tombstone_destroys_what_a_dump_brought_back() {
         assert_eq!(rows(&db, "43").await, Some((3, 2, vec![3])));
         assert_eq!(rows(&db, "44").await, Some((1, 1, vec![])));
     }
-    let restarted = TenantKeys::new(keys.service().clone(), tombstones);
+    let restarted = TenantKeys::new(keys.service(), tombstones);
     assert_eq!(restarted.keyring(&before).unwrap().primary(), None, "also before they are replayed");
     create(&db, &restarted, "42", TenantState::Destroyed).await;
     assert_eq!(rows(&db, "42").await, Some((3, 2, vec![3])));

@@ -135,7 +135,7 @@ fn the_roots_are_all_that_may_have_sealed_a_copy() {
     assert!(tables.create(&keys.create(&tables.read("42"), TenantState::NeverHad).unwrap()));
     let later = TenantKeys::new(ring("epoch-8"), []);
     let tombstone = later.destroy(&tables.read("42"), |_| Ok::<_, Infallible>(())).unwrap();
-    let epoch_8 = named(later.service(), "epoch-8");
+    let epoch_8 = named(&later.service(), "epoch-8");
     assert_eq!(tombstone.to_string(), format!("tenant/42@1 epoch-7 {epoch_8} ."));
     // And those of the envelopes that were deleted: a job may have moved them since.
     let moved = ["epoch-9", "epoch-7"].map(|root| {

@@ -11,5 +11,6 @@ mod scene;
 mod sharing;
 mod states;
 mod texts;
+mod vector;
 #[cfg(feature = "hpke")]
 mod writers;

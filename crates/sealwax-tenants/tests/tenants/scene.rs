@@ -109,6 +109,10 @@ impl Tables {
         TenantRecord::new(tenant(id), row.number, row.destroyed, keys)
     }
 
+    pub(crate) fn envelopes(&self, id: &str) -> Vec<String> {
+        self.0.get(id).unwrap().keys.values().cloned().collect()
+    }
+
     pub(crate) fn create(&mut self, created: &Created) -> bool {
         let [id, seen, destroyed, number, envelope] = created.parameters();
         let row = self.0.entry(id).or_default();

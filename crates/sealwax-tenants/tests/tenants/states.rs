@@ -3,8 +3,8 @@
 use std::convert::Infallible;
 
 use sealwax::{
-    KeyState, Keyring, MasterKey, OpenError, OpenEvent, OpenRecorder, ProviderErrorKind,
-    ProviderFuture, RecorderError, SealError, Suite, UnwrapError,
+    EncryptionContext, Held, KeyState, Keyring, MasterKey, OpenError, OpenEvent, OpenRecorder,
+    ProviderErrorKind, ProviderFuture, RecorderError, SealError, Suite, UnwrapError,
 };
 use sealwax_tenants::{
     CreateError, DestroyError, TenantError, TenantKeys, TenantRecord, TenantState, Tombstone,
@@ -264,6 +264,92 @@ fn a_key_service_that_does_not_seal_is_named() {
         let error = pollster::block_on(created).unwrap_err();
         assert_eq!((error.name(), error.is_transient()), ("seal", is_transient));
     }
+}
+
+/// Its keyring costs a time that grows with the square of the number.
+#[test]
+fn the_keyring_of_a_deleted_tenant_is_kept_too() {
+    let scene = Scene::new();
+    let record = TenantRecord::from_row(tenant("42"), Some("1000 1000"));
+    for _ in 0..2 {
+        assert_eq!(scene.keys.keyring(&record).unwrap().keys().count(), 1000);
+        assert_eq!(scene.keys.kept(), 1);
+    }
+}
+
+/// A row that was altered, or that nobody moved to the new root, must not close the whole tenant.
+#[test]
+fn an_older_key_that_is_lost_keeps_no_newer_one_closed() {
+    let (keys, ring) = local();
+    let mut tables = Tables::default();
+    let mut credentials = Vec::new();
+    for state in [TenantState::NeverHad, TenantState::Live, TenantState::Live] {
+        created(&keys, &mut tables, "42", state);
+        credentials.push(sealed(&keys.keyring(&tables.read("42")).unwrap(), "42"));
+    }
+    let envelopes = tables.envelopes("42");
+    let key = MasterKey::generate().unwrap();
+    let under_a_destroyed_root = {
+        let epoch_0 = Keyring::new("epoch-0".parse().unwrap(), key).unwrap();
+        let name = [("tenant", "42"), ("key", "tenant/42@1")];
+        let context = EncryptionContext::new(name).unwrap().holding(Held::MasterKey).unwrap();
+        epoch_0.seal(&"k".repeat(32).as_str().into(), &context).unwrap().to_string()
+    };
+    let keys = TenantKeys::new(ring.with_destroyed("epoch-0".parse().unwrap()).unwrap(), []);
+    let lost = ["no envelope", &envelopes[1], &under_a_destroyed_root];
+    for text in lost {
+        let record = [text, &envelopes[1], &envelopes[2]].into_iter();
+        let record = TenantRecord::new(tenant("42"), 3, 0, (1..).zip(record));
+        let in_time = pollster::block_on(keys.keyring_async(&record)).unwrap();
+        keys.forget_all();
+        for ring in [keys.keyring(&record).unwrap(), in_time] {
+            assert_eq!(ring.state("tenant/42@1"), Some(KeyState::Disabled));
+            assert!(credentials[1..].iter().all(|row_of| ring.open(row_of, &row("42")).is_ok()));
+            let refused = ring.open(&credentials[0], &row("42"));
+            assert!(matches!(refused, Err(OpenError::Unwrap(UnwrapError::KeyDisabled { .. }))));
+        }
+        // The newest one seals, so nothing stands in for it.
+        let newest = TenantRecord::new(tenant("42"), 2, 0, [(1, &*envelopes[0]), (2, text)]);
+        let error = keys.keyring(&newest).map(drop);
+        assert!(error.is_err() || text == envelopes[1], "{text}");
+    }
+    // A root that this keyring lacks may be added, so that is an error.
+    let (stranger, _) = local();
+    let other = stranger.create(&Tables::default().read("42"), TenantState::NeverHad).unwrap();
+    let other = other.envelope().to_string().replace("epoch-1", "epoch-9");
+    let record = TenantRecord::new(tenant("42"), 2, 0, [(1, &*other), (2, &envelopes[1])]);
+    let error = keys.keyring(&record).unwrap_err();
+    assert!(matches!(
+        error,
+        TenantError::Open { source: OpenError::Unwrap(UnwrapError::UnknownKey { .. }), .. }
+    ));
+}
+
+#[test]
+fn another_keyring_of_the_service_keeps_what_was_buried() {
+    let mut scene = Scene::with_tenants(2);
+    let dump = scene.tables.clone();
+    let tombstone = deleted(&scene.keys, &mut scene.tables, "0");
+    scene.ring("1");
+    assert_eq!(scene.asks("1"), 0);
+    let record = scene.read("1");
+    scene.service.is_busy(true);
+    scene.keys.forget(record.tenant());
+    let mut under_way = Box::pin(scene.keys.keyring_async(&record));
+    assert!(crate::scene::poll(under_way.as_mut()).is_pending());
+    let next = Keyring::new("epoch-2".parse().unwrap(), MasterKey::generate().unwrap()).unwrap();
+    let next = next.with_retired("epoch-1".parse().unwrap(), scene.service.clone()).unwrap();
+    scene.keys.set_service(next);
+    scene.service.is_busy(false);
+    assert!(pollster::block_on(under_way).is_ok());
+    assert_eq!(scene.keys.kept(), 0, "what the keyring before opened is not kept");
+    assert_eq!(scene.keys.service().primary().unwrap().as_ref(), "epoch-2");
+    assert_eq!([scene.asks("1"), scene.asks("1")], [1, 0]);
+    assert_eq!(scene.keys.keyring(&dump.read("0")).unwrap().primary(), None);
+    assert_eq!(tombstone.roots().count(), 1);
+    // New keys are under the new root.
+    scene.create("7", TenantState::NeverHad);
+    assert_eq!(scene.asks("7"), 0);
 }
 
 /// Records nothing, and allows everything.

@@ -32,7 +32,7 @@ fn written(pair: &WriterPair, service: &Keyring) -> Envelope {
 fn a_worker_gives_each_row_to_its_tenant() {
     let mut scene = Scene::new();
     scene.create("42", TenantState::NeverHad);
-    let service = scene.keys.service().clone();
+    let service = scene.keys.service();
     let made = pollster::block_on(WriterPair::create_async(id("dashboard-1"), &service));
     let (pair, sealing_key) = made.unwrap();
     let sealer = Sealer::new(pair.key_id().clone(), sealing_key).unwrap();

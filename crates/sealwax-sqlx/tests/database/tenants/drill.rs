@@ -147,11 +147,11 @@ async fn opened(db: &PgPool, keys: &TenantKeys) -> (usize, usize) {
 
 /// Seals a row for each tenant, as the dashboard does, and has a worker rewrap them, except that of the deleted tenant.
 async fn write_and_take_over(db: &PgPool, keys: &TenantKeys) {
-    let (pair, sealing_key) = WriterPair::create(dashboard(), keys.service()).unwrap();
+    let (pair, sealing_key) = WriterPair::create(dashboard(), &keys.service()).unwrap();
     let insert = "INSERT INTO pairs (key_id, envelope) VALUES ($1, $2)";
     query(insert).bind(pair.key_id().as_ref()).bind(pair.envelope().to_string()).execute(db).await.unwrap();
     let sealer = Sealer::new(dashboard(), sealing_key).unwrap();
-    let opening_key = Arc::new(pair.open(keys.service()).unwrap());
+    let opening_key = Arc::new(pair.open(&keys.service()).unwrap());
     for tenant in (0..TENANTS).map(|tenant| tenant.to_string()) {
         let written = sealer.seal(&"s3cret".into(), &context(&tenant)).unwrap();
         let insert = "INSERT INTO credentials (tenant, envelope) VALUES ($1, $2) RETURNING id";

@@ -2,6 +2,8 @@
 
 use std::env;
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use sealwax::{Keyring, SealError};
@@ -129,21 +131,23 @@ async fn nobody_passes_with_a_key_that_a_rotation_has_replaced() {
     assert_eq!(stored(&db).await, 2);
 }
 
-/// Starts credentials of the tenant `42` that overlap: each of their writers is in a transaction nearly always.
-fn stream(db: &PgPool, key: &TenantKeyId) -> Vec<JoinHandle<u32>> {
-    let writer = |db: PgPool, parameters: [String; 2]| async move {
-        let mut passed = 0;
+/// Starts credentials of the tenant `42` that overlap: each of their writers is in a transaction nearly always. Returns how
+/// many have passed the fence.
+fn stream(db: &PgPool, key: &TenantKeyId) -> (Vec<JoinHandle<()>>, Arc<AtomicUsize>) {
+    let passed = Arc::new(AtomicUsize::new(0));
+    let writer = |db: PgPool, parameters: [String; 2], passed: Arc<AtomicUsize>| async move {
         loop {
             let mut transaction = db.begin().await.unwrap();
             if run(&mut *transaction, postgres::FENCE, parameters.clone()).await == 0 {
-                return passed;
+                return;
             }
-            sleep(Duration::from_millis(40)).await;
+            passed.fetch_add(1, Ordering::Relaxed);
+            sleep(Duration::from_millis(100)).await;
             transaction.commit().await.unwrap();
-            passed += 1;
         }
     };
-    (0..7).map(|_| tokio::spawn(writer(db.clone(), key.parameters()))).collect()
+    let writers = (0..7).map(|_| tokio::spawn(writer(db.clone(), key.parameters(), Arc::clone(&passed)))).collect();
+    (writers, passed)
 }
 
 /// PostgreSQL lets who shares a row's lock join others, past a change that waits for it. So the fence has a queue before it.
@@ -159,14 +163,18 @@ async fn a_change_has_its_turn_in_a_stream_of_credentials() {
             postgres::CREATE => rotation.parameters().to_vec(),
             _ => deletion.parameters().to_vec(),
         };
-        let writers = stream(&db, deletion.key());
-        sleep(WHILE).await;
-        // Without the queue, it takes from 2 to 12 seconds; with it, as long as one of the transactions.
-        let change = timeout(Duration::from_secs(1), run(&db, statement, parameters)).await;
+        let (writers, passed) = stream(&db, deletion.key());
+        for _ in 0..3000 {
+            if passed.load(Ordering::Relaxed) < 30 {
+                sleep(Duration::from_millis(20)).await;
+            }
+        }
+        assert!(passed.load(Ordering::Relaxed) >= 30, "they pass");
+        // Without the queue, it takes more than 6 seconds; with it, as long as one of the transactions.
+        let change = timeout(Duration::from_secs(3), run(&db, statement, parameters)).await;
         assert_eq!(change.expect("it has its turn"), 1);
         for writer in writers {
-            let passed = writer.await.unwrap();
-            assert!(passed >= 2, "{passed}");
+            writer.await.unwrap();
         }
     }
 }

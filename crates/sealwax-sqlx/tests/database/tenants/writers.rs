@@ -27,7 +27,7 @@ async fn insert(db: &mut PgConnection, sealer: &Sealer, tenant: &str) {
 
 /// Gives each row under the pair to its tenant's key, and returns the tenants of those that have none.
 async fn take_over(db: &PgPool, keys: &TenantKeys, stored: &WriterPair) -> Vec<String> {
-    let opening_key = Arc::new(stored.open(keys.service()).unwrap());
+    let opening_key = Arc::new(stored.open(&keys.service()).unwrap());
     let rows: Vec<(i64, String, String)> =
         query_as("SELECT id, tenant, envelope FROM credentials ORDER BY id").fetch_all(db).await.unwrap();
     let mut left = Vec::new();
@@ -69,7 +69,7 @@ async fn what_a_writer_seals_for_a_deleted_tenant_gets_no_key_and_is_deleted() {
     for id in ["42", "43"] {
         create(&db, &keys, id, TenantState::NeverHad).await;
     }
-    let (stored, sealing_key) = WriterPair::create(pair(), keys.service()).unwrap();
+    let (stored, sealing_key) = WriterPair::create(pair(), &keys.service()).unwrap();
     let sealer = Sealer::new(pair(), sealing_key).unwrap();
 
     let mut dashboard = db.begin().await.unwrap();
@@ -87,7 +87,7 @@ async fn what_a_writer_seals_for_a_deleted_tenant_gets_no_key_and_is_deleted() {
     // Nobody passes any more, and who goes around the fence writes what no worker gives a key.
     assert_eq!(run(&db, postgres::WRITER_FENCE, ["42".to_owned()]).await, 0);
     for id in ["42", "43"] {
-        insert(&mut *db.acquire().await.unwrap(), &sealer, id).await;
+        insert(&mut db.acquire().await.unwrap(), &sealer, id).await;
     }
     for _ in 0..2 {
         assert_eq!(take_over(&db, &keys, &stored).await, ["42"]);
