@@ -27,7 +27,8 @@ impl<K: Clone + Eq + Hash, T: Clone, E: Clone> Flights<K, T, E> {
     /// result.
     ///
     /// `now` is the time since some moment, the same for all calls. If the future that calls is dropped, the next one
-    /// calls in its place.
+    /// calls in its place. If it is kept and not polled, those that have joined wait for it without a limit: give a call
+    /// that may be paused a deadline of its own.
     ///
     /// # Errors
     ///

@@ -40,7 +40,8 @@ const CAPACITY: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
 ///   do not keep it. They are evicted when nobody used them for the idle time, when others take their place, and on
 ///   [`forget`](Self::forget). In a process that does nothing, call [`evict_idle`](Self::evict_idle) from a timer.
 /// - **One future asks, and the others wait for it.** If it is dropped, the next one asks. Poll each future until it is ready,
-///   or drop it: if the one that asks is only paused, others wait for it, for a sixteenth of the maximum age.
+///   or drop it: if the one that asks is only paused, those that have joined wait for it, and others join it for a sixteenth
+///   of the maximum age.
 ///
 /// ```
 /// use sealwax::{EncryptionContext, Keyring, MasterKey};

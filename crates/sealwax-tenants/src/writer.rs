@@ -1,8 +1,8 @@
 //! The pair of a writer that cannot read, for one epoch.
 
 use sealwax::{
-    DataKey, EncryptionContext, Envelope, ErrorClass, Held, KeyError, KeyId, Keyring, OpenError,
-    OpeningKey, SealError, SealingKey, Secret,
+    DataKey, EncryptionContext, Envelope, ErrorClass, Held, KeyError, KeyId, KeyState, Keyring,
+    KeyringError, OpenError, OpeningKey, SealError, Sealer, SealingKey, Secret,
 };
 
 /// The pair of a writer that cannot read, made for one epoch: the opening key is nowhere but in an envelope under the
@@ -12,7 +12,8 @@ use sealwax::{
 /// [opens](Self::open) the pair, and rewraps each row to its tenant's key. So what a writer sealed for a tenant is under the
 /// root until then, and is gone with the root, as the tenant's key is.
 ///
-/// **It opens under the root that it was made with, and under no other one.** At the end of an epoch, do not rewrap it: make
+/// **It opens under the roots that it was made with**: the primary of the service's keyring, and its escrows, which are roots as
+/// well. If it was rewrapped for any other one, it does not open at all. At the end of an epoch, do not rewrap it: make
 /// a new pair, give it to the writer, rewrap what is left under the old pair, and delete that one. A rewrapped pair would
 /// take the rows of deleted tenants along.
 ///
@@ -51,6 +52,9 @@ pub struct WriterPair {
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WriterPairError {
+    /// No sealer takes the id, such as that of a test key.
+    #[error(transparent)]
+    Id(#[from] KeyringError),
     /// The service's keyring has no primary.
     #[error("the service's keyring has no primary, which is the root of a pair")]
     NoRoot,
@@ -89,6 +93,7 @@ pub enum WriterPairError {
 impl WriterPairError {
     fn as_data(&self) -> (&'static str, ErrorClass) {
         match self {
+            Self::Id(error) => (error.name(), error.class()),
             Self::NoRoot => ("no_root", ErrorClass::Misconfigured),
             Self::Key(error) => (error.name(), error.class()),
             Self::Seal { source, .. } => ("seal", source.class()),
@@ -103,7 +108,8 @@ impl WriterPairError {
         self.as_data().1
     }
 
-    /// Returns the name of the variant in snake case, for metrics and audits. For `Key`, it is that of the error inside.
+    /// Returns the name of the variant in snake case, for metrics and audits. For `Id` and `Key`, it is that of the error
+    /// inside.
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.as_data().0
@@ -125,10 +131,8 @@ impl WriterPair {
     ///
     /// Returns a [`WriterPairError`].
     pub fn create(key_id: KeyId, service: &Keyring) -> Result<(Self, SealingKey), WriterPairError> {
-        let context = context(&key_id, service.primary().ok_or(WriterPairError::NoRoot)?);
-        let drawn = drawn()?;
-        let sealed = service.seal(&drawn, &context);
-        Self::of_sealed(key_id, &drawn, sealed)
+        let (drawn, sealing_key, context) = draw(&key_id, service)?;
+        Self::of_sealed(key_id, sealing_key, service.seal(&drawn, &context))
     }
 
     /// Makes a pair like [`create`](Self::create), and waits for the service's key.
@@ -140,22 +144,17 @@ impl WriterPair {
         key_id: KeyId,
         service: &Keyring,
     ) -> Result<(Self, SealingKey), WriterPairError> {
-        let context = context(&key_id, service.primary().ok_or(WriterPairError::NoRoot)?);
-        let drawn = drawn()?;
-        let sealed = service.seal_async(&drawn, &context).await;
-        Self::of_sealed(key_id, &drawn, sealed)
+        let (drawn, sealing_key, context) = draw(&key_id, service)?;
+        Self::of_sealed(key_id, sealing_key, service.seal_async(&drawn, &context).await)
     }
 
     fn of_sealed(
         key_id: KeyId,
-        drawn: &Secret,
+        sealing_key: SealingKey,
         sealed: Result<Envelope, SealError>,
     ) -> Result<(Self, SealingKey), WriterPairError> {
         match sealed {
-            Ok(envelope) => {
-                let sealing_key = opening_key(drawn)?.sealing_key();
-                Ok((Self { key_id, envelope }, sealing_key))
-            }
+            Ok(envelope) => Ok((Self { key_id, envelope }, sealing_key)),
             Err(source) => Err(WriterPairError::Seal { key_id, source }),
         }
     }
@@ -199,12 +198,9 @@ impl WriterPair {
         self.opened(service.open_async(&self.envelope, &self.context()).await)
     }
 
-    /// The first key of the envelope is the primary of the keyring that sealed or rewrapped it.
+    /// The context of a pair that is wrapped for these roots and no others.
     fn context(&self) -> EncryptionContext {
-        self.envelope
-            .key_ids()
-            .next()
-            .map_or_else(EncryptionContext::empty, |root| context(&self.key_id, &root))
+        context(&self.key_id, &self.envelope.key_ids().collect::<Vec<_>>())
     }
 
     fn opened(&self, opened: Result<Secret, OpenError>) -> Result<OpeningKey, WriterPairError> {
@@ -214,18 +210,33 @@ impl WriterPair {
     }
 }
 
-/// Returns the context that an opening key is sealed in, so that nothing else is ever opened in its place.
-#[expect(clippy::expect_used, reason = "key ids are shorter than a context takes")]
-fn context(pair: &KeyId, root: &KeyId) -> EncryptionContext {
-    EncryptionContext::new([("pair", pair.as_ref()), ("root", root.as_ref())])
-        .and_then(|context| context.holding(Held::OpeningKey))
-        .expect("a context takes two key ids")
+/// Draws a pair, whose id a sealer takes, and returns the context that it is sealed in.
+fn draw(
+    key_id: &KeyId,
+    service: &Keyring,
+) -> Result<(Secret, SealingKey, EncryptionContext), WriterPairError> {
+    if service.primary().is_none() {
+        return Err(WriterPairError::NoRoot);
+    }
+    // What a new envelope is wrapped for, in this order.
+    let is_root = |state| matches!(state, KeyState::Primary | KeyState::Escrow);
+    let roots: Vec<_> = service.keys().filter(|(_, state)| is_root(*state)).collect();
+    let roots: Vec<_> = roots.into_iter().map(|(root, _)| root.clone()).collect();
+    // 64 bytes. (`DataKey` is drawn and checked like each half.)
+    let (seed, psk) = (DataKey::generate()?, DataKey::generate()?);
+    let drawn = Secret::from([seed.expose_secret().as_slice(), psk.expose_secret()].concat());
+    let sealing_key = opening_key(&drawn)?.sealing_key();
+    Sealer::new(key_id.clone(), opening_key(&drawn)?.sealing_key())?;
+    Ok((drawn, sealing_key, context(key_id, &roots)))
 }
 
-/// Draws the 64 bytes of an opening key. (`DataKey` is drawn and checked like each half.)
-fn drawn() -> Result<Secret, KeyError> {
-    let (seed, psk) = (DataKey::generate()?, DataKey::generate()?);
-    Ok(Secret::from([seed.expose_secret().as_slice(), psk.expose_secret()].concat()))
+/// Returns the context that an opening key is sealed in, so that nothing else is ever opened in its place.
+#[expect(clippy::expect_used, reason = "an envelope has at most 8 key ids of 64 bytes")]
+fn context(pair: &KeyId, roots: &[KeyId]) -> EncryptionContext {
+    let roots: Vec<_> = roots.iter().map(AsRef::as_ref).collect();
+    EncryptionContext::new([("pair", pair.as_ref()), ("root", &roots.join(" "))])
+        .and_then(|context| context.holding(Held::OpeningKey))
+        .expect("a context takes nine key ids")
 }
 
 fn opening_key(secret: &Secret) -> Result<OpeningKey, KeyError> {

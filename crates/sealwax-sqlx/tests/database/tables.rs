@@ -54,6 +54,58 @@ async fn over_sqlite() {
 }
 
 #[tokio::test]
+async fn what_is_destroyed_stays_so_in_sqlite() {
+    use sealwax_tenants::sql::sqlite::{CREATE, DESTROY, FENCE, PRUNE, REPLAY, WRITER_FENCE};
+
+    let pool = sqlite().await;
+    sqlx::raw_sql(AssertSqlSafe(SQLITE.concat())).execute(&pool).await.unwrap();
+    let run = async |sql, parameters: &[&str]| {
+        pool.rows(sql, parameters.iter().map(|text| Value::from(*text)).collect()).await.map(|rows| rows.len())
+    };
+    // A stale record of a tenant whom the database does not know creates nothing.
+    for seen in ["1", "0"] {
+        run(CREATE, &["42", seen, "0", "1", "first"]).await.unwrap();
+    }
+    run(CREATE, &["42", "1", "0", "2", "second"]).await.unwrap();
+    run(CREATE, &["42", "1", "0", "3", "from a stale record"]).await.unwrap();
+    let keys = "SELECT number || envelope FROM sealwax_tenant_keys ORDER BY number";
+    let rows = pool.rows(keys, Vec::new()).await.unwrap();
+    assert_eq!(rows, [["1first".into()], ["2second".into()]]);
+    assert_eq!(run(FENCE, &["42", "2"]).await.unwrap(), 1);
+    assert_eq!(run(FENCE, &["42", "1"]).await.unwrap(), 0, "a rotation has replaced it");
+    assert_eq!(run(WRITER_FENCE, &["42"]).await.unwrap(), 1);
+    // Only the newest key prunes.
+    run(PRUNE, &["42", "1"]).await.unwrap();
+    assert_eq!(run(keys, &[]).await.unwrap(), 2);
+    run(PRUNE, &["42", "2"]).await.unwrap();
+    assert_eq!(run(keys, &[]).await.unwrap(), 1);
+    let deleted = pool.rows(DESTROY, vec!["42".into(), "2".into()]).await.unwrap();
+    assert_eq!(deleted, [["second".into()]]);
+    assert_eq!(run(keys, &[]).await.unwrap(), 0);
+    for fence in [run(FENCE, &["42", "2"]).await, run(WRITER_FENCE, &["42"]).await, run(WRITER_FENCE, &["43"]).await] {
+        assert_eq!(fence.unwrap(), 0);
+    }
+    // Nothing comes back, and a deletion that is replayed changes nothing.
+    for sql in [
+        "INSERT INTO sealwax_tenant_keys VALUES ('42', 2, 'second')",
+        "INSERT OR REPLACE INTO sealwax_tenant_keys VALUES ('42', 1, 'first')",
+        "UPDATE sealwax_tenants SET destroyed = 1",
+        "UPDATE sealwax_tenants SET number = 1, destroyed = 1",
+        "UPDATE sealwax_tenants SET tenant = '43'",
+        "DELETE FROM sealwax_tenants",
+    ] {
+        assert!(run(sql, &[]).await.is_err(), "{sql}");
+    }
+    assert_eq!(run(REPLAY, &["42", "1"]).await.unwrap(), 1);
+    assert_eq!(
+        pool.rows("SELECT number, destroyed FROM sealwax_tenants", Vec::new()).await.unwrap(),
+        [[Value::Number(2), Value::Number(2)]]
+    );
+    run(CREATE, &["42", "2", "2", "3", "third"]).await.unwrap();
+    assert_eq!(run(WRITER_FENCE, &["42"]).await.unwrap(), 1);
+}
+
+#[tokio::test]
 async fn over_any_of_sqlite() {
     let pool = any().await;
     assert_eq!(pool.dialect(), Dialect::Sqlite);

@@ -48,7 +48,8 @@ pub const FENCE: &str = "
 
 /// The same for a row that is under no key of the tenant, such as what a writer that cannot read has sealed: selects one row if
 /// the tenant has a key that is not destroyed. `?1` is the tenant.
-pub const WRITER_FENCE: &str = "SELECT tenant FROM sealwax_tenants WHERE tenant = ?1 AND destroyed < number";
+pub const WRITER_FENCE: &str =
+    "SELECT tenant FROM sealwax_tenants WHERE tenant = ?1 AND destroyed < number";
 
 /// Destroys what a [tombstone](crate::Tombstone::parameters) says, in a database that was restored from before. Running it
 /// again changes nothing.

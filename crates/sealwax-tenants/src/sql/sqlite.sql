@@ -36,6 +36,7 @@ CREATE TRIGGER IF NOT EXISTS sealwax_tenants_buried AFTER INSERT ON sealwax_tena
 BEGIN DELETE FROM sealwax_tenant_keys WHERE tenant = NEW.tenant AND number <= NEW.destroyed; END;
 
 -- A number that falls would be given to another key, and a key that was destroyed would count as one that is not.
+-- (INSERT OR REPLACE of a tenant gets around this: for the row that it replaces, SQLite runs no trigger.)
 CREATE TRIGGER IF NOT EXISTS sealwax_tenants_rise BEFORE UPDATE ON sealwax_tenants
 WHEN NEW.tenant <> OLD.tenant OR NEW.number < OLD.number OR NEW.destroyed < OLD.destroyed
 BEGIN SELECT RAISE(ABORT, 'sealwax_tenants: its numbers only rise'); END;

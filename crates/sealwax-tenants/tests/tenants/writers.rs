@@ -86,6 +86,37 @@ fn a_pair_goes_with_its_root() {
 }
 
 #[test]
+fn a_pair_opens_under_the_roots_that_it_was_made_with_and_no_others() {
+    let (first, second, escrow) = (root(), root(), root());
+    let alone = ring("epoch-1", &first);
+    let with_escrow = alone.clone().with_escrow(id("escrow-1"), Arc::clone(&escrow)).unwrap();
+    let (pair, _) = WriterPair::create(id("dashboard-1"), &with_escrow).unwrap();
+    assert!(pair.envelope().key_ids().eq([id("epoch-1"), id("escrow-1")]));
+    // Its escrow is a root, too.
+    for service in [&with_escrow, &ring("escrow-1", &escrow)] {
+        assert!(pair.open(service).is_ok());
+    }
+    // A job that adds the next root, or drops the escrow, keeps the first key id.
+    let (both, _) = WriterPair::create(id("dashboard-1"), &alone).unwrap();
+    let next = alone.with_escrow(id("epoch-2"), Arc::clone(&second)).unwrap();
+    for (pair, service) in [(&both, &next), (&pair, &next)] {
+        let service = service.clone().with_retired(id("escrow-1"), Arc::clone(&escrow)).unwrap();
+        let moved = service.rewrap(pair.envelope()).unwrap().unwrap();
+        assert!(moved.key_ids().eq([id("epoch-1"), id("epoch-2")]));
+        let error = WriterPair::from_row(id("dashboard-1"), moved).open(&service).unwrap_err();
+        let WriterPairError::Open { source, .. } = &error else { panic!("{error}") };
+        assert!(matches!(source, OpenError::ContextMismatch));
+    }
+}
+
+#[test]
+fn a_pair_has_an_id_that_a_sealer_takes() {
+    let error = WriterPair::create(id("test/dashboard"), &ring("epoch-1", &root())).unwrap_err();
+    assert!(matches!(&error, WriterPairError::Id(source) if source.name() == error.name()));
+    assert_eq!(error.class(), ErrorClass::Misconfigured);
+}
+
+#[test]
 fn nothing_else_is_taken_for_a_pair() {
     let service = ring("epoch-1", &root());
     let context = |pairs: [(&str, &str); 2]| EncryptionContext::new(pairs).unwrap();
