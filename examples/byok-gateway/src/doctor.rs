@@ -25,7 +25,7 @@ pub async fn examine(home: &Home, store: &Store) -> Result<Vec<Finding>> {
     let vault = Vault::unlock(home, store).await?;
     let unlocked = vault.unlocked()?;
     let ring = unlocked.tenants.service();
-    let newest = Epoch::newest(ring);
+    let newest = Epoch::newest(&ring);
     let mut findings = Vec::new();
     let mut find = |is_well, text: String| findings.push(Finding { is_well, text });
 

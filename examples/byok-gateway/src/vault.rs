@@ -178,6 +178,11 @@ impl Vault {
         }
     }
 
+    /// Returns the keyring of the service.
+    pub fn ring(&self) -> Result<Keyring, Refused> {
+        Ok(self.unlocked()?.tenants.service())
+    }
+
     /// Returns for how long the keyring may be used after it was read.
     #[must_use]
     pub const fn max_age(&self) -> Duration {
@@ -234,7 +239,7 @@ impl Unlocked {
         if let Some(known) = self.pairs().get(&name) {
             return Ok(Some(Arc::clone(known)));
         }
-        let opened = WriterPair::from_row(pair.clone(), name.1.parse()?).open(self.tenants.service())?;
+        let opened = WriterPair::from_row(pair.clone(), name.1.parse()?).open(&self.tenants.service())?;
         let opened = Arc::new(opened);
         self.pairs().insert(name, Arc::clone(&opened));
         Ok(Some(opened))

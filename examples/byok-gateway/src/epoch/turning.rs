@@ -33,9 +33,9 @@ pub async fn turn(home: &Home, store: &Store, say: impl Fn(&str)) -> Result<()> 
 
     // Before anybody seals under it, so that no certificate misses it.
     if epoch.begun(store).await?.is_none() {
-        epoch.note_begin(vault.log(), vault.unlocked()?.tenants.service()).await?;
+        epoch.note_begin(vault.log(), &vault.ring()?).await?;
     }
-    let primary = vault.unlocked()?.tenants.service().primary().cloned().context("the keyring has no primary")?;
+    let primary = vault.ring()?.primary().cloned().context("the keyring has no primary")?;
     if primary != root {
         say(&format!("{root} is the primary"));
         let text = with_state(&vault.source.read_text().await?, primary.as_ref(), "retired")?;
@@ -44,14 +44,14 @@ pub async fn turn(home: &Home, store: &Store, say: impl Fn(&str)) -> Result<()> 
     }
     if !store.pairs().await?.contains(&epoch.pair()?.to_string()) {
         say("the dashboard gets a new pair");
-        epoch.make_pair(home, store, vault.unlocked()?.tenants.service()).await?;
+        epoch.make_pair(home, store, &vault.ring()?).await?;
     }
     dashboards_have(&vault, epoch).await?;
 
     say("what is under the old epoch moves");
     replay(home, store).await?;
     while take_over(&vault).await? > 0 {}
-    move_keys(&vault, vault.unlocked()?.tenants.service()).await?;
+    move_keys(&vault, &vault.ring()?).await?;
     for pair in store.pairs().await? {
         if pair != epoch.pair()?.as_ref() && !store.delete_pair(&pair).await? {
             bail!("a row is still under {pair}: see the log of the worker, and run this again");
@@ -59,7 +59,7 @@ pub async fn turn(home: &Home, store: &Store, say: impl Fn(&str)) -> Result<()> 
     }
     dump(home, store, epoch).await?;
 
-    for old in old_roots(vault.unlocked()?.tenants.service(), epoch)? {
+    for old in old_roots(&vault.ring()?, epoch)? {
         say(&format!("{} is destroyed", old.root()?));
         old.destroy_escrow(home)?;
         vault.source.write(&with_state(&vault.source.read_text().await?, old.root()?.as_ref(), "destroyed")?).await?;
@@ -71,15 +71,14 @@ pub async fn turn(home: &Home, store: &Store, say: impl Fn(&str)) -> Result<()> 
 }
 
 fn newest(vault: &Vault) -> Result<Epoch> {
-    Epoch::newest(vault.unlocked()?.tenants.service()).context("the keyring has no epoch")
+    Epoch::newest(&vault.ring()?).context("the keyring has no epoch")
 }
 
 /// Returns whether nothing of an older epoch is left.
 async fn is_turned(vault: &Vault, newest: Epoch) -> Result<bool> {
-    let unlocked = vault.unlocked()?;
-    let ring = unlocked.tenants.service();
+    let ring = vault.ring()?;
     let is_primary = ring.primary() == Some(&newest.root()?);
-    Ok(is_primary && old_roots(ring, newest)?.is_empty() && vault.store.pairs().await? == [newest.pair()?.to_string()])
+    Ok(is_primary && old_roots(&ring, newest)?.is_empty() && vault.store.pairs().await? == [newest.pair()?.to_string()])
 }
 
 /// Returns the epochs before one whose roots are not destroyed.
@@ -157,7 +156,7 @@ async fn dump(home: &Home, store: &Store, epoch: Epoch) -> Result<()> {
 
 /// Certifies each deletion whose roots are all destroyed, once.
 async fn certify(home: &Home, vault: &Vault) -> Result<u32> {
-    let (log, unlocked) = (deletions(&vault.store).await?, vault.unlocked()?);
+    let (log, ring) = (deletions(&vault.store).await?, vault.ring()?);
     let mut certified = Vec::new();
     for record in &log {
         certified.extend(Certificate::from_record(record)?.map(|certificate| certificate.tombstone().key().clone()));
@@ -167,7 +166,7 @@ async fn certify(home: &Home, vault: &Vault) -> Result<u32> {
         if certified.contains(dead.key()) {
             continue;
         }
-        if let Ok(certificate) = Certificate::new(dead.key(), &log, unlocked.tenants.service()) {
+        if let Ok(certificate) = Certificate::new(dead.key(), &log, &ring) {
             vault.log().append(Notice::SUBJECT, certificate.notice("worker", "the epoch ended").action()).await?;
             certified.push(dead.key().clone());
             count = count.saturating_add(1);

@@ -10,6 +10,7 @@
 )]
 
 mod and;
+mod browser;
 mod life;
 mod memory;
 mod promise_000;

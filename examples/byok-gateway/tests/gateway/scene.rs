@@ -355,7 +355,7 @@ pub(crate) fn sha256(texts: &[&str]) -> Vec<String> {
     texts.iter().map(digest).collect()
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 

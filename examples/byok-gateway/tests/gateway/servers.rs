@@ -11,15 +11,16 @@ use sqlx::{AnyPool, AssertSqlSafe};
 use crate::life::live;
 use crate::scene::{Scene, install_tls, until};
 
-const TESTS: usize = 4;
+const TESTS: usize = 7;
 
 #[test]
 fn tests_that_are_skipped_are_counted() {
-    assert_eq!(include_str!("servers.rs").matches("\n#[tokio::test").count(), TESTS);
+    let tests = [include_str!("servers.rs"), include_str!("browser.rs")];
+    assert_eq!(tests.iter().map(|text| text.matches("\n#[tokio::test").count()).sum::<usize>(), TESTS);
     let is_missing = |name| env::var_os(name).is_none();
-    let is_skipped = is_missing("SEALWAX_TEST_POSTGRES") || is_missing("SEALWAX_TEST_OPENBAO");
-    let skipped = if is_skipped { TESTS } else { 0 };
-    let line = format!("byok-gateway: {skipped} of {TESTS} tests with servers are skipped\n");
+    let needed = ["SEALWAX_TEST_POSTGRES", "SEALWAX_TEST_OPENBAO", "SEALWAX_TEST_CHROMEDRIVER", "SEALWAX_TEST_AXE"];
+    let skipped = if needed.into_iter().any(is_missing) { TESTS } else { 0 };
+    let line = format!("byok-gateway: {skipped} of {TESTS} tests with servers and browsers are skipped\n");
     std::io::stderr().write_all(line.as_bytes()).unwrap();
 }
 
