@@ -29,6 +29,10 @@ mod task;
 mod witness;
 mod worker;
 
+// The tables of other crates.
+#[cfg(feature = "tables")]
+pub mod tables;
+
 // In the repository, these links of the page lead to files. The first definition of a link wins.
 /// [README]: crate
 /// [Operations]: sealwax::docs::operations

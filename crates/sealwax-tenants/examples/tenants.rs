@@ -4,7 +4,7 @@
 //! tenant 42 gets tenant/42@1, and a row is sealed
 //! after a rotation, the row is under tenant/42@2
 //! 100 credentials of 10 tenants cost 10 unwraps of the service's key
-//! deleted: tenant/42@2 epoch-2026-11
+//! deleted: tenant/42@2 epoch-2026-11 .
 //! the row: key_destroyed
 //! the certificate: not all roots are destroyed: epoch-2026-11
 //! the survivors move to epoch-2026-12: 9 rows
@@ -12,18 +12,22 @@
 //! tenant 42 comes back with tenant/42@3
 //! ```
 //!
-//! Two maps are in place of the tables, and a counted key in memory is in place of a key service.
+//! Two maps and a list are in place of the tables and the audit log, and a counted key in memory is in place of a key
+//! service.
 
 #![expect(clippy::arithmetic_side_effects, reason = "counts only rise")]
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::error::Error;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sealwax::{EncryptionContext, Envelope, Keyring, MasterKey};
+use sealwax::{EncryptionContext, Envelope, Keyring, MasterKey, ProviderFuture, RecorderError};
+use sealwax_audit::{Appended, AuditKey, AuditKeys, AuditLog, AuditSink, Record, verify};
 use sealwax_conformance::Counted;
-use sealwax_tenants::{Certificate, TenantId, TenantKeys, TenantRecord, TenantState, Tombstone};
+use sealwax_tenants::{
+    Certificate, Notice, TenantId, TenantKeys, TenantRecord, TenantState, Tombstone,
+};
 
 type AnyError = Box<dyn Error>;
 type Service = Arc<Counted<MasterKey>>;
@@ -83,6 +87,46 @@ impl Tables {
     }
 }
 
+/// The chain of deletions.
+#[derive(Default)]
+struct Deletions(Mutex<Vec<Record>>);
+
+impl Deletions {
+    fn records(&self) -> MutexGuard<'_, Vec<Record>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl AuditSink for Deletions {
+    fn last<'a>(&'a self, _: &'a str) -> ProviderFuture<'a, Result<Option<Record>, RecorderError>> {
+        ProviderFuture::ready(Ok(self.records().last().cloned()))
+    }
+
+    fn append<'a>(
+        &'a self,
+        record: &'a Record,
+        _: Option<&'a [u8; 32]>,
+    ) -> ProviderFuture<'a, Result<Appended, RecorderError>> {
+        self.records().push(record.clone());
+        ProviderFuture::ready(Ok(Appended::Done))
+    }
+}
+
+fn append(log: &AuditLog<Deletions>, notice: &Notice<'_>) -> Result<(), AnyError> {
+    log.append(Notice::SUBJECT, notice.action()).into_ready().map_err(|_| "it waits")??;
+    Ok(())
+}
+
+fn certificate(
+    log: &AuditLog<Deletions>,
+    tombstone: &Tombstone,
+    service: &Keyring,
+) -> Result<Certificate, AnyError> {
+    let deletions = log.sink().records();
+    verify(log.keys(), Notice::SUBJECT, deletions.as_slice(), [])?;
+    Ok(Certificate::new(tombstone.key(), deletions.as_slice(), service)?)
+}
+
 fn context(id: &str) -> Result<EncryptionContext, AnyError> {
     Ok(EncryptionContext::new([("tenant", id), ("provider", "openai")])?)
 }
@@ -93,7 +137,11 @@ fn root() -> Result<Service, AnyError> {
 
 fn main() -> Result<(), AnyError> {
     let (november, december) = (root()?, root()?);
-    let keys = TenantKeys::new(Keyring::new("epoch-2026-11".parse()?, Arc::clone(&november))?, []);
+    let audit_keys = AuditKeys::new("audit-2026".parse()?, AuditKey::generate()?)?;
+    let log = AuditLog::new(audit_keys, Deletions::default(), || 1_790_000_000_000);
+    let service = Keyring::new("epoch-2026-11".parse()?, Arc::clone(&november))?;
+    append(&log, &Notice::begin_root(&service, &"epoch-2026-11".parse()?, "ops", "november"))?;
+    let keys = TenantKeys::new(service, []);
     let mut tables = Tables::default();
 
     let first = tables.create(&keys, "42", TenantState::NeverHad)?;
@@ -127,6 +175,7 @@ fn main() -> Result<(), AnyError> {
 
     let tombstone = keys.destroy(&tables.read("42")?, |_no_legal_hold| Ok::<_, Infallible>(()))?;
     tables.destroy(&tombstone);
+    append(&log, &tombstone.notice("mia", "ticket 8: erasure"))?;
     keys.bury(&tombstone);
     println!("deleted: {tombstone}");
     let refused = keys.keyring(&tables.read("42")?)?.open(&row, &context("42")?);
@@ -134,7 +183,8 @@ fn main() -> Result<(), AnyError> {
 
     let both = Keyring::new("epoch-2026-12".parse()?, Arc::clone(&december))?;
     let both = both.with_retired("epoch-2026-11".parse()?, november)?;
-    if let Err(left) = Certificate::new(tombstone.clone(), &both) {
+    append(&log, &Notice::begin_root(&both, &"epoch-2026-12".parse()?, "ops", "december"))?;
+    if let Err(left) = certificate(&log, &tombstone, &both) {
         println!("the certificate: {left}");
     }
     let mut moved = 0;
@@ -148,7 +198,7 @@ fn main() -> Result<(), AnyError> {
 
     let after = Keyring::new("epoch-2026-12".parse()?, december)?;
     let after = after.with_destroyed("epoch-2026-11".parse()?)?;
-    Certificate::new(tombstone.clone(), &after)?;
+    append(&log, &certificate(&log, &tombstone, &after)?.notice("ops", "ticket 8"))?;
     let keys = TenantKeys::new(after, [tombstone]);
     let opened = tables.opened(&keys)?;
     println!(

@@ -1,12 +1,11 @@
 //! Destroying a tenant's keys.
 
-use sealwax::{KeyId, KeyState};
-
 use crate::error::TenantError;
 use crate::keys::TenantKeys;
 use crate::record::{Parsed, TenantRecord};
+use crate::roots::Roots;
 use crate::tenant::TenantId;
-use crate::tombstone::{Tombstone, roots_of};
+use crate::tombstone::Tombstone;
 
 /// Why a tenant was not deleted.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -18,6 +17,10 @@ pub enum DestroyError<E> {
     /// The caller refused, for a legal hold perhaps.
     #[error("the destruction of the keys was refused")]
     Refused(E),
+    /// The service's keyring has no key, except destroyed ones, and the record names none: whatever the tenant's keys are
+    /// sealed under, this process does not know it.
+    #[error("the service's keyring has no root")]
+    NoRoots,
 }
 
 impl TenantKeys {
@@ -28,9 +31,8 @@ impl TenantKeys {
     /// [`bury`](Self::bury) the tombstone, and append it to the audit log. A tenant
     /// who was deleted before gets another tombstone of the same key, with the roots that the service has now.
     ///
-    /// Call it where the service's keyring has every root that any process seals under: what a root
-    /// sealed once is in a backup, and a root that this keyring does not know may not be in the tombstone. The steps
-    /// for a new primary ensure that, because every process knows a new root before anybody seals under it.
+    /// The tombstone names the roots of this process. A [`Certificate`](crate::Certificate) adds those that other processes
+    /// had, or that were dropped before: the audit log has the beginning of each.
     ///
     /// Nothing is gone yet: the roots of the tombstone have to be destroyed first, as the README says.
     ///
@@ -49,16 +51,14 @@ impl TenantKeys {
             return Err(TenantError::NeverHad { tenant: tenant.clone() }.into());
         }
         hold(tenant).map_err(DestroyError::Refused)?;
-        Ok(Tombstone { key: tenant.key(parsed.number), roots: self.roots(&parsed).collect() })
-    }
-
-    /// The keys that may have sealed the tenant's: those that the keyring has, because a backup may be older than the last
-    /// rewrap, and those that the envelopes name, because the keyring may have lost one.
-    fn roots(&self, parsed: &Parsed<'_>) -> impl Iterator<Item = KeyId> {
-        let in_the_ring = self.ring.keys().filter(|(_, state)| *state != KeyState::Destroyed);
-        let in_the_ring = in_the_ring.map(|(key_id, _)| key_id.clone());
-        let named = roots_of(parsed.keys.iter().map(|(_, text)| *text));
-        in_the_ring.chain(named)
+        // Those of the keyring, because a backup may be older than the last rewrap; those of the envelopes, because the
+        // keyring may have lost one.
+        let mut roots = Roots::of_ring(&self.ring);
+        roots.add_named(parsed.keys.iter().map(|(_, text)| *text));
+        if roots.is_empty() {
+            return Err(DestroyError::NoRoots);
+        }
+        Ok(Tombstone { key: tenant.key(parsed.number), roots })
     }
 
     /// Parses the record of a tenant who may be changed: it must know what the tombstones know.

@@ -11,6 +11,7 @@ mod tenant;
 
 // What the database has of a tenant, and what is left of one that was deleted.
 mod record;
+mod roots;
 mod tombstone;
 
 // What a process keeps of its tenants.
@@ -29,7 +30,7 @@ mod writer;
 
 pub mod sql;
 
-pub use certificate::{Certificate, Notice, NoticeError, RootsRemain};
+pub use certificate::{Certificate, CertificateError, Notice, NoticeError};
 pub use destroying::DestroyError;
 pub use error::TenantError;
 pub use keys::TenantKeys;

@@ -1,11 +1,11 @@
 //! What is left of a tenant whose keys were destroyed.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use sealwax::{Envelope, KeyId};
+use sealwax::KeyId;
 
+use crate::roots::Roots;
 use crate::tenant::{TenantId, TenantKeyId};
 
 /// All keys of a tenant up to a number are destroyed, and copies of them may be left under some roots.
@@ -13,17 +13,18 @@ use crate::tenant::{TenantId, TenantKeyId};
 /// A *root* is a key of the service's keyring that tenants' keys are sealed under. The roots of a tombstone are those that
 /// the service had when the tenant was deleted: what they sealed opens until they are destroyed, from a backup for example.
 ///
-/// As text it is one line for a file: `tenant/42@2 epoch-2026-10 epoch-2026-11`.
+/// As text it is one line for a file: `tenant/42@2 epoch-2026-10:0a1b2c3d epoch-2026-11:4e5f6071 .` A root that was in memory
+/// has its [check value](sealwax::Keyring::check_value). Without the dot at its end, a line was cut.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Tombstone {
     pub(crate) key: TenantKeyId,
-    pub(crate) roots: BTreeSet<KeyId>,
+    pub(crate) roots: Roots,
 }
 
 /// A text is not a [`Tombstone`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "expected a tombstone: the key of a tenant and the ids of roots, each once and in order, separated by single spaces"
+    "expected a tombstone: the key of a tenant, the ids of roots, each once and in order, and a dot, separated by single spaces"
 )]
 pub struct TombstoneError;
 
@@ -42,7 +43,7 @@ impl Tombstone {
 
     /// Returns the roots that have to be destroyed before the tenant's rows are gone for good, in order.
     pub fn roots(&self) -> impl Iterator<Item = &KeyId> {
-        self.roots.iter()
+        self.roots.key_ids()
     }
 
     /// Adds the roots that the deleted envelopes name, as [`DESTROY`](crate::sql::postgres::DESTROY) selects them: one in each
@@ -51,7 +52,7 @@ impl Tombstone {
     /// A job may have moved them to a new root since the record was read.
     #[must_use]
     pub fn with_deleted(mut self, envelopes: Option<&str>) -> Self {
-        self.roots.extend(roots_of(envelopes.unwrap_or_default().lines()));
+        self.roots.add_named(envelopes.unwrap_or_default().lines());
         self
     }
 
@@ -66,8 +67,7 @@ impl Tombstone {
 impl fmt::Display for Tombstone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { key, roots } = self;
-        write!(f, "{key}")?;
-        roots.iter().try_for_each(|root| write!(f, " {root}"))
+        write!(f, "{key} {roots} .")
     }
 }
 
@@ -75,17 +75,9 @@ impl FromStr for Tombstone {
     type Err = TombstoneError;
 
     fn from_str(text: &str) -> Result<Self, TombstoneError> {
-        let mut words = text.split(' ');
-        let key = words.next().and_then(|word| word.parse().ok()).ok_or(TombstoneError)?;
-        let roots = words.map(KeyId::try_from).collect::<Result<_, _>>();
-        let tombstone = Self { key, roots: roots.map_err(|_| TombstoneError)? };
-        // Each tombstone has one text.
-        if tombstone.to_string() == text { Ok(tombstone) } else { Err(TombstoneError) }
+        let text = text.strip_suffix(" .").ok_or(TombstoneError)?;
+        let (key, roots) = text.split_once(' ').ok_or(TombstoneError)?;
+        let key = key.parse().map_err(|_| TombstoneError)?;
+        Ok(Self { key, roots: roots.parse()? })
     }
-}
-
-/// Returns the keys that envelopes name. A text that is no envelope opens nowhere.
-pub(crate) fn roots_of<'a>(texts: impl Iterator<Item = &'a str>) -> impl Iterator<Item = KeyId> {
-    let envelopes = texts.filter_map(|text| text.parse::<Envelope>().ok());
-    envelopes.flat_map(|envelope| envelope.key_ids().collect::<Vec<_>>())
 }

@@ -126,12 +126,11 @@ impl Dashboard {
 
     /// Takes the sealer of a new epoch within a second, and says so in the database. It never returns.
     async fn keep_fresh(self: Arc<Self>) {
-        let name = format!("dashboard {}", std::process::id());
         loop {
             if let Err(error) = self.refresh() {
                 tracing::warn!("the sealer was not read: {error:#}");
             }
-            if let Err(error) = self.store.beat(&name, &self.writer.load().pair).await {
+            if let Err(error) = self.store.beat("dashboard", &self.writer.load().pair).await {
                 tracing::warn!("this process is not noted: {error}");
             }
             tokio::time::sleep(Duration::from_secs(1)).await;

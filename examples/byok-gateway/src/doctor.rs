@@ -47,7 +47,9 @@ pub async fn examine(home: &Home, store: &Store) -> Result<Vec<Finding>> {
         is_new,
         format!("the primary is {primary}{}", if is_new { "" } else { ", but an epoch has begun: run `epoch`" }),
     );
-    if let Some(begun) = newest.map(|epoch| epoch.begun(home)).transpose()?.flatten() {
+    if let Some(epoch) = newest
+        && let Some(begun) = epoch.begun(store).await?
+    {
         let days = clock::column().saturating_sub(begun) / 86400;
         find(days <= i64::from(home.config.policy.epoch_days), format!("the root is {days} days old"));
     }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use sealwax::Envelope;
+use sealwax_sqlx::tables::{Database, Dialect};
 use sealwax_tenants::TenantState;
 use serde::Serialize;
 use tokio::process::Command;
@@ -12,7 +13,7 @@ use tokio::process::Command;
 use crate::clock;
 use crate::config::Home;
 use crate::files::TOMBSTONES;
-use crate::store::{Kind, Store};
+use crate::store::Store;
 use crate::vault::Vault;
 use crate::worker::PAGE;
 
@@ -57,14 +58,14 @@ pub async fn run(home: &Home, store: &Store) -> Result<Report> {
     let _ = std::fs::remove_dir_all(&dir);
     std::fs::create_dir_all(&dir)?;
     let (begun, backup) = (Instant::now(), dir.join("backup"));
-    let restored = match store.kind {
-        Kind::Sqlite => restore_file(store, &backup).await,
-        Kind::Postgres => restore_database(&home.database(), &backup).await,
+    let restored = match store.dialect() {
+        Dialect::Sqlite => restore_file(store, &backup).await,
+        Dialect::Postgres => restore_database(&home.database(), &backup).await,
     };
     let mut report = match restored {
         Ok(url) => {
             let report = inspect(home, &Store::open(&url).await?).await;
-            if store.kind == Kind::Postgres {
+            if store.dialect() == Dialect::Postgres {
                 scratch(&home.database(), "DROP DATABASE").await?;
             }
             report
@@ -119,7 +120,7 @@ async fn program(name: &str, arguments: &[&str]) -> Result<()> {
 async fn inspect(home: &Home, restored: &Store) -> Result<Report> {
     let vault = Vault::unlock(home, restored).await?;
     for dead in home.lines(TOMBSTONES)? {
-        restored.replay(dead).await?;
+        restored.tenants().replay(dead).await?;
     }
     let unlocked = vault.unlocked()?;
     let mut report = Report { rpo_seconds: restored.age().await?, ..Report::default() };

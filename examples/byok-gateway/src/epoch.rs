@@ -7,18 +7,18 @@ mod recovering;
 mod turning;
 
 use std::fs;
-use std::time::UNIX_EPOCH;
 
 use anyhow::{Context, Result};
 use sealwax::{EncryptionContext, Held, KeyId, Keyring, MasterKey, OpeningKey, Sealer, Secret};
-use sealwax_tenants::WriterPair;
+use sealwax_audit::Record;
+use sealwax_tenants::{Notice, WriterPair};
 
 pub use recovering::recover;
 pub use turning::turn;
 
 use crate::config::Home;
 use crate::files::{ESCROW, SAFE, SEALER};
-use crate::store::Store;
+use crate::store::{Log, Store};
 
 /// The number of an epoch, from 1 on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,10 +48,19 @@ impl Epoch {
         Self(self.0.saturating_add(1))
     }
 
-    /// Returns when the root was drawn, in seconds since 1970.
-    pub fn begun(self, home: &Home) -> Result<Option<i64>> {
-        let Ok(file) = fs::metadata(home.path(format!("{ESCROW}/{}", self.root()?))) else { return Ok(None) };
-        Ok(Some(i64::try_from(file.modified()?.duration_since(UNIX_EPOCH)?.as_secs())?))
+    /// Returns when the root was begun, in seconds since 1970, as the audit log says.
+    pub async fn begun(self, store: &Store) -> Result<Option<i64>> {
+        let (root, log) = (self.root()?, deletions(store).await?);
+        let mut begun = log.iter().rev().filter(|record| record.entry.action == "begin-root");
+        let begun = begun.find(|record| record.entry.key_id.as_ref() == Some(&root));
+        begun.map(|record| Ok(i64::try_from(record.entry.time / 1000)?)).transpose()
+    }
+
+    /// Notes in the audit log that the root begins.
+    pub async fn note_begin(self, log: &Log, ring: &Keyring) -> Result<()> {
+        log.append(Notice::SUBJECT, Notice::begin_root(ring, &self.root()?, "worker", "an epoch begins").action())
+            .await?;
+        Ok(())
     }
 
     /// Returns the file that has the tenants' keys under the root.
@@ -92,4 +101,10 @@ impl Epoch {
         store.insert_pair(pair.key_id(), pair.envelope()).await.context("the pair was not written")?;
         home.write(SEALER, text.expose_secret())
     }
+}
+
+/// Returns the chain of deletions and of the beginnings of roots.
+async fn deletions(store: &Store) -> Result<Vec<Record>> {
+    let lines = store.audit().chain(Notice::SUBJECT).await?;
+    Ok(lines.iter().map(|line| line.parse()).collect::<Result<_, _>>()?)
 }

@@ -81,7 +81,7 @@ pub async fn tokens(home: &Home, store: &Store, rows: &str) -> Result<u64> {
         };
         let tenant = account(store, &hashed.email).await?;
         let grant = Grant::new(tokens::subject(&tenant), hashed.scopes)?;
-        Ok(store.insert_converted(&tokens.of(Mode::Live).convert(&existing, grant)?).await?)
+        Ok(store.tokens().insert_converted(&tokens.of(Mode::Live).convert(&existing, grant)?).await?)
     })
     .await
 }

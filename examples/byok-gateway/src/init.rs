@@ -3,15 +3,16 @@
 use std::fmt::Write;
 
 use anyhow::{Result, bail};
-use sealwax::Secret;
+use sealwax::{Keyring, Secret};
 use sealwax_audit::AuditKey;
 use sealwax_tokens::Pepper;
 
+use crate::clock;
 use crate::config::Home;
 use crate::epoch::Epoch;
 use crate::files::{AUDIT, LIVE, RING, TEST, VISITORS};
 use crate::ring::Source;
-use crate::store::Store;
+use crate::store::{Log, Store};
 
 /// Makes the keys of all processes, and the tables.
 pub async fn init(home: &Home) -> Result<()> {
@@ -27,7 +28,10 @@ pub async fn init(home: &Home) -> Result<()> {
     let ring = primary(first.root()?.as_ref(), &first.draw_root(home)?)?;
     // Written last, so that a set-up which was interrupted can begin again.
     let source = Source::new(home)?;
-    first.make_pair(home, &store, &ring.expose_str()?.parse()?).await?;
+    let service: Keyring = ring.expose_str()?.parse()?;
+    let log = Log::new(home.parsed(AUDIT)?, store.audit(), clock::millis);
+    first.note_begin(&log, &service).await?;
+    first.make_pair(home, &store, &service).await?;
     source.write(&ring).await
 }
 

@@ -85,9 +85,24 @@ async fn run() -> Result<()> {
     let command: Vec<&str> = command.iter().map(String::as_str).collect();
     match *command {
         ["init"] => init::init(&home).await,
-        ["dashboard"] => dashboard::run(&home, &open().await?).await,
-        ["proxy"] => proxy::run(&home, &open().await?).await,
-        ["worker"] => worker::run(&home, &open().await?).await,
+        ["dashboard"] => {
+            let store = open().await?;
+            let ended = dashboard::run(&home, &store).await;
+            store.ended("dashboard").await?;
+            ended
+        }
+        ["proxy"] => {
+            let store = open().await?;
+            let ended = proxy::run(&home, &store).await;
+            store.ended("proxy").await?;
+            ended
+        }
+        ["worker"] => {
+            let store = open().await?;
+            let ended = worker::run(&home, &store).await;
+            store.ended("worker").await?;
+            ended
+        }
         ["epoch"] => epoch::turn(&home, &open().await?, |step| println!("{step}")).await,
         ["recover"] => {
             println!("{} tenants were deleted since the backup", epoch::recover(&home, &open().await?).await?);

@@ -16,12 +16,13 @@ use axum::routing::{any, get};
 use futures_util::stream;
 use sealwax::ErrorClass;
 use sealwax_credentials::{BoundSecret, Redactor, ReqwestClient, SendError};
+use sealwax_sqlx::tables::TokenTableError;
 use sealwax_tokens::{Claims, Mode, TokenId};
 
 use crate::config::{Egress, Home};
 use crate::providers::{self, Provider};
 use crate::store::Store;
-use crate::tokens::{self, ApiTokens, Unauthorised};
+use crate::tokens::{self, ApiTokens};
 use crate::vault::{Refused, Vault};
 use crate::web::{self, Limit};
 
@@ -146,12 +147,12 @@ impl Proxy {
             return Err(refused());
         }
         self.tokens.verify(&self.vault.store, token.trim(), &provider.slug).await.map_err(|error| match error {
-            Unauthorised::Token(error) => {
+            TokenTableError::Token(error) => {
                 tracing::info!(reason = error.name(), "a token was refused");
                 refused()
             }
-            Unauthorised::Database(error) => {
-                tracing::error!("the database failed: {error}");
+            error => {
+                tracing::error!("a token was not verified: {error}");
                 Answer(StatusCode::SERVICE_UNAVAILABLE, "try_again")
             }
         })

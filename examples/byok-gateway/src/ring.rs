@@ -1,6 +1,6 @@
 //! Where the service's keyring is: in a file, or in a file that is sealed under a key at OpenBao.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail};
 use sealwax::{EncryptionContext, Envelope, Held, Keyring, Secret};
@@ -32,6 +32,12 @@ impl Source {
     #[must_use]
     pub const fn is_remote(&self) -> bool {
         self.remote.is_some()
+    }
+
+    /// Returns when the file was written last.
+    #[must_use]
+    pub fn written(&self) -> Option<SystemTime> {
+        std::fs::metadata(self.home.path(RING)).and_then(|file| file.modified()).ok()
     }
 
     /// Reads the keyring.

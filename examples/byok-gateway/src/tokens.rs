@@ -2,9 +2,11 @@
 
 use anyhow::Result;
 use sealwax::Secret;
+use sealwax_sqlx::tables::{TokenTableError, Used};
 use sealwax_tenants::TenantId;
-use sealwax_tokens::{Change, ChangeError, Claims, Grant, Mode, Peppers, Record, Rotation, TokenError, Tokens};
+use sealwax_tokens::{ChangeError, Claims, Grant, Mode, Peppers, Record, Rotation, TokenError, TokenId, Tokens};
 
+use crate::clock;
 use crate::config::Home;
 use crate::files::{LIVE, TEST, VISITORS};
 use crate::store::Store;
@@ -12,24 +14,6 @@ use crate::store::Store;
 /// A session ends after this, and a sign-in link after that.
 pub const SESSION_SECONDS: u64 = 14 * 24 * 3600;
 pub const LINK_SECONDS: u64 = 15 * 60;
-
-/// Why a token is refused.
-#[derive(Debug, thiserror::Error)]
-pub enum Unauthorised {
-    #[error(transparent)]
-    Token(#[from] TokenError),
-    #[error("the database failed")]
-    Database(#[from] sqlx::Error),
-}
-
-/// Why a token was not changed.
-#[derive(Debug, thiserror::Error)]
-pub enum Unchanged {
-    #[error(transparent)]
-    Token(#[from] ChangeError),
-    #[error("the database failed")]
-    Database(#[from] sqlx::Error),
-}
 
 /// The tokens that customers' programs have.
 #[derive(Debug)]
@@ -56,30 +40,28 @@ impl ApiTokens {
     }
 
     /// Returns what a token is for, if it has the scope.
-    pub async fn verify(&self, store: &Store, token: &str, scope: &str) -> Result<Claims, Unauthorised> {
+    pub async fn verify(&self, store: &Store, token: &str, scope: &str) -> Result<Claims, TokenTableError> {
+        let (table, now) = (store.tokens(), clock::seconds());
         // Of each mode, the peppers are others: a token of one is nothing to the other.
         let mode = if token.starts_with("bg_test_") { Mode::Test } else { Mode::Live };
-        match verify(self.of(mode), store, token, scope).await {
-            // A token that another program issued, with a salt of its own, is found by trying.
-            Err(Unauthorised::Token(TokenError::Unknown)) if !token.starts_with("bg_") => {
-                let record = self.live.search(token, store.salted_tokens().await?)?;
-                accept(&self.live, store, token, (record, false), scope).await
-            }
-            verified => verified,
-        }
+        accepted(match token.starts_with("bg_") {
+            true => table.verify(self.of(mode), token, now, scope).await,
+            // One that another program issued, perhaps with a salt of its own.
+            false => table.verify_salted(&self.live, token, now, scope).await,
+        })
     }
 
     /// Returns a tenant's tokens, and when each was last used.
     pub async fn list(&self, store: &Store, tenant: &TenantId) -> sqlx::Result<Vec<(Claims, Option<i64>)>> {
         let subject = subject(tenant);
-        let rows = store.list_tokens(&subject).await?;
-        let claims = |record: &str| {
-            let claims =
-                Record::from_row(Some(record)).and_then(|record| self.inspect(&record).map(|(_, claims)| claims));
+        let rows = store.tokens().list(&subject).await?;
+        let shown = rows.into_iter().filter_map(|(record, used)| {
             // A token that is not the tenant's is not shown: somebody wrote to the table.
-            claims.inspect_err(|error| tracing::error!(reason = error.name(), "a token of {subject} is not shown")).ok()
-        };
-        let shown = rows.into_iter().filter_map(|(record, used)| Some((claims(&record)?, used)));
+            let claims = record.and_then(|record| self.inspect(&record).map(|(_, claims)| claims));
+            let logged =
+                |error: &TokenError| tracing::error!(reason = error.name(), "a token of {subject} is not shown");
+            Some((claims.inspect_err(logged).ok()?, used))
+        });
         Ok(shown.filter(|(claims, _)| claims.grant.subject() == subject).collect())
     }
 
@@ -100,19 +82,20 @@ impl ApiTokens {
         &self,
         store: &Store,
         tenant: &TenantId,
-        id: &str,
+        id: &TokenId,
         rotation: Rotation,
-    ) -> Result<Secret, Unchanged> {
+    ) -> Result<Secret, TokenTableError> {
         let subject = subject(tenant);
         let rotate = |record: &Record| self.inspect(record)?.0.rotate(record, &subject, rotation);
-        let rotated = change(store, id, rotate).await?;
+        let rotated = store.tokens().change(id, rotate).await?;
         Ok(rotated.token.into_secret().ok_or(ChangeError::Replaced)?)
     }
 
     /// Revokes a tenant's token.
-    pub async fn revoke(&self, store: &Store, tenant: &TenantId, id: &str) -> Result<(), Unchanged> {
+    pub async fn revoke(&self, store: &Store, tenant: &TenantId, id: &TokenId) -> Result<(), TokenTableError> {
         let subject = subject(tenant);
-        change(store, id, |record| self.inspect(record)?.0.revoke(record, &subject)).await.map(drop)
+        let revoke = |record: &Record| self.inspect(record)?.0.revoke(record, &subject);
+        store.tokens().change(id, revoke).await.map(drop)
     }
 
     /// Returns of which mode a record is, and what it says.
@@ -163,11 +146,8 @@ impl Visitors {
     }
 
     /// Redeems a link, and returns the address that it was for.
-    pub async fn redeem(&self, store: &Store, link: &str, now: u64) -> Result<String, Unauthorised> {
-        let (record, _) = store.find_token(&self.links.lookup_keys(link)?).await??;
-        let redemption = self.links.redeem(link, &record, now, "sign-in")?;
-        let is_written = store.swap_token(&redemption).await?;
-        let claims = redemption.finish(is_written).map_err(|_| TokenError::Spent)?;
+    pub async fn redeem(&self, store: &Store, link: &str, now: u64) -> Result<String, TokenTableError> {
+        let claims = store.tokens().redeem(&self.links, link, now, "sign-in").await?;
         Ok(claims.grant.subject().strip_prefix("link/").unwrap_or_default().into())
     }
 
@@ -178,18 +158,21 @@ impl Visitors {
     }
 
     /// Returns whose session it is.
-    pub async fn visitor(&self, store: &Store, session: &str) -> Result<TenantId, Unauthorised> {
-        let claims = verify(&self.sessions, store, session, "session").await?;
+    pub async fn visitor(&self, store: &Store, session: &str) -> Result<TenantId, TokenTableError> {
+        let claims = self.session(store, session).await?;
         let tenant = claims.grant.subject().strip_prefix("session/").and_then(|tenant| tenant.parse().ok());
         Ok(tenant.ok_or(TokenError::Unknown)?)
     }
 
     /// Ends a session.
-    pub async fn end(&self, store: &Store, session: &str) -> Result<()> {
-        let (record, _) = store.find_token(&self.sessions.lookup_keys(session)?).await??;
-        let claims = self.sessions.inspect(&record)?;
-        let revoke = |record: &Record| self.sessions.revoke(record, claims.grant.subject());
-        Ok(change(store, &claims.id.to_string(), revoke).await.map(drop)?)
+    pub async fn end(&self, store: &Store, session: &str) -> Result<(), TokenTableError> {
+        let Claims { id, grant, .. } = self.session(store, session).await?;
+        let revoke = |record: &Record| self.sessions.revoke(record, grant.subject());
+        store.tokens().change(&id, revoke).await.map(drop)
+    }
+
+    async fn session(&self, store: &Store, session: &str) -> Result<Claims, TokenTableError> {
+        accepted(store.tokens().verify(&self.sessions, session, clock::seconds(), "session").await)
     }
 
     /// Returns the subject of a tenant's sessions.
@@ -201,52 +184,16 @@ impl Visitors {
 
 async fn issue(tokens: &Tokens, store: &Store, grant: Grant) -> Result<Secret> {
     let issued = tokens.issue(grant)?;
-    store.insert_token(&issued).await?;
+    store.tokens().insert(&issued).await?;
     issued.token.into_secret().ok_or_else(|| anyhow::anyhow!("the token was shown before"))
 }
 
-/// Changes the token with an id, and reads its record again if somebody else was first.
-async fn change<T>(
-    store: &Store,
-    id: &str,
-    make: impl Fn(&Record) -> Result<Change<T>, ChangeError>,
-) -> Result<T, Unchanged> {
-    let mut tries: u32 = 0;
-    loop {
-        let record = store.get_token(id).await?.map_err(ChangeError::from)?;
-        let change = make(&record)?;
-        let is_written = store.swap_token(&change).await?;
-        tries = tries.saturating_add(1);
-        match change.finish(is_written) {
-            Err(raced) if tries >= 10 => return Err(ChangeError::from(raced).into()),
-            Err(_) => {}
-            Ok(done) => return Ok(done),
+/// The token is valid, whether or not its use was written down.
+fn accepted(verified: Result<Used, TokenTableError>) -> Result<Claims, TokenTableError> {
+    verified.map(|Used { claims, unwritten, .. }| {
+        if let Some(error) = unwritten {
+            tracing::warn!("the use of token {} was not written: {error}", claims.id);
         }
-    }
-}
-
-async fn verify(tokens: &Tokens, store: &Store, token: &str, scope: &str) -> Result<Claims, Unauthorised> {
-    let found = store.find_token(&tokens.lookup_keys(token)?).await??;
-    accept(tokens, store, token, found, scope).await
-}
-
-async fn accept(
-    tokens: &Tokens,
-    store: &Store,
-    token: &str,
-    (record, is_due): (Record, bool),
-    scope: &str,
-) -> Result<Claims, Unauthorised> {
-    let now = crate::clock::seconds();
-    let verified = tokens.verify(token, &record, now, scope)?;
-    // The token is valid, whether or not this is written.
-    if let Some(change) = verified.change
-        && let Err(error) = store.swap_token(&change).await
-    {
-        tracing::warn!("the change of token {} was not written: {error}", change.id);
-    }
-    if is_due && let Err(error) = store.used_token(&verified.claims.id.to_string()).await {
-        tracing::warn!("the use of token {} was not noted: {error}", verified.claims.id);
-    }
-    Ok(verified.claims)
+        claims
+    })
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use arc_swap::ArcSwapOption;
 use sealwax::{ContextError, Envelope, ErrorClass, FormatError, KeyId, Keyring, OpeningKey};
-use sealwax_audit::{AuditLog, EntryError, Recorder};
+use sealwax_audit::{EntryError, Recorder};
 use sealwax_credentials::{BoundSecret, OpenBoundError, open_bound_async};
 use sealwax_tenants::{
     TenantError, TenantId, TenantKeys, TenantRecord, TenantState, Tombstone, WriterPair, WriterPairError,
@@ -19,7 +19,7 @@ use crate::config::Home;
 use crate::files::{AUDIT, TOMBSTONES};
 use crate::providers::Provider;
 use crate::ring::Source;
-use crate::store::{Sink, Store};
+use crate::store::{Log, Store};
 
 /// Opens customers' keys, and records it first.
 ///
@@ -29,7 +29,7 @@ use crate::store::{Sink, Store};
 pub struct Vault {
     pub store: Store,
     pub source: Source,
-    log: Arc<AuditLog<Sink>>,
+    log: Arc<Log>,
     home: Home,
     started: Instant,
     unlocked: ArcSwapOption<Unlocked>,
@@ -112,7 +112,7 @@ impl Refused {
 impl Vault {
     /// Creates it, and reads the keyring.
     pub async fn unlock(home: &Home, store: &Store) -> Result<Self> {
-        let log = AuditLog::new(home.parsed(AUDIT)?, Sink(store.clone()), clock::millis);
+        let log = Log::new(home.parsed(AUDIT)?, store.audit(), clock::millis);
         let vault = Self {
             store: store.clone(),
             source: Source::new(home)?,
@@ -128,7 +128,7 @@ impl Vault {
     /// Reads the keyring and the tombstones again. If it fails, what was read before is used until the maximum age.
     pub async fn refresh(&self) -> Result<()> {
         let asked = self.started.elapsed();
-        let until = u64::try_from(asked.saturating_add(self.home.config.policy.max_age()).as_millis())?;
+        let until = u64::try_from(asked.saturating_add(self.max_age()).as_millis())?;
         let ring = self.source.read().await?;
         let dead: Vec<Tombstone> = self.home.lines(TOMBSTONES)?;
         if let Some(unlocked) = &*self.unlocked.load()
@@ -138,7 +138,7 @@ impl Vault {
             unlocked.until.store(until, Ordering::Relaxed);
             return Ok(());
         }
-        let tenants = TenantKeys::new(ring, dead).with_max_age(self.home.config.policy.max_age());
+        let tenants = TenantKeys::new(ring, dead).with_max_age(self.max_age());
         let pairs = Mutex::default();
         self.unlocked.store(Some(Arc::new(Unlocked { tenants, pairs, until: until.into() })));
         Ok(())
@@ -146,19 +146,22 @@ impl Vault {
 
     /// Keeps the keyring fresh, and says so in the database. It never returns.
     pub async fn keep_fresh(self: Arc<Self>, process: &'static str) {
-        // A file is read each second, so that a new one is everywhere at once. OpenBao is asked four times in the maximum age.
-        let max_age = self.home.config.policy.max_age();
-        let pause = if self.source.is_remote() { max_age / 4 } else { max_age.min(Duration::from_secs(1)) };
-        let name = format!("{process} {}", std::process::id());
+        let max_age = self.max_age();
+        let (mut read, mut seen) = (Instant::now(), None);
         loop {
-            if let Err(error) = self.refresh().await {
-                tracing::warn!("the keyring was not read: {error:#}");
+            // A new file is everywhere within a second. OpenBao is asked again four times in the maximum age.
+            let written = self.source.written();
+            if !self.source.is_remote() || written != seen || read.elapsed() >= max_age / 4 {
+                match self.refresh().await {
+                    Ok(()) => (read, seen) = (Instant::now(), written),
+                    Err(error) => tracing::warn!("the keyring was not read: {error:#}"),
+                }
             }
             let keys = self.unlocked().map(|unlocked| unlocked.fingerprint()).unwrap_or_default();
-            if let Err(error) = self.store.beat(&name, &keys).await {
+            if let Err(error) = self.store.beat(process, &keys).await {
                 tracing::warn!("this process is not noted: {error}");
             }
-            tokio::time::sleep(pause.max(Duration::from_millis(100))).await;
+            tokio::time::sleep(Duration::from_secs(1).min(max_age / 4)).await;
         }
     }
 
@@ -167,17 +170,23 @@ impl Vault {
         let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         match self.unlocked.load_full() {
             Some(unlocked) if now < unlocked.until.load(Ordering::Relaxed) => Ok(unlocked),
-            _ => {
-                // Wipes the keys, once the last request has ended.
-                self.unlocked.store(None);
+            // Wipes the keys, once the last request has ended.
+            old => {
+                self.unlocked.compare_and_swap(&old, None);
                 Err(Refused::Locked)
             }
         }
     }
 
+    /// Returns for how long the keyring may be used after it was read.
+    #[must_use]
+    pub const fn max_age(&self) -> Duration {
+        self.home.config.policy.max_age()
+    }
+
     /// Returns the audit log.
     #[must_use]
-    pub const fn log(&self) -> &Arc<AuditLog<Sink>> {
+    pub const fn log(&self) -> &Arc<Log> {
         &self.log
     }
 

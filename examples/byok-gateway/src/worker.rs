@@ -17,7 +17,7 @@ pub use verifying::INTACT;
 use crate::config::Home;
 use crate::store::Store;
 use crate::vault::Vault;
-use crate::{drill, proxy, web};
+use crate::{clock, drill, proxy, web};
 
 /// How often the worker looks for work.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -60,6 +60,6 @@ fn log<T>(what: &str, result: Result<T>) {
 }
 
 async fn purge(store: &Store) -> Result<()> {
-    store.purge_tokens().await?;
+    store.tokens().purge(clock::seconds()).await?;
     Ok(store.purge_processes().await?)
 }

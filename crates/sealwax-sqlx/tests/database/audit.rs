@@ -14,7 +14,7 @@ use crate::server;
 
 type AnyError = Box<dyn Error + Send + Sync>;
 
-struct Table {
+pub(crate) struct Table {
     db: PgPool,
     raced: AtomicU64,
 }
@@ -36,7 +36,7 @@ impl Table {
         Ok(Appended::Raced)
     }
 
-    async fn chain(&self, subject: &str) -> Vec<Record> {
+    pub(crate) async fn chain(&self, subject: &str) -> Vec<Record> {
         let lines: Vec<String> = query_scalar(postgres::CHAIN).bind(subject).fetch_all(&self.db).await.unwrap();
         lines.iter().map(|line| line.parse().unwrap()).collect()
     }
@@ -62,8 +62,17 @@ async fn log() -> Option<Arc<AuditLog<Table>>> {
     for _ in 0..2 {
         raw_sql(postgres::TABLES).execute(&db).await.unwrap();
     }
+    Some(Arc::new(log_in(db)))
+}
+
+/// Returns a log over the table of a database.
+pub(crate) fn log_in(db: PgPool) -> AuditLog<Table> {
     let keys = AuditKeys::new("audit-2026".parse().unwrap(), AuditKey::generate().unwrap()).unwrap();
-    Some(Arc::new(AuditLog::new(keys, Table { db, raced: AtomicU64::new(0) }, || 1_790_000_000_000)))
+    AuditLog::new(keys, table(db), || 1_790_000_000_000)
+}
+
+pub(crate) fn table(db: PgPool) -> Table {
+    Table { db, raced: AtomicU64::new(0) }
 }
 
 #[tokio::test]

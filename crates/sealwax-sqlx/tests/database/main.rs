@@ -30,6 +30,8 @@ mod rotation;
 mod server;
 mod service;
 mod table;
+#[cfg(all(feature = "sqlite", feature = "tables"))]
+mod tables;
 mod tenants;
 mod tokens;
 mod transit;

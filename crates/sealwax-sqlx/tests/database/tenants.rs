@@ -1,14 +1,15 @@
-//! The SQL of `sealwax-tenants` for PostgreSQL: changes that race, the fence, and rotation.
+//! The SQL of `sealwax-tenants` for PostgreSQL: changes that race, the fence, rotation, and writers that cannot read.
 
 mod drill;
 mod fence;
 mod rotation;
+mod writers;
 
 use std::convert::Infallible;
 
 use sealwax::{EncryptionContext, Keyring, MasterKey};
 use sealwax_tenants::sql::postgres;
-use sealwax_tenants::{Created, TenantId, TenantKeys, TenantRecord, TenantState, Tombstone};
+use sealwax_tenants::{Created, TenantId, TenantKeyId, TenantKeys, TenantRecord, TenantState, Tombstone};
 use sqlx::{PgExecutor, PgPool, query, query_as, query_scalar, raw_sql};
 
 use crate::server;
@@ -148,7 +149,7 @@ async fn a_replayed_tombstone_destroys_what_a_dump_brought_back() {
     let before = read(&db, "42").await;
     // `42` had one more key that the dump does not have, and was deleted twice; `43` came back later; `44` is not in the
     // dump at all.
-    let lines = ["tenant/42@2 epoch-1", "tenant/42@1 epoch-1", "tenant/43@2 epoch-1", "tenant/44@1 epoch-1"];
+    let lines = ["tenant/42@2 epoch-1 .", "tenant/42@1 epoch-1 .", "tenant/43@2 epoch-1 .", "tenant/44@1 epoch-1 ."];
     let tombstones = lines.map(|line| line.parse::<Tombstone>().unwrap());
     for _ in 0..2 {
         for tombstone in &tombstones {
@@ -225,4 +226,79 @@ async fn the_tables_hold_only_what_a_record_can_say() {
     for sql in refused {
         assert!(query(sql).execute(&db).await.is_err(), "{sql}");
     }
+}
+
+/// Whoever writes to the tables, and does not own them, brings no destroyed key back.
+#[tokio::test]
+async fn what_is_destroyed_stays_so() {
+    let Some(db) = tables().await else { return };
+    let keys = service();
+    create(&db, &keys, "42", TenantState::NeverHad).await;
+    assert!(destroy(&db, &tombstone(&db, &keys, "42").await).await);
+    create(&db, &keys, "42", TenantState::Destroyed).await;
+    create(&db, &keys, "42", TenantState::Live).await;
+    assert!(destroy(&db, &tombstone(&db, &keys, "42").await).await);
+    create(&db, &keys, "42", TenantState::Destroyed).await;
+    create(&db, &keys, "43", TenantState::NeverHad).await;
+    assert_eq!(rows(&db, "42").await, Some((4, 3, vec![4])));
+    let refused = [
+        "INSERT INTO sealwax_tenant_keys SELECT '42', 1, envelope FROM sealwax_tenant_keys WHERE tenant = '43'",
+        "INSERT INTO sealwax_tenant_keys SELECT '42', 3, envelope FROM sealwax_tenant_keys WHERE tenant = '43'",
+        "UPDATE sealwax_tenant_keys SET number = 3 WHERE tenant = '42'",
+        "UPDATE sealwax_tenant_keys SET tenant = '42', number = 3 WHERE tenant = '43'",
+        "UPDATE sealwax_tenants SET destroyed = 2 WHERE tenant = '42'",
+        "UPDATE sealwax_tenants SET number = 3 WHERE tenant = '42'",
+        "UPDATE sealwax_tenants SET tenant = '44' WHERE tenant = '42'",
+        "WITH gone AS (DELETE FROM sealwax_tenant_keys) DELETE FROM sealwax_tenants",
+    ];
+    for sql in refused {
+        let error = query(sql).execute(&db).await.unwrap_err();
+        assert!(error.as_database_error().unwrap().message().starts_with("sealwax_tenant"), "{sql}: {error}");
+    }
+    assert_eq!(rows(&db, "42").await, Some((4, 3, vec![4])));
+    // Nor is one that the owner put back moved to another root, until a replay has deleted it.
+    let owner =
+        "ALTER TABLE sealwax_tenant_keys DISABLE TRIGGER USER; INSERT INTO sealwax_tenant_keys VALUES ('42', 1, 'x');
+        ALTER TABLE sealwax_tenant_keys ENABLE TRIGGER USER";
+    raw_sql(owner).execute(&db).await.unwrap();
+    let rewrap = "UPDATE sealwax_tenant_keys SET envelope = envelope";
+    assert!(query(rewrap).execute(&db).await.is_err());
+    let old: Tombstone = "tenant/42@1 epoch-1 .".parse().unwrap();
+    run(&db, postgres::REPLAY, old.parameters()).await;
+    assert_eq!(query(rewrap).execute(&db).await.unwrap().rows_affected(), 2);
+    assert_eq!(rows(&db, "42").await, Some((4, 3, vec![4])));
+}
+
+/// The record was read before a restore from before the tenant's first key.
+#[tokio::test]
+async fn a_key_after_the_first_needs_the_row_of_its_tenant() {
+    let Some(db) = tables().await else { return };
+    let keys = service();
+    let first = keys.create(&read(&db, "42").await, TenantState::NeverHad).unwrap();
+    let record = TenantRecord::new(tenant("42"), 1, 0, [(1, first.envelope().to_string())]);
+    let second = keys.create(&record, TenantState::Live).unwrap();
+    let third = keys.create(&TenantRecord::from_row(tenant("42"), Some("2 2")), TenantState::Destroyed).unwrap();
+    assert!(!write(&db, &second).await && !write(&db, &third).await);
+    assert_eq!(rows(&db, "42").await, None);
+    assert!(write(&db, &first).await && write(&db, &second).await && !write(&db, &third).await);
+    assert_eq!(rows(&db, "42").await, Some((2, 0, vec![1, 2])));
+}
+
+#[tokio::test]
+async fn pruning_leaves_the_newest_key() {
+    let Some(db) = tables().await else { return };
+    let keys = service();
+    create(&db, &keys, "43", TenantState::NeverHad).await;
+    create(&db, &keys, "43", TenantState::Live).await;
+    create(&db, &keys, "42", TenantState::NeverHad).await;
+    create(&db, &keys, "42", TenantState::Live).await;
+    create(&db, &keys, "42", TenantState::Live).await;
+    let prune = async |key: &str| run(&db, postgres::PRUNE, key.parse::<TenantKeyId>().unwrap().parameters()).await;
+    // What was decided before the last rotation, or for a key that is not there yet.
+    assert_eq!([prune("tenant/42@2").await, prune("tenant/42@4").await, prune("tenant/44@1").await], [0; 3]);
+    assert_eq!(rows(&db, "42").await, Some((3, 0, vec![1, 2, 3])));
+    assert_eq!([prune("tenant/42@3").await, prune("tenant/42@3").await], [2, 0]);
+    assert_eq!(rows(&db, "42").await, Some((3, 0, vec![3])));
+    assert_eq!(rows(&db, "43").await, Some((2, 0, vec![1, 2])));
+    assert!(keys.keyring(&read(&db, "42").await).is_ok());
 }

@@ -20,3 +20,32 @@ SELECT tenant, concat(number, ' ', destroyed,
     (SELECT string_agg(concat(E'\n', k.number, ' ', k.envelope), '' ORDER BY k.number)
      FROM sealwax_tenant_keys k WHERE k.tenant = t.tenant)) AS record
 FROM sealwax_tenants t;
+
+-- A number that falls would be given to another key, and a key that was destroyed would count as one that is not.
+CREATE OR REPLACE FUNCTION sealwax_tenants_rise() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' AND NEW.tenant = OLD.tenant AND NEW.number >= OLD.number AND NEW.destroyed >= OLD.destroyed THEN
+        RETURN NEW;
+    END IF;
+    RAISE EXCEPTION 'sealwax_tenants: its rows stay, and their numbers only rise';
+END $$;
+
+CREATE OR REPLACE TRIGGER sealwax_tenants_rise BEFORE UPDATE OR DELETE ON sealwax_tenants
+    FOR EACH ROW EXECUTE FUNCTION sealwax_tenants_rise();
+
+-- Neither does a destroyed key come back, nor is one that came back moved to a new root. It names the table by its schema,
+-- because a session may have another table with this name in its search path.
+CREATE OR REPLACE FUNCTION sealwax_tenant_keys_stay_destroyed() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    is_destroyed boolean;
+BEGIN
+    EXECUTE format('SELECT EXISTS (SELECT FROM %I.sealwax_tenants WHERE tenant = $1 AND destroyed >= $2)',
+        TG_TABLE_SCHEMA) INTO is_destroyed USING NEW.tenant, NEW.number;
+    IF is_destroyed THEN RAISE EXCEPTION 'sealwax_tenant_keys: this key is destroyed'; END IF;
+    RETURN NEW;
+END $$;
+
+CREATE OR REPLACE TRIGGER sealwax_tenant_keys_stay_destroyed BEFORE INSERT OR UPDATE ON sealwax_tenant_keys
+    FOR EACH ROW EXECUTE FUNCTION sealwax_tenant_keys_stay_destroyed();

@@ -1,7 +1,7 @@
 //! SQL for SQLite 3.38 or later.
 //!
-//! A connection needs no transaction for one of these statements. `FENCE` needs one that has begun to write
-//! (`BEGIN IMMEDIATE`): then nobody else writes until it ends.
+//! Each statement is its own transaction. `FENCE` and `WRITER_FENCE` need one that has begun to write (`BEGIN IMMEDIATE`):
+//! then nobody else writes until it ends.
 
 /// Creates the tables, their triggers and the view. Running it again changes nothing.
 pub const TABLES: &str = include_str!("sqlite.sql");
@@ -22,6 +22,14 @@ pub const CREATE: &str = "
             WHERE tenant = ?1 AND number = CAST(?2 AS INTEGER) AND destroyed = CAST(?3 AS INTEGER))
         ELSE ?2 = '0' END";
 
+/// Deletes the older keys of a tenant, if a key is the newest one and not destroyed. It affects a row for each.
+///
+/// Run it once the tenant's rows were rewrapped, and no dump that you may restore has rows under an older key: nothing else
+/// has these. `?1` is the tenant and `?2` the number of the newest key.
+pub const PRUNE: &str = "
+    DELETE FROM sealwax_tenant_keys WHERE tenant = ?1 AND number < CAST(?2 AS INTEGER)
+    AND EXISTS (SELECT 1 FROM sealwax_tenants WHERE tenant = ?1 AND number = CAST(?2 AS INTEGER) AND destroyed < number)";
+
 /// Destroys the keys of a tenant, as a [tombstone](crate::Tombstone::parameters) says, and selects one row; or none, and
 /// destroys none, if the tenant has got another key.
 ///
@@ -37,6 +45,10 @@ pub const DESTROY: &str = "
 /// envelope, and roll back if it selects no row. `?1` is the tenant and `?2` the number of the key.
 pub const FENCE: &str = "
     SELECT tenant FROM sealwax_tenants WHERE tenant = ?1 AND number = CAST(?2 AS INTEGER) AND destroyed < number";
+
+/// The same for a row that is under no key of the tenant, such as what a writer that cannot read has sealed: selects one row if
+/// the tenant has a key that is not destroyed. `?1` is the tenant.
+pub const WRITER_FENCE: &str = "SELECT tenant FROM sealwax_tenants WHERE tenant = ?1 AND destroyed < number";
 
 /// Destroys what a [tombstone](crate::Tombstone::parameters) says, in a database that was restored from before. Running it
 /// again changes nothing.

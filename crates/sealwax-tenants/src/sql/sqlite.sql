@@ -34,3 +34,20 @@ BEGIN DELETE FROM sealwax_tenant_keys WHERE tenant = NEW.tenant AND number <= NE
 
 CREATE TRIGGER IF NOT EXISTS sealwax_tenants_buried AFTER INSERT ON sealwax_tenants
 BEGIN DELETE FROM sealwax_tenant_keys WHERE tenant = NEW.tenant AND number <= NEW.destroyed; END;
+
+-- A number that falls would be given to another key, and a key that was destroyed would count as one that is not.
+CREATE TRIGGER IF NOT EXISTS sealwax_tenants_rise BEFORE UPDATE ON sealwax_tenants
+WHEN NEW.tenant <> OLD.tenant OR NEW.number < OLD.number OR NEW.destroyed < OLD.destroyed
+BEGIN SELECT RAISE(ABORT, 'sealwax_tenants: its numbers only rise'); END;
+
+CREATE TRIGGER IF NOT EXISTS sealwax_tenants_stay BEFORE DELETE ON sealwax_tenants
+BEGIN SELECT RAISE(ABORT, 'sealwax_tenants: its rows stay'); END;
+
+-- Neither does a destroyed key come back, nor is one that came back moved to a new root.
+CREATE TRIGGER IF NOT EXISTS sealwax_tenant_keys_inserted BEFORE INSERT ON sealwax_tenant_keys
+WHEN EXISTS (SELECT 1 FROM sealwax_tenants WHERE tenant = NEW.tenant AND destroyed >= NEW.number)
+BEGIN SELECT RAISE(ABORT, 'sealwax_tenant_keys: this key is destroyed'); END;
+
+CREATE TRIGGER IF NOT EXISTS sealwax_tenant_keys_updated BEFORE UPDATE ON sealwax_tenant_keys
+WHEN EXISTS (SELECT 1 FROM sealwax_tenants WHERE tenant = NEW.tenant AND destroyed >= NEW.number)
+BEGIN SELECT RAISE(ABORT, 'sealwax_tenant_keys: this key is destroyed'); END;

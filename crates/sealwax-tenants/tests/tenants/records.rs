@@ -77,11 +77,12 @@ fn the_newest_key_must_be_there() {
 /// Else nobody could delete a tenant whose key was lost.
 #[test]
 fn a_tenant_whose_newest_key_is_missing_can_be_deleted() {
-    let (keys, _) = local();
+    let (keys, ring) = local();
     let record = TenantRecord::from_row(tenant("42"), Some("3 1\n2 e"));
     assert!(matches!(keys.state(&record), Err(TenantError::Missing { .. })));
     let tombstone = keys.destroy(&record, |_| Ok::<_, ()>(())).unwrap();
-    assert_eq!(tombstone.to_string(), "tenant/42@3 epoch-1");
+    let check = u32::from_be_bytes(ring.check_value("epoch-1").unwrap());
+    assert_eq!(tombstone.to_string(), format!("tenant/42@3 epoch-1:{check:08x} ."));
     let nobody = TenantRecord::from_row(tenant("42"), None);
     let error = keys.destroy(&nobody, |_| Ok::<_, ()>(())).unwrap_err();
     assert!(matches!(error, DestroyError::Tenant(TenantError::NeverHad { .. })));

@@ -72,29 +72,48 @@ fn an_envelope_is_under_one_key_of_one_tenant() {
 
 #[test]
 fn a_tombstone_is_one_line() {
-    for text in ["tenant/42@2", "tenant/42@2 epoch-1", "tenant/a/b@1000 dr epoch-1 epoch-2"] {
+    let (checked, two) = ("tenant/42@2 a:0a1b2c3d b .", "tenant/42@2 a:00000001,ffffffff .");
+    for text in ["tenant/42@2 epoch-1 .", "tenant/a/b@1000 dr epoch-1 epoch-2 .", checked, two] {
         let tombstone: Tombstone = text.parse().unwrap();
         assert_eq!(
             (tombstone.to_string().as_str(), tombstone.tenant()),
             (text, tombstone.key().tenant())
         );
-        assert_eq!(tombstone.roots().count(), text.matches(' ').count());
+        assert_eq!(tombstone.roots().count(), text.matches(' ').count() - 1);
+        // Nor does a line that was cut name fewer roots.
+        assert!((0..text.len()).all(|at| text[..at].parse::<Tombstone>().is_err()), "{text:?}");
     }
     let refused = [
         "",
-        "epoch-1",
-        "tenant/42@2 ",
-        " tenant/42@2",
-        "tenant/42@2  epoch-1",
-        "tenant/42@2 b a",
-        "tenant/42@2 a a",
-        "tenant/42@2 epoch-1\n",
-        "tenant/42@2\tepoch-1",
-        "tenant/42@2 swk1_a",
-        "tenant/42@0 epoch-1",
+        ".",
+        "epoch-1 .",
+        "tenant/42@2",
+        // No root.
+        "tenant/42@2 .",
+        "tenant/42@2  .",
+        " tenant/42@2 epoch-1 .",
+        "tenant/42@2  epoch-1 .",
+        "tenant/42@2 epoch-1  .",
+        "tenant/42@2 epoch-1 . ",
+        "tenant/42@2 epoch-1 .\n",
+        "tenant/42@2 epoch-1.",
+        "tenant/42@2 epoch-1 . epoch-2 .",
+        "tenant/42@2 b a .",
+        "tenant/42@2 a a .",
+        "tenant/42@2\tepoch-1 .",
+        "tenant/42@2 swk1_a .",
+        "tenant/42@0 epoch-1 .",
+        "tenant/42@2 a: .",
+        "tenant/42@2 a:0a1b2c3 .",
+        "tenant/42@2 a:0A1B2C3D .",
+        "tenant/42@2 a:00a1b2c3d .",
+        "tenant/42@2 a:+a1b2c3d .",
+        "tenant/42@2 a:0a1b2c3d,0a1b2c3d .",
+        "tenant/42@2 a:ffffffff,00000001 .",
+        "tenant/42@2 :0a1b2c3d .",
     ];
     for text in refused {
         assert!(text.parse::<Tombstone>().is_err(), "{text:?}");
     }
-    assert_eq!(refused.len(), 11);
+    assert_eq!(refused.len(), 26);
 }

@@ -7,11 +7,11 @@ use axum::http::StatusCode;
 use axum::response::{Html, Redirect};
 use maud::{Markup, html};
 use sealwax::{ErrorClass, Secret};
-use sealwax_tokens::{Claims, Mode, Rotation, State as Life};
+use sealwax_sqlx::tables::TokenTableError;
+use sealwax_tokens::{Claims, Mode, Rotation, State as Life, TokenId};
 
 use super::pages::{Failure, Fields, page, time};
 use super::visiting::Visitor;
-use crate::tokens::Unchanged;
 use crate::{clock, providers};
 
 /// How long a token may be valid: in days, and for people.
@@ -119,23 +119,29 @@ pub(super) async fn rotate(Path(id): Path<String>, visitor: Visitor, fields: Fie
     // Whoever does not say it has no grace.
     let grace = fields.get("grace").parse::<u64>().unwrap_or_default().min(MAX_GRACE);
     let rotation = Rotation { now: clock::seconds(), grace: Duration::from_secs(grace), expires: None };
-    let new = dashboard.tokens.rotate(&dashboard.store, tenant, &id, rotation).await.map_err(unchanged)?;
+    let new = dashboard.tokens.rotate(&dashboard.store, tenant, &parsed(&id)?, rotation).await.map_err(unchanged)?;
     visitor.token_page(Some(&new)).await
 }
 
 pub(super) async fn revoke(Path(id): Path<String>, visitor: Visitor) -> Result<Redirect, Failure> {
     let Visitor { dashboard, tenant, .. } = &visitor;
-    dashboard.tokens.revoke(&dashboard.store, tenant, &id).await.map_err(unchanged)?;
+    dashboard.tokens.revoke(&dashboard.store, tenant, &parsed(&id)?).await.map_err(unchanged)?;
     Ok(Redirect::to("/tokens"))
 }
 
+const NO_TOKEN: Failure = Failure(StatusCode::NOT_FOUND, "You have no such token that is valid.");
+
+fn parsed(id: &str) -> Result<TokenId, Failure> {
+    id.parse().map_err(|_| NO_TOKEN)
+}
+
 /// Says the same of a token that is somebody else's and of one that there never was.
-fn unchanged(error: Unchanged) -> Failure {
-    match error {
-        Unchanged::Token(error) if error.class() == ErrorClass::Refused => {
-            tracing::info!(reason = error.name(), "a token was not changed");
-            Failure(StatusCode::NOT_FOUND, "You have no such token that is valid.")
-        }
-        error => error.into(),
-    }
+fn unchanged(error: TokenTableError) -> Failure {
+    let (name, class) = match &error {
+        TokenTableError::Token(error) => (error.name(), error.class()),
+        TokenTableError::Change(error) => (error.name(), error.class()),
+        _ => return error.into(),
+    };
+    tracing::info!(reason = name, "a token was not changed");
+    if class == ErrorClass::Refused { NO_TOKEN } else { error.into() }
 }

@@ -8,11 +8,12 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use maud::html;
+use sealwax_sqlx::tables::TokenTableError;
 use sealwax_tenants::TenantId;
 
 use super::pages::{Failure, Fields, page};
 use super::{Dashboard, TOO_MANY};
-use crate::tokens::{SESSION_SECONDS, Unauthorised, new_account};
+use crate::tokens::{SESSION_SECONDS, new_account};
 use crate::{clock, web};
 
 /// With this prefix, a browser takes the cookie only from this host, for all paths, and over TLS or from this machine.
@@ -39,7 +40,7 @@ impl FromRequestParts<Arc<Dashboard>> for Visitor {
 async fn find(dashboard: &Arc<Dashboard>, headers: &HeaderMap) -> Result<Option<Visitor>, Failure> {
     let Some(session) = session(headers) else { return Ok(None) };
     let tenant = match dashboard.visitors.visitor(&dashboard.store, session).await {
-        Err(Unauthorised::Token(error)) => {
+        Err(TokenTableError::Token(error)) => {
             tracing::info!(reason = error.name(), "a session was refused");
             return Ok(None);
         }
@@ -126,7 +127,7 @@ pub(super) async fn show_link(uri: Uri) -> Html<String> {
 pub(super) async fn redeem(State(dashboard): State<Arc<Dashboard>>, fields: Fields) -> Result<Response, Failure> {
     let now = clock::seconds();
     let email = match dashboard.visitors.redeem(&dashboard.store, fields.get("token"), now).await {
-        Err(Unauthorised::Token(error)) => {
+        Err(TokenTableError::Token(error)) => {
             tracing::info!(reason = error.name(), "a link was refused");
             return Err(Failure(StatusCode::FORBIDDEN, "This link was used, or is too old. Ask for another one."));
         }

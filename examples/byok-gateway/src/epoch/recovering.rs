@@ -29,7 +29,7 @@ pub async fn recover(home: &Home, store: &Store) -> Result<u64> {
     let mut deleted = 0_u64;
     for dead in home.lines::<Tombstone>(TOMBSTONES)? {
         let tenant: TenantId = dead.tenant().clone();
-        store.replay(dead).await?;
+        store.tenants().replay(dead).await?;
         deleted = deleted.saturating_add(u64::from(store.email(&tenant).await?.is_some()));
         store.leave(&tenant).await?;
         store.forget(&tenant).await?;

@@ -4,20 +4,16 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use sealwax::{Envelope, KeyState, Keyring};
-use sealwax_audit::Record;
 use sealwax_tenants::{Certificate, Notice, Tombstone};
 use tokio::time::{Instant, sleep};
 
-use super::Epoch;
 use super::lines::{with_key, with_state};
+use super::{Epoch, deletions};
 use crate::config::Home;
 use crate::files::TOMBSTONES;
 use crate::store::Store;
 use crate::vault::Vault;
 use crate::worker::take_over;
-
-/// A process that does not say anything for this long has ended.
-const ALIVE_SECONDS: i64 = 10;
 
 /// Ends the epoch, and says each step.
 ///
@@ -35,6 +31,10 @@ pub async fn turn(home: &Home, store: &Store, say: impl Fn(&str)) -> Result<()> 
     let epoch = self::newest(&vault)?;
     let root = epoch.root()?;
 
+    // Before anybody seals under it, so that no certificate misses it.
+    if epoch.begun(store).await?.is_none() {
+        epoch.note_begin(vault.log(), vault.unlocked()?.tenants.service()).await?;
+    }
     let primary = vault.unlocked()?.tenants.service().primary().cloned().context("the keyring has no primary")?;
     if primary != root {
         say(&format!("{root} is the primary"));
@@ -46,7 +46,7 @@ pub async fn turn(home: &Home, store: &Store, say: impl Fn(&str)) -> Result<()> 
         say("the dashboard gets a new pair");
         epoch.make_pair(home, store, vault.unlocked()?.tenants.service()).await?;
     }
-    dashboards_have(store, epoch).await?;
+    dashboards_have(&vault, epoch).await?;
 
     say("what is under the old epoch moves");
     replay(home, store).await?;
@@ -97,18 +97,20 @@ fn old_roots(ring: &Keyring, epoch: Epoch) -> Result<Vec<Epoch>> {
 async fn everywhere(vault: &Vault) -> Result<()> {
     vault.refresh().await?;
     let mine = vault.unlocked()?.fingerprint();
-    wait_for(&vault.store, |process, keys| process.starts_with("dashboard") || keys == mine).await
+    wait_for(vault, |process, keys| process.starts_with("dashboard") || keys == mine).await
 }
 
-async fn dashboards_have(store: &Store, epoch: Epoch) -> Result<()> {
+async fn dashboards_have(vault: &Vault, epoch: Epoch) -> Result<()> {
     let pair = epoch.pair()?;
-    wait_for(store, |process, keys| !process.starts_with("dashboard") || keys == pair.as_ref()).await
+    wait_for(vault, |process, keys| !process.starts_with("dashboard") || keys == pair.as_ref()).await
 }
 
-async fn wait_for(store: &Store, has_it: impl Fn(&str, &str) -> bool) -> Result<()> {
-    let end = Instant::now() + Duration::from_secs(120);
+/// Waits until each process has something. One that says nothing for longer than the maximum age has no keyring any more.
+async fn wait_for(vault: &Vault, has_it: impl Fn(&str, &str) -> bool) -> Result<()> {
+    let max_age = i64::try_from(vault.max_age().as_secs())?.saturating_add(10);
+    let end = Instant::now() + vault.max_age().saturating_mul(2) + Duration::from_secs(60);
     loop {
-        let processes = store.processes(ALIVE_SECONDS).await?;
+        let processes = vault.store.processes(max_age).await?;
         let Some((missing, _)) = processes.iter().find(|(process, keys)| !has_it(process, keys)) else { return Ok(()) };
         if Instant::now() >= end {
             bail!("{missing} still has other keys: run this again");
@@ -121,7 +123,7 @@ async fn wait_for(store: &Store, has_it: impl Fn(&str, &str) -> bool) -> Result<
 async fn replay(home: &Home, store: &Store) -> Result<()> {
     for dead in home.lines::<Tombstone>(TOMBSTONES)? {
         let known = dead.to_string();
-        let dead = store.replay(dead).await?.to_string();
+        let dead = store.tenants().replay(dead).await?.to_string();
         if dead != known {
             home.append(TOMBSTONES, &dead)?;
         }
@@ -155,20 +157,19 @@ async fn dump(home: &Home, store: &Store, epoch: Epoch) -> Result<()> {
 
 /// Certifies each deletion whose roots are all destroyed, once.
 async fn certify(home: &Home, vault: &Vault) -> Result<u32> {
-    let log = vault.store.chain(Notice::SUBJECT).await?;
-    let log = log.iter().map(|line| line.parse()).collect::<Result<Vec<Record>, _>>()?;
+    let (log, unlocked) = (deletions(&vault.store).await?, vault.unlocked()?);
     let mut certified = Vec::new();
     for record in &log {
-        certified.extend(Certificate::from_record(record)?.map(|certificate| certificate.tombstone().clone()));
+        certified.extend(Certificate::from_record(record)?.map(|certificate| certificate.tombstone().key().clone()));
     }
-    let (unlocked, mut count) = (vault.unlocked()?, 0_u32);
+    let mut count = 0_u32;
     for dead in home.lines::<Tombstone>(TOMBSTONES)? {
-        if certified.contains(&dead) {
+        if certified.contains(dead.key()) {
             continue;
         }
-        if let Ok(certificate) = Certificate::new(dead.clone(), unlocked.tenants.service()) {
+        if let Ok(certificate) = Certificate::new(dead.key(), &log, unlocked.tenants.service()) {
             vault.log().append(Notice::SUBJECT, certificate.notice("worker", "the epoch ended").action()).await?;
-            certified.push(dead);
+            certified.push(dead.key().clone());
             count = count.saturating_add(1);
         }
     }

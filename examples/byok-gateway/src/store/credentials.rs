@@ -1,9 +1,10 @@
 //! Customers' keys, sealed.
 
 use sealwax::Envelope;
+use sealwax_sqlx::tables::Dialect;
 use sealwax_tenants::{TenantId, TenantRecord};
 
-use super::{Kind, Store};
+use super::Store;
 use crate::clock;
 
 /// What the dashboard shows of a key: nothing of its value.
@@ -46,12 +47,12 @@ impl Store {
     /// under a pair that is gone.
     pub async fn put(&self, tenant: &TenantId, provider: &str, envelope: &Envelope) -> sqlx::Result<Put> {
         let mut transaction = self.begin().await?;
-        let (account, pair) = match self.kind {
-            Kind::Sqlite => (
+        let (account, pair) = match self.dialect {
+            Dialect::Sqlite => (
                 "SELECT id FROM accounts WHERE id = $1 AND leaving IS NULL",
                 "SELECT key_id FROM writer_pairs WHERE key_id = $1",
             ),
-            Kind::Postgres => (
+            Dialect::Postgres => (
                 "SELECT id FROM accounts WHERE id = $1 AND leaving IS NULL FOR SHARE",
                 "SELECT key_id FROM writer_pairs WHERE key_id = $1 FOR SHARE",
             ),

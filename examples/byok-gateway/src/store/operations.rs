@@ -3,13 +3,24 @@
 use super::Store;
 use crate::clock;
 
+/// Returns the name of this process, which runs on one machine.
+fn name(process: &str) -> String {
+    format!("{process} {}", std::process::id())
+}
+
 impl Store {
-    /// Notes that a process runs, and which keys it has.
+    /// Notes that this process runs, and which keys it has.
     pub async fn beat(&self, process: &str, keys: &str) -> sqlx::Result<()> {
         let write = "INSERT INTO processes (name, keys, seen) VALUES ($1, $2, $3)
             ON CONFLICT (name) DO UPDATE SET keys = excluded.keys, seen = excluded.seen";
-        let write = sqlx::query(write).bind(process.to_owned()).bind(keys.to_owned()).bind(clock::column());
+        let write = sqlx::query(write).bind(name(process)).bind(keys.to_owned()).bind(clock::column());
         write.execute(&self.writer).await.map(drop)
+    }
+
+    /// Notes that this process ends.
+    pub async fn ended(&self, process: &str) -> sqlx::Result<()> {
+        let delete = sqlx::query("DELETE FROM processes WHERE name = $1").bind(name(process));
+        delete.execute(&self.writer).await.map(drop)
     }
 
     /// Returns the processes that ran in the last seconds, and their keys.

@@ -32,8 +32,8 @@ async fn take_over_row(unlocked: &Unlocked, store: &Store, tenant: &str, provide
         TenantState::NeverHad => {
             let created = unlocked.tenants.create(&found.record, TenantState::NeverHad)?;
             // Another worker may be first.
-            store.create(&created).await?;
-            store.tenant(found.record.tenant()).await?
+            store.tenants().create(&created).await?;
+            store.tenants().read(found.record.tenant()).await?
         }
         TenantState::Live => found.record,
         // Nothing is rewrapped for a tenant who was deleted.
@@ -51,9 +51,9 @@ async fn take_over_row(unlocked: &Unlocked, store: &Store, tenant: &str, provide
 /// Keep the older key as long as a dump has rows under it: they would open no more.
 pub async fn rotate(vault: &Vault, tenant: &TenantId) -> Result<u64> {
     let unlocked = vault.unlocked()?;
-    let record = vault.store.tenant(tenant).await?;
+    let record = vault.store.tenants().read(tenant).await?;
     let created = unlocked.tenants.create(&record, TenantState::Live)?;
-    if !vault.store.create(&created).await? {
+    if !vault.store.tenants().create(&created).await? {
         anyhow::bail!("somebody else gave tenant {tenant} a key: run it again");
     }
     let mut moved = 0_u64;

@@ -4,10 +4,10 @@ use std::fs;
 use std::sync::Arc;
 
 use byok_gateway::files::AUDIT;
-use byok_gateway::store::Sink;
+use byok_gateway::store::Log;
 use byok_gateway::tokens::ApiTokens;
 use reqwest::{Method, StatusCode};
-use sealwax_audit::{Action, AuditLog};
+use sealwax_audit::Action;
 
 use crate::scene::{Scene, location};
 
@@ -103,8 +103,7 @@ async fn the_log_is_shown_with_the_verdict() {
     let page = mia.page("/security").await;
     assert!(page.contains("has not verified this log yet") && page.contains("Nobody opened a key yet."));
 
-    let log =
-        Arc::new(AuditLog::new(scene.home.parsed(AUDIT).unwrap(), Sink(scene.store.clone()), || 1_790_000_000_000));
+    let log = Arc::new(Log::new(scene.home.parsed(AUDIT).unwrap(), scene.store.audit(), || 1_790_000_000_000));
     for (who, why, outcome) in [("token a1", "the first", "opened"), ("worker", "the <second>", "context_mismatch")] {
         log.append(tenant.as_ref(), Action::new("open", who, why, outcome)).await.unwrap();
     }
@@ -145,7 +144,7 @@ async fn whoever_leaves_leaves_nothing() {
     for (tenant, count) in [(&tenant, 0), (&other, 1)] {
         assert_eq!(scene.store.credentials(tenant).await.unwrap().len(), count);
         assert_eq!(tokens.list(&scene.store, tenant).await.unwrap().len(), count);
-        assert_eq!(scene.store.list_tokens(&format!("session/{tenant}")).await.unwrap().len(), count);
+        assert_eq!(scene.store.tokens().list(&format!("session/{tenant}")).await.unwrap().len(), count);
     }
     // A link from before is gone, and a new one makes no account until the worker is done.
     let token = link.split_once("?token=").unwrap().1;
@@ -157,7 +156,7 @@ async fn whoever_leaves_leaves_nothing() {
     tokens.issue(&scene.store, &tenant, sealwax_tokens::Mode::Live, &["openai"], 2_000_000_000).await.unwrap();
     scene.store.forget(&tenant).await.unwrap();
     assert_eq!(tokens.list(&scene.store, &tenant).await.unwrap(), []);
-    assert_eq!(scene.store.list_tokens("link/mia@example.com").await.unwrap(), []);
+    assert_eq!(scene.store.tokens().list("link/mia@example.com").await.unwrap(), []);
     scene.sign_in("mia@example.com").await;
     assert_ne!(scene.tenant("mia@example.com").await, tenant);
 }

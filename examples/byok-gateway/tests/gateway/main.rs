@@ -19,4 +19,5 @@ mod promise_003;
 mod promise_004;
 mod scene;
 mod seed;
+mod servers;
 mod upstream;

@@ -144,16 +144,16 @@ async fn promise_000_a_key_goes_to_its_own_host() {
         "/{}/\\\\api.anthropic.com",
         "/{}/:443@api.openai.com/",
     ];
+    let mut statuses = Vec::new();
     for (provider, _) in keys {
         for trick in tricks {
-            let request = mia.ask(Method::POST, &trick.replace("{}", provider), &token);
-            let request =
-                request.header("x-forwarded-host", "api.anthropic.com").header("forwarded", "host=api.anthropic.com");
-            let _ = request.send().await.unwrap();
+            let headers = "x-forwarded-host: api.anthropic.com\r\nforwarded: host=api.anthropic.com\r\n";
+            statuses.push(mia.ask_raw(&trick.replace("{}", provider), headers, &token).await);
         }
     }
     let seen = scene.upstream.take();
-    assert!(seen.len() >= keys.len() * tricks.len(), "{} requests", seen.len());
+    let passed = statuses.iter().filter(|status| **status == 200).count();
+    assert!(seen.len() >= passed && passed >= keys.len() * 6, "{statuses:?}");
     for seen in seen {
         let everything = format!("{:?} {}", seen.headers, seen.path);
         let values: Vec<_> =

@@ -32,7 +32,7 @@ async fn promise_003_tokens_have_scopes_an_end_and_a_last_use() {
     let tenant: TenantId = scene.rows("SELECT id FROM accounts").await[0].parse().unwrap();
     let grant = Grant::new(tokens::subject(&tenant), ["openai"]).unwrap().expires(byok_gateway::clock::seconds() + 2);
     let issued = ApiTokens::read(&home).unwrap().of(Mode::Live).issue(grant).unwrap();
-    store.insert_token(&issued).await.unwrap();
+    store.tokens().insert(&issued).await.unwrap();
     let short = issued.token.into_secret().unwrap();
     assert_eq!(status("/openai/v1/models", short.expose_str().unwrap()).await, StatusCode::OK);
     tokio::time::sleep(std::time::Duration::from_secs(3)).await;

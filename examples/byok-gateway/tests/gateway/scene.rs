@@ -6,14 +6,21 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Once;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
+use byok_gateway::clock;
+use byok_gateway::config::Home;
+use byok_gateway::epoch::Epoch;
+use byok_gateway::files::{AUDIT, RING};
+use byok_gateway::store::{Log, Store};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 
 use sealwax::{Envelope, Keyring, MasterKey};
 use sha2::{Digest, Sha256};
 use sqlx::{AnyPool, AssertSqlSafe};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::memory;
 use crate::upstream::Upstream;
@@ -42,6 +49,15 @@ impl Scene {
 
     /// Starts a gateway with further lines of the configuration, and a level of the log.
     pub(crate) async fn start_with(name: &str, config: &str, level: &'static str) -> Self {
+        Self::start_all(name, config, level, "").await
+    }
+
+    /// Starts a gateway with further lines of the configuration, and a token for OpenBao.
+    pub(crate) async fn start_under(name: &str, config: &str, token: &str) -> Self {
+        Self::start_all(name, config, "warn", token).await
+    }
+
+    async fn start_all(name: &str, config: &str, level: &'static str, openbao: &str) -> Self {
         install_tls();
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&dir);
@@ -55,9 +71,14 @@ impl Scene {
             upstream.address
         );
         fs::write(dir.join("gateway.toml"), lines).unwrap();
+        if !openbao.is_empty() {
+            fs::create_dir_all(dir.join("keys/service")).unwrap();
+            fs::write(dir.join("keys/service/openbao"), openbao).unwrap();
+        }
         let [dashboard, proxy] = [dashboard, proxy].map(|port| format!("http://127.0.0.1:{port}"));
         let mut scene = Self { dir, dashboard, proxy, upstream, level, processes: Vec::new() };
-        assert!(scene.run(&["init"]).0, "init failed");
+        let (ok, text) = scene.run(&["init"]);
+        assert!(ok, "{text}");
         for process in ["dashboard", "proxy", "worker"] {
             scene.begin(process);
         }
@@ -141,7 +162,7 @@ impl Scene {
 
     async fn database(&self) -> AnyPool {
         sqlx::any::install_default_drivers();
-        AnyPool::connect(&format!("sqlite:{}", self.dir.join("gateway.db").display())).await.unwrap()
+        AnyPool::connect(&Home::read(&self.dir).unwrap().database()).await.unwrap()
     }
 
     /// Returns every column of every table.
@@ -168,10 +189,12 @@ impl Scene {
         fs::copy(self.dir.join(file), self.dir.join("gateway.db")).unwrap();
     }
 
-    /// Makes the root as old as this many days.
-    pub(crate) fn age_root(&self, days: u64) {
-        let file = fs::File::options().write(true).open(self.dir.join("escrow/epoch-1")).unwrap();
-        file.set_modified(SystemTime::now() - Duration::from_secs(days * 86400)).unwrap();
+    /// Notes in the audit log that the root began this many days ago.
+    pub(crate) async fn age_root(&self, days: u64) {
+        let home = Home::read(&self.dir).unwrap();
+        let store = Store::open(&home.database()).await.unwrap();
+        let log = Log::new(home.parsed(AUDIT).unwrap(), store.audit(), move || clock::millis() - days * 86_400_000);
+        Epoch(1).note_begin(&log, &home.parsed(RING).unwrap()).await.unwrap();
     }
 
     /// Returns whether any 32 bytes in the memory of a process are the root that the dashboard's pair is sealed under.
@@ -290,6 +313,19 @@ impl Customer {
         shown(&page)
     }
 
+    /// Sends a request to the proxy whose path no client makes, and returns the status.
+    pub(crate) async fn ask_raw(&self, path: &str, headers: &str, token: &str) -> u16 {
+        let address = self.proxy.strip_prefix("http://").unwrap();
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\n{headers}connection: close\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).await.unwrap();
+        reply.split(' ').nth(1).unwrap().parse().unwrap()
+    }
+
     /// Begins a request to the proxy.
     pub(crate) fn ask(&self, method: Method, path: &str, token: &str) -> RequestBuilder {
         self.client.request(method, format!("{}{path}", self.proxy)).header("authorization", format!("Bearer {token}"))
@@ -323,7 +359,7 @@ fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn install_tls() {
+pub(crate) fn install_tls() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let _ = rustls::crypto::ring::default_provider().install_default();

@@ -23,6 +23,6 @@ pub(crate) async fn seed(scene: &Scene, tenant: &str, provider: &str, key: &str)
     assert_eq!(store.put(&tenant, provider, &sealed).await.unwrap(), Put::Stored);
     let grant = Grant::new(tokens::subject(&tenant), [provider]).unwrap().expires(clock::seconds() + 3600);
     let issued = ApiTokens::read(&home).unwrap().of(Mode::Live).issue(grant).unwrap();
-    store.insert_token(&issued).await.unwrap();
+    store.tokens().insert(&issued).await.unwrap();
     issued.token.into_secret().unwrap().expose_str().unwrap().to_owned()
 }

@@ -3,7 +3,9 @@
 //!
 //! Each epoch has a root, an escrow whose opening key is in a safe, and a pair for the dashboard, which writes and cannot
 //! read. A worker gives what the dashboard writes to the tenants' keys. It has not come to the row of the tenant who is
-//! deleted.
+//! deleted. One of the others gets a new key after the dump.
+//!
+//! The audit log is in the same database, and a copy of its records and its last anchor are elsewhere.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,17 +15,24 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use sealwax::{Envelope, KeyId, Keyring, MasterKey, OpeningKey, Sealer};
+use sealwax_audit::{Anchor, Appended, AuditLog, AuditSink, ChainError, verify};
 use sealwax_sqlx::{Job, Limits, Options, Table, install};
 use sealwax_tenants::sql::postgres;
-use sealwax_tenants::{Certificate, TenantId, TenantKeyId, TenantKeys, TenantRecord, TenantState, WriterPair};
+use sealwax_tenants::{
+    Certificate, CertificateError, Notice, TenantId, TenantKeyId, TenantKeys, TenantRecord, TenantState, Tombstone,
+    WriterPair,
+};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{PgPool, query, query_as, query_scalar, raw_sql};
 
-use super::{CREDENTIALS, context, create, destroy, read, run, tombstone};
+use super::{CREDENTIALS, context, create, read, run, tombstone};
+use crate::audit;
 use crate::cluster::{Cluster, PROGRAMS};
 use crate::server::empty_on;
 
 const DELETED: &str = "7";
+/// Whose key is replaced between the dump and the restore.
+const ROTATED: &str = "3";
 const TENANTS: usize = 20;
 /// The rows that the service itself writes for each tenant. The dashboard writes one more.
 const ROWS: usize = 3;
@@ -162,6 +171,67 @@ async fn write_and_take_over(db: &PgPool, keys: &TenantKeys) {
     }
 }
 
+type Log = AuditLog<audit::Table>;
+
+async fn append(log: &Log, notice: &Notice<'_>) -> Anchor {
+    log.append(Notice::SUBJECT, notice.action()).await.unwrap()
+}
+
+/// Begins the root of an epoch and its escrow.
+async fn begin(log: &Log, epoch: &Keyring) {
+    for (root, _) in epoch.keys() {
+        append(log, &Notice::begin_root(epoch, root, "ops", "")).await;
+    }
+}
+
+async fn certify(log: &Log, key: &TenantKeyId, ring: &Keyring) -> Result<Certificate, CertificateError> {
+    let deletions = log.sink().chain(Notice::SUBJECT).await;
+    verify(log.keys(), Notice::SUBJECT, &deletions, []).unwrap();
+    Certificate::new(key, &deletions, ring)
+}
+
+/// Deletes a tenant as the recipe says, and returns the anchor of the tombstone.
+async fn delete(db: &PgPool, log: &Log, keys: &TenantKeys) -> (Tombstone, Anchor) {
+    let tombstone = tombstone(db, keys, DELETED).await;
+    let mut transaction = db.begin().await.unwrap();
+    let [id, number] = tombstone.parameters();
+    let destroy = query_scalar(postgres::DESTROY).bind(id).bind(number);
+    let deleted: Option<String> = destroy.fetch_one(&mut *transaction).await.unwrap();
+    let tombstone = tombstone.with_deleted(deleted.as_deref());
+    let anchor = append(log, &tombstone.notice("mia", "ticket 8: erasure")).await;
+    transaction.commit().await.unwrap();
+    query("DELETE FROM credentials WHERE tenant = $1").bind(DELETED).execute(db).await.unwrap();
+    (tombstone, anchor)
+}
+
+/// Gives a tenant another key, and rewraps the tenant's rows.
+async fn replace_key(db: &PgPool, keys: &TenantKeys, tenant: &str) {
+    create(db, keys, tenant, TenantState::Live).await;
+    let ring = keys.keyring(&read(db, tenant).await).unwrap();
+    let page = query_as("SELECT id, envelope FROM credentials WHERE tenant = $1").bind(tenant);
+    let page: Vec<(i64, String)> = page.fetch_all(db).await.unwrap();
+    let batch = ring.rewrap_batch(page);
+    assert_eq!((batch.changes.len(), batch.failures.len()), (ROWS + 1, 0));
+    for change in &batch.changes {
+        let swap = "UPDATE credentials SET envelope = $2 WHERE id = $1";
+        query(swap).bind(change.id).bind(change.fresh.to_string()).execute(db).await.unwrap();
+    }
+}
+
+/// Appends to a restored log what only the copy has. Before, the anchor says that the end is missing.
+async fn restore_log(restored: &PgPool, log: &Log, anchor: &Anchor) -> Vec<Tombstone> {
+    let (table, copy) = (audit::table(restored.clone()), log.sink().chain(Notice::SUBJECT).await);
+    let of_the_dump = table.chain(Notice::SUBJECT).await;
+    let cut = verify(log.keys(), Notice::SUBJECT, &of_the_dump, [anchor]).unwrap_err();
+    assert!(matches!(cut, ChainError::Cut { .. }));
+    for pair in copy[of_the_dump.len() - 1..].windows(2) {
+        assert!(matches!(table.append(&pair[1], Some(&pair[0].mac)).await, Ok(Appended::Done)));
+    }
+    let deletions = table.chain(Notice::SUBJECT).await;
+    verify(log.keys(), Notice::SUBJECT, &deletions, [anchor]).unwrap();
+    deletions.iter().filter_map(|record| Tombstone::from_record(record).unwrap()).collect()
+}
+
 #[tokio::test]
 async fn no_row_of_a_deleted_tenant_opens_and_each_of_every_survivor_does() {
     let Some(cluster) = Cluster::new() else { return };
@@ -170,6 +240,8 @@ async fn no_row_of_a_deleted_tenant_opens_and_each_of_every_survivor_does() {
     raw_sql(CREDENTIALS).execute(&db).await.unwrap();
     raw_sql("CREATE TABLE others PARTITION OF credentials DEFAULT").execute(&db).await.unwrap();
     raw_sql(PAIRS).execute(&db).await.unwrap();
+    raw_sql(sealwax_audit::sql::postgres::TABLES).execute(&db).await.unwrap();
+    let log = audit::log_in(db.clone());
     let old = MasterKey::generate().unwrap().to_text();
     let old = || old.expose_str().unwrap().parse::<MasterKey>().unwrap();
     let safe = |epoch: Keyring, escrow: &str| {
@@ -177,6 +249,7 @@ async fn no_row_of_a_deleted_tenant_opens_and_each_of_every_survivor_does() {
         (epoch.with_offline_escrow(id(escrow), opening_key.sealing_key()).unwrap(), opening_key)
     };
     let (november, in_the_safe) = safe(Keyring::new(id("epoch-11"), old()).unwrap(), "safe-11");
+    begin(&log, &november).await;
     let november = TenantKeys::new(november, []);
     for tenant in 0..TENANTS {
         let id = tenant.to_string();
@@ -197,11 +270,10 @@ async fn no_row_of_a_deleted_tenant_opens_and_each_of_every_survivor_does() {
     let dumped = Instant::now();
     let before = dump(&options, &[]);
 
-    // The deletion.
-    let tombstone = tombstone(&db, &november, DELETED).await;
-    assert!(destroy(&db, &tombstone).await);
-    query("DELETE FROM credentials WHERE tenant = $1").bind(DELETED).execute(&db).await.unwrap();
+    replace_key(&db, &november, ROTATED).await;
+    let (tombstone, _) = delete(&db, &log, &november).await;
     let (december, _) = safe(Keyring::new(id("epoch-12"), MasterKey::generate().unwrap()).unwrap(), "safe-12");
+    begin(&log, &december).await;
     let both = december.clone().with_retired(id("epoch-11"), old()).unwrap();
     let both = both.with_disabled(id("safe-11")).unwrap();
     // Nothing of a survivor is left under the dashboard's pair, which goes with its root.
@@ -221,9 +293,11 @@ async fn no_row_of_a_deleted_tenant_opens_and_each_of_every_survivor_does() {
     let half = december.with_destroyed(id("epoch-11")).unwrap();
     let ring = half.clone().with_destroyed(id("safe-11")).unwrap();
     for not_yet in [&both, &half] {
-        assert!(Certificate::new(tombstone.clone(), not_yet).is_err());
+        let refused = certify(&log, tombstone.key(), not_yet).await;
+        assert!(matches!(refused, Err(CertificateError::RootsRemain { .. })));
     }
-    Certificate::new(tombstone.clone(), &ring).unwrap();
+    let certificate = certify(&log, tombstone.key(), &ring).await.unwrap();
+    let anchor = append(&log, &certificate.notice("ops", "ticket 8")).await;
 
     // The restore: the dump, the keys as they were after the rewrap, the tombstones.
     let started = Instant::now();
@@ -236,8 +310,12 @@ async fn no_row_of_a_deleted_tenant_opens_and_each_of_every_survivor_does() {
     assert_eq!(unusable.class().as_str(), "gone", "a dump from before the rewrap has no key that opens");
     raw_sql("TRUNCATE sealwax_tenants, sealwax_tenant_keys").execute(&restored).await.unwrap();
     load(&options, &file, &keys_dump);
-    run(&restored, postgres::REPLAY, tombstone.parameters()).await;
-    let keys = TenantKeys::new(ring.clone(), [tombstone.clone()]);
+    let tombstones = restore_log(&restored, &log, &anchor).await;
+    assert_eq!(tombstones, [tombstone.clone(), certificate.tombstone().clone()]);
+    for tombstone in &tombstones {
+        run(&restored, postgres::REPLAY, tombstone.parameters()).await;
+    }
+    let keys = TenantKeys::new(ring.clone(), tombstones);
     let of_all = opened(&restored, &keys).await;
     let restore = started.elapsed();
     assert_eq!(of_all, (0, SURVIVORS_ROWS));

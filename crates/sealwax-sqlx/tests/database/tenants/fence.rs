@@ -8,8 +8,9 @@ use sealwax::{Keyring, SealError};
 use sealwax_tenants::sql::postgres;
 use sealwax_tenants::{TenantKeyId, TenantKeys, TenantState};
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, query, query_scalar};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, PgPool, query, query_scalar};
 use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use super::{context, create, destroy, read, run, service, tables, tombstone, write};
@@ -29,6 +30,17 @@ async fn store(db: &mut PgConnection, ring: &Keyring, fence: &'static str) -> bo
     query(INSERT).bind(envelope.to_string()).execute(&mut *transaction).await.unwrap();
     transaction.commit().await.unwrap();
     true
+}
+
+/// The same in one statement.
+async fn store_at_once(db: &mut PgConnection, ring: &Keyring) -> bool {
+    let envelope = ring.seal(&"s3cret".into(), &context("42")).unwrap();
+    let [id, number] = TenantKeyId::of(&envelope).unwrap().parameters();
+    let fence = postgres::FENCE;
+    let insert =
+        format!("WITH fence AS ({fence}) INSERT INTO credentials (tenant, envelope) SELECT tenant, $3 FROM fence");
+    let insert = query(AssertSqlSafe(insert)).bind(id).bind(number).bind(envelope.to_string());
+    insert.execute(db).await.unwrap().rows_affected() == 1
 }
 
 async fn stored(db: &PgPool) -> i64 {
@@ -65,18 +77,28 @@ async fn who_comes_to_the_fence_waits_for_a_deletion_and_does_not_pass() {
         let ring = keys.keyring(&read(&db, "42").await).unwrap();
         let mut deleter = db.begin().await.unwrap();
         assert!(destroy(&mut *deleter, &tombstone(&db, &keys, "42").await).await);
-        let pool = db.clone();
+        let (pool, same) = (db.clone(), ring.clone());
         let mut storing =
             tokio::spawn(async move { store(&mut pool.acquire().await.unwrap(), &ring, postgres::FENCE).await });
+        let pool = db.clone();
+        let mut at_once = tokio::spawn(async move { store_at_once(&mut pool.acquire().await.unwrap(), &same).await });
+        let pool = db.clone();
+        let mut writer = tokio::spawn(async move { run(&pool, postgres::WRITER_FENCE, ["42".to_owned()]).await });
         assert!(timeout(WHILE, &mut storing).await.is_err(), "it waits");
+        assert!(timeout(WHILE, &mut at_once).await.is_err(), "it waits");
+        assert!(timeout(WHILE, &mut writer).await.is_err(), "it waits");
         if commits { deleter.commit().await } else { deleter.rollback().await }.unwrap();
-        assert_eq!(storing.await.unwrap(), !commits);
+        let passed = (storing.await.unwrap(), at_once.await.unwrap(), writer.await.unwrap());
+        assert_eq!(passed, (!commits, !commits, u64::from(!commits)));
     }
     // A key that came later passes.
     create(&db, &keys, "42", TenantState::Destroyed).await;
     let ring = keys.keyring(&read(&db, "42").await).unwrap();
-    assert!(store(&mut db.acquire().await.unwrap(), &ring, postgres::FENCE).await);
-    assert_eq!(stored(&db).await, 2);
+    let mut connection = db.acquire().await.unwrap();
+    assert!(store(&mut connection, &ring, postgres::FENCE).await && store_at_once(&mut connection, &ring).await);
+    assert_eq!(run(&mut *connection, postgres::WRITER_FENCE, ["42".to_owned()]).await, 1);
+    assert_eq!(run(&mut *connection, postgres::WRITER_FENCE, ["43".to_owned()]).await, 0, "who never had a key");
+    assert_eq!(stored(&db).await, 4);
 }
 
 /// Else a row could be written under a key whose rows were all rewrapped, and which may go.
@@ -107,6 +129,48 @@ async fn nobody_passes_with_a_key_that_a_rotation_has_replaced() {
     assert_eq!(stored(&db).await, 2);
 }
 
+/// Starts credentials of the tenant `42` that overlap: each of their writers is in a transaction nearly always.
+fn stream(db: &PgPool, key: &TenantKeyId) -> Vec<JoinHandle<u32>> {
+    let writer = |db: PgPool, parameters: [String; 2]| async move {
+        let mut passed = 0;
+        loop {
+            let mut transaction = db.begin().await.unwrap();
+            if run(&mut *transaction, postgres::FENCE, parameters.clone()).await == 0 {
+                return passed;
+            }
+            sleep(Duration::from_millis(40)).await;
+            transaction.commit().await.unwrap();
+            passed += 1;
+        }
+    };
+    (0..7).map(|_| tokio::spawn(writer(db.clone(), key.parameters()))).collect()
+}
+
+/// PostgreSQL lets who shares a row's lock join others, past a change that waits for it. So the fence has a queue before it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_has_its_turn_in_a_stream_of_credentials() {
+    for statement in [postgres::CREATE, postgres::DESTROY, postgres::REPLAY] {
+        let Some(db) = tables().await else { return };
+        let keys = service();
+        create(&db, &keys, "42", TenantState::NeverHad).await;
+        let deletion = tombstone(&db, &keys, "42").await;
+        let rotation = keys.create(&read(&db, "42").await, TenantState::Live).unwrap();
+        let parameters = match statement {
+            postgres::CREATE => rotation.parameters().to_vec(),
+            _ => deletion.parameters().to_vec(),
+        };
+        let writers = stream(&db, deletion.key());
+        sleep(WHILE).await;
+        // Without the queue, it takes from 2 to 12 seconds; with it, as long as one of the transactions.
+        let change = timeout(Duration::from_secs(1), run(&db, statement, parameters)).await;
+        assert_eq!(change.expect("it has its turn"), 1);
+        for writer in writers {
+            let passed = writer.await.unwrap();
+            assert!(passed >= 2, "{passed}");
+        }
+    }
+}
+
 /// The lock that a foreign key takes lets a deletion through, and then the credential is written after it.
 #[tokio::test]
 async fn a_weaker_lock_is_no_fence() {
@@ -127,14 +191,24 @@ const URL: &str = "SEALWAX_FENCE_URL";
 const RING: &str = "SEALWAX_FENCE_RING";
 const FENCE: &str = "SEALWAX_FENCE";
 
+/// How a process writes a credential.
+#[derive(Clone, Copy, PartialEq)]
+enum Form {
+    Unfenced,
+    InATransaction,
+    AtOnce,
+}
+
 /// Starts a process of the service: this test program, again.
-fn process(options: &PgConnectOptions, ring: &str, fence: bool) -> Child {
+fn process(options: &PgConnectOptions, ring: &str, form: Form) -> Child {
     let mut command = Command::new(env::current_exe().unwrap());
     command.args(["--exact", "tenants::fence::a_process", "--ignored", "--nocapture"]);
     command.env(URL, options.to_url_lossy().to_string()).env(RING, ring);
-    if fence {
-        command.env(FENCE, "1");
-    }
+    match form {
+        Form::Unfenced => &mut command,
+        Form::InATransaction => command.env(FENCE, "in a transaction"),
+        Form::AtOnce => command.env(FENCE, "at once"),
+    };
     command.stdout(Stdio::null()).kill_on_drop(true).spawn().unwrap()
 }
 
@@ -148,8 +222,12 @@ async fn a_process() {
     let mut db = options.connect().await.unwrap();
     let keys = TenantKeys::new(ring.parse().unwrap(), []);
     let stale = keys.keyring(&read(&mut db, "42").await).unwrap();
-    let fence = if env::var(FENCE).is_ok() { postgres::FENCE } else { "SELECT $1::text, $2::text" };
-    while store(&mut db, &stale, fence).await {
+    let fence = env::var(FENCE);
+    while match fence.as_deref() {
+        Ok("at once") => store_at_once(&mut db, &stale).await,
+        Ok(_) => store(&mut db, &stale, postgres::FENCE).await,
+        Err(_) => store(&mut db, &stale, "SELECT $1::text, $2::text").await,
+    } {
         sleep(Duration::from_millis(1)).await;
     }
     let ring = keys.keyring(&read(&mut db, "42").await).unwrap();
@@ -158,12 +236,12 @@ async fn a_process() {
 
 /// Returns how many credentials two processes had stored when the deletion returned, how many there are in the end, and
 /// whether both have stopped by themselves.
-async fn two_processes(db: &PgPool, fence: bool) -> (i64, i64, bool) {
+async fn two_processes(db: &PgPool, form: Form) -> (i64, i64, bool) {
     let key = sealwax::MasterKey::generate().unwrap().to_text();
     let text = format!("primary epoch-1 {}", key.expose_str().unwrap());
     let keys = TenantKeys::new(text.parse().unwrap(), []);
     create(db, &keys, "42", TenantState::NeverHad).await;
-    let mut processes = [process(&db.connect_options(), &text, fence), process(&db.connect_options(), &text, fence)];
+    let mut processes = [process(&db.connect_options(), &text, form), process(&db.connect_options(), &text, form)];
     let mut turns = 0;
     while stored(db).await < 50 {
         sleep(Duration::from_millis(20)).await;
@@ -175,7 +253,8 @@ async fn two_processes(db: &PgPool, fence: bool) -> (i64, i64, bool) {
     sleep(Duration::from_millis(500)).await;
     let mut stopped = true;
     for process in &mut processes {
-        let end = timeout(if fence { Duration::from_secs(60) } else { Duration::ZERO }, process.wait()).await;
+        let patience = if form == Form::Unfenced { Duration::ZERO } else { Duration::from_secs(60) };
+        let end = timeout(patience, process.wait()).await;
         stopped &= end.is_ok_and(|status| status.unwrap().success());
     }
     (at_the_deletion, stored(db).await, stopped)
@@ -183,16 +262,18 @@ async fn two_processes(db: &PgPool, fence: bool) -> (i64, i64, bool) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_processes_with_a_stale_keyring_store_nothing_after_a_deletion() {
-    let Some(db) = tables().await else { return };
-    let (at_the_deletion, in_the_end, stopped) = two_processes(&db, true).await;
-    assert!(stopped, "both were stopped at the fence, and then got no key");
-    assert_eq!(at_the_deletion, in_the_end);
+    for form in [Form::InATransaction, Form::AtOnce] {
+        let Some(db) = tables().await else { return };
+        let (at_the_deletion, in_the_end, stopped) = two_processes(&db, form).await;
+        assert!(stopped, "both were stopped at the fence, and then got no key");
+        assert_eq!(at_the_deletion, in_the_end);
+    }
 }
 
 /// Without the fence they go on: the test above can fail.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_fence_they_go_on() {
     let Some(db) = tables().await else { return };
-    let (at_the_deletion, in_the_end, stopped) = two_processes(&db, false).await;
+    let (at_the_deletion, in_the_end, stopped) = two_processes(&db, Form::Unfenced).await;
     assert!(!stopped && in_the_end > at_the_deletion, "{at_the_deletion} {in_the_end}");
 }

@@ -144,15 +144,16 @@ async fn a_deletion_names_the_root_that_a_job_moved_the_key_to() {
     let tombstone = tombstone(&db, &keys, "42").await;
     assert_eq!(rotate(&db, &table(&db, "sealwax_tenant_keys").await, &both).await, 1);
     let [id, number] = tombstone.parameters();
-    for expected in ["tenant/42@1 epoch-1 epoch-2", "tenant/42@1 epoch-1"] {
+    for expected in [vec!["epoch-1", "epoch-2"], vec!["epoch-1"]] {
         // The second time, nothing is left to delete.
         let destroy = query_scalar(postgres::DESTROY).bind(&id).bind(&number);
         let deleted: Option<String> = destroy.fetch_one(&db).await.unwrap();
-        assert_eq!(tombstone.clone().with_deleted(deleted.as_deref()).to_string(), expected);
+        let tombstone = tombstone.clone().with_deleted(deleted.as_deref());
+        assert_eq!(tombstone.roots().map(AsRef::as_ref).collect::<Vec<_>>(), expected);
     }
 }
 
-/// A row that a restore, or a thief, has put back moves to the next root with the others.
+/// A row that was put back while the triggers were off, as in a restore, moves to the next root with the others.
 #[tokio::test]
 async fn a_replay_names_the_root_that_a_job_moved_a_destroyed_key_to() {
     let Some(db) = tables().await else { return };
@@ -161,12 +162,14 @@ async fn a_replay_names_the_root_that_a_job_moved_a_destroyed_key_to() {
     let tombstone = tombstone(&db, &keys, "42").await;
     let back: String = query_scalar("SELECT envelope FROM sealwax_tenant_keys").fetch_one(&db).await.unwrap();
     assert!(destroy(&db, &tombstone).await);
+    raw_sql("ALTER TABLE sealwax_tenant_keys DISABLE TRIGGER USER").execute(&db).await.unwrap();
     query("INSERT INTO sealwax_tenant_keys VALUES ('42', 1, $1)").bind(back).execute(&db).await.unwrap();
     assert_eq!(rotate(&db, &table(&db, "sealwax_tenant_keys").await, &both).await, 1);
     let [id, number] = tombstone.parameters();
-    for expected in ["tenant/42@1 epoch-1 epoch-2", "tenant/42@1 epoch-1"] {
+    for expected in [vec!["epoch-1", "epoch-2"], vec!["epoch-1"]] {
         let replay = query_scalar(postgres::REPLAY).bind(&id).bind(&number);
         let deleted: Option<String> = replay.fetch_one(&db).await.unwrap();
-        assert_eq!(tombstone.clone().with_deleted(deleted.as_deref()).to_string(), expected);
+        let tombstone = tombstone.clone().with_deleted(deleted.as_deref());
+        assert_eq!(tombstone.roots().map(AsRef::as_ref).collect::<Vec<_>>(), expected);
     }
 }

@@ -1,31 +1,24 @@
 //! Tenants' master keys, and the pairs of the dashboard.
 
 use sealwax::{Envelope, KeyId};
-use sealwax_tenants::{Created, TenantId, TenantKeyId, TenantRecord, Tombstone};
+use sealwax_sqlx::tables::Dialect;
+use sealwax_tenants::TenantKeyId;
+use sealwax_tenants::sql::{postgres, sqlite};
+use sqlx::query::Query;
 
-use super::{Kind, Store, bound, pick};
+use super::Store;
 
 impl Store {
-    /// Returns what the database has of a tenant's keys.
-    pub async fn tenant(&self, tenant: &TenantId) -> sqlx::Result<TenantRecord> {
-        let read = pick!(self, sealwax_tenants::sql, READ);
-        let row: Option<(Option<String>,)> =
-            sqlx::query_as(read).bind(tenant.as_ref().to_owned()).fetch_optional(&self.pool).await?;
-        Ok(TenantRecord::from_row(tenant.clone(), row.and_then(|(record,)| record).as_deref()))
-    }
-
-    /// Inserts a tenant's next key. Returns whether nobody else was first.
-    pub async fn create(&self, created: &Created) -> sqlx::Result<bool> {
-        let create = bound(pick!(self, sealwax_tenants::sql, CREATE), created.parameters());
-        Ok(create.execute(&self.writer).await?.rows_affected() == 1)
-    }
-
     /// Writes a key's new envelope where the row still has the old one, unless its tenant's key was destroyed or replaced
     /// meanwhile. Returns whether it was written.
     pub async fn replace(&self, tenant: &str, provider: &str, old: &str, new: &Envelope) -> sqlx::Result<bool> {
         let Ok(key) = TenantKeyId::of(new) else { return Ok(false) };
         let mut transaction = self.begin().await?;
-        let fence = bound(pick!(self, sealwax_tenants::sql, FENCE), key.parameters());
+        let fence = match self.dialect {
+            Dialect::Sqlite => sqlite::FENCE,
+            Dialect::Postgres => postgres::FENCE,
+        };
+        let fence = key.parameters().into_iter().fold(sqlx::query(fence), Query::bind);
         if key.tenant().as_ref() != tenant || fence.fetch_optional(&mut *transaction).await?.is_none() {
             return Ok(false);
         }
@@ -34,19 +27,6 @@ impl Store {
         let done = replace.bind(new.to_string()).execute(&mut *transaction).await?;
         transaction.commit().await?;
         Ok(done.rows_affected() == 1)
-    }
-
-    /// Destroys the keys of a tenant, unless the tenant has got another key. Returns whether it did.
-    pub async fn destroy(&self, dead: &Tombstone) -> sqlx::Result<bool> {
-        let destroy = bound(pick!(self, sealwax_tenants::sql, DESTROY), dead.parameters());
-        Ok(destroy.fetch_optional(&self.writer).await?.is_some())
-    }
-
-    /// Destroys what a tombstone says, after a restore and before a move to a new root.
-    pub async fn replay(&self, dead: Tombstone) -> sqlx::Result<Tombstone> {
-        let replay = bound(pick!(self, sealwax_tenants::sql, REPLAY), dead.parameters());
-        let deleted: Option<String> = sqlx::Row::try_get(&replay.fetch_one(&self.writer).await?, 0)?;
-        Ok(dead.with_deleted(deleted.as_deref()))
     }
 
     /// Returns the envelopes of all tenants' keys, with their tenant and number.
@@ -101,7 +81,7 @@ impl Store {
     pub async fn delete_pair(&self, key_id: &str) -> sqlx::Result<bool> {
         let mut transaction = self.begin().await?;
         // Whoever still seals under it has locked it, until the row is written.
-        if self.kind == Kind::Postgres {
+        if self.dialect == Dialect::Postgres {
             let lock = "SELECT key_id FROM writer_pairs WHERE key_id = $1 FOR UPDATE";
             sqlx::query(lock).bind(key_id.to_owned()).fetch_optional(&mut *transaction).await?;
         }

@@ -1,0 +1,216 @@
+//! The tables of the other crates, over each database that they may be in.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use sealwax::{EncryptionContext, Keyring, MasterKey};
+use sealwax_audit::{Action, AuditKey, AuditKeys, AuditLog, Record as Entry, Recorder, verify};
+use sealwax_sqlx::tables::{AuditTable, Database, Dialect, TenantTable, TokenTable, TokenTableError, Value};
+use sealwax_tenants::{TenantId, TenantKeys, TenantState};
+use sealwax_tokens::{ChangeError, Existing, Grant, Mode, Pepper, Peppers, Rotation, Salt, TokenError, Tokens};
+use sha2::{Digest, Sha256};
+use sqlx::any::AnyPoolOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
+use sqlx::{AnyPool, AssertSqlSafe, SqlitePool};
+
+use crate::server;
+
+const SQLITE: [&str; 3] =
+    [sealwax_audit::sql::sqlite::TABLES, sealwax_tokens::sql::sqlite::TABLES, sealwax_tenants::sql::sqlite::TABLES];
+const POSTGRES: [&str; 3] = [
+    sealwax_audit::sql::postgres::TABLES,
+    sealwax_tokens::sql::postgres::TABLES,
+    sealwax_tenants::sql::postgres::TABLES,
+];
+const NOW: u64 = 1_790_000_000;
+
+/// Returns the path of an empty database.
+fn path() -> String {
+    static NUMBER: AtomicUsize = AtomicUsize::new(1);
+    let name = format!("tables-{}-{}.db", std::process::id(), NUMBER.fetch_add(1, Ordering::SeqCst));
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = std::fs::remove_file(&path);
+    path.display().to_string()
+}
+
+async fn sqlite() -> SqlitePool {
+    let options = SqliteConnectOptions::new().filename(path()).create_if_missing(true);
+    SqlitePoolOptions::new().connect_with(options).await.unwrap()
+}
+
+async fn any() -> AnyPool {
+    sqlx::any::install_default_drivers();
+    AnyPoolOptions::new().connect(&format!("sqlite:{}?mode=rwc", path())).await.unwrap()
+}
+
+#[tokio::test]
+async fn over_sqlite() {
+    let pool = sqlite().await;
+    assert_eq!(pool.dialect(), Dialect::Sqlite);
+    sqlx::raw_sql(AssertSqlSafe(SQLITE.concat())).execute(&pool).await.unwrap();
+    all(pool).await;
+}
+
+#[tokio::test]
+async fn over_any_of_sqlite() {
+    let pool = any().await;
+    assert_eq!(pool.dialect(), Dialect::Sqlite);
+    sqlx::raw_sql(AssertSqlSafe(SQLITE.concat())).execute(&pool).await.unwrap();
+    all(pool).await;
+}
+
+#[tokio::test]
+async fn over_postgresql() {
+    let Some((pool, _)) = server::empty().await else { return };
+    assert_eq!(pool.dialect(), Dialect::Postgres);
+    sqlx::raw_sql(AssertSqlSafe(POSTGRES.concat())).execute(&pool).await.unwrap();
+    all(pool).await;
+}
+
+#[tokio::test]
+async fn over_any_of_postgresql() {
+    let Some((_, options)) = server::empty().await else { return };
+    sqlx::any::install_default_drivers();
+    let pool = AnyPool::connect(sqlx::ConnectOptions::to_url_lossy(&options).as_str()).await.unwrap();
+    assert_eq!(pool.dialect(), Dialect::Postgres);
+    sqlx::raw_sql(AssertSqlSafe(POSTGRES.concat())).execute(&pool).await.unwrap();
+    all(pool).await;
+}
+
+async fn all<D: Database>(database: D) {
+    values(&database).await;
+    audit(AuditTable::new(database.clone())).await;
+    tokens(TokenTable::new(database.clone())).await;
+    tenants(TenantTable::new(database)).await;
+}
+
+async fn values(database: &impl Database) {
+    let sql = match database.dialect() {
+        Dialect::Sqlite => "SELECT ?1, ?2, ?3 IS NULL, CAST(NULL AS TEXT)",
+        Dialect::Postgres => "SELECT $1, $2, $3 IS NULL, CAST(NULL AS TEXT)",
+    };
+    let parameters = vec!["text".into(), Value::Number(7), Value::Bytes(None)];
+    let rows = database.rows(sql, parameters).await.unwrap();
+    assert_eq!(rows, [["text".into(), Value::Number(7), Value::Number(1), Value::Text(None)]]);
+}
+
+async fn audit<D: Database>(table: AuditTable<D>) {
+    let keys = AuditKeys::new("audit-1".parse().unwrap(), AuditKey::generate().unwrap()).unwrap();
+    let log = Arc::new(AuditLog::new(keys, table, || 1_790_000_000_000));
+    let context = EncryptionContext::new([("tenant", "42")]).unwrap();
+    let ring = Keyring::new("prod".parse().unwrap(), MasterKey::generate().unwrap()).unwrap();
+    let row = ring.seal(&"credential".into(), &context).unwrap();
+    let ring = ring.with_recorder(Recorder::new(&log, "42", "mia", "ticket 7").unwrap());
+    ring.open_async(&row, &context).await.unwrap();
+    // Of eight at once, each gets a place.
+    let mut openings = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let (ring, row, context) = (ring.clone(), row.clone(), context.clone());
+        openings.spawn(async move { ring.open_async(&row, &context).await.map(drop) });
+    }
+    assert!(openings.join_all().await.iter().all(Result::is_ok));
+    log.append("43", Action::new("rotate", "ops", "", "done")).await.unwrap();
+    let table = log.sink();
+    assert_eq!(table.subjects().await.unwrap(), ["42", "43"]);
+    let chain: Vec<Entry> = table.chain("42").await.unwrap().iter().map(|line| line.parse().unwrap()).collect();
+    assert_eq!(chain.len(), 9);
+    verify(log.keys(), "42", &chain, &[]).unwrap();
+    assert_eq!(table.chain("44").await.unwrap(), [""; 0]);
+}
+
+fn shown(token: sealwax_tokens::ShowOnce) -> String {
+    token.into_secret().unwrap().expose_str().unwrap().into()
+}
+
+fn refused<T>(result: Result<T, TokenTableError>) -> TokenError {
+    match result {
+        Err(TokenTableError::Token(error)) => error,
+        Err(error) => panic!("{error}"),
+        Ok(_) => panic!("it was accepted"),
+    }
+}
+
+async fn tokens<D: Database>(table: TokenTable<D>) {
+    let peppers = Peppers::new("tokens-1".parse().unwrap(), Pepper::generate().unwrap()).unwrap();
+    let tokens = Tokens::new(peppers, Mode::Live, "acme_".parse().unwrap()).accept_existing([]);
+    let grant = |scope| Grant::new("tenant/42", [scope]).unwrap();
+
+    let issued = tokens.issue(grant("read").expires(NOW + 100)).unwrap();
+    table.insert(&issued).await.unwrap();
+    let (id, token) = (issued.claims.id, shown(issued.token));
+    let [(_, used)] = &table.list("tenant/42").await.unwrap()[..] else { panic!("one token") };
+    assert_eq!(*used, None);
+    let used = table.verify(&tokens, &token, NOW, "read").await.unwrap();
+    assert!(used.claims.id == id && used.unwritten.is_none());
+    assert_eq!(refused(table.verify(&tokens, &token, NOW, "write").await), TokenError::Scope);
+    assert_eq!(refused(table.verify(&tokens, "acme_other", NOW, "read").await), TokenError::Unknown);
+    let [(record, used)] = &table.list("tenant/42").await.unwrap()[..] else { panic!("one token") };
+    assert_eq!((tokens.inspect(record.as_ref().unwrap()).unwrap().id, *used), (id, Some(1_790_000_000)));
+
+    // A rotation without grace ends the old token in the statement that writes the new one.
+    let rotation = Rotation { now: NOW, grace: Duration::ZERO, expires: None };
+    let rotated = table.change(&id, |record| tokens.rotate(record, "tenant/42", rotation)).await.unwrap();
+    let new = shown(rotated.token);
+    assert_eq!(refused(table.verify(&tokens, &token, NOW, "read").await), TokenError::Expired);
+    table.verify(&tokens, &new, NOW, "read").await.unwrap();
+    let by_another = table.change(&id, |record| tokens.revoke(record, "tenant/43")).await;
+    assert!(matches!(by_another, Err(TokenTableError::Change(ChangeError::OtherSubject))));
+    table.change(&id, |record| tokens.revoke(record, "tenant/42")).await.unwrap();
+    assert_eq!(refused(table.verify(&tokens, &new, NOW, "read").await), TokenError::Revoked);
+    let unknown = tokens.issue(grant("read")).unwrap().claims.id;
+    let changed = table.change(&unknown, |record| tokens.revoke(record, "tenant/42")).await;
+    assert_eq!(refused(changed), TokenError::Unknown);
+
+    // A token for one use.
+    let link = tokens.issue(grant("sign-in").single_use()).unwrap();
+    table.insert(&link).await.unwrap();
+    let link = shown(link.token);
+    table.redeem(&tokens, &link, NOW, "sign-in").await.unwrap();
+    assert_eq!(refused(table.redeem(&tokens, &link, NOW, "sign-in").await), TokenError::Spent);
+
+    // One of another program, with a salt of its own: it is found by trying, once.
+    let old = "nem_0123456789";
+    let digest: [u8; 32] = Sha256::digest(format!("salt{old}")).into();
+    let existing = Existing::SaltBefore(Salt::new(b"salt").unwrap(), digest.into());
+    table.insert_converted(&tokens.convert(&existing, grant("read")).unwrap()).await.unwrap();
+    assert_eq!(refused(table.verify(&tokens, old, NOW, "read").await), TokenError::Unknown);
+    assert_eq!(refused(table.verify_salted(&tokens, "nem_other", NOW, "read").await), TokenError::Unknown);
+    table.verify_salted(&tokens, old, NOW, "read").await.unwrap();
+    table.verify(&tokens, old, NOW, "read").await.unwrap();
+
+    assert_eq!(table.purge(NOW).await.unwrap(), 0);
+    assert_eq!(table.purge(NOW + 100).await.unwrap(), 1);
+}
+
+async fn tenants<D: Database>(table: TenantTable<D>) {
+    let root = Keyring::new("epoch-1".parse().unwrap(), MasterKey::generate().unwrap()).unwrap();
+    let keys = TenantKeys::new(root, []);
+    let tenant: TenantId = "42".parse().unwrap();
+    let never = table.read(&tenant).await.unwrap();
+    assert_eq!(keys.state(&never).unwrap(), TenantState::NeverHad);
+    let created = keys.create(&never, TenantState::NeverHad).unwrap();
+    assert!(table.create(&created).await.unwrap());
+    // Somebody else was first.
+    assert!(!table.create(&keys.create(&never, TenantState::NeverHad).unwrap()).await.unwrap());
+    let first = table.read(&tenant).await.unwrap();
+    let context = EncryptionContext::new([("tenant", "42")]).unwrap();
+    let row = keys.keyring(&first).unwrap().seal(&"credential".into(), &context).unwrap();
+    assert!(table.create(&keys.create(&first, TenantState::Live).unwrap()).await.unwrap());
+    let second = table.read(&tenant).await.unwrap();
+    keys.keyring(&second).unwrap().open(&row, &context).unwrap();
+
+    let dead = keys.destroy(&first, |_| Ok::<_, ()>(())).unwrap();
+    assert_eq!(table.destroy(dead).await.unwrap(), None, "the tenant has got another key");
+    let dead = keys.destroy(&second, |_| Ok::<_, ()>(())).unwrap();
+    assert_eq!(table.destroy(dead.clone()).await.unwrap(), Some(dead.clone()));
+    assert_eq!(keys.state(&table.read(&tenant).await.unwrap()).unwrap(), TenantState::Destroyed);
+    assert_eq!(table.replay(dead.clone()).await.unwrap(), dead);
+
+    // A tenant whom a restored database does not know.
+    let other: TenantId = "43".parse().unwrap();
+    let lost = dead.to_string().replace("tenant/42", "tenant/43").parse().unwrap();
+    table.replay(lost).await.unwrap();
+    assert_eq!(keys.state(&table.read(&other).await.unwrap()).unwrap(), TenantState::Destroyed);
+}

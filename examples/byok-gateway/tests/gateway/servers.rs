@@ -1,0 +1,117 @@
+//! The same over PostgreSQL, and with a keyring under OpenBao. Without the variables of CONTRIBUTING.md, these are skipped.
+
+use std::env;
+use std::io::Write;
+use std::time::{Instant, SystemTime};
+
+use reqwest::{Client, Method, StatusCode};
+use serde_json::{Value, json};
+use sqlx::{AnyPool, AssertSqlSafe};
+
+use crate::life::live;
+use crate::scene::{Scene, install_tls, until};
+
+const TESTS: usize = 4;
+
+#[test]
+fn tests_that_are_skipped_are_counted() {
+    assert_eq!(include_str!("servers.rs").matches("\n#[tokio::test").count(), TESTS);
+    let is_missing = |name| env::var_os(name).is_none();
+    let is_skipped = is_missing("SEALWAX_TEST_POSTGRES") || is_missing("SEALWAX_TEST_OPENBAO");
+    let skipped = if is_skipped { TESTS } else { 0 };
+    let line = format!("byok-gateway: {skipped} of {TESTS} tests with servers are skipped\n");
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
+}
+
+/// Returns a name that no other test has.
+fn unique(name: &str) -> String {
+    format!("gateway_{name}_{}", SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos())
+}
+
+/// Creates a database, and returns the line of the configuration.
+async fn postgres() -> Option<String> {
+    let server = env::var("SEALWAX_TEST_POSTGRES").ok()?;
+    sqlx::any::install_default_drivers();
+    let name = unique("database");
+    let create = format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C'");
+    sqlx::raw_sql(AssertSqlSafe(create)).execute(&AnyPool::connect(&server).await.unwrap()).await.unwrap();
+    let (start, _) = server.rsplit_once('/').unwrap();
+    Some(format!("database = \"{start}/{name}\"\n"))
+}
+
+/// A key at OpenBao, and a token that may only use it.
+struct OpenBao {
+    address: String,
+    root: String,
+    mount: String,
+    token: String,
+}
+
+impl OpenBao {
+    async fn new() -> Option<Self> {
+        install_tls();
+        let address = env::var("SEALWAX_TEST_OPENBAO").ok()?;
+        let root = env::var("SEALWAX_TEST_OPENBAO_TOKEN").unwrap();
+        let mut bao = Self { address, root, mount: unique("transit"), token: String::new() };
+        let mount = bao.mount.clone();
+        bao.ask(&format!("sys/mounts/{mount}"), json!({ "type": "transit" })).await;
+        bao.ask(&format!("{mount}/keys/gateway"), json!({})).await;
+        let use_it = json!({ "capabilities": ["update"] });
+        let policy = json!({ "path": { format!("{mount}/encrypt/gateway"): use_it, format!("{mount}/decrypt/gateway"): use_it } });
+        bao.ask(&format!("sys/policies/acl/{mount}"), json!({ "policy": policy.to_string() })).await;
+        let token = bao.ask("auth/token/create", json!({ "policies": [mount] })).await;
+        bao.token = token["auth"]["client_token"].as_str().unwrap().into();
+        Some(bao)
+    }
+
+    async fn ask(&self, path: &str, body: Value) -> Value {
+        let request = Client::new().post(format!("{}/v1/{path}", self.address)).header("x-vault-token", &self.root);
+        let reply = request.body(body.to_string()).send().await.unwrap();
+        assert!(reply.status().is_success(), "{path}: {}", reply.status());
+        serde_json::from_str(&reply.text().await.unwrap()).unwrap_or_default()
+    }
+
+    fn config(&self) -> String {
+        format!(
+            "openbao.address = \"{}\"\nopenbao.mount = \"{}\"\nopenbao.key = \"gateway\"\n",
+            self.address, self.mount
+        )
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_postgresql() {
+    let Some(database) = postgres().await else { return };
+    live(&Scene::start_with("over_postgresql", &database, "warn").await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn under_openbao() {
+    let Some(bao) = OpenBao::new().await else { return };
+    live(&Scene::start_under("under_openbao", &bao.config(), &bao.token).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_postgresql_and_under_openbao() {
+    let (Some(database), Some(bao)) = (postgres().await, OpenBao::new().await) else { return };
+    live(&Scene::start_under("over_both", &(database + &bao.config()), &bao.token).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn promise_003_data_keys_are_under_a_key_service_that_can_end_all_openings() {
+    let Some(bao) = OpenBao::new().await else { return };
+    let config = format!("policy.max_age = 4\n{}", bao.config());
+    let scene = Scene::start_under("promise_003_openbao", &config, &bao.token).await;
+    let ring = std::fs::read_to_string(scene.dir.join("keys/service/ring")).unwrap();
+    assert!(ring.starts_with("sw1:a256gcm:openbao=") && !ring.contains("swk1_"), "the keyring is sealed");
+    let mia = scene.sign_in("mia@example.com").await;
+    mia.store("openai", "sk-proj-003-under-openbao").await;
+    let token = mia.token("live", &["openai"]).await;
+    let status = async || mia.ask(Method::GET, "/openai/v1/models", &token).send().await.unwrap().status();
+    assert_eq!(status().await, StatusCode::OK);
+    // The operator ends the token of the service.
+    bao.ask("auth/token/revoke", json!({ "token": bao.token })).await;
+    let begun = Instant::now();
+    until("nothing opens", async || status().await == StatusCode::SERVICE_UNAVAILABLE).await;
+    assert!(begun.elapsed().as_secs() <= 5, "{:?}", begun.elapsed());
+}
