@@ -145,7 +145,8 @@ impl Dashboard {
 
 impl Writer {
     fn read(home: &Home) -> Result<Self> {
-        let pair = home.secret(SEALER)?.expose_str()?.split_whitespace().nth(1).unwrap_or_default().to_owned();
-        Ok(Self { pair, sealer: home.parsed(SEALER)? })
+        let text = home.secret(SEALER)?;
+        let text = text.expose_str()?;
+        Ok(Self { pair: text.split_whitespace().nth(1).unwrap_or_default().into(), sealer: text.parse()? })
     }
 }

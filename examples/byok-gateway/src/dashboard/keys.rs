@@ -133,8 +133,8 @@ fn state(stored: &Credential) -> Markup {
                     Some(status) if status > 0 => { "the provider answered with status " (status) "." }
                     _ => { "the provider did not answer." }
                 }
-                @if let Some(held) = stored.held_micros {
-                    " It was open for " (held / 1000) "." ((held % 1000) / 100) " ms."
+                @if let Some(micros @ 1..) = stored.held_micros.and_then(|held| u32::try_from(held).ok()) {
+                    " It was open for " (format!("{:.1}", f64::from(micros) / 1000.0)) " ms."
                 }
             }
         } @else {

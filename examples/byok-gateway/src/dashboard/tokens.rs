@@ -59,7 +59,7 @@ fn card(claims: &Claims, used: Option<i64>) -> Markup {
             @if !is_revoked && !is_over {
                 details {
                     summary { "Replace or revoke" }
-                    p .note { "Replacing shows a new token. The old one ends now, or within an hour when the new one is used." }
+                    p .note { "You get a new token. The old one ends now, or at the first use of the new one, after an hour at most." }
                     form method="post" action={ "/tokens/" (claims.id) "/rotate" } {
                         button name="grace" value="3600" { "Replace within an hour" }
                         button name="grace" value="0" { "Replace now" }

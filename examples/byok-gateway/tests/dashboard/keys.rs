@@ -50,6 +50,29 @@ async fn a_key_is_stored_replaced_and_deleted() {
     assert_eq!((set.matches(":true").count(), set.matches(":false").count()), (2, 12));
     assert!(set.contains("\"openai\":true") && set.contains("\"groq\":true"), "{set}");
 
+    let page = mia.page("/keys").await;
+    let cards: Vec<_> = page.split("<section ").skip(1).collect();
+    assert_eq!(cards.len(), 14);
+    for card in cards {
+        let is_set = ["id=\"openai\"", "id=\"groq\""].iter().any(|id| card.contains(id));
+        assert_eq!(
+            [">set<", "Stored ", "Not checked yet.", "Delete the key"].map(|text| card.contains(text)),
+            [is_set; 4]
+        );
+        assert_eq!(card.contains(">not set<"), !is_set);
+    }
+    // What the worker found.
+    let shown = [
+        (200, 1234, "it works (status 200). It was open for 1.2 ms."),
+        (401, 999, "<strong>the provider refuses it (status 401).</strong> It was open for 1.0 ms."),
+        (500, 12_060, "the provider answered with status 500. It was open for 12.1 ms."),
+        (0, 0, "the provider did not answer.</p>"),
+    ];
+    for (status, held, text) in shown {
+        scene.store.tried(&tenant, "openai", status, held).await.unwrap();
+        assert_eq!(mia.page("/keys").await.matches(text).count(), 1, "{text}");
+    }
+
     let delete = || mia.request(Method::DELETE, "/keys/groq").header("origin", &scene.origin).send();
     assert_eq!(location(&delete().await.unwrap()), "/keys");
     assert_eq!(mia.page("/api/keys").await.matches(":true").count(), 1);

@@ -102,6 +102,7 @@ async fn only_an_address_gets_a_link() {
         "mia@",
         "a@b@c",
         "a@example.com,b@example.com",
+        "mia,noa@example.com",
         "a@example.com%0AIs: x",
         "a b@example.com",
         "Mia <mia@example.com>",
