@@ -58,6 +58,10 @@ async fn watch(home: &Home, processes: &mut [Child]) -> Result<()> {
     loop {
         for entry in fs::read_dir(home.path(&home.config.outbox)).into_iter().flatten() {
             let path = entry?.path();
+            // Another one is being written.
+            if path.extension().is_none_or(|extension| extension != "json") {
+                continue;
+            }
             println!("mail: {}", fs::read_to_string(&path)?.trim_end());
             fs::remove_file(path)?;
         }
