@@ -11,7 +11,7 @@ export CARGO_PROFILE_DEV_DEBUG=0
 export CARGO_PROFILE_DEV_OPT_LEVEL=1
 
 # Packages that are separate workspaces.
-alone="fuzz crates/sealwax-aws-kms crates/sealwax-sqlx assurance/destinations assurance/no_std assurance/sealer assurance/services assurance/residue assurance/residue/without_wiping assurance/constant_time benches/peers"
+alone="fuzz crates/sealwax-aws-kms crates/sealwax-sqlx assurance/destinations assurance/no_std assurance/sealer assurance/services assurance/residue assurance/residue/without_wiping assurance/constant_time benches/peers examples/byok-gateway"
 
 step() { printf '\n== %s (%ss)\n' "$*" "$SECONDS"; }
 

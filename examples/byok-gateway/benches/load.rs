@@ -7,11 +7,11 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
-    clippy::panic,
     clippy::indexing_slicing,
     clippy::string_slice,
     reason = "a benchmark"
 )]
+#![expect(dead_code, reason = "the tests use the rest of these modules")]
 
 #[path = "../tests/gateway/memory.rs"]
 mod memory;

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
@@ -26,10 +26,8 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 pub(crate) struct Seen {
     /// The host of the tunnel.
     pub(crate) host: String,
-    pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
 }
 
 #[derive(Clone)]
@@ -101,13 +99,7 @@ async fn answer(State((upstream, host)): State<(Upstream, String)>, request: Req
     let (parts, body) = request.into_parts();
     let body = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
     let path = parts.uri.path().to_owned();
-    let seen = Seen {
-        host,
-        method: parts.method.to_string(),
-        path: parts.uri.to_string(),
-        headers: parts.headers.clone(),
-        body: body.clone(),
-    };
+    let seen = Seen { host, path: parts.uri.to_string(), headers: parts.headers.clone() };
     upstream.seen.lock().unwrap().push(seen);
     let mut response = Response::builder();
     if let Some(status) = path.strip_prefix("/status/") {
