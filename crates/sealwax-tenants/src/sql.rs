@@ -15,7 +15,7 @@ pub mod sqlite;
 
 /// SQL for PostgreSQL 14 or later, at the isolation level `READ COMMITTED`, which is the default.
 pub mod postgres {
-    /// Creates the tables and the view. Running it again changes nothing.
+    /// Creates the tables, their triggers and the view. Running it again changes nothing.
     ///
     /// It has several statements, so send it without parameters.
     pub const TABLES: &str = include_str!("sql/postgres.sql");

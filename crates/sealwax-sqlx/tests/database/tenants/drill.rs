@@ -335,6 +335,10 @@ async fn no_row_of_a_deleted_tenant_opens_and_each_of_every_survivor_does() {
     let found = (in_the_log.credentials >= ROWS, in_the_log.keys >= 1, in_the_log.written >= 1);
     assert_eq!(found, (true, true, true), "the search finds what is there");
     texts.extend(envelopes_in(&cluster.data().join("base")));
+    // Among them is the audit log, which has no envelope, but names what was deleted.
+    let lines: Vec<String> = query_scalar("SELECT record FROM sealwax_audit").fetch_all(&restored).await.unwrap();
+    assert_eq!(lines.len(), 6);
+    assert!(lines.iter().all(|line| !line.contains("sw1:")) && lines.iter().any(|line| line.contains("tenant/7@1")));
     let after = attempts(&texts, &key, &ring, &survivors);
     for attempts in [&in_the_log, &after] {
         assert_eq!((attempts.opened_keys, attempts.opened_rows), (0, 0));

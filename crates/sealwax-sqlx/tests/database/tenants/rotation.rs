@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sealwax::{Envelope, Keyring, MasterKey};
-use sealwax_sqlx::{Job, Limits, Options, Table, census, install};
+use sealwax_sqlx::{Census, Job, Limits, Options, Table, census, install};
 use sealwax_tenants::sql::postgres;
 use sealwax_tenants::{TenantKeys, TenantState};
 use sqlx::{PgPool, query, query_as, query_scalar, raw_sql};
@@ -172,4 +172,32 @@ async fn a_replay_names_the_root_that_a_job_moved_a_destroyed_key_to() {
         let tombstone = tombstone.clone().with_deleted(deleted.as_deref());
         assert_eq!(tombstone.roots().map(AsRef::as_ref).collect::<Vec<_>>(), expected);
     }
+}
+
+/// With the triggers, it does not move, and the job says that a row failed.
+#[tokio::test]
+async fn a_destroyed_key_that_was_put_back_moves_to_no_other_root() {
+    let Some(db) = tables().await else { return };
+    let (keys, both) = two_epochs();
+    for id in ["42", "43"] {
+        create(&db, &keys, id, TenantState::NeverHad).await;
+    }
+    let back = "CREATE TABLE back AS SELECT * FROM sealwax_tenant_keys WHERE tenant = '42'";
+    raw_sql(back).execute(&db).await.unwrap();
+    let tombstone = tombstone(&db, &keys, "42").await;
+    assert!(destroy(&db, &tombstone).await);
+    let back =
+        "ALTER TABLE sealwax_tenant_keys DISABLE TRIGGER USER; INSERT INTO sealwax_tenant_keys SELECT * FROM back;
+        ALTER TABLE sealwax_tenant_keys ENABLE TRIGGER USER";
+    raw_sql(back).execute(&db).await.unwrap();
+    let keys = table(&db, "sealwax_tenant_keys").await;
+    let connection = &mut *db.acquire().await.unwrap();
+    let job = Job::plan_rotation(connection, &keys, &both, both.primary().unwrap(), &Options::default()).await.unwrap();
+    let done = job.work(&db, &both, &Limits::default(), |_| {}).await.unwrap();
+    assert_eq!((done.changed, done.failed), (1, 1));
+    let roots = |counted: Census| counted.by_key_id().into_iter().collect::<Vec<_>>();
+    let [one, other] = ["epoch-1", "epoch-2"].map(|root| (root.to_owned(), 1));
+    assert_eq!(roots(census(connection, &keys).await.unwrap()), [one, other.clone()]);
+    super::run(&db, postgres::REPLAY, tombstone.parameters()).await;
+    assert_eq!(roots(census(connection, &keys).await.unwrap()), [other]);
 }
