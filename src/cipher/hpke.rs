@@ -206,8 +206,7 @@ fn is_fips_203_encoding(key: &[u8]) -> bool {
     let Some((coefficients, _seed)) = key.split_last_chunk::<32>() else { return false };
     let (pairs, rest) = coefficients.as_chunks::<3>();
     let are_reduced = |[a, b, c]: &[u8; 3]| {
-        let [a, b, c] = [*a, *b, *c].map(u16::from);
-        (a | (b & 0x0f) << 8) < Q && (b >> 4 | c << 4) < Q
+        u16::from_le_bytes([*a, b & 0x0f]) < Q && u16::from_le_bytes([*b, *c]) >> 4 < Q
     };
     rest.is_empty() && pairs.iter().all(are_reduced)
 }
@@ -247,6 +246,8 @@ fn has_small_order(point: &[u8; POINT_LEN]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use core::array;
+
     use super::{Coins, Q, TryRng, is_fips_203_encoding};
 
     /// The library would refuse these keys too; it must not be asked.
@@ -285,5 +286,14 @@ mod tests {
             drawn.chunks_mut(piece).for_each(|place| coins.try_fill_bytes(place).unwrap());
             assert_eq!((drawn.as_slice(), coins.drawn), (whole.as_slice(), 96));
         }
+    }
+
+    #[test]
+    fn coins_that_are_drawn_as_numbers_are_the_same() {
+        let (m, e) = (array::from_fn(|i| i.try_into().unwrap()), [0xee; 32]);
+        let mut coins = Coins { m: &m, e: &e, drawn: 0 };
+        assert_eq!(coins.try_next_u32(), Ok(0x0302_0100));
+        assert_eq!(coins.try_next_u64(), Ok(0x0b0a_0908_0706_0504));
+        assert_eq!(coins.drawn, 12);
     }
 }

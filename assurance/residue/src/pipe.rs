@@ -41,6 +41,24 @@ pub mod role {
     pub const OLD_TOKEN: u8 = b'o';
     /// Its SHA-256, as a table had it. The number is the scheme's. Public.
     pub const OLD_DIGEST: u8 = b'g';
+    /// A pair: seed ‖ psk, 64 bytes.
+    pub const PAIR: u8 = b'q';
+    /// Its public key. Public.
+    pub const PUBLIC_KEY: u8 = b'1';
+    /// Its opening key as text.
+    pub const OPENING_TEXT: u8 = b'O';
+    /// Its sealing key as text.
+    pub const SEALING_TEXT: u8 = b'S';
+    /// Added to the number of a pair whose text has a wrong last character.
+    pub const MISTYPED: u8 = 128;
+    /// What a wrap of data key 0 for pair 0 draws, under the probe's id and commitment. The number is the suite.
+    pub const COINS: u8 = b'2';
+    /// The text of a sealer. The number selects one of the shapes that the search knows.
+    pub const SEALER_TEXT: u8 = b'W';
+    /// The text of a keyring with pairs. The number selects one of the shapes that the search knows.
+    pub const PAIRS_TEXT: u8 = b'K';
+    /// The master key of a tenant, 32 bytes.
+    pub const TENANT_KEY: u8 = b'T';
     /// A row key of 32 bytes.
     pub const ROW_KEY: u8 = b'3';
     /// A row key in hex. Number 1 is in upper case.

@@ -7,6 +7,7 @@
 mod given;
 mod keys;
 mod memcheck;
+mod pairs;
 mod rows;
 mod tokens;
 mod verbs;
@@ -173,10 +174,11 @@ fn processor() -> String {
 }
 
 /// The counts that are expected. The documentation has the same figures.
-const ALL_OPERATIONS: [(&str, usize, fn()); 5] = [
+const ALL_OPERATIONS: [(&str, usize, fn()); 6] = [
     ("envelopes, in both suites", 122, verbs::operations),
     ("comparisons", 5, verbs::compared),
     ("keys", 23, keys::operations),
+    ("pairs", 27, pairs::operations),
     ("rows", 37, rows::operations),
     ("tokens", 23, tokens::operations),
 ];

@@ -1,11 +1,11 @@
 //! Receives what the search sends, and makes values from it.
 
-use std::ops::Deref;
+use std::ops::{Deref, DerefMut};
 use std::panic::resume_unwind;
 
 use rand_core::{TryCryptoRng, TryRng};
 use residue::pipe::{self, role};
-use sealwax::{DataKey, EncryptionContext, KeyId, Keyring, MasterKey, Secret, Suite};
+use sealwax::{DataKey, EncryptionContext, KeyId, Keyring, MasterKey, OpeningKey, Secret, Suite};
 
 /// Requests bytes of a role, and returns how many there are.
 fn ask(role: u8, number: u8, size: usize) -> usize {
@@ -45,6 +45,12 @@ impl Deref for Lent {
 
     fn deref(&self) -> &Vec<u8> {
         &self.0
+    }
+}
+
+impl DerefMut for Lent {
+    fn deref_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.0
     }
 }
 
@@ -129,6 +135,10 @@ pub fn master_key(number: u8) -> MasterKey {
 
 pub fn data_key(number: u8) -> DataKey {
     DataKey::from_bytes(&mut bytes(role::DATA_KEY, number, 32)).expect("32 random bytes")
+}
+
+pub fn pair(number: u8) -> OpeningKey {
+    OpeningKey::from_bytes(&mut bytes(role::PAIR, number, 64)).expect("64 random bytes")
 }
 
 /// Returns a keyring in which `prod` seals and `dr` is its escrow.

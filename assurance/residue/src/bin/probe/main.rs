@@ -1,4 +1,4 @@
-//! Does everything that the library, `sealwax-tokens` and `sealwax-branch` can do, drops everything, and waits to be searched.
+//! Does everything that the library, `sealwax-tokens`, `sealwax-branch` and `sealwax-tenants` can do, drops everything, and waits to be searched.
 //!
 //! One step is one operation: fresh memory, the operation, and then nothing until the search has
 //! looked. Secrets come from the search and are passed to the library; see `given`.
@@ -7,10 +7,13 @@ mod branches;
 mod canaries;
 mod derivation;
 mod given;
+mod hpke;
 mod keys;
 mod memory;
+mod pairs;
 mod rows;
 mod secrets;
+mod tenants;
 mod tokens;
 mod verbs;
 mod waiting;
@@ -69,6 +72,9 @@ fn main() {
     verbs::steps(sizes);
     waiting::steps();
     branches::steps();
+    hpke::steps();
+    pairs::steps();
+    tenants::steps();
     rows::steps(sizes);
     tokens::steps(sizes, if mode == "all" { 2..=32 } else { 10..=10 });
     if mode == "kept" {

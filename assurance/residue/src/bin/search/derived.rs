@@ -17,11 +17,12 @@ use polyval::universal_hash::UniversalHash;
 use sha2::block_api::compress256;
 use sha2::{Digest, Sha256};
 
+use super::pairs::{COINS, EXPANDED, POLYNOMIAL, SCHEDULED, SHARED};
 use super::tokens::TOKEN;
 use super::windows::Windows;
 
 const KEY: &str = "key";
-const TEXT: &str = "key's text";
+pub const TEXT: &str = "key's text";
 /// A key as the words in which SHA-256 processes it.
 const WORDS: &str = "key as words";
 const PADDED: &str = "HMAC's padded key";
@@ -40,7 +41,7 @@ const KEYSTREAM: &str = "keystream";
 const POLY: &str = "Poly1305 key";
 
 /// The kinds of secrets, one for each form. The control has to find all of them.
-pub const KINDS: [&str; 15] = [
+pub const KINDS: [&str; 20] = [
     "plaintext",
     TOKEN,
     KEY,
@@ -56,6 +57,11 @@ pub const KINDS: [&str; 15] = [
     KEYSTREAM,
     POLY,
     "passphrase",
+    EXPANDED,
+    POLYNOMIAL,
+    COINS,
+    SHARED,
+    SCHEDULED,
 ];
 /// More of a keystream than any buffer holds.
 const MOST: usize = 4096;
@@ -122,7 +128,7 @@ pub fn pepper_text(key: &[u8]) -> Vec<u8> {
     key_text("swh1", "swh1", key)
 }
 
-fn key_text(name: &str, label: &str, key: &[u8]) -> Vec<u8> {
+pub fn key_text(name: &str, label: &str, key: &[u8]) -> Vec<u8> {
     let checksum = sha256(&[label.as_bytes(), b"/key", key]);
     let body = base64(&[key, &checksum[..4]].concat(), false);
     [name.as_bytes(), b"_", &body].concat()
@@ -263,7 +269,7 @@ fn expand(prk: &[u8], info: &[&[u8]], len: usize) -> Vec<u8> {
 }
 
 /// Computes HKDF-Extract, which is HMAC of the key material under the salt, and adds its states.
-fn extract(salt: &[u8], key_material: &[u8], windows: &mut Windows) -> Vec<u8> {
+pub fn extract(salt: &[u8], key_material: &[u8], windows: &mut Windows) -> Vec<u8> {
     let (prk, _) = Hkdf::<Sha256>::extract(Some(salt), key_material);
     inner_states(salt, key_material, key_material, windows);
     outer_block(salt, key_material, windows);
@@ -297,6 +303,12 @@ pub fn payload_keys(
     (derived(b"sw1/data"), derived(b"sw1/comm"))
 }
 
+/// Returns what a wrap is bound to.
+pub fn bind(suite: u8, id: &str, commitment: &[u8]) -> Vec<u8> {
+    let len = id.len().try_into().unwrap_or_default();
+    [&[1, suite, len], id.as_bytes(), commitment].concat()
+}
+
 /// Adds the secrets of a wrap: the pad, and the blocks with the data key from which the public salt follows.
 pub fn wrap(
     master: &[u8],
@@ -306,8 +318,7 @@ pub fn wrap(
     data_key: &[u8],
     windows: &mut Windows,
 ) {
-    let len = id.len().try_into().unwrap_or_default();
-    let bind = [&[1, suite, len], id.as_bytes(), commitment].concat();
+    let bind = bind(suite, id, commitment);
     let salt = expanded(master, &[b"sw1/salt", &bind, data_key], data_key, 24, windows);
     let pad = expanded(master, &[b"sw1/wrap", &salt], &[], 32, windows);
     windows.add(PAD, &pad);

@@ -6,6 +6,7 @@
 mod core_file;
 mod derived;
 mod figures;
+mod pairs;
 mod process;
 mod secrets;
 mod tokens;

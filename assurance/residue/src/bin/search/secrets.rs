@@ -3,15 +3,22 @@
 use std::collections::BTreeMap;
 
 use residue::pipe::role;
+use sealwax::{EncryptionContext, Held};
 
 use super::windows::Windows;
-use super::{derived, tokens};
+use super::{derived, pairs, tokens};
 
 /// The probe's ids and contexts, encoded as in `src/docs/format.md`.
 const IDS: [&str; 4] = ["prod", "dr", "next", "old"];
 const CONTEXT: &[u8] = b"\x00\x02\x00\x03row\x00\x011\x00\x06tenant\x00\x04acme";
 const ELSEWHERE: &[u8] = b"\x00\x00";
-/// The commitment that the probe passes when it calls a master key directly.
+/// The ids of its pairs.
+const PAIR_IDS: [&str; 2] = ["dash", "safe"];
+/// The length of the longest key that is sealed, a pair.
+const HELD_LEN: usize = 64;
+/// The tenants that have the probe's tenant key.
+const TENANTS: [&str; 2] = ["42", "43"];
+/// The commitment that the probe passes when it calls a key directly.
 const COMMITMENT: [u8; 32] = [7; 32];
 
 pub struct Secrets {
@@ -48,6 +55,18 @@ impl Secrets {
             role::IV | role::SALT | role::MASTER_KEY => self.random(role, number, size.max(12)),
             role::ROW_KEY => self.random(role, 0, 32),
             role::DERIVATION_KEY => self.random(role, number, 32),
+            role::TENANT_KEY => self.random(role, number, 32),
+            role::PAIR => self.random(role, number, 64),
+            role::PUBLIC_KEY => pairs::public_key(&self.random(role::PAIR, number, 64)),
+            role::OPENING_TEXT => self.pair_text(number, pairs::opening_text),
+            role::SEALING_TEXT => self.pair_text(number, pairs::sealing_text),
+            role::COINS => {
+                let (pair, key) = (self.give(role::PAIR, 0, 64), self.give(role::DATA_KEY, 0, 32));
+                let bind = derived::bind(number, PAIR_IDS[0], &COMMITMENT);
+                pairs::coins(&pair, &bind, &key, &mut Windows::new())
+            }
+            role::SEALER_TEXT => self.sealer_text(number),
+            role::PAIRS_TEXT => self.pairs_text(number),
             role::PEPPER => self.random(role, number, 32),
             role::PEPPERS_TEXT => self.peppers_text(number),
             // The id is public, so it is not the start of the draw.
@@ -92,8 +111,7 @@ impl Secrets {
         let key = self.master_key(number);
         let mut text = derived::master_text(&key);
         if mistyped {
-            let last = text.last_mut().expect("53 characters");
-            *last = if *last == b'A' { b'B' } else { b'A' };
+            mistype(&mut text);
         }
         text
     }
@@ -125,6 +143,43 @@ impl Secrets {
             last,
         ];
         lines.concat().into_bytes()
+    }
+
+    fn pair_text(&mut self, number: u8, text_of: fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
+        let mut text = text_of(&self.give(role::PAIR, number % role::MISTYPED, 64));
+        if number >= role::MISTYPED {
+            mistype(&mut text);
+        }
+        text
+    }
+
+    fn pair_line(&mut self, state: &str, id: &str, number: u8, is_opening: bool) -> Vec<u8> {
+        let of: fn(&[u8]) -> Vec<u8> =
+            if is_opening { pairs::opening_text } else { pairs::sealing_text };
+        let text = self.pair_text(number, of);
+        [state.as_bytes(), b" ", id.as_bytes(), b" ", &text, b"\n"].concat()
+    }
+
+    fn sealer_text(&mut self, shape: u8) -> Vec<u8> {
+        let last = match shape {
+            // One public key twice; an opening key; a mistake in a text.
+            1 => self.pair_line("escrow", "safe", 0, false),
+            2 => self.pair_line("escrow", "safe", 1, true),
+            3 => self.pair_line("escrow", "safe", role::MISTYPED + 1, false),
+            _ => self.pair_line("escrow", "safe", 1, false),
+        };
+        [self.pair_line("primary", "dash", 0, false), last].concat()
+    }
+
+    fn pairs_text(&mut self, shape: u8) -> Vec<u8> {
+        let last = match shape {
+            // A sealing key that is to open; both keys of one pair; a mistake in a text.
+            1 => self.pair_line("retired", "safe", 1, false),
+            2 => self.pair_line("escrow", "safe", 0, false),
+            3 => self.pair_line("retired", "safe", role::MISTYPED + 1, true),
+            _ => self.pair_line("escrow", "safe", 1, false),
+        };
+        [self.pair_line("primary", "dash", 0, true), last].concat()
     }
 
     fn peppers_text(&mut self, shape: u8) -> Vec<u8> {
@@ -175,11 +230,14 @@ impl Secrets {
                     });
                 }
                 role::ROW_KEY_HEX | role::ROW_KEY_BASE64 => windows.add("key's text", bytes),
-                role::MASTER_KEY => {
+                role::MASTER_KEY | role::TENANT_KEY => {
                     derived::key(bytes, windows);
                     derived::hmac_key(bytes, windows);
                     windows.add("key's text", &derived::master_text(bytes)[5..]);
                 }
+                role::PAIR => pairs::pair(bytes, windows),
+                // Their pairs are there too.
+                role::OPENING_TEXT | role::SEALING_TEXT | role::SEALER_TEXT | role::PAIRS_TEXT => {}
                 role::DERIVATION_KEY => derived::derivation_key(bytes, windows),
                 role::PEPPER => {
                     derived::key(bytes, windows);
@@ -230,8 +288,11 @@ impl Secrets {
         let drawn = given(role::DRAWN, 0).map(|drawn| drawn.split_at(32));
         let by_hand = given(role::DATA_KEY, 0).zip(given(role::IV, 0));
         if let Some((data_key, iv)) = drawn.or(by_hand).filter(|(key, _)| key.len() == 32) {
-            let size = given(role::PLAINTEXT, 0).map_or(0, <[u8]>::len);
-            for context in [ELSEWHERE, CONTEXT] {
+            let credential = given(role::PLAINTEXT, 0).map_or(0, <[u8]>::len);
+            let held = self.contexts_of_held_keys();
+            let of_credentials = [ELSEWHERE, CONTEXT].map(|context| (context, credential));
+            let of_keys = held.iter().map(|context| (context.as_slice(), HELD_LEN));
+            for (context, size) in of_credentials.into_iter().chain(of_keys) {
                 let (key, commitment) =
                     derived::payload_keys(data_key, suite, iv, context, windows);
                 derived::aead_key(suite, &key, iv, size, windows);
@@ -242,10 +303,43 @@ impl Secrets {
         }
     }
 
+    /// Returns the contexts in which the probe may have sealed the key of a tenant or a pair.
+    fn contexts_of_held_keys(&self) -> Vec<Vec<u8>> {
+        let encoded = |[one, other]: [(&str, &str); 2], held| {
+            let context = EncryptionContext::new([one, other]);
+            let context = context.and_then(|context| context.holding(held));
+            context.expect("three pairs").encoded().to_vec()
+        };
+        let is_given = |role| self.given.contains_key(&(role, 0));
+        let tenants = TENANTS.iter().filter(|_| is_given(role::TENANT_KEY));
+        let mut contexts: Vec<_> = tenants
+            .map(|tenant| {
+                let key = format!("tenant/{tenant}@1");
+                encoded([("tenant", tenant), ("key", &key)], Held::MasterKey)
+            })
+            .collect();
+        if is_given(role::PAIR) {
+            let pair = [("pair", PAIR_IDS[0]), ("root", IDS[0])];
+            contexts.push(encoded(pair, Held::OpeningKey));
+        }
+        contexts
+    }
+
     fn wrap_windows(&self, suite: u8, commitment: &[u8], data_key: &[u8], windows: &mut Windows) {
         for (number, id) in (0..).zip(IDS) {
             if let Some(master) = self.given.get(&(role::MASTER_KEY, number)) {
                 derived::wrap(master, suite, id, commitment, data_key, windows);
+            }
+        }
+        if let Some(key) = self.given.get(&(role::TENANT_KEY, 0)) {
+            for tenant in TENANTS {
+                let id = format!("tenant/{tenant}@1");
+                derived::wrap(key, suite, &id, commitment, data_key, windows);
+            }
+        }
+        for (number, id) in (0..).zip(PAIR_IDS) {
+            if let Some(pair) = self.given.get(&(role::PAIR, number)) {
+                pairs::wrap(pair, suite, id, commitment, data_key, windows);
             }
         }
         // A branch key or a fresh key wraps as a master key does.
@@ -272,6 +366,12 @@ impl Secrets {
             }
         }
     }
+}
+
+/// Changes the last character of a key's text.
+fn mistype(text: &mut [u8]) {
+    let last = text.last_mut().expect("a text");
+    *last = if *last == b'A' { b'B' } else { b'A' };
 }
 
 /// splitmix64: advances the state and returns the next value.

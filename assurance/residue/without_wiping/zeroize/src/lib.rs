@@ -14,6 +14,29 @@ use core::mem::MaybeUninit;
 use core::ops::{Deref, DerefMut};
 use core::slice::IterMut;
 
+#[cfg(feature = "zeroize_derive")]
+pub use zeroize_derive::{Zeroize, ZeroizeOnDrop};
+
+/// What the derives call.
+#[doc(hidden)]
+pub mod __internal {
+    pub trait AssertZeroizeOnDrop {
+        fn zeroize_or_on_drop(self);
+    }
+
+    impl<Z: super::ZeroizeOnDrop + ?Sized> AssertZeroizeOnDrop for &&mut Z {
+        fn zeroize_or_on_drop(self) {}
+    }
+
+    pub trait AssertZeroize {
+        fn zeroize_or_on_drop(&mut self);
+    }
+
+    impl<Z: super::Zeroize + ?Sized> AssertZeroize for Z {
+        fn zeroize_or_on_drop(&mut self) {}
+    }
+}
+
 pub trait Zeroize {
     fn zeroize(&mut self) {}
 }
