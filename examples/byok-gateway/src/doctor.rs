@@ -23,13 +23,12 @@ pub struct Finding {
 /// Examines a gateway.
 pub async fn examine(home: &Home, store: &Store) -> Result<Vec<Finding>> {
     let vault = Vault::unlock(home, store).await?;
-    let unlocked = vault.unlocked()?;
-    let ring = unlocked.tenants.service();
+    let ring = vault.ring()?;
     let newest = Epoch::newest(&ring);
     let mut findings = Vec::new();
     let mut find = |is_well, text: String| findings.push(Finding { is_well, text });
 
-    let (mine, pair) = (unlocked.fingerprint(), newest.map(Epoch::pair).transpose()?);
+    let (mine, pair) = (vault.fingerprint()?, newest.map(Epoch::pair).transpose()?);
     for (process, keys) in store.processes(ALIVE_SECONDS).await? {
         let has = if process.starts_with("dashboard") { pair.as_ref().map(AsRef::as_ref) } else { Some(mine.as_str()) };
         let is_well = has == Some(keys.as_str());

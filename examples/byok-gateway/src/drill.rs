@@ -122,7 +122,6 @@ async fn inspect(home: &Home, restored: &Store) -> Result<Report> {
     for dead in home.lines(TOMBSTONES)? {
         restored.tenants().replay(dead).await?;
     }
-    let unlocked = vault.unlocked()?;
     let mut report = Report { rpo_seconds: restored.age().await?, ..Report::default() };
     let mut after = (String::new(), String::new());
     loop {
@@ -133,12 +132,12 @@ async fn inspect(home: &Home, restored: &Store) -> Result<Report> {
             report.rows = report.rows.saturating_add(1);
             let usable = async {
                 let row: Envelope = found.envelope.parse()?;
-                unlocked.keyring(restored, &found.record, &row).await?.verify(&row)?;
+                vault.keyring(&found.record, &row).await?.verify(&row)?;
                 anyhow::Ok(())
             };
             match usable.await {
                 Ok(()) => report.usable = report.usable.saturating_add(1),
-                Err(_) if unlocked.tenants.state(&found.record).is_ok_and(|state| state == TenantState::Destroyed) => {
+                Err(_) if vault.tenants()?.state(&found.record).is_ok_and(|state| state == TenantState::Destroyed) => {
                     report.of_deleted = report.of_deleted.saturating_add(1);
                 }
                 Err(error) if report.failures.len() < 10 => {

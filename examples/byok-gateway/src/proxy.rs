@@ -23,7 +23,7 @@ use crate::config::{Egress, Home};
 use crate::providers::{self, Provider};
 use crate::store::Store;
 use crate::tokens::{self, ApiTokens};
-use crate::vault::{Refused, Vault};
+use crate::vault::{NOT_SET, Refused, Vault};
 use crate::web::{self, Limit};
 
 /// The headers of a customer's request that a provider gets: what the request is, and nothing that authorises it.
@@ -162,11 +162,12 @@ impl Proxy {
         let tenant = tokens::tenant(claims).ok_or(Answer(StatusCode::UNAUTHORIZED, "invalid_token"))?;
         let (who, why) = (format!("token {}", claims.id), format!("request to {}", provider.slug));
         self.vault.open(&tenant, provider, &who, &why).await.map_err(|error| {
-            tracing::warn!(name = error.name(), class = error.class().as_str(), "a key was not opened: {error}");
-            match error.class() {
-                _ if matches!(error, Refused::NotSet) => Answer(StatusCode::NOT_FOUND, "no_key"),
-                _ if error.is_destroyed() => Answer(StatusCode::GONE, "account_deleted"),
-                ErrorClass::Transient => Answer(StatusCode::SERVICE_UNAVAILABLE, "try_again"),
+            let Refused { name, class, .. } = &error;
+            tracing::warn!(name, class = class.as_str(), "a key was not opened: {error}");
+            match (*name, class) {
+                (NOT_SET, _) => Answer(StatusCode::NOT_FOUND, "no_key"),
+                ("key_destroyed", _) => Answer(StatusCode::GONE, "account_deleted"),
+                (_, ErrorClass::Transient) => Answer(StatusCode::SERVICE_UNAVAILABLE, "try_again"),
                 _ => Answer(StatusCode::INTERNAL_SERVER_ERROR, "key_not_usable"),
             }
         })

@@ -2,12 +2,11 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use arc_swap::ArcSwapOption;
-use sealwax::{ContextError, Envelope, ErrorClass, FormatError, KeyId, Keyring, OpeningKey};
+use sealwax::{ContextError, Envelope, ErrorClass, FormatError, KeyId, Keyring, KeyringError, OpeningKey};
 use sealwax_audit::{EntryError, Recorder};
 use sealwax_credentials::{BoundSecret, OpenBoundError, open_bound_async};
 use sealwax_tenants::{
@@ -31,95 +30,65 @@ pub struct Vault {
     pub source: Source,
     log: Arc<Log>,
     home: Home,
-    started: Instant,
-    unlocked: ArcSwapOption<Unlocked>,
-}
-
-/// The keyring, and what was opened with it.
-#[derive(Debug)]
-pub struct Unlocked {
-    pub tenants: TenantKeys,
+    tenants: TenantKeys,
     /// The opening keys of the dashboard's pairs, by the id and the envelope of the pair.
     pairs: Mutex<HashMap<(KeyId, String), Arc<OpeningKey>>>,
-    /// In milliseconds after the start of the process.
+    started: Instant,
+    /// Until when the keyring may be used, in milliseconds after the start.
     until: AtomicU64,
 }
 
-/// Why a key was not opened.
+/// Why a key was not opened: its name for the log, and what an operator does about it.
 #[derive(Debug, thiserror::Error)]
-pub enum Refused {
-    /// The customer has none for this provider, or has left.
-    #[error("there is no key for this provider")]
-    NotSet,
-    /// The keyring could not be read for longer than the maximum age.
-    #[error("the keyring of the service is locked")]
-    Locked,
-    #[error("the database failed")]
-    Database(#[from] sqlx::Error),
-    #[error("the row has no envelope")]
-    Format(#[from] FormatError),
-    #[error(transparent)]
-    Tenant(#[from] TenantError),
-    #[error(transparent)]
-    Pair(#[from] WriterPairError),
-    #[error(transparent)]
-    Open(#[from] OpenBoundError),
-    #[error(transparent)]
-    Name(#[from] ContextError),
-    #[error(transparent)]
-    Entry(#[from] EntryError),
-    #[error(transparent)]
-    Keyring(#[from] sealwax::KeyringError),
+#[error("{source}")]
+pub struct Refused {
+    pub name: &'static str,
+    pub class: ErrorClass,
+    source: Box<dyn std::error::Error + Send + Sync>,
 }
 
+/// The customer has no key for this provider, or has left.
+pub const NOT_SET: &str = "not_set";
+
 impl Refused {
-    /// Returns what an operator does about it.
-    #[must_use]
-    pub fn class(&self) -> ErrorClass {
-        match self {
-            Self::NotSet => ErrorClass::Refused,
-            Self::Locked | Self::Database(_) => ErrorClass::Transient,
-            Self::Format(_) => ErrorClass::Altered,
-            Self::Tenant(error) => error.class(),
-            Self::Pair(error) => error.class(),
-            Self::Open(error) => error.class(),
-            Self::Name(_) | Self::Entry(_) | Self::Keyring(_) => ErrorClass::Bug,
-        }
+    fn new(name: &'static str, class: ErrorClass, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self { name, class, source: source.into() }
     }
+}
 
-    /// Returns its name for the log.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::NotSet => "not_set",
-            Self::Locked => "locked",
-            Self::Database(_) => "database",
-            Self::Format(_) => "format",
-            Self::Tenant(error) => error.name(),
-            Self::Pair(error) => error.name(),
-            Self::Open(error) => error.name(),
-            Self::Name(_) | Self::Entry(_) | Self::Keyring(_) => "bug",
+macro_rules! refused {
+    ($($error:ty: $name:expr, $class:expr;)*) => {$(
+        impl From<$error> for Refused {
+            fn from(error: $error) -> Self {
+                Self::new($name(&error), $class(&error), error)
+            }
         }
-    }
+    )*};
+}
 
-    /// Returns whether the tenant was deleted.
-    #[must_use]
-    pub fn is_destroyed(&self) -> bool {
-        self.name() == "key_destroyed"
-    }
+refused! {
+    TenantError: TenantError::name, TenantError::class;
+    WriterPairError: WriterPairError::name, WriterPairError::class;
+    OpenBoundError: OpenBoundError::name, OpenBoundError::class;
+    KeyringError: KeyringError::name, KeyringError::class;
+    FormatError: |_: &_| "format", |_: &_| ErrorClass::Altered;
+    ContextError: |_: &_| "context", |_: &_| ErrorClass::Bug;
+    EntryError: |_: &_| "entry", |_: &_| ErrorClass::Bug;
+    sqlx::Error: |_: &_| "database", |_: &_| ErrorClass::Transient;
 }
 
 impl Vault {
     /// Creates it, and reads the keyring.
     pub async fn unlock(home: &Home, store: &Store) -> Result<Self> {
-        let log = Log::new(home.parsed(AUDIT)?, store.audit(), clock::millis);
         let vault = Self {
             store: store.clone(),
             source: Source::new(home)?,
-            log: Arc::new(log),
+            log: Arc::new(Log::new(home.parsed(AUDIT)?, store.audit(), clock::millis)),
             home: home.clone(),
+            tenants: TenantKeys::new(Keyring::opening_only(), []).with_max_age(home.config.policy.max_age()),
+            pairs: Mutex::default(),
             started: Instant::now(),
-            unlocked: ArcSwapOption::empty(),
+            until: AtomicU64::new(0),
         };
         vault.refresh().await?;
         Ok(vault)
@@ -127,20 +96,13 @@ impl Vault {
 
     /// Reads the keyring and the tombstones again. If it fails, what was read before is used until the maximum age.
     pub async fn refresh(&self) -> Result<()> {
-        let asked = self.started.elapsed();
-        let until = u64::try_from(asked.saturating_add(self.max_age()).as_millis())?;
+        let until = self.started.elapsed().saturating_add(self.max_age());
         let ring = self.source.read().await?;
-        let dead: Vec<Tombstone> = self.home.lines(TOMBSTONES)?;
-        if let Some(unlocked) = &*self.unlocked.load()
-            && unlocked.tenants.service().fingerprint() == ring.fingerprint()
-        {
-            dead.iter().for_each(|dead| unlocked.tenants.bury(dead));
-            unlocked.until.store(until, Ordering::Relaxed);
-            return Ok(());
+        self.home.lines::<Tombstone>(TOMBSTONES)?.iter().for_each(|dead| self.tenants.bury(dead));
+        if self.tenants.service().fingerprint() != ring.fingerprint() {
+            self.set(ring);
         }
-        let tenants = TenantKeys::new(ring, dead).with_max_age(self.max_age());
-        let pairs = Mutex::default();
-        self.unlocked.store(Some(Arc::new(Unlocked { tenants, pairs, until: until.into() })));
+        self.until.store(until.as_millis().try_into()?, Ordering::Relaxed);
         Ok(())
     }
 
@@ -157,7 +119,7 @@ impl Vault {
                     Err(error) => tracing::warn!("the keyring was not read: {error:#}"),
                 }
             }
-            let keys = self.unlocked().map(|unlocked| unlocked.fingerprint()).unwrap_or_default();
+            let keys = self.fingerprint().unwrap_or_default();
             if let Err(error) = self.store.beat(process, &keys).await {
                 tracing::warn!("this process is not noted: {error}");
             }
@@ -165,22 +127,25 @@ impl Vault {
         }
     }
 
-    /// Returns the keyring and what was opened with it, or nothing if it is too old.
-    pub fn unlocked(&self) -> Result<Arc<Unlocked>, Refused> {
+    /// Returns the tenants' keyrings, unless the keyring of the service is too old.
+    pub fn tenants(&self) -> Result<&TenantKeys, Refused> {
         let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        match self.unlocked.load_full() {
-            Some(unlocked) if now < unlocked.until.load(Ordering::Relaxed) => Ok(unlocked),
-            // Wipes the keys, once the last request has ended.
-            old => {
-                self.unlocked.compare_and_swap(&old, None);
-                Err(Refused::Locked)
-            }
+        if now < self.until.load(Ordering::Relaxed) {
+            return Ok(&self.tenants);
         }
+        // Wipes the keys, once the last request has ended.
+        self.set(Keyring::opening_only());
+        Err(Refused::new("locked", ErrorClass::Transient, "the keyring of the service is locked"))
     }
 
     /// Returns the keyring of the service.
     pub fn ring(&self) -> Result<Keyring, Refused> {
-        Ok(self.unlocked()?.tenants.service())
+        Ok(self.tenants()?.service())
+    }
+
+    /// Returns what tells keyrings apart.
+    pub fn fingerprint(&self) -> Result<String, Refused> {
+        Ok(self.ring()?.fingerprint().iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
     /// Returns for how long the keyring may be used after it was read.
@@ -196,6 +161,8 @@ impl Vault {
     }
 
     /// Opens a tenant's key for a provider: it goes to that provider's host and nowhere else. The audit log says who and why.
+    ///
+    /// If the opening cannot be recorded, nothing is opened.
     pub async fn open(
         &self,
         tenant: &TenantId,
@@ -203,55 +170,51 @@ impl Vault {
         who: &str,
         why: &str,
     ) -> Result<BoundSecret, Refused> {
-        let found = self.store.find(tenant, &provider.slug).await?.ok_or(Refused::NotSet)?;
+        let found = self.store.find(tenant, &provider.slug).await?;
+        let found = found.ok_or_else(|| Refused::new(NOT_SET, ErrorClass::Refused, "there is no such key"))?;
         let envelope: Envelope = found.envelope.parse()?;
-        let keyring = self.unlocked()?.keyring(&self.store, &found.record, &envelope).await?;
+        let keyring = self.keyring(&found.record, &envelope).await?;
         let recorder = Recorder::new(&self.log, tenant.as_ref(), who, why)?;
         Ok(open_bound_async(&keyring.with_recorder(recorder), &envelope, &provider.context(tenant)?).await?)
     }
-}
 
-impl Unlocked {
     /// Returns the keyring that opens a tenant's row: the tenant's own, and, if the dashboard wrote the row and no worker has
     /// taken it over, the dashboard's pair.
-    pub async fn keyring(&self, store: &Store, record: &TenantRecord, row: &Envelope) -> Result<Keyring, Refused> {
-        let keyring = match self.tenants.state(record)? {
-            TenantState::NeverHad => Keyring::opening_only(),
-            _ => self.tenants.keyring(record)?,
-        };
-        let is_pair = |key_id: &KeyId| !key_id.as_ref().starts_with("tenant/");
-        match row.key_ids().next().filter(is_pair) {
+    pub async fn keyring(&self, record: &TenantRecord, row: &Envelope) -> Result<Keyring, Refused> {
+        let tenants = self.tenants()?;
+        let state = tenants.state(record)?;
+        let keyring = if state == TenantState::NeverHad { Keyring::opening_only() } else { tenants.keyring(record)? };
+        let pair = row.key_ids().next().filter(|key_id| !key_id.as_ref().starts_with("tenant/"));
+        match pair {
             // A pair would open what a deleted tenant's keyring refuses.
-            Some(pair) if self.tenants.state(record)? != TenantState::Destroyed => {
-                match self.opening_key(store, &pair).await? {
-                    Some(opening_key) => Ok(keyring.with_retired(pair, opening_key)?),
-                    None => Ok(keyring),
-                }
-            }
+            Some(pair) if state != TenantState::Destroyed => match self.opening_key(&pair).await? {
+                Some(opening_key) => Ok(keyring.with_retired(pair, opening_key)?),
+                None => Ok(keyring),
+            },
             _ => Ok(keyring),
         }
     }
 
     /// Returns the opening key of a pair, if there is such a pair.
-    async fn opening_key(&self, store: &Store, pair: &KeyId) -> Result<Option<Arc<OpeningKey>>, Refused> {
-        let Some(text) = store.pair(pair).await? else { return Ok(None) };
+    async fn opening_key(&self, pair: &KeyId) -> Result<Option<Arc<OpeningKey>>, Refused> {
+        let Some(text) = self.store.pair(pair).await? else { return Ok(None) };
         let name = (pair.clone(), text);
         if let Some(known) = self.pairs().get(&name) {
             return Ok(Some(Arc::clone(known)));
         }
-        let opened = WriterPair::from_row(pair.clone(), name.1.parse()?).open(&self.tenants.service())?;
+        let opened = WriterPair::from_row(pair.clone(), name.1.parse()?).open(&self.ring()?)?;
         let opened = Arc::new(opened);
         self.pairs().insert(name, Arc::clone(&opened));
         Ok(Some(opened))
     }
 
-    fn pairs(&self) -> std::sync::MutexGuard<'_, HashMap<(KeyId, String), Arc<OpeningKey>>> {
-        self.pairs.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Sets the keyring, and forgets what was opened with another one.
+    fn set(&self, ring: Keyring) {
+        self.tenants.set_service(ring);
+        self.pairs().clear();
     }
 
-    /// Returns what tells keyrings apart.
-    #[must_use]
-    pub fn fingerprint(&self) -> String {
-        self.tenants.service().fingerprint().iter().map(|byte| format!("{byte:02x}")).collect()
+    fn pairs(&self) -> MutexGuard<'_, HashMap<(KeyId, String), Arc<OpeningKey>>> {
+        self.pairs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

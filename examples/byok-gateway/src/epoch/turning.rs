@@ -95,7 +95,7 @@ fn old_roots(ring: &Keyring, epoch: Epoch) -> Result<Vec<Epoch>> {
 /// Waits until every running process has the keyring that is in the file.
 async fn everywhere(vault: &Vault) -> Result<()> {
     vault.refresh().await?;
-    let mine = vault.unlocked()?.fingerprint();
+    let mine = vault.fingerprint()?;
     wait_for(vault, |process, keys| process.starts_with("dashboard") || keys == mine).await
 }
 

@@ -41,7 +41,7 @@ async fn check(vault: &Vault, client: &ReqwestClient, tenant: &TenantId, provide
             (reply.map_or(0, |reply| i64::from(reply.status().as_u16())), held)
         }
         Err(error) => {
-            tracing::warn!(name = error.name(), "the key of {} is not checked: {error}", provider.slug);
+            tracing::warn!(name = error.name, "the key of {} is not checked: {error}", provider.slug);
             (0, 0)
         }
     }

@@ -22,14 +22,14 @@ pub(super) async fn delete_leaving(home: &Home, vault: &Vault) -> Result<()> {
 }
 
 async fn delete(home: &Home, vault: &Vault, tenant: &TenantId) -> Result<()> {
-    let (unlocked, store) = (vault.unlocked()?, &vault.store);
+    let (tenants, store) = (vault.tenants()?, &vault.store);
     let mut record = store.tenants().read(tenant).await?;
-    if unlocked.tenants.state(&record)? == TenantState::NeverHad {
+    if tenants.state(&record)? == TenantState::NeverHad {
         // Without a key there is no tombstone, and a backup would bring the tenant back.
-        store.tenants().create(&unlocked.tenants.create(&record, TenantState::NeverHad)?).await?;
+        store.tenants().create(&tenants.create(&record, TenantState::NeverHad)?).await?;
         record = store.tenants().read(tenant).await?;
     }
-    let dead = unlocked.tenants.destroy(&record, |_| Ok::<_, Infallible>(()))?;
+    let dead = tenants.destroy(&record, |_| Ok::<_, Infallible>(()))?;
     // First where a restore does not reach, so that no deletion is without its tombstone. Its roots are all that the keyring
     // has, so the rows that are deleted name no other one.
     home.append(TOMBSTONES, &dead.to_string())?;
@@ -37,7 +37,7 @@ async fn delete(home: &Home, vault: &Vault, tenant: &TenantId) -> Result<()> {
     if store.tenants().destroy(dead.clone()).await?.is_none() {
         anyhow::bail!("tenant {tenant} has got another key");
     }
-    unlocked.tenants.bury(&dead);
+    tenants.bury(&dead);
     store.forget(tenant).await?;
     tracing::info!("tenant {tenant} was deleted");
     Ok(())

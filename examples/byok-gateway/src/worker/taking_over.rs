@@ -4,19 +4,18 @@ use anyhow::{Context, Result};
 use sealwax::Envelope;
 use sealwax_tenants::{TenantId, TenantState};
 
-use crate::store::{Found, Store};
-use crate::vault::{Unlocked, Vault};
+use crate::store::Found;
+use crate::vault::Vault;
 
 /// How many rows are read at once.
 pub(crate) const PAGE: i64 = 500;
 
 /// Moves every row that the dashboard wrote to its tenant's key. Returns how many it moved.
 pub async fn take_over(vault: &Vault) -> Result<u64> {
-    let unlocked = vault.unlocked()?;
     let mut first_error = None;
     let mut moved = 0_u64;
     for (tenant, provider, found) in vault.store.written_by_the_dashboard(PAGE).await? {
-        match take_over_row(&unlocked, &vault.store, &tenant, &provider, found).await {
+        match take_over_row(vault, &tenant, &provider, found).await {
             Ok(done) => moved = moved.saturating_add(u64::from(done)),
             Err(error) => {
                 first_error = first_error.or(Some(error.context(format!("{provider} key of tenant {tenant}"))))
@@ -26,11 +25,12 @@ pub async fn take_over(vault: &Vault) -> Result<u64> {
     first_error.map_or(Ok(moved), Err)
 }
 
-async fn take_over_row(unlocked: &Unlocked, store: &Store, tenant: &str, provider: &str, found: Found) -> Result<bool> {
+async fn take_over_row(vault: &Vault, tenant: &str, provider: &str, found: Found) -> Result<bool> {
+    let (tenants, store) = (vault.tenants()?, &vault.store);
     let row: Envelope = found.envelope.parse()?;
-    let record = match unlocked.tenants.state(&found.record)? {
+    let record = match tenants.state(&found.record)? {
         TenantState::NeverHad => {
-            let created = unlocked.tenants.create(&found.record, TenantState::NeverHad)?;
+            let created = tenants.create(&found.record, TenantState::NeverHad)?;
             // Another worker may be first.
             store.tenants().create(&created).await?;
             store.tenants().read(found.record.tenant()).await?
@@ -39,7 +39,7 @@ async fn take_over_row(unlocked: &Unlocked, store: &Store, tenant: &str, provide
         // Nothing is rewrapped for a tenant who was deleted.
         _ => return Ok(false),
     };
-    let keyring = unlocked.keyring(store, &record, &row).await?;
+    let keyring = vault.keyring(&record, &row).await?;
     match keyring.rewrap(&row)? {
         Some(fresh) => Ok(store.replace(tenant, provider, &found.envelope, &fresh).await?),
         None => Ok(false),
@@ -50,9 +50,9 @@ async fn take_over_row(unlocked: &Unlocked, store: &Store, tenant: &str, provide
 ///
 /// Keep the older key as long as a dump has rows under it: they would open no more.
 pub async fn rotate(vault: &Vault, tenant: &TenantId) -> Result<u64> {
-    let unlocked = vault.unlocked()?;
+    let tenants = vault.tenants()?;
     let record = vault.store.tenants().read(tenant).await?;
-    let created = unlocked.tenants.create(&record, TenantState::Live)?;
+    let created = tenants.create(&record, TenantState::Live)?;
     if !vault.store.tenants().create(&created).await? {
         anyhow::bail!("somebody else gave tenant {tenant} a key: run it again");
     }
@@ -60,7 +60,7 @@ pub async fn rotate(vault: &Vault, tenant: &TenantId) -> Result<u64> {
     for row in vault.store.credentials(tenant).await? {
         let found = vault.store.find(tenant, &row.provider).await?;
         if let Some(found) = found {
-            let done = take_over_row(&unlocked, &vault.store, tenant.as_ref(), &row.provider, found).await;
+            let done = take_over_row(vault, tenant.as_ref(), &row.provider, found).await;
             moved = moved.saturating_add(u64::from(done.with_context(|| row.provider.clone())?));
         }
     }
