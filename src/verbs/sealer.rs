@@ -115,7 +115,7 @@ impl Sealer {
     /// # Errors
     ///
     /// Returns [`SealError::TooLong`] if the credential is longer than 16 MiB, [`SealError::Random`] if the randomness
-    /// source fails, and [`SealError::Wrap`] if the crate `hpke` is not the one that this crate was tested with.
+    /// source fails, and [`SealError::Wrap`] if the crate `hpke` draws other coins than the version that was tested.
     #[cfg(feature = "getrandom")]
     pub fn seal(
         &self,

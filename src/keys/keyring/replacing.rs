@@ -14,12 +14,12 @@ use crate::keys::keyring::{Entry, Keyring};
 #[non_exhaustive]
 pub enum ReloadProblem {
     /// The new keyring does not know a key of the old one, or disables or destroys the old primary in one step, or has a
-    /// primary or retired key as an offline escrow.
+    /// primary, retired or escrow key as an offline escrow.
     ///
     /// Envelopes that are wrapped for that key alone would be refused. If it was leaked, envelopes that are also
     /// wrapped for other keys would open again.
     #[error(
-        "the new keyring drops key {key_id}: keep its entry, or make it retired if it was the primary"
+        "the new keyring drops key {key_id}: keep its entry, with a key that opens, or make it retired if it was the primary"
     )]
     #[non_exhaustive]
     Dropped {
