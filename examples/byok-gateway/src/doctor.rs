@@ -10,9 +10,6 @@ use crate::store::Store;
 use crate::vault::Vault;
 use crate::worker::INTACT;
 
-/// For how long a process that does not say anything still counts as running.
-const ALIVE_SECONDS: i64 = 30;
-
 /// One finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
@@ -29,7 +26,7 @@ pub async fn examine(home: &Home, store: &Store) -> Result<Vec<Finding>> {
     let mut find = |is_well, text: String| findings.push(Finding { is_well, text });
 
     let (mine, pair) = (vault.fingerprint()?, newest.map(Epoch::pair).transpose()?);
-    for (process, keys) in store.processes(ALIVE_SECONDS).await? {
+    for (process, keys) in vault.processes().await? {
         let has = if process.starts_with("dashboard") { pair.as_ref().map(AsRef::as_ref) } else { Some(mine.as_str()) };
         let is_well = has == Some(keys.as_str());
         find(

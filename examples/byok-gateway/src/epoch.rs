@@ -93,12 +93,19 @@ impl Epoch {
         Ok(())
     }
 
-    /// Makes the dashboard's pair under the root, which is the primary, and gives the dashboard its half.
+    /// Makes the dashboard's pair under the root, which is the primary, unless there is one, and gives the dashboard its half.
     pub async fn make_pair(self, home: &Home, store: &Store, ring: &Keyring) -> Result<()> {
-        let (pair, sealing_key) = WriterPair::create(self.pair()?, ring)?;
-        let sealing_key = sealing_key.to_text();
-        let text = Secret::from(format!("primary {} {}", pair.key_id(), sealing_key.expose_str()?));
-        store.insert_pair(pair.key_id(), pair.envelope()).await.context("the pair was not written")?;
+        let key_id = self.pair()?;
+        let sealing_key = match store.pair(&key_id).await? {
+            // Whoever made it may have been interrupted here.
+            Some(envelope) => WriterPair::from_row(key_id.clone(), envelope.parse()?).open(ring)?.sealing_key(),
+            None => {
+                let (pair, sealing_key) = WriterPair::create(key_id.clone(), ring)?;
+                store.insert_pair(&key_id, pair.envelope()).await.context("the pair was not written")?;
+                sealing_key
+            }
+        };
+        let text = Secret::from(format!("primary {key_id} {}", sealing_key.to_text().expose_str()?));
         home.write(SEALER, text.expose_secret())
     }
 }

@@ -154,6 +154,13 @@ impl Vault {
         self.home.config.policy.max_age()
     }
 
+    /// Returns the processes that may have keys, and which. One that says nothing for longer than the maximum age has none any
+    /// more: to write takes up to ten seconds.
+    pub async fn processes(&self) -> Result<Vec<(String, String)>> {
+        let silent = i64::try_from(self.max_age().as_secs())?.saturating_add(10);
+        Ok(self.store.processes(silent).await?)
+    }
+
     /// Returns the audit log.
     #[must_use]
     pub const fn log(&self) -> &Arc<Log> {

@@ -42,15 +42,15 @@ pub async fn turn(home: &Home, store: &Store, say: impl Fn(&str)) -> Result<()> 
         vault.source.write(&with_state(&text, root.as_ref(), "primary")?).await?;
         everywhere(&vault).await?;
     }
-    if !store.pairs().await?.contains(&epoch.pair()?.to_string()) {
-        say("the dashboard gets a new pair");
-        epoch.make_pair(home, store, &vault.ring()?).await?;
-    }
+    say("the dashboard gets the pair of the epoch");
+    epoch.make_pair(home, store, &vault.ring()?).await?;
     dashboards_have(&vault, epoch).await?;
 
     say("what is under the old epoch moves");
     replay(home, store).await?;
-    while take_over(&vault).await? > 0 {}
+    while take_over(&vault).await? > 0 {
+        vault.refresh().await?;
+    }
     move_keys(&vault, &vault.ring()?).await?;
     for pair in store.pairs().await? {
         if pair != epoch.pair()?.as_ref() && !store.delete_pair(&pair).await? {
@@ -104,13 +104,14 @@ async fn dashboards_have(vault: &Vault, epoch: Epoch) -> Result<()> {
     wait_for(vault, |process, keys| !process.starts_with("dashboard") || keys == pair.as_ref()).await
 }
 
-/// Waits until each process has something. One that says nothing for longer than the maximum age has no keyring any more.
+/// Waits until each process has something, and reads the keyring again, which may have grown too old.
 async fn wait_for(vault: &Vault, has_it: impl Fn(&str, &str) -> bool) -> Result<()> {
-    let max_age = i64::try_from(vault.max_age().as_secs())?.saturating_add(10);
     let end = Instant::now() + vault.max_age().saturating_mul(2) + Duration::from_secs(60);
     loop {
-        let processes = vault.store.processes(max_age).await?;
-        let Some((missing, _)) = processes.iter().find(|(process, keys)| !has_it(process, keys)) else { return Ok(()) };
+        let processes = vault.processes().await?;
+        let Some((missing, _)) = processes.iter().find(|(process, keys)| !has_it(process, keys)) else {
+            return vault.refresh().await;
+        };
         if Instant::now() >= end {
             bail!("{missing} still has other keys: run this again");
         }

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use anyhow::Result;
-use sealwax_tenants::{Notice, TenantId, TenantState};
+use sealwax_tenants::{Notice, TenantId, TenantState, Tombstone};
 
 use crate::config::Home;
 use crate::files::{HOLDS, TOMBSTONES};
@@ -23,6 +23,12 @@ pub(super) async fn delete_leaving(home: &Home, vault: &Vault) -> Result<()> {
 
 async fn delete(home: &Home, vault: &Vault, tenant: &TenantId) -> Result<()> {
     let (tenants, store) = (vault.tenants()?, &vault.store);
+    // A worker that was killed has left the tombstone, and the keys that it buries.
+    for dead in home.lines::<Tombstone>(TOMBSTONES)? {
+        if dead.tenant() == tenant {
+            store.tenants().replay(dead).await?;
+        }
+    }
     let mut record = store.tenants().read(tenant).await?;
     if tenants.state(&record)? == TenantState::NeverHad {
         // Without a key there is no tombstone, and a backup would bring the tenant back.

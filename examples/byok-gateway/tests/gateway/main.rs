@@ -11,6 +11,7 @@
 
 mod and;
 mod browser;
+mod chaos;
 mod life;
 mod memory;
 mod promise_000;

@@ -89,10 +89,7 @@ impl Scene {
     /// Starts a process, whose log goes to a file.
     pub(crate) fn begin(&mut self, process: &'static str) {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.log(process)).unwrap();
-        let child = Command::new(PROGRAM)
-            .arg("--home")
-            .arg(&self.dir)
-            .arg(process)
+        let child = command(&self.dir, &[process])
             .env("RUST_LOG", self.level)
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
@@ -124,6 +121,13 @@ impl Scene {
         });
     }
 
+    /// Panics if a process has ended by itself.
+    pub(crate) fn assert_all_run(&mut self) {
+        for (process, child) in &mut self.processes {
+            assert_eq!(child.try_wait().unwrap(), None, "{process} has ended: see {}", self.dir.display());
+        }
+    }
+
     pub(crate) fn pid(&self, process: &str) -> u32 {
         self.processes.iter().find(|(name, _)| *name == process).unwrap().1.id()
     }
@@ -134,7 +138,7 @@ impl Scene {
 
     /// Runs a command to its end. Returns whether it succeeded, and what it printed.
     pub(crate) fn run(&self, arguments: &[&str]) -> (bool, String) {
-        let output = Command::new(PROGRAM).arg("--home").arg(&self.dir).args(arguments).output().unwrap();
+        let output = command(&self.dir, arguments).output().unwrap();
         let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         let mut log = fs::OpenOptions::new().create(true).append(true).open(self.log("commands")).unwrap();
         log.write_all(text.as_bytes()).unwrap();
@@ -279,6 +283,11 @@ impl Customer {
     }
 
     pub(crate) async fn form(&self, path: &str, fields: &[(&str, &str)]) -> reqwest::Response {
+        self.form_request(path, fields).send().await.unwrap()
+    }
+
+    /// Begins a request that posts a form.
+    pub(crate) fn form_request(&self, path: &str, fields: &[(&str, &str)]) -> RequestBuilder {
         let encode =
             |text: &str| {
                 text.bytes()
@@ -289,7 +298,7 @@ impl Customer {
             };
         let body: Vec<_> = fields.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
         let request = self.request(Method::POST, path).header("content-type", "application/x-www-form-urlencoded");
-        request.body(body.join("&")).send().await.unwrap()
+        request.body(body.join("&"))
     }
 
     pub(crate) async fn page(&self, path: &str) -> String {
@@ -330,6 +339,13 @@ impl Customer {
     pub(crate) fn ask(&self, method: Method, path: &str, token: &str) -> RequestBuilder {
         self.client.request(method, format!("{}{path}", self.proxy)).header("authorization", format!("Bearer {token}"))
     }
+}
+
+/// Returns a command of the program.
+pub(crate) fn command(home: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command.arg("--home").arg(home).args(arguments);
+    command
 }
 
 /// Returns the token that a page shows.

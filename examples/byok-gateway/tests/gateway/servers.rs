@@ -8,10 +8,11 @@ use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::{AnyPool, AssertSqlSafe};
 
+use crate::chaos::survive;
 use crate::life::live;
 use crate::scene::{Scene, install_tls, until};
 
-const TESTS: usize = 7;
+const TESTS: usize = 8;
 
 #[test]
 fn tests_that_are_skipped_are_counted() {
@@ -84,6 +85,12 @@ impl OpenBao {
 async fn over_postgresql() {
     let Some(database) = postgres().await else { return };
     live(&Scene::start_with("over_postgresql", &database, "warn").await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_postgresql_when_processes_are_killed() {
+    let Some(database) = postgres().await else { return };
+    survive("chaos_postgresql", &database).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,133 @@
+//! The gateway under load, while its processes are killed at random moments: no key is lost, and none is opened unrecorded.
+//!
+//! `BYOK_GATEWAY_CHAOS_SECONDS` takes another time than 5 seconds, and `BYOK_GATEWAY_CHAOS_SEED` the seed that a run has
+//! printed: it repeats what the customers do and when what is killed, and not what the system makes of it.
+
+mod checks;
+mod customers;
+mod dice;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use byok_gateway::config::Home;
+use byok_gateway::files::TOMBSTONES;
+use byok_gateway::store::Store;
+use byok_gateway::vault::Vault;
+use customers::Load;
+use dice::Dice;
+use tokio::process::Command;
+use tokio::time::{sleep, timeout};
+
+use crate::scene::{Scene, command, until};
+
+const PROCESSES: [&str; 3] = ["dashboard", "proxy", "worker"];
+/// A process that was killed counts for ten seconds more than this as one that has keys, and an epoch waits for it.
+const CONFIG: &str = "[limits]\ntoken = 1000000\naddress = 1000000\n[policy]\nmax_age = 2\n";
+/// A long form has an epoch each time that so many seconds have passed.
+const SECONDS_OF_AN_EPOCH: u64 = 60;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_key_is_lost_when_processes_are_killed() {
+    survive("chaos", "").await;
+}
+
+/// Kills processes under load, over the database of a line of the configuration, and looks whether the promises are kept.
+pub(crate) async fn survive(name: &str, database: &str) {
+    let seconds = dice::variable("BYOK_GATEWAY_CHAOS_SECONDS").unwrap_or(5);
+    let mut dice = Dice::new();
+    let mut scene = Scene::start_quietly(name, &format!("{database}{CONFIG}")).await;
+    let load = Arc::new(Load::prepare(&scene).await);
+    let requests = load.begin(&mut dice, seconds);
+    let epochs = tokio::spawn(turn(scene.dir.clone(), dice.split(), seconds.div_ceil(SECONDS_OF_AN_EPOCH)));
+
+    let (begun, mut kills) = (Instant::now(), 0_u32);
+    while begun.elapsed().as_secs() < seconds {
+        let first = dice.below(3);
+        for process in PROCESSES.into_iter().cycle().skip(first).take(3) {
+            sleep(dice.milliseconds(600)).await;
+            scene.assert_all_run();
+            scene.kill(process);
+            sleep(dice.milliseconds(200)).await;
+            scene.begin(process);
+            kills += 1;
+        }
+    }
+    let killed = epochs.await.unwrap();
+    load.stop();
+    let uses = requests.join_all().await.concat();
+    scene.assert_all_run();
+    println!("{kills} processes and {killed} epochs killed");
+    checks::promises_are_kept(&scene, &load, uses).await;
+}
+
+/// Ends epochs one after the other, each of which is killed once. Returns how many were killed.
+async fn turn(home: PathBuf, mut dice: Dice, epochs: u64) -> u32 {
+    let mut killed = 0;
+    for _ in 0..epochs {
+        let (mut tries, mut kill_after) = (0, Some(dice.milliseconds(3000)));
+        sleep(dice.milliseconds(1000)).await;
+        loop {
+            let epoch = Command::from(command(&home, &["epoch"])).kill_on_drop(true).output();
+            let Ok(output) = timeout(kill_after.take().unwrap_or(Duration::MAX), epoch).await else {
+                killed += 1;
+                continue;
+            };
+            let output = output.unwrap();
+            if output.status.success() {
+                break;
+            }
+            // It says what to do: run it again.
+            tries += 1;
+            let text = String::from_utf8_lossy(&output.stderr).into_owned();
+            println!("epoch: {text}");
+            assert!(tries < 5, "an epoch does not end: {text}");
+            sleep(Duration::from_secs(1)).await;
+        }
+    }
+    killed
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_was_killed_after_the_tombstone_deletes_the_rest() {
+    let mut scene = Scene::start_quietly("chaos_deletion", "").await;
+    let mia = scene.sign_in("mia@example.com").await;
+    mia.store("openai", "sk-proj-chaos-deletion-0123").await;
+    until("the worker takes over", async || {
+        scene.rows("SELECT envelope FROM credentials").await.iter().all(|row| row.contains(":tenant/"))
+    })
+    .await;
+    scene.kill("worker");
+    mia.form("/account/delete", &[("email", "mia@example.com")]).await;
+    // What it does first.
+    let home = Home::read(&scene.dir).unwrap();
+    let store = Store::open(&home.database()).await.unwrap();
+    let vault = Vault::unlock(&home, &store).await.unwrap();
+    let record = store.tenants().read(&store.leaving().await.unwrap()[0]).await.unwrap();
+    let dead = vault.tenants().unwrap().destroy(&record, |_| Ok::<_, std::convert::Infallible>(())).unwrap();
+    home.append(TOMBSTONES, &dead.to_string()).unwrap();
+    scene.begin("worker");
+    until("the account is gone", async || scene.rows("SELECT id FROM accounts").await.is_empty()).await;
+    assert!(scene.rows("SELECT envelope FROM sealwax_tenant_keys").await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_epoch_that_was_killed_after_the_pair_gives_the_dashboard_its_half() {
+    let scene = Scene::start_quietly("chaos_pair", "[policy]\nmax_age = 2\n").await;
+    let mia = scene.sign_in("mia@example.com").await;
+    let sealer = scene.dir.join(byok_gateway::files::SEALER);
+    let old = std::fs::read(&sealer).unwrap();
+    let mut epoch = command(&scene.dir, &["epoch"]).spawn().unwrap();
+    until("the pair is there", async || {
+        scene.rows("SELECT key_id FROM writer_pairs").await.contains(&"dashboard-2".to_owned())
+    })
+    .await;
+    epoch.kill().unwrap();
+    epoch.wait().unwrap();
+    // As if it had not come further.
+    std::fs::write(&sealer, old).unwrap();
+    let (ok, text) = scene.run(&["epoch"]);
+    assert!(ok, "{text}");
+    mia.store("openai", "sk-proj-chaos-pair-0123").await;
+}
