@@ -54,6 +54,9 @@ pub async fn if_due(home: &Home, store: &Store) -> Result<()> {
 /// Does a drill, and writes down what it found.
 pub async fn run(home: &Home, store: &Store) -> Result<Report> {
     let dir = home.path("drill");
+    // The worker and an operator may begin one at the same time.
+    let lock = std::fs::File::create(home.path("drill.lock"))?;
+    let _lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await??;
     // What a drill that was killed has left.
     let _ = std::fs::remove_dir_all(&dir);
     std::fs::create_dir_all(&dir)?;
@@ -95,16 +98,25 @@ async fn restore_database(url: &str, backup: &Path) -> Result<String> {
 }
 
 async fn scratch(url: &str, statement: &str) -> Result<()> {
-    program("psql", &["--quiet", "--no-psqlrc", "--command", &format!("{statement} {SCRATCH}"), url]).await
+    let (_, name, _) = split(url)?;
+    let command = format!("{statement} \"{name}{BESIDE}\"");
+    program("psql", &["--quiet", "--no-psqlrc", "--command", &command, url]).await
 }
 
-const SCRATCH: &str = "byok_gateway_drill";
+/// What is added to the name of the database: a server may have those of several gateways.
+const BESIDE: &str = "_drill";
 
 /// Returns the address of the database beside another one.
 fn beside(url: &str) -> Result<String> {
-    let (start, query) = url.split_once('?').map_or((url, ""), |(start, query)| (start, query));
-    let (server, _) = start.rsplit_once('/').context("the address of the database names none")?;
-    Ok(format!("{server}/{SCRATCH}{}{query}", if query.is_empty() { "" } else { "?" }))
+    let (server, name, query) = split(url)?;
+    Ok(format!("{server}/{name}{BESIDE}{query}"))
+}
+
+/// Splits the address of a database into its server, its name, and the query with its question mark.
+fn split(url: &str) -> Result<(&str, &str, &str)> {
+    let (start, query) = url.split_at(url.find('?').unwrap_or(url.len()));
+    let (server, name) = start.rsplit_once('/').context("the address of the database names none")?;
+    Ok((server, name, query))
 }
 
 /// Runs a program. Its error may repeat the address, so it is not kept.

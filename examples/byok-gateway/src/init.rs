@@ -3,36 +3,46 @@
 use std::fmt::Write;
 
 use anyhow::{Result, bail};
-use sealwax::{Keyring, Secret};
+use sealwax::Secret;
 use sealwax_audit::AuditKey;
 use sealwax_tokens::Pepper;
 
 use crate::clock;
 use crate::config::Home;
 use crate::epoch::Epoch;
-use crate::files::{AUDIT, LIVE, RING, TEST, VISITORS};
+use crate::files::{AUDIT, LIVE, RING, SEALER, TEST, VISITORS};
 use crate::ring::Source;
 use crate::store::{Log, Store};
 
-/// Makes the keys of all processes, and the tables.
+/// Makes the keys of all processes, and the tables. A set-up that was interrupted goes on, with the keys that it has made.
 pub async fn init(home: &Home) -> Result<()> {
-    if home.path(RING).exists() {
-        bail!("{} exists: this gateway is set up", home.path(RING).display());
+    let has = |file| home.path(file).exists();
+    // Written last.
+    if has(SEALER) {
+        bail!("{} exists: this gateway is set up", home.path(SEALER).display());
     }
     let store = Store::open(&home.database()).await?;
     for (file, name) in [(VISITORS, "visitors-1"), (LIVE, "live-1"), (TEST, "test-1")] {
-        home.write(file, primary(name, &Pepper::generate()?.to_text())?.expose_secret())?;
+        if !has(file) {
+            home.write(file, primary(name, &Pepper::generate()?.to_text())?.expose_secret())?;
+        }
     }
-    home.write(AUDIT, primary("audit-1", &AuditKey::generate()?.to_text())?.expose_secret())?;
-    let first = Epoch(1);
-    let ring = primary(first.root()?.as_ref(), &first.draw_root(home)?)?;
-    // Written last, so that a set-up which was interrupted can begin again.
-    let source = Source::new(home)?;
-    let service: Keyring = ring.expose_str()?.parse()?;
-    let log = Log::new(home.parsed(AUDIT)?, store.audit(), clock::millis);
-    first.note_begin(&log, &service).await?;
-    first.make_pair(home, &store, &service).await?;
-    source.write(&ring).await
+    if !has(AUDIT) {
+        home.write(AUDIT, primary("audit-1", &AuditKey::generate()?.to_text())?.expose_secret())?;
+    }
+    let (first, source) = (Epoch(1), Source::new(home)?);
+    if !has(RING) {
+        source.write(&primary(first.root()?.as_ref(), &first.draw_root(home)?)?).await?;
+    }
+    let ring = source.read().await?;
+    if Epoch::newest(&ring) != Some(first) {
+        bail!("the keyring is of a later epoch: this gateway is set up");
+    }
+    if first.begun(&store).await?.is_none() {
+        let log = Log::new(home.parsed(AUDIT)?, store.audit(), clock::millis);
+        first.note_begin(&log, &ring).await?;
+    }
+    first.make_pair(home, &store, &ring).await
 }
 
 /// Returns the line of a keyring's first key.

@@ -114,21 +114,27 @@ impl Store {
         Ok(of_rows(sqlx::query_as(written).bind(rows).fetch_all(&self.pool).await?))
     }
 
-    /// Returns the tenants and providers whose keys were not checked for some seconds.
-    pub async fn due(&self, seconds: i64, rows: i64) -> sqlx::Result<Vec<(String, String)>> {
+    /// Returns the tenants, providers and envelopes of the keys that were not checked for some seconds.
+    pub async fn due(&self, seconds: i64, rows: i64) -> sqlx::Result<Vec<(String, String, String)>> {
         let due =
-            "SELECT c.tenant, c.provider FROM credentials c JOIN accounts a ON a.id = c.tenant AND a.leaving IS NULL
+            "SELECT c.tenant, c.provider, c.envelope FROM credentials c JOIN accounts a ON a.id = c.tenant AND a.leaving IS NULL
             WHERE c.checked IS NULL OR c.checked <= $1 ORDER BY coalesce(c.checked, 0) LIMIT $2";
         let due = sqlx::query_as(due).bind(clock::column().saturating_sub(seconds)).bind(rows);
         due.fetch_all(&self.pool).await
     }
 
-    /// Writes what the worker found when it tried a key.
-    pub async fn tried(&self, tenant: &TenantId, provider: &str, status: i64, held_micros: i64) -> sqlx::Result<()> {
-        let write =
-            "UPDATE credentials SET checked = $3, status = $4, held_micros = $5 WHERE tenant = $1 AND provider = $2";
+    /// Writes what the worker found when it tried a key, unless there is another one by now: that one was not tried.
+    pub async fn tried(
+        &self,
+        (tenant, provider, envelope): (&TenantId, &str, &str),
+        status: i64,
+        held_micros: i64,
+    ) -> sqlx::Result<()> {
+        let write = "UPDATE credentials SET checked = $4, status = $5, held_micros = $6
+            WHERE tenant = $1 AND provider = $2 AND envelope = $3";
         let write = sqlx::query(write).bind(tenant.as_ref().to_owned()).bind(provider.to_owned());
-        write.bind(clock::column()).bind(status).bind(held_micros).execute(&self.writer).await.map(drop)
+        let write = write.bind(envelope.to_owned()).bind(clock::column());
+        write.bind(status).bind(held_micros).execute(&self.writer).await.map(drop)
     }
 }
 

@@ -17,10 +17,10 @@ const KEYS: i64 = 20;
 /// Tries the keys that are due.
 pub(super) async fn check_due(home: &Home, vault: &Vault, client: &ReqwestClient) -> Result<()> {
     let age = i64::from(home.config.policy.check_hours).saturating_mul(3600);
-    for (tenant, provider) in vault.store.due(age, KEYS).await? {
+    for (tenant, provider, envelope) in vault.store.due(age, KEYS).await? {
         let (Ok(tenant), Some(provider)) = (tenant.parse::<TenantId>(), providers::find(&provider)) else { continue };
         let (status, held) = check(vault, client, &tenant, provider).await;
-        vault.store.tried(&tenant, &provider.slug, status, held).await?;
+        vault.store.tried((&tenant, &provider.slug, &envelope), status, held).await?;
     }
     Ok(())
 }

@@ -62,12 +62,13 @@ pub(crate) async fn survive(name: &str, database: &str) {
     checks::promises_are_kept(&scene, &load, uses).await;
 }
 
-/// Ends epochs one after the other, each of which is killed once. Returns how many were killed.
+/// Ends this many epochs, each of which is killed once. Returns how many were killed.
 async fn turn(home: PathBuf, mut dice: Dice, epochs: u64) -> u32 {
-    let mut killed = 0;
-    for _ in 0..epochs {
+    let (begun, mut killed) = (Instant::now(), 0);
+    for number in 0..epochs {
+        let due = Duration::from_secs(SECONDS_OF_AN_EPOCH * number) + dice.milliseconds(1000);
+        sleep(due.saturating_sub(begun.elapsed())).await;
         let (mut tries, mut kill_after) = (0, Some(dice.milliseconds(3000)));
-        sleep(dice.milliseconds(1000)).await;
         loop {
             let epoch = Command::from(command(&home, &["epoch"])).kill_on_drop(true).output();
             let Ok(output) = timeout(kill_after.take().unwrap_or(Duration::MAX), epoch).await else {
@@ -130,4 +131,51 @@ async fn an_epoch_that_was_killed_after_the_pair_gives_the_dashboard_its_half() 
     let (ok, text) = scene.run(&["epoch"]);
     assert!(ok, "{text}");
     mia.store("openai", "sk-proj-chaos-pair-0123").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_set_up_that_was_killed_goes_on() {
+    let mut dice = Dice::new();
+    let mut scene = Scene::start_quietly("chaos_init", "").await;
+    for _ in 0..5 {
+        scene.empty();
+        let init = Command::from(command(&scene.dir, &["init"])).kill_on_drop(true).status();
+        let is_killed = timeout(dice.milliseconds(150), init).await.is_err();
+        sleep(Duration::from_millis(50)).await;
+        let (ok, text) = scene.run(&["init"]);
+        assert!(ok || !is_killed || text.contains("is set up"), "{text}");
+        let home = Home::read(&scene.dir).unwrap();
+        let store = Store::open(&home.database()).await.unwrap();
+        checks::openings(&home, &store).await;
+        for process in PROCESSES {
+            scene.begin(process);
+        }
+        scene.until_ready().await;
+        let mia = scene.sign_in("mia@example.com").await;
+        mia.store("openai", "sk-proj-chaos-init-0123").await;
+        let token = mia.token("live", &["openai"]).await;
+        let reply = mia.ask(reqwest::Method::GET, "/openai/v1/models", &token).send().await.unwrap();
+        assert_eq!(reply.status(), reqwest::StatusCode::OK);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_drills_at_once_wait_for_each_other() {
+    let scene = Scene::start_quietly("chaos_drills", "").await;
+    let drills = [1, 2, 3].map(|_| command(&scene.dir, &["drill"]).spawn().unwrap());
+    assert!(drills.into_iter().all(|mut drill| drill.wait().unwrap().success()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_check_found_is_not_said_of_the_key_that_came_after() {
+    let mut scene = Scene::start_quietly("chaos_check", "").await;
+    scene.kill("worker");
+    let mia = scene.sign_in("mia@example.com").await;
+    mia.store("openai", "sk-proj-chaos-check-0123").await;
+    let store = Store::open(&Home::read(&scene.dir).unwrap().database()).await.unwrap();
+    let (tenant, provider, envelope) = store.due(0, 1).await.unwrap().remove(0);
+    let tenant = tenant.parse().unwrap();
+    mia.store("openai", "sk-proj-chaos-check-4567").await;
+    store.tried((&tenant, &provider, &envelope), 401, 1).await.unwrap();
+    assert_eq!(store.credentials(&tenant).await.unwrap()[0].status, None);
 }

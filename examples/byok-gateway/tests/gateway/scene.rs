@@ -193,6 +193,19 @@ impl Scene {
         fs::copy(self.dir.join(file), self.dir.join("gateway.db")).unwrap();
     }
 
+    /// Stops the processes, and deletes everything but the configuration.
+    pub(crate) fn empty(&mut self) {
+        for process in ["dashboard", "proxy", "worker"] {
+            self.kill(process);
+        }
+        for dir in ["keys", "safe", "escrow", "outbox", "drill"] {
+            let _ = fs::remove_dir_all(self.dir.join(dir));
+        }
+        for file in ["gateway.db", "gateway.db-wal", "gateway.db-shm"] {
+            let _ = fs::remove_file(self.dir.join(file));
+        }
+    }
+
     /// Notes in the audit log that the root began this many days ago.
     pub(crate) async fn age_root(&self, days: u64) {
         let home = Home::read(&self.dir).unwrap();

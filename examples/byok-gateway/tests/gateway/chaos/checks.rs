@@ -17,7 +17,7 @@ use super::customers::{Load, PROVIDERS, Use};
 use crate::scene::{Scene, until};
 
 /// How many requests a provider got, or how many openings were recorded, by tenant and reason.
-type Counts = BTreeMap<(String, String), usize>;
+pub(super) type Counts = BTreeMap<(String, String), usize>;
 
 pub(super) async fn promises_are_kept(scene: &Scene, load: &Load, mut uses: Vec<Use>) {
     let home = Home::read(&scene.dir).unwrap();
@@ -31,6 +31,7 @@ pub(super) async fn promises_are_kept(scene: &Scene, load: &Load, mut uses: Vec<
     println!("{} requests of programs: {statuses:?}", uses.len());
     assert!(reached > 0);
 
+    assert!(!home.lines::<Anchor>(ANCHORS).unwrap().is_empty());
     let opened = openings(&home, &store).await;
     for (what, count) in &seen.counts {
         let entries = opened.get(what).copied().unwrap_or_default();
@@ -113,11 +114,10 @@ fn uses_were_right(uses: &[Use], seen: &HashMap<String, String>) -> (usize, BTre
     (reached, statuses)
 }
 
-/// Verifies every chain, and counts the openings that are recorded.
-async fn openings(home: &Home, store: &Store) -> Counts {
+/// Verifies every chain with its anchors, and counts the openings that are recorded.
+pub(super) async fn openings(home: &Home, store: &Store) -> Counts {
     let keys: AuditKeys = home.parsed(AUDIT).unwrap();
     let anchors: Vec<Anchor> = home.lines(ANCHORS).unwrap();
-    assert!(!anchors.is_empty());
     let mut opened = Counts::new();
     for subject in store.audit().subjects().await.unwrap() {
         let lines = store.audit().chain(&subject).await.unwrap();
