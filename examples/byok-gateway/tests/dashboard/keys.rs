@@ -68,8 +68,10 @@ async fn a_key_is_stored_replaced_and_deleted() {
         (500, 12_060, "the provider answered with status 500. It was open for 12.1 ms."),
         (0, 0, "the provider did not answer.</p>"),
     ];
+    let due = scene.store.due(0, 9).await.unwrap();
+    let (_, _, envelope) = due.into_iter().find(|(_, provider, _)| provider == "openai").unwrap();
     for (status, held, text) in shown {
-        scene.store.tried(&tenant, "openai", status, held).await.unwrap();
+        scene.store.tried((&tenant, "openai", &envelope), status, held).await.unwrap();
         assert_eq!(mia.page("/keys").await.matches(text).count(), 1, "{text}");
     }
 
