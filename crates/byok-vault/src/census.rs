@@ -20,7 +20,7 @@ use crate::store::Store;
 pub struct KeyCount {
     /// The number of rows that name the key.
     pub rows: u64,
-    /// How many of those rows name no other key that stays in the keyring.
+    /// How many of those rows name no other key that opens and stays in the keyring.
     pub alone: u64,
     /// The state of the key in the keyring, or `None` if the key or the keyring is missing.
     pub state: Option<KeyState>,
@@ -52,7 +52,7 @@ pub enum Verdict {
     Empty,
     /// It is the keyring's primary.
     Primary,
-    /// This many rows name no other key that stays.
+    /// This many rows name no other key that opens and stays.
     Needed(u64),
     /// This many rows also name a key that stays, but that key was not tried.
     Untried(u64),
@@ -109,6 +109,7 @@ impl Census {
     }
 
     fn count(&mut self, envelope: &Envelope, states: &BTreeMap<KeyId, KeyState>) {
+        // An offline escrow stays, too, but it opens nothing.
         let stays =
             |id: &KeyId| matches!(states.get(id), Some(KeyState::Primary | KeyState::Escrow));
         let named: BTreeSet<KeyId> = envelope.key_ids().collect();

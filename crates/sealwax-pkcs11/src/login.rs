@@ -70,6 +70,7 @@ impl Login {
             _ => Err(TokenError::Login { code: tries.refused.insert(name_of(code)).clone() }),
         }
     }
+
     /// Returns how often a login was tried, once none is under way.
     pub(crate) fn count(&self) -> usize {
         self.tries().count

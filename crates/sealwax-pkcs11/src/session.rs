@@ -96,7 +96,7 @@ impl Worker {
     }
 
     fn ready(&mut self) -> Result<&mut Open, TokenError> {
-        if self.open.as_ref().is_some_and(|open| !open.is_of_its_token()) {
+        if self.open.as_ref().is_some_and(|open| open.is_of_its_token() != Some(true)) {
             self.close();
         }
         let open = match self.open.take() {
@@ -109,9 +109,11 @@ impl Worker {
     }
 
     /// Closes the session, unless its handle has become somebody else's.
+    ///
+    /// That of a token that does not reply is closed too, or it would use up the token's sessions.
     fn close(&mut self) {
         if let Some(open) = self.open.take()
-            && !open.is_of_its_token()
+            && open.is_of_its_token() == Some(false)
         {
             std::mem::forget(open.session);
         }
@@ -160,16 +162,16 @@ impl Open {
         Ok(Self { token: Arc::clone(token), library, slot, session, session_slot })
     }
 
-    /// Returns whether the handle is still that of a session with the token. If another part of the program has finalized
-    /// the library and initialized it again, it may be somebody else's now.
-    fn is_of_its_token(&self) -> bool {
-        let Ok(info) = self.session.get_session_info() else {
-            return true; // Nobody's, so it may be closed.
-        };
-        // A token that does not reply is no other one: its session has to be closed, or it would use up the token's.
-        let token = self.library.get_token_info(self.slot);
-        let is_other = token.is_ok_and(|token| Some(&serial_of(&token)) != self.token.serial.get());
-        info.slot_id() == self.session_slot && !is_other
+    /// Returns whether the handle is still that of a session with the token, or `None` if that cannot be told: it is
+    /// nobody's, or the token does not reply. If another part of the program has finalized the library and initialized it
+    /// again, it may be somebody else's now.
+    fn is_of_its_token(&self) -> Option<bool> {
+        let session = self.session.get_session_info().ok()?;
+        if session.slot_id() != self.session_slot {
+            return Some(false);
+        }
+        let token = self.library.get_token_info(self.slot).ok()?;
+        Some(Some(&serial_of(&token)) == self.token.serial.get())
     }
 
     /// Logs in if nobody is: another part of the program may have logged out, which hides the keys.

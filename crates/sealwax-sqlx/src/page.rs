@@ -1,6 +1,6 @@
 //! What a job does with the rows of a page, without the database.
 
-use sealwax::{Envelope, KeyId, OpenError, RowError, SealError, Secret, UnwrapError};
+use sealwax::{Envelope, KeyId, OpenError, RewrapError, RowError, SealError, Secret, UnwrapError};
 use sealwax_credentials::suspicions;
 use sealwax_import::RowError as ForeignError;
 use sqlx::error::DatabaseError;
@@ -154,7 +154,11 @@ impl Worker<'_> {
     async fn rewrap(&self, rows: Vec<Row>) -> Attempt {
         let rows = rows.into_iter().filter_map(|row| Some((row.key, row.stored?)));
         let batch = self.ring.rewrap_batch_async(rows).await;
-        let stop = batch.failures.first().filter(|_| batch.must_stop()).map(|(_, error)| error.to_string());
+        let is_unverified =
+            |(_, error): &&(Key, RowError)| matches!(error, RowError::Rewrap(RewrapError::Unverified { .. }));
+        let unverified = batch.failures.iter().find(is_unverified);
+        let stops = unverified.or(batch.failures.first()).filter(|_| batch.must_stop());
+        let stop = stops.map(|(_, error)| error.to_string());
         let failures = batch.failures.into_iter().map(|(key, error)| Failure { key, reason: error.into() });
         let swaps = batch.changes.into_iter().map(Swap::from).collect();
         Attempt { failures: failures.collect(), swaps, stop, outage: None }

@@ -1,5 +1,8 @@
 //! One step of a worker: the transaction of a page.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashSet;
 use std::slice;
 use std::time::Duration;
@@ -136,8 +139,10 @@ impl Care {
     /// Returns how the pages of a job are written at first.
     pub(crate) fn for_keys_of(ring: &Keyring) -> Self {
         // With a key at a service, a page is too dear to begin again.
-        let is_usable = |state| matches!(state, KeyState::Primary | KeyState::Retired | KeyState::Escrow);
-        let mut usable = ring.keys().filter(|(_, state)| is_usable(*state));
+        let is_usable = |(_, state): &(_, KeyState)| {
+            matches!(state, KeyState::Primary | KeyState::Retired | KeyState::Escrow | KeyState::OfflineEscrow)
+        };
+        let mut usable = ring.keys().filter(is_usable);
         if usable.all(|(id, _)| ring.check_value(id.as_ref()).is_some()) { Self::Wait } else { Self::SkipLocked }
     }
 }

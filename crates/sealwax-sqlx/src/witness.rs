@@ -21,7 +21,8 @@ pub(crate) async fn open(ring: &Keyring, witness: &Envelope) -> Result<(), OpenE
     // One right key was enough for that, so a wrong one may be behind it.
     let is_offline = |id: KeyId| ring.state(id.as_ref()) == Some(KeyState::OfflineEscrow);
     for alone in with_each_wrap_alone(witness) {
-        // It opens nothing. Of a sealing key, the fingerprint has the check value.
+        // It opens nothing. Of a sealing key, the fingerprint has the check value; of a key at a service, nobody knows here
+        // which one it is.
         if alone.key_ids().all(is_offline) {
             continue;
         }

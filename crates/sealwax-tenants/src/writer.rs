@@ -219,7 +219,8 @@ fn draw(
         return Err(WriterPairError::NoRoot);
     }
     // What a new envelope is wrapped for, in this order.
-    let is_root = |state| matches!(state, KeyState::Primary | KeyState::Escrow);
+    let is_root =
+        |state| matches!(state, KeyState::Primary | KeyState::Escrow | KeyState::OfflineEscrow);
     let roots: Vec<_> = service.keys().filter(|(_, state)| is_root(*state)).collect();
     let roots: Vec<_> = roots.into_iter().map(|(root, _)| root.clone()).collect();
     // 64 bytes. (`DataKey` is drawn and checked like each half.)

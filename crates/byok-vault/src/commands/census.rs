@@ -81,7 +81,7 @@ fn table(census: &census::Census, out: &mut impl Write) -> Result<(), VaultError
     writeln!(out, "{}", rows(census.rows))?;
     writeln!(out, "{:<24} {:<10} {:>10}  CAN BE RETIRED", "KEY", "STATE", "ROWS")?;
     for (id, count) in &census.keys {
-        let state = count.state.map_or("-", state_word);
+        let state = count.state.map_or("-", KeyState::as_str);
         let verdict = in_words(census.verdict(id));
         writeln!(out, "{:<24} {state:<10} {:>10}  {verdict}", id.as_ref(), Grouped(count.rows))?;
     }
@@ -97,18 +97,6 @@ pub fn answer(census: &census::Census, id: &KeyId, out: &mut impl Write) -> Resu
     writeln!(out, "can {id} be retired? {}", in_words(verdict))?;
     writeln!(out, "  next: {}", next(verdict, id, census.unopened.is_some()))?;
     Ok(())
-}
-
-fn state_word(state: KeyState) -> &'static str {
-    match state {
-        KeyState::Primary => "primary",
-        KeyState::Retired => "retired",
-        KeyState::Escrow => "escrow",
-        KeyState::Disabled => "disabled",
-        KeyState::Leaked => "leaked",
-        KeyState::Destroyed => "destroyed",
-        _ => "other",
-    }
 }
 
 fn in_words(verdict: Verdict) -> String {
@@ -186,7 +174,7 @@ fn as_json(census: &census::Census, retire: Option<&KeyId>) -> Value {
             let entry = json!({
                 "rows": count.rows,
                 "rows_without_another_key_that_stays": count.alone,
-                "state": count.state.map(state_word),
+                "state": count.state.map(KeyState::as_str),
                 "safe_to_retire": verdict == Verdict::Safe,
                 "reason": in_words(verdict),
             });

@@ -22,6 +22,7 @@ mod import;
 mod keyring_texts;
 mod labels;
 mod log;
+mod offline_escrow;
 #[cfg(unix)]
 mod process;
 #[cfg(target_os = "linux")]

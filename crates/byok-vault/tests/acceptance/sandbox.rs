@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use byok_vault::row::{Owner, Place, Row};
 use byok_vault::store::{Access, Store};
 use rusqlite::Connection;
-use sealwax::{KeyId, Keyring, MasterKey, Secret};
+use sealwax::{KeyId, Keyring, MasterKey, OpeningKey, Secret};
 use sealwax_audit::AuditKey;
 use tempfile::TempDir;
 
@@ -194,11 +194,12 @@ pub(crate) fn searched(output: Output) -> Ran {
 
 /// Returns whether a text contains a credential or a key.
 ///
-/// A key is `swk1_` or `swa1_` followed by at least one character of it. Messages say `swk1_...`.
+/// A key is `swk1_`, or the beginning of another kind, followed by at least one character of it. Messages say
+/// `swk1_...`.
 fn shows_a_secret(text: &str) -> bool {
     let is_of_a_key = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     text.contains(CANARY)
-        || ["swk1_", "swa1_"]
+        || ["swk1_", "swa1_", "swo1_", "sws1_"]
             .iter()
             .any(|begin| text.split(begin).skip(1).any(|after| after.starts_with(is_of_a_key)))
 }
@@ -249,12 +250,19 @@ impl Keys {
     }
 }
 
-/// The text of a master key.
+/// The text of a key in a keyring.
 pub(crate) struct Key(String);
 
 impl Key {
     pub(crate) fn new() -> Self {
         Self(MasterKey::generate().unwrap().to_text().expose_str().unwrap().to_owned())
+    }
+
+    /// Returns the half of a new pair that seals, and the half that opens.
+    pub(crate) fn pair() -> (Self, Self) {
+        let key = OpeningKey::generate().unwrap();
+        let texts = [key.sealing_key().to_text(), key.to_text()];
+        texts.map(|text| Self(text.expose_str().unwrap().to_owned())).into()
     }
 }
 
@@ -307,6 +315,18 @@ mod the_search_itself {
     #[should_panic(expected = "a secret in the errors")]
     fn finds_a_key() {
         searched(output("", &Key::new().0));
+    }
+
+    #[test]
+    #[should_panic(expected = "a secret in the output")]
+    fn finds_a_sealing_key() {
+        searched(output(&Key::pair().0.0, ""));
+    }
+
+    #[test]
+    #[should_panic(expected = "a secret in the output")]
+    fn finds_an_opening_key() {
+        searched(output(&Key::pair().1.0, ""));
     }
 
     #[test]

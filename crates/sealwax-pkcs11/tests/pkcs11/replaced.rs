@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use cryptoki::context::{CInitializeArgs, CInitializeFlags};
-use cryptoki::session::UserType;
+use cryptoki::session::{SessionState, UserType};
 use cryptoki::types::AuthPin;
 use pollster::block_on;
 use sealwax::ProviderErrorKind as Kind;
@@ -201,8 +201,47 @@ fn same_slot() {
     });
 }
 
-/// Removes a token from the directory of this process, in which each of them is a folder.
+#[test]
+fn a_session_is_not_used_while_its_token_cannot_be_told() {
+    alone("unreadable");
+}
+
+#[test]
+#[ignore = "the test above runs it"]
+fn unreadable() {
+    with_token(|token| {
+        token.create("byok", &[1], &[]);
+        let config = token.config().with_sessions(NonZeroUsize::MIN);
+        let (key, row) = (block_on(TokenKey::connect(config)).unwrap(), Row::new(1));
+        let body = row.wrap(&key).unwrap();
+
+        let object = folder(&token).join("token.object");
+        let aside = object.with_extension("aside");
+        std::fs::rename(&object, &aside).unwrap();
+        assert!(token.library.get_token_info(token.slot).is_err());
+        // The session is logged in, and has the key.
+        let error = row.wrap(&key).unwrap_err();
+        assert_eq!(error.kind(), Kind::Unavailable, "{error:?}");
+
+        std::fs::rename(&aside, &object).unwrap();
+        // It was closed, and not forgotten: with the last session, the login ends.
+        let ours = token.library.open_ro_session(token.slot).unwrap();
+        let state = ours.get_session_info().unwrap().session_state();
+        assert_eq!(state, SessionState::RoPublic);
+        drop(ours);
+        // Until then, SoftHSM does not read the file again.
+        finalize(&token);
+        row.unwrap(&key, &body).unwrap();
+    });
+}
+
+/// Removes a token from the directory of this process.
 fn remove(token: &Token) {
+    std::fs::remove_dir_all(folder(token)).unwrap();
+}
+
+/// Returns the folder of a token in the directory of this process.
+fn folder(token: &Token) -> PathBuf {
     let settings = std::env::var("SOFTHSM2_CONF").unwrap();
     let label = token.label.as_bytes();
     let has_label = |folder: &PathBuf| {
@@ -211,5 +250,5 @@ fn remove(token: &Token) {
     };
     let entries = std::fs::read_dir(Path::new(&settings).parent().unwrap()).unwrap();
     let mut folders = entries.map(|entry| entry.unwrap().path());
-    std::fs::remove_dir_all(folders.find(has_label).unwrap()).unwrap();
+    folders.find(has_label).unwrap()
 }

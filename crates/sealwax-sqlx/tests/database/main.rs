@@ -24,6 +24,7 @@ mod guards;
 mod head;
 mod import;
 mod macros;
+mod offline_escrow;
 mod others;
 mod proof;
 mod rotation;

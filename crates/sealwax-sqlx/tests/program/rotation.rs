@@ -1,5 +1,7 @@
 //! A rotation from its plan to the end of the old key.
 
+use sealwax::{EncryptionContext, Envelope, KeyId, Keyring, OpeningKey};
+use sqlx::query_as;
 use tokio::join;
 
 use crate::scene::Scene;
@@ -114,4 +116,35 @@ async fn a_place_may_have_any_names() {
     assert_eq!(found.json()[1]["undeclared"][0]["place"], r#""a.b"."c:d":Ü"#);
     let waived = ["census", "credentials", "--find", "--waive", r#""a.b"."c:d":Ü"#];
     scene.run_with("", &waived).await.says("could not be read: 0");
+}
+
+#[tokio::test]
+async fn a_rotation_keeps_an_offline_escrow() {
+    let Some(scene) = Scene::new().await else { return };
+    let in_the_safe = OpeningKey::generate().unwrap();
+    let sealing_key = in_the_safe.sealing_key().to_text();
+    let and_escrow = |ring: String| format!("{ring}; escrow eu-dr {}", sealing_key.expose_str().unwrap());
+    // The first adds it.
+    for (primary, ring) in [("a", and_escrow(scene.old())), ("b", and_escrow(scene.both()))] {
+        let plan = format!("plan rotate credentials --confirm-primary {primary}");
+        scene.run(&ring, &plan).await.says("next: sealwax-rotate work");
+        scene.run(&ring, "work").await.says("100 written");
+    }
+    let safe = Keyring::opening_only().with_escrow("eu-dr".parse().unwrap(), in_the_safe).unwrap();
+    let rows = query_as("SELECT tenant, envelope FROM credentials").fetch_all(&scene.db).await.unwrap();
+    assert_eq!(rows.len(), 100);
+    for (tenant, envelope) in rows {
+        let (tenant, envelope): (i32, Vec<u8>) = (tenant, envelope);
+        let envelope = Envelope::try_from(envelope).unwrap();
+        assert!(envelope.key_ids().eq(["b", "eu-dr"].map(|id| id.parse::<KeyId>().unwrap())));
+        safe.open(&envelope, &EncryptionContext::new([("tenant", format!("t{tenant}"))]).unwrap()).unwrap();
+    }
+}
+
+/// These tests have `hpke` from a dev-dependency, so they cannot tell whether the program alone has it.
+#[test]
+fn the_program_reads_pairs_in_a_build_without_tests() {
+    let manifest = include_str!("../../Cargo.toml");
+    let cli = manifest.lines().find(|line| line.starts_with("cli = ")).unwrap();
+    assert!(cli.contains("\"sealwax/hpke\""), "{cli}");
 }

@@ -110,6 +110,17 @@ fn a_pair_opens_under_the_roots_that_it_was_made_with_and_no_others() {
 }
 
 #[test]
+fn an_offline_escrow_is_one_of_its_roots() {
+    let safe = root();
+    let service = ring("epoch-1", &root());
+    let service = service.with_offline_escrow(id("safe-1"), Arc::clone(&safe)).unwrap();
+    let (pair, _) = WriterPair::create(id("dashboard-1"), &service).unwrap();
+    for service in [&service, &ring("safe-1", &safe)] {
+        assert!(pair.open(service).is_ok());
+    }
+}
+
+#[test]
 fn a_pair_has_an_id_that_a_sealer_takes() {
     let error = WriterPair::create(id("test/dashboard"), &ring("epoch-1", &root())).unwrap_err();
     assert!(matches!(&error, WriterPairError::Id(source) if source.name() == error.name()));

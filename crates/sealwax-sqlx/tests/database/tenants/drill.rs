@@ -165,8 +165,10 @@ async fn write_and_take_over(db: &PgPool, keys: &TenantKeys) {
         let mut transaction = db.begin().await.unwrap();
         let fence = TenantKeyId::of(&fresh).unwrap().parameters();
         assert_eq!(run(&mut *transaction, postgres::FENCE, fence).await, 1);
-        let update = "UPDATE credentials SET envelope = $1 WHERE tenant = $2 AND id = $3";
-        query(update).bind(fresh.to_string()).bind(&tenant).bind(row).execute(&mut *transaction).await.unwrap();
+        // What the customer has replaced meanwhile stays.
+        let swap = "UPDATE credentials SET envelope = $1 WHERE tenant = $2 AND id = $3 AND envelope = $4";
+        let swap = query(swap).bind(fresh.to_string()).bind(&tenant).bind(row).bind(written.to_string());
+        assert_eq!(swap.execute(&mut *transaction).await.unwrap().rows_affected(), 1);
         transaction.commit().await.unwrap();
     }
 }
