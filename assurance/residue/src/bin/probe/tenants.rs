@@ -195,7 +195,7 @@ fn evicted(suite: Suite) {
         let tombstone = keys.destroy(&record, |_| Ok::<_, ()>(())).expect("destroyed");
         keys.bury(&tombstone);
         let ring = keys.keyring(&record).expect("a keyring of tombs");
-        assert!(keys.kept() == 0 && ring.primary().is_none());
+        assert!(ring.primary().is_none());
         forget(keys);
     });
     // Idle for five minutes; then used until the maximum age.
