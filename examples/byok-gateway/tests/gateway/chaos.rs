@@ -115,7 +115,7 @@ async fn a_worker_that_was_killed_after_the_tombstone_deletes_the_rest() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_epoch_that_was_killed_after_the_pair_gives_the_dashboard_its_half() {
-    let scene = Scene::start_quietly("chaos_pair", "[policy]\nmax_age = 2\n").await;
+    let mut scene = Scene::start_quietly("chaos_pair", "[policy]\nmax_age = 2\n").await;
     let mia = scene.sign_in("mia@example.com").await;
     let sealer = scene.dir.join(byok_gateway::files::SEALER);
     let old = std::fs::read(&sealer).unwrap();
@@ -126,10 +126,13 @@ async fn an_epoch_that_was_killed_after_the_pair_gives_the_dashboard_its_half() 
     .await;
     epoch.kill().unwrap();
     epoch.wait().unwrap();
-    // As if it had not come further.
+    // As if it had not come further. It now waits for a dashboard that was killed, for longer than it may use the keyring.
     std::fs::write(&sealer, old).unwrap();
+    scene.kill("dashboard");
     let (ok, text) = scene.run(&["epoch"]);
     assert!(ok, "{text}");
+    scene.begin("dashboard");
+    scene.until_ready().await;
     mia.store("openai", "sk-proj-chaos-pair-0123").await;
 }
 
@@ -178,4 +181,16 @@ async fn what_a_check_found_is_not_said_of_the_key_that_came_after() {
     mia.store("openai", "sk-proj-chaos-check-4567").await;
     store.tried((&tenant, &provider, &envelope), 401, 1).await.unwrap();
     assert_eq!(store.credentials(&tenant).await.unwrap()[0].status, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pair_stays_until_no_row_is_under_it() {
+    let mut scene = Scene::start_quietly("chaos_rows", "").await;
+    scene.kill("worker");
+    scene.sign_in("mia@example.com").await.store("openai", "sk-proj-chaos-rows-0123").await;
+    let store = Store::open(&Home::read(&scene.dir).unwrap().database()).await.unwrap();
+    assert!(!store.delete_pair("dashboard-1").await.unwrap());
+    scene.begin("worker");
+    until("the worker takes over", async || store.written_by_the_dashboard(1).await.unwrap().is_empty()).await;
+    assert!(store.delete_pair("dashboard-1").await.unwrap());
 }
