@@ -54,7 +54,6 @@ impl Store {
             DELETE_KEYS,
             // Those that a request issued while the tenant left.
             DELETE_TOKENS,
-            "DELETE FROM verdicts WHERE tenant = $1",
             "DELETE FROM accounts WHERE id = $1 AND leaving IS NOT NULL",
         ] {
             sqlx::query(delete).bind(tenant.as_ref()).execute(&mut *transaction).await?;

@@ -17,7 +17,7 @@ CREATE TABLE IF NOT EXISTS credentials (
 );
 -- The dashboard's pairs, whose opening keys are sealed under the root of their epoch. No job rewraps this table.
 CREATE TABLE IF NOT EXISTS writer_pairs (key_id TEXT PRIMARY KEY, envelope TEXT NOT NULL);
--- What the worker, which has the audit keys, says of a tenant's log.
+-- What the worker, which has the audit keys, says of a tenant's log, which stays when the tenant is deleted.
 CREATE TABLE IF NOT EXISTS verdicts (
     tenant TEXT PRIMARY KEY,
     entries BIGINT NOT NULL,

@@ -215,7 +215,7 @@ async fn promise_000_deletion_leaves_nothing_that_opens() {
     until("the account is gone", async || scene.rows("SELECT id FROM accounts").await.len() == 1).await;
     // No table has the tenant any more, but for the tombstone and the log.
     for (table, column) in scene.columns().await {
-        if !["sealwax_audit", "sealwax_audit_entries", "sealwax_tenants", "sealwax_tenant_records"]
+        if !["sealwax_audit", "verdicts", "sealwax_audit_entries", "sealwax_tenants", "sealwax_tenant_records"]
             .contains(&table.as_str())
         {
             let sql = format!(
