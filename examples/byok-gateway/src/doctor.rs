@@ -2,6 +2,7 @@
 //! too old, and a log that is intact.
 
 use anyhow::Result;
+use sealwax::Envelope;
 
 use crate::clock;
 use crate::config::Home;
@@ -34,6 +35,12 @@ pub async fn examine(home: &Home, store: &Store) -> Result<Vec<Finding>> {
             format!("{process} has {}", if is_well { "the newest keys" } else { "other keys than the file" }),
         );
     }
+    let root = match &pair {
+        Some(pair) => store.pair(pair).await?.and_then(|text| text.parse::<Envelope>().ok()?.key_ids().next()),
+        None => None,
+    };
+    let is_under_it = root.is_some() && root.as_ref() == ring.primary();
+    find(is_under_it, format!("the dashboard's pair is {}under the primary", if is_under_it { "" } else { "not " }));
     let primary = ring.primary().map(AsRef::as_ref).unwrap_or_default();
     let (keys, roots) = store.not_current(primary).await?;
     find(keys == 0, format!("{keys} customers' keys are not under their tenants' newest keys"));

@@ -8,7 +8,7 @@ mod turning;
 
 use std::fs;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use sealwax::{EncryptionContext, Held, KeyId, Keyring, MasterKey, OpeningKey, Sealer, Secret};
 use sealwax_audit::Record;
 use sealwax_tenants::{Notice, WriterPair};
@@ -33,6 +33,12 @@ impl Epoch {
     /// Returns the id of the dashboard's pair.
     pub fn pair(self) -> Result<KeyId> {
         Ok(format!("dashboard-{}", self.0).parse()?)
+    }
+
+    /// Returns the epoch whose root is the primary. The newest one may have begun, and not be the primary yet.
+    #[must_use]
+    pub fn current(ring: &Keyring) -> Option<Self> {
+        ring.primary()?.as_ref().strip_prefix("epoch-")?.parse().ok().map(Self)
     }
 
     /// Returns the newest epoch that a keyring knows.
@@ -98,7 +104,14 @@ impl Epoch {
         let key_id = self.pair()?;
         let sealing_key = match store.pair(&key_id).await? {
             // Whoever made it may have been interrupted here.
-            Some(envelope) => WriterPair::from_row(key_id.clone(), envelope.parse()?).open(ring)?.sealing_key(),
+            Some(envelope) => {
+                let pair = WriterPair::from_row(key_id.clone(), envelope.parse()?);
+                // Under another root, it would be gone with that one.
+                if pair.envelope().key_ids().next().as_ref() != ring.primary() {
+                    bail!("pair {key_id} is not under the primary: restore the database of this epoch");
+                }
+                pair.open(ring)?.sealing_key()
+            }
             None => {
                 let (pair, sealing_key) = WriterPair::create(key_id.clone(), ring)?;
                 store.insert_pair(&key_id, pair.envelope()).await.context("the pair was not written")?;

@@ -12,9 +12,9 @@
 //! | `keys/service/holds`: the tenants who must be kept for a court | | | reads |
 //! | `escrow/`: each root, sealed for the key in `safe/`, which an operator moves into a safe | | | writes, and deletes |
 //!
-//! Give each process a user of its own, and let it read its own directories alone.
+//! They run as one user: the command `epoch` writes files of the dashboard. A dashboard runs without `keys/service`, though.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
@@ -58,7 +58,7 @@ impl Home {
     /// Writes a file that nobody else may read, in one step: a reader sees the old one or the new one.
     pub fn write(&self, file: &str, content: &[u8]) -> Result<()> {
         let path = self.path(file);
-        let new = path.with_extension("new");
+        let new = path.with_extension(format!("{}.new", std::process::id()));
         let written = private(&path).and_then(|()| {
             let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
             file.write_all(content)?;
@@ -68,11 +68,22 @@ impl Home {
         written.with_context(|| format!("cannot write {}", path.display()))
     }
 
+    /// Lets one command at a time change the keys, until what this returns is dropped.
+    pub fn lock(&self) -> Result<File> {
+        let lock = File::create(self.path("lock")).context("cannot write the lock")?;
+        lock.try_lock().context("another command changes the keys: wait for it")?;
+        Ok(lock)
+    }
+
     /// Appends a line to a file that only grows.
     pub fn append(&self, file: &str, line: &str) -> Result<()> {
         let path = self.path(file);
         let written = private(&path).and_then(|()| {
+            // What a power cut has left of a line.
+            let whole =
+                fs::read(&path).unwrap_or_default().iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
             let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path)?;
+            file.set_len(whole.try_into().map_err(std::io::Error::other)?)?;
             file.write_all(format!("{line}\n").as_bytes())?;
             file.sync_all()
         });
@@ -88,7 +99,9 @@ impl Home {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             text => text.with_context(|| format!("cannot read {file}"))?,
         };
-        let lines = text.lines().map(str::parse).collect::<Result<_, _>>();
+        // A line without its end was cut, and nobody was told that it was written.
+        let whole = text.rfind('\n').and_then(|end| text.get(..end)).unwrap_or_default();
+        let lines = whole.lines().map(str::parse).collect::<Result<_, _>>();
         lines.with_context(|| format!("{file} is malformed"))
     }
 }

@@ -16,6 +16,7 @@ use crate::store::{Log, Store};
 
 /// Makes the keys of all processes, and the tables. A set-up that was interrupted goes on, with the keys that it has made.
 pub async fn init(home: &Home) -> Result<()> {
+    let _lock = home.lock()?;
     let has = |file| home.path(file).exists();
     // Written last.
     if has(SEALER) {

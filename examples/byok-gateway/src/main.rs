@@ -38,6 +38,8 @@ Commands:
 ";
 
 fn main() -> ExitCode {
+    // Nobody else reads what is written here: databases, backups, keys.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     // No key reaches a file of a crash.
     if let Err(error) = rustix::process::setrlimit(
         rustix::process::Resource::Core,

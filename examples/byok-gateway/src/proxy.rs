@@ -39,9 +39,12 @@ const REQUEST_HEADERS: [&str; 9] = [
     "user-agent",
 ];
 /// The headers of a reply that are between two neighbours (RFC 9110, section 7.6.1), and those that the proxy sets itself.
-const NOT_PASSED_ON: [HeaderName; 9] = [
+const NOT_PASSED_ON: [HeaderName; 12] = [
+    header::ALT_SVC,
+    HeaderName::from_static("clear-site-data"),
     header::CONNECTION,
     header::CONTENT_LENGTH,
+    HeaderName::from_static("keep-alive"),
     header::PROXY_AUTHENTICATE,
     header::SET_COOKIE,
     header::STRICT_TRANSPORT_SECURITY,
@@ -204,9 +207,16 @@ impl Proxy {
         })?;
         let redactor = key.redactor(reply.headers_mut());
         let redactor = redactor.map_err(|_| Answer(StatusCode::BAD_GATEWAY, "provider_encoded"))?;
+        if reply.status().is_informational() {
+            return Err(Answer(StatusCode::BAD_GATEWAY, "provider_unavailable"));
+        }
         let mut response = Response::new(Body::empty());
         *response.status_mut() = reply.status();
         *response.headers_mut() = std::mem::take(reply.headers_mut());
+        let named = response.headers().get(header::CONNECTION).and_then(|names| names.to_str().ok()).map(str::to_owned);
+        for name in named.iter().flat_map(|names| names.split(',')) {
+            response.headers_mut().remove(name.trim());
+        }
         for name in NOT_PASSED_ON {
             response.headers_mut().remove(name);
         }

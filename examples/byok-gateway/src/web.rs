@@ -82,7 +82,8 @@ async fn secure<B>(mut response: Response<B>) -> Response<B> {
         (header::CACHE_CONTROL, "no-store"),
     ];
     for (name, value) in headers {
-        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+        // Also instead of what a provider says.
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     response
 }

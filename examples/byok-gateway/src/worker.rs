@@ -37,15 +37,22 @@ pub async fn run(home: &Home, store: &Store) -> Result<()> {
             log("taking over", take_over(&vault).await);
             if round.is_multiple_of(ROUNDS) {
                 log("verification", verifying.verify(home, &vault).await);
-                log("checks", checking::check_due(home, &vault, &client).await);
                 log("purge", purge(store).await);
                 log("drill", drill::if_due(home, store).await);
             }
             tokio::time::sleep(PAUSE).await;
         }
     };
+    // A provider that does not answer must not keep the rest waiting.
+    let checks = async {
+        loop {
+            log("checks", checking::check_due(home, &vault, &client).await);
+            tokio::time::sleep(PAUSE).await;
+        }
+    };
     tokio::select! {
         () = work => {}
+        () = checks => {}
         () = web::stopped() => {}
     }
     fresh.abort();

@@ -1,6 +1,7 @@
 //! After a restore: brings the tenants' keys back that open, and deletes again who was deleted.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use sealwax::KeyState;
 use sealwax_tenants::{TenantId, Tombstone};
 
 use super::Epoch;
@@ -15,16 +16,26 @@ use crate::store::Store;
 /// Keys that the dashboard stored in an epoch that has ended, and that no worker had taken over when the backup was made, are
 /// lost.
 pub async fn recover(home: &Home, store: &Store) -> Result<u64> {
+    let _lock = home.lock()?;
     let ring = Source::new(home)?.read().await?;
-    let epoch = Epoch::newest(&ring).context("the keyring has no epoch")?;
+    let epoch = Epoch::current(&ring).context("the keyring has no epoch")?;
     // A backup from before the epoch has keys under a root that is destroyed. The keys are the same.
-    if let Ok(lines) = std::fs::read_to_string(home.path(epoch.dump()?)) {
-        for line in lines.lines() {
-            let mut words = line.splitn(3, ' ');
-            let (tenant, number, envelope) = (words.next(), words.next(), words.next());
-            let number = number.and_then(|number| number.parse().ok()).context("a line of the dump is malformed")?;
-            store.restore_key(tenant.unwrap_or_default(), number, envelope.unwrap_or_default()).await?;
+    let dumps = (1..=epoch.0).rev().map(|number| Epoch(number).dump().map(|dump| home.path(dump)));
+    let dumps = dumps.collect::<Result<Vec<_>>>()?;
+    let is_destroyed = |(_, state)| state == KeyState::Destroyed;
+    match dumps.iter().find(|dump| dump.exists()) {
+        Some(dump) => {
+            let lines = std::fs::read_to_string(dump).with_context(|| format!("cannot read {}", dump.display()))?;
+            for line in lines.lines() {
+                let mut words = line.splitn(3, ' ');
+                let (tenant, number, envelope) = (words.next(), words.next(), words.next());
+                let number =
+                    number.and_then(|number| number.parse().ok()).context("a line of the dump is malformed")?;
+                store.restore_key(tenant.unwrap_or_default(), number, envelope.unwrap_or_default()).await?;
+            }
         }
+        None if ring.keys().any(is_destroyed) => bail!("the directory tenant-keys is missing"),
+        None => {}
     }
     let mut deleted = 0_u64;
     for dead in home.lines::<Tombstone>(TOMBSTONES)? {

@@ -19,6 +19,7 @@ use crate::worker::take_over;
 ///
 /// If one was interrupted, this goes on with it, and begins no other one.
 pub async fn turn(home: &Home, store: &Store, say: impl Fn(&str)) -> Result<()> {
+    let _lock = home.lock()?;
     let vault = Vault::unlock(home, store).await?;
     let newest = newest(&vault)?;
     if is_turned(&vault, newest).await? {

@@ -49,7 +49,9 @@ impl Store {
         let count = "INSERT INTO sealwax_tenants AS t (tenant, number, destroyed) VALUES ($1, $2, 0)
             ON CONFLICT (tenant) DO UPDATE SET number = excluded.number WHERE excluded.number > t.number";
         sqlx::query(count).bind(tenant.to_owned()).bind(number).execute(&mut *transaction).await?;
-        let put = "INSERT INTO sealwax_tenant_keys (tenant, number, envelope) VALUES ($1, $2, $3)
+        // A key that the backup knows as destroyed stays so.
+        let put = "INSERT INTO sealwax_tenant_keys (tenant, number, envelope) SELECT $1, CAST($2 AS INTEGER), $3
+            WHERE NOT EXISTS (SELECT 1 FROM sealwax_tenants WHERE tenant = $1 AND destroyed >= $2)
             ON CONFLICT (tenant, number) DO UPDATE SET envelope = excluded.envelope";
         let put = sqlx::query(put).bind(tenant.to_owned()).bind(number).bind(envelope.to_owned());
         put.execute(&mut *transaction).await?;

@@ -1,6 +1,6 @@
 //! Scheduled use: tries each key at its provider once a day, so that a customer learns that it was revoked there.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use reqwest::{Method, Request};
@@ -13,6 +13,8 @@ use crate::vault::Vault;
 
 /// How many keys are tried in a round.
 const KEYS: i64 = 20;
+/// How long a provider may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Tries the keys that are due.
 pub(super) async fn check_due(home: &Home, vault: &Vault, client: &ReqwestClient) -> Result<()> {
@@ -35,10 +37,10 @@ async fn check(vault: &Vault, client: &ReqwestClient, tenant: &TenantId, provide
     match vault.open(tenant, provider, "worker", "the daily check of the key").await {
         Ok(key) => {
             let opened = Instant::now();
-            let reply = client.send(request, &key, provider.header).await;
+            let reply = tokio::time::timeout(TIMEOUT, client.send(request, &key, provider.header)).await;
             drop(key);
             let held = i64::try_from(opened.elapsed().as_micros()).unwrap_or(i64::MAX);
-            (reply.map_or(0, |reply| i64::from(reply.status().as_u16())), held)
+            (reply.ok().and_then(Result::ok).map_or(0, |reply| i64::from(reply.status().as_u16())), held)
         }
         Err(error) => {
             tracing::warn!(name = error.name, "the key of {} is not checked: {error}", provider.slug);

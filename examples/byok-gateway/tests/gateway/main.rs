@@ -19,6 +19,7 @@ mod promise_001;
 mod promise_002;
 mod promise_003;
 mod promise_004;
+mod recovery;
 mod scene;
 mod seed;
 mod servers;
