@@ -175,7 +175,7 @@ async fn promise_000_nobody_reads_another_ones_rows() {
     assert_eq!(mia.page("/api/keys").await.matches("true").count(), 1);
     assert_eq!(noa.page("/api/keys").await.matches("true").count(), 0);
     let token = noa.token("live", &["openai"]).await;
-    let reply = noa.ask(Method::GET, "/openai/v1/models", &token).send().await.unwrap();
+    let reply = noa.ask(Method::GET, "/openai/v1/mine", &token).send().await.unwrap();
     assert_eq!(reply.status(), StatusCode::NOT_FOUND);
     // Somebody who writes the database gives the row to another tenant.
     until("the worker takes over", async || {
@@ -183,15 +183,10 @@ async fn promise_000_nobody_reads_another_ones_rows() {
     })
     .await;
     scene.write("UPDATE credentials SET tenant = (SELECT id FROM accounts WHERE email = 'noa@example.com')").await;
-    let reply = noa.ask(Method::GET, "/openai/v1/models", &token).send().await.unwrap();
+    let reply = noa.ask(Method::GET, "/openai/v1/mine", &token).send().await.unwrap();
     assert_eq!(reply.status(), StatusCode::INTERNAL_SERVER_ERROR);
-    assert!(
-        scene
-            .upstream
-            .take()
-            .iter()
-            .all(|seen| seen.path != "/v1/models" || seen.headers.get("authorization").is_none())
-    );
+    // Nothing of it went to the provider. (The daily check may have, before the row was moved.)
+    assert!(scene.upstream.take().iter().all(|seen| seen.path != "/v1/mine"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
