@@ -369,6 +369,22 @@ pub(crate) fn shown(page: &str) -> String {
     token
 }
 
+/// Asks until nothing opens any more, and returns how long after the beginning the last request that succeeded was begun.
+pub(crate) async fn last_opening(ask: impl AsyncFn() -> StatusCode) -> Duration {
+    let begun = Instant::now();
+    let mut last = Duration::ZERO;
+    until("nothing opens", async || {
+        let asked = begun.elapsed();
+        let status = ask().await;
+        if status == StatusCode::OK {
+            last = asked;
+        }
+        status == StatusCode::SERVICE_UNAVAILABLE
+    })
+    .await;
+    last
+}
+
 /// Waits until something is so.
 pub(crate) async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     let end = Instant::now() + Duration::from_secs(60);
