@@ -15,7 +15,8 @@ use crate::{init, web};
 /// Runs it until Ctrl-C, and deletes everything then.
 pub async fn run() -> Result<()> {
     let dir = std::env::temp_dir().join(format!("byok-gateway-{}", std::process::id()));
-    fs::create_dir_all(&dir)?;
+    // Not one that somebody else has made.
+    fs::create_dir(&dir)?;
     let shown = show(&dir).await;
     fs::remove_dir_all(&dir)?;
     shown

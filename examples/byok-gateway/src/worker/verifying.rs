@@ -13,14 +13,15 @@ use crate::vault::Vault;
 /// How often the end of each chain is written where the database's writers do not reach.
 const ANCHOR_SECONDS: u64 = 24 * 3600;
 
-/// When the last anchor of each subject was written.
+/// By subject: where the chain ended when it was verified last, and when that was written to the file last.
 #[derive(Debug, Default)]
-pub(super) struct Verifying(HashMap<String, u64>);
+pub(super) struct Verifying(HashMap<String, (Anchor, u64)>);
 
 impl Verifying {
     /// Verifies each chain from its first entry on. A chain that was altered is a verdict, and no error.
     pub(super) async fn verify(&mut self, home: &Home, vault: &Vault) -> Result<()> {
-        let anchors: Vec<Anchor> = home.lines(ANCHORS)?;
+        let mut anchors: Vec<Anchor> = home.lines(ANCHORS)?;
+        anchors.extend(self.0.values().map(|(anchor, _)| anchor.clone()));
         let mut subjects = vault.store.audit().subjects().await?;
         // Of a chain that was deleted, nothing is left in the table.
         subjects.extend(anchors.iter().map(|anchor| anchor.subject.clone()));
@@ -30,11 +31,12 @@ impl Verifying {
             let lines = vault.store.audit().chain(&subject).await?;
             let verdict = match verdict(vault, &subject, &lines, &anchors) {
                 Ok(Verified { last: Some(last), .. }) => {
-                    let anchored = self.0.entry(subject.clone()).or_default();
-                    if clock::seconds() >= anchored.saturating_add(ANCHOR_SECONDS) {
+                    let mut written = self.0.get(&subject).map_or(0, |(_, written)| *written);
+                    if clock::seconds() >= written.saturating_add(ANCHOR_SECONDS) {
                         home.append(ANCHORS, &last.to_string())?;
-                        *anchored = clock::seconds();
+                        written = clock::seconds();
                     }
+                    self.0.insert(subject.clone(), (last, written));
                     INTACT.into()
                 }
                 Ok(_) => INTACT.into(),

@@ -153,6 +153,22 @@ async fn promise_001_each_opening_is_in_the_customers_log() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn promise_001_an_end_that_was_cut_off_is_found() {
+    let scene = Scene::start("promise_001_cut").await;
+    let mia = scene.sign_in("mia@example.com").await;
+    mia.store("openai", "sk-proj-audited-0123").await;
+    let token = mia.token("live", &["openai"]).await;
+    for _ in 0..3 {
+        mia.ask(Method::GET, "/openai/v1/models", &token).send().await.unwrap();
+    }
+    let verified = "SELECT verdict FROM verdicts WHERE entries >= 3 AND verdict = 'intact'";
+    until("the worker verifies the log", async || !scene.rows(verified).await.is_empty()).await;
+    scene.write("DROP TRIGGER sealwax_audit_undeleted").await;
+    scene.write("DELETE FROM sealwax_audit WHERE number > 1 AND subject NOT LIKE '%@%'").await;
+    until("the verdict is another one", async || !mia.page("/security").await.contains("intact")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn promise_001_the_doctor_says_that_a_root_is_too_old() {
     let scene = Scene::start("promise_001_policy").await;
     let (ok, text) = scene.run(&["drill"]);
