@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sealwax::{
     EncryptionContext, Envelope, ErrorClass, Held, KeyId, Keyring, MasterKey, OpenError,
-    RewrapError, Sealer, Secret, UnwrapError,
+    ProviderErrorKind, RewrapError, Sealer, Secret, UnwrapError,
 };
 use sealwax_tenants::{TenantState, WriterPair, WriterPairError};
 
@@ -117,6 +117,23 @@ fn an_offline_escrow_is_one_of_its_roots() {
     let (pair, _) = WriterPair::create(id("dashboard-1"), &service).unwrap();
     for service in [&service, &ring("safe-1", &safe)] {
         assert!(pair.open(service).is_ok());
+    }
+}
+
+#[test]
+fn a_key_service_that_fails_for_a_time_can_be_asked_again() {
+    let scene = Scene::new();
+    let service = scene.keys.service();
+    let create = || pollster::block_on(WriterPair::create_async(id("dashboard-1"), &service));
+    let (pair, _) = create().unwrap();
+    for (kind, is_transient) in
+        [(ProviderErrorKind::Unavailable, true), (ProviderErrorKind::Denied, false)]
+    {
+        scene.service.says(Some(kind));
+        let error = create().unwrap_err();
+        assert_eq!((error.name(), error.is_transient()), ("seal", is_transient));
+        let error = pollster::block_on(pair.open_async(&service)).unwrap_err();
+        assert_eq!((error.name(), error.is_transient()), ("open", is_transient));
     }
 }
 
