@@ -87,22 +87,14 @@ async fn run() -> Result<()> {
     let command: Vec<&str> = command.iter().map(String::as_str).collect();
     match *command {
         ["init"] => init::init(&home).await,
-        ["dashboard"] => {
+        [process @ ("dashboard" | "proxy" | "worker")] => {
             let store = open().await?;
-            let ended = dashboard::run(&home, &store).await;
-            store.ended("dashboard").await?;
-            ended
-        }
-        ["proxy"] => {
-            let store = open().await?;
-            let ended = proxy::run(&home, &store).await;
-            store.ended("proxy").await?;
-            ended
-        }
-        ["worker"] => {
-            let store = open().await?;
-            let ended = worker::run(&home, &store).await;
-            store.ended("worker").await?;
+            let ended = match process {
+                "dashboard" => dashboard::run(&home, &store).await,
+                "proxy" => proxy::run(&home, &store).await,
+                _ => worker::run(&home, &store).await,
+            };
+            store.ended(process).await?;
             ended
         }
         ["epoch"] => epoch::turn(&home, &open().await?, |step| println!("{step}")).await,
