@@ -79,11 +79,15 @@ impl Home {
     pub fn append(&self, file: &str, line: &str) -> Result<()> {
         let path = self.path(file);
         let written = private(&path).and_then(|()| {
-            // What a power cut has left of a line.
-            let whole =
-                fs::read(&path).unwrap_or_default().iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
             let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path)?;
-            file.set_len(whole.try_into().map_err(std::io::Error::other)?)?;
+            // The worker and a command append to the same file.
+            file.lock()?;
+            let text = fs::read(&path)?;
+            if text.last().is_some_and(|last| *last != b'\n') {
+                // What a power cut has left of a line.
+                let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+                file.set_len(whole.try_into().map_err(std::io::Error::other)?)?;
+            }
             file.write_all(format!("{line}\n").as_bytes())?;
             file.sync_all()
         });

@@ -1,7 +1,7 @@
 //! Backups that are restored at bad moments.
 
 use reqwest::{Method, StatusCode};
-use sealwax::MasterKey;
+use sealwax::{EncryptionContext, Held, Keyring, MasterKey, OpeningKey};
 
 use crate::scene::{Scene, until};
 
@@ -19,8 +19,16 @@ async fn a_backup_is_restored_after_a_deletion_and_while_an_epoch_has_begun() {
         scene.rows("SELECT envelope FROM credentials").await.iter().all(|row| row.contains(":tenant/"))
     })
     .await;
+    // What is in the safe opens the root.
+    let read = |file: &str| std::fs::read_to_string(scene.dir.join(file)).unwrap();
+    let safe: OpeningKey = read("safe/epoch-1").parse().unwrap();
+    let safe = Keyring::opening_only().with_escrow("escrow-1".parse().unwrap(), safe).unwrap();
+    let context = EncryptionContext::new([("root", "epoch-1")]).unwrap().holding(Held::MasterKey).unwrap();
+    let root = safe.open(&read("escrow/epoch-1").parse().unwrap(), &context).unwrap();
+    assert!(read("keys/service/ring").contains(root.expose_str().unwrap()));
     let (ok, text) = scene.run(&["epoch"]);
     assert!(ok, "{text}");
+    assert!(!scene.dir.join("safe/epoch-1").exists() && !scene.dir.join("escrow/epoch-1").exists());
     noa.form("/account/delete", &[("email", "noa@example.com")]).await;
     until("the account is gone", async || scene.rows("SELECT id FROM accounts").await.len() == 1).await;
     scene.copy("copy.db").await;
