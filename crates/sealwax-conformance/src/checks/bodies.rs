@@ -75,7 +75,7 @@ pub(super) async fn kind(s: &Subject) -> Verdict {
     let kind = ask()?;
     ensure(!matches!(kind, WrapKind::Hpke | WrapKind::Unassigned { .. }), || {
         format!(
-            "the kind {kind} is reserved, and no keyring uses it; return Provider, or a private kind"
+            "the kind {kind} is not for providers: no keyring takes it from one; return Provider, or a private kind"
         )
     })?;
     for _ in 0..3 {

@@ -202,6 +202,8 @@ fn the_reasons_say_where_and_what_to_return() {
     assert!(transient.contains("Unavailable, which is transient"), "{transient}");
     let middle = reason(StopsAtBadItem, "batch_bad_item");
     assert!(middle.contains("whose first item is altered, item 1 gave Rejected"), "{middle}");
+    let pairs = reason(KindOfPairs, "kind");
+    assert!(pairs.contains("the kind hpke is not for providers"), "{pairs}");
     let hung = reason(KeepsLock, "dropped_in_flight");
     assert!(hung.contains("(poll 1): it hung"), "{hung}");
     let after = reason(KeepsLock, "rotation");

@@ -20,6 +20,8 @@ pub(crate) enum Plant {
     BodyWithKey,
     BodyWithBase64OfKey,
     ReservedKind,
+    /// Outside of the table, because the keyring's error depends on the core's feature `hpke`.
+    KindOfPairs,
     PanickingKind,
     ChangingKind,
     NeverCurrent,

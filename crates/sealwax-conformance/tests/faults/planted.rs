@@ -297,7 +297,8 @@ impl KeyWrapper for Planted {
 
     fn kind(&self) -> WrapKind {
         match self.plant {
-            P::ReservedKind => WrapKind::Hpke,
+            P::ReservedKind => WrapKind::from_byte(0x06).unwrap(),
+            P::KindOfPairs => WrapKind::Hpke,
             P::PanickingKind => panic!("a planted fault"),
             P::ChangingKind if self.requests.load(Ordering::Relaxed).is_multiple_of(2) => {
                 WrapKind::private::<1>()
