@@ -30,13 +30,13 @@ pub async fn run(home: &Home, store: &Store) -> Result<()> {
     let client = proxy::client(home, &home.config.egress)?;
     let fresh = tokio::spawn(Arc::clone(&vault).keep_fresh("worker"));
     println!("worker runs");
-    let mut verifying = verifying::Verifying::default();
+    let mut verifying = verifying::Verifying::read(home)?;
     let work = async {
         for round in 0_u64.. {
             log("deletion", deleting::delete_leaving(home, &vault).await);
             log("taking over", take_over(&vault).await);
             if round.is_multiple_of(ROUNDS) {
-                log("verification", verifying.verify(home, &vault).await);
+                log("verification", verifying.verify(home, &vault, round).await);
                 log("purge", purge(store).await);
                 log("drill", drill::if_due(home, store).await);
             }

@@ -94,7 +94,7 @@ impl Upstream {
     }
 }
 
-/// Answers a request: `/echo` repeats the headers, `/slow` sends its body in pieces, `/status/401` has that status.
+/// Answers a request: `/echo` repeats the headers, `/headers` has some that are not for a customer's browser, `/slow` sends its body in pieces, `/status/401` has that status.
 async fn answer(State((upstream, host)): State<(Upstream, String)>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let body = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
@@ -120,6 +120,19 @@ async fn answer(State((upstream, host)): State<(Upstream, String)>, request: Req
                     .collect::<Vec<_>>(),
                 body
             ))
+        }
+        "/headers" => {
+            let headers = [
+                ("set-cookie", "a=b"),
+                ("alt-svc", "h3=\":443\""),
+                ("clear-site-data", "\"*\""),
+                ("strict-transport-security", "max-age=0"),
+                ("connection", "x-named"),
+                ("x-named", "between neighbours"),
+                ("x-kept", "yes"),
+            ];
+            response = headers.into_iter().fold(response, |response, (name, value)| response.header(name, value));
+            Body::empty()
         }
         "/slow" => Body::from_stream(stream::unfold(0, |number| async move {
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
