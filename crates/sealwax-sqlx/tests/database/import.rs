@@ -63,15 +63,14 @@ async fn rows_get_an_envelope_beside_what_they_had() {
     let table = table(&db, "sealed", 100).await;
     let connection = &mut *db.acquire().await.unwrap();
     // Damaged, not as declared, suspicious (a second layer), empty, and null.
+    let mut damaged = old_row(1);
+    let end = if damaged.pop() == Some('0') { '1' } else { '0' };
+    damaged.push(end);
     let masked = encrypted("sk-...4f2a");
     let empty = encrypted("");
-    for (id, value) in [
-        (1, Some(old_row(1).replace('a', "b"))),
-        (2, Some("sk-in-the-clear".to_owned())),
-        (3, Some(masked)),
-        (4, Some(empty)),
-        (5, None),
-    ] {
+    for (id, value) in
+        [(1, Some(damaged)), (2, Some("sk-in-the-clear".to_owned())), (3, Some(masked)), (4, Some(empty)), (5, None)]
+    {
         query("UPDATE public.keys SET value = $2 WHERE id = $1").bind(id).bind(value).execute(&db).await.unwrap();
     }
     let values: Vec<(i64, Option<String>)> =
