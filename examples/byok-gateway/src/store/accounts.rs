@@ -19,7 +19,8 @@ const DELETE_TOKENS: &str = "DELETE FROM sealwax_tokens WHERE subject IN ('tenan
 
 /// Proves what the table of accounts says: whose an address is, and who leaves. Whoever writes the table cannot.
 ///
-/// A proof is the record of a token that nobody gets: it has a MAC, and its peppers are replaced like those of other tokens.
+/// A proof is the record of a token that nobody gets: it has a MAC, and its peppers are replaced like those of other tokens. They
+/// are for this alone, because the worker has them, and must not make sessions.
 #[derive(Debug)]
 pub struct Proofs(Tokens);
 

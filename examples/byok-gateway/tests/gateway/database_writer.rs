@@ -96,7 +96,8 @@ async fn nobody_is_deleted_who_did_not_ask_for_it() {
         scene.write(&format!("{others}; UPDATE accounts SET leaving = {forged} WHERE id = 'aaaa'")).await;
         assert_eq!(ask().await, StatusCode::NOT_FOUND, "{forged}");
         scene.begin("worker");
-        until("the honest one is deleted", async || scene.rows("SELECT id FROM accounts").await == ["aaaa"]).await;
+        until("the honest one is deleted", async || !scene.rows("SELECT id FROM accounts").await.contains(&other))
+            .await;
         let tombstones = fs::read_to_string(scene.dir.join("keys/service/tombstones")).unwrap();
         assert!(tombstones.contains(&format!("tenant/{other}@")) && !tombstones.contains("aaaa"), "{tombstones}");
         scene.write("UPDATE accounts SET leaving = NULL").await;
