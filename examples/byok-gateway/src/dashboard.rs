@@ -25,7 +25,7 @@ use sealwax::Sealer;
 
 use crate::config::Home;
 use crate::files::SEALER;
-use crate::store::Store;
+use crate::store::{Proofs, Store};
 use crate::tokens::{ApiTokens, Visitors};
 use crate::web::{self, Limit};
 use pages::Failure;
@@ -40,6 +40,7 @@ struct Dashboard {
     store: Store,
     writer: ArcSwap<Writer>,
     visitors: Visitors,
+    proofs: Proofs,
     tokens: ApiTokens,
     by_address: Limit<IpAddr>,
     sign_ins: Limit<IpAddr>,
@@ -60,6 +61,7 @@ pub async fn run(home: &Home, store: &Store) -> Result<()> {
         store: store.clone(),
         writer: ArcSwap::from_pointee(Writer::read(home)?),
         visitors: Visitors::read(home)?,
+        proofs: Proofs::read(home)?,
         tokens: ApiTokens::read(home)?,
         by_address: Limit::new(limits.address, Duration::from_secs(60)),
         sign_ins: Limit::new(limits.sign_in, Duration::from_secs(3600)),

@@ -46,7 +46,7 @@ async fn find(dashboard: &Arc<Dashboard>, headers: &HeaderMap) -> Result<Option<
         }
         tenant => tenant?,
     };
-    let email = dashboard.store.email(&tenant).await?;
+    let email = dashboard.store.email(&dashboard.proofs, &tenant).await?;
     Ok(email.map(|email| Visitor { dashboard: Arc::clone(dashboard), tenant, email }))
 }
 
@@ -133,7 +133,7 @@ pub(super) async fn redeem(State(dashboard): State<Arc<Dashboard>>, fields: Fiel
         }
         email => email?,
     };
-    let tenant = dashboard.store.account(&email, new_account()?.as_ref()).await?;
+    let tenant = dashboard.store.account(&dashboard.proofs, &email, &new_account()?).await?;
     let tenant =
         tenant.ok_or(Failure(StatusCode::CONFLICT, "This account is being deleted. Try again in some minutes."))?;
     let session = dashboard.visitors.begin(&dashboard.store, &tenant, now).await?;

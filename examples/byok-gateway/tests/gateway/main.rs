@@ -12,6 +12,7 @@
 mod and;
 mod browser;
 mod chaos;
+mod database_writer;
 mod leftovers;
 mod life;
 mod memory;
