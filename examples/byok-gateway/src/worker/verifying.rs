@@ -55,7 +55,8 @@ impl Verifying {
 
     /// Verifies each chain. One that was altered is a verdict, and no error.
     pub(super) async fn verify(&mut self, home: &Home, vault: &Vault, round: u64) -> Result<()> {
-        for subject in vault.store.audit().subjects().await? {
+        let audit = vault.store.audit();
+        for subject in audit.subjects().await? {
             self.0.entry(subject).or_default();
         }
         // Of a chain that was deleted, nothing is left in the table, but it has an anchor.
@@ -65,7 +66,7 @@ impl Verifying {
         for (subject, chain) in chains {
             let known = chain.verified.as_ref().filter(|_| left == 0);
             let is_whole = known.is_none();
-            let verified = vault.store.audit().verify(vault.log().keys(), subject, chain.anchor.as_slice(), known);
+            let verified = audit.verify(vault.log().keys(), subject, chain.anchor.as_slice(), known);
             let verdict = match verified.await {
                 Ok(verified) => {
                     chain.anchor = verified.last.clone();
