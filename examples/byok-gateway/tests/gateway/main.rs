@@ -12,6 +12,7 @@
 mod and;
 mod browser;
 mod chaos;
+mod connections;
 mod life;
 mod memory;
 mod promise_000;

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Once;
 use std::time::{Duration, Instant};
 
@@ -126,6 +126,12 @@ impl Scene {
         for (process, child) in &mut self.processes {
             assert_eq!(child.try_wait().unwrap(), None, "{process} has ended: see {}", self.dir.display());
         }
+    }
+
+    /// Returns how a process has ended by itself.
+    pub(crate) fn ended(&mut self, process: &str) -> Option<ExitStatus> {
+        let child = self.processes.iter_mut().find(|(name, _)| *name == process);
+        child.unwrap().1.try_wait().unwrap()
     }
 
     pub(crate) fn pid(&self, process: &str) -> u32 {
