@@ -105,12 +105,6 @@ impl ApiTokens {
     }
 }
 
-/// Returns whether a text may be a token that was issued here.
-#[must_use]
-pub fn is_ours(token: &str) -> bool {
-    token.starts_with("bg_")
-}
-
 /// Returns a new id of an account: 16 hex digits.
 pub fn new_account() -> Result<TenantId> {
     let mut bytes = [0; 8];

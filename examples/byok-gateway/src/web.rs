@@ -89,13 +89,10 @@ pub async fn serve(name: &str, address: SocketAddr, config: &Config, router: Rou
     let accept = async {
         // Without room, the next connection waits in the kernel's queue.
         while let Ok(place) = Arc::clone(&room).acquire_owned().await {
-            let (stream, peer) = match listener.accept().await {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    tracing::warn!("a connection was not accepted: {error}");
-                    sleep(Duration::from_millis(100)).await;
-                    continue;
-                }
+            let logged = |error: &std::io::Error| tracing::warn!("a connection was not accepted: {error}");
+            let Ok((stream, peer)) = listener.accept().await.inspect_err(logged) else {
+                sleep(Duration::from_millis(100)).await;
+                continue;
             };
             let (service, front) = (service.clone(), front.clone());
             let service = service_fn(move |mut request: axum::http::Request<Incoming>| {

@@ -27,7 +27,7 @@ async fn send(scene: &Scene, text: &str, pause: Duration) -> (String, Duration) 
         () = sends => unreachable!(),
         closed = read => closed,
     };
-    assert!(closed.is_ok(), "it is not closed: {text}");
+    assert!(closed.is_ok(), "it is not closed: {:?}", text.lines().next());
     (String::from_utf8(reply).unwrap(), begun.elapsed())
 }
 

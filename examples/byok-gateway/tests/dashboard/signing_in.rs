@@ -126,7 +126,7 @@ async fn only_an_address_gets_a_link() {
 #[tokio::test]
 async fn an_address_of_mail_has_a_limit_wherever_the_requests_are_from() {
     let scene = Scene::start("links", "front = \"x-real-ip\"").await;
-    let ask = async |email: &str, from: &str| ask(&scene, email, from).await;
+    let ask = async |email: &str, from: &str| ask(&scene, email, &[from]).await;
     for from in ["192.0.2.1", "192.0.2.2", "192.0.2.3", "2001:db8::1", "2001:db8:0:1::1"] {
         assert_eq!(ask("mia@example.com", from).await, StatusCode::OK);
     }
@@ -153,17 +153,20 @@ async fn a_server_in_front_says_whose_address_it_is() {
         ("", too_many),
     ];
     for (number, (from, status)) in requests.into_iter().enumerate() {
-        assert_eq!(ask(&scene, &format!("a{number}@example.com"), from).await, status, "{from}");
+        assert_eq!(ask(&scene, &format!("a{number}@example.com"), &[from]).await, status, "{from}");
     }
+    // If it adds a line of its own, that is the last.
+    assert_eq!(ask(&scene, "b@example.com", &["192.0.2.5", "192.0.2.1"]).await, too_many);
     let scene = Scene::start("no-front", "limits.sign_in = 1").await;
-    assert_eq!(ask(&scene, "a@example.com", "192.0.2.1").await, ok);
-    assert_eq!(ask(&scene, "b@example.com", "192.0.2.2").await, too_many);
+    assert_eq!(ask(&scene, "a@example.com", &["192.0.2.1"]).await, ok);
+    assert_eq!(ask(&scene, "b@example.com", &["192.0.2.2"]).await, too_many);
 }
 
 /// Asks for a link, with what a server in front says.
-async fn ask(scene: &Scene, email: &str, from: &str) -> StatusCode {
+async fn ask(scene: &Scene, email: &str, from: &[&str]) -> StatusCode {
     let request = scene.stranger().request(Method::POST, "/sign-in").header("origin", &scene.origin);
-    let request = request.header("x-real-ip", from).header("content-type", "application/x-www-form-urlencoded");
+    let request = from.iter().fold(request, |request, from| request.header("x-real-ip", *from));
+    let request = request.header("content-type", "application/x-www-form-urlencoded");
     request.body(format!("email={email}")).send().await.unwrap().status()
 }
 
