@@ -237,6 +237,7 @@ impl Scene {
         assert_eq!(reply.status(), StatusCode::OK);
         let link = self.mail(email).await;
         let path = link.strip_prefix(&self.dashboard).unwrap();
+        assert!(customer.page(path).await.contains(&format!("Sign in as {email}<")), "the link is {email}'s");
         let (path, token) = path.split_once("?token=").unwrap();
         let reply = customer.form(path, &[("token", token)]).await;
         assert_eq!(reply.status(), StatusCode::SEE_OTHER);
