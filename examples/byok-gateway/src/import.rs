@@ -12,6 +12,7 @@ use sealwax_tokens::{Existing, Grant, Mode, Salt};
 use serde::Deserialize;
 
 use crate::config::Home;
+use crate::dashboard;
 use crate::files::SEALER;
 use crate::providers;
 use crate::store::{Proofs, Put, Store};
@@ -108,6 +109,8 @@ fn read_key(form: KeyForm, file: &str) -> Result<sealwax::triplet::TripletKey> {
 }
 
 async fn account(store: &Store, proofs: &Proofs, email: &str) -> Result<TenantId> {
-    let found = store.account(proofs, email, &tokens::new_account()?).await?;
+    // As whoever signs in writes it.
+    let email = dashboard::address(email).context("email is not an address")?;
+    let found = store.account(proofs, &email, &tokens::new_account()?).await?;
     found.context("the account is being deleted")
 }

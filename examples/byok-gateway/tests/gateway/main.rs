@@ -12,6 +12,7 @@
 mod and;
 mod browser;
 mod chaos;
+mod connections;
 mod database_writer;
 mod leftovers;
 mod life;
