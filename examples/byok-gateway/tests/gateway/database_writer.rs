@@ -32,7 +32,7 @@ async fn account_page(customer: &Customer) -> StatusCode {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_changes_an_account_signs_in_to_no_other_one() {
-    let scene = Scene::start_quietly("writer_accounts", "").await;
+    let scene = Scene::start_quietly("writer_accounts", "limits.links = 50\n").await;
     let emails = ["mia@example.com", "eve@example.com"];
     let [mia, eve] = [scene.sign_in(emails[0]).await, scene.sign_in(emails[1]).await];
     mia.store("openai", KEY).await;
