@@ -27,6 +27,9 @@ pub mod sqlite {
     /// Selects the records of a subject's chain, `?1`, in ascending order.
     pub const CHAIN: &str = "SELECT record FROM sealwax_audit WHERE subject = ?1 ORDER BY number";
 
+    /// Selects the records that come after a number, `?2`, in a subject's chain, `?1`, in ascending order: `?3` of them.
+    pub const PAGE: &str = "SELECT record FROM sealwax_audit WHERE subject = ?1 AND number > ?2 ORDER BY number LIMIT ?3";
+
     /// Selects the subjects that have an entry, also if their first one is gone.
     ///
     /// To verify the whole log, take these **and the subjects of all anchors**: of a chain that was deleted, there is
@@ -56,6 +59,9 @@ pub mod postgres {
 
     /// Selects the records of a subject's chain, `$1`, in ascending order.
     pub const CHAIN: &str = "SELECT record FROM sealwax_audit WHERE subject = $1 ORDER BY number";
+
+    /// Selects the records that come after a number, `$2`, in a subject's chain, `$1`, in ascending order: `$3` of them.
+    pub const PAGE: &str = "SELECT record FROM sealwax_audit WHERE subject = $1 AND number > $2 ORDER BY number LIMIT $3";
 
     /// Selects the subjects that have an entry, also if their first one is gone.
     ///

@@ -8,7 +8,7 @@ mod database;
 mod tenants;
 mod tokens;
 
-pub use audit::AuditTable;
+pub use audit::{AuditTable, AuditTableError};
 pub use database::{Database, Dialect, Value};
 pub use tenants::TenantTable;
 pub use tokens::{TokenTable, TokenTableError, Used};

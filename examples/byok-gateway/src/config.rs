@@ -29,6 +29,9 @@ pub struct Config {
     pub contact: String,
     /// The directory that sign-in links are written to, a file each, for a program that sends them.
     pub outbox: PathBuf,
+    /// The header in which a server in front says a customer's address, such as `x-real-ip`. It must overwrite what a customer
+    /// sends there. Without such a server, leave this out: otherwise, customers choose their addresses.
+    pub front: Option<String>,
     pub egress: Egress,
     pub limits: Limits,
     pub policy: Policy,
@@ -56,6 +59,12 @@ pub struct Limits {
     pub address: u32,
     /// Attempts to sign in, from one address, in an hour.
     pub sign_in: u32,
+    /// Sign-in links to one address of mail, in an hour.
+    pub links: u32,
+    /// Unknown tokens of other programs, from one address, in a minute: each is compared to all that were imported with salts.
+    pub unknown: u32,
+    /// Connections to one process, at once.
+    pub connections: u16,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -94,6 +103,7 @@ impl Default for Config {
             origin: "http://127.0.0.1:8080".into(),
             contact: "mailto:security@localhost".into(),
             outbox: "outbox".into(),
+            front: None,
             egress: Egress::default(),
             limits: Limits::default(),
             policy: Policy::default(),
@@ -104,7 +114,7 @@ impl Default for Config {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { token: 600, address: 1200, sign_in: 20 }
+        Self { token: 600, address: 1200, sign_in: 20, links: 5, unknown: 30, connections: 1024 }
     }
 }
 

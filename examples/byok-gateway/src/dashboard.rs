@@ -9,7 +9,7 @@ mod security;
 mod tokens;
 mod visiting;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use anyhow::Result;
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
@@ -25,13 +25,16 @@ use sealwax::Sealer;
 
 use crate::config::Home;
 use crate::files::SEALER;
-use crate::store::Store;
+use crate::store::{Proofs, Store};
 use crate::tokens::{ApiTokens, Visitors};
 use crate::web::{self, Limit};
 use pages::Failure;
+pub use visiting::address;
 
 /// No form and no key has more bytes.
 const MAX_BODY: usize = 16 * 1024;
+/// No request takes longer, so that whoever signs out does not finish one minutes later.
+const MAX_TIME: Duration = Duration::from_secs(30);
 const TOO_MANY: Failure = Failure(StatusCode::TOO_MANY_REQUESTS, "There were too many requests. Try again later.");
 
 #[derive(Debug)]
@@ -40,9 +43,11 @@ struct Dashboard {
     store: Store,
     writer: ArcSwap<Writer>,
     visitors: Visitors,
+    proofs: Proofs,
     tokens: ApiTokens,
     by_address: Limit<IpAddr>,
     sign_ins: Limit<IpAddr>,
+    links: Limit<String>,
 }
 
 /// What seals in this epoch, and the id of its pair.
@@ -60,9 +65,11 @@ pub async fn run(home: &Home, store: &Store) -> Result<()> {
         store: store.clone(),
         writer: ArcSwap::from_pointee(Writer::read(home)?),
         visitors: Visitors::read(home)?,
+        proofs: Proofs::read(home)?,
         tokens: ApiTokens::read(home)?,
         by_address: Limit::new(limits.address, Duration::from_secs(60)),
         sign_ins: Limit::new(limits.sign_in, Duration::from_secs(3600)),
+        links: Limit::new(limits.links, Duration::from_secs(3600)),
     });
     let router = Router::new()
         .route("/", get(visiting::welcome))
@@ -91,7 +98,7 @@ pub async fn run(home: &Home, store: &Store) -> Result<()> {
         .layer(from_fn_with_state(Arc::clone(&dashboard), guard))
         .with_state(Arc::clone(&dashboard));
     let fresh = tokio::spawn(dashboard.keep_fresh());
-    let served = web::serve("dashboard", home.config.dashboard, web::secured(router)).await;
+    let served = web::serve("dashboard", home.config.dashboard, &home.config, router).await;
     fresh.abort();
     served
 }
@@ -100,21 +107,28 @@ async fn file(kind: &'static str, text: &'static str) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, kind)], text)
 }
 
-/// Lets a request through if its address sends few, and if it changes nothing or is from a page of ours.
+/// Lets a request through if its address sends few, and if it changes nothing or is from a page of ours. What changes something
+/// ends its connection, because the buffer would have the key until the next request.
 async fn guard(
     State(dashboard): State<Arc<Dashboard>>,
-    ConnectInfo(address): ConnectInfo<SocketAddr>,
+    ConnectInfo(from): ConnectInfo<IpAddr>,
     request: Request,
     next: Next,
 ) -> Response {
-    if !dashboard.by_address.allows(&web::network(address)) {
-        return TOO_MANY.into_response();
-    }
-    if !request.method().is_safe() && !dashboard.is_own(request.headers()) {
+    let is_safe = request.method().is_safe();
+    let mut response = if !dashboard.by_address.allows(&from) {
+        TOO_MANY.into_response()
+    } else if !is_safe && !dashboard.is_own(request.headers()) {
         tracing::warn!("a request from elsewhere was refused");
-        return Failure(StatusCode::FORBIDDEN, "This request is not from a page of the dashboard.").into_response();
+        Failure(StatusCode::FORBIDDEN, "This request is not from a page of the dashboard.").into_response()
+    } else {
+        let late = |_| Failure(StatusCode::REQUEST_TIMEOUT, "This took too long.").into_response();
+        tokio::time::timeout(MAX_TIME, next.run(request)).await.unwrap_or_else(late)
+    };
+    if !is_safe {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    next.run(request).await
+    response
 }
 
 impl Dashboard {

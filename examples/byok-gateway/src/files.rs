@@ -4,12 +4,12 @@
 //! |---|---|---|---|
 //! | `keys/dashboard/sealer`: seals, and cannot open | reads | | writes, at each new epoch |
 //! | `keys/dashboard/visitors`: peppers of sign-in links and sessions | reads | | |
+//! | `keys/accounts/proofs`: peppers of the proofs of accounts | reads | | reads |
 //! | `keys/tokens/live`, `keys/tokens/test`: peppers of API tokens | reads | reads | |
 //! | `keys/service/ring`: the keyring, or its envelope under OpenBao's key | | reads | reads, and writes at each new epoch |
 //! | `keys/service/openbao`: the token for OpenBao | | reads | reads |
 //! | `keys/service/audit`: the audit keys | | reads | reads |
 //! | `keys/service/tombstones`, `keys/service/anchors`: which only grow | | reads | writes |
-//! | `keys/service/holds`: the tenants who must be kept for a court | | | reads |
 //! | `escrow/`: each root, sealed for the key in `safe/`, which an operator moves into a safe | | | writes, and deletes |
 //!
 //! They run as one user: the command `epoch` writes files of the dashboard. A dashboard runs without `keys/service`, though.
@@ -26,6 +26,7 @@ use crate::config::Home;
 
 pub const SEALER: &str = "keys/dashboard/sealer";
 pub const VISITORS: &str = "keys/dashboard/visitors";
+pub const PROOFS: &str = "keys/accounts/proofs";
 pub const LIVE: &str = "keys/tokens/live";
 pub const TEST: &str = "keys/tokens/test";
 pub const RING: &str = "keys/service/ring";
@@ -33,8 +34,6 @@ pub const OPENBAO: &str = "keys/service/openbao";
 pub const AUDIT: &str = "keys/service/audit";
 pub const TOMBSTONES: &str = "keys/service/tombstones";
 pub const ANCHORS: &str = "keys/service/anchors";
-/// The tenants whose keys must not be destroyed yet, a line each.
-pub const HOLDS: &str = "keys/service/holds";
 pub const ESCROW: &str = "escrow";
 pub const SAFE: &str = "safe";
 

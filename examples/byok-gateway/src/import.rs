@@ -12,9 +12,10 @@ use sealwax_tokens::{Existing, Grant, Mode, Salt};
 use serde::Deserialize;
 
 use crate::config::Home;
+use crate::dashboard;
 use crate::files::SEALER;
 use crate::providers;
-use crate::store::{Put, Store};
+use crate::store::{Proofs, Put, Store};
 use crate::tokens::{self, ApiTokens};
 
 /// What every line has.
@@ -45,6 +46,7 @@ pub async fn keys(home: &Home, store: &Store, declaration: &str, key: &str, rows
     let key = read_key(form, key)?;
     // The worker moves the rows to their tenants' keys, as it does what the dashboard writes.
     let sealer: Sealer = home.parsed(SEALER)?;
+    let proofs = Proofs::read(home)?;
     each(rows, async |line| {
         let whose: Whose = serde_json::from_str(line).ok().context("no email")?;
         let provider = whose.provider.as_deref().and_then(providers::find).context("no provider that is known")?;
@@ -52,7 +54,7 @@ pub async fn keys(home: &Home, store: &Store, declaration: &str, key: &str, rows
         if !can_be_sent(&secret) {
             bail!("it cannot be sent in a header");
         }
-        let tenant = account(store, &whose.email).await?;
+        let tenant = account(store, &proofs, &whose.email).await?;
         if store.find(&tenant, &provider.slug).await?.is_some() {
             bail!("the account has a key for this provider");
         }
@@ -69,7 +71,7 @@ pub async fn keys(home: &Home, store: &Store, declaration: &str, key: &str, rows
 ///
 /// Returns how many there are.
 pub async fn tokens(home: &Home, store: &Store, rows: &str) -> Result<u64> {
-    let tokens = ApiTokens::read(home)?;
+    let (tokens, proofs) = (ApiTokens::read(home)?, Proofs::read(home)?);
     each(rows, async |line| {
         let hashed: Hashed = serde_json::from_str(line).ok().context("no email, scopes and sha256")?;
         let digest = hashed.sha256.parse()?;
@@ -79,7 +81,7 @@ pub async fn tokens(home: &Home, store: &Store, rows: &str) -> Result<u64> {
             (None, Some(salt)) => Existing::SaltAfter(Salt::from_hex(&salt)?, digest),
             (Some(_), Some(_)) => bail!("two salts"),
         };
-        let tenant = account(store, &hashed.email).await?;
+        let tenant = account(store, &proofs, &hashed.email).await?;
         let grant = Grant::new(tokens::subject(&tenant), hashed.scopes)?;
         Ok(store.tokens().insert_converted(&tokens.of(Mode::Live).convert(&existing, grant)?).await?)
     })
@@ -106,7 +108,9 @@ fn read_key(form: KeyForm, file: &str) -> Result<sealwax::triplet::TripletKey> {
     Ok(form.key(text.expose_str()?.trim_end_matches('\n'), None)?)
 }
 
-async fn account(store: &Store, email: &str) -> Result<TenantId> {
-    let found = store.account(email, tokens::new_account()?.as_ref()).await?;
+async fn account(store: &Store, proofs: &Proofs, email: &str) -> Result<TenantId> {
+    // As whoever signs in writes it.
+    let email = dashboard::address(email).context("email is not an address")?;
+    let found = store.account(proofs, &email, &tokens::new_account()?).await?;
     found.context("the account is being deleted")
 }

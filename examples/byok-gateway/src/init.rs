@@ -10,7 +10,7 @@ use sealwax_tokens::Pepper;
 use crate::clock;
 use crate::config::Home;
 use crate::epoch::Epoch;
-use crate::files::{AUDIT, LIVE, RING, SEALER, TEST, VISITORS};
+use crate::files::{AUDIT, LIVE, PROOFS, RING, SEALER, TEST, VISITORS};
 use crate::ring::Source;
 use crate::store::{Log, Store};
 
@@ -23,7 +23,7 @@ pub async fn init(home: &Home) -> Result<()> {
         bail!("{} exists: this gateway is set up", home.path(SEALER).display());
     }
     let store = Store::open(&home.database()).await?;
-    for (file, name) in [(VISITORS, "visitors-1"), (LIVE, "live-1"), (TEST, "test-1")] {
+    for (file, name) in [(VISITORS, "visitors-1"), (PROOFS, "accounts-1"), (LIVE, "live-1"), (TEST, "test-1")] {
         if !has(file) {
             home.write(file, primary(name, &Pepper::generate()?.to_text())?.expose_secret())?;
         }

@@ -2,7 +2,7 @@
 //!
 //! `POST /openai/v1/chat/completions` goes to `https://api.openai.com/v1/chat/completions`. A token of a test goes nowhere.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use futures_util::stream;
 use sealwax::ErrorClass;
 use sealwax_credentials::{BoundSecret, Redactor, ReqwestClient, SendError};
 use sealwax_sqlx::tables::TokenTableError;
-use sealwax_tokens::{Claims, Mode, TokenId};
+use sealwax_tokens::{Claims, Mode, TokenError, TokenId};
 
 use crate::config::{Egress, Home};
 use crate::providers::{self, Provider};
@@ -61,11 +61,14 @@ struct Proxy {
     client: ReqwestClient,
     by_token: Limit<TokenId>,
     by_address: Limit<IpAddr>,
+    unknown: Limit<IpAddr>,
 }
 
 /// An answer that the proxy gives itself. It says nothing of a key.
 #[derive(Debug)]
 struct Answer(StatusCode, &'static str);
+
+const TOO_MANY: Answer = Answer(StatusCode::TOO_MANY_REQUESTS, "too_many_requests");
 
 impl IntoResponse for Answer {
     fn into_response(self) -> Response {
@@ -86,13 +89,14 @@ pub async fn run(home: &Home, store: &Store) -> Result<()> {
         client: client(home, &home.config.egress)?,
         by_token: Limit::new(limits.token, minute),
         by_address: Limit::new(limits.address, minute),
+        unknown: Limit::new(limits.unknown, minute),
     };
     let router = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/{provider}/{*path}", any(pass_on))
         .with_state(Arc::new(proxy));
     let fresh = tokio::spawn(vault.keep_fresh("proxy"));
-    let served = web::serve("proxy", home.config.proxy, web::secured(router)).await;
+    let served = web::serve("proxy", home.config.proxy, &home.config, router).await;
     fresh.abort();
     served
 }
@@ -121,17 +125,17 @@ pub fn client(home: &Home, egress: &Egress) -> Result<ReqwestClient> {
 
 async fn pass_on(
     State(proxy): State<Arc<Proxy>>,
-    ConnectInfo(address): ConnectInfo<SocketAddr>,
+    ConnectInfo(from): ConnectInfo<IpAddr>,
     request: Request,
 ) -> Result<Response, Answer> {
-    if !proxy.by_address.allows(&web::network(address)) {
-        return Err(Answer(StatusCode::TOO_MANY_REQUESTS, "too_many_requests"));
+    if !proxy.by_address.allows(&from) {
+        return Err(TOO_MANY);
     }
     let (provider, path) = request.uri().path().trim_start_matches('/').split_once('/').unwrap_or_default();
     let provider = providers::find(provider).ok_or(Answer(StatusCode::NOT_FOUND, "unknown_provider"))?;
-    let claims = proxy.authorise(request.headers(), provider).await?;
+    let claims = proxy.authorise(request.headers(), provider, &from).await?;
     if !proxy.by_token.allows(&claims.id) {
-        return Err(Answer(StatusCode::TOO_MANY_REQUESTS, "too_many_requests"));
+        return Err(TOO_MANY);
     }
     if claims.mode == Mode::Test {
         return Ok(mock(provider, request.method()));
@@ -142,14 +146,22 @@ async fn pass_on(
 }
 
 impl Proxy {
-    async fn authorise(&self, headers: &HeaderMap, provider: &Provider) -> Result<Claims, Answer> {
+    async fn authorise(&self, headers: &HeaderMap, provider: &Provider, from: &IpAddr) -> Result<Claims, Answer> {
         let refused = || Answer(StatusCode::UNAUTHORIZED, "invalid_token");
         let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let (scheme, token) = value.and_then(|value| value.split_once(' ')).ok_or_else(refused)?;
         if !scheme.eq_ignore_ascii_case("bearer") {
             return Err(refused());
         }
-        self.tokens.verify(&self.vault.store, token.trim(), &provider.slug).await.map_err(|error| match error {
+        let (store, token) = (&self.vault.store, token.trim());
+        let mut verified = self.tokens.verify(store, token, &provider.slug).await;
+        if matches!(verified, Err(TokenTableError::Token(TokenError::Unknown))) && !token.starts_with("bg_") {
+            if !self.unknown.allows(from) {
+                return Err(TOO_MANY);
+            }
+            verified = self.tokens.search(store, token, &provider.slug).await;
+        }
+        verified.map_err(|error| match error {
             TokenTableError::Token(error) => {
                 tracing::info!(reason = error.name(), "a token was refused");
                 refused()

@@ -16,6 +16,7 @@ use sealwax_tokens::sql as tokens;
 use sqlx::any::AnyPoolOptions;
 use sqlx::{Any, AnyPool, Transaction};
 
+pub use accounts::Proofs;
 pub use credentials::{Credential, Found, Put};
 
 /// A database, with as many connections as it likes.

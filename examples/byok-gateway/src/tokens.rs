@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 use sealwax::Secret;
-use sealwax_sqlx::tables::{TokenTableError, Used};
+use sealwax_sqlx::tables::{Database, Dialect, TokenTableError, Used, Value};
 use sealwax_tenants::TenantId;
-use sealwax_tokens::{ChangeError, Claims, Grant, Mode, Peppers, Record, Rotation, TokenError, TokenId, Tokens};
+use sealwax_tokens::{ChangeError, Claims, Grant, Mode, Peppers, Record, Rotation, TokenError, TokenId, Tokens, sql};
 
 use crate::clock;
 use crate::config::Home;
@@ -41,14 +41,14 @@ impl ApiTokens {
 
     /// Returns what a token is for, if it has the scope.
     pub async fn verify(&self, store: &Store, token: &str, scope: &str) -> Result<Claims, TokenTableError> {
-        let (table, now) = (store.tokens(), clock::seconds());
         // Of each mode, the peppers are others: a token of one is nothing to the other.
         let mode = if token.starts_with("bg_test_") { Mode::Test } else { Mode::Live };
-        accepted(match token.starts_with("bg_") {
-            true => table.verify(self.of(mode), token, now, scope).await,
-            // One that another program issued, perhaps with a salt of its own.
-            false => table.verify_salted(&self.live, token, now, scope).await,
-        })
+        accepted(store.tokens().verify(self.of(mode), token, clock::seconds(), scope).await)
+    }
+
+    /// Does the same for one that another program issued with a salt of its own. After its first use, it need not be searched for.
+    pub async fn search(&self, store: &Store, token: &str, scope: &str) -> Result<Claims, TokenTableError> {
+        accepted(store.tokens().verify_salted(&self.live, token, clock::seconds(), scope).await)
     }
 
     /// Returns a tenant's tokens, and when each was last used.
@@ -145,10 +145,25 @@ impl Visitors {
         issue(&self.links, store, grant.expires(now.saturating_add(LINK_SECONDS))).await
     }
 
+    /// Returns the address that a link is for, and does not use it up.
+    pub async fn invited(&self, store: &Store, link: &str, now: u64) -> Result<String, TokenTableError> {
+        let find = match store.dialect() {
+            Dialect::Sqlite => sql::sqlite::FIND,
+            Dialect::Postgres => sql::postgres::FIND,
+        };
+        let keys = self.links.lookup_keys(link)?.parameters(now).map(Value::from);
+        let found = store.rows(find, keys.into()).await?.into_iter().flatten().next();
+        let Some(Value::Text(record)) = found else { return Err(TokenError::Unknown.into()) };
+        let record = Record::from_row(record)?;
+        // What this would change is not written.
+        drop(self.links.redeem(link, &record, now, "sign-in")?);
+        Ok(address(&self.links.inspect(&record)?))
+    }
+
     /// Redeems a link, and returns the address that it was for.
     pub async fn redeem(&self, store: &Store, link: &str, now: u64) -> Result<String, TokenTableError> {
         let claims = store.tokens().redeem(&self.links, link, now, "sign-in").await?;
-        Ok(claims.grant.subject().strip_prefix("link/").unwrap_or_default().into())
+        Ok(address(&claims))
     }
 
     /// Begins a session.
@@ -180,6 +195,10 @@ impl Visitors {
     pub fn subject(tenant: &TenantId) -> String {
         format!("session/{tenant}")
     }
+}
+
+fn address(link: &Claims) -> String {
+    link.grant.subject().strip_prefix("link/").unwrap_or_default().into()
 }
 
 async fn issue(tokens: &Tokens, store: &Store, grant: Grant) -> Result<Secret> {

@@ -15,7 +15,7 @@ pub use taking_over::{rotate, take_over};
 pub use verifying::INTACT;
 
 use crate::config::Home;
-use crate::store::Store;
+use crate::store::{Proofs, Store};
 use crate::vault::Vault;
 use crate::{clock, drill, proxy, web};
 
@@ -27,16 +27,17 @@ const ROUNDS: u64 = 10;
 /// Runs the worker until the process is told to stop.
 pub async fn run(home: &Home, store: &Store) -> Result<()> {
     let vault = Arc::new(Vault::unlock(home, store).await?);
+    let proofs = Proofs::read(home)?;
     let client = proxy::client(home, &home.config.egress)?;
     let fresh = tokio::spawn(Arc::clone(&vault).keep_fresh("worker"));
     println!("worker runs");
-    let mut verifying = verifying::Verifying::default();
+    let mut verifying = verifying::Verifying::read(home)?;
     let work = async {
         for round in 0_u64.. {
-            log("deletion", deleting::delete_leaving(home, &vault).await);
+            log("deletion", deleting::delete_leaving(home, &vault, &proofs).await);
             log("taking over", take_over(&vault).await);
             if round.is_multiple_of(ROUNDS) {
-                log("verification", verifying.verify(home, &vault).await);
+                log("verification", verifying.verify(home, &vault, round).await);
                 log("purge", purge(store).await);
                 log("drill", drill::if_due(home, store).await);
             }

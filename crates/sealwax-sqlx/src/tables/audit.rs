@@ -1,7 +1,7 @@
 //! The audit log.
 
 use sealwax::{ProviderFuture, RecorderError};
-use sealwax_audit::{Appended, AuditSink, Record};
+use sealwax_audit::{Anchor, Appended, AuditKeys, AuditSink, ChainError, Record, RecordError, Verified, Verifier};
 
 use super::database::{Database, Value, first, pick};
 
@@ -10,6 +10,24 @@ use super::database::{Database, Value, first, pick};
 /// Create the table with `sealwax_audit::sql`. Give it a pool of its own, or one that no request's transaction waits in.
 #[derive(Clone, Debug)]
 pub struct AuditTable<D>(D);
+
+/// Why a chain is not verified.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AuditTableError {
+    /// It is not what was appended.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// A record cannot be read.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The database failed.
+    #[error("the database failed")]
+    Database(#[from] sqlx::Error),
+}
+
+/// How many records are read at once.
+const PAGE: u16 = 1000;
 
 impl<D: Database> AuditTable<D> {
     /// Takes the database that the table is in.
@@ -25,6 +43,62 @@ impl<D: Database> AuditTable<D> {
     pub async fn chain(&self, subject: &str) -> sqlx::Result<Vec<String>> {
         let rows = self.0.rows(pick!(&self.0, sealwax_audit::sql, CHAIN), vec![subject.into()]).await?;
         Ok(rows.into_iter().filter_map(|row| row.into_iter().next()?.text()).collect())
+    }
+
+    /// Verifies a subject's chain, page by page: in the same memory, however long it is.
+    ///
+    /// Given what an earlier call returned, it verifies the entries that came since, and that the chain still has the entry that
+    /// was the last one. It does not notice what was altered before that entry, so pass `None` from time to time.
+    ///
+    /// # Errors
+    ///
+    /// Returns an [`AuditTableError`]: that of the whole chain, from its first entry on, whatever is known.
+    pub async fn verify(
+        &self,
+        keys: &AuditKeys,
+        subject: &str,
+        anchors: &[Anchor],
+        known: Option<&Verified>,
+    ) -> Result<Verified, AuditTableError> {
+        let last = known.and_then(|known| known.last.as_ref());
+        if let (Some(last), Some(audit_key)) = (last, known.and_then(|known| known.audit_key.as_ref())) {
+            let end = self.page(subject, last.number.saturating_sub(1), 1).await?;
+            if end.first().is_some_and(|record| record.anchor() == *last)
+                && let Ok(verifier) = Verifier::after(keys, last, audit_key, anchors)
+                && let Ok(verified) = self.check_after(verifier, subject, last.number).await
+            {
+                return Ok(verified);
+            }
+        }
+        self.check_after(Verifier::new(keys, subject, anchors.iter().chain(last)), subject, 0).await
+    }
+
+    /// Checks what comes after an entry. Each record that passes is the next one, so that this ends.
+    async fn check_after(
+        &self,
+        mut verifier: Verifier<'_>,
+        subject: &str,
+        mut number: u64,
+    ) -> Result<Verified, AuditTableError> {
+        loop {
+            let page = self.page(subject, number, PAGE).await?;
+            for record in &page {
+                verifier.check(record)?;
+                number = record.number;
+            }
+            if page.len() < usize::from(PAGE) {
+                return Ok(verifier.finish()?);
+            }
+        }
+    }
+
+    /// Returns some records that come after an entry.
+    async fn page(&self, subject: &str, after: u64, rows: u16) -> Result<Vec<Record>, AuditTableError> {
+        let after = i64::try_from(after).unwrap_or(i64::MAX);
+        let parameters = vec![subject.into(), Value::Number(after), Value::Number(rows.into())];
+        let rows = self.0.rows(pick!(&self.0, sealwax_audit::sql, PAGE), parameters).await?;
+        let lines = rows.into_iter().filter_map(|row| row.into_iter().next()?.text());
+        Ok(lines.map(|line| line.parse()).collect::<Result<_, RecordError>>()?)
     }
 
     /// Returns the subjects that have an entry. To verify the whole log, take these and the subjects of all anchors.

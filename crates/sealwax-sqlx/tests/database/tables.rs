@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use sealwax::{EncryptionContext, Keyring, MasterKey};
-use sealwax_audit::{Action, AuditKey, AuditKeys, AuditLog, Record as Entry, Recorder, verify};
-use sealwax_sqlx::tables::{AuditTable, Database, Dialect, TenantTable, TokenTable, TokenTableError, Value};
+use sealwax_audit::{Action, AuditKey, AuditKeys, AuditLog, ChainError, Record as Entry, Recorder, verify};
+use sealwax_sqlx::tables::{
+    AuditTable, AuditTableError, Database, Dialect, TenantTable, TokenTable, TokenTableError, Value,
+};
 use sealwax_tenants::{TenantId, TenantKeys, TenantState};
 use sealwax_tokens::{ChangeError, Existing, Grant, Mode, Pepper, Peppers, Rotation, Salt, TokenError, Tokens};
 use sha2::{Digest, Sha256};
@@ -133,7 +135,7 @@ async fn over_any_of_postgresql() {
 
 async fn all<D: Database>(database: D) {
     values(&database).await;
-    audit(AuditTable::new(database.clone())).await;
+    audit(database.clone()).await;
     tokens(TokenTable::new(database.clone())).await;
     tenants(TenantTable::new(database)).await;
 }
@@ -148,7 +150,8 @@ async fn values(database: &impl Database) {
     assert_eq!(rows, [["text".into(), Value::Number(7), Value::Number(1), Value::Text(None)]]);
 }
 
-async fn audit<D: Database>(table: AuditTable<D>) {
+async fn audit<D: Database>(database: D) {
+    let table = AuditTable::new(database.clone());
     let keys = AuditKeys::new("audit-1".parse().unwrap(), AuditKey::generate().unwrap()).unwrap();
     let log = Arc::new(AuditLog::new(keys, table, || 1_790_000_000_000));
     let context = EncryptionContext::new([("tenant", "42")]).unwrap();
@@ -170,6 +173,43 @@ async fn audit<D: Database>(table: AuditTable<D>) {
     assert_eq!(chain.len(), 9);
     verify(log.keys(), "42", &chain, &[]).unwrap();
     assert_eq!(table.chain("44").await.unwrap(), [""; 0]);
+    verified(&log, &database).await;
+}
+
+/// Over more than one page, from the first entry and from one that is known.
+async fn verified<D: Database>(log: &AuditLog<AuditTable<D>>, database: &D) {
+    let (table, keys) = (log.sink(), log.keys());
+    let verify = async |known| table.verify(keys, "42", &[], known).await;
+    let known = verify(None).await.unwrap();
+    assert_eq!(known.last.as_ref().unwrap().number, 9);
+    assert_eq!(verify(Some(&known)).await.unwrap().last, known.last);
+    for _ in 0..1000 {
+        log.append("42", Action::new("rotate", "ops", "", "done")).await.unwrap();
+    }
+    let all = verify(None).await.unwrap();
+    let since = table.verify(keys, "42", known.last.as_slice(), Some(&known)).await.unwrap();
+    assert_eq!((all.last.as_ref().unwrap().number, all.anchored, since.anchored), (1009, 0, 9));
+    assert_eq!(all.last, since.last);
+
+    let unlock = match database.dialect() {
+        Dialect::Sqlite => "DROP TRIGGER sealwax_audit_undeleted",
+        Dialect::Postgres => "ALTER TABLE sealwax_audit DISABLE TRIGGER USER",
+    };
+    database.execute(unlock, Vec::new()).await.unwrap();
+    let delete = "DELETE FROM sealwax_audit WHERE subject = '42' AND number > 1000";
+    assert_eq!(database.execute(delete, Vec::new()).await.unwrap(), 9);
+    let cut = verify(Some(&all)).await.unwrap_err().to_string();
+    assert_eq!(cut, "entry 1001 and those after it were cut off: there is an anchor of entry 1009");
+    assert_eq!(verify(Some(&known)).await.unwrap().last.unwrap().number, 1000);
+    // What was altered before the known entry is found from the first one on.
+    let delete = "DELETE FROM sealwax_audit WHERE subject = '42' AND number = 3";
+    assert_eq!(database.execute(delete, Vec::new()).await.unwrap(), 1);
+    assert_eq!(verify(Some(&known)).await.unwrap().last.unwrap().number, 1000);
+    let missing = verify(None).await;
+    assert!(matches!(missing, Err(AuditTableError::Chain(ChainError::Missing { number: 3, .. }))), "{missing:?}");
+    // So is the reason why what came since does not verify.
+    let missing = verify(Some(&all)).await;
+    assert!(matches!(missing, Err(AuditTableError::Chain(ChainError::Missing { number: 3, .. }))), "{missing:?}");
 }
 
 fn shown(token: sealwax_tokens::ShowOnce) -> String {

@@ -25,7 +25,8 @@ pub(super) async fn delete(visitor: Visitor, fields: Fields) -> Result<Response,
     if !fields.get("email").trim().eq_ignore_ascii_case(&visitor.email) {
         return Err(Failure(StatusCode::UNPROCESSABLE_ENTITY, "That is not the address of your account."));
     }
-    visitor.dashboard.store.leave(&visitor.tenant).await?;
+    let dashboard = &visitor.dashboard;
+    dashboard.store.leave(&dashboard.proofs, &visitor.tenant).await?;
     tracing::info!("a customer has left");
     Ok(enter("/deleted", ""))
 }

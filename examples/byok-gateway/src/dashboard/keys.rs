@@ -17,8 +17,6 @@ use crate::providers::{self, Provider};
 use crate::store::{Credential, Put};
 
 const UNKNOWN: Failure = Failure(StatusCode::NOT_FOUND, "There is no such provider.");
-/// Otherwise, the buffer of the connection would have the key until the next request.
-const CLOSE: [(header::HeaderName, &str); 1] = [(header::CONNECTION, "close")];
 
 /// What became of a key: 200, or 409 if it may be something else, 422 if no request can carry it, 401 if its owner has left.
 struct Outcome {
@@ -159,7 +157,7 @@ pub(super) async fn put(
     let key = Secret::from(Vec::from(body));
     let outcome = visitor.keep(provider, &key, uri.query() == Some("anyway=yes")).await?;
     let card = visitor.cards([provider].into_iter(), Some((provider, &outcome))).await?;
-    Ok((outcome.status, CLOSE, Html(card.into_string())).into_response())
+    Ok((outcome.status, Html(card.into_string())).into_response())
 }
 
 /// Stores the key of a form.
@@ -167,12 +165,11 @@ pub(super) async fn post(Path(slug): Path<String>, visitor: Visitor, fields: Fie
     let provider = providers::find(&slug).ok_or(UNKNOWN)?;
     let key = Secret::from(fields.get("key"));
     let outcome = visitor.keep(provider, &key, fields.get("anyway") == "yes").await?;
-    let answer = match outcome.status {
+    Ok(match outcome.status {
         StatusCode::OK => Redirect::to(&format!("/keys#{slug}")).into_response(),
         StatusCode::UNAUTHORIZED => enter("/", ""),
         status => (status, visitor.key_page(Some((provider, &outcome))).await?).into_response(),
-    };
-    Ok((CLOSE, answer).into_response())
+    })
 }
 
 pub(super) async fn delete(Path(slug): Path<String>, visitor: Visitor) -> Result<Redirect, Failure> {

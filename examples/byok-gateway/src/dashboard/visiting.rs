@@ -1,6 +1,6 @@
 //! Signing in, by a link that works once, and signing out.
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, FromRequestParts, State};
@@ -13,8 +13,8 @@ use sealwax_tenants::TenantId;
 
 use super::pages::{Failure, Fields, page};
 use super::{Dashboard, TOO_MANY};
+use crate::clock;
 use crate::tokens::{SESSION_SECONDS, new_account};
-use crate::{clock, web};
 
 /// With this prefix, a browser takes the cookie only from this host, for all paths, and over TLS or from this machine.
 const COOKIE: &str = "__Host-session";
@@ -46,7 +46,7 @@ async fn find(dashboard: &Arc<Dashboard>, headers: &HeaderMap) -> Result<Option<
         }
         tenant => tenant?,
     };
-    let email = dashboard.store.email(&tenant).await?;
+    let email = dashboard.store.email(&dashboard.proofs, &tenant).await?;
     Ok(email.map(|email| Visitor { dashboard: Arc::clone(dashboard), tenant, email }))
 }
 
@@ -81,14 +81,17 @@ pub(super) async fn welcome(State(dashboard): State<Arc<Dashboard>>, headers: He
 /// Sends a link. The answer is the same whether or not there is an account: redeeming the link makes one.
 pub(super) async fn send_link(
     State(dashboard): State<Arc<Dashboard>>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    ConnectInfo(from): ConnectInfo<IpAddr>,
     fields: Fields,
 ) -> Result<Html<String>, Failure> {
-    if !dashboard.sign_ins.allows(&web::network(from)) {
+    if !dashboard.sign_ins.allows(&from) {
         return Err(TOO_MANY);
     }
     let email = address(fields.get("email"));
     let email = email.ok_or(Failure(StatusCode::UNPROCESSABLE_ENTITY, "That is not an email address."))?;
+    if !dashboard.links.allows(&email) {
+        return Err(TOO_MANY);
+    }
     let link = dashboard.visitors.invite(&dashboard.store, &email, clock::seconds()).await?;
     let config = &dashboard.home.config;
     let link = format!("{}/sign-in/link?token={}", config.origin, link.expose_str()?);
@@ -103,7 +106,7 @@ pub(super) async fn send_link(
 }
 
 /// Returns an address as it is stored. What could be two addresses, or a header of the mail, is none.
-fn address(text: &str) -> Option<String> {
+pub fn address(text: &str) -> Option<String> {
     let text = text.trim();
     let is_plain = |char: char| !char.is_whitespace() && !char.is_control() && !"\"(),:;<>[\\]".contains(char);
     let (local, domain) = text.split_once('@')?;
@@ -111,29 +114,32 @@ fn address(text: &str) -> Option<String> {
     (is_one && text.chars().all(is_plain)).then(|| text.to_ascii_lowercase())
 }
 
-/// Shows a button, because programs that look for malware fetch the links of mails.
-pub(super) async fn show_link(uri: Uri) -> Html<String> {
+/// Shows a button, because programs that look for malware fetch the links of mails. It says for whom, because somebody may have
+/// been given the link of a stranger, to store a key there.
+pub(super) async fn show_link(State(dashboard): State<Arc<Dashboard>>, uri: Uri) -> Result<Html<String>, Failure> {
     let mut fields = uri.query().unwrap_or_default().split('&');
     let token = fields.find_map(|field| field.strip_prefix("token=")).unwrap_or_default();
+    let email = dashboard.visitors.invited(&dashboard.store, token, clock::seconds()).await;
+    let email = email.map_err(refused)?;
     let content = html! {
         form .card method="post" action="/sign-in/link" {
             input type="hidden" name="token" value=(token);
-            button { "Sign in" }
+            button { "Sign in as " (email) }
         }
     };
-    page("Welcome", None, &content)
+    Ok(page("Welcome", None, &content))
+}
+
+fn refused(error: TokenTableError) -> Failure {
+    let TokenTableError::Token(error) = error else { return error.into() };
+    tracing::info!(reason = error.name(), "a link was refused");
+    Failure(StatusCode::FORBIDDEN, "This link was used, or is too old. Ask for another one.")
 }
 
 pub(super) async fn redeem(State(dashboard): State<Arc<Dashboard>>, fields: Fields) -> Result<Response, Failure> {
     let now = clock::seconds();
-    let email = match dashboard.visitors.redeem(&dashboard.store, fields.get("token"), now).await {
-        Err(TokenTableError::Token(error)) => {
-            tracing::info!(reason = error.name(), "a link was refused");
-            return Err(Failure(StatusCode::FORBIDDEN, "This link was used, or is too old. Ask for another one."));
-        }
-        email => email?,
-    };
-    let tenant = dashboard.store.account(&email, new_account()?.as_ref()).await?;
+    let email = dashboard.visitors.redeem(&dashboard.store, fields.get("token"), now).await.map_err(refused)?;
+    let tenant = dashboard.store.account(&dashboard.proofs, &email, &new_account()?).await?;
     let tenant =
         tenant.ok_or(Failure(StatusCode::CONFLICT, "This account is being deleted. Try again in some minutes."))?;
     let session = dashboard.visitors.begin(&dashboard.store, &tenant, now).await?;

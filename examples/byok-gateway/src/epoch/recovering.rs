@@ -41,9 +41,7 @@ pub async fn recover(home: &Home, store: &Store) -> Result<u64> {
     for dead in home.lines::<Tombstone>(TOMBSTONES)? {
         let tenant: TenantId = dead.tenant().clone();
         store.tenants().replay(dead).await?;
-        deleted = deleted.saturating_add(u64::from(store.email(&tenant).await?.is_some()));
-        store.leave(&tenant).await?;
-        store.forget(&tenant).await?;
+        deleted = deleted.saturating_add(u64::from(store.forget(&tenant).await?));
     }
     // Another one, if the backup is older than the epoch.
     epoch.make_pair(home, store, &ring).await?;

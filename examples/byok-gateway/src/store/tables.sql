@@ -2,8 +2,9 @@
 CREATE TABLE IF NOT EXISTS accounts (
     id TEXT PRIMARY KEY, -- The tenant.
     email TEXT NOT NULL UNIQUE,
+    proof TEXT NOT NULL, -- That the address is the tenant's.
     created BIGINT NOT NULL,
-    leaving BIGINT -- Since then, nothing of the tenant opens, and the worker deletes it.
+    leaving TEXT -- If it is there, nothing of the tenant opens. If it proves that the customer left, the worker deletes the tenant.
 );
 CREATE TABLE IF NOT EXISTS credentials (
     tenant TEXT NOT NULL REFERENCES accounts,

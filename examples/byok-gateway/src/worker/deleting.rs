@@ -6,23 +6,23 @@ use anyhow::Result;
 use sealwax_tenants::{Notice, TenantId, TenantState, Tombstone};
 
 use crate::config::Home;
-use crate::files::{HOLDS, TOMBSTONES};
+use crate::files::TOMBSTONES;
+use crate::store::Proofs;
 use crate::vault::Vault;
 
-/// Destroys the master key of each tenant who left, and deletes what is left of the account.
-pub(super) async fn delete_leaving(home: &Home, vault: &Vault) -> Result<()> {
-    let holds: Vec<TenantId> = home.lines(HOLDS)?;
+/// Destroys the master key of each tenant who left, and deletes what is left of the account. One that fails keeps no other one
+/// waiting.
+pub(super) async fn delete_leaving(home: &Home, vault: &Vault, proofs: &Proofs) -> Result<()> {
     for tenant in vault.store.leaving().await? {
-        // Nothing of the tenant opens, but a court wants it kept.
-        if !holds.contains(&tenant) {
-            delete(home, vault, &tenant).await?;
-        }
+        super::log(&format!("deletion of tenant {tenant}"), delete(home, vault, proofs, &tenant).await);
     }
     Ok(())
 }
 
-async fn delete(home: &Home, vault: &Vault, tenant: &TenantId) -> Result<()> {
+async fn delete(home: &Home, vault: &Vault, proofs: &Proofs, tenant: &TenantId) -> Result<()> {
     let (tenants, store) = (vault.tenants()?, &vault.store);
+    // It is for good, so the word of whoever writes the database is not enough.
+    store.check_leaving(proofs, tenant).await?;
     // A worker that was killed has left the tombstone, and the keys that it buries.
     for dead in home.lines::<Tombstone>(TOMBSTONES)? {
         if dead.tenant() == tenant {

@@ -14,15 +14,22 @@ use crate::scene::{Scene, location};
 const PAGES: [&str; 8] =
     ["/", "/sign-in/link?token=x", "/keys", "/tokens", "/security", "/account", "/deleted", "/nowhere"];
 
+/// Returns the path of a link that can be redeemed.
+async fn link(scene: &Scene) -> String {
+    scene.stranger().post("/sign-in", "email=mia@example.com").await;
+    scene.mails().pop().unwrap().1.strip_prefix(&scene.origin).unwrap().to_owned()
+}
+
 #[tokio::test]
 async fn every_answer_has_the_headers() {
     let scene = Scene::start("headers", "").await;
     let mia = scene.sign_in("mia@example.com").await;
     let others = ["/healthz", "/style.css", "/app.js", "/favicon.ico", "/.well-known/security.txt", "/api/keys"];
     let mut replies = Vec::new();
-    for path in PAGES.iter().chain(&others) {
-        replies.push((*path, mia.get(path).await));
-        replies.push((*path, scene.stranger().get(path).await));
+    let link = link(&scene).await;
+    for path in PAGES.into_iter().chain(others).chain([&*link]) {
+        replies.push((path, mia.get(path).await));
+        replies.push((path, scene.stranger().get(path).await));
     }
     replies.push(("403", mia.request(Method::POST, "/sign-out").send().await.unwrap()));
     replies.push(("404", mia.put("/keys/unknown", "x").await));
@@ -46,7 +53,7 @@ async fn every_answer_has_the_headers() {
         assert_eq!(header("cache-control"), "no-store", "{path}");
         assert!(!header("referrer-policy").is_empty(), "{path}");
     }
-    assert_eq!(replies.len(), 35);
+    assert_eq!(replies.len(), 37);
 }
 
 #[tokio::test]
@@ -56,7 +63,8 @@ async fn every_page_is_well_made() {
     mia.put("/keys/openai", "sk-proj-0123456789").await;
     mia.post("/tokens", "scope=openai&mode=live&days=30").await;
     let mut inputs = 0;
-    for path in PAGES {
+    let link = link(&scene).await;
+    for path in PAGES.into_iter().chain([&*link]) {
         let mut pages = vec![scene.stranger().get(path).await];
         if path != "/" {
             pages.push(mia.get(path).await);

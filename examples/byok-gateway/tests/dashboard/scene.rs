@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use byok_gateway::config::Home;
-use byok_gateway::store::Store;
+use byok_gateway::store::{Proofs, Store};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use sealwax_tenants::TenantId;
@@ -98,7 +98,8 @@ impl Scene {
     }
 
     pub(crate) async fn tenant(&self, email: &str) -> TenantId {
-        self.store.account(email, "none").await.unwrap().unwrap()
+        let proofs = Proofs::read(&self.home).unwrap();
+        self.store.account(&proofs, email, &"none".parse().unwrap()).await.unwrap().unwrap()
     }
 
     /// Returns the files of the database and of the log.

@@ -2,7 +2,7 @@
 
 use byok_gateway::clock;
 use byok_gateway::tokens::{SESSION_SECONDS, Visitors};
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 
 use crate::scene::{Scene, location};
 
@@ -23,6 +23,8 @@ async fn a_link_signs_in_once() {
         assert_eq!((reply.status(), reply.headers().get("set-cookie")), (StatusCode::OK, None));
         let page = reply.text().await.unwrap();
         assert!(page.contains(&format!("name=\"token\" value=\"{token}\"")), "{page}");
+        // Somebody who was given a stranger's link sees whose it is.
+        assert!(page.contains("<button>Sign in as mia@example.com</button>"), "{page}");
     }
     let reply = stranger.post("/sign-in/link", &format!("token={token}")).await;
     let cookie = reply.headers()["set-cookie"].to_str().unwrap().to_owned();
@@ -31,6 +33,9 @@ async fn a_link_signs_in_once() {
     let session = session.strip_prefix("__Host-session=").unwrap();
     assert!(session.starts_with("bg_session_"));
     assert_eq!(scene.redeem(token).await.err(), Some(StatusCode::FORBIDDEN));
+    for wrong in [token, "", "x", session] {
+        assert_eq!(stranger.get(&format!("/sign-in/link?token={wrong}")).await.status(), StatusCode::FORBIDDEN);
+    }
 
     // The answer does not tell whether there is an account.
     let known = stranger.post("/sign-in", "email=mia@example.com").await.text().await.unwrap();
@@ -116,6 +121,53 @@ async fn only_an_address_gets_a_link() {
     assert_eq!(scene.mails(), []);
     assert_eq!(stranger.post("/sign-in", "email=+Mia%2Bx@Example.com").await.status(), StatusCode::OK);
     assert_eq!(scene.mails()[0].0, "mia+x@example.com");
+}
+
+#[tokio::test]
+async fn an_address_of_mail_has_a_limit_wherever_the_requests_are_from() {
+    let scene = Scene::start("links", "front = \"x-real-ip\"").await;
+    let ask = async |email: &str, from: &str| ask(&scene, email, &[from]).await;
+    for from in ["192.0.2.1", "192.0.2.2", "192.0.2.3", "2001:db8::1", "2001:db8:0:1::1"] {
+        assert_eq!(ask("mia@example.com", from).await, StatusCode::OK);
+    }
+    assert_eq!(ask("Mia@example.com", "192.0.2.6").await, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(scene.mails().len(), 5);
+    assert_eq!(ask("noa@example.com", "192.0.2.6").await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_server_in_front_says_whose_address_it_is() {
+    let (ok, too_many) = (StatusCode::OK, StatusCode::TOO_MANY_REQUESTS);
+    let scene = Scene::start("front", "front = \"X-Real-IP\"\nlimits.sign_in = 1").await;
+    // A customer of IPv6 has a whole network. What is no address leaves that of the connection.
+    let requests = [
+        ("192.0.2.1", ok),
+        ("192.0.2.1", too_many),
+        ("192.0.2.2", ok),
+        ("::ffff:192.0.2.2", too_many),
+        ("2001:db8::1", ok),
+        ("2001:db8::2", too_many),
+        ("2001:db8:0:1::1", ok),
+        ("nonsense", ok),
+        ("192.0.2.3, 192.0.2.4", too_many),
+        ("", too_many),
+    ];
+    for (number, (from, status)) in requests.into_iter().enumerate() {
+        assert_eq!(ask(&scene, &format!("a{number}@example.com"), &[from]).await, status, "{from}");
+    }
+    // If it adds a line of its own, that is the last.
+    assert_eq!(ask(&scene, "b@example.com", &["192.0.2.5", "192.0.2.1"]).await, too_many);
+    let scene = Scene::start("no-front", "limits.sign_in = 1").await;
+    assert_eq!(ask(&scene, "a@example.com", &["192.0.2.1"]).await, ok);
+    assert_eq!(ask(&scene, "b@example.com", &["192.0.2.2"]).await, too_many);
+}
+
+/// Asks for a link, with what a server in front says.
+async fn ask(scene: &Scene, email: &str, from: &[&str]) -> StatusCode {
+    let request = scene.stranger().request(Method::POST, "/sign-in").header("origin", &scene.origin);
+    let request = from.iter().fold(request, |request, from| request.header("x-real-ip", *from));
+    let request = request.header("content-type", "application/x-www-form-urlencoded");
+    request.body(format!("email={email}")).send().await.unwrap().status()
 }
 
 #[tokio::test]

@@ -12,6 +12,9 @@
 mod and;
 mod browser;
 mod chaos;
+mod connections;
+mod database_writer;
+mod leftovers;
 mod life;
 mod memory;
 mod promise_000;

@@ -83,6 +83,7 @@ async fn promise_000_the_master_key_is_on_no_page() {
         "keys/service/ring",
         "keys/dashboard/sealer",
         "keys/dashboard/visitors",
+        "keys/accounts/proofs",
         "keys/tokens/live",
         "keys/service/audit",
     ];

@@ -15,7 +15,7 @@ async fn promise_004_salted_rows_are_accepted_and_upgraded() {
     let rows = [("\"salt_before\":\"73616c74\",", "SHA1"), ("\"salt_after\":\"73616c74\",", "SHA2"), ("", "SHA3")];
     let digests = crate::scene::sha256(&["saltnem_live_oldtoken1", "nem_live_oldtoken2salt", "nem_live_oldtoken3"]);
     let lines = rows.iter().zip(&digests).map(|((salt, _), digest)| {
-        format!("{{\"email\":\"mia@example.com\",{salt}\"scopes\":[\"openai\"],\"sha256\":\"{digest}\"}}\n")
+        format!("{{\"email\":\"Mia@Example.com\",{salt}\"scopes\":[\"openai\"],\"sha256\":\"{digest}\"}}\n")
     });
     std::fs::write(scene.dir.join("tokens.jsonl"), lines.collect::<String>()).unwrap();
     let (ok, text) = scene.run(&["import-tokens", scene.dir.join("tokens.jsonl").to_str().unwrap()]);

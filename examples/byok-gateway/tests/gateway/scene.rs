@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Once;
 use std::time::{Duration, Instant};
 
@@ -128,6 +128,12 @@ impl Scene {
         }
     }
 
+    /// Returns how a process has ended by itself.
+    pub(crate) fn ended(&mut self, process: &str) -> Option<ExitStatus> {
+        let child = self.processes.iter_mut().find(|(name, _)| *name == process);
+        child.unwrap().1.try_wait().unwrap()
+    }
+
     pub(crate) fn pid(&self, process: &str) -> u32 {
         self.processes.iter().find(|(name, _)| *name == process).unwrap().1.id()
     }
@@ -231,6 +237,7 @@ impl Scene {
         assert_eq!(reply.status(), StatusCode::OK);
         let link = self.mail(email).await;
         let path = link.strip_prefix(&self.dashboard).unwrap();
+        assert!(customer.page(path).await.contains(&format!("Sign in as {email}<")), "the link is {email}'s");
         let (path, token) = path.split_once("?token=").unwrap();
         let reply = customer.form(path, &[("token", token)]).await;
         assert_eq!(reply.status(), StatusCode::SEE_OTHER);

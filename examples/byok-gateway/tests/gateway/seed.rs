@@ -2,7 +2,7 @@
 
 use byok_gateway::config::Home;
 use byok_gateway::files::SEALER;
-use byok_gateway::store::{Put, Store};
+use byok_gateway::store::{Proofs, Put, Store};
 use byok_gateway::tokens::{self, ApiTokens};
 use byok_gateway::{clock, providers};
 use sealwax::{Sealer, Secret};
@@ -16,7 +16,8 @@ pub(crate) async fn seed(scene: &Scene, tenant: &str, provider: &str, key: &str)
     let home = Home::read(&scene.dir).unwrap();
     let store = Store::open(&home.database()).await.unwrap();
     let tenant: TenantId = tenant.parse().unwrap();
-    store.account(&format!("{tenant}@example.com"), tenant.as_ref()).await.unwrap();
+    let proofs = Proofs::read(&home).unwrap();
+    store.account(&proofs, &format!("{tenant}@example.com"), &tenant).await.unwrap();
     let sealer: Sealer = home.parsed(SEALER).unwrap();
     let context = providers::find(provider).unwrap().context(&tenant).unwrap();
     let sealed = sealer.seal(&Secret::from(key), &context).unwrap();

@@ -94,7 +94,8 @@ impl Upstream {
     }
 }
 
-/// Answers a request: `/echo` repeats the headers, `/slow` sends its body in pieces, `/status/401` has that status.
+/// Answers a request: `/echo` repeats the headers, `/headers` has some that are not for a customer's browser, `/slow` sends its
+/// body in pieces, `/endless` without an end, `/status/401` has that status.
 async fn answer(State((upstream, host)): State<(Upstream, String)>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let body = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
@@ -105,6 +106,7 @@ async fn answer(State((upstream, host)): State<(Upstream, String)>, request: Req
     if let Some(status) = path.strip_prefix("/status/") {
         response = response.status(status.parse::<StatusCode>().unwrap());
     }
+    let end = if path == "/slow" { 10 } else { u32::MAX };
     let body = match path.as_str() {
         "/echo" => {
             response = response.header(
@@ -121,9 +123,22 @@ async fn answer(State((upstream, host)): State<(Upstream, String)>, request: Req
                 body
             ))
         }
-        "/slow" => Body::from_stream(stream::unfold(0, |number| async move {
+        "/headers" => {
+            let headers = [
+                ("set-cookie", "a=b"),
+                ("alt-svc", "h3=\":443\""),
+                ("clear-site-data", "\"*\""),
+                ("strict-transport-security", "max-age=0"),
+                ("connection", "x-named"),
+                ("x-named", "between neighbours"),
+                ("x-kept", "yes"),
+            ];
+            response = headers.into_iter().fold(response, |response, (name, value)| response.header(name, value));
+            Body::empty()
+        }
+        "/slow" | "/endless" => Body::from_stream(stream::unfold(0, move |number| async move {
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-            (number < 10).then(|| (Ok::<_, std::io::Error>(format!("data: {number}\n\n")), number + 1))
+            (number < end).then(|| (Ok::<_, std::io::Error>(format!("data: {number}\n\n")), number + 1))
         })),
         _ => Body::from("{\"ok\":true}\n"),
     };

@@ -1,0 +1,107 @@
+//! Somebody who writes the database, and has no key of ours, becomes nobody else and destroys nobody.
+
+use std::fs;
+
+use reqwest::{Method, StatusCode};
+
+use crate::scene::{Customer, Scene, until};
+use crate::seed::seed;
+
+const KEY: &str = "sk-proj-writer-0123456789";
+
+/// Exchanges what two accounts have in a column.
+fn swap(column: &str, [one, other]: [&str; 2]) -> String {
+    let set = |from: &str, to: &str| format!("UPDATE accounts SET {column} = '{to}' WHERE {column} = '{from}';");
+    format!("PRAGMA foreign_keys = OFF; {}{}{}", set(one, "-"), set(other, one), set("-", other))
+}
+
+/// Returns whether somebody gets in, as whoever it is.
+async fn signs_in(scene: &Scene, anybody: &Customer, email: &str) -> bool {
+    let mut stranger = anybody.clone();
+    stranger.cookie.clear();
+    assert_eq!(stranger.form("/sign-in", &[("email", email)]).await.status(), StatusCode::OK);
+    let link = scene.mail(email).await;
+    let reply = stranger.form("/sign-in/link", &[("token", link.split_once("?token=").unwrap().1)]).await;
+    assert_eq!(reply.headers().contains_key("set-cookie"), reply.status() == StatusCode::SEE_OTHER);
+    reply.status() == StatusCode::SEE_OTHER
+}
+
+async fn account_page(customer: &Customer) -> StatusCode {
+    customer.request(Method::GET, "/account").send().await.unwrap().status()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_changes_an_account_signs_in_to_no_other_one() {
+    let scene = Scene::start_quietly("writer_accounts", "limits.links = 50\n").await;
+    let emails = ["mia@example.com", "eve@example.com"];
+    let [mia, eve] = [scene.sign_in(emails[0]).await, scene.sign_in(emails[1]).await];
+    mia.store("openai", KEY).await;
+    let id = async |email| scene.rows(&format!("SELECT id FROM accounts WHERE email = '{email}'")).await.remove(0);
+    let [hers, other] = [id(emails[0]).await, id(emails[1]).await];
+    scene.write("CREATE TABLE honest AS SELECT * FROM accounts").await;
+    let row_with = |proof: &str| {
+        format!(
+            "PRAGMA foreign_keys = OFF; DELETE FROM accounts;
+             INSERT INTO accounts (id, email, proof, created) SELECT '{hers}', '{}', {proof}, 0",
+            emails[1]
+        )
+    };
+    let writes = [
+        swap("email", emails),
+        swap("id", [&hers, &other]),
+        row_with("''"),
+        row_with(&format!("(SELECT proof FROM honest WHERE id = '{hers}')")),
+        row_with(&format!("(SELECT proof FROM honest WHERE id = '{other}')")),
+    ];
+    for sql in writes {
+        scene.write(&sql).await;
+        assert_eq!(id(emails[1]).await, hers);
+        assert!(!signs_in(&scene, &eve, emails[1]).await, "{sql}");
+        if sql.contains("UPDATE") {
+            assert!(!signs_in(&scene, &eve, emails[0]).await, "{sql}");
+        }
+        // No session takes an address from such a row.
+        assert_eq!(account_page(&mia).await, StatusCode::SERVICE_UNAVAILABLE, "{sql}");
+        let undo = "PRAGMA foreign_keys = OFF; DELETE FROM accounts; INSERT INTO accounts SELECT * FROM honest";
+        scene.write(undo).await;
+    }
+    let log = fs::read_to_string(scene.log("dashboard")).unwrap();
+    assert!(log.contains(&format!("somebody has written to the account of tenant {hers}")), "{log}");
+    assert!(!log.contains("@example.com"), "{log}");
+    // What was put back is as good as before.
+    assert_eq!([account_page(&mia).await, account_page(&eve).await], [StatusCode::OK; 2]);
+    assert!(signs_in(&scene, &eve, emails[0]).await && signs_in(&scene, &eve, emails[1]).await);
+    assert_eq!(mia.page("/api/keys").await.matches("true").count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_deleted_who_did_not_ask_for_it() {
+    let mut scene = Scene::start_quietly("writer_leaving", "").await;
+    let token = seed(&scene, "aaaa", "openai", KEY).await;
+    let forged = ["'1790000000'", "x'ff'", "(SELECT leaving FROM others)", "(SELECT proof FROM others)", "proof"];
+    let url = format!("{}/openai/v1/models", scene.proxy);
+    let ask = async || reqwest::Client::new().get(&url).bearer_auth(&token).send().await.unwrap().status();
+    for (number, forged) in forged.iter().enumerate() {
+        // The worker comes to the others after the one that it must not delete.
+        let other = format!("other{number}");
+        seed(&scene, &other, "openai", KEY).await;
+        let noa = scene.sign_in(&format!("{other}@example.com")).await;
+        until("the worker takes over", async || {
+            scene.rows("SELECT envelope FROM credentials").await.iter().all(|row| row.contains(":tenant/"))
+        })
+        .await;
+        scene.kill("worker");
+        noa.form("/account/delete", &[("email", &format!("{other}@example.com"))]).await;
+        let others = format!("CREATE TEMP VIEW others AS SELECT * FROM accounts WHERE id = '{other}'");
+        scene.write(&format!("{others}; UPDATE accounts SET leaving = {forged} WHERE id = 'aaaa'")).await;
+        assert_eq!(ask().await, StatusCode::NOT_FOUND, "{forged}");
+        scene.begin("worker");
+        until("the honest one is deleted", async || !scene.rows("SELECT id FROM accounts").await.contains(&other))
+            .await;
+        let tombstones = fs::read_to_string(scene.dir.join("keys/service/tombstones")).unwrap();
+        assert!(tombstones.contains(&format!("tenant/{other}@")) && !tombstones.contains("aaaa"), "{tombstones}");
+        scene.write("UPDATE accounts SET leaving = NULL").await;
+        assert_eq!(ask().await, StatusCode::OK, "{forged}");
+    }
+    assert!(fs::read_to_string(scene.log("worker")).unwrap().contains("deletion of tenant aaaa: "));
+}

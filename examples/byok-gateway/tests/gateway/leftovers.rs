@@ -1,0 +1,77 @@
+//! What a gateway must not leave behind, and what it must not pass on.
+
+use std::fs;
+
+use reqwest::{Method, StatusCode};
+
+use crate::scene::{Scene, until};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_left_behind() {
+    let scene = Scene::start_quietly("leftovers", "").await;
+    for process in ["dashboard", "proxy", "worker"] {
+        let limits = fs::read_to_string(format!("/proc/{}/limits", scene.pid(process))).unwrap();
+        let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+        assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "{process}");
+    }
+
+    let mia = scene.sign_in("mia@example.com").await;
+    mia.store("openai", "sk-proj-left-behind-0123").await;
+    let row = async || scene.rows("SELECT envelope FROM credentials").await.remove(0);
+    until("the worker takes over", async || row().await.contains(":tenant/")).await;
+    let (ok, text) = scene.run(&["drill"]);
+    assert!(ok, "{text}");
+    assert!(!scene.dir.join("drill").exists(), "the copy of the drill");
+
+    // Not even ciphertext, once the write-ahead log is in the database.
+    let row = row().await;
+    let end = row.as_bytes().last_chunk::<24>().unwrap();
+    let is_there = || scene.files().iter().any(|(_, bytes)| bytes.windows(end.len()).any(|window| window == end));
+    assert!(is_there());
+    mia.request(Method::DELETE, "/keys/openai").send().await.unwrap();
+    until("the row is overwritten", async || {
+        scene.write("PRAGMA wal_checkpoint(TRUNCATE)").await;
+        !is_there()
+    })
+    .await;
+
+    // What has expired is deleted.
+    let links = async || scene.rows("SELECT id FROM sealwax_tokens WHERE subject LIKE 'link/%'").await.len();
+    assert_eq!(links().await, 1);
+    scene.write("UPDATE sealwax_tokens SET expires = 1 WHERE subject LIKE 'link/%'").await;
+    until("the link is purged", async || links().await == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_doctor_sees_a_process_with_other_keys() {
+    let scene = Scene::start_quietly("other_keys", "").await;
+    let (ok, text) = scene.run(&["drill"]);
+    assert!(ok, "{text}");
+    until("all processes are noted", async || scene.rows("SELECT name FROM processes").await.len() == 3).await;
+    let (ok, text) = scene.run(&["doctor"]);
+    assert!(ok && text.matches("has the newest keys").count() == 3, "{text}");
+    scene
+        .write(
+            "INSERT INTO processes VALUES ('proxy 0', 'others', 99999999999), ('dashboard 0', 'others', 99999999999)",
+        )
+        .await;
+    let (ok, text) = scene.run(&["doctor"]);
+    for process in ["dashboard 0", "proxy 0"] {
+        assert!(!ok && text.contains(&format!("BAD  {process} has other keys than the file")), "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_sets_nothing_in_a_browser() {
+    let scene = Scene::start_quietly("headers_of_providers", "").await;
+    let mia = scene.sign_in("mia@example.com").await;
+    mia.store("openai", "sk-proj-headers-0123").await;
+    let token = mia.token("live", &["openai"]).await;
+    let reply = mia.ask(Method::GET, "/openai/headers", &token).send().await.unwrap();
+    assert_eq!((reply.status(), &reply.headers()["x-kept"]), (StatusCode::OK, &"yes".parse().unwrap()));
+    for header in ["set-cookie", "alt-svc", "clear-site-data", "x-named"] {
+        assert!(!reply.headers().contains_key(header), "{header}");
+    }
+    let transport = reply.headers()["strict-transport-security"].to_str().unwrap();
+    assert!(!transport.contains("max-age=0"), "{transport}");
+}
