@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 use sealwax::Secret;
-use sealwax_sqlx::tables::{Database, Dialect, TokenTableError, Used, Value};
+use sealwax_sqlx::tables::{TokenTableError, Used};
 use sealwax_tenants::TenantId;
-use sealwax_tokens::{ChangeError, Claims, Grant, Mode, Peppers, Record, Rotation, TokenError, TokenId, Tokens, sql};
+use sealwax_tokens::{ChangeError, Claims, Grant, Mode, Peppers, Record, Rotation, TokenError, TokenId, Tokens};
 
 use crate::clock;
 use crate::config::Home;
@@ -147,23 +147,12 @@ impl Visitors {
 
     /// Returns the address that a link is for, and does not use it up.
     pub async fn invited(&self, store: &Store, link: &str, now: u64) -> Result<String, TokenTableError> {
-        let find = match store.dialect() {
-            Dialect::Sqlite => sql::sqlite::FIND,
-            Dialect::Postgres => sql::postgres::FIND,
-        };
-        let keys = self.links.lookup_keys(link)?.parameters(now).map(Value::from);
-        let found = store.rows(find, keys.into()).await?.into_iter().flatten().next();
-        let Some(Value::Text(record)) = found else { return Err(TokenError::Unknown.into()) };
-        let record = Record::from_row(record)?;
-        // What this would change is not written.
-        drop(self.links.redeem(link, &record, now, "sign-in")?);
-        Ok(address(&self.links.inspect(&record)?))
+        Ok(address(&store.tokens().peek(&self.links, link, now, "sign-in").await?))
     }
 
     /// Redeems a link, and returns the address that it was for.
     pub async fn redeem(&self, store: &Store, link: &str, now: u64) -> Result<String, TokenTableError> {
-        let claims = store.tokens().redeem(&self.links, link, now, "sign-in").await?;
-        Ok(address(&claims))
+        Ok(address(&store.tokens().redeem(&self.links, link, now, "sign-in").await?))
     }
 
     /// Begins a session.

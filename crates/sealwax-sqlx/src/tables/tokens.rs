@@ -111,6 +111,18 @@ impl<D: Database> TokenTable<D> {
         Ok(redemption.finish(is_written).map_err(|_| TokenError::Spent)?)
     }
 
+    /// Returns what a token for one use is for, as [`redeem`](Self::redeem) would, and does not spend it.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`TokenTableError`].
+    pub async fn peek(&self, tokens: &Tokens, token: &str, now: u64, scope: &str) -> Result<Claims, TokenTableError> {
+        let (record, _) = self.find(tokens, token, now).await?;
+        // What this would write is dropped.
+        tokens.redeem(token, &record, now, scope).map(drop)?;
+        Ok(tokens.inspect(&record)?)
+    }
+
     /// Changes the token with an id: narrows, rotates or revokes it. If somebody else is first, `make` gets the record again.
     ///
     /// # Errors

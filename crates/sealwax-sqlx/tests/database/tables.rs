@@ -259,8 +259,13 @@ async fn tokens<D: Database>(table: TokenTable<D>) {
     let link = tokens.issue(grant("sign-in").single_use()).unwrap();
     table.insert(&link).await.unwrap();
     let link = shown(link.token);
+    for _ in 0..2 {
+        assert_eq!(table.peek(&tokens, &link, NOW, "sign-in").await.unwrap().grant.subject(), "tenant/42");
+    }
+    assert_eq!(refused(table.peek(&tokens, &link, NOW, "read").await), TokenError::Scope);
     table.redeem(&tokens, &link, NOW, "sign-in").await.unwrap();
     assert_eq!(refused(table.redeem(&tokens, &link, NOW, "sign-in").await), TokenError::Spent);
+    assert_eq!(refused(table.peek(&tokens, &link, NOW, "sign-in").await), TokenError::Spent);
 
     // One of another program, with a salt of its own: it is found by trying, once.
     let old = "nem_0123456789";
