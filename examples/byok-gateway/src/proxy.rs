@@ -155,7 +155,7 @@ impl Proxy {
         }
         let (store, token) = (&self.vault.store, token.trim());
         let mut verified = self.tokens.verify(store, token, &provider.slug).await;
-        if matches!(verified, Err(TokenTableError::Token(TokenError::Unknown))) && !token.starts_with("bg_") {
+        if matches!(verified, Err(TokenTableError::Token(TokenError::Unknown))) && !tokens::is_ours(token) {
             if !self.unknown.allows(from) {
                 return Err(TOO_MANY);
             }

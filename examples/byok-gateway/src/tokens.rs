@@ -105,6 +105,12 @@ impl ApiTokens {
     }
 }
 
+/// Returns whether a token is one that the gateway issued, and not another program.
+#[must_use]
+pub fn is_ours(token: &str) -> bool {
+    token.starts_with("bg_live_") || token.starts_with("bg_test_")
+}
+
 /// Returns a new id of an account: 16 hex digits.
 pub fn new_account() -> Result<TenantId> {
     let mut bytes = [0; 8];

@@ -29,6 +29,8 @@ use crate::config::Config;
 
 /// For how long a connection may wait for a whole head, which may be the next one, and for the next piece of a body.
 const IDLE: Duration = Duration::from_secs(10);
+/// For how long a customer may read nothing of what is sent, in milliseconds.
+const UNREAD: u32 = 30_000;
 /// For how long requests may go on after the process is told to stop.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -94,6 +96,10 @@ pub async fn serve(name: &str, address: SocketAddr, config: &Config, router: Rou
                 sleep(Duration::from_millis(100)).await;
                 continue;
             };
+            // Otherwise, somebody who never reads would keep the connection for ever.
+            if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(&stream, UNREAD) {
+                tracing::warn!("a connection has no timeout: {error}");
+            }
             let (service, front) = (service.clone(), front.clone());
             let service = service_fn(move |mut request: axum::http::Request<Incoming>| {
                 let from = network(peer, request.headers(), front.as_ref());

@@ -21,8 +21,10 @@ use crate::{clock, drill, proxy, web};
 
 /// How often the worker looks for work.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How many rounds are between two verifications of the log, and between two looks at what is due.
+/// How many rounds are between two looks at what is due.
 const ROUNDS: u64 = 10;
+/// The pause between two verifications of the log.
+const VERIFICATION: Duration = Duration::from_secs(10);
 
 /// Runs the worker until the process is told to stop.
 pub async fn run(home: &Home, store: &Store) -> Result<()> {
@@ -37,7 +39,6 @@ pub async fn run(home: &Home, store: &Store) -> Result<()> {
             log("deletion", deleting::delete_leaving(home, &vault, &proofs).await);
             log("taking over", take_over(&vault).await);
             if round.is_multiple_of(ROUNDS) {
-                log("verification", verifying.verify(home, &vault, round).await);
                 log("purge", purge(store).await);
                 log("drill", drill::if_due(home, store).await);
             }
@@ -51,9 +52,17 @@ pub async fn run(home: &Home, store: &Store) -> Result<()> {
             tokio::time::sleep(PAUSE).await;
         }
     };
+    // Nor must a long log.
+    let verification = async {
+        loop {
+            log("verification", verifying.verify(home, &vault).await);
+            tokio::time::sleep(VERIFICATION).await;
+        }
+    };
     tokio::select! {
         () = work => {}
         () = checks => {}
+        () = verification => {}
         () = web::stopped() => {}
     }
     fresh.abort();

@@ -47,8 +47,8 @@ impl<D: Database> AuditTable<D> {
 
     /// Verifies a subject's chain, page by page: in the same memory, however long it is.
     ///
-    /// Given what an earlier call returned, it verifies the entries that came since, and that the chain still has the entry that
-    /// was the last one. It does not notice what was altered before that entry, so pass `None` from time to time.
+    /// Given what an earlier call returned, it verifies the entries that came since, and that the chain still has an entry with
+    /// the number and the MAC of the last one. It does not notice what was altered up to there, so pass `None` from time to time.
     ///
     /// # Errors
     ///
@@ -97,7 +97,8 @@ impl<D: Database> AuditTable<D> {
         let after = i64::try_from(after).unwrap_or(i64::MAX);
         let parameters = vec![subject.into(), Value::Number(after), Value::Number(rows.into())];
         let rows = self.0.rows(pick!(&self.0, sealwax_audit::sql, PAGE), parameters).await?;
-        let lines = rows.into_iter().filter_map(|row| row.into_iter().next()?.text());
+        // What is no text is no record, and an entry that is left out would be the end of the chain.
+        let lines = rows.into_iter().map(|row| row.into_iter().next().and_then(Value::text).unwrap_or_default());
         Ok(lines.map(|line| line.parse()).collect::<Result<_, RecordError>>()?)
     }
 

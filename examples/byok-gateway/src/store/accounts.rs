@@ -19,8 +19,8 @@ const DELETE_TOKENS: &str = "DELETE FROM sealwax_tokens WHERE subject IN ('tenan
 
 /// Proves what the table of accounts says: whose an address is, and who leaves. Whoever writes the table cannot.
 ///
-/// A proof is the record of a token that nobody gets: it has a MAC, and its peppers are replaced like those of other tokens. They
-/// are for this alone, because the worker has them, and must not make sessions.
+/// A proof is the record of a token that nobody gets: it has a MAC. Its peppers are for this alone, because the worker has them,
+/// and must not make sessions. Keep each of them: nothing writes the proofs of accounts anew.
 #[derive(Debug)]
 pub struct Proofs(Tokens);
 

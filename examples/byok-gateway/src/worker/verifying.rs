@@ -15,7 +15,7 @@ use crate::vault::Vault;
 const ANCHOR_SECONDS: u64 = 24 * 3600;
 /// A verdict that stays the same is written again after this.
 const VERDICT_SECONDS: u64 = 3600;
-/// After so many entries, a round verifies of the other chains only what is new: those come first in the next one.
+/// After so many entries, the chains that are left come first in the next round.
 const ENTRIES: u64 = 100_000;
 
 /// The verdict on a chain that is as it was written.
@@ -31,7 +31,7 @@ struct Chain {
     anchor: Option<Anchor>,
     /// What the last verification found, unless the chain was altered.
     verified: Option<Verified>,
-    /// After how many rounds it was verified from its first entry on.
+    /// The round in which it was verified from its first entry on.
     whole: u64,
     /// When the anchor was written to the file.
     anchored: u64,
@@ -53,52 +53,79 @@ impl Verifying {
         Ok(Self(chains))
     }
 
-    /// Verifies each chain. One that was altered is a verdict, and no error.
-    pub(super) async fn verify(&mut self, home: &Home, vault: &Vault, round: u64) -> Result<()> {
-        let audit = vault.store.audit();
-        for subject in audit.subjects().await? {
-            self.0.entry(subject).or_default();
+    /// Verifies what is new in each chain, and then whole chains, in turn. A chain that was altered is a verdict, and no error.
+    pub(super) async fn verify(&mut self, home: &Home, vault: &Vault) -> Result<()> {
+        let subjects = vault.store.audit().subjects().await;
+        for subject in subjects.iter().flatten() {
+            self.0.entry(subject.clone()).or_default();
         }
         // Of a chain that was deleted, nothing is left in the table, but it has an anchor.
         let mut chains: Vec<_> = self.0.iter_mut().collect();
+        for (subject, chain) in &mut chains {
+            if let Some(known) = chain.verified.take() {
+                chain.verify(home, vault, subject, Some(known)).await;
+            }
+        }
         chains.sort_by_key(|(_, chain)| chain.whole);
-        let mut left = ENTRIES;
+        let (mut left, round) = (ENTRIES, chains.last().map_or(0, |(_, chain)| chain.whole).saturating_add(1));
         for (subject, chain) in chains {
-            let known = chain.verified.as_ref().filter(|_| left == 0);
-            let is_whole = known.is_none();
-            let verified = audit.verify(vault.log().keys(), subject, chain.anchor.as_slice(), known);
-            let verdict = match verified.await {
-                Ok(verified) => {
-                    chain.anchor = verified.last.clone();
-                    chain.verified = Some(verified);
-                    INTACT.into()
-                }
-                Err(AuditTableError::Database(error)) => return Err(error.into()),
-                Err(error) => {
-                    tracing::error!("the log of {subject} is not as it was written: {error}");
-                    chain.verified = None;
-                    error.to_string()
-                }
-            };
-            let entries =
-                chain.verified.as_ref().and_then(|verified| verified.last.as_ref()).map_or(0, |last| last.number);
-            if is_whole {
-                chain.whole = round.saturating_add(1);
-                left = left.saturating_sub(entries);
+            if left > 0 {
+                chain.whole = round;
+                left = left.saturating_sub(chain.verify(home, vault, subject, None).await.max(1));
             }
-            let (now, verdict) = (clock::seconds(), (entries, verdict));
-            if verdict.1 == INTACT
-                && now >= chain.anchored.saturating_add(ANCHOR_SECONDS)
-                && let Some(anchor) = &chain.anchor
-            {
-                home.append(ANCHORS, &anchor.to_string())?;
-                chain.anchored = now;
+        }
+        Ok(subjects.map(drop)?)
+    }
+}
+
+impl Chain {
+    /// Verifies a chain, and writes the verdict down. Whatever fails is logged, because the others have to be verified all the
+    /// same. Returns how many entries it has.
+    async fn verify(&mut self, home: &Home, vault: &Vault, subject: &str, known: Option<Verified>) -> u64 {
+        let audit = vault.store.audit();
+        let verified = audit.verify(vault.log().keys(), subject, self.anchor.as_slice(), known.as_ref()).await;
+        let (entries, verdict) = match verified {
+            Ok(verified) => {
+                let entries = verified.last.as_ref().map_or(0, |last| last.number);
+                self.anchor = verified.last.clone();
+                self.verified = Some(verified);
+                (entries, INTACT.to_owned())
             }
-            if verdict != chain.verdict || now >= chain.judged.saturating_add(VERDICT_SECONDS) {
-                vault.store.judge(subject, i64::try_from(verdict.0)?, &verdict.1).await?;
-                (chain.verdict, chain.judged) = (verdict, now);
+            // Whatever cannot be read is not what was appended.
+            Err(AuditTableError::Database(error)) if !is_of_a_row(&error) => {
+                tracing::error!("the log of {subject} is not verified: {error}");
+                self.verified = known;
+                return 0;
             }
+            Err(error) => {
+                tracing::error!("the log of {subject} is not as it was written: {error}");
+                self.verified = None;
+                (0, error.to_string())
+            }
+        };
+        if let Err(error) = self.write_down(home, vault, subject, (entries, verdict)).await {
+            tracing::error!("the verdict on the log of {subject} was not written: {error:#}");
+        }
+        entries
+    }
+
+    async fn write_down(&mut self, home: &Home, vault: &Vault, subject: &str, verdict: (u64, String)) -> Result<()> {
+        let now = clock::seconds();
+        if verdict.1 == INTACT
+            && now >= self.anchored.saturating_add(ANCHOR_SECONDS)
+            && let Some(anchor) = &self.anchor
+        {
+            home.append(ANCHORS, &anchor.to_string())?;
+            self.anchored = now;
+        }
+        if verdict != self.verdict || now >= self.judged.saturating_add(VERDICT_SECONDS) {
+            vault.store.judge(subject, i64::try_from(verdict.0)?, &verdict.1).await?;
+            (self.verdict, self.judged) = (verdict, now);
         }
         Ok(())
     }
+}
+
+const fn is_of_a_row(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_))
 }

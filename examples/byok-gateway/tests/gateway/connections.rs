@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use reqwest::{Method, Response, StatusCode};
 use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::scene::{Customer, Scene, until};
@@ -29,6 +31,20 @@ async fn connections_above_the_limit_wait_until_one_ends() {
     drop(first);
     let third = timeout(LONG, third).await.expect("it is served").unwrap().unwrap();
     assert_eq!((third.status(), second.status()), (StatusCode::OK, StatusCode::OK));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_reads_nothing_is_dropped() {
+    let scene = Scene::start_quietly("connections_unread", "limits.connections = 1\n").await;
+    let address = scene.proxy.strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let asked = format!("GET /healthz HTTP/1.1\r\nhost: {address}\r\n\r\n").repeat(1000);
+    // Until nothing fits into any buffer.
+    while let Ok(written) = timeout(Duration::from_secs(3), stream.write_all(asked.as_bytes())).await {
+        written.unwrap();
+    }
+    let reply = timeout(2 * LONG, reqwest::get(format!("{}/healthz", scene.proxy))).await;
+    assert_eq!(reply.expect("the next one is served").unwrap().status(), StatusCode::OK);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -153,6 +153,21 @@ async fn promise_001_each_opening_is_in_the_customers_log() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn promise_001_an_entry_that_cannot_be_read_hides_nothing() {
+    let scene = Scene::start_quietly("promise_001_unreadable", "").await;
+    // Not UTF-8, in a chain that comes before all others.
+    let record = b"{\"subject\":\"0\",\"number\":1,\"mac\":\"00\",\"why\":\"\xff\"}";
+    let record: String = record.iter().map(|byte| format!("{byte:02x}")).collect();
+    scene.write(&format!("INSERT INTO sealwax_audit VALUES ('0', 1, x'00', CAST(x'{record}' AS TEXT))")).await;
+    let mia = scene.sign_in("mia@example.com").await;
+    mia.store("openai", "sk-proj-audited-0123").await;
+    let token = mia.token("live", &["openai"]).await;
+    mia.ask(Method::GET, "/openai/v1/models", &token).send().await.unwrap();
+    until("the worker verifies the log", async || mia.page("/security").await.contains("intact")).await;
+    assert_ne!(scene.rows("SELECT verdict FROM verdicts WHERE tenant = '0'").await, ["intact"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn promise_001_an_end_that_was_cut_off_is_found() {
     let scene = Scene::start("promise_001_cut").await;
     let mia = scene.sign_in("mia@example.com").await;
