@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
 /// What is configured, and the directory that it is in.
@@ -135,8 +135,11 @@ impl Home {
     /// Reads `gateway.toml` in a directory.
     pub fn read(dir: &Path) -> Result<Self> {
         let path = dir.join("gateway.toml");
-        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let config = toml::from_str(&text).with_context(|| format!("{} is malformed", path.display()))?;
+        let text = std::fs::read_to_string(&path)
+            .with_context(|| format!("cannot read {}: create it, it may be empty, or say --home", path.display()))?;
+        let config: Config = toml::from_str(&text).with_context(|| format!("{} is malformed", path.display()))?;
+        // Browsers send it without one.
+        ensure!(!config.origin.ends_with('/'), "{}: `origin` ends without a slash", path.display());
         Ok(Self { dir: dir.into(), config })
     }
 

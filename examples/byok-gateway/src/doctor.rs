@@ -26,8 +26,16 @@ pub async fn examine(home: &Home, store: &Store) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     let mut find = |is_well, text: String| findings.push(Finding { is_well, text });
 
+    let running = vault.processes().await?;
+    for process in ["dashboard", "proxy", "worker"] {
+        if !running.iter().any(|(name, _)| name.starts_with(process)) {
+            find(false, format!("no {process} runs"));
+        }
+    }
+    let left = store.leaving().await?.len();
+    find(left == 0, format!("{left} accounts wait for their deletion by the worker"));
     let (mine, pair) = (vault.fingerprint()?, newest.map(Epoch::pair).transpose()?);
-    for (process, keys) in vault.processes().await? {
+    for (process, keys) in running {
         let has = if process.starts_with("dashboard") { pair.as_ref().map(AsRef::as_ref) } else { Some(mine.as_str()) };
         let is_well = has == Some(keys.as_str());
         find(
@@ -57,7 +65,7 @@ pub async fn examine(home: &Home, store: &Store) -> Result<Vec<Finding>> {
         find(days <= i64::from(home.config.policy.epoch_days), format!("the root is {days} days old"));
     }
     match store.last_drill().await? {
-        None => find(false, "no restore drill was done".into()),
+        None => find(false, "no restore drill was done: run `drill`".into()),
         Some((finished, passed, report)) => {
             let days = clock::column().saturating_sub(finished) / 86400;
             let is_recent = days <= i64::from(home.config.policy.drill_days);

@@ -81,6 +81,9 @@ pub async fn tokens(home: &Home, store: &Store, rows: &str) -> Result<u64> {
             (None, Some(salt)) => Existing::SaltAfter(Salt::from_hex(&salt)?, digest),
             (Some(_), Some(_)) => bail!("two salts"),
         };
+        if hashed.scopes.iter().any(|scope| providers::find(scope).is_none()) {
+            bail!("a scope is no provider that is known");
+        }
         let tenant = account(store, &proofs, &hashed.email).await?;
         let grant = Grant::new(tokens::subject(&tenant), hashed.scopes)?;
         Ok(store.tokens().insert_converted(&tokens.of(Mode::Live).convert(&existing, grant)?).await?)

@@ -7,8 +7,10 @@ use anyhow::{Result, bail};
 use byok_gateway::config::Home;
 use byok_gateway::store::Store;
 use byok_gateway::vault::Vault;
-use byok_gateway::{dashboard, demo, doctor, drill, epoch, import, init, proxy, worker};
+use byok_gateway::{dashboard, demo, doctor, drill, epoch, files, import, init, proxy, worker};
 use lexopt::prelude::{Long, ValueExt};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 /// Wipes what is freed, so that the buffers of HTTP and TLS keep no key.
 #[global_allocator]
@@ -60,10 +62,9 @@ fn main() -> ExitCode {
 }
 
 async fn run() -> Result<()> {
-    tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
-        .with_writer(std::io::stderr)
-        .init();
+    // Warnings, unless RUST_LOG says otherwise: they say why a process will soon be locked.
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::WARN.into()).from_env_lossy();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     // The one that sqlx uses, too.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let (mut home, mut command) = (PathBuf::from("."), Vec::new());
@@ -86,7 +87,14 @@ async fn run() -> Result<()> {
     let open = async || Store::open(&home.database()).await;
     let command: Vec<&str> = command.iter().map(String::as_str).collect();
     match *command {
-        ["init"] => init::init(&home).await,
+        ["init"] => {
+            init::init(&home).await?;
+            println!(
+                "move {} into a safe: it opens the root, if the keyring is lost",
+                home.path(files::SAFE).display()
+            );
+            Ok(())
+        }
         [process @ ("dashboard" | "proxy" | "worker")] => {
             let store = open().await?;
             let ended = match process {

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 use super::lines::{with_key, with_state};
 use super::{Epoch, deletions};
 use crate::config::Home;
-use crate::files::TOMBSTONES;
+use crate::files::{SAFE, TOMBSTONES};
 use crate::store::Store;
 use crate::vault::Vault;
 use crate::worker::take_over;
@@ -68,6 +68,11 @@ pub async fn turn(home: &Home, store: &Store, say: impl Fn(&str)) -> Result<()> 
     }
     let certified = certify(home, &vault).await?;
     say(&format!("{certified} deletions are certified. Destroy what a safe has of the old epoch, too"));
+    say(&format!("move {} into a safe", home.path(format!("{SAFE}/{root}")).display()));
+    match store.leaving().await?.len() {
+        0 => {}
+        left => say(&format!("{left} accounts still wait for their deletion by the worker: the next epoch ends them")),
+    }
     Ok(())
 }
 
