@@ -87,7 +87,8 @@ pub async fn serve(name: &str, address: SocketAddr, config: &Config, router: Rou
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen at {address}"))?;
     println!("{name} at http://{}", listener.local_addr()?);
     let service = TowerToHyperService::new(router.layer(from_fn(timely)).layer(map_response(secure)));
-    let (room, connections) = (Arc::new(Semaphore::new(config.limits.connections.into())), GracefulShutdown::new());
+    let (room, connections) =
+        (Arc::new(Semaphore::new(config.limits.connections.max(1).into())), GracefulShutdown::new());
     let accept = async {
         // Without room, the next connection waits in the kernel's queue.
         while let Ok(place) = Arc::clone(&room).acquire_owned().await {

@@ -44,7 +44,7 @@ async fn nothing_is_left_behind() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_doctor_sees_a_process_with_other_keys() {
-    let scene = Scene::start_quietly("other_keys", "").await;
+    let mut scene = Scene::start_quietly("other_keys", "").await;
     let (ok, text) = scene.run(&["drill"]);
     assert!(ok, "{text}");
     until("all processes are noted", async || scene.rows("SELECT name FROM processes").await.len() == 3).await;
@@ -59,6 +59,11 @@ async fn the_doctor_sees_a_process_with_other_keys() {
     for process in ["dashboard 0", "proxy 0"] {
         assert!(!ok && text.contains(&format!("BAD  {process} has other keys than the file")), "{text}");
     }
+    assert!(!text.contains("runs"), "{text}");
+    scene.kill("worker");
+    scene.write("DELETE FROM processes WHERE name LIKE 'worker %'").await;
+    let (_, text) = scene.run(&["doctor"]);
+    assert!(text.contains("BAD  no worker runs"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
