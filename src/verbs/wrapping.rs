@@ -12,7 +12,7 @@ use crate::format::envelope::Envelope;
 use crate::format::key_id::KeyId;
 use crate::format::sizes::{COMMITMENT_LEN, KEY_LEN, MAX_WRAPS};
 use crate::format::suite::Suite;
-use crate::format::wrapped_key::{Wrap, WrapKind, check_body_len};
+use crate::format::wrapped_key::{Wrap, check_body_len};
 use crate::keys::data_key::DataKey;
 use crate::keys::keyring::Keyring;
 use crate::keys::keyring::state::KeyState;
@@ -59,10 +59,7 @@ impl<'k> Wraps<'k> {
             return Err(other("the provider's kind of wrap is reserved".into()));
         }
         if kind.body_len().is_some_and(|fixed| fixed != len) {
-            return Err(other(match kind {
-                WrapKind::Local => "the provider's local wrap is not 60 bytes long".into(),
-                _ => "the provider's wrap does not have the length of its kind".into(),
-            }));
+            return Err(other("the provider's wrap does not have the length of its kind".into()));
         }
         check_body_len(len).map_err(|error| other(Box::<dyn Error + Send + Sync>::from(error)))?;
         let place = self.0.iter_mut().find(|place| place.is_none());

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use sealwax::{Draft, Envelope, KeyWrapper, Keyring, Suite, WrapKind, WrapRequest, WrappedKey};
+use sealwax::{
+    DataKey, Draft, Envelope, KeyWrapper, Keyring, MasterKey, MasterKeyProvider, ProviderError,
+    ProviderFuture, Suite, UnwrapRequest, WrapKind, WrapRequest, WrappedKey,
+};
 
 use crate::fixtures::{
     Counting, SUITES, acme, key_id, master_key, open_outcome, rewrap_outcome, seal_outcome, sealed,
@@ -93,6 +96,48 @@ fn nothing_is_sealed_or_rewrapped_under_a_reserved_kind() {
         }
     }
     assert_eq!(tried, 10 * FORMS.len());
+}
+
+/// Adds bytes to what a key returns, and says another kind.
+struct Longer(MasterKey, WrapKind, usize);
+
+impl KeyWrapper for Longer {
+    fn wrap_key<'a>(
+        &'a self,
+        request: WrapRequest<'a>,
+    ) -> ProviderFuture<'a, Result<Vec<u8>, ProviderError>> {
+        let body = self.0.wrap_key(request).into_ready().unwrap();
+        ProviderFuture::ready(body.map(|body| [body, vec![0; self.2]].concat()))
+    }
+
+    fn kind(&self) -> WrapKind {
+        self.1
+    }
+}
+
+impl MasterKeyProvider for Longer {
+    fn unwrap_key<'a>(
+        &'a self,
+        request: UnwrapRequest<'a>,
+    ) -> ProviderFuture<'a, Result<DataKey, ProviderError>> {
+        self.0.unwrap_key(request)
+    }
+}
+
+#[test]
+fn a_wrap_has_the_length_of_its_kind() {
+    for (kind, more, is_sealed) in [
+        (WrapKind::Local, 0, true),
+        (WrapKind::Local, 1, false),
+        (WrapKind::Hpke, 0, false),
+        (WrapKind::Provider, 1, true),
+    ] {
+        let ring = Keyring::new(key_id("p"), Longer(master_key(1), kind, more)).unwrap();
+        for form in FORMS {
+            let expected = if is_sealed { "done" } else { "wrap(p) Other" };
+            assert_eq!(seal_outcome(&form.seal(&ring)), expected, "{kind} and {more}, {form:?}");
+        }
+    }
 }
 
 #[test]
