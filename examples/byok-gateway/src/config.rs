@@ -1,4 +1,5 @@
-//! The file `gateway.toml`. It has no secret, unless you write a password into the address of the database.
+//! The file `gateway.toml`. It has no secret, unless you write a password into the address of the database: other users of this
+//! machine see it while a drill runs. Write it into `~/.pgpass`.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -25,6 +26,8 @@ pub struct Config {
     pub proxy: SocketAddr,
     /// What customers' browsers have in the address bar. Forms from elsewhere are refused.
     pub origin: String,
+    /// What customers' programs send their requests to, for the page of tokens.
+    pub api: String,
     /// For the file `security.txt` (RFC 9116): a URI.
     pub contact: String,
     /// The directory that sign-in links are written to, a file each, for a program that sends them.
@@ -101,6 +104,7 @@ impl Default for Config {
             dashboard: SocketAddr::from(([127, 0, 0, 1], 8080)),
             proxy: SocketAddr::from(([127, 0, 0, 1], 8081)),
             origin: "http://127.0.0.1:8080".into(),
+            api: "http://127.0.0.1:8081".into(),
             contact: "mailto:security@localhost".into(),
             outbox: "outbox".into(),
             front: None,

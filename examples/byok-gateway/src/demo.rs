@@ -25,7 +25,8 @@ pub async fn run() -> Result<()> {
 async fn show(dir: &Path) -> Result<()> {
     let (dashboard, proxy) = (free_port(8080)?, free_port(8081)?);
     let config = format!(
-        "dashboard = \"127.0.0.1:{dashboard}\"\nproxy = \"127.0.0.1:{proxy}\"\norigin = \"http://127.0.0.1:{dashboard}\"\n"
+        "dashboard = \"127.0.0.1:{dashboard}\"\nproxy = \"127.0.0.1:{proxy}\"\norigin = \"http://127.0.0.1:{dashboard}\"\n\
+         api = \"http://127.0.0.1:{proxy}\"\n"
     );
     fs::write(dir.join("gateway.toml"), config)?;
     let home = Home::read(dir)?;

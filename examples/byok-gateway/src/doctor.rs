@@ -7,6 +7,7 @@ use sealwax::Envelope;
 use crate::clock;
 use crate::config::Home;
 use crate::epoch::Epoch;
+use crate::files::SAFE;
 use crate::store::Store;
 use crate::vault::Vault;
 use crate::worker::INTACT;
@@ -70,6 +71,12 @@ pub async fn examine(home: &Home, store: &Store) -> Result<Vec<Finding>> {
             let days = clock::column().saturating_sub(finished) / 86400;
             let is_recent = days <= i64::from(home.config.policy.drill_days);
             find(passed == 1 && is_recent, format!("the last restore drill was {days} days ago: {report}"));
+        }
+    }
+    if let Some(epoch) = newest {
+        let key = home.path(format!("{SAFE}/{}", epoch.root()?));
+        if key.exists() {
+            find(false, format!("{} is still on this machine: move it into a safe", key.display()));
         }
     }
     let altered = store.altered(INTACT).await?;

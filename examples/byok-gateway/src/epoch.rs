@@ -124,7 +124,7 @@ impl Epoch {
 }
 
 /// Returns the chain of deletions and of the beginnings of roots.
-async fn deletions(store: &Store) -> Result<Vec<Record>> {
+pub(crate) async fn deletions(store: &Store) -> Result<Vec<Record>> {
     let lines = store.audit().chain(Notice::SUBJECT).await?;
     Ok(lines.iter().map(|line| line.parse()).collect::<Result<_, _>>()?)
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use sealwax::{Sealer, Secret};
 use sealwax_credentials::can_be_sent;
 use sealwax_import::json::Object;
-use sealwax_import::{Declaration, KeyForm, Named};
+use sealwax_import::{CATALOGUE, Declaration, KeyForm, Named};
 use sealwax_tenants::TenantId;
 use sealwax_tokens::{Existing, Grant, Mode, Salt};
 use serde::Deserialize;
@@ -39,8 +39,13 @@ struct Hashed {
 ///
 /// Returns how many keys were stored. A tenant's key that is there already stays.
 pub async fn keys(home: &Home, store: &Store, declaration: &str, key: &str, rows: &str) -> Result<u64> {
-    let named = Named::find(declaration).map(|named| Ok(named.text.to_owned()));
-    let text = named.unwrap_or_else(|| std::fs::read_to_string(declaration)).context("there is no such declaration")?;
+    let text = match Named::find(declaration) {
+        Some(named) => named.text.to_owned(),
+        None => std::fs::read_to_string(declaration).with_context(|| {
+            let names: Vec<&str> = CATALOGUE.iter().map(|named| named.name).collect();
+            format!("cannot read the declaration {declaration}, which is none of {}", names.join(", "))
+        })?,
+    };
     let declaration: Declaration = text.parse()?;
     let form = declaration.key_as.context("the declaration does not say how the key is written: key as …")?;
     let key = read_key(form, key)?;
@@ -48,7 +53,7 @@ pub async fn keys(home: &Home, store: &Store, declaration: &str, key: &str, rows
     let sealer: Sealer = home.parsed(SEALER)?;
     let proofs = Proofs::read(home)?;
     each(rows, async |line| {
-        let whose: Whose = serde_json::from_str(line).ok().context("no email")?;
+        let whose: Whose = parsed(line, "no email")?;
         let provider = whose.provider.as_deref().and_then(providers::find).context("no provider that is known")?;
         let secret = declaration.read(&Object::parse(line)?)?.open(&key)?;
         if !can_be_sent(&secret) {
@@ -73,7 +78,7 @@ pub async fn keys(home: &Home, store: &Store, declaration: &str, key: &str, rows
 pub async fn tokens(home: &Home, store: &Store, rows: &str) -> Result<u64> {
     let (tokens, proofs) = (ApiTokens::read(home)?, Proofs::read(home)?);
     each(rows, async |line| {
-        let hashed: Hashed = serde_json::from_str(line).ok().context("no email, scopes and sha256")?;
+        let hashed: Hashed = parsed(line, "no email, scopes and sha256")?;
         let digest = hashed.sha256.parse()?;
         let existing = match (hashed.salt_before, hashed.salt_after) {
             (None, None) => Existing::Sha256(digest),
@@ -86,7 +91,10 @@ pub async fn tokens(home: &Home, store: &Store, rows: &str) -> Result<u64> {
         }
         let tenant = account(store, &proofs, &hashed.email).await?;
         let grant = Grant::new(tokens::subject(&tenant), hashed.scopes)?;
-        Ok(store.tokens().insert_converted(&tokens.of(Mode::Live).convert(&existing, grant)?).await?)
+        match store.tokens().insert_converted(&tokens.of(Mode::Live).convert(&existing, grant)?).await {
+            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => bail!("it was accepted before"),
+            inserted => Ok(inserted?),
+        }
     })
     .await
 }
@@ -94,7 +102,7 @@ pub async fn tokens(home: &Home, store: &Store, rows: &str) -> Result<u64> {
 /// Does something with each line, and says which lines it cannot be done with. No error has anything of a line.
 async fn each(rows: &str, mut take: impl AsyncFnMut(&str) -> Result<()>) -> Result<u64> {
     let (mut taken, mut refused) = (0_u64, 0_u64);
-    for (line, number) in std::fs::read_to_string(rows).context("cannot read the rows")?.lines().zip(1_u64..) {
+    for (line, number) in read(rows)?.lines().zip(1_u64..) {
         match take(line).await {
             Ok(()) => taken = taken.saturating_add(1),
             Err(error) => {
@@ -106,8 +114,20 @@ async fn each(rows: &str, mut take: impl AsyncFnMut(&str) -> Result<()>) -> Resu
     if refused == 0 { Ok(taken) } else { bail!("{refused} lines were refused, and {taken} taken") }
 }
 
+/// Parses a line. The error of a parser would repeat some of it.
+fn parsed<'a, T: Deserialize<'a>>(line: &'a str, missing: &'static str) -> Result<T> {
+    serde_json::from_str(line).map_err(|error| {
+        let is_json = error.classify() == serde_json::error::Category::Data;
+        anyhow::anyhow!(if is_json { missing } else { "it is not JSON" })
+    })
+}
+
+fn read(file: &str) -> Result<String> {
+    std::fs::read_to_string(file).with_context(|| format!("cannot read {file}"))
+}
+
 fn read_key(form: KeyForm, file: &str) -> Result<sealwax::triplet::TripletKey> {
-    let text = Secret::from(std::fs::read(file).context("cannot read the key")?);
+    let text = Secret::from(read(file)?);
     Ok(form.key(text.expose_str()?.trim_end_matches('\n'), None)?)
 }
 

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use byok_gateway::config::Home;
-use byok_gateway::store::Store;
+use byok_gateway::store::{Proofs, Store};
 use byok_gateway::vault::Vault;
 use byok_gateway::{dashboard, demo, doctor, drill, epoch, files, import, init, proxy, worker};
 use lexopt::prelude::{Long, ValueExt};
@@ -30,7 +30,8 @@ Commands:
     worker     runs the worker
     epoch      begins the next epoch, moves everything to it, and destroys the keys of the old one
     recover    makes a restored database usable, before the processes start
-    rotate ID  gives a tenant a new master key
+    rotate ADDRESS
+               gives a customer, or the tenant with an id, a new master key
     import DECLARATION KEY_FILE ROWS.jsonl
                seals keys that another program encrypted
     import-tokens ROWS.jsonl
@@ -110,9 +111,15 @@ async fn run() -> Result<()> {
             println!("{} tenants were deleted since the backup", epoch::recover(&home, &open().await?).await?);
             Ok(())
         }
-        ["rotate", tenant] => {
+        ["rotate", customer] => {
             let vault = Vault::unlock(&home, &open().await?).await?;
-            println!("{} keys moved", worker::rotate(&vault, &tenant.parse()?).await?);
+            let tenant = match dashboard::address(customer) {
+                Some(email) => {
+                    vault.store.account_of(&Proofs::read(&home)?, &email).await?.context("there is no such account")?
+                }
+                None => customer.parse()?,
+            };
+            println!("{} keys moved", worker::rotate(&vault, &tenant).await?);
             Ok(())
         }
         ["import", declaration, key, rows] => {

@@ -74,7 +74,11 @@ impl IntoResponse for Answer {
     fn into_response(self) -> Response {
         let Self(status, error) = self;
         let body = format!("{{\"error\":\"{error}\"}}\n");
-        (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+        let mut response = (status, [(header::CONTENT_TYPE, "application/json")], body).into_response();
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
     }
 }
 
@@ -146,6 +150,8 @@ async fn pass_on(
 }
 
 impl Proxy {
+    /// Returns what a token is for. The answer to one that is refused is always the same: a thief does not learn that it is right,
+    /// and has another scope.
     async fn authorise(&self, headers: &HeaderMap, provider: &Provider, from: &IpAddr) -> Result<Claims, Answer> {
         let refused = || Answer(StatusCode::UNAUTHORIZED, "invalid_token");
         let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());

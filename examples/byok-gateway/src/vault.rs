@@ -10,7 +10,7 @@ use sealwax::{ContextError, Envelope, ErrorClass, FormatError, KeyId, Keyring, K
 use sealwax_audit::{EntryError, Recorder};
 use sealwax_credentials::{BoundSecret, OpenBoundError, open_bound_async};
 use sealwax_tenants::{
-    TenantError, TenantId, TenantKeys, TenantRecord, TenantState, Tombstone, WriterPair, WriterPairError,
+    TenantError, TenantId, TenantKeyId, TenantKeys, TenantRecord, TenantState, Tombstone, WriterPair, WriterPairError,
 };
 
 use crate::clock;
@@ -191,7 +191,7 @@ impl Vault {
         let tenants = self.tenants()?;
         let state = tenants.state(record)?;
         let keyring = if state == TenantState::NeverHad { Keyring::opening_only() } else { tenants.keyring(record)? };
-        let pair = row.key_ids().next().filter(|key_id| !key_id.as_ref().starts_with("tenant/"));
+        let pair = if TenantKeyId::of(row).is_ok() { None } else { row.key_ids().next() };
         match pair {
             // A pair would open what a deleted tenant's keyring refuses.
             Some(pair) if state != TenantState::Destroyed => match self.opening_key(&pair).await? {

@@ -84,6 +84,9 @@ pub async fn serve(name: &str, address: SocketAddr, config: &Config, router: Rou
     // Each connection is a file, and so is the one to the provider.
     let files = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: files.maximum, ..files })?;
+    if files.maximum.is_some_and(|maximum| maximum < 2 * u64::from(config.limits.connections) + 64) {
+        tracing::warn!("this process may open too few files for `limits.connections`: see `ulimit -Hn`");
+    }
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen at {address}"))?;
     println!("{name} at http://{}", listener.local_addr()?);
     let service = TowerToHyperService::new(router.layer(from_fn(timely)).layer(map_response(secure)));

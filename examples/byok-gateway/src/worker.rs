@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+pub(crate) use deleting::delete_leaving;
 pub(crate) use taking_over::PAGE;
 pub use taking_over::{rotate, take_over};
 pub use verifying::INTACT;
@@ -36,7 +37,7 @@ pub async fn run(home: &Home, store: &Store) -> Result<()> {
     let mut verifying = verifying::Verifying::read(home)?;
     let work = async {
         for round in 0_u64.. {
-            log("deletion", deleting::delete_leaving(home, &vault, &proofs).await);
+            log("deletion", delete_leaving(home, &vault, &proofs).await);
             log("taking over", take_over(&vault).await);
             if round.is_multiple_of(ROUNDS) {
                 log("purge", purge(store).await);

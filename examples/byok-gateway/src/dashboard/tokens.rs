@@ -32,6 +32,7 @@ impl Visitor {
                 }
             }
             p { "Your programs send a token to the proxy, and the proxy uses the key. A token for tests gets answers that are made up." }
+            p { "For example: " code { "curl " (self.dashboard.home.config.api) "/openai/v1/models -H 'authorization: Bearer TOKEN'" } }
             @if tokens.is_empty() { p { "You have no tokens yet." } }
             div .cards { @for (claims, used) in &tokens { (card(claims, *used)) } }
             h2 { "A new token" }

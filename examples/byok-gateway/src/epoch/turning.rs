@@ -11,9 +11,9 @@ use super::lines::{with_key, with_state};
 use super::{Epoch, deletions};
 use crate::config::Home;
 use crate::files::{SAFE, TOMBSTONES};
-use crate::store::Store;
+use crate::store::{Proofs, Store};
 use crate::vault::Vault;
-use crate::worker::take_over;
+use crate::worker::{delete_leaving, take_over};
 
 /// Ends the epoch, and says each step.
 ///
@@ -28,7 +28,7 @@ pub async fn turn(home: &Home, store: &Store, say: impl Fn(&str)) -> Result<()> 
         let root = newest.next().draw_root(home)?;
         vault.source.write(&with_key(&text, "retired", newest.next().root()?.as_ref(), &root)?).await?;
     }
-    everywhere(&vault).await?;
+    everywhere(&vault, &say).await?;
     let epoch = self::newest(&vault)?;
     let root = epoch.root()?;
 
@@ -41,13 +41,15 @@ pub async fn turn(home: &Home, store: &Store, say: impl Fn(&str)) -> Result<()> 
         say(&format!("{root} is the primary"));
         let text = with_state(&vault.source.read_text().await?, primary.as_ref(), "retired")?;
         vault.source.write(&with_state(&text, root.as_ref(), "primary")?).await?;
-        everywhere(&vault).await?;
+        everywhere(&vault, &say).await?;
     }
     say("the dashboard gets the pair of the epoch");
     epoch.make_pair(home, store, &vault.ring()?).await?;
-    dashboards_have(&vault, epoch).await?;
+    dashboards_have(&vault, epoch, &say).await?;
 
     say("what is under the old epoch moves");
+    // Whoever has left by now ends with the old root.
+    delete_leaving(home, &vault, &Proofs::read(home)?).await?;
     replay(home, store).await?;
     while take_over(&vault).await? > 0 {
         vault.refresh().await?;
@@ -64,14 +66,16 @@ pub async fn turn(home: &Home, store: &Store, say: impl Fn(&str)) -> Result<()> 
         say(&format!("{} is destroyed", old.root()?));
         old.destroy_escrow(home)?;
         vault.source.write(&with_state(&vault.source.read_text().await?, old.root()?.as_ref(), "destroyed")?).await?;
-        everywhere(&vault).await?;
+        everywhere(&vault, &say).await?;
     }
     let certified = certify(home, &vault).await?;
     say(&format!("{certified} deletions are certified. Destroy what a safe has of the old epoch, too"));
     say(&format!("move {} into a safe", home.path(format!("{SAFE}/{root}")).display()));
     match store.leaving().await?.len() {
         0 => {}
-        left => say(&format!("{left} accounts still wait for their deletion by the worker: the next epoch ends them")),
+        left => {
+            say(&format!("{left} accounts still wait for their deletion, and the next epoch ends them: see the log"))
+        }
     }
     Ok(())
 }
@@ -99,20 +103,21 @@ fn old_roots(ring: &Keyring, epoch: Epoch) -> Result<Vec<Epoch>> {
 }
 
 /// Waits until every running process has the keyring that is in the file.
-async fn everywhere(vault: &Vault) -> Result<()> {
+async fn everywhere(vault: &Vault, say: &impl Fn(&str)) -> Result<()> {
     vault.refresh().await?;
     let mine = vault.fingerprint()?;
-    wait_for(vault, |process, keys| process.starts_with("dashboard") || keys == mine).await
+    wait_for(vault, say, |process, keys| process.starts_with("dashboard") || keys == mine).await
 }
 
-async fn dashboards_have(vault: &Vault, epoch: Epoch) -> Result<()> {
+async fn dashboards_have(vault: &Vault, epoch: Epoch, say: &impl Fn(&str)) -> Result<()> {
     let pair = epoch.pair()?;
-    wait_for(vault, |process, keys| !process.starts_with("dashboard") || keys == pair.as_ref()).await
+    wait_for(vault, say, |process, keys| !process.starts_with("dashboard") || keys == pair.as_ref()).await
 }
 
 /// Waits until each process has something, and reads the keyring again, which may have grown too old.
-async fn wait_for(vault: &Vault, has_it: impl Fn(&str, &str) -> bool) -> Result<()> {
+async fn wait_for(vault: &Vault, say: &impl Fn(&str), has_it: impl Fn(&str, &str) -> bool) -> Result<()> {
     let end = Instant::now() + vault.max_age().saturating_mul(2) + Duration::from_secs(60);
+    let mut said = Instant::now();
     loop {
         let processes = vault.processes().await?;
         let Some((missing, _)) = processes.iter().find(|(process, keys)| !has_it(process, keys)) else {
@@ -120,6 +125,10 @@ async fn wait_for(vault: &Vault, has_it: impl Fn(&str, &str) -> bool) -> Result<
         };
         if Instant::now() >= end {
             bail!("{missing} still has other keys: run this again");
+        }
+        if said.elapsed() >= Duration::from_secs(5) {
+            say(&format!("waits for {missing}, which has other keys"));
+            said = Instant::now();
         }
         sleep(Duration::from_millis(200)).await;
     }

@@ -53,6 +53,11 @@ impl Store {
             ON CONFLICT (email) DO NOTHING";
         let create = sqlx::query(create).bind(new_id.as_ref()).bind(email).bind(proofs.prove(&has(email), new_id)?);
         create.bind(clock::column()).execute(&self.writer).await?;
+        self.account_of(proofs, email).await
+    }
+
+    /// Returns the account with an address, unless it is leaving.
+    pub async fn account_of(&self, proofs: &Proofs, email: &str) -> Result<Option<TenantId>> {
         let find = "SELECT id, proof FROM accounts WHERE email = $1 AND leaving IS NULL";
         let row: Option<(String, String)> = sqlx::query_as(find).bind(email).fetch_optional(&self.pool).await?;
         let Some((id, proof)) = row else { return Ok(None) };

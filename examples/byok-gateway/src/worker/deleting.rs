@@ -6,13 +6,14 @@ use anyhow::Result;
 use sealwax_tenants::{Notice, TenantId, TenantState, Tombstone};
 
 use crate::config::Home;
+use crate::epoch::deletions;
 use crate::files::TOMBSTONES;
-use crate::store::Proofs;
+use crate::store::{Proofs, Store};
 use crate::vault::Vault;
 
 /// Destroys the master key of each tenant who left, and deletes what is left of the account. One that fails keeps no other one
 /// waiting.
-pub(super) async fn delete_leaving(home: &Home, vault: &Vault, proofs: &Proofs) -> Result<()> {
+pub(crate) async fn delete_leaving(home: &Home, vault: &Vault, proofs: &Proofs) -> Result<()> {
     for tenant in vault.store.leaving().await? {
         super::log(&format!("deletion of tenant {tenant}"), delete(home, vault, proofs, &tenant).await);
     }
@@ -38,8 +39,13 @@ async fn delete(home: &Home, vault: &Vault, proofs: &Proofs, tenant: &TenantId) 
     let dead = tenants.destroy(&record, |_| Ok::<_, Infallible>(()))?;
     // First where a restore does not reach, so that no deletion is without its tombstone. Its roots are all that the keyring
     // has, so the rows that are deleted name no other one.
-    home.append(TOMBSTONES, &dead.to_string())?;
-    vault.log().append(Notice::SUBJECT, dead.notice("worker", "the account was deleted").action()).await?;
+    let is_known = home.lines::<Tombstone>(TOMBSTONES)?.contains(&dead);
+    if !is_known {
+        home.append(TOMBSTONES, &dead.to_string())?;
+    }
+    if !is_known || !is_noted(store, &dead).await? {
+        vault.log().append(Notice::SUBJECT, dead.notice("worker", "the account was deleted").action()).await?;
+    }
     if store.tenants().destroy(dead.clone()).await?.is_none() {
         anyhow::bail!("tenant {tenant} has got another key");
     }
@@ -47,4 +53,14 @@ async fn delete(home: &Home, vault: &Vault, proofs: &Proofs, tenant: &TenantId) 
     store.forget(tenant).await?;
     tracing::info!("tenant {tenant} was deleted");
     Ok(())
+}
+
+/// Returns whether the audit log has a tombstone.
+async fn is_noted(store: &Store, dead: &Tombstone) -> Result<bool> {
+    for record in deletions(store).await? {
+        if Tombstone::from_record(&record)?.as_ref() == Some(dead) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
