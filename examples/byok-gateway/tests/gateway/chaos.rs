@@ -17,10 +17,12 @@ use byok_gateway::store::Store;
 use byok_gateway::vault::Vault;
 use customers::Load;
 use dice::Dice;
+use sealwax_tenants::TenantState;
 use tokio::process::Command;
 use tokio::time::{sleep, timeout};
 
 use crate::scene::{Scene, command, until};
+use crate::seed::seed;
 
 const PROCESSES: [&str; 3] = ["dashboard", "proxy", "worker"];
 /// A process that was killed counts for ten seconds more than this as one that has keys, and an epoch waits for it.
@@ -196,4 +198,46 @@ async fn a_pair_stays_until_no_row_is_under_it() {
     scene.begin("worker");
     until("the worker takes over", async || store.written_by_the_dashboard(1).await.unwrap().is_empty()).await;
     assert!(store.delete_pair("dashboard-1").await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rewrap_that_comes_after_another_master_key_or_a_deletion_writes_nothing() {
+    let mut scene = Scene::start_quietly("chaos_fence", "").await;
+    scene.kill("worker");
+    fence(&scene).await;
+}
+
+/// Rewraps as the worker does, and writes what it made only after the tenant's master key was replaced or destroyed.
+pub(crate) async fn fence(scene: &Scene) {
+    for provider in ["openai", "groq"] {
+        seed(scene, "aaaa", provider, "sk-proj-chaos-fence-0123").await;
+    }
+    let home = Home::read(&scene.dir).unwrap();
+    let store = Store::open(&home.database()).await.unwrap();
+    let vault = Vault::unlock(&home, &store).await.unwrap();
+    let (tenants, tenant) = (vault.tenants().unwrap(), "aaaa".parse().unwrap());
+    let rows = async || {
+        let rows = scene.rows("SELECT envelope FROM credentials ORDER BY provider").await;
+        <[String; 2]>::try_from(rows).unwrap()
+    };
+    let new_key = async |state| {
+        let record = store.tenants().read(&tenant).await.unwrap();
+        assert!(store.tenants().create(&tenants.create(&record, state).unwrap()).await.unwrap());
+    };
+    let rewrapped = async |row: &str| {
+        let (row, record) = (row.parse().unwrap(), store.tenants().read(&tenant).await.unwrap());
+        vault.keyring(&record, &row).await.unwrap().rewrap(&row).unwrap().unwrap()
+    };
+    new_key(TenantState::NeverHad).await;
+    let [groq, openai] = rows().await;
+    let under_the_first = rewrapped(&openai).await;
+    new_key(TenantState::Live).await;
+    assert!(!store.replace("aaaa", "openai", &openai, &under_the_first).await.unwrap());
+    let [under_the_second, last] = [rewrapped(&groq).await, rewrapped(&openai).await];
+    assert!(store.replace("aaaa", "groq", &groq, &under_the_second).await.unwrap());
+    let record = store.tenants().read(&tenant).await.unwrap();
+    let dead = tenants.destroy(&record, |_| Ok::<_, std::convert::Infallible>(())).unwrap();
+    store.tenants().destroy(dead).await.unwrap().unwrap();
+    assert!(!store.replace("aaaa", "openai", &openai, &last).await.unwrap());
+    assert_eq!(rows().await, [under_the_second.to_string(), openai]);
 }
