@@ -9,16 +9,20 @@ mod dice;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use byok_gateway::config::Home;
 use byok_gateway::files::{SEALER, TOMBSTONES};
+use byok_gateway::providers;
 use byok_gateway::store::Store;
 use byok_gateway::vault::Vault;
 use customers::Load;
 use dice::Dice;
+use reqwest::{Method, StatusCode};
 use sealwax_tenants::TenantState;
 use tokio::process::Command;
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::scene::{Scene, command, until};
@@ -162,8 +166,8 @@ async fn a_set_up_that_was_killed_goes_on() {
         let mia = scene.sign_in("mia@example.com").await;
         mia.store("openai", "sk-proj-chaos-init-0123").await;
         let token = mia.token("live", &["openai"]).await;
-        let reply = mia.ask(reqwest::Method::GET, "/openai/v1/models", &token).send().await.unwrap();
-        assert_eq!(reply.status(), reqwest::StatusCode::OK);
+        let reply = mia.ask(Method::GET, "/openai/v1/models", &token).send().await.unwrap();
+        assert_eq!(reply.status(), StatusCode::OK);
     }
 }
 
@@ -240,4 +244,46 @@ pub(crate) async fn fence(scene: &Scene) {
     store.tenants().destroy(dead).await.unwrap().unwrap();
     assert!(!store.replace("aaaa", "openai", &openai, &last).await.unwrap());
     assert_eq!(rows().await, [under_the_second.to_string(), openai]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_entry_is_lost_when_proxy_and_worker_append_to_one_chain() {
+    append_at_once(&Scene::start_quietly("chaos_chain", ALL_THE_TIME).await).await;
+}
+
+/// The worker checks each key all the time.
+pub(crate) const ALL_THE_TIME: &str = "policy.check_hours = 0\nlimits.token = 1000000\nlimits.address = 1000000\n";
+
+/// Sends requests while the worker checks the same customer's keys.
+pub(crate) async fn append_at_once(scene: &Scene) {
+    let mia = scene.sign_in("mia@example.com").await;
+    for provider in providers::all() {
+        mia.store(&provider.slug, "sk-proj-chaos-chain-0123").await;
+    }
+    let token = mia.token("live", &["openai"]).await;
+    let (is_over, mut programs) = (Arc::new(AtomicBool::new(false)), JoinSet::new());
+    for _ in 0..4 {
+        let (mia, token, is_over) = (mia.clone(), token.clone(), Arc::clone(&is_over));
+        programs.spawn(async move {
+            let mut sent = 0;
+            while !is_over.load(Ordering::SeqCst) {
+                let reply = mia.ask(Method::GET, "/openai/chain", &token).send().await.unwrap();
+                assert_eq!(reply.status(), StatusCode::OK);
+                sent += 1;
+            }
+            sent
+        });
+    }
+    let checks = "SELECT why FROM sealwax_audit_entries WHERE who = 'worker' AND outcome = 'opened'";
+    until("the worker checks each key some times", async || scene.rows(checks).await.len() >= 30).await;
+    is_over.store(true, Ordering::SeqCst);
+    let sent = programs.join_all().await.into_iter().sum::<usize>();
+    let (of_programs, of_worker): (Vec<_>, Vec<_>) =
+        scene.upstream.take().into_iter().partition(|seen| seen.path == "/chain");
+    let home = Home::read(&scene.dir).unwrap();
+    // Each chain is verified, from its first entry on.
+    let opened = checks::openings(&home, &Store::open(&home.database()).await.unwrap()).await;
+    let count = |what: &str| opened.iter().find(|((_, why), _)| why == what).map_or(0, |(_, count)| *count);
+    assert_eq!((of_programs.len(), count("request to openai")), (sent, sent));
+    assert!(count("the daily check of the key") >= of_worker.len() && of_worker.len() >= 20, "{opened:?}");
 }
