@@ -4,6 +4,8 @@ use byok_gateway::epoch::Epoch;
 use byok_gateway::files::RING;
 use reqwest::{Method, StatusCode};
 use sealwax::{Envelope, Keyring};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::scene::{Scene, location};
 
@@ -95,6 +97,31 @@ async fn nobody_sees_another_ones_keys() {
     assert!(!noa.page("/keys").await.contains("Replace or delete"));
     assert_eq!(location(&noa.post("/keys/openai/delete", "").await), "/keys");
     assert_eq!(mia.page("/api/keys").await.matches(":true").count(), 1);
+}
+
+#[tokio::test]
+async fn a_key_that_comes_while_its_owner_leaves_is_not_stored() {
+    let scene = Scene::start("left", "").await;
+    let mia = scene.sign_in("mia@example.com").await;
+    let tenant = scene.tenant("mia@example.com").await;
+    let mut stream = TcpStream::connect(scene.origin.strip_prefix("http://").unwrap()).await.unwrap();
+    let head = format!(
+        "PUT /keys/openai HTTP/1.1\r\nhost: x\r\norigin: {}\r\ncookie: {}\r\nexpect: 100-continue\r\ncontent-length: {}\r\n\r\n",
+        scene.origin,
+        mia.cookie,
+        KEY.len()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    // It asks for the key, so the session was valid.
+    let mut reply = [0; 25];
+    stream.read_exact(&mut reply).await.unwrap();
+    assert_eq!(&reply, b"HTTP/1.1 100 Continue\r\n\r\n");
+    assert_eq!(location(&mia.post("/account/delete", "email=mia@example.com").await), "/deleted");
+    stream.write_all(KEY.as_bytes()).await.unwrap();
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).await.unwrap();
+    assert!(reply.starts_with("HTTP/1.1 401 "), "{reply}");
+    assert_eq!(scene.store.credentials(&tenant).await.unwrap().len(), 0);
 }
 
 #[tokio::test]

@@ -9,18 +9,24 @@ mod dice;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use byok_gateway::config::Home;
 use byok_gateway::files::{SEALER, TOMBSTONES};
+use byok_gateway::providers;
 use byok_gateway::store::Store;
 use byok_gateway::vault::Vault;
 use customers::Load;
 use dice::Dice;
+use reqwest::{Method, StatusCode};
+use sealwax_tenants::TenantState;
 use tokio::process::Command;
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::scene::{Scene, command, until};
+use crate::seed::seed;
 
 const PROCESSES: [&str; 3] = ["dashboard", "proxy", "worker"];
 /// A process that was killed counts for ten seconds more than this as one that has keys, and an epoch waits for it.
@@ -160,8 +166,8 @@ async fn a_set_up_that_was_killed_goes_on() {
         let mia = scene.sign_in("mia@example.com").await;
         mia.store("openai", "sk-proj-chaos-init-0123").await;
         let token = mia.token("live", &["openai"]).await;
-        let reply = mia.ask(reqwest::Method::GET, "/openai/v1/models", &token).send().await.unwrap();
-        assert_eq!(reply.status(), reqwest::StatusCode::OK);
+        let reply = mia.ask(Method::GET, "/openai/v1/models", &token).send().await.unwrap();
+        assert_eq!(reply.status(), StatusCode::OK);
     }
 }
 
@@ -196,4 +202,88 @@ async fn a_pair_stays_until_no_row_is_under_it() {
     scene.begin("worker");
     until("the worker takes over", async || store.written_by_the_dashboard(1).await.unwrap().is_empty()).await;
     assert!(store.delete_pair("dashboard-1").await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rewrap_that_comes_after_another_master_key_or_a_deletion_writes_nothing() {
+    let mut scene = Scene::start_quietly("chaos_fence", "").await;
+    scene.kill("worker");
+    fence(&scene).await;
+}
+
+/// Rewraps as the worker does, and writes what it made only after the tenant's master key was replaced or destroyed.
+pub(crate) async fn fence(scene: &Scene) {
+    for provider in ["openai", "groq"] {
+        seed(scene, "aaaa", provider, "sk-proj-chaos-fence-0123").await;
+    }
+    let home = Home::read(&scene.dir).unwrap();
+    let store = Store::open(&home.database()).await.unwrap();
+    let vault = Vault::unlock(&home, &store).await.unwrap();
+    let (tenants, tenant) = (vault.tenants().unwrap(), "aaaa".parse().unwrap());
+    let rows = async || {
+        let rows = scene.rows("SELECT envelope FROM credentials ORDER BY provider").await;
+        <[String; 2]>::try_from(rows).unwrap()
+    };
+    let new_key = async |state| {
+        let record = store.tenants().read(&tenant).await.unwrap();
+        assert!(store.tenants().create(&tenants.create(&record, state).unwrap()).await.unwrap());
+    };
+    let rewrapped = async |row: &str| {
+        let (row, record) = (row.parse().unwrap(), store.tenants().read(&tenant).await.unwrap());
+        vault.keyring(&record, &row).await.unwrap().rewrap(&row).unwrap().unwrap()
+    };
+    new_key(TenantState::NeverHad).await;
+    let [groq, openai] = rows().await;
+    let under_the_first = rewrapped(&openai).await;
+    new_key(TenantState::Live).await;
+    assert!(!store.replace("aaaa", "openai", &openai, &under_the_first).await.unwrap());
+    let [under_the_second, last] = [rewrapped(&groq).await, rewrapped(&openai).await];
+    assert!(store.replace("aaaa", "groq", &groq, &under_the_second).await.unwrap());
+    let record = store.tenants().read(&tenant).await.unwrap();
+    let dead = tenants.destroy(&record, |_| Ok::<_, std::convert::Infallible>(())).unwrap();
+    store.tenants().destroy(dead).await.unwrap().unwrap();
+    assert!(!store.replace("aaaa", "openai", &openai, &last).await.unwrap());
+    assert_eq!(rows().await, [under_the_second.to_string(), openai]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_entry_is_lost_when_proxy_and_worker_append_to_one_chain() {
+    append_at_once(&Scene::start_quietly("chaos_chain", ALL_THE_TIME).await).await;
+}
+
+/// The worker checks each key all the time.
+pub(crate) const ALL_THE_TIME: &str = "policy.check_hours = 0\nlimits.token = 1000000\nlimits.address = 1000000\n";
+
+/// Sends requests while the worker checks the same customer's keys.
+pub(crate) async fn append_at_once(scene: &Scene) {
+    let mia = scene.sign_in("mia@example.com").await;
+    for provider in providers::all() {
+        mia.store(&provider.slug, "sk-proj-chaos-chain-0123").await;
+    }
+    let token = mia.token("live", &["openai"]).await;
+    let (is_over, mut programs) = (Arc::new(AtomicBool::new(false)), JoinSet::new());
+    for _ in 0..4 {
+        let (mia, token, is_over) = (mia.clone(), token.clone(), Arc::clone(&is_over));
+        programs.spawn(async move {
+            let mut sent = 0;
+            while !is_over.load(Ordering::SeqCst) {
+                let reply = mia.ask(Method::GET, "/openai/chain", &token).send().await.unwrap();
+                assert_eq!(reply.status(), StatusCode::OK);
+                sent += 1;
+            }
+            sent
+        });
+    }
+    let checks = "SELECT why FROM sealwax_audit_entries WHERE who = 'worker' AND outcome = 'opened'";
+    until("the worker checks each key some times", async || scene.rows(checks).await.len() >= 30).await;
+    is_over.store(true, Ordering::SeqCst);
+    let sent = programs.join_all().await.into_iter().sum::<usize>();
+    let (of_programs, of_worker): (Vec<_>, Vec<_>) =
+        scene.upstream.take().into_iter().partition(|seen| seen.path == "/chain");
+    let home = Home::read(&scene.dir).unwrap();
+    // Each chain is verified, from its first entry on.
+    let opened = checks::openings(&home, &Store::open(&home.database()).await.unwrap()).await;
+    let count = |what: &str| opened.iter().find(|((_, why), _)| why == what).map_or(0, |(_, count)| *count);
+    assert_eq!((of_programs.len(), count("request to openai")), (sent, sent));
+    assert!(count("the daily check of the key") >= of_worker.len() && of_worker.len() >= 20, "{opened:?}");
 }

@@ -105,3 +105,89 @@ async fn nobody_is_deleted_who_did_not_ask_for_it() {
     }
     assert!(fs::read_to_string(scene.log("worker")).unwrap().contains("deletion of tenant aaaa: "));
 }
+
+/// Does what somebody does who has a copy of the database from before, and writes tables of it back.
+async fn put_back(scene: &Scene, tables: &[&str]) {
+    let attach = format!("ATTACH '{}' AS copy;", scene.dir.join("copy.db").display());
+    let put = tables.iter().map(|table| format!("INSERT OR REPLACE INTO main.{table} SELECT * FROM copy.{table};"));
+    scene.write(&(attach + &put.collect::<String>())).await;
+}
+
+const HERS: [&str; 3] = ["accounts", "credentials", "sealwax_tokens"];
+const HER_MASTER_KEY: [&str; 2] = ["sealwax_tenants", "sealwax_tenant_keys"];
+
+/// Copies the database, and lets its only customer leave.
+async fn copy_and_leave(scene: &Scene, mia: &Customer) {
+    scene.copy("copy.db").await;
+    mia.form("/account/delete", &[("email", "mia@example.com")]).await;
+}
+
+async fn until_deleted(scene: &Scene) {
+    until("the account is gone", async || scene.rows("SELECT id FROM accounts").await.is_empty()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tombstone_in_the_file_wins_over_what_somebody_puts_back() {
+    let mut scene = Scene::start_quietly("writer_tombstone", "").await;
+    let mia = scene.sign_in("mia@example.com").await;
+    mia.store("openai", KEY).await;
+    let token = mia.token("live", &["openai"]).await;
+    until("the worker takes over", async || {
+        scene.rows("SELECT envelope FROM credentials").await.iter().all(|row| row.contains(":tenant/"))
+    })
+    .await;
+    let ask = async || mia.ask(Method::GET, "/openai/v1/hers", &token).send().await.unwrap().status();
+    // From now on, the proxy has her keyring.
+    assert_eq!(ask().await, StatusCode::OK);
+    copy_and_leave(&scene, &mia).await;
+    until_deleted(&scene).await;
+    put_back(&scene, &[&HERS[..], &HER_MASTER_KEY].concat()).await;
+    // The proxy reads the file every second.
+    until("it is closed", async || ask().await == StatusCode::GONE).await;
+    // So does one that starts.
+    scene.kill("proxy");
+    scene.begin("proxy");
+    scene.until_ready().await;
+    scene.upstream.take();
+    assert_eq!(ask().await, StatusCode::GONE);
+    assert!(scene.upstream.take().iter().all(|seen| seen.path != "/v1/hers"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_dashboard_wrote_does_not_open_after_a_deletion() {
+    let mut scene = Scene::start_quietly("writer_pair", "").await;
+    scene.kill("worker");
+    let mia = scene.sign_in("mia@example.com").await;
+    mia.store("openai", KEY).await;
+    let token = mia.token("live", &["openai"]).await;
+    let ask = async || mia.ask(Method::GET, "/openai/v1/hers", &token).send().await.unwrap().status();
+    // From now on, the proxy has the key of the pair.
+    assert_eq!(ask().await, StatusCode::OK);
+    copy_and_leave(&scene, &mia).await;
+    scene.begin("worker");
+    until_deleted(&scene).await;
+    put_back(&scene, &HERS).await;
+    assert!(scene.rows("SELECT envelope FROM credentials").await[0].starts_with("sw1:a256gcm:dashboard-1="));
+    scene.upstream.take();
+    assert_eq!(ask().await, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(scene.upstream.take().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_master_key_that_somebody_puts_back_does_not_outlive_the_epoch() {
+    let scene = Scene::start_quietly("writer_epoch", "").await;
+    let mia = scene.sign_in("mia@example.com").await;
+    mia.store("openai", KEY).await;
+    until("the worker takes over", async || {
+        scene.rows("SELECT envelope FROM credentials").await.iter().all(|row| row.contains(":tenant/"))
+    })
+    .await;
+    copy_and_leave(&scene, &mia).await;
+    until_deleted(&scene).await;
+    put_back(&scene, &HER_MASTER_KEY).await;
+    assert_eq!(scene.rows("SELECT envelope FROM sealwax_tenant_keys").await.len(), 1);
+    let (ok, text) = scene.run(&["epoch"]);
+    assert!(ok && text.contains("1 deletions are certified"), "{text}");
+    assert_eq!(scene.rows("SELECT envelope FROM sealwax_tenant_keys").await, [""; 0]);
+    assert_eq!(fs::read_to_string(scene.dir.join("tenant-keys/epoch-2")).unwrap(), "");
+}
