@@ -106,6 +106,24 @@ async fn nobody_is_deleted_who_did_not_ask_for_it() {
     assert!(fs::read_to_string(scene.log("worker")).unwrap().contains("deletion of tenant aaaa: "));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_that_fails_is_noted_once() {
+    let scene = Scene::start_quietly("writer_deletion", "").await;
+    let mia = scene.sign_in("mia@example.com").await;
+    mia.store("openai", KEY).await;
+    scene.write("CREATE TRIGGER kept BEFORE DELETE ON accounts BEGIN SELECT RAISE(ABORT, 'kept'); END").await;
+    mia.form("/account/delete", &[("email", "mia@example.com")]).await;
+    until("the worker has tried thrice", async || {
+        fs::read_to_string(scene.log("worker")).unwrap().matches("deletion of tenant").count() >= 3
+    })
+    .await;
+    scene.write("DROP TRIGGER kept").await;
+    until("the account is gone", async || scene.rows("SELECT id FROM accounts").await.is_empty()).await;
+    assert_eq!(fs::read_to_string(scene.dir.join("keys/service/tombstones")).unwrap().lines().count(), 1);
+    let deletions = "SELECT record FROM sealwax_audit WHERE subject LIKE '%@deletions' AND record LIKE '%\"deleted\"%'";
+    assert_eq!(scene.rows(deletions).await.len(), 1);
+}
+
 /// Does what somebody does who has a copy of the database from before, and writes tables of it back.
 async fn put_back(scene: &Scene, tables: &[&str]) {
     let attach = format!("ATTACH '{}' AS copy;", scene.dir.join("copy.db").display());

@@ -48,6 +48,7 @@ async fn the_doctor_sees_a_process_with_other_keys() {
     let (ok, text) = scene.run(&["drill"]);
     assert!(ok, "{text}");
     until("all processes are noted", async || scene.rows("SELECT name FROM processes").await.len() == 3).await;
+    scene.move_into_safe();
     let (ok, text) = scene.run(&["doctor"]);
     assert!(ok && text.matches("has the newest keys").count() == 3, "{text}");
     scene

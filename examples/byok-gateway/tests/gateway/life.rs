@@ -19,6 +19,21 @@ async fn a_key_is_used_moved_rotated_and_deleted() {
     live(&Scene::start("life").await).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_epoch_deletes_who_has_left() {
+    let mut scene = Scene::start_quietly("life_leaving", "").await;
+    let mia = scene.sign_in("mia@example.com").await;
+    mia.store("openai", "sk-proj-0123456789abcdef").await;
+    let row = async || scene.rows("SELECT envelope FROM credentials").await.remove(0);
+    until("the worker takes over", async || row().await.contains(":tenant/")).await;
+    scene.kill("worker");
+    scene.write("DELETE FROM processes WHERE name LIKE 'worker %'").await;
+    mia.form("/account/delete", &[("email", "mia@example.com")]).await;
+    let (ok, text) = scene.run(&["epoch"]);
+    assert!(ok && text.contains("1 deletions are certified") && !text.contains("still wait"), "{text}");
+    assert!(scene.rows("SELECT id FROM accounts").await.is_empty());
+}
+
 /// A tenant's whole life.
 pub(crate) async fn live(scene: &Scene) {
     let home = Home::read(&scene.dir).unwrap();
@@ -43,6 +58,7 @@ pub(crate) async fn live(scene: &Scene) {
     assert_eq!(ask(scene, &token).await.0, StatusCode::OK);
     let (ok, text) = scene.run(&["drill"]);
     assert!(ok, "{text}");
+    scene.move_into_safe();
     let (ok, text) = scene.run(&["doctor"]);
     assert!(ok, "{text}");
 
@@ -53,6 +69,7 @@ pub(crate) async fn live(scene: &Scene) {
     let (ok, text) = scene.run(&["epoch"]);
     assert!(ok && text.contains("1 deletions are certified"), "{text}");
     assert_eq!(ask(scene, &other).await.0, StatusCode::OK);
+    scene.move_into_safe();
     let (ok, text) = scene.run(&["doctor"]);
     assert!(ok, "{text}");
     for seen in scene.upstream.take() {

@@ -190,12 +190,17 @@ async fn promise_001_the_doctor_says_that_a_root_is_too_old() {
     let (ok, text) = scene.run(&["drill"]);
     assert!(ok, "{text}");
     let (ok, text) = scene.run(&["doctor"]);
-    assert!(ok && text.contains("ok   the root is 0 days old"), "{text}");
+    let not_in_the_safe = "safe/epoch-1 is still on this machine: move it into a safe";
+    assert!(!ok && text.contains("ok   the root is 0 days old") && text.contains(not_in_the_safe), "{text}");
+    scene.move_into_safe();
+    let (ok, text) = scene.run(&["doctor"]);
+    assert!(ok, "{text}");
     scene.age_root(31).await;
     let (ok, text) = scene.run(&["doctor"]);
     assert!(!ok && text.contains("BAD  the root is 31 days old"), "{text}");
     let (ok, text) = scene.run(&["epoch"]);
     assert!(ok, "{text}");
+    scene.move_into_safe();
     let (ok, text) = scene.run(&["doctor"]);
     assert!(ok && text.contains("ok   the root is 0 days old"), "{text}");
 }

@@ -21,7 +21,11 @@ async fn promise_003_tokens_have_scopes_an_end_and_a_last_use() {
     assert!(mia.page("/tokens").await.contains("never"), "it was not used");
     let status = async |path: &str, token: &str| mia.ask(Method::GET, path, token).send().await.unwrap().status();
     assert_eq!(status("/openai/v1/models", &token).await, StatusCode::OK);
-    assert_eq!(status("/groq/v1/models", &token).await, StatusCode::UNAUTHORIZED);
+    let elsewhere = mia.ask(Method::GET, "/groq/v1/models", &token).send().await.unwrap();
+    assert_eq!(
+        (elsewhere.status(), &elsewhere.headers()["www-authenticate"]),
+        (StatusCode::UNAUTHORIZED, &"Bearer".parse().unwrap())
+    );
     assert_eq!(
         scene.rows("SELECT 'used' FROM sealwax_tokens WHERE last_used IS NOT NULL AND subject LIKE 'tenant/%'").await,
         ["used"]

@@ -58,6 +58,7 @@ async fn a_backup_is_restored_after_a_deletion_and_while_an_epoch_has_begun() {
     }
     let (ok, text) = scene.run(&["drill"]);
     assert!(ok, "{text}");
+    scene.move_into_safe();
     until("all is well", async || scene.run(&["doctor"]).0).await;
     let (_, text) = scene.run(&["doctor"]);
     assert!(text.contains("ok   the dashboard's pair is under the primary"), "{text}");

@@ -67,7 +67,8 @@ impl Scene {
         let [dashboard, proxy] = [free_port(), free_port()];
         let lines = format!(
             "dashboard = \"127.0.0.1:{dashboard}\"\nproxy = \"127.0.0.1:{proxy}\"\norigin = \"http://127.0.0.1:{dashboard}\"\n\
-             egress.proxy = \"http://{}\"\negress.roots = \"root.pem\"\n{config}",
+             egress.proxy = \"http://{}\"\negress.roots = \"root.pem\"\n\
+             api = \"http://127.0.0.1:{proxy}\"\n{config}",
             upstream.address
         );
         fs::write(dir.join("gateway.toml"), lines).unwrap();
@@ -149,6 +150,16 @@ impl Scene {
         let mut log = fs::OpenOptions::new().create(true).append(true).open(self.log("commands")).unwrap();
         log.write_all(text.as_bytes()).unwrap();
         (output.status.success(), text)
+    }
+
+    /// Moves what the operator has to move into a safe.
+    pub(crate) fn move_into_safe(&self) {
+        let safe = self.dir.join("elsewhere");
+        fs::create_dir_all(&safe).unwrap();
+        for file in fs::read_dir(self.dir.join("safe")).unwrap() {
+            let file = file.unwrap();
+            fs::rename(file.path(), safe.join(file.file_name())).unwrap();
+        }
     }
 
     /// Returns every byte of the database's files and of the logs.

@@ -39,6 +39,7 @@ pub(super) async fn promises_are_kept(scene: &Scene, load: &Load, mut uses: Vec<
     }
     nothing_is_left(&home, &store, scene, load).await;
 
+    scene.move_into_safe();
     for command in ["drill", "doctor"] {
         let (ok, text) = scene.run(&[command]);
         assert!(ok, "{command}: {text}");
