@@ -23,6 +23,8 @@ pub async fn turn(home: &Home, store: &Store, say: impl Fn(&str)) -> Result<()> 
     let vault = Vault::unlock(home, store).await?;
     let newest = newest(&vault)?;
     if is_turned(&vault, newest).await? {
+        // Whoever has left by now ends with the old root: later tombstones name the new one, too.
+        delete_leaving(home, &vault, &Proofs::read(home)?).await?;
         say(&format!("{} is everywhere, before anybody seals under it", newest.next().root()?));
         let text = vault.source.read_text().await?;
         let root = newest.next().draw_root(home)?;
@@ -48,8 +50,6 @@ pub async fn turn(home: &Home, store: &Store, say: impl Fn(&str)) -> Result<()> 
     dashboards_have(&vault, epoch, &say).await?;
 
     say("what is under the old epoch moves");
-    // Whoever has left by now ends with the old root.
-    delete_leaving(home, &vault, &Proofs::read(home)?).await?;
     replay(home, store).await?;
     while take_over(&vault).await? > 0 {
         vault.refresh().await?;
