@@ -117,10 +117,16 @@ async fn a_deletion_that_fails_is_noted_once() {
         fs::read_to_string(scene.log("worker")).unwrap().matches("deletion of tenant").count() >= 3
     })
     .await;
+    // As if a worker had been killed before the entry was written.
+    let deletions = "SELECT record FROM sealwax_audit WHERE subject LIKE '%@deletions' AND record LIKE '%\"deleted\"%'";
+    assert_eq!(scene.rows(deletions).await.len(), 1);
+    scene
+        .write("DROP TRIGGER sealwax_audit_undeleted; DELETE FROM sealwax_audit WHERE record LIKE '%\"deleted\"%'")
+        .await;
+    until("the deletion is noted", async || !scene.rows(deletions).await.is_empty()).await;
     scene.write("DROP TRIGGER kept").await;
     until("the account is gone", async || scene.rows("SELECT id FROM accounts").await.is_empty()).await;
     assert_eq!(fs::read_to_string(scene.dir.join("keys/service/tombstones")).unwrap().lines().count(), 1);
-    let deletions = "SELECT record FROM sealwax_audit WHERE subject LIKE '%@deletions' AND record LIKE '%\"deleted\"%'";
     assert_eq!(scene.rows(deletions).await.len(), 1);
 }
 
