@@ -4,12 +4,20 @@
 use sealwax::{
     DataKey, Envelope, KeyError, KeyWrapper, Keyring, MasterKeyProvider, OpenError, ProviderFuture,
 };
-use sealwax::{ProviderError, ProviderErrorKind, RewrapError, Secret, UnwrapRequest, WrapKind};
+use sealwax::{ProviderError, ProviderErrorKind, RewrapError, Secret, Suite, UnwrapError};
+use sealwax::{UnwrapRequest, WrapKind};
 use sealwax::{WrapRequest, triplet};
 
 use crate::fixtures::{CREDENTIAL, acme, counted_data_key, key_id, master_key, open_outcome};
-use crate::fixtures::{rewrap_outcome, verdicts};
+use crate::fixtures::{rewrap_outcome, sealed, verdicts};
 use crate::providers::{KINDS, is_transient};
+
+#[test]
+fn the_error_of_a_key_in_memory_has_no_source() {
+    let row = sealed(Suite::default(), 1);
+    let ring = Keyring::new(key_id("prod"), master_key(2)).unwrap();
+    assert!(matches!(ring.verify(&row), Err(UnwrapError::WrongKeyMaterial { source: None, .. })));
+}
 
 /// What happens when a key is asked to unwrap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

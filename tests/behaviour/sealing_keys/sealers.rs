@@ -140,8 +140,14 @@ fn ids_and_keys_are_unique() {
     assert!(matches!(same, Err(KeyringError::DuplicateKeyId { .. })));
     let (one, other) = (pair(1).sealing_key(), pair(50).sealing_key());
     for key in [pair(1).sealing_key(), mixed(&one, &other), mixed(&other, &one)] {
-        let line = format!("primary a {}\nescrow b {}", sealing_text(1), text(&key));
-        assert!(matches!(parsed(&line), Err(KeyringError::DuplicateKey { .. })));
+        // The second line is wrong, also if it is the primary.
+        for [first, second] in [["primary", "escrow"], ["escrow", "primary"]] {
+            let lines = format!("{first} a {}\n{second} b {}", sealing_text(1), text(&key));
+            assert!(matches!(
+                parsed(&lines),
+                Err(KeyringError::DuplicateKey { key_id, other, .. }) if [key_id.as_ref(), other.as_ref()] == ["b", "a"]
+            ));
+        }
         let same = base().with_offline_escrow(key_id("b"), key);
         assert!(matches!(same, Err(KeyringError::DuplicateKey { .. })));
     }
