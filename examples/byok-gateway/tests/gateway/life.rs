@@ -26,6 +26,10 @@ async fn an_epoch_deletes_who_has_left() {
     mia.store("openai", "sk-proj-0123456789abcdef").await;
     let row = async || scene.rows("SELECT envelope FROM credentials").await.remove(0);
     until("the worker takes over", async || row().await.contains(":tenant/")).await;
+    let (ok, text) = scene.run(&["rotate", "Mia@example.com"]);
+    assert!(ok && text.contains("1 keys moved") && row().await.contains("@2="), "{text}");
+    let (ok, text) = scene.run(&["rotate", "noa@example.com"]);
+    assert!(!ok && text.contains("there is no such account"), "{text}");
     scene.kill("worker");
     scene.write("DELETE FROM processes WHERE name LIKE 'worker %'").await;
     mia.form("/account/delete", &[("email", "mia@example.com")]).await;

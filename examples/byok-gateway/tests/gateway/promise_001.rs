@@ -47,6 +47,11 @@ async fn promise_001_existing_rows_are_imported() {
     let (ok, text) = import("bad.jsonl");
     assert!(!ok && text.contains("4 lines were refused, and 0 taken"), "{text}");
     assert!((1..=4).all(|line| text.contains(&format!("line {line}: "))) && !text.contains("another"), "{text}");
+    std::fs::write(scene.dir.join("broken.jsonl"), "sk-proj-another\n{\"value\":\"sk-proj-another\"}\n").unwrap();
+    let (ok, text) = import("broken.jsonl");
+    assert!(!ok && text.contains("line 1: it is not JSON\nline 2: no email") && !text.contains("another"), "{text}");
+    let (ok, text) = scene.run(&["import", "nowhere", &path("old.key"), &path("rows.jsonl")]);
+    assert!(!ok && text.contains("cannot read the declaration nowhere, which is none of "), "{text}");
 
     let mia = scene.sign_in("mia@example.com").await;
     let token = mia.token("live", &["openai"]).await;
