@@ -13,7 +13,11 @@ const KEY: &str = "sk-proj-AbCdEfGh0123456789";
 
 #[tokio::test]
 async fn a_key_is_stored_replaced_and_deleted() {
-    let scene = Scene::start("keys", "").await;
+    keep(&Scene::start("keys", "").await).await;
+}
+
+/// Stores, replaces and deletes keys.
+pub(crate) async fn keep(scene: &Scene) {
     let mia = scene.sign_in("mia@example.com").await;
     let tenant = scene.tenant("mia@example.com").await;
     let envelope =
@@ -101,7 +105,11 @@ async fn nobody_sees_another_ones_keys() {
 
 #[tokio::test]
 async fn a_key_that_comes_while_its_owner_leaves_is_not_stored() {
-    let scene = Scene::start("left", "").await;
+    store_and_leave(&Scene::start("left", "").await).await;
+}
+
+/// Leaves after a key was begun to be sent, and before its end.
+pub(crate) async fn store_and_leave(scene: &Scene) {
     let mia = scene.sign_in("mia@example.com").await;
     let tenant = scene.tenant("mia@example.com").await;
     let mut stream = TcpStream::connect(scene.origin.strip_prefix("http://").unwrap()).await.unwrap();

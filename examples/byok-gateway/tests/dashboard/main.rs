@@ -6,6 +6,9 @@ mod connections;
 mod elsewhere;
 mod keys;
 mod pages;
+#[path = "../gateway/postgres.rs"]
+mod postgres;
 mod scene;
+mod servers;
 mod signing_in;
 mod tokens;

@@ -127,7 +127,11 @@ async fn the_log_is_shown_with_the_verdict() {
 
 #[tokio::test]
 async fn whoever_leaves_leaves_nothing() {
-    let scene = Scene::start("leaving", "").await;
+    leave(&Scene::start("leaving", "").await).await;
+}
+
+/// Leaves, and comes back.
+pub(crate) async fn leave(scene: &Scene) {
     let (mia, noa) = (scene.sign_in("mia@example.com").await, scene.sign_in("noa@example.com").await);
     let (tenant, other) = (scene.tenant("mia@example.com").await, scene.tenant("noa@example.com").await);
     for visitor in [&mia, &noa] {

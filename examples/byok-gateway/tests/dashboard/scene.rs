@@ -102,10 +102,18 @@ impl Scene {
         self.store.account(&proofs, email, &"none".parse().unwrap()).await.unwrap().unwrap()
     }
 
-    /// Returns the files of the database and of the log.
+    /// Returns the files of the database and of the log. The one of PostgreSQL is a dump.
     pub(crate) fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
-        let files = ["gateway.db", "gateway.db-wal", "log"].map(|file| self.home.path(file));
-        files.into_iter().map(|file| (file.clone(), fs::read(&file).unwrap())).collect()
+        let mut files = vec!["log"];
+        if self.home.database().starts_with("sqlite:") {
+            files.extend(["gateway.db", "gateway.db-wal"]);
+        } else {
+            let mut dump = Command::new("pg_dump");
+            dump.arg("--file").arg(self.home.path("dump")).arg(self.home.database());
+            assert!(dump.status().unwrap().success());
+            files.push("dump");
+        }
+        files.into_iter().map(|file| self.home.path(file)).map(|file| (file.clone(), fs::read(&file).unwrap())).collect()
     }
 
     /// Asserts that a text is nowhere in the database and the log, but another one is.

@@ -8,7 +8,11 @@ use crate::scene::{Scene, location};
 
 #[tokio::test]
 async fn a_link_signs_in_once() {
-    let scene = Scene::start("link", "").await;
+    sign_in_once(&Scene::start("link", "").await).await;
+}
+
+/// Signs somebody in with a link that works once.
+pub(crate) async fn sign_in_once(scene: &Scene) {
     let stranger = scene.stranger();
     assert_eq!(location(&stranger.get("/keys").await), "/");
 

@@ -15,7 +15,11 @@ fn shown(page: &str) -> String {
 
 #[tokio::test]
 async fn a_token_is_shown_once_rotated_and_revoked() {
-    let scene = Scene::start("tokens", "").await;
+    issue_and_revoke(&Scene::start("tokens", "").await).await;
+}
+
+/// Issues a token, rotates and revokes it.
+pub(crate) async fn issue_and_revoke(scene: &Scene) {
     let mia = scene.sign_in("mia@example.com").await;
     let noa = scene.sign_in("noa@example.com").await;
     let tenant = scene.tenant("mia@example.com").await;

@@ -17,6 +17,7 @@ mod database_writer;
 mod leftovers;
 mod life;
 mod memory;
+mod postgres;
 mod promise_000;
 mod promise_001;
 mod promise_002;

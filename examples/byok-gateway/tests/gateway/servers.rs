@@ -2,43 +2,26 @@
 
 use std::env;
 use std::io::Write;
-use std::time::SystemTime;
 
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
-use sqlx::{AnyPool, AssertSqlSafe};
 
-use crate::chaos::survive;
+use crate::chaos::{ALL_THE_TIME, append_at_once, fence, survive};
 use crate::life::live;
+use crate::postgres::{postgres, unique};
 use crate::scene::{Scene, install_tls, last_opening};
 
-const TESTS: usize = 8;
+const TESTS: usize = 15;
 
 #[test]
 fn tests_that_are_skipped_are_counted() {
-    let tests = [include_str!("servers.rs"), include_str!("browser.rs")];
+    let tests = [include_str!("servers.rs"), include_str!("browser.rs"), include_str!("../dashboard/servers.rs")];
     assert_eq!(tests.iter().map(|text| text.matches("\n#[tokio::test").count()).sum::<usize>(), TESTS);
     let is_missing = |name| env::var_os(name).is_none();
     let needed = ["SEALWAX_TEST_POSTGRES", "SEALWAX_TEST_OPENBAO", "SEALWAX_TEST_CHROMEDRIVER", "SEALWAX_TEST_AXE"];
     let skipped = if needed.into_iter().any(is_missing) { TESTS } else { 0 };
     let line = format!("byok-gateway: {skipped} of {TESTS} tests with servers and browsers are skipped\n");
     std::io::stderr().write_all(line.as_bytes()).unwrap();
-}
-
-/// Returns a name that no other test has.
-fn unique(name: &str) -> String {
-    format!("gateway_{name}_{}", SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos())
-}
-
-/// Creates a database, and returns the line of the configuration.
-async fn postgres() -> Option<String> {
-    let server = env::var("SEALWAX_TEST_POSTGRES").ok()?;
-    sqlx::any::install_default_drivers();
-    let name = unique("database");
-    let create = format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C'");
-    sqlx::raw_sql(AssertSqlSafe(create)).execute(&AnyPool::connect(&server).await.unwrap()).await.unwrap();
-    let (start, _) = server.rsplit_once('/').unwrap();
-    Some(format!("database = \"{start}/{name}\"\n"))
 }
 
 /// A key at OpenBao, and a token that may only use it.
@@ -91,6 +74,20 @@ async fn over_postgresql() {
 async fn over_postgresql_when_processes_are_killed() {
     let Some(database) = postgres().await else { return };
     survive("chaos_postgresql", &database).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_postgresql_a_rewrap_that_comes_after_a_deletion_writes_nothing() {
+    let Some(database) = postgres().await else { return };
+    let mut scene = Scene::start_quietly("fence_postgresql", &database).await;
+    scene.kill("worker");
+    fence(&scene).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_postgresql_no_entry_is_lost() {
+    let Some(database) = postgres().await else { return };
+    append_at_once(&Scene::start_quietly("chain_postgresql", &(database + ALL_THE_TIME)).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
