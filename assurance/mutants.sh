@@ -22,7 +22,7 @@ mkdir -p "$out"
 stages=("--test=corpora"
   "--lib --test=behaviour --test=contract --test=error_table --test=heap --test=architecture"
   "--test=legacy --test=salamander --test=wycheproof"
-  "--release --test=stack")
+  "--release --test=stack --test=kem_stack")
 [ "$package" = sealwax ] || stages=("--tests")
 for tests in "${stages[@]}"; do
   status=0
