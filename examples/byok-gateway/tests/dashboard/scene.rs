@@ -1,7 +1,9 @@
 //! A dashboard that runs, and its visitors.
 
+#[path = "../gateway/ports.rs"]
+mod ports;
+
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -29,7 +31,7 @@ impl Scene {
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("dashboard-{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&dir);
         fs::create_dir_all(&dir).unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = ports::free_port();
         let origin = format!("http://127.0.0.1:{port}");
         let lines = format!("dashboard = \"127.0.0.1:{port}\"\norigin = \"{origin}\"\n{config}\n");
         fs::write(dir.join("gateway.toml"), lines).unwrap();
@@ -113,7 +115,8 @@ impl Scene {
             assert!(dump.status().unwrap().success());
             files.push("dump");
         }
-        files.into_iter().map(|file| self.home.path(file)).map(|file| (file.clone(), fs::read(&file).unwrap())).collect()
+        let files = files.into_iter().map(|file| self.home.path(file));
+        files.map(|file| (file.clone(), fs::read(&file).unwrap())).collect()
     }
 
     /// Asserts that a text is nowhere in the database and the log, but another one is.

@@ -1,10 +1,11 @@
 //! What a gateway must not leave behind, and what it must not pass on.
 
 use std::fs;
+use std::path::Path;
 
 use reqwest::{Method, StatusCode};
 
-use crate::scene::{Scene, until};
+use crate::scene::{Scene, command, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_left_behind() {
@@ -80,4 +81,37 @@ async fn a_provider_sets_nothing_in_a_browser() {
     }
     let transport = reply.headers()["strict-transport-security"].to_str().unwrap();
     assert!(!transport.contains("max-age=0"), "{transport}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_left_for_an_operator_is_said() {
+    let mut scene = Scene::start_quietly("left_to_do", "").await;
+    let move_it = |file: &str| format!("move {} into a safe", scene.dir.join(file).display());
+    let [all, second, third] = [move_it("safe"), move_it("safe/epoch-2"), move_it("safe/epoch-3")];
+    assert!(fs::read_to_string(scene.log("commands")).unwrap().contains(&all), "{all}");
+    let mia = scene.sign_in("mia@example.com").await;
+    scene.kill("worker");
+    scene.write("DELETE FROM processes WHERE name LIKE 'worker %'").await;
+    mia.form("/account/delete", &[("email", "mia@example.com")]).await;
+    let (ok, text) = scene.run(&["epoch"]);
+    let waits = "1 accounts still wait for their deletion by the worker";
+    assert!(ok && text.contains(waits) && text.contains(&second), "{text}");
+    scene.begin("worker");
+    until("the account is gone", async || scene.rows("SELECT id FROM accounts").await.is_empty()).await;
+    let (ok, text) = scene.run(&["epoch"]);
+    assert!(ok && !text.contains("accounts still wait") && text.contains(&third), "{text}");
+}
+
+#[test]
+fn an_origin_that_browsers_do_not_send_is_refused() {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("origin-{}", std::process::id()));
+    fs::create_dir_all(&dir).unwrap();
+    let file = dir.join("gateway.toml");
+    fs::write(&file, "origin = \"https://example.com/\"\n").unwrap();
+    let output = command(&dir, &["init"]).output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    let error = format!("{}: `origin` ends without a slash", file.display());
+    assert!(!output.status.success() && text.contains(&error), "{text}");
+    assert_eq!(fs::read_dir(&dir).unwrap().count(), 1);
+    fs::remove_dir_all(dir).unwrap();
 }

@@ -17,9 +17,19 @@ async fn promise_004_salted_rows_are_accepted_and_upgraded() {
     let lines = rows.iter().zip(&digests).map(|((salt, _), digest)| {
         format!("{{\"email\":\"Mia@Example.com\",{salt}\"scopes\":[\"openai\"],\"sha256\":\"{digest}\"}}\n")
     });
-    std::fs::write(scene.dir.join("tokens.jsonl"), lines.collect::<String>()).unwrap();
-    let (ok, text) = scene.run(&["import-tokens", scene.dir.join("tokens.jsonl").to_str().unwrap()]);
+    let lines = lines.collect::<String>();
+    let import = |lines: &str| {
+        std::fs::write(scene.dir.join("tokens.jsonl"), lines).unwrap();
+        scene.run(&["import-tokens", scene.dir.join("tokens.jsonl").to_str().unwrap()])
+    };
+    let (ok, text) = import(&lines.replace("[\"openai\"]", "[\"openai\",\"session\"]"));
+    assert!(!ok && text.contains("line 3: a scope is no provider that is known"), "{text}");
+    assert!(text.contains("3 lines were refused, and 0 taken"), "{text}");
+    let (ok, text) = import(&lines);
     assert!(ok && text.contains("3 tokens accepted"), "{text}");
+    // Those that are there stay the only ones.
+    let (ok, text) = import(&lines);
+    assert!(!ok && text.contains("3 lines were refused, and 0 taken"), "{text}");
     let before = scene.rows("SELECT record FROM sealwax_tokens WHERE subject LIKE 'tenant/%' ORDER BY id").await;
     for _ in 0..2 {
         for token in tokens {

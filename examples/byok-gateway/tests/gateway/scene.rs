@@ -1,8 +1,10 @@
 //! A gateway that runs, and its customers.
 
+#[path = "ports.rs"]
+mod ports;
+
 use std::fs;
 use std::io::Write;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Once;
@@ -16,6 +18,7 @@ use byok_gateway::store::{Log, Store};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 
+pub(crate) use ports::free_port;
 use sealwax::{Envelope, Keyring, MasterKey};
 use sha2::{Digest, Sha256};
 use sqlx::{AnyPool, AssertSqlSafe};
@@ -416,10 +419,6 @@ pub(crate) async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
 pub(crate) fn sha256(texts: &[&str]) -> Vec<String> {
     let digest = |text: &&str| Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
     texts.iter().map(digest).collect()
-}
-
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 pub(crate) fn install_tls() {
