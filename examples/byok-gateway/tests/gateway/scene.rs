@@ -175,15 +175,20 @@ impl Scene {
 
     /// Returns the first column of what a statement selects.
     pub(crate) async fn rows(&self, sql: &str) -> Vec<String> {
-        let rows: Vec<(String,)> = sqlx::query_as(AssertSqlSafe(sql)).fetch_all(&self.database().await).await.unwrap();
+        let database = self.database().await;
+        let rows: Vec<(String,)> = sqlx::query_as(AssertSqlSafe(sql)).fetch_all(&database).await.unwrap();
+        database.close().await;
         rows.into_iter().map(|(value,)| value).collect()
     }
 
     /// Does what somebody does who can write the database.
     pub(crate) async fn write(&self, sql: &str) {
-        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&self.database().await).await.unwrap();
+        let database = self.database().await;
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&database).await.unwrap();
+        database.close().await;
     }
 
+    /// Close it: a connection that ends later writes what it has of the old database into one that was restored meanwhile.
     async fn database(&self) -> AnyPool {
         sqlx::any::install_default_drivers();
         AnyPool::connect(&Home::read(&self.dir).unwrap().database()).await.unwrap()
