@@ -77,6 +77,10 @@ async fn every_page_is_well_made() {
                 page.starts_with("<!DOCTYPE html><html lang=\"en\">") && page.contains("name=\"viewport\""),
                 "{path}"
             );
+            // The address that programs use is shown, and leads nowhere.
+            let example = "<code>curl http://127.0.0.1:8081/openai/v1/models ";
+            assert_eq!(page.contains(example), path == "/tokens", "{path}");
+            let page = page.replace(example, "");
             // The policy forbids scripts and styles inside a page.
             for forbidden in ["<style", "style=", "onclick", "onsubmit", "javascript:", "http://", "https://"] {
                 assert!(!page.contains(forbidden), "{path}: {forbidden}");
