@@ -128,6 +128,7 @@ async fn run() -> Result<()> {
         }
         ["import-tokens", rows] => {
             println!("{} tokens accepted", import::tokens(&home, &open().await?, rows).await?);
+            println!("delete {rows}: if it is accepted again, tokens come back that were revoked meanwhile");
             Ok(())
         }
         ["drill"] => {

@@ -209,9 +209,23 @@ async fn a_master_key_that_somebody_puts_back_does_not_outlive_the_epoch() {
     copy_and_leave(&scene, &mia).await;
     until_deleted(&scene).await;
     put_back(&scene, &HER_MASTER_KEY).await;
-    assert_eq!(scene.rows("SELECT envelope FROM sealwax_tenant_keys").await.len(), 1);
+    let rows = async || scene.rows("SELECT envelope FROM sealwax_tenant_keys").await;
+    assert_eq!(rows().await.len(), 1);
+    // Also while the epoch ends, whenever it is deleted: with triggers that have the names of those that forbid it.
+    let [inserted, updated] = ["inserted", "updated"].map(|name| format!("sealwax_tenant_keys_{name}"));
+    scene
+        .write(&format!(
+            "DROP TRIGGER {inserted}; CREATE TRIGGER {inserted} AFTER DELETE ON sealwax_tenant_keys
+             BEGIN INSERT INTO sealwax_tenant_keys VALUES (OLD.tenant, OLD.number, OLD.envelope); END;
+             DROP TRIGGER {updated}; CREATE TRIGGER {updated} AFTER DELETE ON drills BEGIN SELECT 1; END"
+        ))
+        .await;
+    let (ok, text) = scene.run(&["epoch"]);
+    assert!(!ok && text.contains("1 tenants' keys are not under epoch-2: run this again"), "{text}");
+    assert!(rows().await[0].contains(":epoch-1="), "{:?}", rows().await);
+    scene.write(&format!("DROP TRIGGER {inserted}; DROP TRIGGER {updated}")).await;
     let (ok, text) = scene.run(&["epoch"]);
     assert!(ok && text.contains("1 deletions are certified"), "{text}");
-    assert_eq!(scene.rows("SELECT envelope FROM sealwax_tenant_keys").await, [""; 0]);
+    assert_eq!(rows().await, [""; 0]);
     assert_eq!(fs::read_to_string(scene.dir.join("tenant-keys/epoch-2")).unwrap(), "");
 }
