@@ -177,6 +177,27 @@ async fn audit<D: Database>(database: D) {
 }
 
 /// Over more than one page, from the first entry and from one that is known.
+/// A database that fails after one read, and counts the attempts.
+#[derive(Clone)]
+struct OneRead<D>(D, Arc<AtomicUsize>);
+
+impl<D: Database> Database for OneRead<D> {
+    fn dialect(&self) -> Dialect {
+        self.0.dialect()
+    }
+
+    async fn rows(&self, sql: &'static str, parameters: Vec<Value>) -> sqlx::Result<Vec<Vec<Value>>> {
+        match self.1.fetch_add(1, Ordering::SeqCst) {
+            0 => self.0.rows(sql, parameters).await,
+            _ => Err(sqlx::Error::PoolClosed),
+        }
+    }
+
+    async fn execute(&self, sql: &'static str, parameters: Vec<Value>) -> sqlx::Result<u64> {
+        self.0.execute(sql, parameters).await
+    }
+}
+
 async fn verified<D: Database>(log: &AuditLog<AuditTable<D>>, database: &D) {
     let (table, keys) = (log.sink(), log.keys());
     let verify = async |known| table.verify(keys, "42", &[], known).await;
@@ -190,6 +211,11 @@ async fn verified<D: Database>(log: &AuditLog<AuditTable<D>>, database: &D) {
     let since = table.verify(keys, "42", known.last.as_slice(), Some(&known)).await.unwrap();
     assert_eq!((all.last.as_ref().unwrap().number, all.anchored, since.anchored), (1009, 0, 9));
     assert_eq!(all.last, since.last);
+    // A database that fails is asked no more.
+    let (reads, tables) = (Arc::new(AtomicUsize::new(0)), database.clone());
+    let failed = AuditTable::new(OneRead(tables, Arc::clone(&reads))).verify(keys, "42", &[], Some(&known)).await;
+    assert!(matches!(failed, Err(AuditTableError::Database(_))), "{failed:?}");
+    assert_eq!(reads.load(Ordering::SeqCst), 2);
 
     let unlock = match database.dialect() {
         Dialect::Sqlite => "DROP TRIGGER sealwax_audit_undeleted",
