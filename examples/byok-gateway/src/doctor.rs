@@ -1,16 +1,19 @@
 //! What an operator should know: one keyring everywhere, everything under it, backups that can be restored, a root that is not
 //! too old, and a log that is intact.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 use sealwax::Envelope;
+use sealwax_audit::Anchor;
 
 use crate::clock;
 use crate::config::Home;
-use crate::epoch::Epoch;
-use crate::files::SAFE;
+use crate::epoch::{Epoch, old_roots};
+use crate::files::{ANCHORS, SAFE};
 use crate::store::Store;
 use crate::vault::Vault;
-use crate::worker::INTACT;
+use crate::worker::waiting;
 
 /// One finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +36,7 @@ pub async fn examine(home: &Home, store: &Store) -> Result<Vec<Finding>> {
             find(false, format!("no {process} runs"));
         }
     }
-    let left = store.leaving().await?.len();
+    let left = waiting(home, store).await?.len();
     find(left == 0, format!("{left} accounts wait for their deletion by the worker"));
     let (mine, pair) = (vault.fingerprint()?, newest.map(Epoch::pair).transpose()?);
     for (process, keys) in running {
@@ -54,22 +57,29 @@ pub async fn examine(home: &Home, store: &Store) -> Result<Vec<Finding>> {
     let (keys, roots) = store.not_current(primary).await?;
     find(keys == 0, format!("{keys} customers' keys are not under their tenants' newest keys"));
     find(roots == 0, format!("{roots} tenants' keys are not under {primary}"));
-    let is_new = newest.map(Epoch::root).transpose()?.is_some_and(|root| root.as_ref() == primary);
+    let is_new = match newest {
+        Some(epoch) => epoch.root()?.as_ref() == primary && old_roots(&ring, epoch)?.is_empty(),
+        None => false,
+    };
     find(
         is_new,
-        format!("the primary is {primary}{}", if is_new { "" } else { ", but an epoch has begun: run `epoch`" }),
+        format!("the primary is {primary}{}", if is_new { "" } else { ", but an epoch was interrupted: run `epoch`" }),
     );
-    if let Some(epoch) = newest
-        && let Some(begun) = epoch.begun(store).await?
-    {
-        let days = clock::column().saturating_sub(begun) / 86400;
-        find(days <= i64::from(home.config.policy.epoch_days), format!("the root is {days} days old"));
+    if let Some(epoch) = newest {
+        match epoch.begun(home, store).await {
+            Ok(Some(begun)) => {
+                let days = clock::column().saturating_sub(begun) / 86400;
+                find(days <= i64::from(home.config.policy.epoch_days), format!("the root is {days} days old"));
+            }
+            Ok(None) => find(false, "the log does not say when the root began".into()),
+            Err(error) => find(false, format!("{error:#}")),
+        }
     }
     match store.last_drill().await? {
         None => find(false, "no restore drill was done: run `drill`".into()),
         Some((finished, passed, report)) => {
             let days = clock::column().saturating_sub(finished) / 86400;
-            let is_recent = days <= i64::from(home.config.policy.drill_days);
+            let is_recent = finished <= clock::column() && days <= i64::from(home.config.policy.drill_days);
             find(passed == 1 && is_recent, format!("the last restore drill was {days} days ago: {report}"));
         }
     }
@@ -79,7 +89,22 @@ pub async fn examine(home: &Home, store: &Store) -> Result<Vec<Finding>> {
             find(false, format!("{} is still on this machine: move it into a safe", key.display()));
         }
     }
-    let altered = store.altered(INTACT).await?;
-    find(altered.is_empty(), format!("{} chains of the audit log are altered {}", altered.len(), altered.join(" ")));
+    let altered = altered(home, &vault).await?;
+    find(altered.is_empty(), format!("{} chains of the audit log are altered {}", altered.len(), altered.join("; ")));
     Ok(findings)
+}
+
+/// Returns the chains of the audit log that are not as they were written: whoever writes the database writes verdicts, too.
+async fn altered(home: &Home, vault: &Vault) -> Result<Vec<String>> {
+    let (audit, anchors) = (vault.store.audit(), home.lines::<Anchor>(ANCHORS)?);
+    let mut subjects: BTreeSet<String> = audit.subjects().await?.into_iter().collect();
+    subjects.extend(anchors.iter().map(|anchor| anchor.subject.clone()));
+    let mut altered = Vec::new();
+    for subject in subjects {
+        let anchor: Vec<Anchor> = anchors.iter().filter(|anchor| anchor.subject == subject).cloned().collect();
+        if let Err(error) = audit.verify(vault.log().keys(), &subject, &anchor, None).await {
+            altered.push(format!("{subject}: {error}"));
+        }
+    }
+    Ok(altered)
 }

@@ -44,8 +44,9 @@ impl Report {
 /// Does a drill if the last one is too long ago.
 pub async fn if_due(home: &Home, store: &Store) -> Result<()> {
     let days = i64::from(home.config.policy.drill_days);
-    let due = clock::column().saturating_sub(days.saturating_mul(86400));
-    if store.last_drill().await?.is_none_or(|(finished, _, _)| finished <= due) {
+    let now = clock::column();
+    let recent = now.saturating_sub(days.saturating_mul(86400))..=now;
+    if store.last_drill().await?.is_none_or(|(finished, _, _)| !recent.contains(&finished)) {
         run(home, store).await?;
     }
     Ok(())

@@ -10,14 +10,15 @@ use std::fs;
 
 use anyhow::{Context, Result, bail};
 use sealwax::{EncryptionContext, Held, KeyId, Keyring, MasterKey, OpeningKey, Sealer, Secret};
-use sealwax_audit::Record;
+use sealwax_audit::{Anchor, AuditKeys, Record, verify};
 use sealwax_tenants::{Notice, WriterPair};
 
 pub use recovering::recover;
+pub(crate) use turning::old_roots;
 pub use turning::turn;
 
 use crate::config::Home;
-use crate::files::{ESCROW, SAFE, SEALER};
+use crate::files::{ANCHORS, AUDIT, ESCROW, SAFE, SEALER};
 use crate::store::{Log, Store};
 
 /// The number of an epoch, from 1 on.
@@ -55,8 +56,8 @@ impl Epoch {
     }
 
     /// Returns when the root was begun, in seconds since 1970, as the audit log says.
-    pub async fn begun(self, store: &Store) -> Result<Option<i64>> {
-        let (root, log) = (self.root()?, deletions(store).await?);
+    pub async fn begun(self, home: &Home, store: &Store) -> Result<Option<i64>> {
+        let (root, log) = (self.root()?, deletions(home, store).await?);
         let mut begun = log.iter().rev().filter(|record| record.entry.action == "begin-root");
         let begun = begun.find(|record| record.entry.key_id.as_ref() == Some(&root));
         begun.map(|record| Ok(i64::try_from(record.entry.time / 1000)?)).transpose()
@@ -123,8 +124,12 @@ impl Epoch {
     }
 }
 
-/// Returns the chain of deletions and of the beginnings of roots.
-pub(crate) async fn deletions(store: &Store) -> Result<Vec<Record>> {
+/// Returns the chain of deletions and of the beginnings of roots, if it is as it was written: certificates follow from it.
+pub(crate) async fn deletions(home: &Home, store: &Store) -> Result<Vec<Record>> {
+    let (keys, anchors): (AuditKeys, Vec<Anchor>) = (home.parsed(AUDIT)?, home.lines(ANCHORS)?);
     let lines = store.audit().chain(Notice::SUBJECT).await?;
-    Ok(lines.iter().map(|line| line.parse()).collect::<Result<_, _>>()?)
+    let records: Vec<Record> = lines.iter().map(|line| line.parse()).collect::<Result<_, _>>()?;
+    let anchors = anchors.iter().filter(|anchor| anchor.subject == Notice::SUBJECT);
+    verify(&keys, Notice::SUBJECT, &records, anchors).context("the log of deletions is not as it was written")?;
+    Ok(records)
 }

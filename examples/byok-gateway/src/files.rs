@@ -4,12 +4,14 @@
 //! |---|---|---|---|
 //! | `keys/dashboard/sealer`: seals, and cannot open | reads | | writes, at each new epoch |
 //! | `keys/dashboard/visitors`: peppers of sign-in links and sessions | reads | | |
-//! | `keys/accounts/proofs`: peppers of the proofs of accounts | reads | | reads |
+//! | `keys/accounts/proofs`: peppers of the proofs of accounts | reads | | |
+//! | `keys/accounts/leaving`: who has asked to be deleted, which only grows | writes | | reads |
 //! | `keys/tokens/live`, `keys/tokens/test`: peppers of API tokens | reads | reads | |
 //! | `keys/service/ring`: the keyring, or its envelope under OpenBao's key | | reads | reads, and writes at each new epoch |
 //! | `keys/service/openbao`: the token for OpenBao | | reads | reads |
 //! | `keys/service/audit`: the audit keys | | reads | reads |
-//! | `keys/service/tombstones`, `keys/service/anchors`: which only grow | | reads | writes |
+//! | `keys/service/tombstones`: who was deleted, which only grows | | reads | writes |
+//! | `keys/service/anchors`: the end of each chain of the audit log | | | writes |
 //! | `escrow/`: each root, sealed for the key in `safe/`, which an operator moves into a safe | | | writes, and deletes |
 //!
 //! They run as one user: the command `epoch` writes files of the dashboard. A dashboard runs without `keys/service`, though.
@@ -22,11 +24,13 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use sealwax::Secret;
 
+use crate::clock;
 use crate::config::Home;
 
 pub const SEALER: &str = "keys/dashboard/sealer";
 pub const VISITORS: &str = "keys/dashboard/visitors";
 pub const PROOFS: &str = "keys/accounts/proofs";
+pub const LEAVING: &str = "keys/accounts/leaving";
 pub const LIVE: &str = "keys/tokens/live";
 pub const TEST: &str = "keys/tokens/test";
 pub const RING: &str = "keys/service/ring";
@@ -56,10 +60,11 @@ impl Home {
         text.parse().with_context(|| format!("{file} is malformed"))
     }
 
-    /// Writes a file that nobody else may read, in one step: a reader sees the old one or the new one.
+    /// Writes a file that nobody else may read, in one step: a reader sees the old one or the new one. One process at a time
+    /// writes a file. What one that was killed has left is written over by the next.
     pub fn write(&self, file: &str, content: &[u8]) -> Result<()> {
         let path = self.path(file);
-        let new = path.with_extension(format!("{}.new", std::process::id()));
+        let new = path.with_extension("new");
         let written = private(&path).and_then(|()| {
             let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
             file.write_all(content)?;
@@ -67,6 +72,15 @@ impl Home {
             fs::rename(&new, &path)
         });
         written.with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// Renames a file to one with the time in its name, if there is one.
+    pub fn set_aside(&self, file: &str) -> Result<()> {
+        let (path, aside) = (self.path(file), self.path(format!("{file}.{}", clock::seconds())));
+        match fs::rename(path, aside) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).context(file.to_owned()),
+            _ => Ok(()),
+        }
     }
 
     /// Lets one command at a time change the keys, until what this returns is dropped.

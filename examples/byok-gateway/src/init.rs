@@ -39,7 +39,7 @@ pub async fn init(home: &Home) -> Result<()> {
     if Epoch::newest(&ring) != Some(first) {
         bail!("the keyring is of a later epoch: this gateway is set up");
     }
-    if first.begun(&store).await?.is_none() {
+    if first.begun(home, &store).await?.is_none() {
         let log = Log::new(home.parsed(AUDIT)?, store.audit(), clock::millis);
         first.note_begin(&log, &ring).await?;
     }

@@ -108,10 +108,15 @@ async fn run() -> Result<()> {
         }
         ["epoch"] => epoch::turn(&home, &open().await?, |step| println!("{step}")).await,
         ["recover"] => {
-            println!("{} tenants were deleted since the backup", epoch::recover(&home, &open().await?).await?);
+            let (deleted, lost) = epoch::recover(&home, &open().await?).await?;
+            println!(
+                "{deleted} tenants were deleted since the backup; {lost} keys are lost, which no worker had taken over"
+            );
             Ok(())
         }
         ["rotate", customer] => {
+            // An epoch does not wait for this process.
+            let _lock = home.lock()?;
             let vault = Vault::unlock(&home, &open().await?).await?;
             let tenant = match dashboard::address(customer) {
                 Some(email) => {

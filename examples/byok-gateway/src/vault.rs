@@ -1,6 +1,7 @@
 //! What opens a customer's key. The proxy and the worker have it, and the dashboard does not.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -33,6 +34,8 @@ pub struct Vault {
     tenants: TenantKeys,
     /// The opening keys of the dashboard's pairs, by the id and the envelope of the pair.
     pairs: Mutex<HashMap<(KeyId, String), Arc<OpeningKey>>>,
+    /// Of the tenants with a number, one at a time opens a key.
+    turns: Vec<tokio::sync::Mutex<()>>,
     started: Instant,
     /// Until when the keyring may be used, in milliseconds after the start.
     until: AtomicU64,
@@ -87,6 +90,7 @@ impl Vault {
             home: home.clone(),
             tenants: TenantKeys::new(Keyring::opening_only(), []).with_max_age(home.config.policy.max_age()),
             pairs: Mutex::default(),
+            turns: (0..=u8::MAX).map(|_| tokio::sync::Mutex::default()).collect(),
             started: Instant::now(),
             until: AtomicU64::new(0),
         };
@@ -182,6 +186,12 @@ impl Vault {
         let envelope: Envelope = found.envelope.parse()?;
         let keyring = self.keyring(&found.record, &envelope).await?;
         let recorder = Recorder::new(&self.log, tenant.as_ref(), who, why)?;
+        // All openings of a tenant append to one chain: those that race for its end would begin again and again.
+        let [number, ..] = BuildHasherDefault::<DefaultHasher>::default().hash_one(tenant).to_le_bytes();
+        let _turn = match self.turns.get(usize::from(number)) {
+            Some(turn) => Some(turn.lock().await),
+            None => None,
+        };
         Ok(open_bound_async(&keyring.with_recorder(recorder), &envelope, &provider.context(tenant)?).await?)
     }
 

@@ -10,13 +10,12 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-pub(crate) use deleting::delete_leaving;
+pub(crate) use deleting::{delete_leaving, waiting};
 pub(crate) use taking_over::PAGE;
 pub use taking_over::{rotate, take_over};
-pub use verifying::INTACT;
 
 use crate::config::Home;
-use crate::store::{Proofs, Store};
+use crate::store::Store;
 use crate::vault::Vault;
 use crate::{clock, drill, proxy, web};
 
@@ -30,14 +29,13 @@ const VERIFICATION: Duration = Duration::from_secs(10);
 /// Runs the worker until the process is told to stop.
 pub async fn run(home: &Home, store: &Store) -> Result<()> {
     let vault = Arc::new(Vault::unlock(home, store).await?);
-    let proofs = Proofs::read(home)?;
     let client = proxy::client(home, &home.config.egress)?;
     let fresh = tokio::spawn(Arc::clone(&vault).keep_fresh("worker"));
     println!("worker runs");
     let mut verifying = verifying::Verifying::read(home)?;
     let work = async {
         for round in 0_u64.. {
-            log("deletion", delete_leaving(home, &vault, &proofs).await);
+            log("deletion", delete_leaving(home, &vault).await);
             log("taking over", take_over(&vault).await);
             if round.is_multiple_of(ROUNDS) {
                 log("purge", purge(store).await);
@@ -66,6 +64,8 @@ pub async fn run(home: &Home, store: &Store) -> Result<()> {
         () = verification => {}
         () = web::stopped() => {}
     }
+    // So that whoever writes the database cuts off nothing before the next start.
+    log("anchors", verifying.write_anchors(home));
     fresh.abort();
     Ok(())
 }

@@ -26,7 +26,7 @@ pub(super) async fn delete(visitor: Visitor, fields: Fields) -> Result<Response,
         return Err(Failure(StatusCode::UNPROCESSABLE_ENTITY, "That is not the address of your account."));
     }
     let dashboard = &visitor.dashboard;
-    dashboard.store.leave(&dashboard.proofs, &visitor.tenant).await?;
+    dashboard.store.leave(&dashboard.home, &visitor.tenant).await?;
     tracing::info!("a customer has left");
     Ok(enter("/deleted", ""))
 }

@@ -1,21 +1,19 @@
 //! After a restore: brings the tenants' keys back that open, and deletes again who was deleted.
 
 use anyhow::{Context, Result, bail};
-use sealwax::KeyState;
+use sealwax::{Envelope, KeyState};
 use sealwax_tenants::{TenantId, Tombstone};
 
 use super::Epoch;
 use crate::config::Home;
-use crate::files::TOMBSTONES;
+use crate::files::{ANCHORS, TOMBSTONES};
 use crate::ring::Source;
 use crate::store::Store;
 
 /// Makes a database usable that was restored from a backup, before the processes start. Returns how many tenants were deleted
-/// since the backup was made.
-///
-/// Keys that the dashboard stored in an epoch that has ended, and that no worker had taken over when the backup was made, are
-/// lost.
-pub async fn recover(home: &Home, store: &Store) -> Result<u64> {
+/// since the backup was made, and how many keys are lost: those that the dashboard stored in an epoch that has ended, and that
+/// no worker had taken over when the backup was made.
+pub async fn recover(home: &Home, store: &Store) -> Result<(u64, u64)> {
     let _lock = home.lock()?;
     let ring = Source::new(home)?.read().await?;
     let epoch = Epoch::current(&ring).context("the keyring has no epoch")?;
@@ -43,7 +41,19 @@ pub async fn recover(home: &Home, store: &Store) -> Result<u64> {
         store.tenants().replay(dead).await?;
         deleted = deleted.saturating_add(u64::from(store.forget(&tenant).await?));
     }
+    let mut lost = 0_u64;
+    for pair in store.pairs().await? {
+        let Some(Ok(envelope)) = store.pair(&pair.parse()?).await?.map(|text| text.parse::<Envelope>()) else {
+            continue;
+        };
+        if envelope.key_ids().all(|root| ring.state(root.as_ref()) == Some(KeyState::Destroyed)) {
+            lost = lost.saturating_add(store.delete_under(&pair).await?);
+            store.delete_pair(&pair).await?;
+        }
+    }
     // Another one, if the backup is older than the epoch.
     epoch.make_pair(home, store, &ring).await?;
-    Ok(deleted)
+    // The log ends where the backup was made.
+    home.set_aside(ANCHORS)?;
+    Ok((deleted, lost))
 }

@@ -11,31 +11,42 @@ use super::lines::{with_key, with_state};
 use super::{Epoch, deletions};
 use crate::config::Home;
 use crate::files::{SAFE, TOMBSTONES};
-use crate::store::{Proofs, Store};
+use crate::store::Store;
 use crate::vault::Vault;
-use crate::worker::{delete_leaving, take_over};
+use crate::worker::{delete_leaving, take_over, waiting};
 
-/// Ends the epoch, and says each step.
-///
-/// If one was interrupted, this goes on with it, and begins no other one.
+/// Ends the epoch, and says each step. If one was interrupted, this finishes it first.
 pub async fn turn(home: &Home, store: &Store, say: impl Fn(&str)) -> Result<()> {
     let _lock = home.lock()?;
     let vault = Vault::unlock(home, store).await?;
-    let newest = newest(&vault)?;
-    if is_turned(&vault, newest).await? {
-        // Whoever has left by now ends with the old root: later tombstones name the new one, too.
-        delete_leaving(home, &vault, &Proofs::read(home)?).await?;
-        say(&format!("{} is everywhere, before anybody seals under it", newest.next().root()?));
-        let text = vault.source.read_text().await?;
-        let root = newest.next().draw_root(home)?;
-        vault.source.write(&with_key(&text, "retired", newest.next().root()?.as_ref(), &root)?).await?;
+    let interrupted = newest(&vault)?;
+    if !is_turned(&vault, interrupted).await? {
+        say(&format!("{} was interrupted, and is finished first", interrupted.root()?));
+        move_to(home, &vault, interrupted, &say).await?;
     }
-    everywhere(&vault, &say).await?;
-    let epoch = self::newest(&vault)?;
-    let root = epoch.root()?;
+    // Whoever has left by now ends with the old root: later tombstones name the new one, too.
+    delete_leaving(home, &vault).await?;
+    let epoch = newest(&vault)?.next();
+    say(&format!("{} is everywhere, before anybody seals under it", epoch.root()?));
+    let text = vault.source.read_text().await?;
+    vault.source.write(&with_key(&text, "retired", epoch.root()?.as_ref(), &epoch.draw_root(home)?)?).await?;
+    move_to(home, &vault, epoch, &say).await?;
+    match waiting(home, store).await?.len() {
+        0 => Ok(()),
+        left => {
+            say(&format!("{left} accounts still wait for their deletion, and the next epoch ends them: see the log"));
+            Ok(())
+        }
+    }
+}
+
+/// Moves everything to an epoch whose root is in the keyring, and destroys the older ones.
+async fn move_to(home: &Home, vault: &Vault, epoch: Epoch, say: &impl Fn(&str)) -> Result<()> {
+    let (store, root) = (&vault.store, epoch.root()?);
+    everywhere(vault, say).await?;
 
     // Before anybody seals under it, so that no certificate misses it.
-    if epoch.begun(store).await?.is_none() {
+    if epoch.begun(home, store).await?.is_none() {
         epoch.note_begin(vault.log(), &vault.ring()?).await?;
     }
     let primary = vault.ring()?.primary().cloned().context("the keyring has no primary")?;
@@ -43,18 +54,18 @@ pub async fn turn(home: &Home, store: &Store, say: impl Fn(&str)) -> Result<()> 
         say(&format!("{root} is the primary"));
         let text = with_state(&vault.source.read_text().await?, primary.as_ref(), "retired")?;
         vault.source.write(&with_state(&text, root.as_ref(), "primary")?).await?;
-        everywhere(&vault, &say).await?;
+        everywhere(vault, say).await?;
     }
     say("the dashboard gets the pair of the epoch");
     epoch.make_pair(home, store, &vault.ring()?).await?;
-    dashboards_have(&vault, epoch, &say).await?;
+    dashboards_have(vault, epoch, say).await?;
 
     say("what is under the old epoch moves");
     replay(home, store).await?;
-    while take_over(&vault).await? > 0 {
+    while take_over(vault).await? > 0 {
         vault.refresh().await?;
     }
-    move_keys(home, &vault, &vault.ring()?).await?;
+    move_keys(home, vault, &vault.ring()?).await?;
     for pair in store.pairs().await? {
         if pair != epoch.pair()?.as_ref() && !store.delete_pair(&pair).await? {
             bail!("a row is still under {pair}: see the log of the worker, and run this again");
@@ -66,17 +77,13 @@ pub async fn turn(home: &Home, store: &Store, say: impl Fn(&str)) -> Result<()> 
         say(&format!("{} is destroyed", old.root()?));
         old.destroy_escrow(home)?;
         vault.source.write(&with_state(&vault.source.read_text().await?, old.root()?.as_ref(), "destroyed")?).await?;
-        everywhere(&vault, &say).await?;
+        everywhere(vault, say).await?;
     }
-    let certified = certify(home, &vault).await?;
-    say(&format!("{certified} deletions are certified. Destroy what a safe has of the old epoch, too"));
+    let certified = certify(home, vault).await?;
+    say(&format!(
+        "{certified} deletions are certified. Destroy what a safe has of the old epoch, too, and every copy of the keyring"
+    ));
     say(&format!("move {} into a safe", home.path(format!("{SAFE}/{root}")).display()));
-    match store.leaving().await?.len() {
-        0 => {}
-        left => {
-            say(&format!("{left} accounts still wait for their deletion, and the next epoch ends them: see the log"))
-        }
-    }
     Ok(())
 }
 
@@ -84,15 +91,15 @@ fn newest(vault: &Vault) -> Result<Epoch> {
     Epoch::newest(&vault.ring()?).context("the keyring has no epoch")
 }
 
-/// Returns whether nothing of an older epoch is left.
+/// Returns whether nothing of an older epoch is left: the pairs of an epoch go before its root.
 async fn is_turned(vault: &Vault, newest: Epoch) -> Result<bool> {
     let ring = vault.ring()?;
     let is_primary = ring.primary() == Some(&newest.root()?);
-    Ok(is_primary && old_roots(&ring, newest)?.is_empty() && vault.store.pairs().await? == [newest.pair()?.to_string()])
+    Ok(is_primary && old_roots(&ring, newest)?.is_empty() && vault.store.pair(&newest.pair()?).await?.is_some())
 }
 
 /// Returns the epochs before one whose roots are not destroyed.
-fn old_roots(ring: &Keyring, epoch: Epoch) -> Result<Vec<Epoch>> {
+pub(crate) fn old_roots(ring: &Keyring, epoch: Epoch) -> Result<Vec<Epoch>> {
     let mut old = Vec::new();
     for number in 1..epoch.0 {
         if ring.state(Epoch(number).root()?.as_ref()).is_some_and(|state| state != KeyState::Destroyed) {
@@ -177,7 +184,7 @@ async fn dump(home: &Home, store: &Store, epoch: Epoch) -> Result<()> {
 
 /// Certifies each deletion whose roots are all destroyed, once.
 async fn certify(home: &Home, vault: &Vault) -> Result<u32> {
-    let (log, ring) = (deletions(&vault.store).await?, vault.ring()?);
+    let (log, ring) = (deletions(home, &vault.store).await?, vault.ring()?);
     let mut certified = Vec::new();
     for record in &log {
         certified.extend(Certificate::from_record(record)?.map(|certificate| certificate.tombstone().key().clone()));

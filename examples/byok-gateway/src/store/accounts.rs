@@ -7,20 +7,17 @@ use sealwax_tokens::{Grant, Mode, Peppers, Record, Tokens};
 use super::Store;
 use crate::clock;
 use crate::config::Home;
-use crate::files::PROOFS;
-
-/// What a customer who leaves is proved to have asked for.
-const LEAVING: &str = "leaving";
+use crate::files::{LEAVING, PROOFS};
 
 const DELETE_KEYS: &str = "DELETE FROM credentials WHERE tenant = $1";
 /// API tokens, sessions, and links.
 const DELETE_TOKENS: &str = "DELETE FROM sealwax_tokens WHERE subject IN ('tenant/' || $1, 'session/' || $1)
     OR subject IN (SELECT 'link/' || email FROM accounts WHERE id = $1)";
 
-/// Proves what the table of accounts says: whose an address is, and who leaves. Whoever writes the table cannot.
+/// Proves what the table of accounts says: whose an address is. Whoever writes the table cannot.
 ///
-/// A proof is the record of a token that nobody gets: it has a MAC. Its peppers are for this alone, because the worker has them,
-/// and must not make sessions. Keep each of them: nothing writes the proofs of accounts anew.
+/// A proof is the record of a token that nobody gets: it has a MAC. Keep each of its peppers: nothing writes the proofs of
+/// accounts anew.
 #[derive(Debug)]
 pub struct Proofs(Tokens);
 
@@ -78,30 +75,25 @@ impl Store {
 
     /// Ends an account: from now on nothing of it opens, and its keys, tokens and sessions are deleted. The worker destroys the
     /// tenant's master key, and deletes the rest.
-    pub async fn leave(&self, proofs: &Proofs, tenant: &TenantId) -> Result<()> {
-        let proof = proofs.prove(LEAVING, tenant)?;
+    ///
+    /// That the customer asked for it is in a file: who writes the database can neither ask nor take it back.
+    pub async fn leave(&self, home: &Home, tenant: &TenantId) -> Result<()> {
+        home.append(LEAVING, tenant.as_ref())?;
         let mut transaction = self.begin().await?;
         let leave = "UPDATE accounts SET leaving = $2 WHERE id = $1";
-        sqlx::query(leave).bind(tenant.as_ref()).bind(proof).execute(&mut *transaction).await?;
+        sqlx::query(leave).bind(tenant.as_ref()).bind(clock::column()).execute(&mut *transaction).await?;
         for delete in [DELETE_KEYS, DELETE_TOKENS] {
             sqlx::query(delete).bind(tenant.as_ref()).execute(&mut *transaction).await?;
         }
         Ok(transaction.commit().await?)
     }
 
-    /// Returns the tenants that are leaving, if the table is right: see [`check_leaving`](Self::check_leaving).
+    /// Returns the tenants that are leaving, if the table is right.
     pub async fn leaving(&self) -> sqlx::Result<Vec<TenantId>> {
         let rows: Vec<(String,)> = sqlx::query_as("SELECT id FROM accounts WHERE leaving IS NOT NULL ORDER BY id")
             .fetch_all(&self.pool)
             .await?;
         Ok(rows.into_iter().filter_map(|(id,)| id.parse().ok()).collect())
-    }
-
-    /// Returns an error unless the customer has asked for the tenant to be deleted.
-    pub async fn check_leaving(&self, proofs: &Proofs, tenant: &TenantId) -> Result<()> {
-        let find = "SELECT leaving FROM accounts WHERE id = $1 AND leaving IS NOT NULL";
-        let (proof,): (String,) = sqlx::query_as(find).bind(tenant.as_ref()).fetch_one(&self.pool).await?;
-        proofs.check(&proof, LEAVING, tenant)
     }
 
     /// Deletes what is left of a tenant whose master key is destroyed. Returns whether there was an account.

@@ -79,6 +79,12 @@ impl Store {
         insert.bind(key_id.as_ref().to_owned()).bind(envelope.to_string()).execute(&self.writer).await.map(drop)
     }
 
+    /// Deletes the customers' keys that are under a pair. Returns how many there were.
+    pub async fn delete_under(&self, pair: &str) -> sqlx::Result<u64> {
+        let delete = sqlx::query("DELETE FROM credentials WHERE envelope LIKE 'sw1:%:' || $1 || '=%'");
+        Ok(delete.bind(pair.to_owned()).execute(&self.writer).await?.rows_affected())
+    }
+
     /// Deletes a pair of the dashboard if no row is under it. Returns whether it did.
     pub async fn delete_pair(&self, key_id: &str) -> sqlx::Result<bool> {
         let mut transaction = self.begin().await?;

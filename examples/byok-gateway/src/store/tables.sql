@@ -4,7 +4,7 @@ CREATE TABLE IF NOT EXISTS accounts (
     email TEXT NOT NULL UNIQUE,
     proof TEXT NOT NULL, -- That the address is the tenant's.
     created BIGINT NOT NULL,
-    leaving TEXT -- If it is there, nothing of the tenant opens. If it proves that the customer left, the worker deletes the tenant.
+    leaving BIGINT -- When the customer left. From then on, nothing of the tenant opens.
 );
 CREATE TABLE IF NOT EXISTS credentials (
     tenant TEXT NOT NULL REFERENCES accounts,

@@ -29,11 +29,4 @@ impl Store {
         let write = sqlx::query(write).bind(tenant.to_owned()).bind(entries).bind(verdict.to_owned());
         write.bind(crate::clock::column()).execute(&self.writer).await.map(drop)
     }
-
-    /// Returns the subjects whose chain had another verdict.
-    pub async fn altered(&self, intact: &str) -> sqlx::Result<Vec<String>> {
-        let altered = sqlx::query_as("SELECT tenant FROM verdicts WHERE verdict <> $1 ORDER BY tenant");
-        let rows: Vec<(String,)> = altered.bind(intact.to_owned()).fetch_all(&self.pool).await?;
-        Ok(rows.into_iter().map(|(subject,)| subject).collect())
-    }
 }

@@ -1,5 +1,6 @@
 //! Deletes the tenants who left.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 
 use anyhow::Result;
@@ -7,23 +8,37 @@ use sealwax_tenants::{Notice, TenantId, TenantState, Tombstone};
 
 use crate::config::Home;
 use crate::epoch::deletions;
-use crate::files::TOMBSTONES;
-use crate::store::{Proofs, Store};
+use crate::files::{LEAVING, TOMBSTONES};
+use crate::store::Store;
 use crate::vault::Vault;
+
+/// Returns the tenants who left, and are not deleted: whose customers have asked for it, whatever the database says, and whose
+/// accounts are still there.
+pub(crate) async fn waiting(home: &Home, store: &Store) -> Result<BTreeSet<TenantId>> {
+    let mut waiting: BTreeSet<TenantId> = home.lines(LEAVING)?.into_iter().collect();
+    for dead in home.lines::<Tombstone>(TOMBSTONES)? {
+        waiting.remove(dead.tenant());
+    }
+    waiting.extend(store.leaving().await?);
+    Ok(waiting)
+}
 
 /// Destroys the master key of each tenant who left, and deletes what is left of the account. One that fails keeps no other one
 /// waiting.
-pub(crate) async fn delete_leaving(home: &Home, vault: &Vault, proofs: &Proofs) -> Result<()> {
-    for tenant in vault.store.leaving().await? {
-        super::log(&format!("deletion of tenant {tenant}"), delete(home, vault, proofs, &tenant).await);
+pub(crate) async fn delete_leaving(home: &Home, vault: &Vault) -> Result<()> {
+    for tenant in waiting(home, &vault.store).await? {
+        // It is for good, so the word of whoever writes the database is not enough.
+        let deleted = match home.lines(LEAVING)?.contains(&tenant) {
+            true => delete(home, vault, &tenant).await,
+            false => Err(anyhow::anyhow!("its customer has not asked for it")),
+        };
+        super::log(&format!("deletion of tenant {tenant}"), deleted);
     }
     Ok(())
 }
 
-async fn delete(home: &Home, vault: &Vault, proofs: &Proofs, tenant: &TenantId) -> Result<()> {
+async fn delete(home: &Home, vault: &Vault, tenant: &TenantId) -> Result<()> {
     let (tenants, store) = (vault.tenants()?, &vault.store);
-    // It is for good, so the word of whoever writes the database is not enough.
-    store.check_leaving(proofs, tenant).await?;
     // A worker that was killed has left the tombstone, and the keys that it buries.
     for dead in home.lines::<Tombstone>(TOMBSTONES)? {
         if dead.tenant() == tenant {
@@ -43,7 +58,7 @@ async fn delete(home: &Home, vault: &Vault, proofs: &Proofs, tenant: &TenantId) 
     if !is_known {
         home.append(TOMBSTONES, &dead.to_string())?;
     }
-    if !is_known || !is_noted(store, &dead).await? {
+    if !is_known || !is_noted(home, store, &dead).await? {
         vault.log().append(Notice::SUBJECT, dead.notice("worker", "the account was deleted").action()).await?;
     }
     if store.tenants().destroy(dead.clone()).await?.is_none() {
@@ -56,8 +71,8 @@ async fn delete(home: &Home, vault: &Vault, proofs: &Proofs, tenant: &TenantId) 
 }
 
 /// Returns whether the audit log has a tombstone.
-async fn is_noted(store: &Store, dead: &Tombstone) -> Result<bool> {
-    for record in deletions(store).await? {
+async fn is_noted(home: &Home, store: &Store, dead: &Tombstone) -> Result<bool> {
+    for record in deletions(home, store).await? {
         if Tombstone::from_record(&record)?.as_ref() == Some(dead) {
             return Ok(true);
         }

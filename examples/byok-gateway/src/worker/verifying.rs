@@ -12,18 +12,22 @@ use crate::files::ANCHORS;
 use crate::vault::Vault;
 
 /// How often the end of each chain is written where the database's writers do not reach.
-const ANCHOR_SECONDS: u64 = 24 * 3600;
+const ANCHOR_SECONDS: u64 = 60;
 /// A verdict that stays the same is written again after this.
 const VERDICT_SECONDS: u64 = 3600;
 /// After so many entries, the chains that are left come first in the next round.
 const ENTRIES: u64 = 100_000;
 
 /// The verdict on a chain that is as it was written.
-pub const INTACT: &str = "intact";
+const INTACT: &str = "intact";
 
-/// By subject, what is known of each chain.
+/// What is known of each chain, by subject.
 #[derive(Debug, Default)]
-pub(super) struct Verifying(HashMap<String, Chain>);
+pub(super) struct Verifying {
+    chains: HashMap<String, Chain>,
+    /// When the ends were written to the file.
+    anchored: u64,
+}
 
 #[derive(Debug, Default)]
 struct Chain {
@@ -33,8 +37,6 @@ struct Chain {
     verified: Option<Verified>,
     /// The round in which it was verified from its first entry on.
     whole: u64,
-    /// When the anchor was written to the file.
-    anchored: u64,
     /// The verdict in the database, and when it was written.
     verdict: (u64, String),
     judged: u64,
@@ -43,27 +45,31 @@ struct Chain {
 impl Verifying {
     /// Reads the anchors, once: no other process writes the file.
     pub(super) fn read(home: &Home) -> Result<Self> {
-        let mut chains = HashMap::<String, Chain>::new();
-        for anchor in home.lines::<Anchor>(ANCHORS)? {
-            let chain = chains.entry(anchor.subject.clone()).or_default();
-            if chain.anchor.as_ref().is_none_or(|newest| newest.number <= anchor.number) {
-                chain.anchor = Some(anchor);
-            }
-        }
-        Ok(Self(chains))
+        let anchors = home.lines::<Anchor>(ANCHORS)?.into_iter();
+        let chain = |anchor: Anchor| (anchor.subject.clone(), Chain { anchor: Some(anchor), ..Chain::default() });
+        Ok(Self { chains: anchors.map(chain).collect(), anchored: 0 })
+    }
+
+    /// Writes the end of each chain to the file.
+    pub(super) fn write_anchors(&mut self, home: &Home) -> Result<()> {
+        let anchors = self.chains.values().filter_map(|chain| chain.anchor.as_ref());
+        let mut lines: Vec<String> = anchors.map(|anchor| format!("{anchor}\n")).collect();
+        lines.sort_unstable();
+        self.anchored = clock::seconds();
+        home.write(ANCHORS, lines.concat().as_bytes())
     }
 
     /// Verifies what is new in each chain, and then whole chains, in turn. A chain that was altered is a verdict, and no error.
     pub(super) async fn verify(&mut self, home: &Home, vault: &Vault) -> Result<()> {
         let subjects = vault.store.audit().subjects().await;
         for subject in subjects.iter().flatten() {
-            self.0.entry(subject.clone()).or_default();
+            self.chains.entry(subject.clone()).or_default();
         }
         // Of a chain that was deleted, nothing is left in the table, but it has an anchor.
-        let mut chains: Vec<_> = self.0.iter_mut().collect();
+        let mut chains: Vec<_> = self.chains.iter_mut().collect();
         for (subject, chain) in &mut chains {
             if let Some(known) = chain.verified.take() {
-                chain.verify(home, vault, subject, Some(known)).await;
+                chain.verify(vault, subject, Some(known)).await;
             }
         }
         chains.sort_by_key(|(_, chain)| chain.whole);
@@ -71,8 +77,11 @@ impl Verifying {
         for (subject, chain) in chains {
             if left > 0 {
                 chain.whole = round;
-                left = left.saturating_sub(chain.verify(home, vault, subject, None).await.max(1));
+                left = left.saturating_sub(chain.verify(vault, subject, None).await.max(1));
             }
+        }
+        if clock::seconds() >= self.anchored.saturating_add(ANCHOR_SECONDS) {
+            self.write_anchors(home)?;
         }
         Ok(subjects.map(drop)?)
     }
@@ -81,7 +90,7 @@ impl Verifying {
 impl Chain {
     /// Verifies a chain, and writes the verdict down. Whatever fails is logged, because the others have to be verified all the
     /// same. Returns how many entries it has.
-    async fn verify(&mut self, home: &Home, vault: &Vault, subject: &str, known: Option<Verified>) -> u64 {
+    async fn verify(&mut self, vault: &Vault, subject: &str, known: Option<Verified>) -> u64 {
         let audit = vault.store.audit();
         let verified = audit.verify(vault.log().keys(), subject, self.anchor.as_slice(), known.as_ref()).await;
         let (entries, verdict) = match verified {
@@ -103,21 +112,14 @@ impl Chain {
                 (0, error.to_string())
             }
         };
-        if let Err(error) = self.write_down(home, vault, subject, (entries, verdict)).await {
+        if let Err(error) = self.write_down(vault, subject, (entries, verdict)).await {
             tracing::error!("the verdict on the log of {subject} was not written: {error:#}");
         }
         entries
     }
 
-    async fn write_down(&mut self, home: &Home, vault: &Vault, subject: &str, verdict: (u64, String)) -> Result<()> {
+    async fn write_down(&mut self, vault: &Vault, subject: &str, verdict: (u64, String)) -> Result<()> {
         let now = clock::seconds();
-        if verdict.1 == INTACT
-            && now >= self.anchored.saturating_add(ANCHOR_SECONDS)
-            && let Some(anchor) = &self.anchor
-        {
-            home.append(ANCHORS, &anchor.to_string())?;
-            self.anchored = now;
-        }
         if verdict != self.verdict || now >= self.judged.saturating_add(VERDICT_SECONDS) {
             vault.store.judge(subject, i64::try_from(verdict.0)?, &verdict.1).await?;
             (self.verdict, self.judged) = (verdict, now);

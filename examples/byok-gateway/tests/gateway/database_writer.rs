@@ -107,6 +107,53 @@ async fn nobody_is_deleted_who_did_not_ask_for_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_is_not_taken_back() {
+    let scene = Scene::start_quietly("writer_undone", "").await;
+    let mia = scene.sign_in("mia@example.com").await;
+    mia.store("openai", KEY).await;
+    let token = mia.token("live", &["openai"]).await;
+    scene
+        .write(
+            "CREATE TRIGGER kept BEFORE DELETE ON credentials BEGIN SELECT RAISE(IGNORE); END;
+             CREATE TRIGGER valid BEFORE DELETE ON sealwax_tokens BEGIN SELECT RAISE(IGNORE); END;
+             CREATE TRIGGER stays AFTER UPDATE OF leaving ON accounts WHEN NEW.leaving IS NOT NULL
+             BEGIN UPDATE accounts SET leaving = NULL WHERE id = NEW.id; END",
+        )
+        .await;
+    mia.form("/account/delete", &[("email", "mia@example.com")]).await;
+    until("the worker deletes the tenant", async || scene.dir.join("keys/service/tombstones").exists()).await;
+    until("nothing opens", async || {
+        !mia.ask(Method::GET, "/openai/v1/models", &token).send().await.unwrap().status().is_success()
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_epoch_is_skipped_and_no_log_forged() {
+    let scene = Scene::start_quietly("writer_log", "").await;
+    scene.write("INSERT INTO writer_pairs VALUES ('x', 'x')").await;
+    let (ok, text) = scene.run(&["epoch"]);
+    assert!(ok && text.contains("epoch-2 is the primary"), "{text}");
+    assert_eq!(scene.rows("SELECT key_id FROM writer_pairs").await, ["dashboard-2"]);
+    scene.write("INSERT INTO drills (finished, passed, report) VALUES (99999999999, 1, '')").await;
+    let begun = |from: &str, to: &str| {
+        format!(
+            "DROP TRIGGER sealwax_audit_unchanged;
+             UPDATE sealwax_audit SET record = replace(record, '{from}', '{to}') WHERE record LIKE '%{from}%'"
+        )
+    };
+    scene.write(&begun("begin-root", "begin-rooX")).await;
+    let altered = "the log of deletions is not as it was written";
+    let (ok, text) = scene.run(&["doctor"]);
+    assert!(!ok && text.contains(&format!("BAD  {altered}")) && text.contains("BAD  the last restore drill"), "{text}");
+    let (ok, text) = scene.run(&["epoch"]);
+    assert!(!ok && text.contains(altered) && !text.contains("certified"), "{text}");
+    scene.write(&begun("begin-rooX", "begin-root")).await;
+    let (ok, text) = scene.run(&["epoch"]);
+    assert!(ok && text.contains("epoch-3 was interrupted") && text.contains("epoch-4 is the primary"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_deletion_that_fails_is_noted_once() {
     let scene = Scene::start_quietly("writer_deletion", "").await;
     let mia = scene.sign_in("mia@example.com").await;

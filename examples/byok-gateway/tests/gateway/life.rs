@@ -1,7 +1,7 @@
 //! A tenant's life without a dashboard: what the dashboard writes is written here, with the dashboard's keys.
 
 use byok_gateway::config::Home;
-use byok_gateway::store::{Proofs, Store};
+use byok_gateway::store::Store;
 use reqwest::StatusCode;
 use sealwax_tenants::TenantId;
 
@@ -67,7 +67,7 @@ pub(crate) async fn live(scene: &Scene) {
     assert!(ok, "{text}");
 
     let tenant: TenantId = "aaaa".parse().unwrap();
-    store.leave(&Proofs::read(&home).unwrap(), &tenant).await.unwrap();
+    store.leave(&home, &tenant).await.unwrap();
     assert_eq!(ask(scene, &token).await.0, StatusCode::UNAUTHORIZED);
     until("the worker deletes the tenant", async || store.leaving().await.unwrap().is_empty()).await;
     let (ok, text) = scene.run(&["epoch"]);

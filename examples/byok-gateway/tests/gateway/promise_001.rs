@@ -190,6 +190,32 @@ async fn promise_001_an_end_that_was_cut_off_is_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn promise_001_an_end_that_was_cut_off_while_no_worker_ran_is_found() {
+    let mut scene = Scene::start_quietly("promise_001_stopped", "").await;
+    let mia = scene.sign_in("mia@example.com").await;
+    mia.store("openai", "sk-proj-audited-0123").await;
+    let token = mia.token("live", &["openai"]).await;
+    let verified = "SELECT verdict FROM verdicts WHERE tenant NOT LIKE '%@%' AND verdict = 'intact'";
+    until("the worker verifies the log", async || !scene.rows(verified).await.is_empty()).await;
+    // The ends of chains were written before these.
+    for _ in 0..3 {
+        mia.ask(Method::GET, "/openai/v1/models", &token).send().await.unwrap();
+    }
+    until("the worker verifies what is new", async || {
+        !scene.rows(&format!("{verified} AND entries >= 4")).await.is_empty()
+    })
+    .await;
+    scene.stop("worker").await;
+    scene.write("DROP TRIGGER sealwax_audit_undeleted").await;
+    scene.write("DELETE FROM sealwax_audit WHERE number > 1 AND subject NOT LIKE '%@%'").await;
+    // Nobody believes a verdict of the database.
+    let (ok, text) = scene.run(&["doctor"]);
+    assert!(!ok && text.contains("BAD  1 chains of the audit log are altered") && text.contains("cut off"), "{text}");
+    scene.begin("worker");
+    until("the verdict is another one", async || !mia.page("/security").await.contains("intact")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn promise_001_the_doctor_says_that_a_root_is_too_old() {
     let scene = Scene::start("promise_001_policy").await;
     let (ok, text) = scene.run(&["drill"]);

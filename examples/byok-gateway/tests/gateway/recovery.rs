@@ -41,7 +41,10 @@ async fn a_backup_is_restored_after_a_deletion_and_while_an_epoch_has_begun() {
     std::fs::write(&ring, format!("{text}retired epoch-3 {}\n", drawn.expose_str().unwrap())).unwrap();
     let lock = std::fs::File::create(scene.dir.join("lock")).unwrap();
     lock.lock().unwrap();
-    assert!(!scene.run(&["epoch"]).0 && !scene.run(&["recover"]).0);
+    for command in [&["epoch"][..], &["recover"], &["rotate", "mia@example.com"]] {
+        let (ok, text) = scene.run(command);
+        assert!(!ok && text.contains("another command changes the keys"), "{text}");
+    }
     drop(lock);
     let (ok, text) = scene.run(&["recover"]);
     assert!(ok, "{text}");
@@ -49,8 +52,13 @@ async fn a_backup_is_restored_after_a_deletion_and_while_an_epoch_has_begun() {
         scene.begin(process);
     }
     scene.until_ready().await;
+    let (_, text) = scene.run(&["doctor"]);
+    assert!(text.contains("BAD  the primary is epoch-2, but an epoch was interrupted: run `epoch`"), "{text}");
+    // What a command that was killed has left.
+    std::fs::write(ring.with_extension("new"), text).unwrap();
     let (ok, text) = scene.run(&["epoch"]);
-    assert!(ok && text.contains("epoch-3 is the primary"), "{text}");
+    assert!(ok && text.contains("epoch-3 was interrupted") && text.contains("epoch-4 is the primary"), "{text}");
+    assert!(!ring.with_extension("new").exists());
     // What is stored now is used, and so is what was stored before.
     mia.store("groq", KEY).await;
     for path in ["/openai/v1/models", "/groq/v1/models"] {
@@ -72,4 +80,41 @@ async fn a_backup_is_restored_after_a_deletion_and_while_an_epoch_has_begun() {
     until("the account is gone", async || scene.rows("SELECT id FROM accounts").await.is_empty()).await;
     let text = std::fs::read_to_string(&tombstones).unwrap();
     assert!(text.lines().count() == 2 && !text.contains("torn"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_worker_had_taken_over_before_an_epoch_is_lost_and_keeps_nothing_waiting() {
+    let mut scene = Scene::start_with("recovery_lost", "policy.max_age = 5\n", "warn").await;
+    let mia = scene.sign_in("mia@example.com").await;
+    mia.store("openai", KEY).await;
+    let token = mia.token("live", &["openai", "groq"]).await;
+    until("the worker takes over", async || {
+        scene.rows("SELECT envelope FROM credentials").await.iter().all(|row| row.contains(":tenant/"))
+    })
+    .await;
+    scene.stop("worker").await;
+    mia.store("groq", KEY).await;
+    scene.copy("copy.db").await;
+    scene.begin("worker");
+    // The log goes on after the backup.
+    let use_key = async |path: &str| mia.ask(Method::GET, path, &token).send().await.unwrap().status();
+    assert_eq!(use_key("/groq/v1/models").await, StatusCode::OK);
+    let (ok, text) = scene.run(&["epoch"]);
+    assert!(ok, "{text}");
+    scene.stop("worker").await;
+    scene.restore("copy.db");
+    let (ok, text) = scene.run(&["recover"]);
+    assert!(ok && text.contains("0 tenants were deleted since the backup; 1 keys are lost"), "{text}");
+    for process in ["dashboard", "proxy", "worker"] {
+        scene.begin(process);
+    }
+    scene.until_ready().await;
+    assert_eq!(use_key("/openai/v1/models").await, StatusCode::OK);
+    assert_eq!(use_key("/groq/v1/models").await, StatusCode::NOT_FOUND);
+    let (ok, text) = scene.run(&["epoch"]);
+    assert!(ok, "{text}");
+    let (ok, text) = scene.run(&["drill"]);
+    assert!(ok, "{text}");
+    scene.move_into_safe();
+    until("all is well", async || scene.run(&["doctor"]).0).await;
 }

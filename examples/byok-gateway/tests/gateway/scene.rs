@@ -19,6 +19,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 
 pub(crate) use ports::free_port;
+use rustix::process::{Pid, Signal, kill_process};
 use sealwax::{Envelope, Keyring, MasterKey};
 use sha2::{Digest, Sha256};
 use sqlx::{AnyPool, AssertSqlSafe};
@@ -123,6 +124,18 @@ impl Scene {
             }
             *name != process
         });
+    }
+
+    /// Tells a process to stop, and waits until it has.
+    pub(crate) async fn stop(&mut self, process: &str) {
+        let pid = self.pid(process).try_into().unwrap();
+        kill_process(Pid::from_raw(pid).unwrap(), Signal::TERM).unwrap();
+        let end = Instant::now() + Duration::from_secs(60);
+        while self.ended(process).is_none() {
+            assert!(Instant::now() < end, "{process} does not stop");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.processes.retain(|(name, _)| *name != process);
     }
 
     /// Panics if a process has ended by itself.
