@@ -1,11 +1,12 @@
 //! Connections of the proxy: how many there are, how they end, and whose they are behind a server in front.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::{Method, Response, StatusCode};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::scene::{Customer, Scene, until};
@@ -89,4 +90,27 @@ async fn customers_behind_a_server_in_front_have_limits_of_their_own() {
         // What needs no search has no such limit.
         assert_eq!([ask(from, &token).await, ask(from, "bg_live_wrong").await], [200, 401]);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn openings_at_once_take_no_longer_than_one_after_the_other() {
+    let scene = Scene::start_quietly("connections_burst", "limits.token = 10000\nlimits.address = 10000\n").await;
+    let mia = scene.sign_in("mia@example.com").await;
+    mia.store("openai", "sk-proj-connections-0123").await;
+    let token = mia.token("live", &["openai"]).await;
+    let ask = || {
+        let request = mia.ask(Method::GET, "/openai/v1/models", &token);
+        async { assert_eq!(request.send().await.unwrap().status(), StatusCode::OK) }
+    };
+    ask().await;
+    let begun = Instant::now();
+    for _ in 0..300 {
+        ask().await;
+    }
+    let one_by_one = begun.elapsed();
+    // All of them append to one chain of the audit log. If they raced for its end, this would take ten times as long.
+    let begun = Instant::now();
+    let requests: JoinSet<()> = (0..300).map(|_| ask()).collect();
+    requests.join_all().await;
+    assert!(begun.elapsed() < 4 * one_by_one, "{:?} and {one_by_one:?}", begun.elapsed());
 }
