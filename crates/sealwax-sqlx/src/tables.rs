@@ -5,10 +5,12 @@
 
 mod audit;
 mod database;
+mod log_verifier;
 mod tenants;
 mod tokens;
 
 pub use audit::{AuditTable, AuditTableError};
 pub use database::{Database, Dialect, Value};
+pub use log_verifier::LogVerifier;
 pub use tenants::TenantTable;
 pub use tokens::{TokenTable, TokenTableError, Used};

@@ -1,11 +1,10 @@
 //! What an operator should know: one keyring everywhere, everything under it, backups that can be restored, a root that is not
 //! too old, and a log that is intact.
 
-use std::collections::BTreeSet;
-
 use anyhow::Result;
 use sealwax::Envelope;
-use sealwax_audit::Anchor;
+use sealwax_audit::{Anchor, Verified};
+use sealwax_sqlx::tables::{AuditTableError, LogVerifier};
 
 use crate::clock;
 use crate::config::Home;
@@ -96,15 +95,12 @@ pub async fn examine(home: &Home, store: &Store) -> Result<Vec<Finding>> {
 
 /// Returns the chains of the audit log that are not as they were written: whoever writes the database writes verdicts, too.
 async fn altered(home: &Home, vault: &Vault) -> Result<Vec<String>> {
-    let (audit, anchors) = (vault.store.audit(), home.lines::<Anchor>(ANCHORS)?);
-    let mut subjects: BTreeSet<String> = audit.subjects().await?.into_iter().collect();
-    subjects.extend(anchors.iter().map(|anchor| anchor.subject.clone()));
-    let mut altered = Vec::new();
-    for subject in subjects {
-        let anchor: Vec<Anchor> = anchors.iter().filter(|anchor| anchor.subject == subject).cloned().collect();
-        if let Err(error) = audit.verify(vault.log().keys(), &subject, &anchor, None).await {
-            altered.push(format!("{subject}: {error}"));
-        }
+    let (mut log, mut altered) = (LogVerifier::new(home.lines::<Anchor>(ANCHORS)?), Vec::new());
+    let each = |subject: &str, verified: Result<&Verified, AuditTableError>| {
+        altered.extend(verified.err().map(|error| format!("{subject}: {error}")));
+    };
+    if let Err(error) = log.verify(&vault.store.audit(), vault.log().keys(), u64::MAX, each).await {
+        altered.push(format!("subjects: {error}"));
     }
     Ok(altered)
 }

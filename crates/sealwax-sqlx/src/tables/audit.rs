@@ -26,6 +26,18 @@ pub enum AuditTableError {
     Database(#[from] sqlx::Error),
 }
 
+impl AuditTableError {
+    /// Returns whether the chain is not what was appended: an entry that cannot be read is not. Otherwise, the database failed,
+    /// and says nothing of the chain.
+    #[must_use]
+    pub const fn is_altered(&self) -> bool {
+        match self {
+            Self::Chain(_) | Self::Record(_) => true,
+            Self::Database(error) => matches!(error, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)),
+        }
+    }
+}
+
 /// How many records are read at once.
 const PAGE: u16 = 1000;
 

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use sealwax::{EncryptionContext, Keyring, MasterKey};
-use sealwax_audit::{Action, AuditKey, AuditKeys, AuditLog, ChainError, Record as Entry, Recorder, verify};
+use sealwax_audit::{Action, AuditKey, AuditKeys, AuditLog, ChainError, Record as Entry, Recorder, Verified, verify};
 use sealwax_sqlx::tables::{
-    AuditTable, AuditTableError, Database, Dialect, TenantTable, TokenTable, TokenTableError, Value,
+    AuditTable, AuditTableError, Database, Dialect, LogVerifier, TenantTable, TokenTable, TokenTableError, Value,
 };
 use sealwax_tenants::{TenantId, TenantKeys, TenantState};
 use sealwax_tokens::{ChangeError, Existing, Grant, Mode, Pepper, Peppers, Rotation, Salt, TokenError, Tokens};
@@ -176,7 +176,6 @@ async fn audit<D: Database>(database: D) {
     verified(&log, &database).await;
 }
 
-/// Over more than one page, from the first entry and from one that is known.
 /// A database that fails after one read, and counts the attempts.
 #[derive(Clone)]
 struct OneRead<D>(D, Arc<AtomicUsize>);
@@ -198,6 +197,52 @@ impl<D: Database> Database for OneRead<D> {
     }
 }
 
+/// Whole chains in turn, however few entries a call may read.
+async fn in_turn<D: Database>(table: &AuditTable<D>, keys: &AuditKeys) {
+    let mut verifier = LogVerifier::default();
+    let found = async |verifier: &mut LogVerifier, entries| {
+        let mut found = Vec::new();
+        let each = |subject: &str, verified: Result<&Verified, AuditTableError>| {
+            found.push((subject.to_owned(), verified.map(|verified| verified.last.as_ref().unwrap().number)));
+        };
+        verifier.verify(table, keys, entries, each).await.unwrap();
+        found.into_iter().map(|(subject, number)| (subject, number.unwrap())).collect::<Vec<_>>()
+    };
+    let one = |subject: &str| (subject.to_owned(), if subject == "42" { 1009 } else { 1 });
+    let first = found(&mut verifier, 0).await;
+    assert_eq!(first.len(), 1);
+    // What is new in the chain that is known, and then all of the other one.
+    let second = found(&mut verifier, 0).await;
+    assert_eq!(second[0], first[0]);
+    let mut both = [first[0].clone(), second[1].clone()];
+    both.sort();
+    assert_eq!(both, ["42", "43"].map(one));
+    assert_eq!(found(&mut verifier, u64::MAX).await.len(), 4);
+    let mut anchors: Vec<_> = verifier.anchors().cloned().collect();
+    anchors.sort_by_key(|anchor| anchor.number);
+    assert_eq!(anchors.iter().map(|anchor| anchor.number).collect::<Vec<_>>(), [1, 1009]);
+
+    // A chain that was deleted, and one that was cut.
+    let others = anchors.iter().map(|anchor| {
+        let mut other = anchor.clone();
+        (other.number, other.subject) = (anchor.number + 1, format!("4{}", 5 - anchor.number.min(2)));
+        other
+    });
+    let anchors: Vec<_> = others.chain(anchors.clone()).collect();
+    let mut verifier = LogVerifier::new(anchors);
+    let mut altered = Vec::new();
+    let each = |subject: &str, verified: Result<&Verified, AuditTableError>| {
+        if let Err(error) = verified {
+            assert!(error.is_altered());
+            altered.push(subject.to_owned());
+        }
+    };
+    verifier.verify(table, keys, u64::MAX, each).await.unwrap();
+    altered.sort();
+    assert_eq!(altered, ["43", "44"]);
+}
+
+/// Over more than one page, from the first entry and from one that is known.
 async fn verified<D: Database>(log: &AuditLog<AuditTable<D>>, database: &D) {
     let (table, keys) = (log.sink(), log.keys());
     let verify = async |known| table.verify(keys, "42", &[], known).await;
@@ -211,10 +256,14 @@ async fn verified<D: Database>(log: &AuditLog<AuditTable<D>>, database: &D) {
     let since = table.verify(keys, "42", known.last.as_slice(), Some(&known)).await.unwrap();
     assert_eq!((all.last.as_ref().unwrap().number, all.anchored, since.anchored), (1009, 0, 9));
     assert_eq!(all.last, since.last);
+    in_turn(table, keys).await;
     // A database that fails is asked no more.
     let (reads, tables) = (Arc::new(AtomicUsize::new(0)), database.clone());
     let failed = AuditTable::new(OneRead(tables, Arc::clone(&reads))).verify(keys, "42", &[], Some(&known)).await;
-    assert!(matches!(failed, Err(AuditTableError::Database(_))), "{failed:?}");
+    assert!(
+        matches!(&failed, Err(AuditTableError::Database(_))) && !failed.as_ref().unwrap_err().is_altered(),
+        "{failed:?}"
+    );
     assert_eq!(reads.load(Ordering::SeqCst), 2);
 
     let unlock = match database.dialect() {

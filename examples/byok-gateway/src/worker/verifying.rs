@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use anyhow::Result;
 use sealwax_audit::{Anchor, Verified};
-use sealwax_sqlx::tables::AuditTableError;
+use sealwax_sqlx::tables::{AuditTableError, LogVerifier};
 
 use crate::clock;
 use crate::config::Home;
@@ -21,39 +21,25 @@ const ENTRIES: u64 = 100_000;
 /// The verdict on a chain that is as it was written.
 const INTACT: &str = "intact";
 
-/// What is known of each chain, by subject.
-#[derive(Debug, Default)]
+/// What the last round found.
+#[derive(Debug)]
 pub(super) struct Verifying {
-    chains: HashMap<String, Chain>,
-    /// When the ends were written to the file.
+    log: LogVerifier,
+    /// When the ends of the chains were written to the file.
     anchored: u64,
-}
-
-#[derive(Debug, Default)]
-struct Chain {
-    /// The newest end that is known: the file has it, or it was verified since.
-    anchor: Option<Anchor>,
-    /// What the last verification found, unless the chain was altered.
-    verified: Option<Verified>,
-    /// The round in which it was verified from its first entry on.
-    whole: u64,
-    /// The verdict in the database, and when it was written.
-    verdict: (u64, String),
-    judged: u64,
+    /// By subject, the number of entries and the verdict in the database, and when it was written.
+    verdicts: HashMap<String, (u64, String, u64)>,
 }
 
 impl Verifying {
     /// Reads the anchors, once: no other process writes the file.
     pub(super) fn read(home: &Home) -> Result<Self> {
-        let anchors = home.lines::<Anchor>(ANCHORS)?.into_iter();
-        let chain = |anchor: Anchor| (anchor.subject.clone(), Chain { anchor: Some(anchor), ..Chain::default() });
-        Ok(Self { chains: anchors.map(chain).collect(), anchored: 0 })
+        Ok(Self { log: LogVerifier::new(home.lines::<Anchor>(ANCHORS)?), anchored: 0, verdicts: HashMap::new() })
     }
 
     /// Writes the end of each chain to the file.
     pub(super) fn write_anchors(&mut self, home: &Home) -> Result<()> {
-        let anchors = self.chains.values().filter_map(|chain| chain.anchor.as_ref());
-        let mut lines: Vec<String> = anchors.map(|anchor| format!("{anchor}\n")).collect();
+        let mut lines: Vec<String> = self.log.anchors().map(|anchor| format!("{anchor}\n")).collect();
         lines.sort_unstable();
         self.anchored = clock::seconds();
         home.write(ANCHORS, lines.concat().as_bytes())
@@ -61,73 +47,43 @@ impl Verifying {
 
     /// Verifies what is new in each chain, and then whole chains, in turn. A chain that was altered is a verdict, and no error.
     pub(super) async fn verify(&mut self, home: &Home, vault: &Vault) -> Result<()> {
-        let subjects = vault.store.audit().subjects().await;
-        for subject in subjects.iter().flatten() {
-            self.chains.entry(subject.clone()).or_default();
-        }
-        // Of a chain that was deleted, nothing is left in the table, but it has an anchor.
-        let mut chains: Vec<_> = self.chains.iter_mut().collect();
-        for (subject, chain) in &mut chains {
-            if let Some(known) = chain.verified.take() {
-                chain.verify(vault, subject, Some(known)).await;
-            }
-        }
-        chains.sort_by_key(|(_, chain)| chain.whole);
-        let (mut left, round) = (ENTRIES, chains.last().map_or(0, |(_, chain)| chain.whole).saturating_add(1));
-        for (subject, chain) in chains {
-            if left > 0 {
-                chain.whole = round;
-                left = left.saturating_sub(chain.verify(vault, subject, None).await.max(1));
+        let (audit, mut found) = (vault.store.audit(), Vec::new());
+        let each = |subject: &str, verified: Result<&Verified, AuditTableError>| {
+            let entries = |verified: &Verified| verified.last.as_ref().map_or(0, |last| last.number);
+            found.push((subject.to_owned(), verified.map(entries)));
+        };
+        let listed = self.log.verify(&audit, vault.log().keys(), ENTRIES, each).await;
+        for (subject, verified) in found {
+            let verdict = match verified {
+                Ok(entries) => (entries, INTACT.to_owned()),
+                Err(error) if error.is_altered() => {
+                    tracing::error!("the log of {subject} is not as it was written: {error}");
+                    (0, error.to_string())
+                }
+                Err(error) => {
+                    tracing::error!("the log of {subject} is not verified: {error}");
+                    continue;
+                }
+            };
+            if let Err(error) = self.write_down(vault, &subject, verdict).await {
+                tracing::error!("the verdict on the log of {subject} was not written: {error:#}");
             }
         }
         if clock::seconds() >= self.anchored.saturating_add(ANCHOR_SECONDS) {
             self.write_anchors(home)?;
         }
-        Ok(subjects.map(drop)?)
-    }
-}
-
-impl Chain {
-    /// Verifies a chain, and writes the verdict down. Whatever fails is logged, because the others have to be verified all the
-    /// same. Returns how many entries it has.
-    async fn verify(&mut self, vault: &Vault, subject: &str, known: Option<Verified>) -> u64 {
-        let audit = vault.store.audit();
-        let verified = audit.verify(vault.log().keys(), subject, self.anchor.as_slice(), known.as_ref()).await;
-        let (entries, verdict) = match verified {
-            Ok(verified) => {
-                let entries = verified.last.as_ref().map_or(0, |last| last.number);
-                self.anchor = verified.last.clone();
-                self.verified = Some(verified);
-                (entries, INTACT.to_owned())
-            }
-            // Whatever cannot be read is not what was appended.
-            Err(AuditTableError::Database(error)) if !is_of_a_row(&error) => {
-                tracing::error!("the log of {subject} is not verified: {error}");
-                self.verified = known;
-                return 0;
-            }
-            Err(error) => {
-                tracing::error!("the log of {subject} is not as it was written: {error}");
-                self.verified = None;
-                (0, error.to_string())
-            }
-        };
-        if let Err(error) = self.write_down(vault, subject, (entries, verdict)).await {
-            tracing::error!("the verdict on the log of {subject} was not written: {error:#}");
-        }
-        entries
+        Ok(listed?)
     }
 
-    async fn write_down(&mut self, vault: &Vault, subject: &str, verdict: (u64, String)) -> Result<()> {
+    async fn write_down(&mut self, vault: &Vault, subject: &str, (entries, verdict): (u64, String)) -> Result<()> {
         let now = clock::seconds();
-        if verdict != self.verdict || now >= self.judged.saturating_add(VERDICT_SECONDS) {
-            vault.store.judge(subject, i64::try_from(verdict.0)?, &verdict.1).await?;
-            (self.verdict, self.judged) = (verdict, now);
+        let is_written = |(number, written, at): &(u64, String, u64)| {
+            (*number, written) == (entries, &verdict) && now < at.saturating_add(VERDICT_SECONDS)
+        };
+        if !self.verdicts.get(subject).is_some_and(is_written) {
+            vault.store.judge(subject, i64::try_from(entries)?, &verdict).await?;
+            self.verdicts.insert(subject.to_owned(), (entries, verdict, now));
         }
         Ok(())
     }
-}
-
-const fn is_of_a_row(error: &sqlx::Error) -> bool {
-    matches!(error, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_))
 }
