@@ -126,6 +126,8 @@ async fn an_epoch_that_was_killed_after_the_pair_gives_the_dashboard_its_half() 
     let mia = scene.sign_in("mia@example.com").await;
     let sealer = scene.dir.join(SEALER);
     let old = std::fs::read(&sealer).unwrap();
+    // It waits for this one, for longer than it may use the keyring.
+    scene.kill("dashboard");
     let mut epoch = command(&scene.dir, &["epoch"]).spawn().unwrap();
     until("the pair is there", async || {
         scene.rows("SELECT key_id FROM writer_pairs").await.contains(&"dashboard-2".to_owned())
@@ -133,11 +135,12 @@ async fn an_epoch_that_was_killed_after_the_pair_gives_the_dashboard_its_half() 
     .await;
     epoch.kill().unwrap();
     epoch.wait().unwrap();
-    // As if it had not come further. It now waits for a dashboard that was killed, for longer than it may use the keyring.
+    let (_, text) = scene.run(&["doctor"]);
+    assert!(text.contains("BAD  the primary is epoch-2, but an epoch was interrupted: run `epoch`"), "{text}");
+    // As if it had not come further.
     std::fs::write(&sealer, old).unwrap();
-    scene.kill("dashboard");
     let (ok, text) = scene.run(&["epoch"]);
-    assert!(ok, "{text}");
+    assert!(ok && text.contains("waits for dashboard"), "{text}");
     scene.begin("dashboard");
     scene.until_ready().await;
     mia.store("openai", "sk-proj-chaos-pair-0123").await;
