@@ -27,7 +27,9 @@ pub async fn examine(home: &Home, store: &Store) -> Result<Vec<Finding>> {
     let ring = vault.ring()?;
     let newest = Epoch::newest(&ring);
     let mut findings = Vec::new();
-    let mut find = |is_well, text: String| findings.push(Finding { is_well, text });
+    // What the database says is shown on one line, whoever wrote it.
+    let mut find =
+        |is_well, text: String| findings.push(Finding { is_well, text: text.replace(char::is_control, " ") });
 
     let running = vault.processes().await?;
     for process in ["dashboard", "proxy", "worker"] {
@@ -89,7 +91,7 @@ pub async fn examine(home: &Home, store: &Store) -> Result<Vec<Finding>> {
         }
     }
     let altered = altered(home, &vault).await?;
-    find(altered.is_empty(), format!("{} chains of the audit log are altered {}", altered.len(), altered.join("; ")));
+    find(altered.is_empty(), format!("{} chains of the audit log are altered: {}", altered.len(), altered.join("; ")));
     Ok(findings)
 }
 

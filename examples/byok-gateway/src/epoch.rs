@@ -75,6 +75,21 @@ impl Epoch {
         Ok(format!("tenant-keys/{}", self.root()?))
     }
 
+    /// Reads that file, if there is one: the tenant, number and envelope of each key.
+    fn read_dump(self, home: &Home) -> Result<Option<Vec<(String, i64, String)>>> {
+        let path = home.path(self.dump()?);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let key = |line: &str| {
+            let mut words = line.splitn(3, ' ');
+            Some((words.next()?.to_owned(), words.next()?.parse().ok()?, words.next()?.to_owned()))
+        };
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let keys = text.lines().map(|line| key(line).with_context(|| format!("{} is malformed", path.display())));
+        keys.collect::<Result<_>>().map(Some)
+    }
+
     /// Draws the root, and seals its text for the escrow: `escrow/epoch-1` opens with `safe/epoch-1`, which an operator moves
     /// into a safe. Both are destroyed with the root.
     pub fn draw_root(self, home: &Home) -> Result<Secret> {

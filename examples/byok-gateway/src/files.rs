@@ -45,9 +45,7 @@ impl Home {
     /// Reads a file of secrets, which is wiped when it is dropped.
     pub fn secret(&self, file: &str) -> Result<Secret> {
         let path = self.path(file);
-        fs::read(&path)
-            .map(Secret::from)
-            .with_context(|| format!("cannot read {}: `init` makes the keys of a new gateway", path.display()))
+        fs::read(&path).map(Secret::from).with_context(|| format!("cannot read {}", path.display()))
     }
 
     /// Reads and parses a file of secrets. The error of parsing repeats nothing of it.
@@ -61,7 +59,7 @@ impl Home {
     }
 
     /// Writes a file that nobody else may read, in one step: a reader sees the old one or the new one. One process at a time
-    /// writes a file. What one that was killed has left is written over by the next.
+    /// writes a file. What one that was killed has left of it is written over by the next.
     pub fn write(&self, file: &str, content: &[u8]) -> Result<()> {
         let path = self.path(file);
         let new = path.with_extension("new");
@@ -69,7 +67,8 @@ impl Home {
             let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
             file.write_all(content)?;
             file.sync_all()?;
-            fs::rename(&new, &path)
+            fs::rename(&new, &path)?;
+            sync_name(&path)
         });
         written.with_context(|| format!("cannot write {}", path.display()))
     }
@@ -104,7 +103,8 @@ impl Home {
                 file.set_len(whole.try_into().map_err(std::io::Error::other)?)?;
             }
             file.write_all(format!("{line}\n").as_bytes())?;
-            file.sync_all()
+            file.sync_all()?;
+            sync_name(&path)
         });
         written.with_context(|| format!("cannot write {}", path.display()))
     }
@@ -123,6 +123,11 @@ impl Home {
         let lines = whole.lines().map(str::parse).collect::<Result<_, _>>();
         lines.with_context(|| format!("{file} is malformed"))
     }
+}
+
+/// Keeps the name of a file over a power cut.
+fn sync_name(path: &Path) -> std::io::Result<()> {
+    path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
 }
 
 /// Creates the directory of a file, for its owner alone.

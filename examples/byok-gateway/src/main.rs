@@ -16,29 +16,7 @@ use tracing_subscriber::filter::LevelFilter;
 #[global_allocator]
 static ALLOCATOR: zeroizing_alloc::ZeroAlloc<std::alloc::System> = zeroizing_alloc::ZeroAlloc(std::alloc::System);
 
-const HELP: &str = "\
-Usage: byok-gateway [--home DIR] [COMMAND]
-
-Without a command, it shows a gateway in a temporary directory, until you press Ctrl-C.
-
-The home has `gateway.toml` and the keys.
-
-Commands:
-    init       makes the keys, the tables and the first epoch
-    dashboard  runs the dashboard
-    proxy      runs the proxy
-    worker     runs the worker
-    epoch      begins the next epoch, moves everything to it, and destroys the keys of the old one
-    recover    makes a restored database usable, before the processes start
-    rotate ADDRESS
-               gives a customer, or the tenant with an id, a new master key
-    import DECLARATION KEY_FILE ROWS.jsonl
-               seals keys that another program encrypted
-    import-tokens ROWS.jsonl
-               accepts tokens that another program hashed
-    drill      restores a backup elsewhere, and looks whether every key can be used
-    doctor     says what is not well, and exits with 1 if anything is
-";
+const HELP: &str = include_str!("help.txt");
 
 fn main() -> ExitCode {
     // Nobody else reads what is written here: databases, backups, keys.

@@ -1,12 +1,14 @@
 //! What opens a customer's key. The proxy and the worker have it, and the dashboard does not.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use arc_swap::ArcSwap;
+use futures_util::future::OptionFuture;
 use sealwax::{ContextError, Envelope, ErrorClass, FormatError, KeyId, Keyring, KeyringError, OpeningKey};
 use sealwax_audit::{EntryError, Recorder};
 use sealwax_credentials::{BoundSecret, OpenBoundError, open_bound_async};
@@ -34,6 +36,8 @@ pub struct Vault {
     tenants: TenantKeys,
     /// The opening keys of the dashboard's pairs, by the id and the envelope of the pair.
     pairs: Mutex<HashMap<(KeyId, String), Arc<OpeningKey>>>,
+    /// The tenants who were deleted. Their ids are not used again, whatever numbers their keys have.
+    dead: ArcSwap<HashSet<TenantId>>,
     /// Of the tenants with a number, one at a time opens a key.
     turns: Vec<tokio::sync::Mutex<()>>,
     started: Instant,
@@ -50,6 +54,8 @@ pub struct Refused {
     source: Box<dyn std::error::Error + Send + Sync>,
 }
 
+/// For how long an opening may wait for others of the tenant.
+const TURN: Duration = Duration::from_secs(10);
 /// The customer has no key for this provider, or has left.
 pub const NOT_SET: &str = "not_set";
 
@@ -90,6 +96,7 @@ impl Vault {
             home: home.clone(),
             tenants: TenantKeys::new(Keyring::opening_only(), []).with_max_age(home.config.policy.max_age()),
             pairs: Mutex::default(),
+            dead: ArcSwap::default(),
             turns: (0..=u8::MAX).map(|_| tokio::sync::Mutex::default()).collect(),
             started: Instant::now(),
             until: AtomicU64::new(0),
@@ -102,7 +109,9 @@ impl Vault {
     pub async fn refresh(&self) -> Result<()> {
         let until = self.started.elapsed().saturating_add(self.max_age());
         let ring = self.source.read().await?;
-        self.home.lines::<Tombstone>(TOMBSTONES)?.iter().for_each(|dead| self.tenants.bury(dead));
+        let tombstones: Vec<Tombstone> = self.home.lines(TOMBSTONES)?;
+        tombstones.iter().for_each(|dead| self.tenants.bury(dead));
+        self.dead.store(Arc::new(tombstones.into_iter().map(|dead| dead.tenant().clone()).collect()));
         if self.tenants.service().fingerprint() != ring.fingerprint() {
             self.set(ring);
         }
@@ -181,17 +190,16 @@ impl Vault {
         who: &str,
         why: &str,
     ) -> Result<BoundSecret, Refused> {
+        // All openings of a tenant append to one chain: those that race for its end would begin again and again.
+        let [number, ..] = BuildHasherDefault::<DefaultHasher>::default().hash_one(tenant).to_le_bytes();
+        let turn = self.turns.get(usize::from(number)).map(tokio::sync::Mutex::lock);
+        let busy = |_| Refused::new("busy", ErrorClass::Transient, "too many openings at once");
+        let _turn = tokio::time::timeout(TURN, OptionFuture::from(turn)).await.map_err(busy)?;
         let found = self.store.find(tenant, &provider.slug).await?;
         let found = found.ok_or_else(|| Refused::new(NOT_SET, ErrorClass::Refused, "there is no such key"))?;
         let envelope: Envelope = found.envelope.parse()?;
         let keyring = self.keyring(&found.record, &envelope).await?;
         let recorder = Recorder::new(&self.log, tenant.as_ref(), who, why)?;
-        // All openings of a tenant append to one chain: those that race for its end would begin again and again.
-        let [number, ..] = BuildHasherDefault::<DefaultHasher>::default().hash_one(tenant).to_le_bytes();
-        let _turn = match self.turns.get(usize::from(number)) {
-            Some(turn) => Some(turn.lock().await),
-            None => None,
-        };
         Ok(open_bound_async(&keyring.with_recorder(recorder), &envelope, &provider.context(tenant)?).await?)
     }
 
@@ -199,6 +207,9 @@ impl Vault {
     /// taken it over, the dashboard's pair.
     pub async fn keyring(&self, record: &TenantRecord, row: &Envelope) -> Result<Keyring, Refused> {
         let tenants = self.tenants()?;
+        if self.dead.load().contains(record.tenant()) {
+            return Err(Refused::new("key_destroyed", ErrorClass::Refused, "the tenant was deleted"));
+        }
         let state = tenants.state(record)?;
         let keyring = if state == TenantState::NeverHad { Keyring::opening_only() } else { tenants.keyring(record)? };
         let pair = if TenantKeyId::of(row).is_ok() { None } else { row.key_ids().next() };

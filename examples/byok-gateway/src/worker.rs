@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-pub(crate) use deleting::{delete_leaving, waiting};
+pub(crate) use deleting::{delete_leaving, is_noted, waiting};
 pub(crate) use taking_over::PAGE;
 pub use taking_over::{rotate, take_over};
 

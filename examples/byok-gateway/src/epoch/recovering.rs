@@ -1,14 +1,16 @@
 //! After a restore: brings the tenants' keys back that open, and deletes again who was deleted.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 use sealwax::{Envelope, KeyState};
-use sealwax_tenants::{TenantId, Tombstone};
+use sealwax_tenants::{Notice, TenantId, Tombstone};
 
 use super::Epoch;
+use crate::clock;
 use crate::config::Home;
-use crate::files::{ANCHORS, TOMBSTONES};
+use crate::files::{ANCHORS, AUDIT, TOMBSTONES};
 use crate::ring::Source;
-use crate::store::Store;
+use crate::store::{Log, Store};
+use crate::worker::is_noted;
 
 /// Makes a database usable that was restored from a backup, before the processes start. Returns how many tenants were deleted
 /// since the backup was made, and how many keys are lost: those that the dashboard stored in an epoch that has ended, and that
@@ -18,23 +20,19 @@ pub async fn recover(home: &Home, store: &Store) -> Result<(u64, u64)> {
     let ring = Source::new(home)?.read().await?;
     let epoch = Epoch::current(&ring).context("the keyring has no epoch")?;
     // A backup from before the epoch has keys under a root that is destroyed. The keys are the same.
-    let dumps = (1..=epoch.0).rev().map(|number| Epoch(number).dump().map(|dump| home.path(dump)));
-    let dumps = dumps.collect::<Result<Vec<_>>>()?;
-    let is_destroyed = |(_, state)| state == KeyState::Destroyed;
-    match dumps.iter().find(|dump| dump.exists()) {
-        Some(dump) => {
-            let lines = std::fs::read_to_string(dump).with_context(|| format!("cannot read {}", dump.display()))?;
-            for line in lines.lines() {
-                let mut words = line.splitn(3, ' ');
-                let (tenant, number, envelope) = (words.next(), words.next(), words.next());
-                let number =
-                    number.and_then(|number| number.parse().ok()).context("a line of the dump is malformed")?;
-                store.restore_key(tenant.unwrap_or_default(), number, envelope.unwrap_or_default()).await?;
+    let mut has_ended = false;
+    for epoch in (1..=epoch.0).rev().map(Epoch) {
+        if ring.state(epoch.root()?.as_ref()) == Some(KeyState::Destroyed) {
+            has_ended = true;
+        } else if let Some(keys) = epoch.read_dump(home)? {
+            for (tenant, number, envelope) in keys {
+                store.restore_key(&tenant, number, &envelope).await?;
             }
+            has_ended = false;
+            break;
         }
-        None if ring.keys().any(is_destroyed) => bail!("the directory tenant-keys is missing"),
-        None => {}
     }
+    ensure!(!has_ended, "the directory tenant-keys has nothing of {}", epoch.root()?);
     let mut deleted = 0_u64;
     for dead in home.lines::<Tombstone>(TOMBSTONES)? {
         let tenant: TenantId = dead.tenant().clone();
@@ -55,5 +53,16 @@ pub async fn recover(home: &Home, store: &Store) -> Result<(u64, u64)> {
     epoch.make_pair(home, store, &ring).await?;
     // The log ends where the backup was made.
     home.set_aside(ANCHORS)?;
+    let log = Log::new(home.parsed(AUDIT)?, store.audit(), clock::millis);
+    for begun in 1..=Epoch::newest(&ring).map_or(0, |newest| newest.0) {
+        if Epoch(begun).begun(home, store).await?.is_none() {
+            Epoch(begun).note_begin(&log, &ring).await?;
+        }
+    }
+    for dead in home.lines::<Tombstone>(TOMBSTONES)? {
+        if !is_noted(home, store, &dead).await? {
+            log.append(Notice::SUBJECT, dead.notice("operator", "deleted before the restore").action()).await?;
+        }
+    }
     Ok((deleted, lost))
 }

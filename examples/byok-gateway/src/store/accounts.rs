@@ -79,13 +79,18 @@ impl Store {
     /// That the customer asked for it is in a file: who writes the database can neither ask nor take it back.
     pub async fn leave(&self, home: &Home, tenant: &TenantId) -> Result<()> {
         home.append(LEAVING, tenant.as_ref())?;
+        Ok(self.end(tenant).await?)
+    }
+
+    /// Does what [`leave`](Self::leave) does to the database.
+    pub async fn end(&self, tenant: &TenantId) -> sqlx::Result<()> {
         let mut transaction = self.begin().await?;
         let leave = "UPDATE accounts SET leaving = $2 WHERE id = $1";
         sqlx::query(leave).bind(tenant.as_ref()).bind(clock::column()).execute(&mut *transaction).await?;
         for delete in [DELETE_KEYS, DELETE_TOKENS] {
             sqlx::query(delete).bind(tenant.as_ref()).execute(&mut *transaction).await?;
         }
-        Ok(transaction.commit().await?)
+        transaction.commit().await
     }
 
     /// Returns the tenants that are leaving, if the table is right.
@@ -99,8 +104,8 @@ impl Store {
     /// Deletes what is left of a tenant whose master key is destroyed. Returns whether there was an account.
     pub async fn forget(&self, tenant: &TenantId) -> sqlx::Result<bool> {
         let mut transaction = self.begin().await?;
-        // Also the tokens that a request issued while the tenant left.
-        for delete in [DELETE_KEYS, DELETE_TOKENS] {
+        // Also the tokens that a request issued while the tenant left, and what somebody has put back.
+        for delete in [DELETE_KEYS, DELETE_TOKENS, "DELETE FROM sealwax_tenant_keys WHERE tenant = $1"] {
             sqlx::query(delete).bind(tenant.as_ref()).execute(&mut *transaction).await?;
         }
         let delete = sqlx::query("DELETE FROM accounts WHERE id = $1").bind(tenant.as_ref());

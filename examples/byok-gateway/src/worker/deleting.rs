@@ -12,8 +12,8 @@ use crate::files::{LEAVING, TOMBSTONES};
 use crate::store::Store;
 use crate::vault::Vault;
 
-/// Returns the tenants who left, and are not deleted: whose customers have asked for it, whatever the database says, and whose
-/// accounts are still there.
+/// Returns the tenants who left, and are not deleted: whose customers have asked for it, whatever the database says, and those
+/// whose deletion was interrupted.
 pub(crate) async fn waiting(home: &Home, store: &Store) -> Result<BTreeSet<TenantId>> {
     let mut waiting: BTreeSet<TenantId> = home.lines(LEAVING)?.into_iter().collect();
     for dead in home.lines::<Tombstone>(TOMBSTONES)? {
@@ -39,6 +39,8 @@ pub(crate) async fn delete_leaving(home: &Home, vault: &Vault) -> Result<()> {
 
 async fn delete(home: &Home, vault: &Vault, tenant: &TenantId) -> Result<()> {
     let (tenants, store) = (vault.tenants()?, &vault.store);
+    // Whoever has asked for it may have been told that it failed.
+    store.end(tenant).await?;
     // A worker that was killed has left the tombstone, and the keys that it buries.
     for dead in home.lines::<Tombstone>(TOMBSTONES)? {
         if dead.tenant() == tenant {
@@ -71,7 +73,7 @@ async fn delete(home: &Home, vault: &Vault, tenant: &TenantId) -> Result<()> {
 }
 
 /// Returns whether the audit log has a tombstone.
-async fn is_noted(home: &Home, store: &Store, dead: &Tombstone) -> Result<bool> {
+pub(crate) async fn is_noted(home: &Home, store: &Store, dead: &Tombstone) -> Result<bool> {
     for record in deletions(home, store).await? {
         if Tombstone::from_record(&record)?.as_ref() == Some(dead) {
             return Ok(true);

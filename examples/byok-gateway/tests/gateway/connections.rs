@@ -93,7 +93,7 @@ async fn customers_behind_a_server_in_front_have_limits_of_their_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn openings_at_once_take_no_longer_than_one_after_the_other() {
+async fn openings_of_one_tenant_do_not_race() {
     let scene = Scene::start_quietly("connections_burst", "limits.token = 10000\nlimits.address = 10000\n").await;
     let mia = scene.sign_in("mia@example.com").await;
     mia.store("openai", "sk-proj-connections-0123").await;

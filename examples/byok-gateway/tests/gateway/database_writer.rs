@@ -130,7 +130,7 @@ async fn a_deletion_is_not_taken_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_epoch_is_skipped_and_no_log_forged() {
-    let scene = Scene::start_quietly("writer_log", "").await;
+    let mut scene = Scene::start_quietly("writer_log", "").await;
     scene.write("INSERT INTO writer_pairs VALUES ('x', 'x')").await;
     let (ok, text) = scene.run(&["epoch"]);
     assert!(ok && text.contains("epoch-2 is the primary"), "{text}");
@@ -150,12 +150,52 @@ async fn no_epoch_is_skipped_and_no_log_forged() {
     assert!(!ok && text.contains(altered) && !text.contains("certified"), "{text}");
     scene.write(&begun("begin-rooX", "begin-root")).await;
     let (ok, text) = scene.run(&["epoch"]);
-    assert!(ok && text.contains("epoch-3 was interrupted") && text.contains("epoch-4 is the primary"), "{text}");
+    assert!(ok && text.contains("epoch-3 is the primary"), "{text}");
+    // The last entry, which the file has the end of.
+    let deletions = "SELECT record FROM sealwax_audit WHERE subject LIKE '%@deletions'";
+    let count = scene.rows(deletions).await.len();
+    let verified = format!("SELECT verdict FROM verdicts WHERE tenant LIKE '%@deletions' AND entries = {count}");
+    until("the worker verifies the log", async || !scene.rows(&verified).await.is_empty()).await;
+    scene.stop("worker").await;
+    scene
+        .write(&format!(
+            "DROP TRIGGER sealwax_audit_undeleted;
+             DELETE FROM sealwax_audit WHERE subject LIKE '%@deletions' AND number = {count}"
+        ))
+        .await;
+    let (ok, text) = scene.run(&["epoch"]);
+    assert!(!ok && text.contains(altered) && text.contains("cut off"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_epoch_ends_without_a_key_that_somebody_has_hidden() {
+    let scene = Scene::start_quietly("writer_hidden", "").await;
+    let mia = scene.sign_in("mia@example.com").await;
+    mia.store("openai", KEY).await;
+    let token = mia.token("live", &["openai"]).await;
+    until("the worker takes over", async || {
+        scene.rows("SELECT envelope FROM credentials").await.iter().all(|row| row.contains(":tenant/"))
+    })
+    .await;
+    let (ok, text) = scene.run(&["epoch"]);
+    assert!(ok, "{text}");
+    scene
+        .write(
+            "CREATE TABLE hidden AS SELECT * FROM sealwax_tenant_keys; DELETE FROM sealwax_tenant_keys;
+             UPDATE credentials SET checked = 99999999999",
+        )
+        .await;
+    let (ok, text) = scene.run(&["epoch"]);
+    assert!(!ok && text.contains("key 1 of tenant ") && text.contains(" is gone: restore the database"), "{text}");
+    scene.write("INSERT INTO sealwax_tenant_keys SELECT * FROM hidden").await;
+    let (ok, text) = scene.run(&["epoch"]);
+    assert!(ok, "{text}");
+    assert_eq!(mia.ask(Method::GET, "/openai/v1/models", &token).send().await.unwrap().status(), StatusCode::OK);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deletion_that_fails_is_noted_once() {
-    let scene = Scene::start_quietly("writer_deletion", "").await;
+    let mut scene = Scene::start_quietly("writer_deletion", "").await;
     let mia = scene.sign_in("mia@example.com").await;
     mia.store("openai", KEY).await;
     scene.write("CREATE TRIGGER kept BEFORE DELETE ON accounts BEGIN SELECT RAISE(ABORT, 'kept'); END").await;
@@ -165,11 +205,14 @@ async fn a_deletion_that_fails_is_noted_once() {
     })
     .await;
     // As if a worker had been killed before the entry was written.
+    scene.stop("worker").await;
+    fs::remove_file(scene.dir.join("keys/service/anchors")).unwrap();
     let deletions = "SELECT record FROM sealwax_audit WHERE subject LIKE '%@deletions' AND record LIKE '%\"deleted\"%'";
     assert_eq!(scene.rows(deletions).await.len(), 1);
     scene
         .write("DROP TRIGGER sealwax_audit_undeleted; DELETE FROM sealwax_audit WHERE record LIKE '%\"deleted\"%'")
         .await;
+    scene.begin("worker");
     until("the deletion is noted", async || !scene.rows(deletions).await.is_empty()).await;
     scene.write("DROP TRIGGER kept").await;
     until("the account is gone", async || scene.rows("SELECT id FROM accounts").await.is_empty()).await;

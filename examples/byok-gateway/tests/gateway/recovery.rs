@@ -105,14 +105,18 @@ async fn what_no_worker_had_taken_over_before_an_epoch_is_lost_and_keeps_nothing
     scene.restore("copy.db");
     let (ok, text) = scene.run(&["recover"]);
     assert!(ok && text.contains("0 tenants were deleted since the backup; 1 keys are lost"), "{text}");
+    let (_, text) = scene.run(&["doctor"]);
+    assert!(text.contains("ok   the root is 0 days old") && text.contains("ok   0 chains of the audit log"), "{text}");
     for process in ["dashboard", "proxy", "worker"] {
         scene.begin(process);
     }
     scene.until_ready().await;
     assert_eq!(use_key("/openai/v1/models").await, StatusCode::OK);
     assert_eq!(use_key("/groq/v1/models").await, StatusCode::NOT_FOUND);
+    // Who is deleted now is certified at the end of this epoch.
+    mia.form("/account/delete", &[("email", "mia@example.com")]).await;
     let (ok, text) = scene.run(&["epoch"]);
-    assert!(ok, "{text}");
+    assert!(ok && text.contains("1 deletions are certified"), "{text}");
     let (ok, text) = scene.run(&["drill"]);
     assert!(ok, "{text}");
     scene.move_into_safe();
