@@ -319,3 +319,52 @@ async fn a_master_key_that_somebody_puts_back_does_not_outlive_the_epoch() {
     assert_eq!(rows().await, [""; 0]);
     assert_eq!(fs::read_to_string(scene.dir.join("tenant-keys/epoch-2")).unwrap(), "");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_later_key_of_a_deleted_tenant_opens_nothing() {
+    let scene = Scene::start_quietly("writer_later_key", "").await;
+    let mia = scene.sign_in("mia@example.com").await;
+    mia.store("openai", KEY).await;
+    let token = mia.token("live", &["openai"]).await;
+    let row = async || scene.rows("SELECT envelope FROM credentials").await.remove(0);
+    until("the worker takes over", async || row().await.contains(":tenant/")).await;
+    let (ok, text) = scene.run(&["rotate", "mia@example.com"]);
+    assert!(ok && row().await.contains("@2="), "{text}");
+    scene.copy("copy.db").await;
+    // So that the tombstone is of an earlier key.
+    scene
+        .write(
+            "DROP TRIGGER sealwax_tenants_stay; DELETE FROM sealwax_tenant_keys; DELETE FROM sealwax_tenants;
+             UPDATE credentials SET checked = 99999999999",
+        )
+        .await;
+    mia.form("/account/delete", &[("email", "mia@example.com")]).await;
+    until_deleted(&scene).await;
+    let tombstones = fs::read_to_string(scene.dir.join("keys/service/tombstones")).unwrap();
+    assert!(tombstones.contains("@1 "), "{tombstones}");
+    put_back(&scene, &HER_MASTER_KEY).await;
+    put_back(&scene, &HERS).await;
+    let ask = async || mia.ask(Method::GET, "/openai/v1/models", &token).send().await.unwrap().status();
+    until("it is refused", async || ask().await == StatusCode::GONE).await;
+    let (ok, text) = scene.run(&["epoch"]);
+    assert!(ok && text.contains("1 deletions are certified"), "{text}");
+    assert_eq!(scene.rows("SELECT envelope FROM sealwax_tenant_keys").await, [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_begins_with_the_account() {
+    let scene = Scene::start_quietly("writer_account", "").await;
+    let mia = scene.sign_in("mia@example.com").await;
+    mia.store("openai", KEY).await;
+    scene.write("CREATE TRIGGER stays BEFORE UPDATE ON accounts BEGIN SELECT RAISE(ABORT, 'stays'); END").await;
+    let refused = mia.form("/account/delete", &[("email", "mia@example.com")]).await;
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    until("the worker has tried thrice", async || {
+        fs::read_to_string(scene.log("worker")).unwrap().matches("deletion of tenant").count() >= 3
+    })
+    .await;
+    // With a tombstone, nobody would come back to what is left of the account.
+    assert!(!scene.dir.join("keys/service/tombstones").exists());
+    scene.write("DROP TRIGGER stays").await;
+    until_deleted(&scene).await;
+}
