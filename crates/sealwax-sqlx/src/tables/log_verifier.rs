@@ -37,7 +37,7 @@ impl LogVerifier {
         Self(chains)
     }
 
-    /// Returns the newest end of each chain that was verified.
+    /// Returns the newest end of each chain that was verified, or was given to [`new`](Self::new).
     pub fn anchors(&self) -> impl Iterator<Item = &Anchor> {
         self.0.values().filter_map(|chain| chain.anchor.as_ref())
     }
