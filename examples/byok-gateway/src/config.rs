@@ -3,7 +3,6 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
@@ -89,12 +88,8 @@ pub struct Policy {
 pub struct OpenBao {
     pub address: String,
     pub key: String,
-    #[serde(default = "transit")]
-    pub mount: String,
-}
-
-fn transit() -> String {
-    "transit".into()
+    /// Where the engine is mounted, if it is not at `transit`.
+    pub mount: Option<String>,
 }
 
 impl Default for Config {
@@ -125,13 +120,6 @@ impl Default for Limits {
 impl Default for Policy {
     fn default() -> Self {
         Self { max_age: 60, epoch_days: 30, drill_days: 7, check_hours: 24 }
-    }
-}
-
-impl Policy {
-    #[must_use]
-    pub const fn max_age(&self) -> Duration {
-        Duration::from_secs(self.max_age)
     }
 }
 

@@ -14,22 +14,14 @@ use crate::store::Store;
 use crate::vault::Vault;
 use crate::worker::waiting;
 
-/// One finding.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    pub is_well: bool,
-    pub text: String,
-}
-
-/// Examines a gateway.
-pub async fn examine(home: &Home, store: &Store) -> Result<Vec<Finding>> {
+/// Examines a gateway. Returns what was found, and whether it is well.
+pub async fn examine(home: &Home, store: &Store) -> Result<Vec<(bool, String)>> {
     let vault = Vault::unlock(home, store).await?;
     let ring = vault.ring()?;
     let newest = Epoch::newest(&ring);
     let mut findings = Vec::new();
     // What the database says is shown on one line, whoever wrote it.
-    let mut find =
-        |is_well, text: String| findings.push(Finding { is_well, text: text.replace(char::is_control, " ") });
+    let mut find = |is_well, text: String| findings.push((is_well, text.replace(char::is_control, " ")));
 
     let running = vault.processes().await?;
     for process in ["dashboard", "proxy", "worker"] {

@@ -10,7 +10,7 @@ use std::fs;
 
 use anyhow::{Context, Result, bail};
 use sealwax::{EncryptionContext, Held, KeyId, Keyring, MasterKey, OpeningKey, Sealer, Secret};
-use sealwax_audit::{Anchor, AuditKeys, Record, verify};
+use sealwax_audit::{Anchor, AuditKeys, Entry, Record, verify};
 use sealwax_tenants::{Notice, WriterPair};
 
 pub use recovering::recover;
@@ -58,8 +58,8 @@ impl Epoch {
     /// Returns when the root was begun, in seconds since 1970, as the audit log says.
     pub async fn begun(self, home: &Home, store: &Store) -> Result<Option<i64>> {
         let (root, log) = (self.root()?, deletions(home, store).await?);
-        let mut begun = log.iter().rev().filter(|record| record.entry.action == "begin-root");
-        let begun = begun.find(|record| record.entry.key_id.as_ref() == Some(&root));
+        let is_it = |entry: &Entry| entry.action == "begin-root" && entry.key_id.as_ref() == Some(&root);
+        let begun = log.iter().rev().find(|record| is_it(&record.entry));
         begun.map(|record| Ok(i64::try_from(record.entry.time / 1000)?)).transpose()
     }
 
@@ -107,9 +107,8 @@ impl Epoch {
     fn destroy_escrow(self, home: &Home) -> Result<()> {
         let root = self.root()?;
         for file in [format!("{SAFE}/{root}"), format!("{ESCROW}/{root}")] {
-            match fs::remove_file(home.path(&file)) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error).context(file),
-                _ => {}
+            if home.path(&file).exists() {
+                fs::remove_file(home.path(&file)).context(file)?;
             }
         }
         Ok(())

@@ -76,10 +76,7 @@ impl Home {
     /// Renames a file to one with the time in its name, if there is one.
     pub fn set_aside(&self, file: &str) -> Result<()> {
         let (path, aside) = (self.path(file), self.path(format!("{file}.{}", clock::seconds())));
-        match fs::rename(path, aside) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).context(file.to_owned()),
-            _ => Ok(()),
-        }
+        if path.exists() { fs::rename(path, aside).context(file.to_owned()) } else { Ok(()) }
     }
 
     /// Lets one command at a time change the keys, until what this returns is dropped.

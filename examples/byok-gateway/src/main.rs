@@ -121,10 +121,10 @@ async fn run() -> Result<()> {
         }
         ["doctor"] => {
             let findings = doctor::examine(&home, &open().await?).await?;
-            for finding in &findings {
-                println!("{} {}", if finding.is_well { "ok  " } else { "BAD " }, finding.text);
+            for (is_well, text) in &findings {
+                println!("{} {text}", if *is_well { "ok  " } else { "BAD " });
             }
-            if findings.iter().all(|finding| finding.is_well) { Ok(()) } else { bail!("not everything is well") }
+            if findings.iter().all(|(is_well, _)| *is_well) { Ok(()) } else { bail!("not everything is well") }
         }
         _ => bail!("there is no such command: see --help"),
     }

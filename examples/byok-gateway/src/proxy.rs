@@ -278,7 +278,5 @@ fn url(provider: &Provider, path: &str, query: Option<&str>) -> Result<reqwest::
 /// Answers a request of a test, without a key and without the provider.
 fn mock(provider: &Provider, method: &Method) -> Response {
     let body = serde_json::json!({ "mock": true, "provider": provider.slug, "method": method.as_str() });
-    let mut response = Response::new(Body::from(format!("{body}\n")));
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
+    ([(header::CONTENT_TYPE, "application/json")], format!("{body}\n")).into_response()
 }

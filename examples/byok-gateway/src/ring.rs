@@ -68,7 +68,8 @@ impl Source {
 fn remote(home: &Home, openbao: &OpenBao) -> Result<Keyring> {
     let token = home.secret(OPENBAO)?;
     let token = Token::new(&Secret::from(token.expose_str()?.trim()))?;
-    let location = KeyLocation::new(&openbao.address, &openbao.key)?.with_mount(&openbao.mount)?;
+    let location =
+        KeyLocation::new(&openbao.address, &openbao.key)?.with_mount(openbao.mount.as_deref().unwrap_or("transit"))?;
     let transport = ReqwestTransport::new(reqwest::Client::builder(), TIMEOUT)?;
     Ok(Keyring::new(REMOTE.parse()?, TransitKey::unchecked(transport, location, token))?)
 }

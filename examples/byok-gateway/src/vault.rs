@@ -94,7 +94,8 @@ impl Vault {
             source: Source::new(home)?,
             log: Arc::new(Log::new(home.parsed(AUDIT)?, store.audit(), clock::millis)),
             home: home.clone(),
-            tenants: TenantKeys::new(Keyring::opening_only(), []).with_max_age(home.config.policy.max_age()),
+            tenants: TenantKeys::new(Keyring::opening_only(), [])
+                .with_max_age(Duration::from_secs(home.config.policy.max_age)),
             pairs: Mutex::default(),
             dead: ArcSwap::default(),
             turns: (0..=u8::MAX).map(|_| tokio::sync::Mutex::default()).collect(),
@@ -164,7 +165,7 @@ impl Vault {
     /// Returns for how long the keyring may be used after it was read.
     #[must_use]
     pub const fn max_age(&self) -> Duration {
-        self.home.config.policy.max_age()
+        Duration::from_secs(self.home.config.policy.max_age)
     }
 
     /// Returns the processes that may have keys, and which. One that says nothing for longer than the maximum age has none any

@@ -36,13 +36,11 @@ pub async fn turn(home: &Home, store: &Store, say: impl Fn(&str)) -> Result<()> 
     vault.source.write(&with_key(&text, "retired", epoch.root()?.as_ref(), &epoch.draw_root(home)?)?).await?;
     move_to(home, &vault, epoch, &say).await?;
     say(&format!("move {} into a safe", home.path(format!("{SAFE}/{}", epoch.root()?)).display()));
-    match waiting(home, store).await?.len() {
-        0 => Ok(()),
-        left => {
-            say(&format!("{left} accounts still wait for their deletion, and the next epoch ends them: see the log"));
-            Ok(())
-        }
+    let left = waiting(home, store).await?.len();
+    if left > 0 {
+        say(&format!("{left} accounts still wait for their deletion, and the next epoch ends them: see the log"));
     }
+    Ok(())
 }
 
 /// Moves everything to an epoch whose root is in the keyring, and destroys the older ones.
