@@ -148,6 +148,7 @@ async fn no_epoch_is_skipped_and_no_log_forged() {
     assert!(!ok && text.contains(&format!("BAD  {altered}")) && text.contains("BAD  the last restore drill"), "{text}");
     let (ok, text) = scene.run(&["epoch"]);
     assert!(!ok && text.contains(altered) && !text.contains("certified"), "{text}");
+    assert!(!scene.dir.join("safe/epoch-3").exists(), "it has not begun");
     scene.write(&begun("begin-rooX", "begin-root")).await;
     let (ok, text) = scene.run(&["epoch"]);
     assert!(ok && text.contains("epoch-3 is the primary"), "{text}");
