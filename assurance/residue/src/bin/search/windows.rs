@@ -145,6 +145,6 @@ fn mark(seen: &mut [u64], window: u64) {
     seen[hash / 64] |= 1 << (hash % 64);
 }
 
-fn word(window: &[u8]) -> u64 {
+pub fn word(window: &[u8]) -> u64 {
     window.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }
