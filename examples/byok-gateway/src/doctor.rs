@@ -1,15 +1,15 @@
 //! What an operator should know: one keyring everywhere, everything under it, backups that can be restored, a root that is not
 //! too old, and a log that is intact.
 
-use anyhow::Result;
-use sealwax::Envelope;
+use anyhow::{Context, Result};
+use sealwax::{Envelope, KeyState};
 use sealwax_audit::{Anchor, Verified};
 use sealwax_sqlx::tables::{AuditTableError, LogVerifier};
 
 use crate::clock;
 use crate::config::Home;
-use crate::epoch::{Epoch, old_roots};
-use crate::files::{ANCHORS, SAFE};
+use crate::epoch::{Epoch, is_turned};
+use crate::files::{ANCHORS, TENANT_KEYS};
 use crate::store::Store;
 use crate::vault::Vault;
 use crate::worker::waiting;
@@ -18,7 +18,7 @@ use crate::worker::waiting;
 pub async fn examine(home: &Home, store: &Store) -> Result<Vec<(bool, String)>> {
     let vault = Vault::unlock(home, store).await?;
     let ring = vault.ring()?;
-    let newest = Epoch::newest(&ring);
+    let newest = Epoch::newest(&ring).context("the keyring has no epoch")?;
     let mut findings = Vec::new();
     // What the database says is shown on one line, whoever wrote it.
     let mut find = |is_well, text: String| findings.push((is_well, text.replace(char::is_control, " ")));
@@ -31,42 +31,34 @@ pub async fn examine(home: &Home, store: &Store) -> Result<Vec<(bool, String)>> 
     }
     let left = waiting(home, store).await?.len();
     find(left == 0, format!("{left} accounts wait for their deletion by the worker"));
-    let (mine, pair) = (vault.fingerprint()?, newest.map(Epoch::pair).transpose()?);
+    let (mine, pair) = (vault.fingerprint()?, newest.pair()?);
     for (process, keys) in running {
-        let has = if process.starts_with("dashboard") { pair.as_ref().map(AsRef::as_ref) } else { Some(mine.as_str()) };
-        let is_well = has == Some(keys.as_str());
+        let is_well = keys == if process.starts_with("dashboard") { pair.as_ref() } else { &mine };
         find(
             is_well,
             format!("{process} has {}", if is_well { "the newest keys" } else { "other keys than the file" }),
         );
     }
-    let root = match &pair {
-        Some(pair) => store.pair(pair).await?.and_then(|text| text.parse::<Envelope>().ok()?.key_ids().next()),
-        None => None,
-    };
+    let root = store.pair(&pair).await?.and_then(|text| text.parse::<Envelope>().ok()?.key_ids().next());
     let is_under_it = root.is_some() && root.as_ref() == ring.primary();
     find(is_under_it, format!("the dashboard's pair is {}under the primary", if is_under_it { "" } else { "not " }));
     let primary = ring.primary().map(AsRef::as_ref).unwrap_or_default();
     let (keys, roots) = store.not_current(primary).await?;
     find(keys == 0, format!("{keys} customers' keys are not under their tenants' newest keys"));
     find(roots == 0, format!("{roots} tenants' keys are not under {primary}"));
-    let is_new = match newest {
-        Some(epoch) => epoch.root()?.as_ref() == primary && old_roots(&ring, epoch)?.is_empty(),
-        None => false,
-    };
+    // An error is of the log, and said below.
+    let is_new = is_turned(home, &vault, newest).await.unwrap_or(true);
     find(
         is_new,
         format!("the primary is {primary}{}", if is_new { "" } else { ", but an epoch was interrupted: run `epoch`" }),
     );
-    if let Some(epoch) = newest {
-        match epoch.begun(home, store).await {
-            Ok(Some(begun)) => {
-                let days = clock::column().saturating_sub(begun) / 86400;
-                find(days <= i64::from(home.config.policy.epoch_days), format!("the root is {days} days old"));
-            }
-            Ok(None) => find(false, "the log does not say when the root began".into()),
-            Err(error) => find(false, format!("{error:#}")),
+    match newest.begun(home, store).await {
+        Ok(Some(begun)) => {
+            let days = clock::column().saturating_sub(begun) / 86400;
+            find(days <= i64::from(home.config.policy.epoch_days), format!("the root is {days} days old"));
         }
+        Ok(None) => find(false, "the log does not say when the root began".into()),
+        Err(error) => find(false, format!("{error:#}")),
     }
     match store.last_drill().await? {
         None => find(false, "no restore drill was done: run `drill`".into()),
@@ -76,10 +68,15 @@ pub async fn examine(home: &Home, store: &Store) -> Result<Vec<(bool, String)>> 
             find(passed == 1 && is_recent, format!("the last restore drill was {days} days ago: {report}"));
         }
     }
-    if let Some(epoch) = newest {
-        let key = home.path(format!("{SAFE}/{}", epoch.root()?));
-        if key.exists() {
-            find(false, format!("{} is still on this machine: move it into a safe", key.display()));
+    for epoch in (1..=newest.0).map(Epoch) {
+        let (is_alive, files) =
+            (ring.state(epoch.root()?.as_ref()) != Some(KeyState::Destroyed), epoch.escrow_files()?);
+        let (files, mend) = if is_alive { (&files[..1], "move it into a safe") } else { (&files[..], "destroy it") };
+        for file in files.iter().map(|file| home.path(file)).filter(|file| file.exists()) {
+            find(false, format!("{} is still on this machine: {mend}", file.display()));
+        }
+        if is_alive && epoch > Epoch(1) && !matches!(epoch.read_dump(home), Ok(Some(_))) {
+            find(false, format!("{TENANT_KEYS} does not have the keys of {}: older backups are lost", epoch.root()?));
         }
     }
     let altered = altered(home, &vault).await?;

@@ -13,6 +13,7 @@ use tokio::process::Command;
 use crate::clock;
 use crate::config::Home;
 use crate::files::TOMBSTONES;
+use crate::providers;
 use crate::store::Store;
 use crate::vault::Vault;
 use crate::worker::PAGE;
@@ -20,7 +21,7 @@ use crate::worker::PAGE;
 /// What a drill found. The worker keeps it in the database, as JSON.
 #[derive(Debug, Default, Serialize)]
 pub struct Report {
-    /// The customers' keys in the backup, and how many of them can be unwrapped.
+    /// The customers' keys in the backup, and how many of them would open, for the tenant and provider of their rows.
     pub rows: u64,
     pub usable: u64,
     /// How many of the unusable ones are of tenants who were deleted since, and have to be so.
@@ -29,7 +30,7 @@ pub struct Report {
     pub rpo_seconds: u64,
     /// How long it took until every row was checked: what customers would wait.
     pub rto_seconds: u64,
-    /// The first rows that failed, by tenant and provider, and why.
+    /// The first rows that failed, by tenant and provider, and why; or why nothing was restored.
     pub failures: Vec<String>,
 }
 
@@ -43,9 +44,8 @@ impl Report {
 
 /// Does a drill if the last one is too long ago.
 pub async fn if_due(home: &Home, store: &Store) -> Result<()> {
-    let days = i64::from(home.config.policy.drill_days);
     let now = clock::column();
-    let recent = now.saturating_sub(days.saturating_mul(86400))..=now;
+    let recent = now.saturating_sub(i64::from(home.config.policy.drill_days).saturating_mul(86400))..=now;
     if store.last_drill().await?.is_none_or(|(finished, _, _)| !recent.contains(&finished)) {
         run(home, store).await?;
     }
@@ -62,21 +62,19 @@ pub async fn run(home: &Home, store: &Store) -> Result<Report> {
     let _ = std::fs::remove_dir_all(&dir);
     std::fs::create_dir_all(&dir)?;
     let (begun, backup) = (Instant::now(), dir.join("backup"));
-    let restored = match store.dialect() {
-        Dialect::Sqlite => restore_file(store, &backup).await,
-        Dialect::Postgres => restore_database(&home.database(), &backup).await,
+    let inspected = async {
+        let url = match store.dialect() {
+            Dialect::Sqlite => restore_file(store, &backup).await?,
+            Dialect::Postgres => restore_database(&home.database(), &backup).await?,
+        };
+        inspect(home, &Store::open(&url).await?).await
     };
-    let mut report = match restored {
-        Ok(url) => {
-            let report = inspect(home, &Store::open(&url).await?).await;
-            if store.dialect() == Dialect::Postgres {
-                scratch(&home.database(), "DROP DATABASE").await?;
-            }
-            report
-        }
-        Err(error) => Err(error),
-    }?;
-    let _ = std::fs::remove_dir_all(&dir);
+    let failed = |error| Report { failures: vec![format!("{error:#}")], ..Report::default() };
+    let mut report = inspected.await.unwrap_or_else(failed);
+    if store.dialect() == Dialect::Postgres {
+        scratch(&home.database(), "DROP DATABASE IF EXISTS").await?;
+    }
+    std::fs::remove_dir_all(&dir)?;
     report.rto_seconds = begun.elapsed().as_secs();
     store.note_drill(report.passed(), &serde_json::to_string(&report)?).await?;
     Ok(report)
@@ -145,8 +143,7 @@ async fn inspect(home: &Home, restored: &Store) -> Result<Report> {
             report.rows = report.rows.saturating_add(1);
             let usable = async {
                 let row: Envelope = found.envelope.parse()?;
-                vault.keyring(&found.record, &row).await?.verify(&row)?;
-                anyhow::Ok(())
+                providers::verify(&vault.keyring(&found.record, &row).await?, &row, found.record.tenant(), &provider)
             };
             match usable.await {
                 Ok(()) => report.usable = report.usable.saturating_add(1),

@@ -14,11 +14,11 @@ use sealwax_audit::{Anchor, AuditKeys, Entry, Record, verify};
 use sealwax_tenants::{Notice, WriterPair};
 
 pub use recovering::recover;
-pub(crate) use turning::old_roots;
+pub(crate) use turning::is_turned;
 pub use turning::turn;
 
 use crate::config::Home;
-use crate::files::{ANCHORS, AUDIT, ESCROW, SAFE, SEALER};
+use crate::files::{ANCHORS, AUDIT, ESCROW, SAFE, SEALER, TENANT_KEYS};
 use crate::store::{Log, Store};
 
 /// The number of an epoch, from 1 on.
@@ -63,20 +63,22 @@ impl Epoch {
         begun.map(|record| Ok(i64::try_from(record.entry.time / 1000)?)).transpose()
     }
 
-    /// Notes in the audit log that the root begins.
-    pub async fn note_begin(self, log: &Log, ring: &Keyring) -> Result<()> {
-        log.append(Notice::SUBJECT, Notice::begin_root(ring, &self.root()?, "worker", "an epoch begins").action())
-            .await?;
+    /// Notes in the audit log that the root begins, unless that is there.
+    pub async fn note_begin(self, home: &Home, store: &Store, log: &Log, ring: &Keyring) -> Result<()> {
+        if self.begun(home, store).await?.is_none() {
+            let notice = Notice::begin_root(ring, &self.root()?, "worker", "an epoch begins");
+            log.append(Notice::SUBJECT, notice.action()).await?;
+        }
         Ok(())
     }
 
     /// Returns the file that has the tenants' keys under the root.
     fn dump(self) -> Result<String> {
-        Ok(format!("tenant-keys/{}", self.root()?))
+        Ok(format!("{TENANT_KEYS}/{}", self.root()?))
     }
 
     /// Reads that file, if there is one: the tenant, number and envelope of each key.
-    fn read_dump(self, home: &Home) -> Result<Option<Vec<(String, i64, String)>>> {
+    pub(crate) fn read_dump(self, home: &Home) -> Result<Option<Vec<(String, i64, String)>>> {
         let path = home.path(self.dump()?);
         if !path.exists() {
             return Ok(None);
@@ -98,20 +100,16 @@ impl Epoch {
         let escrow = Sealer::new(format!("escrow-{}", self.0).parse()?, opening_key.sealing_key())?;
         let context = EncryptionContext::new([("root", root.as_ref())])?.holding(Held::MasterKey)?;
         let sealed = escrow.seal(&text, &context)?;
-        home.write(&format!("{SAFE}/{root}"), opening_key.to_text().expose_secret())?;
-        home.write(&format!("{ESCROW}/{root}"), sealed.to_string().as_bytes())?;
+        let [safe, escrow] = self.escrow_files()?;
+        home.write(&safe, opening_key.to_text().expose_secret())?;
+        home.write(&escrow, sealed.to_string().as_bytes())?;
         Ok(text)
     }
 
-    /// Destroys what the escrow has of the root, here. What an operator moved into a safe, the operator destroys.
-    fn destroy_escrow(self, home: &Home) -> Result<()> {
+    /// Returns the files that the root is in: the key for the safe, and what it opens. Together, they are the root.
+    pub(crate) fn escrow_files(self) -> Result<[String; 2]> {
         let root = self.root()?;
-        for file in [format!("{SAFE}/{root}"), format!("{ESCROW}/{root}")] {
-            if home.path(&file).exists() {
-                fs::remove_file(home.path(&file)).context(file)?;
-            }
-        }
-        Ok(())
+        Ok([format!("{SAFE}/{root}"), format!("{ESCROW}/{root}")])
     }
 
     /// Makes the dashboard's pair under the root, which is the primary, unless there is one, and gives the dashboard its half.

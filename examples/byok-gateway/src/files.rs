@@ -5,13 +5,14 @@
 //! | `keys/dashboard/sealer`: seals, and cannot open | reads | | writes, at each new epoch |
 //! | `keys/dashboard/visitors`: peppers of sign-in links and sessions | reads | | |
 //! | `keys/accounts/proofs`: peppers of the proofs of accounts | reads | | |
-//! | `keys/accounts/leaving`: who has asked to be deleted, which only grows | writes | | reads |
+//! | `keys/accounts/leaving`: who has asked to be deleted, which only grows | writes | reads | reads |
 //! | `keys/tokens/live`, `keys/tokens/test`: peppers of API tokens | reads | reads | |
 //! | `keys/service/ring`: the keyring, or its envelope under OpenBao's key | | reads | reads, and writes at each new epoch |
 //! | `keys/service/openbao`: the token for OpenBao | | reads | reads |
 //! | `keys/service/audit`: the audit keys | | reads | reads |
 //! | `keys/service/tombstones`: who was deleted, which only grows | | reads | writes |
 //! | `keys/service/anchors`: the end of each chain of the audit log | | | writes |
+//! | `tenant-keys/`: the tenants' keys, as the epoch that has ended left them | | | writes |
 //! | `escrow/`: each root, sealed for the key in `safe/`, which an operator moves into a safe | | | writes, and deletes |
 //!
 //! They run as one user: the command `epoch` writes files of the dashboard. A dashboard runs without `keys/service`, though.
@@ -38,6 +39,7 @@ pub const OPENBAO: &str = "keys/service/openbao";
 pub const AUDIT: &str = "keys/service/audit";
 pub const TOMBSTONES: &str = "keys/service/tombstones";
 pub const ANCHORS: &str = "keys/service/anchors";
+pub const TENANT_KEYS: &str = "tenant-keys";
 pub const ESCROW: &str = "escrow";
 pub const SAFE: &str = "safe";
 
@@ -71,6 +73,13 @@ impl Home {
             sync_name(&path)
         });
         written.with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// Removes a file, if there is one.
+    pub fn remove(&self, file: &str) -> Result<()> {
+        let path = self.path(file);
+        let removed = || fs::remove_file(&path).and_then(|()| sync_name(&path));
+        if path.exists() { removed().with_context(|| format!("cannot remove {}", path.display())) } else { Ok(()) }
     }
 
     /// Renames a file to one with the time in its name, if there is one.

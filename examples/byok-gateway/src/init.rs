@@ -39,10 +39,8 @@ pub async fn init(home: &Home) -> Result<()> {
     if Epoch::newest(&ring) != Some(first) {
         bail!("the keyring is of a later epoch: this gateway is set up");
     }
-    if first.begun(home, &store).await?.is_none() {
-        let log = Log::new(home.parsed(AUDIT)?, store.audit(), clock::millis);
-        first.note_begin(&log, &ring).await?;
-    }
+    let log = Log::new(home.parsed(AUDIT)?, store.audit(), clock::millis);
+    first.note_begin(home, &store, &log, &ring).await?;
     first.make_pair(home, &store, &ring).await
 }
 

@@ -81,8 +81,7 @@ async fn run() -> Result<()> {
                 "proxy" => proxy::run(&home, &store).await,
                 _ => worker::run(&home, &store).await,
             };
-            store.ended(process).await?;
-            ended
+            ended.and(store.ended(process).await.map_err(Into::into))
         }
         ["epoch"] => epoch::turn(&home, &open().await?, |step| println!("{step}")).await,
         ["recover"] => {
@@ -92,16 +91,13 @@ async fn run() -> Result<()> {
             );
             Ok(())
         }
-        ["rotate", customer] => {
+        ["rotate", address] => {
             // An epoch does not wait for this process.
             let _lock = home.lock()?;
             let vault = Vault::unlock(&home, &open().await?).await?;
-            let tenant = match dashboard::address(customer) {
-                Some(email) => {
-                    vault.store.account_of(&Proofs::read(&home)?, &email).await?.context("there is no such account")?
-                }
-                None => customer.parse()?,
-            };
+            let email = dashboard::address(address).context("this is no address")?;
+            let tenant = vault.store.account_of(&Proofs::read(&home)?, &email).await?;
+            let tenant = tenant.context("there is no such account")?;
             println!("{} keys moved", worker::rotate(&vault, &tenant).await?);
             Ok(())
         }

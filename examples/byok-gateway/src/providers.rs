@@ -2,7 +2,8 @@
 
 use std::sync::LazyLock;
 
-use sealwax::{ContextError, EncryptionContext};
+use anyhow::Context;
+use sealwax::{ContextError, EncryptionContext, Envelope, Keyring, OpenError, RecorderRequired};
 use sealwax_credentials::{KeyHeader, PROVIDERS};
 use sealwax_tenants::TenantId;
 
@@ -55,6 +56,16 @@ pub fn all() -> impl Iterator<Item = &'static Provider> {
 #[must_use]
 pub fn find(slug: &str) -> Option<&'static Provider> {
     all().find(|provider| provider.slug == slug)
+}
+
+/// Returns an error unless a row opens for a tenant and provider. It opens nothing: when all is checked that takes no plaintext,
+/// the recorder refuses.
+pub fn verify(keyring: &Keyring, row: &Envelope, tenant: &TenantId, provider: &str) -> anyhow::Result<()> {
+    let context = find(provider).context("there is no such provider")?.context(tenant)?;
+    match keyring.clone().with_recorder(RecorderRequired).open(row, &context) {
+        Ok(_) | Err(OpenError::NotRecorded { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 impl Provider {

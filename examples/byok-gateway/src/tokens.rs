@@ -65,16 +65,9 @@ impl ApiTokens {
         Ok(shown.filter(|(claims, _)| claims.grant.subject() == subject).collect())
     }
 
-    /// Issues a token for some providers, and returns it, for its owner alone.
-    pub async fn issue(
-        &self,
-        store: &Store,
-        tenant: &TenantId,
-        mode: Mode,
-        scopes: &[&str],
-        expires: u64,
-    ) -> Result<Secret> {
-        issue(self.of(mode), store, Grant::new(subject(tenant), scopes)?.expires(expires)).await
+    /// Issues a token, and returns it, for its owner alone.
+    pub async fn issue(&self, store: &Store, mode: Mode, grant: Grant) -> Result<Secret> {
+        issue(self.of(mode), store, grant).await
     }
 
     /// Replaces a tenant's token, and returns the new one. Without a grace, the old one ends in the same statement.
@@ -163,7 +156,7 @@ impl Visitors {
 
     /// Begins a session.
     pub async fn begin(&self, store: &Store, tenant: &TenantId, now: u64) -> Result<Secret> {
-        let grant = Grant::new(Self::subject(tenant), ["session"])?;
+        let grant = Grant::new(format!("session/{tenant}"), ["session"])?;
         issue(&self.sessions, store, grant.expires(now.saturating_add(SESSION_SECONDS))).await
     }
 
@@ -183,12 +176,6 @@ impl Visitors {
 
     async fn session(&self, store: &Store, session: &str) -> Result<Claims, TokenTableError> {
         accepted(store.tokens().verify(&self.sessions, session, clock::seconds(), "session").await)
-    }
-
-    /// Returns the subject of a tenant's sessions.
-    #[must_use]
-    pub fn subject(tenant: &TenantId) -> String {
-        format!("session/{tenant}")
     }
 }
 

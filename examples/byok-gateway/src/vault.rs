@@ -18,7 +18,7 @@ use sealwax_tenants::{
 
 use crate::clock;
 use crate::config::Home;
-use crate::files::{AUDIT, TOMBSTONES};
+use crate::files::{AUDIT, LEAVING, TOMBSTONES};
 use crate::providers::Provider;
 use crate::ring::Source;
 use crate::store::{Log, Store};
@@ -36,7 +36,7 @@ pub struct Vault {
     tenants: TenantKeys,
     /// The opening keys of the dashboard's pairs, by the id and the envelope of the pair.
     pairs: Mutex<HashMap<(KeyId, String), Arc<OpeningKey>>>,
-    /// The tenants who were deleted. Their ids are not used again, whatever numbers their keys have.
+    /// The tenants who were deleted or have asked for it. Their ids are not used again, whatever numbers their keys have.
     dead: ArcSwap<HashSet<TenantId>>,
     /// Of the tenants with a number, one at a time opens a key.
     turns: Vec<tokio::sync::Mutex<()>>,
@@ -112,7 +112,9 @@ impl Vault {
         let ring = self.source.read().await?;
         let tombstones: Vec<Tombstone> = self.home.lines(TOMBSTONES)?;
         tombstones.iter().for_each(|dead| self.tenants.bury(dead));
-        self.dead.store(Arc::new(tombstones.into_iter().map(|dead| dead.tenant().clone()).collect()));
+        let left: Vec<TenantId> = self.home.lines(LEAVING)?;
+        let dead = tombstones.into_iter().map(|dead| dead.tenant().clone()).chain(left).collect();
+        self.dead.store(Arc::new(dead));
         if self.tenants.service().fingerprint() != ring.fingerprint() {
             self.set(ring);
         }
@@ -209,7 +211,7 @@ impl Vault {
     pub async fn keyring(&self, record: &TenantRecord, row: &Envelope) -> Result<Keyring, Refused> {
         let tenants = self.tenants()?;
         if self.dead.load().contains(record.tenant()) {
-            return Err(Refused::new("key_destroyed", ErrorClass::Refused, "the tenant was deleted"));
+            return Err(Refused::new("key_destroyed", ErrorClass::Refused, "the tenant has left"));
         }
         let state = tenants.state(record)?;
         let keyring = if state == TenantState::NeverHad { Keyring::opening_only() } else { tenants.keyring(record)? };

@@ -39,14 +39,14 @@ pub async fn run(home: &Home, store: &Store) -> Result<()> {
             log("taking over", take_over(&vault).await);
             if round.is_multiple_of(ROUNDS) {
                 log("purge", purge(store).await);
-                log("drill", drill::if_due(home, store).await);
             }
             tokio::time::sleep(PAUSE).await;
         }
     };
-    // A provider that does not answer must not keep the rest waiting.
+    // Neither a provider that does not answer nor a restore must keep the rest waiting.
     let checks = async {
         loop {
+            log("drill", drill::if_due(home, store).await);
             log("checks", checking::check_due(home, &vault, &client).await);
             tokio::time::sleep(PAUSE).await;
         }

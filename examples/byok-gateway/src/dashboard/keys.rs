@@ -129,7 +129,8 @@ fn state(stored: &Credential) -> Markup {
                     Some(status @ 200..=299) => { "it works (status " (status) ")." }
                     Some(status @ (401 | 403)) => { strong { "the provider refuses it (status " (status) ")." } }
                     Some(status) if status > 0 => { "the provider answered with status " (status) "." }
-                    _ => { "the provider did not answer." }
+                    Some(0) => { "the provider did not answer." }
+                    _ => { "it could not be opened. It is checked again tomorrow." }
                 }
                 @if let Some(micros @ 1..) = stored.held_micros.and_then(|held| u32::try_from(held).ok()) {
                     " It was open for " (format!("{:.1}", f64::from(micros) / 1000.0)) " ms."

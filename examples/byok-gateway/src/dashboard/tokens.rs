@@ -8,11 +8,11 @@ use axum::response::{Html, Redirect};
 use maud::{Markup, html};
 use sealwax::{ErrorClass, Secret};
 use sealwax_sqlx::tables::TokenTableError;
-use sealwax_tokens::{Claims, Mode, Rotation, State as Life, TokenId};
+use sealwax_tokens::{Claims, Grant, Mode, Rotation, State as Life, TokenId};
 
 use super::pages::{Failure, Fields, page, time};
 use super::visiting::Visitor;
-use crate::{clock, providers};
+use crate::{clock, providers, tokens};
 
 /// How long a token may be valid: in days, and for people.
 const LIFETIMES: [(u64, &str); 3] = [(30, "30 days"), (90, "90 days"), (365, "a year")];
@@ -111,7 +111,8 @@ pub(super) async fn issue(visitor: Visitor, fields: Fields) -> Result<Html<Strin
         return Err(Failure(StatusCode::CONFLICT, "You have 100 tokens, with those that were revoked. Replace one."));
     }
     let expires = clock::seconds().saturating_add(days.saturating_mul(24 * 3600));
-    let new = dashboard.tokens.issue(&dashboard.store, tenant, mode, &scopes, expires).await?;
+    let grant = Grant::new(tokens::subject(tenant), &scopes)?.expires(expires);
+    let new = dashboard.tokens.issue(&dashboard.store, mode, grant).await?;
     visitor.token_page(Some(&new)).await
 }
 

@@ -4,10 +4,10 @@ use anyhow::{Context, Result, ensure};
 use sealwax::{Envelope, KeyState};
 use sealwax_tenants::{Notice, TenantId, Tombstone};
 
-use super::Epoch;
+use super::{Epoch, deletions};
 use crate::clock;
 use crate::config::Home;
-use crate::files::{ANCHORS, AUDIT, TOMBSTONES};
+use crate::files::{ANCHORS, AUDIT, TENANT_KEYS, TOMBSTONES};
 use crate::ring::Source;
 use crate::store::{Log, Store};
 use crate::worker::is_noted;
@@ -32,7 +32,7 @@ pub async fn recover(home: &Home, store: &Store) -> Result<(u64, u64)> {
             break;
         }
     }
-    ensure!(!has_ended, "the directory tenant-keys has nothing of {}", epoch.root()?);
+    ensure!(!has_ended, "the directory {TENANT_KEYS} has nothing of {}", epoch.root()?);
     let mut deleted = 0_u64;
     for dead in home.lines::<Tombstone>(TOMBSTONES)? {
         let tenant: TenantId = dead.tenant().clone();
@@ -55,12 +55,11 @@ pub async fn recover(home: &Home, store: &Store) -> Result<(u64, u64)> {
     home.set_aside(ANCHORS)?;
     let log = Log::new(home.parsed(AUDIT)?, store.audit(), clock::millis);
     for begun in 1..=Epoch::newest(&ring).map_or(0, |newest| newest.0) {
-        if Epoch(begun).begun(home, store).await?.is_none() {
-            Epoch(begun).note_begin(&log, &ring).await?;
-        }
+        Epoch(begun).note_begin(home, store, &log, &ring).await?;
     }
+    let noted = deletions(home, store).await?;
     for dead in home.lines::<Tombstone>(TOMBSTONES)? {
-        if !is_noted(home, store, &dead).await? {
+        if !is_noted(&noted, &dead) {
             log.append(Notice::SUBJECT, dead.notice("operator", "deleted before the restore").action()).await?;
         }
     }

@@ -76,7 +76,8 @@ impl Store {
     /// Ends an account: from now on nothing of it opens, and its keys, tokens and sessions are deleted. The worker destroys the
     /// tenant's master key, and deletes the rest.
     ///
-    /// That the customer asked for it is in a file: who writes the database can neither ask nor take it back.
+    /// That the customer asked for it is in a file: who writes the database can neither ask nor take it back, because proxy and
+    /// worker read the file, too.
     pub async fn leave(&self, home: &Home, tenant: &TenantId) -> Result<()> {
         home.append(LEAVING, tenant.as_ref())?;
         Ok(self.end(tenant).await?)
@@ -93,11 +94,11 @@ impl Store {
         transaction.commit().await
     }
 
-    /// Returns the tenants that are leaving, if the table is right.
+    /// Returns the tenants that are leaving, and those whose keys are destroyed, if the tables are right.
     pub async fn leaving(&self) -> sqlx::Result<Vec<TenantId>> {
-        let rows: Vec<(String,)> = sqlx::query_as("SELECT id FROM accounts WHERE leaving IS NOT NULL ORDER BY id")
-            .fetch_all(&self.pool)
-            .await?;
+        let left = "SELECT id FROM accounts WHERE leaving IS NOT NULL
+            OR id IN (SELECT tenant FROM sealwax_tenants WHERE destroyed > 0) ORDER BY id";
+        let rows: Vec<(String,)> = sqlx::query_as(left).fetch_all(&self.pool).await?;
         Ok(rows.into_iter().filter_map(|(id,)| id.parse().ok()).collect())
     }
 

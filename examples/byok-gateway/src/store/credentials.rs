@@ -126,13 +126,13 @@ impl Store {
     /// Writes what the worker found when it tried a key, unless there is another one by now: that one was not tried.
     pub async fn tried(
         &self,
-        (tenant, provider, envelope): (&TenantId, &str, &str),
+        (tenant, provider, envelope): (&str, &str, &str),
         status: i64,
         held_micros: i64,
     ) -> sqlx::Result<()> {
         let write = "UPDATE credentials SET checked = $4, status = $5, held_micros = $6
             WHERE tenant = $1 AND provider = $2 AND envelope = $3";
-        let write = sqlx::query(write).bind(tenant.as_ref().to_owned()).bind(provider.to_owned());
+        let write = sqlx::query(write).bind(tenant.to_owned()).bind(provider.to_owned());
         let write = write.bind(envelope.to_owned()).bind(clock::column());
         write.bind(status).bind(held_micros).execute(&self.writer).await.map(drop)
     }

@@ -15,10 +15,8 @@ impl Store {
 
     /// Returns what the worker said last of a tenant's log, and when.
     pub async fn verdict(&self, tenant: &str) -> sqlx::Result<Option<(i64, String, i64)>> {
-        sqlx::query_as("SELECT entries, verdict, checked FROM verdicts WHERE tenant = $1")
-            .bind(tenant.to_owned())
-            .fetch_optional(&self.pool)
-            .await
+        let find = sqlx::query_as("SELECT entries, verdict, checked FROM verdicts WHERE tenant = $1");
+        find.bind(tenant.to_owned()).fetch_optional(&self.pool).await
     }
 
     /// Writes down what a verification found.

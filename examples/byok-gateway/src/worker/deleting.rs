@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::convert::Infallible;
 
 use anyhow::Result;
+use sealwax_audit::Record;
 use sealwax_tenants::{Notice, TenantId, TenantState, Tombstone};
 
 use crate::config::Home;
@@ -39,16 +40,13 @@ pub(crate) async fn delete_leaving(home: &Home, vault: &Vault) -> Result<()> {
 
 async fn delete(home: &Home, vault: &Vault, tenant: &TenantId) -> Result<()> {
     let (tenants, store) = (vault.tenants()?, &vault.store);
-    // Whoever has asked for it may have been told that it failed.
-    store.end(tenant).await?;
     // A worker that was killed has left the tombstone, and the keys that it buries.
-    for dead in home.lines::<Tombstone>(TOMBSTONES)? {
-        if dead.tenant() == tenant {
-            store.tenants().replay(dead).await?;
-        }
+    for dead in home.lines::<Tombstone>(TOMBSTONES)?.into_iter().filter(|dead| dead.tenant() == tenant) {
+        store.tenants().replay(dead).await?;
     }
     let mut record = store.tenants().read(tenant).await?;
-    if tenants.state(&record)? == TenantState::NeverHad {
+    // It has no state if the newest key is lost, and is deleted all the same.
+    if matches!(tenants.state(&record), Ok(TenantState::NeverHad)) {
         // Without a key there is no tombstone, and a backup would bring the tenant back.
         store.tenants().create(&tenants.create(&record, TenantState::NeverHad)?).await?;
         record = store.tenants().read(tenant).await?;
@@ -60,7 +58,7 @@ async fn delete(home: &Home, vault: &Vault, tenant: &TenantId) -> Result<()> {
     if !is_known {
         home.append(TOMBSTONES, &dead.to_string())?;
     }
-    if !is_known || !is_noted(home, store, &dead).await? {
+    if !is_known || !is_noted(&deletions(home, store).await?, &dead) {
         vault.log().append(Notice::SUBJECT, dead.notice("worker", "the account was deleted").action()).await?;
     }
     if store.tenants().destroy(dead.clone()).await?.is_none() {
@@ -72,12 +70,7 @@ async fn delete(home: &Home, vault: &Vault, tenant: &TenantId) -> Result<()> {
     Ok(())
 }
 
-/// Returns whether the audit log has a tombstone.
-pub(crate) async fn is_noted(home: &Home, store: &Store, dead: &Tombstone) -> Result<bool> {
-    for record in deletions(home, store).await? {
-        if Tombstone::from_record(&record)?.as_ref() == Some(dead) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+/// Returns whether the chain of deletions has a tombstone.
+pub(crate) fn is_noted(log: &[Record], dead: &Tombstone) -> bool {
+    log.iter().any(|record| matches!(Tombstone::from_record(record), Ok(Some(noted)) if noted == *dead))
 }

@@ -4,6 +4,7 @@ use anyhow::{Context, Result};
 use sealwax::Envelope;
 use sealwax_tenants::{TenantId, TenantState};
 
+use crate::providers;
 use crate::store::Found;
 use crate::vault::Vault;
 
@@ -40,6 +41,8 @@ async fn take_over_row(vault: &Vault, tenant: &str, provider: &str, found: Found
         _ => return Ok(false),
     };
     let keyring = vault.keyring(&record, &row).await?;
+    // A rewrap knows no context: the key of a tenant who leaves would live on in the row of another one.
+    providers::verify(&keyring, &row, record.tenant(), provider)?;
     match keyring.rewrap(&row)? {
         Some(fresh) => Ok(store.replace(tenant, provider, &found.envelope, &fresh).await?),
         None => Ok(false),
@@ -61,7 +64,7 @@ pub async fn rotate(vault: &Vault, tenant: &TenantId) -> Result<u64> {
         let found = vault.store.find(tenant, &row.provider).await?;
         if let Some(found) = found {
             let done = take_over_row(vault, tenant.as_ref(), &row.provider, found).await;
-            moved = moved.saturating_add(u64::from(done.with_context(|| row.provider.clone())?));
+            moved = moved.saturating_add(u64::from(done.with_context(|| format!("{}: run this again", row.provider))?));
         }
     }
     Ok(moved)

@@ -77,7 +77,7 @@ pub(crate) async fn keep(scene: &Scene) {
     let due = scene.store.due(0, 9).await.unwrap();
     let (_, _, envelope) = due.into_iter().find(|(_, provider, _)| provider == "openai").unwrap();
     for (status, held, text) in shown {
-        scene.store.tried((&tenant, "openai", &envelope), status, held).await.unwrap();
+        scene.store.tried((tenant.as_ref(), "openai", &envelope), status, held).await.unwrap();
         assert_eq!(mia.page("/keys").await.matches(text).count(), 1, "{text}");
     }
 

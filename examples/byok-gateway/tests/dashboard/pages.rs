@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use byok_gateway::files::AUDIT;
 use byok_gateway::store::Log;
-use byok_gateway::tokens::ApiTokens;
+use byok_gateway::tokens::{ApiTokens, subject};
 use reqwest::{Method, StatusCode};
 use sealwax_audit::Action;
+use sealwax_tokens::{Grant, Mode};
 
 use crate::scene::{Scene, location};
 
@@ -169,7 +170,8 @@ pub(crate) async fn leave(scene: &Scene) {
     let link = scene.mails().pop().unwrap().1;
     assert_eq!(scene.redeem(link.split_once("?token=").unwrap().1).await.err(), Some(StatusCode::CONFLICT));
     // What was issued while the customer left goes with the account.
-    tokens.issue(&scene.store, &tenant, sealwax_tokens::Mode::Live, &["openai"], 2_000_000_000).await.unwrap();
+    let grant = Grant::new(subject(&tenant), ["openai"]).unwrap().expires(2_000_000_000);
+    tokens.issue(&scene.store, Mode::Live, grant).await.unwrap();
     scene.store.forget(&tenant).await.unwrap();
     assert_eq!(tokens.list(&scene.store, &tenant).await.unwrap(), []);
     assert_eq!(scene.store.tokens().list("link/mia@example.com").await.unwrap(), []);

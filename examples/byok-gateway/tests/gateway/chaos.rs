@@ -151,9 +151,10 @@ async fn a_set_up_that_was_killed_goes_on() {
     let mut scene = Scene::start_quietly("chaos_init", "").await;
     for kill_after in [50, 100, 200, 400, 30_000] {
         scene.empty();
-        let init = Command::from(command(&scene.dir, &["init"])).kill_on_drop(true).status();
-        let _ = timeout(Duration::from_millis(kill_after), init).await;
-        sleep(Duration::from_millis(50)).await;
+        let mut init = Command::from(command(&scene.dir, &["init"])).spawn().unwrap();
+        let _ = timeout(Duration::from_millis(kill_after), init.wait()).await;
+        // It waits until the process is gone, and the lock with it.
+        init.kill().await.unwrap();
         // If it has come to its end, it was killed before its last step.
         let _ = std::fs::remove_file(scene.dir.join(SEALER));
         let (ok, text) = scene.run(&["init"]);
@@ -188,10 +189,9 @@ async fn what_a_check_found_is_not_said_of_the_key_that_came_after() {
     mia.store("openai", "sk-proj-chaos-check-0123").await;
     let store = Store::open(&Home::read(&scene.dir).unwrap().database()).await.unwrap();
     let (tenant, provider, envelope) = store.due(0, 1).await.unwrap().remove(0);
-    let tenant = tenant.parse().unwrap();
     mia.store("openai", "sk-proj-chaos-check-4567").await;
     store.tried((&tenant, &provider, &envelope), 401, 1).await.unwrap();
-    assert_eq!(store.credentials(&tenant).await.unwrap()[0].status, None);
+    assert_eq!(store.credentials(&tenant.parse().unwrap()).await.unwrap()[0].status, None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -122,10 +122,149 @@ async fn a_deletion_is_not_taken_back() {
         .await;
     mia.form("/account/delete", &[("email", "mia@example.com")]).await;
     until("the worker deletes the tenant", async || scene.dir.join("keys/service/tombstones").exists()).await;
-    until("nothing opens", async || {
-        !mia.ask(Method::GET, "/openai/v1/models", &token).send().await.unwrap().status().is_success()
+    let ask = async || mia.ask(Method::GET, "/openai/v1/models", &token).send().await.unwrap().status();
+    until("nothing opens", async || ask().await == StatusCode::GONE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_customer_has_asked_for_is_not_taken_back_before_it_is_done() {
+    let mut scene = Scene::start_quietly("writer_asked", "").await;
+    let mia = scene.sign_in("mia@example.com").await;
+    mia.store("openai", KEY).await;
+    let token = mia.token("live", &["openai"]).await;
+    scene.kill("worker");
+    copy_and_leave(&scene, &mia).await;
+    scene.write("UPDATE accounts SET leaving = NULL").await;
+    put_back(&scene, &["credentials", "sealwax_tokens"]).await;
+    let ask = async || mia.ask(Method::GET, "/openai/v1/models", &token).send().await.unwrap().status();
+    until("nothing opens", async || ask().await == StatusCode::GONE).await;
+    // Nor by whoever restores an older backup.
+    scene.restore("copy.db");
+    let (ok, text) = scene.run(&["recover"]);
+    assert!(ok && text.contains("0 tenants were deleted"), "{text}");
+    for process in ["dashboard", "proxy"] {
+        scene.begin(process);
+    }
+    scene.until_ready().await;
+    assert_eq!(ask().await, StatusCode::GONE);
+    assert!(!scene.dir.join("keys/service/tombstones").exists());
+    scene.begin("worker");
+    until_deleted(&scene).await;
+}
+
+async fn until_taken_over(scene: &Scene) {
+    until("the worker takes over", async || {
+        scene.rows("SELECT envelope FROM credentials").await.iter().all(|row| row.contains(":tenant/"))
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_master_key_outlives_its_tenant_under_another_name() {
+    let scene = Scene::start_quietly("writer_name", "").await;
+    let mia = scene.sign_in("mia@example.com").await;
+    mia.store("openai", KEY).await;
+    until_taken_over(&scene).await;
+    copy_and_leave(&scene, &mia).await;
+    until_deleted(&scene).await;
+    let attach = format!("ATTACH '{}' AS copy", scene.dir.join("copy.db").display());
+    for (name, from) in [("zzzz", "sealwax_tenant_keys"), ("yyyy", "writer_pairs"), ("a b", "sealwax_tenant_keys")] {
+        scene
+            .write(&format!(
+                "{attach}; INSERT INTO main.sealwax_tenant_keys SELECT '{name}', 1, envelope FROM copy.{from}"
+            ))
+            .await;
+        let (ok, text) = scene.run(&["epoch"]);
+        let refused = format!("key 1 of tenant {name} is not the tenant's: restore it, or delete the row");
+        assert!(!ok && text.contains(&refused) && !text.contains("is destroyed"), "{from}: {text}");
+        assert!(!scene.dir.join("tenant-keys/epoch-2").exists());
+        scene.write("DELETE FROM sealwax_tenant_keys").await;
+    }
+    // Not when all are checked, either: it does not come into the file, and stops the next one.
+    scene
+        .write(&format!(
+            "ATTACH '{}' AS copy; CREATE TABLE main.hers AS SELECT envelope FROM copy.sealwax_tenant_keys;
+             CREATE TRIGGER late AFTER DELETE ON writer_pairs
+             BEGIN INSERT INTO sealwax_tenant_keys SELECT 'a b', 1, envelope FROM hers; END",
+            scene.dir.join("copy.db").display()
+        ))
+        .await;
+    let (ok, text) = scene.run(&["epoch"]);
+    assert!(!ok && text.contains("1 deletions are certified") && text.contains("key 1 of tenant a b is not"), "{text}");
+    assert_eq!(fs::read_to_string(scene.dir.join("tenant-keys/epoch-2")).unwrap(), "");
+    scene.write("DROP TRIGGER late; DELETE FROM sealwax_tenant_keys").await;
+    let (ok, text) = scene.run(&["epoch"]);
+    assert!(ok && text.contains("epoch-3 was interrupted") && text.contains("epoch-2 is destroyed"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_key_outlives_its_tenant_in_the_row_of_another_one() {
+    let mut scene = Scene::start_quietly("writer_row", "").await;
+    scene.kill("worker");
+    let mia = scene.sign_in("mia@example.com").await;
+    mia.store("openai", KEY).await;
+    copy_and_leave(&scene, &mia).await;
+    scene.begin("worker");
+    until_deleted(&scene).await;
+    scene.sign_in("eve@example.com").await;
+    let eves = scene.rows("SELECT id FROM accounts").await.remove(0);
+    scene
+        .write(&format!(
+            "ATTACH '{}' AS copy; INSERT INTO main.credentials (tenant, provider, envelope, stored)
+             SELECT '{eves}', provider, envelope, stored FROM copy.credentials",
+            scene.dir.join("copy.db").display()
+        ))
+        .await;
+    until("the worker refuses it", async || {
+        let log = fs::read_to_string(scene.log("worker")).unwrap();
+        log.contains(&format!("taking over: openai key of tenant {eves}: the envelope was sealed for another context"))
+    })
+    .await;
+    let (ok, text) = scene.run(&["drill"]);
+    assert!(!ok && text.contains(&format!("{eves} openai: the envelope was sealed for another context")), "{text}");
+    // Nothing was opened for it.
+    let opened = format!("SELECT record FROM sealwax_audit WHERE subject = '{eves}' AND record LIKE '%\"opened\"%'");
+    assert_eq!(scene.rows(&opened).await, [""; 0]);
+    let (ok, text) = scene.run(&["epoch"]);
+    assert!(!ok && text.contains("openai key of tenant") && !text.contains("is destroyed"), "{text}");
+    scene.write("DELETE FROM credentials").await;
+    let (ok, text) = scene.run(&["epoch"]);
+    assert!(ok && text.contains("1 deletions are certified"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_whose_key_is_lost_is_deleted() {
+    let scene = Scene::start_quietly("writer_lost", "").await;
+    let mia = scene.sign_in("mia@example.com").await;
+    mia.store("openai", KEY).await;
+    until_taken_over(&scene).await;
+    scene.write("DELETE FROM sealwax_tenant_keys").await;
+    mia.form("/account/delete", &[("email", "mia@example.com")]).await;
+    until_deleted(&scene).await;
+    let (ok, text) = scene.run(&["epoch"]);
+    assert!(ok && text.contains("1 deletions are certified"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_key_waits_for_rows_that_cannot_be_checked() {
+    let scene = Scene::start_quietly("writer_checks", "").await;
+    let eve = scene.sign_in("eve@example.com").await;
+    eve.store("openai", KEY).await;
+    until_taken_over(&scene).await;
+    // More than a round takes, of a provider that is no more.
+    scene
+        .write(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40)
+             INSERT INTO credentials (tenant, provider, envelope, stored)
+             SELECT tenant, 'gone-' || i, envelope, 1 FROM n, credentials",
+        )
+        .await;
+    let mia = scene.sign_in("mia@example.com").await;
+    mia.store("openai", KEY).await;
+    let unchecked = "SELECT provider FROM credentials WHERE checked IS NULL";
+    until("all are checked", async || scene.rows(unchecked).await.is_empty()).await;
+    let statuses = "SELECT DISTINCT (provider LIKE 'gone-%') || ' ' || status FROM credentials ORDER BY 1";
+    assert_eq!(scene.rows(statuses).await, ["0 200", "1 -1"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -174,10 +313,7 @@ async fn no_epoch_ends_without_a_key_that_somebody_has_hidden() {
     let mia = scene.sign_in("mia@example.com").await;
     mia.store("openai", KEY).await;
     let token = mia.token("live", &["openai"]).await;
-    until("the worker takes over", async || {
-        scene.rows("SELECT envelope FROM credentials").await.iter().all(|row| row.contains(":tenant/"))
-    })
-    .await;
+    until_taken_over(&scene).await;
     let (ok, text) = scene.run(&["epoch"]);
     assert!(ok, "{text}");
     scene
@@ -247,10 +383,7 @@ async fn a_tombstone_in_the_file_wins_over_what_somebody_puts_back() {
     let mia = scene.sign_in("mia@example.com").await;
     mia.store("openai", KEY).await;
     let token = mia.token("live", &["openai"]).await;
-    until("the worker takes over", async || {
-        scene.rows("SELECT envelope FROM credentials").await.iter().all(|row| row.contains(":tenant/"))
-    })
-    .await;
+    until_taken_over(&scene).await;
     let ask = async || mia.ask(Method::GET, "/openai/v1/hers", &token).send().await.unwrap().status();
     // From now on, the proxy has her keyring.
     assert_eq!(ask().await, StatusCode::OK);
@@ -293,10 +426,7 @@ async fn a_master_key_that_somebody_puts_back_does_not_outlive_the_epoch() {
     let scene = Scene::start_quietly("writer_epoch", "").await;
     let mia = scene.sign_in("mia@example.com").await;
     mia.store("openai", KEY).await;
-    until("the worker takes over", async || {
-        scene.rows("SELECT envelope FROM credentials").await.iter().all(|row| row.contains(":tenant/"))
-    })
-    .await;
+    until_taken_over(&scene).await;
     copy_and_leave(&scene, &mia).await;
     until_deleted(&scene).await;
     put_back(&scene, &HER_MASTER_KEY).await;
@@ -353,19 +483,22 @@ async fn a_later_key_of_a_deleted_tenant_opens_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deletion_begins_with_the_account() {
+async fn a_deletion_begins_with_the_tombstone() {
     let scene = Scene::start_quietly("writer_account", "").await;
     let mia = scene.sign_in("mia@example.com").await;
     mia.store("openai", KEY).await;
-    scene.write("CREATE TRIGGER stays BEFORE UPDATE ON accounts BEGIN SELECT RAISE(ABORT, 'stays'); END").await;
+    for change in ["UPDATE", "DELETE"] {
+        let refuse = "BEGIN SELECT RAISE(ABORT, 'stays'); END";
+        scene.write(&format!("CREATE TRIGGER no_{change} BEFORE {change} ON accounts {refuse}")).await;
+    }
     let refused = mia.form("/account/delete", &[("email", "mia@example.com")]).await;
     assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
     until("the worker has tried thrice", async || {
         fs::read_to_string(scene.log("worker")).unwrap().matches("deletion of tenant").count() >= 3
     })
     .await;
-    // With a tombstone, nobody would come back to what is left of the account.
-    assert!(!scene.dir.join("keys/service/tombstones").exists());
-    scene.write("DROP TRIGGER stays").await;
+    assert!(scene.dir.join("keys/service/tombstones").exists());
+    assert_eq!(scene.rows("SELECT coalesce(leaving, 'NULL') FROM accounts").await, ["NULL"]);
+    scene.write("DROP TRIGGER no_DELETE").await;
     until_deleted(&scene).await;
 }

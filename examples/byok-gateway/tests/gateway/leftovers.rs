@@ -93,8 +93,8 @@ async fn what_is_left_for_an_operator_is_said() {
     scene.write("CREATE TRIGGER kept BEFORE DELETE ON accounts BEGIN SELECT RAISE(ABORT, 'kept'); END").await;
     mia.form("/account/delete", &[("email", "mia@example.com")]).await;
     let (ok, text) = scene.run(&["epoch"]);
-    let waits = "1 accounts still wait for their deletion, and the next epoch ends them: see the log";
-    assert!(ok && text.contains(waits) && text.contains(&second), "{text}");
+    let waits = "the epoch has begun, but 1 accounts still wait for their deletion: see the worker's log";
+    assert!(!ok && text.contains(waits) && text.contains(&second), "{text}");
     scene.write("DROP TRIGGER kept").await;
     let (ok, text) = scene.run(&["epoch"]);
     assert!(ok && !text.contains("accounts still wait") && text.contains(&third), "{text}");
@@ -112,4 +112,40 @@ fn an_origin_that_browsers_do_not_send_is_refused() {
     assert!(!output.status.success() && text.contains(&error), "{text}");
     assert_eq!(fs::read_dir(&dir).unwrap().count(), 1);
     fs::remove_dir_all(dir).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_root_that_somebody_puts_back_is_found_and_removed() {
+    let scene = Scene::start_quietly("old_root", "").await;
+    let files = ["safe/epoch-1", "escrow/epoch-1"].map(|file| scene.dir.join(file));
+    let old = files.each_ref().map(|file| fs::read(file).unwrap());
+    assert!(scene.run(&["epoch"]).0);
+    scene.move_into_safe();
+    assert!(scene.run(&["drill"]).0);
+    let (ok, text) = scene.run(&["doctor"]);
+    assert!(ok, "{text}");
+    for (file, old) in files.iter().zip(&old) {
+        assert!(!file.exists());
+        fs::write(file, old).unwrap();
+        let (ok, text) = scene.run(&["doctor"]);
+        assert!(!ok && text.contains(&format!("{} is still on this machine: destroy it", file.display())), "{text}");
+    }
+    fs::remove_file(scene.dir.join("tenant-keys/epoch-2")).unwrap();
+    let (_, text) = scene.run(&["doctor"]);
+    assert!(text.contains("BAD  tenant-keys does not have the keys of epoch-2: older backups are lost"), "{text}");
+    let (ok, text) = scene.run(&["epoch"]);
+    assert!(ok && files.iter().all(|file| !file.exists()), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drill_that_fails_leaves_nothing_and_is_noted() {
+    let mut scene = Scene::start_quietly("failed_drill", "").await;
+    scene.kill("worker");
+    scene.write("DELETE FROM drills").await;
+    let tombstones = scene.dir.join("keys/service/tombstones");
+    fs::write(&tombstones, "x\n").unwrap();
+    let (ok, text) = scene.run(&["drill"]);
+    assert!(!ok && text.contains("keys/service/tombstones is malformed"), "{text}");
+    assert!(!scene.dir.join("drill").exists());
+    assert_eq!(scene.rows("SELECT passed || ' ' || (report LIKE '%malformed%') FROM drills").await, ["0 1"]);
 }

@@ -54,7 +54,7 @@ pub(crate) async fn live(scene: &Scene) {
     })
     .await;
 
-    let (ok, text) = scene.run(&["rotate", "aaaa"]);
+    let (ok, text) = scene.run(&["rotate", "aaaa@example.com"]);
     assert!(ok, "{text}");
     assert_eq!(ask(scene, &token).await.0, StatusCode::OK);
     let (ok, text) = scene.run(&["epoch"]);

@@ -1,5 +1,7 @@
 //! Backups that are restored at bad moments.
 
+use std::fs;
+
 use reqwest::{Method, StatusCode};
 use sealwax::{EncryptionContext, Held, Keyring, MasterKey, OpeningKey};
 
@@ -20,7 +22,7 @@ async fn a_backup_is_restored_after_a_deletion_and_while_an_epoch_has_begun() {
     })
     .await;
     // What is in the safe opens the root.
-    let read = |file: &str| std::fs::read_to_string(scene.dir.join(file)).unwrap();
+    let read = |file: &str| fs::read_to_string(scene.dir.join(file)).unwrap();
     let safe: OpeningKey = read("safe/epoch-1").parse().unwrap();
     let safe = Keyring::opening_only().with_escrow("escrow-1".parse().unwrap(), safe).unwrap();
     let context = EncryptionContext::new([("root", "epoch-1")]).unwrap().holding(Held::MasterKey).unwrap();
@@ -36,10 +38,10 @@ async fn a_backup_is_restored_after_a_deletion_and_while_an_epoch_has_begun() {
     // The next root was drawn, and the command was stopped. Two of them at once are refused.
     scene.restore("copy.db");
     let ring = scene.dir.join("keys/service/ring");
-    let text = std::fs::read_to_string(&ring).unwrap();
+    let text = fs::read_to_string(&ring).unwrap();
     let drawn = MasterKey::generate().unwrap().to_text();
-    std::fs::write(&ring, format!("{text}retired epoch-3 {}\n", drawn.expose_str().unwrap())).unwrap();
-    let lock = std::fs::File::create(scene.dir.join("lock")).unwrap();
+    fs::write(&ring, format!("{text}retired epoch-3 {}\n", drawn.expose_str().unwrap())).unwrap();
+    let lock = fs::File::create(scene.dir.join("lock")).unwrap();
     lock.lock().unwrap();
     for command in [&["epoch"][..], &["recover"], &["rotate", "mia@example.com"]] {
         let (ok, text) = scene.run(command);
@@ -55,7 +57,7 @@ async fn a_backup_is_restored_after_a_deletion_and_while_an_epoch_has_begun() {
     let (_, text) = scene.run(&["doctor"]);
     assert!(text.contains("BAD  the primary is epoch-2, but an epoch was interrupted: run `epoch`"), "{text}");
     // What a command that was killed has left.
-    std::fs::write(ring.with_extension("new"), text).unwrap();
+    fs::write(ring.with_extension("new"), text).unwrap();
     let (ok, text) = scene.run(&["epoch"]);
     assert!(ok && text.contains("epoch-3 was interrupted") && text.contains("epoch-4 is the primary"), "{text}");
     assert!(!ring.with_extension("new").exists());
@@ -73,12 +75,12 @@ async fn a_backup_is_restored_after_a_deletion_and_while_an_epoch_has_begun() {
     // A line that a power cut has cut is none.
     use std::io::Write;
     let tombstones = scene.dir.join("keys/service/tombstones");
-    std::fs::File::options().append(true).open(&tombstones).unwrap().write_all(b"tenant/torn@1 epo").unwrap();
+    fs::File::options().append(true).open(&tombstones).unwrap().write_all(b"tenant/torn@1 epo").unwrap();
     let (ok, text) = scene.run(&["doctor"]);
     assert!(ok, "{text}");
     mia.form("/account/delete", &[("email", "mia@example.com")]).await;
     until("the account is gone", async || scene.rows("SELECT id FROM accounts").await.is_empty()).await;
-    let text = std::fs::read_to_string(&tombstones).unwrap();
+    let text = fs::read_to_string(&tombstones).unwrap();
     assert!(text.lines().count() == 2 && !text.contains("torn"), "{text}");
 }
 
@@ -121,4 +123,26 @@ async fn what_no_worker_had_taken_over_before_an_epoch_is_lost_and_keeps_nothing
     assert!(ok, "{text}");
     scene.move_into_safe();
     until("all is well", async || scene.run(&["doctor"]).0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn certificates_that_a_kill_has_prevented_come_with_the_next_run() {
+    let mut scene = Scene::start_quietly("recovery_certificates", "").await;
+    let mia = scene.sign_in("mia@example.com").await;
+    mia.form("/account/delete", &[("email", "mia@example.com")]).await;
+    let (ok, text) = scene.run(&["epoch"]);
+    assert!(ok && text.contains("1 deletions are certified"), "{text}");
+    // As if it had been killed when the root was destroyed.
+    scene.stop("worker").await;
+    fs::remove_file(scene.dir.join("keys/service/anchors")).unwrap();
+    let newest = "(SELECT max(number) FROM sealwax_audit WHERE subject LIKE '%@deletions')";
+    let last = format!("subject LIKE '%@deletions' AND number = {newest}");
+    assert!(scene.rows(&format!("SELECT record FROM sealwax_audit WHERE {last}")).await[0].contains("certify"));
+    scene.write(&format!("DROP TRIGGER sealwax_audit_undeleted; DELETE FROM sealwax_audit WHERE {last}")).await;
+    scene.begin("worker");
+    let (_, text) = scene.run(&["doctor"]);
+    assert!(text.contains("BAD  the primary is epoch-2, but an epoch was interrupted: run `epoch`"), "{text}");
+    let (ok, text) = scene.run(&["epoch"]);
+    assert!(ok && text.contains("epoch-2 was interrupted, and is finished first"), "{text}");
+    assert!(text.contains("1 deletions are certified") && text.contains("0 deletions are certified"), "{text}");
 }

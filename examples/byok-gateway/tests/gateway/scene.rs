@@ -17,6 +17,7 @@ use byok_gateway::files::{AUDIT, RING};
 use byok_gateway::store::{Log, Store};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
+use sealwax_tenants::Notice;
 
 pub(crate) use ports::free_port;
 use rustix::process::{Pid, Signal, kill_process};
@@ -249,7 +250,8 @@ impl Scene {
         let home = Home::read(&self.dir).unwrap();
         let store = Store::open(&home.database()).await.unwrap();
         let log = Log::new(home.parsed(AUDIT).unwrap(), store.audit(), move || clock::millis() - days * 86_400_000);
-        Epoch(1).note_begin(&log, &home.parsed(RING).unwrap()).await.unwrap();
+        let notice = Notice::begin_root(&home.parsed(RING).unwrap(), &Epoch(1).root().unwrap(), "worker", "long ago");
+        log.append(Notice::SUBJECT, notice.action()).await.unwrap();
     }
 
     /// Returns whether any 32 bytes in the memory of a process are the root that the dashboard's pair is sealed under.
