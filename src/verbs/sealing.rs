@@ -169,7 +169,7 @@ impl Keyring {
     /// Checks that nobody altered the envelope.
     ///
     /// Unwraps the data key and compares the MAC. This needs no context and decrypts nothing, so it is suitable for an
-    /// auditor who must not see a credential.
+    /// auditor who must not see a credential. [`RecorderRequired`](crate::RecorderRequired) checks the context, too.
     ///
     /// The MAC covers the length of the ciphertext, not its bytes: this finds a row that a column cut off, but only
     /// opening finds [`OpenError::PayloadAltered`].
