@@ -93,9 +93,9 @@ pub struct OpenEvent<'a> {
 /// A service gives it to its keyring, and each request replaces it by a recorder of its own.
 ///
 /// It also answers whether an envelope would open in a context: if `open` fails with
-/// [`OpenError::NotRecorded`](crate::OpenError::NotRecorded), the envelope is intact and sealed for the context, and nothing
-/// was decrypted. Ask so before you rewrap a row that somebody may have put in another one's place, because a rewrap knows no
-/// context.
+/// [`OpenError::NotRecorded`](crate::OpenError::NotRecorded), the envelope is intact and sealed for the context, and
+/// nothing was decrypted. Ask so before you rewrap a row that somebody may have put in another one's place, because a
+/// rewrap knows no context.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RecorderRequired;
 
