@@ -80,7 +80,7 @@ pub async fn examine(home: &Home, store: &Store) -> Result<Vec<(bool, String)>> 
         }
     }
     let altered = altered(home, &vault).await?;
-    find(altered.is_empty(), format!("{} chains of the audit log are altered: {}", altered.len(), altered.join("; ")));
+    find(altered.is_empty(), format!("{} chains of the audit log are altered {}", altered.len(), altered.join("; ")));
     Ok(findings)
 }
 

@@ -47,7 +47,7 @@ impl Home {
     /// Reads a file of secrets, which is wiped when it is dropped.
     pub fn secret(&self, file: &str) -> Result<Secret> {
         let path = self.path(file);
-        fs::read(&path).map(Secret::from).with_context(|| format!("cannot read {}", path.display()))
+        fs::read(&path).map(Secret::from).with_context(|| format!("cannot read {}: run `init` first", path.display()))
     }
 
     /// Reads and parses a file of secrets. The error of parsing repeats nothing of it.

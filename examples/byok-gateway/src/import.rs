@@ -46,7 +46,7 @@ pub async fn keys(home: &Home, store: &Store, declaration: &str, key: &str, rows
             format!("cannot read the declaration {declaration}, which is none of {}", names.join(", "))
         })?,
     };
-    let declaration: Declaration = text.parse()?;
+    let declaration: Declaration = text.parse().with_context(|| format!("the declaration {declaration}"))?;
     let form = declaration.key_as.context("the declaration does not say how the key is written: key as …")?;
     let key = read_key(form, key)?;
     // The worker moves the rows to their tenants' keys, as it does what the dashboard writes.
@@ -54,7 +54,7 @@ pub async fn keys(home: &Home, store: &Store, declaration: &str, key: &str, rows
     let proofs = Proofs::read(home)?;
     each(rows, async |line| {
         let whose: Whose = parsed(line, "no email")?;
-        let provider = whose.provider.as_deref().and_then(providers::find).context("no provider that is known")?;
+        let provider = whose.provider.as_deref().and_then(providers::find).context("no provider, such as `openai`")?;
         let secret = declaration.read(&Object::parse(line)?)?.open(&key)?;
         if !can_be_sent(&secret) {
             bail!("it cannot be sent in a header");
@@ -78,7 +78,7 @@ pub async fn keys(home: &Home, store: &Store, declaration: &str, key: &str, rows
 pub async fn tokens(home: &Home, store: &Store, rows: &str) -> Result<u64> {
     let (tokens, proofs) = (ApiTokens::read(home)?, Proofs::read(home)?);
     each(rows, async |line| {
-        let hashed: Hashed = parsed(line, "no email, scopes and sha256")?;
+        let hashed: Hashed = parsed(line, "it needs email, sha256, and a list of scopes")?;
         let digest = hashed.sha256.parse()?;
         let existing = match (hashed.salt_before, hashed.salt_after) {
             (None, None) => Existing::Sha256(digest),
@@ -87,7 +87,7 @@ pub async fn tokens(home: &Home, store: &Store, rows: &str) -> Result<u64> {
             (Some(_), Some(_)) => bail!("two salts"),
         };
         if hashed.scopes.iter().any(|scope| providers::find(scope).is_none()) {
-            bail!("a scope is no provider that is known");
+            bail!("a scope is no provider, such as `openai`");
         }
         let tenant = account(store, &proofs, &hashed.email).await?;
         let grant = Grant::new(tokens::subject(&tenant), hashed.scopes)?;
@@ -128,7 +128,7 @@ fn read(file: &str) -> Result<String> {
 
 fn read_key(form: KeyForm, file: &str) -> Result<sealwax::triplet::TripletKey> {
     let text = Secret::from(read(file)?);
-    Ok(form.key(text.expose_str()?.trim_end_matches('\n'), None)?)
+    form.key(text.expose_str()?.trim_end_matches('\n'), None).with_context(|| format!("the key in {file}"))
 }
 
 async fn account(store: &Store, proofs: &Proofs, email: &str) -> Result<TenantId> {

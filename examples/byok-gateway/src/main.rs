@@ -122,6 +122,6 @@ async fn run() -> Result<()> {
             }
             if findings.iter().all(|(is_well, _)| *is_well) { Ok(()) } else { bail!("not everything is well") }
         }
-        _ => bail!("there is no such command: see --help"),
+        _ => bail!("there is no such command, or it takes other arguments: see --help"),
     }
 }

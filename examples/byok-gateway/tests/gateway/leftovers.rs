@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use byok_gateway::config::Config;
 use reqwest::{Method, StatusCode};
 
 use crate::scene::{Scene, command, until};
@@ -98,6 +99,13 @@ async fn what_is_left_for_an_operator_is_said() {
     scene.write("DROP TRIGGER kept").await;
     let (ok, text) = scene.run(&["epoch"]);
     assert!(ok && !text.contains("accounts still wait") && text.contains(&third), "{text}");
+}
+
+#[test]
+fn the_readme_has_a_configuration() {
+    let (_, config) = include_str!("../../README.md").split_once("```toml\n").unwrap();
+    let config: Config = toml::from_str(config.split_once("```").unwrap().0).unwrap();
+    assert_eq!((config.front.unwrap().as_str(), config.openbao.unwrap().key.as_str()), ("x-real-ip", "byok-gateway"));
 }
 
 #[test]

@@ -23,7 +23,7 @@ async fn promise_004_salted_rows_are_accepted_and_upgraded() {
         scene.run(&["import-tokens", scene.dir.join("tokens.jsonl").to_str().unwrap()])
     };
     let (ok, text) = import(&lines.replace("[\"openai\"]", "[\"openai\",\"session\"]"));
-    assert!(!ok && text.contains("line 3: a scope is no provider that is known"), "{text}");
+    assert!(!ok && text.contains("line 3: a scope is no provider, such as `openai`"), "{text}");
     assert!(text.contains("3 lines were refused, and 0 taken"), "{text}");
     let (ok, text) = import(&lines);
     assert!(ok && text.contains("3 tokens accepted"), "{text}");
