@@ -2,8 +2,8 @@
 # Sets the address of the repository, once, everywhere it belongs: ci/address.sh REPOSITORY FILES
 # For instance: ci/address.sh https://github.com/OWNER/NAME https://github.com/OWNER/NAME/blob/main
 #
-# The address is written only in `repository` in [workspace.package], which every crate inherits and which is empty until
-# there is an address. The links of the READMEs are relative until then. Afterwards they are absolute, below FILES,
+# The address is `repository` in [workspace.package], which every crate inherits, and in the manifests of the separate
+# workspaces in crates/. It is empty until there is one. The links of the READMEs are relative until then. Afterwards they are absolute, below FILES,
 # because crates.io shows a README without the files around it. `tests/repository.rs` accepts both states. GNU tools.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -23,4 +23,4 @@ for readme in README.md crates/*/README.md; do
   done
 done
 # Last, so that a run that stops half-way can be repeated.
-sed -i "s|^repository = \"\"\$|repository = \"$repository\"|" Cargo.toml
+sed -i "s|^repository = \"\"\$|repository = \"$repository\"|" crates/*/Cargo.toml Cargo.toml

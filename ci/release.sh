@@ -36,10 +36,17 @@ for manifest in Cargo.toml crates/*/Cargo.toml; do
     echo "$name: these files must not be in the package" >&2
     exit 1
   fi
+  # Tests that need a file above their package: a path with more `..` than it is deep, or with one after the root's.
+  rm -rf unpacked && mkdir unpacked && tar xzf "$packages/$name-$version.crate" -C unpacked
+  above=$(cd "unpacked/$name-$version" && for file in $(grep -x "$name-$version/tests/.*\.rs" <<<"$files" | cut -d/ -f2-); do
+    up=$(dirname "$file" | sed 's|[^/]\+|[.][.]|g')
+    grep -HnE "(path = |include[a-z_]*!\()\"$up/[.][.]/|CARGO_MANIFEST_DIR.*\"/?[.][.]/" "$file" || true
+  done)
+  [ -z "$above" ] || { echo "$name: these tests need files above the package:"; echo "$above"; exit 1; } >&2
   echo "$name $version: $(wc -l <<<"$files") files, $(stat -c %s "$packages/$name-$version.crate") bytes"
   packed=$((packed + 1))
 done
-[ "$packed" -ge 6 ]
+[ "$packed" -ge 12 ]
 grep -qx "sealwax-$version/src/docs/format.md" < <(tar tzf "$packages/sealwax-$version.crate")
 
 step "publish in this order"

@@ -37,3 +37,7 @@ toolchains=$(rustup toolchain list 2>/dev/null || true)
 # Version 47 or newer, which has ML-KEM.
 has_python() { python3 -c 'import cryptography.hazmat.primitives.asymmetric.mlkem' 2>/dev/null; }
 if { command -v node >/dev/null && has_python; } || [ -n "${SEALWAX_REQUIRE_ALL:-}" ]; then export SEALWAX_REQUIRE_INTEROP=1; fi
+
+# A small file system to fill, which only the processes of a test see.
+can_mount() { unshare --user --map-root-user --mount mount -t tmpfs -o size=3m full /tmp 2>/dev/null; }
+if can_mount || [ -n "${SEALWAX_REQUIRE_ALL:-}" ]; then export SEALWAX_REQUIRE_FULL_DISK=1; fi

@@ -435,10 +435,8 @@ fn a_placeholder_is_refused_and_made_on_request() {
 }
 
 #[test]
-fn the_readme_and_the_page_have_every_name() {
+fn the_readme_has_every_name() {
     let readme = include_str!("../README.md");
-    // The page to which the README refers its readers.
-    let page = include_str!("../../../src/docs/legacy.md");
     for named in &CATALOGUE {
         let declaration = named.declaration().unwrap();
         let columns: Vec<_> =
@@ -447,7 +445,6 @@ fn the_readme_and_the_page_have_every_name() {
         let Named { name, about, .. } = named;
         let row = format!("| `{name}` | {about} | {} | {key} |", columns.join(", "));
         assert!(readme.contains(&row), "README.md has no line\n{row}");
-        assert!(page.contains(&format!("`{name}`")), "legacy.md does not mention {name}");
     }
     for line in readme.lines().filter(|line| line.starts_with("| `")) {
         let name = line.split('`').nth(1).unwrap();

@@ -93,15 +93,19 @@ fn tests_that_are_skipped_are_counted() {
     io::stderr().write_all(line.as_bytes()).unwrap();
 }
 
-/// The page Assurance says how many there are.
+/// The page Assurance says how many there are, and of how many blocks.
 #[test]
 fn the_page_assurance_counts_these_tests() {
     let (all, over_postgres) = tests();
+    let blocks = ["services.md", "recipes.md"].into_iter().flat_map(blocks);
+    let blocks = blocks.filter(|(language, _)| language == "rust" || language == "sql").count();
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../src/docs/assurance.md");
     let page = fs::read_to_string(page).unwrap();
     for claim in [
         format!("| {all} tests of the code on the pages [services] and [recipes], {over_postgres} of them over a real"),
         format!("Of its {all} tests, {over_postgres} use PostgreSQL"),
+        format!("all {blocks} Rust and SQL blocks of both pages"),
+        format!("each of their {blocks} blocks of Rust and SQL"),
     ] {
         assert!(page.contains(&claim), "the page Assurance does not say: {claim}");
     }
