@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use reqwest::Url;
 use serde::Deserialize;
 
 /// What is configured, and the directory that it is in.
@@ -130,8 +131,9 @@ impl Home {
         let text = std::fs::read_to_string(&path)
             .with_context(|| format!("cannot read {}: create it, it may be empty, or say --home", path.display()))?;
         let config: Config = toml::from_str(&text).with_context(|| format!("{} is malformed", path.display()))?;
-        // Browsers send it without one.
-        ensure!(!config.origin.ends_with('/'), "{}: `origin` ends without a slash", path.display());
+        // As browsers send it.
+        let is_origin = Url::parse(&config.origin).is_ok_and(|url| url.origin().ascii_serialization() == config.origin);
+        ensure!(is_origin, "{}: `origin` has to be like https://keys.example.com", path.display());
         Ok(Self { dir: dir.into(), config })
     }
 

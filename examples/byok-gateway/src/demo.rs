@@ -49,8 +49,7 @@ async fn show(dir: &Path) -> Result<()> {
 }
 
 fn start(dir: &Path, process: &str) -> Result<Child> {
-    let program = std::env::current_exe()?;
-    let mut command = Command::new(program);
+    let mut command = Command::new(std::env::current_exe()?);
     command.arg("--home").arg(dir).arg(process).stdin(Stdio::null()).kill_on_drop(true);
     command.spawn().with_context(|| format!("cannot start the {process}"))
 }

@@ -50,7 +50,10 @@ pub async fn examine(home: &Home, store: &Store) -> Result<Vec<(bool, String)>> 
     let is_new = is_turned(home, &vault, newest).await.unwrap_or(true);
     find(
         is_new,
-        format!("the primary is {primary}{}", if is_new { "" } else { ", but an epoch was interrupted: run `epoch`" }),
+        format!(
+            "the primary is {primary}{}",
+            if is_new { "" } else { ", but an epoch was interrupted, or certificates are missing: run `epoch`" }
+        ),
     );
     match newest.begun(home, store).await {
         Ok(Some(begun)) => {
@@ -75,7 +78,7 @@ pub async fn examine(home: &Home, store: &Store) -> Result<Vec<(bool, String)>> 
         for file in files.iter().map(|file| home.path(file)).filter(|file| file.exists()) {
             find(false, format!("{} is still on this machine: {mend}", file.display()));
         }
-        if is_alive && epoch > Epoch(1) && !matches!(epoch.read_dump(home), Ok(Some(_))) {
+        if is_new && epoch == newest && epoch > Epoch(1) && !matches!(epoch.read_dump(home), Ok(Some(_))) {
             find(false, format!("{TENANT_KEYS} does not have the keys of {}: older backups are lost", epoch.root()?));
         }
     }

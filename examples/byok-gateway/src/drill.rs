@@ -6,7 +6,6 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use sealwax::Envelope;
 use sealwax_sqlx::tables::{Database, Dialect};
-use sealwax_tenants::TenantState;
 use serde::Serialize;
 use tokio::process::Command;
 
@@ -15,13 +14,13 @@ use crate::config::Home;
 use crate::files::TOMBSTONES;
 use crate::providers;
 use crate::store::Store;
-use crate::vault::Vault;
+use crate::vault::{GONE, Refused, Vault};
 use crate::worker::PAGE;
 
 /// What a drill found. The worker keeps it in the database, as JSON.
 #[derive(Debug, Default, Serialize)]
 pub struct Report {
-    /// The customers' keys in the backup, and how many of them would open, for the tenant and provider of their rows.
+    /// The customers' keys in the backup, and how many of them can be unwrapped, and are in their places.
     pub rows: u64,
     pub usable: u64,
     /// How many of the unusable ones are of tenants who were deleted since, and have to be so.
@@ -72,9 +71,11 @@ pub async fn run(home: &Home, store: &Store) -> Result<Report> {
     let failed = |error| Report { failures: vec![format!("{error:#}")], ..Report::default() };
     let mut report = inspected.await.unwrap_or_else(failed);
     if store.dialect() == Dialect::Postgres {
-        scratch(&home.database(), "DROP DATABASE IF EXISTS").await?;
+        let dropped = scratch(&home.database(), "DROP DATABASE IF EXISTS").await;
+        report.failures.extend(dropped.err().map(|error| format!("{error:#}")));
     }
-    std::fs::remove_dir_all(&dir)?;
+    let removed = std::fs::remove_dir_all(&dir);
+    report.failures.extend(removed.err().map(|error| error.to_string()));
     report.rto_seconds = begun.elapsed().as_secs();
     store.note_drill(report.passed(), &serde_json::to_string(&report)?).await?;
     Ok(report)
@@ -147,7 +148,7 @@ async fn inspect(home: &Home, restored: &Store) -> Result<Report> {
             };
             match usable.await {
                 Ok(()) => report.usable = report.usable.saturating_add(1),
-                Err(_) if vault.tenants()?.state(&found.record).is_ok_and(|state| state == TenantState::Destroyed) => {
+                Err(error) if error.downcast_ref().is_some_and(|refused: &Refused| refused.name == GONE) => {
                     report.of_deleted = report.of_deleted.saturating_add(1);
                 }
                 Err(error) if report.failures.len() < 10 => {

@@ -11,6 +11,7 @@
 //! | `keys/service/openbao`: the token for OpenBao | | reads | reads |
 //! | `keys/service/audit`: the audit keys | | reads | reads |
 //! | `keys/service/tombstones`: who was deleted, which only grows | | reads | writes |
+//! | `keys/service/deleted`: whose deletion is done, which only grows | | | writes |
 //! | `keys/service/anchors`: the end of each chain of the audit log | | | writes |
 //! | `tenant-keys/`: the tenants' keys, as the epoch that has ended left them | | | writes |
 //! | `escrow/`: each root, sealed for the key in `safe/`, which an operator moves into a safe | | | writes, and deletes |
@@ -38,6 +39,7 @@ pub const RING: &str = "keys/service/ring";
 pub const OPENBAO: &str = "keys/service/openbao";
 pub const AUDIT: &str = "keys/service/audit";
 pub const TOMBSTONES: &str = "keys/service/tombstones";
+pub const DELETED: &str = "keys/service/deleted";
 pub const ANCHORS: &str = "keys/service/anchors";
 pub const TENANT_KEYS: &str = "tenant-keys";
 pub const ESCROW: &str = "escrow";
@@ -47,7 +49,7 @@ impl Home {
     /// Reads a file of secrets, which is wiped when it is dropped.
     pub fn secret(&self, file: &str) -> Result<Secret> {
         let path = self.path(file);
-        fs::read(&path).map(Secret::from).with_context(|| format!("cannot read {}: run `init` first", path.display()))
+        fs::read(&path).map(Secret::from).with_context(|| format!("cannot read {}", path.display()))
     }
 
     /// Reads and parses a file of secrets. The error of parsing repeats nothing of it.

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use sealwax::{Sealer, Secret};
 use sealwax_credentials::can_be_sent;
 use sealwax_import::json::Object;
-use sealwax_import::{CATALOGUE, Declaration, KeyForm, Named};
+use sealwax_import::{CATALOGUE, Declaration, Named};
 use sealwax_tenants::TenantId;
 use sealwax_tokens::{Existing, Grant, Mode, Salt};
 use serde::Deserialize;
@@ -48,7 +48,8 @@ pub async fn keys(home: &Home, store: &Store, declaration: &str, key: &str, rows
     };
     let declaration: Declaration = text.parse().with_context(|| format!("the declaration {declaration}"))?;
     let form = declaration.key_as.context("the declaration does not say how the key is written: key as …")?;
-    let key = read_key(form, key)?;
+    let text = Secret::from(read(key)?);
+    let key = form.key(text.expose_str()?.trim_end_matches('\n'), None).with_context(|| format!("the key in {key}"))?;
     // The worker moves the rows to their tenants' keys, as it does what the dashboard writes.
     let sealer: Sealer = home.parsed(SEALER)?;
     let proofs = Proofs::read(home)?;
@@ -124,11 +125,6 @@ fn parsed<'a, T: Deserialize<'a>>(line: &'a str, missing: &'static str) -> Resul
 
 fn read(file: &str) -> Result<String> {
     std::fs::read_to_string(file).with_context(|| format!("cannot read {file}"))
-}
-
-fn read_key(form: KeyForm, file: &str) -> Result<sealwax::triplet::TripletKey> {
-    let text = Secret::from(read(file)?);
-    form.key(text.expose_str()?.trim_end_matches('\n'), None).with_context(|| format!("the key in {file}"))
 }
 
 async fn account(store: &Store, proofs: &Proofs, email: &str) -> Result<TenantId> {

@@ -1,8 +1,9 @@
 //! Sets a gateway up: its keys, its database, and the first epoch.
 
 use std::fmt::Write;
+use std::fs::File;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use sealwax::Secret;
 use sealwax_audit::AuditKey;
 use sealwax_tokens::Pepper;
@@ -22,6 +23,9 @@ pub async fn init(home: &Home) -> Result<()> {
     if has(SEALER) {
         bail!("{} exists: this gateway is set up", home.path(SEALER).display());
     }
+    if let Some(file) = home.database().strip_prefix("sqlite:") {
+        File::options().append(true).create(true).open(file).with_context(|| format!("cannot create {file}"))?;
+    }
     let store = Store::open(&home.database()).await?;
     for (file, name) in [(VISITORS, "visitors-1"), (PROOFS, "accounts-1"), (LIVE, "live-1"), (TEST, "test-1")] {
         if !has(file) {
@@ -33,6 +37,8 @@ pub async fn init(home: &Home) -> Result<()> {
     }
     let (first, source) = (Epoch(1), Source::new(home)?);
     if !has(RING) {
+        // The escrow of its root would be written over.
+        ensure!(store.pairs().await?.is_empty(), "{RING} is lost, and the database is under it: restore it");
         source.write(&primary(first.root()?.as_ref(), &first.draw_root(home)?)?).await?;
     }
     let ring = source.read().await?;

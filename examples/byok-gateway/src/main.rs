@@ -1,9 +1,9 @@
 //! The program of the gateway: see `--help`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use byok_gateway::config::Home;
 use byok_gateway::store::{Proofs, Store};
 use byok_gateway::vault::Vault;
@@ -60,6 +60,7 @@ async fn run() -> Result<()> {
         }
     }
     if command.is_empty() {
+        ensure!(home == Path::new("."), "--home needs a command: see --help");
         return demo::run().await;
     }
     let home = Home::read(&home)?;

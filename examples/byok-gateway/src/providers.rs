@@ -58,8 +58,8 @@ pub fn find(slug: &str) -> Option<&'static Provider> {
     all().find(|provider| provider.slug == slug)
 }
 
-/// Returns an error unless a row opens for a tenant and provider. It opens nothing: when all is checked that takes no plaintext,
-/// the recorder refuses.
+/// Returns an error unless a row can be unwrapped, and is of a tenant and provider. It opens nothing: when all is checked but the
+/// ciphertext, the recorder refuses.
 pub fn verify(keyring: &Keyring, row: &Envelope, tenant: &TenantId, provider: &str) -> anyhow::Result<()> {
     let context = find(provider).context("there is no such provider")?.context(tenant)?;
     match keyring.clone().with_recorder(RecorderRequired).open(row, &context) {

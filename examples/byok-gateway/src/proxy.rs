@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Request, State};
@@ -23,7 +23,7 @@ use crate::config::{Egress, Home};
 use crate::providers::{self, Provider};
 use crate::store::Store;
 use crate::tokens::{self, ApiTokens};
-use crate::vault::{NOT_SET, Refused, Vault};
+use crate::vault::{GONE, NOT_SET, Refused, Vault};
 use crate::web::{self, Limit};
 
 /// The headers of a customer's request that a provider gets: what the request is, and nothing that authorises it.
@@ -118,11 +118,13 @@ pub fn client(home: &Home, egress: &Egress) -> Result<ReqwestClient> {
         Some(file) => {
             let file = home.path(file);
             let pem = std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
-            builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(&pem)?)
+            let certificates = reqwest::Certificate::from_pem_bundle(&pem)?;
+            ensure!(!certificates.is_empty(), "`egress.roots`: {} has no certificate", file.display());
+            builder.tls_certs_merge(certificates)
         }
     };
     Ok(match &egress.proxy {
-        Some(proxy) => ReqwestClient::with_proxy(builder, proxy)?,
+        Some(proxy) => ReqwestClient::with_proxy(builder, proxy).context("`egress.proxy`")?,
         None => ReqwestClient::new(builder)?,
     })
 }
@@ -187,7 +189,7 @@ impl Proxy {
             tracing::warn!(name, class = class.as_str(), "a key was not opened: {error}");
             match (*name, class) {
                 (NOT_SET, _) => Answer(StatusCode::NOT_FOUND, "no_key"),
-                ("key_destroyed", _) => Answer(StatusCode::GONE, "account_deleted"),
+                (GONE, _) => Answer(StatusCode::GONE, "account_deleted"),
                 (_, ErrorClass::Transient) => Answer(StatusCode::SERVICE_UNAVAILABLE, "try_again"),
                 _ => Answer(StatusCode::INTERNAL_SERVER_ERROR, "key_not_usable"),
             }

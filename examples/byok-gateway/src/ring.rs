@@ -43,7 +43,7 @@ impl Source {
     /// Reads the keyring.
     pub async fn read(&self) -> Result<Keyring> {
         let text = self.read_text().await?;
-        text.expose_str()?.parse().context("the keyring is malformed")
+        text.expose_str()?.parse().context(RING)
     }
 
     /// Reads the text of the keyring.

@@ -33,7 +33,7 @@ impl Store {
     pub async fn open(url: &str) -> Result<Self> {
         sqlx::any::install_default_drivers();
         let dialect = if url.starts_with("sqlite:") { Dialect::Sqlite } else { Dialect::Postgres };
-        let url = if dialect == Dialect::Sqlite { format!("{url}?mode=rwc") } else { url.into() };
+        let url = if dialect == Dialect::Sqlite { format!("{url}?mode=rw") } else { url.into() };
         let options = AnyPoolOptions::new().max_connections(16).after_connect(move |connection, _| {
             Box::pin(async move {
                 if dialect == Dialect::Sqlite {
@@ -45,7 +45,7 @@ impl Store {
                 Ok(())
             })
         });
-        let pool = options.clone().connect(&url).await.context("cannot open the database")?;
+        let pool = options.clone().connect(&url).await.context("cannot open `database`, which `init` makes")?;
         let writer = match dialect {
             Dialect::Sqlite => options.max_connections(1).connect(&url).await?,
             Dialect::Postgres => pool.clone(),

@@ -56,6 +56,8 @@ pub struct Refused {
 
 /// For how long an opening may wait for others of the tenant.
 const TURN: Duration = Duration::from_secs(10);
+/// The tenant has left.
+pub const GONE: &str = "key_destroyed";
 /// The customer has no key for this provider, or has left.
 pub const NOT_SET: &str = "not_set";
 
@@ -211,7 +213,7 @@ impl Vault {
     pub async fn keyring(&self, record: &TenantRecord, row: &Envelope) -> Result<Keyring, Refused> {
         let tenants = self.tenants()?;
         if self.dead.load().contains(record.tenant()) {
-            return Err(Refused::new("key_destroyed", ErrorClass::Refused, "the tenant has left"));
+            return Err(Refused::new(GONE, ErrorClass::Refused, "the tenant has left"));
         }
         let state = tenants.state(record)?;
         let keyring = if state == TenantState::NeverHad { Keyring::opening_only() } else { tenants.keyring(record)? };

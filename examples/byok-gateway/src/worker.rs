@@ -10,14 +10,14 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-pub(crate) use deleting::{delete_leaving, is_noted, waiting};
+pub(crate) use deleting::{delete_leaving, note_all, waiting};
 pub(crate) use taking_over::PAGE;
 pub use taking_over::{rotate, take_over};
 
 use crate::config::Home;
 use crate::store::Store;
 use crate::vault::Vault;
-use crate::{clock, drill, proxy, web};
+use crate::{drill, proxy, web};
 
 /// How often the worker looks for work.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -38,7 +38,7 @@ pub async fn run(home: &Home, store: &Store) -> Result<()> {
             log("deletion", delete_leaving(home, &vault).await);
             log("taking over", take_over(&vault).await);
             if round.is_multiple_of(ROUNDS) {
-                log("purge", purge(store).await);
+                log("purge", store.purge().await);
             }
             tokio::time::sleep(PAUSE).await;
         }
@@ -75,9 +75,4 @@ fn log<T>(what: &str, result: Result<T>) {
     if let Err(error) = result {
         tracing::error!("{what}: {error:#}");
     }
-}
-
-async fn purge(store: &Store) -> Result<()> {
-    store.tokens().purge(clock::seconds()).await?;
-    Ok(store.purge_processes().await?)
 }

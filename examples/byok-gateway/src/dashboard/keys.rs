@@ -130,7 +130,7 @@ fn state(stored: &Credential) -> Markup {
                     Some(status @ (401 | 403)) => { strong { "the provider refuses it (status " (status) ")." } }
                     Some(status) if status > 0 => { "the provider answered with status " (status) "." }
                     Some(0) => { "the provider did not answer." }
-                    _ => { "it could not be opened. It is checked again tomorrow." }
+                    _ => { "it could not be opened. Store it again." }
                 }
                 @if let Some(micros @ 1..) = stored.held_micros.and_then(|held| u32::try_from(held).ok()) {
                     " It was open for " (format!("{:.1}", f64::from(micros) / 1000.0)) " ms."

@@ -2,15 +2,15 @@
 
 use anyhow::{Context, Result, ensure};
 use sealwax::{Envelope, KeyState};
-use sealwax_tenants::{Notice, TenantId, Tombstone};
+use sealwax_tenants::Tombstone;
 
-use super::{Epoch, deletions};
+use super::Epoch;
 use crate::clock;
 use crate::config::Home;
 use crate::files::{ANCHORS, AUDIT, TENANT_KEYS, TOMBSTONES};
 use crate::ring::Source;
 use crate::store::{Log, Store};
-use crate::worker::is_noted;
+use crate::worker::note_all;
 
 /// Makes a database usable that was restored from a backup, before the processes start. Returns how many tenants were deleted
 /// since the backup was made, and how many keys are lost: those that the dashboard stored in an epoch that has ended, and that
@@ -35,9 +35,8 @@ pub async fn recover(home: &Home, store: &Store) -> Result<(u64, u64)> {
     ensure!(!has_ended, "the directory {TENANT_KEYS} has nothing of {}", epoch.root()?);
     let mut deleted = 0_u64;
     for dead in home.lines::<Tombstone>(TOMBSTONES)? {
-        let tenant: TenantId = dead.tenant().clone();
-        store.tenants().replay(dead).await?;
-        deleted = deleted.saturating_add(u64::from(store.forget(&tenant).await?));
+        store.tenants().replay(dead.clone()).await?;
+        deleted = deleted.saturating_add(u64::from(store.forget(dead.tenant()).await?));
     }
     let mut lost = 0_u64;
     for pair in store.pairs().await? {
@@ -57,11 +56,6 @@ pub async fn recover(home: &Home, store: &Store) -> Result<(u64, u64)> {
     for begun in 1..=Epoch::newest(&ring).map_or(0, |newest| newest.0) {
         Epoch(begun).note_begin(home, store, &log, &ring).await?;
     }
-    let noted = deletions(home, store).await?;
-    for dead in home.lines::<Tombstone>(TOMBSTONES)? {
-        if !is_noted(&noted, &dead) {
-            log.append(Notice::SUBJECT, dead.notice("operator", "deleted before the restore").action()).await?;
-        }
-    }
+    note_all(home, store, &log).await?;
     Ok((deleted, lost))
 }

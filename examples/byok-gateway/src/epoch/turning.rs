@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use sealwax::{Envelope, KeyId, KeyState, Keyring};
 use sealwax_tenants::{Certificate, CertificateError, Notice, TenantKeys, TenantRecord, Tombstone};
 use tokio::time::{Instant, sleep};
@@ -14,7 +14,7 @@ use crate::config::Home;
 use crate::files::{SAFE, TENANT_KEYS, TOMBSTONES};
 use crate::store::Store;
 use crate::vault::Vault;
-use crate::worker::{delete_leaving, take_over, waiting};
+use crate::worker::{delete_leaving, note_all, take_over, waiting};
 
 /// Ends the epoch, and says each step. If one was interrupted, this finishes it first.
 pub async fn turn(home: &Home, store: &Store, say: impl Fn(&str)) -> Result<()> {
@@ -25,6 +25,7 @@ pub async fn turn(home: &Home, store: &Store, say: impl Fn(&str)) -> Result<()> 
         say(&format!("{} was interrupted, and is finished first", newest.root()?));
         move_to(home, &vault, newest, &say).await?;
     }
+    vault.refresh().await?;
     // Whoever has left by now ends with the old root: later tombstones name the new one, too.
     delete_leaving(home, &vault).await?;
     // An altered log keeps the epoch from being certified, so it does not begin.
@@ -37,7 +38,11 @@ pub async fn turn(home: &Home, store: &Store, say: impl Fn(&str)) -> Result<()> 
     move_to(home, &vault, epoch, &say).await?;
     say(&format!("move {} into a safe", home.path(format!("{SAFE}/{}", epoch.root()?)).display()));
     let left = waiting(home, store).await?.len();
-    ensure!(left == 0, "the epoch has begun, but {left} accounts still wait for their deletion: see the worker's log");
+    if left > 0 {
+        say(&format!(
+            "{left} accounts still wait for their deletion: see the worker's log, and `doctor` until they do not"
+        ));
+    }
     Ok(())
 }
 
@@ -61,6 +66,7 @@ async fn move_to(home: &Home, vault: &Vault, epoch: Epoch, say: &impl Fn(&str)) 
 
     say("what is under the old epoch moves");
     replay(home, store, say).await?;
+    note_all(home, store, vault.log()).await?;
     // Any of these may take longer than the keyring may be used.
     vault.refresh().await?;
     while take_over(vault).await? > 0 {
@@ -95,8 +101,7 @@ async fn move_to(home: &Home, vault: &Vault, epoch: Epoch, say: &impl Fn(&str)) 
     Ok(())
 }
 
-/// Returns whether nothing of an older epoch is left: its pairs go before its root, and certificates come last. Whether they are
-/// there depends on the log.
+/// Returns whether nothing of an older epoch is left: its pairs go before its root, and certificates come last.
 pub(crate) async fn is_turned(home: &Home, vault: &Vault, newest: Epoch) -> Result<bool> {
     let (ring, store) = (vault.ring()?, &vault.store);
     let has_moved = ring.primary() == Some(&newest.root()?) && store.pair(&newest.pair()?).await?.is_some();
@@ -201,7 +206,7 @@ fn dump(home: &Home, epoch: Epoch, keys: &[(String, i64, String)]) -> Result<()>
     let older = (1..epoch.0).rev().find_map(|older| Epoch(older).read_dump(home).transpose());
     for (tenant, number, _) in older.transpose()?.into_iter().flatten() {
         if !dead.iter().any(|dead| dead.tenant().as_ref() == tenant) && !known.contains(&(&tenant, &number)) {
-            bail!("key {number} of tenant {tenant} is gone: restore the database, or `recover` it from {TENANT_KEYS}");
+            bail!("key {number} of tenant {tenant} is gone, which {TENANT_KEYS} has: restore its row, or the database");
         }
     }
     home.write(&epoch.dump()?, lines.as_bytes())

@@ -94,10 +94,9 @@ impl Store {
         transaction.commit().await
     }
 
-    /// Returns the tenants that are leaving, and those whose keys are destroyed, if the tables are right.
+    /// Returns the tenants that are leaving, if the table is right.
     pub async fn leaving(&self) -> sqlx::Result<Vec<TenantId>> {
-        let left = "SELECT id FROM accounts WHERE leaving IS NOT NULL
-            OR id IN (SELECT tenant FROM sealwax_tenants WHERE destroyed > 0) ORDER BY id";
+        let left = "SELECT id FROM accounts WHERE leaving IS NOT NULL ORDER BY id";
         let rows: Vec<(String,)> = sqlx::query_as(left).fetch_all(&self.pool).await?;
         Ok(rows.into_iter().filter_map(|(id,)| id.parse().ok()).collect())
     }

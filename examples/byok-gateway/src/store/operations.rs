@@ -29,10 +29,11 @@ impl Store {
         alive.bind(clock::column().saturating_sub(seconds)).fetch_all(&self.pool).await
     }
 
-    /// Deletes the notes of processes that ended long ago.
-    pub async fn purge_processes(&self) -> sqlx::Result<()> {
+    /// Deletes tokens that have expired, and the notes of processes that ended long ago.
+    pub async fn purge(&self) -> anyhow::Result<()> {
+        self.tokens().purge(clock::seconds()).await?;
         let delete = sqlx::query("DELETE FROM processes WHERE seen < $1").bind(clock::column().saturating_sub(86400));
-        delete.execute(&self.writer).await.map(drop)
+        Ok(delete.execute(&self.writer).await.map(drop)?)
     }
 
     /// Returns the last restore drill: when it ended, whether it passed, and its report.

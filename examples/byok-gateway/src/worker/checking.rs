@@ -39,13 +39,10 @@ pub(super) async fn check_due(home: &Home, vault: &Vault, client: &ReqwestClient
 /// What is noted of a key that could not be opened.
 const NOT_OPENED: (i64, i64) = (-1, 0);
 
+type Checked = Result<(i64, i64), Refused>;
+
 /// Returns the status of the reply, or 0 if there is none, and for how many microseconds the key was open.
-async fn check(
-    vault: &Vault,
-    client: &ReqwestClient,
-    tenant: &TenantId,
-    provider: &Provider,
-) -> Result<(i64, i64), Refused> {
+async fn check(vault: &Vault, client: &ReqwestClient, tenant: &TenantId, provider: &Provider) -> Checked {
     let Ok(url) = reqwest::Url::parse(&format!("https://{}{}", provider.host, provider.check)) else {
         return Ok((0, 0));
     };

@@ -1,6 +1,6 @@
 //! Moves keys to their tenants' own master keys: what the dashboard wrote, and what is under an older key of the tenant.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use sealwax::Envelope;
 use sealwax_tenants::{TenantId, TenantState};
 
@@ -13,14 +13,16 @@ pub(crate) const PAGE: i64 = 500;
 
 /// Moves every row that the dashboard wrote to its tenant's key. Returns how many it moved.
 pub async fn take_over(vault: &Vault) -> Result<u64> {
-    let mut first_error = None;
-    let mut moved = 0_u64;
-    for (tenant, provider, found) in vault.store.written_by_the_dashboard(PAGE).await? {
+    take_over_all(vault, vault.store.written_by_the_dashboard(PAGE).await?).await
+}
+
+/// Takes over each row that it can.
+async fn take_over_all(vault: &Vault, rows: Vec<(String, String, Found)>) -> Result<u64> {
+    let (mut moved, mut first_error) = (0_u64, None);
+    for (tenant, provider, found) in rows {
         match take_over_row(vault, &tenant, &provider, found).await {
             Ok(done) => moved = moved.saturating_add(u64::from(done)),
-            Err(error) => {
-                first_error = first_error.or(Some(error.context(format!("{provider} key of tenant {tenant}"))))
-            }
+            Err(error) => _ = first_error.get_or_insert(error.context(format!("{provider} key of tenant {tenant}"))),
         }
     }
     first_error.map_or(Ok(moved), Err)
@@ -59,13 +61,8 @@ pub async fn rotate(vault: &Vault, tenant: &TenantId) -> Result<u64> {
     if !vault.store.tenants().create(&created).await? {
         anyhow::bail!("somebody else gave tenant {tenant} a key: run it again");
     }
-    let mut moved = 0_u64;
-    for row in vault.store.credentials(tenant).await? {
-        let found = vault.store.find(tenant, &row.provider).await?;
-        if let Some(found) = found {
-            let done = take_over_row(vault, tenant.as_ref(), &row.provider, found).await;
-            moved = moved.saturating_add(u64::from(done.with_context(|| format!("{}: run this again", row.provider))?));
-        }
-    }
-    Ok(moved)
+    // One for each provider, at most.
+    let mut rows = vault.store.page((tenant.as_ref(), ""), PAGE).await?;
+    rows.retain(|(of, ..)| of == tenant.as_ref());
+    take_over_all(vault, rows).await
 }

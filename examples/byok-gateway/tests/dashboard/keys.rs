@@ -73,6 +73,7 @@ pub(crate) async fn keep(scene: &Scene) {
         (401, 999, "<strong>the provider refuses it (status 401).</strong> It was open for 1.0 ms."),
         (500, 12_060, "the provider answered with status 500. It was open for 12.1 ms."),
         (0, 0, "the provider did not answer.</p>"),
+        (-1, 0, "it could not be opened. Store it again.</p>"),
     ];
     let due = scene.store.due(0, 9).await.unwrap();
     let (_, _, envelope) = due.into_iter().find(|(_, provider, _)| provider == "openai").unwrap();

@@ -136,7 +136,12 @@ async fn an_epoch_that_was_killed_after_the_pair_gives_the_dashboard_its_half() 
     epoch.kill().unwrap();
     epoch.wait().unwrap();
     let (_, text) = scene.run(&["doctor"]);
-    assert!(text.contains("BAD  the primary is epoch-2, but an epoch was interrupted: run `epoch`"), "{text}");
+    assert!(
+        text.contains(
+            "BAD  the primary is epoch-2, but an epoch was interrupted, or certificates are missing: run `epoch`"
+        ),
+        "{text}"
+    );
     // As if it had not come further.
     std::fs::write(&sealer, old).unwrap();
     let (ok, text) = scene.run(&["epoch"]);
