@@ -92,10 +92,10 @@ pub struct OpenEvent<'a> {
 ///
 /// A service gives it to its keyring, and each request replaces it by a recorder of its own.
 ///
-/// It also answers whether an envelope would open in a context: if `open` fails with
-/// [`OpenError::NotRecorded`](crate::OpenError::NotRecorded), the envelope is intact and sealed for the context, and
-/// nothing was decrypted. Ask so before you rewrap a row that somebody may have put in another one's place, because a
-/// rewrap knows no context.
+/// It also answers whether an envelope belongs to a context: `open` fails with
+/// [`OpenError::NotRecorded`](crate::OpenError::NotRecorded) if [`verify`](crate::Keyring::verify) passes and the envelope
+/// was sealed for the context, and decrypts nothing. Ask so before you rewrap a row that somebody may have put in another
+/// one's place, because a rewrap knows no context.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RecorderRequired;
 
