@@ -12,18 +12,19 @@
     reason = "tests fail by panicking"
 )]
 
-use std::convert::Infallible;
-use std::fs::File;
-use std::hint::black_box;
-use std::os::unix::fs::FileExt;
+#[path = "stack/painted.rs"]
+mod painted;
 
+use std::convert::Infallible;
+use std::hint::black_box;
+
+use painted::{PAINT, stack_after};
 use rand_core::{TryCryptoRng, TryRng};
 use sealwax::{
     DataKey, EncryptionContext, KeyWrapper, Keyring, MasterKeyProvider, OpeningKey, Sealer,
     SealingKey, Secret, Suite, UnwrapRequest, WrapRequest,
 };
 
-const PAINT: u8 = 0x11;
 const PAINTED: usize = 512 * 1024;
 const FRAGMENT: usize = 8;
 
@@ -54,24 +55,6 @@ impl TryCryptoRng for From {}
 /// Seed and psk, 64 bytes, and a data key, 32 bytes.
 const PAIR: u8 = 0x20;
 const DATA_KEY: u8 = 0x90;
-
-#[inline(never)]
-fn paint() {
-    black_box(&mut [PAINT; PAINTED]);
-}
-
-/// Returns what an operation leaves on the stack below the caller's frame, the deepest byte first.
-#[inline(never)]
-fn stack_after(verb: &mut dyn FnMut()) -> Vec<u8> {
-    let memory = File::open("/proc/self/mem").unwrap();
-    let mut below = vec![0; PAINTED / 2];
-    let here = 0_u8;
-    let bottom = u64::try_from((&raw const here).addr() - below.len()).unwrap();
-    paint();
-    verb();
-    memory.read_exact_at(&mut below, bottom).unwrap();
-    below
-}
 
 /// Returns how many bytes of the stack were touched, and whether the deepest of them were wiped.
 fn depth(below: &[u8]) -> (usize, bool) {
@@ -137,7 +120,7 @@ fn no_operation_of_a_pair_leaves_its_keys_on_the_stack() {
     ];
     let mut found = Vec::new();
     for (name, verb) in &mut verbs {
-        let below = stack_after(&mut **verb);
+        let below = stack_after::<PAINTED>(&mut **verb);
         let (depth, is_wiped) = depth(&below);
         println!("{name}: {depth} bytes, {} fragments", left_in(&below));
         if !is_wiped || left_in(&below) > 0 {
@@ -157,6 +140,6 @@ fn a_secret_that_is_left_is_found() {
         copy.iter_mut().zip(PAIR..PAIR + 64).for_each(|(place, byte)| *place = byte);
         black_box(&mut copy);
     };
-    let below = stack_after(&mut leave);
+    let below = stack_after::<PAINTED>(&mut leave);
     assert_eq!((left_in(&below), depth(&below).1), (64 - FRAGMENT + 1, false));
 }

@@ -12,6 +12,9 @@
     reason = "tests fail by panicking"
 )]
 
+#[path = "stack/painted.rs"]
+mod painted;
+
 use std::convert::Infallible;
 use std::fs::File;
 use std::hint::black_box;
@@ -19,6 +22,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex};
 
 use hkdf::Hkdf;
+use painted::{PAINT, stack_after};
 use rand_core::{TryCryptoRng, TryRng};
 use sealwax::triplet::{IvLen, Triplet, TripletKey};
 use sealwax::{
@@ -28,7 +32,6 @@ use sealwax::{
 };
 use sha2::{Digest, Sha256};
 
-const PAINT: u8 = 0x11;
 const PAINTED: usize = 64 * 1024;
 /// The shortest fragment that counts as left behind.
 const FRAGMENT: usize = 8;
@@ -137,24 +140,6 @@ fn padded_state(first: u8, padding: u8) -> Vec<u8> {
     ];
     sha2::block_api::compress256(&mut state, &[block]);
     state.iter().flat_map(|word: &u32| word.to_ne_bytes()).collect()
-}
-
-#[inline(never)]
-fn paint() {
-    black_box(&mut [PAINT; PAINTED]);
-}
-
-/// Returns what an operation leaves on the stack below the caller's frame, the deepest byte first.
-#[inline(never)]
-fn stack_after(verb: &mut dyn FnMut()) -> Vec<u8> {
-    let memory = File::open("/proc/self/mem").unwrap();
-    let mut below = vec![0; PAINTED / 2];
-    let here = 0_u8;
-    let bottom = u64::try_from((&raw const here).addr() - below.len()).unwrap();
-    paint();
-    verb();
-    memory.read_exact_at(&mut below, bottom).unwrap();
-    below
 }
 
 /// Returns whether the deepest part that was touched was wiped. Deeper than the zeros, less than `within` bytes, are only
@@ -433,7 +418,7 @@ fn no_verb_leaves_a_fragment_of_a_secret_on_the_stack() {
             ("unwrap no key", Box::new(|| drop(black_box(triplet_key.unwrap_key(&no_key))))),
         ];
         for (name, verb) in &mut verbs {
-            let below = stack_after(verb.as_mut());
+            let below = stack_after::<PAINTED>(verb.as_mut());
             assert_eq!(left_in(&below), 0, "{suite} {name}");
             // These two only move the key from heap to heap.
             let wipes = !["data key", "duplicate"].contains(name);
@@ -561,7 +546,7 @@ fn a_secret_that_is_left_is_found() {
         copy.iter_mut().zip(CREDENTIAL).for_each(|(place, byte)| *place = *byte);
         black_box(&mut copy);
     };
-    let below = stack_after(&mut leave);
+    let below = stack_after::<PAINTED>(&mut leave);
     assert_eq!(left_in(&below), CREDENTIAL.len() - FRAGMENT + 1);
     assert!(!is_wiped_to_the_ground(&below, 2048));
 }

@@ -162,8 +162,8 @@ fn a_leaked_data_key_survives_a_rewrap_and_ends_with_a_new_seal() {
         let opened = next.open(&written, &acme).unwrap();
         assert!(opened.expose_secret() == WRITTEN, "{suite}");
 
-        let anew = next.seal(&opened, &acme).unwrap();
-        assert!(anew.open_with(&thief(), &acme).is_err(), "{suite}");
+        let again = next.seal(&opened, &acme).unwrap();
+        assert!(again.open_with(&thief(), &acme).is_err(), "{suite}");
     }
 }
 

@@ -14,19 +14,11 @@ mod audit;
 #[path = "../../../fuzz/src/heap.rs"]
 #[expect(unreachable_pub, reason = "it is a module of a library")]
 mod heap;
-
-use std::fs;
-use std::path::Path;
+#[path = "../../../fuzz/companions/replay.rs"]
+mod replay;
 
 #[test]
 fn every_input_still_has_its_property() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/audit");
-    let (mut files, mut reached) = (0, 0);
-    for entry in fs::read_dir(folder).unwrap() {
-        let input = fs::read(entry.unwrap().path()).unwrap();
-        files += 1;
-        reached += usize::from(audit::check(&input));
-    }
-    println!("audit: {files} inputs, {reached} of them checked");
+    let (files, reached) = replay::replay("audit", audit::check);
     assert!(reached >= 9 && reached < files, "{reached} of {files}");
 }

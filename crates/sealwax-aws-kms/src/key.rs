@@ -68,8 +68,8 @@ impl KmsKey {
 
     /// Adds a readable entry to the encryption context, such as `("service", "billing")`, for key policies and CloudTrail.
     ///
-    /// **It must be the same for ever**: a wrap opens only with the entries that it was made with. It is in the log in
-    /// clear, so it must not be a secret, and not be different in every row.
+    /// **It must be the same for ever**: a wrap opens only with the entries that it was made with. It is in the log,
+    /// unencrypted, so it must not be a secret, and not be different in every row.
     ///
     /// # Errors
     ///

@@ -22,19 +22,11 @@ mod heap;
 #[path = "../../../fuzz/src/input.rs"]
 #[expect(unreachable_pub, reason = "it is a module of a library")]
 mod input;
-
-use std::fs;
-use std::path::Path;
+#[path = "../../../fuzz/companions/replay.rs"]
+mod replay;
 
 #[test]
 fn every_input_still_has_its_property() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/branch");
-    let (mut files, mut reached) = (0, 0);
-    for entry in fs::read_dir(folder).unwrap() {
-        let input = fs::read(entry.unwrap().path()).unwrap();
-        files += 1;
-        reached += usize::from(branch::check(&input));
-    }
-    println!("branch: {files} inputs, {reached} of them checked");
+    let (files, reached) = replay::replay("branch", branch::check);
     assert!(reached >= 9 && reached < files, "{reached} of {files}");
 }

@@ -102,11 +102,11 @@ fn a_dismissed_writer_rewrites_its_own_rows_until_they_are_sealed_anew() {
     let forged = forge(counted_data_key(10).expose_secret(), own.iv(), &acme(), own.suite());
     let forged = forged.finish(vec![only_wrap(&moved)]).unwrap();
     assert!(ended.open(&forged, &acme()).unwrap().expose_secret() == b"forged");
-    // Sealed anew, its data key is one that the writer does not know.
+    // Sealed again, its data key is one that the writer does not know.
     let secret = ended.open(&moved, &acme()).unwrap();
-    let anew = ended.seal_with_rng(&secret, &acme(), &mut Counting(20)).unwrap();
-    let forged = forge(counted_data_key(10).expose_secret(), anew.iv(), &acme(), anew.suite());
-    let forged = forged.finish(vec![only_wrap(&anew)]).unwrap();
+    let again = ended.seal_with_rng(&secret, &acme(), &mut Counting(20)).unwrap();
+    let forged = forge(counted_data_key(10).expose_secret(), again.iv(), &acme(), again.suite());
+    let forged = forged.finish(vec![only_wrap(&again)]).unwrap();
     assert_eq!(opening(&ended, &forged, &acme()), "wrap_altered(prod)");
 }
 

@@ -4,22 +4,10 @@
 pub(crate) mod destination;
 #[path = "../../../../fuzz/companions/redaction.rs"]
 pub(crate) mod redaction;
+#[path = "../../../../fuzz/companions/replay.rs"]
+mod replay;
 
-use std::fs;
-use std::path::Path;
-
-/// Returns the number of inputs of a target, and of those that got far enough to be checked.
-fn replay(target: &str, property: fn(&[u8]) -> bool) -> (usize, usize) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(target);
-    let (mut files, mut reached) = (0, 0);
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        println!("{}", path.display());
-        files += 1;
-        reached += usize::from(property(&fs::read(path).unwrap()));
-    }
-    (files, reached)
-}
+use replay::replay;
 
 #[test]
 fn every_input_still_has_its_property() {

@@ -13,8 +13,8 @@ async fn find(db: &PgPool, name: &str, keys: &[&str], envelope: &str) -> Result<
     Table::find(&mut db.acquire().await.unwrap(), "public", name, keys, envelope).await
 }
 
-/// Creates the table `t` anew, and returns what was found.
-async fn anew(db: &PgPool, columns: &str, keys: &[&str]) -> Result<Table, TableError> {
+/// Creates the table `t` from scratch, and returns what was found.
+async fn recreated(db: &PgPool, columns: &str, keys: &[&str]) -> Result<Table, TableError> {
     run(db, &format!("DROP TABLE IF EXISTS t; CREATE TABLE t ({columns})")).await;
     find(db, "t", keys, "envelope").await
 }
@@ -27,12 +27,12 @@ fn keys(table: &Table) -> Vec<&str> {
 async fn keys_of_each_type_are_found() {
     let Some((db, _)) = server::empty().await else { return };
     for key in ["smallint", "integer", "bigint", "uuid", "text", "character varying", "character varying(9)"] {
-        let table = anew(&db, &format!("id {key} PRIMARY KEY, envelope bytea"), &[]).await.unwrap();
+        let table = recreated(&db, &format!("id {key} PRIMARY KEY, envelope bytea"), &[]).await.unwrap();
         assert_eq!((keys(&table), table.envelope(), table.form()), (vec!["id"], "envelope", Form::Binary));
         assert_eq!((table.schema(), table.name()), ("public", "t"));
     }
     for key in ["boolean", "date", "numeric", "bytea", "character(3)"] {
-        let error = anew(&db, &format!("id {key} PRIMARY KEY, envelope bytea"), &[]).await.unwrap_err();
+        let error = recreated(&db, &format!("id {key} PRIMARY KEY, envelope bytea"), &[]).await.unwrap_err();
         assert!(matches!(&error, TableError::Type { column, found, .. } if column == "id" && found == key), "{error}");
     }
 }
@@ -41,14 +41,14 @@ async fn keys_of_each_type_are_found() {
 async fn two_columns_are_in_the_order_of_their_index() {
     let Some((db, _)) = server::empty().await else { return };
     let columns = "a bigint NOT NULL, b uuid NOT NULL, envelope bytea, PRIMARY KEY (b, a)";
-    assert_eq!(keys(&anew(&db, columns, &[]).await.unwrap()), ["b", "a"]);
-    assert_eq!(keys(&anew(&db, columns, &["a", "b"]).await.unwrap()), ["b", "a"]);
+    assert_eq!(keys(&recreated(&db, columns, &[]).await.unwrap()), ["b", "a"]);
+    assert_eq!(keys(&recreated(&db, columns, &["a", "b"]).await.unwrap()), ["b", "a"]);
     let columns = "id bigint PRIMARY KEY, a bigint NOT NULL, b text NOT NULL, c text, envelope bytea";
     let unique = format!("{columns}, UNIQUE (b, a) INCLUDE (c)");
-    assert_eq!(keys(&anew(&db, &unique, &["a", "b"]).await.unwrap()), ["b", "a"]);
-    assert_eq!(keys(&anew(&db, &unique, &[]).await.unwrap()), ["id"]);
+    assert_eq!(keys(&recreated(&db, &unique, &["a", "b"]).await.unwrap()), ["b", "a"]);
+    assert_eq!(keys(&recreated(&db, &unique, &[]).await.unwrap()), ["id"]);
     for part in [&["a"][..], &["b"], &["a", "b", "id"], &["a", "a"]] {
-        let error = anew(&db, &unique, part).await.unwrap_err();
+        let error = recreated(&db, &unique, part).await.unwrap_err();
         assert!(matches!(&error, TableError::NotUnique { .. }), "{part:?}: {error}");
     }
 }
@@ -57,11 +57,11 @@ async fn two_columns_are_in_the_order_of_their_index() {
 async fn columns_of_envelopes_have_no_limit() {
     let Some((db, _)) = server::empty().await else { return };
     for (column, form) in [("bytea", Form::Binary), ("text", Form::Text), ("character varying", Form::Text)] {
-        let table = anew(&db, &format!("id bigint PRIMARY KEY, envelope {column}"), &[]).await.unwrap();
+        let table = recreated(&db, &format!("id bigint PRIMARY KEY, envelope {column}"), &[]).await.unwrap();
         assert_eq!(table.form(), form);
     }
     for column in ["character varying(255)", "character(9)", "jsonb", "bytea[]"] {
-        let error = anew(&db, &format!("id bigint PRIMARY KEY, envelope {column}"), &[]).await.unwrap_err();
+        let error = recreated(&db, &format!("id bigint PRIMARY KEY, envelope {column}"), &[]).await.unwrap_err();
         assert!(matches!(&error, TableError::Type { found, .. } if found == column), "{error}");
     }
 }
@@ -70,7 +70,7 @@ async fn columns_of_envelopes_have_no_limit() {
 async fn columns_that_take_no_envelope_are_refused() {
     let Some((db, _)) = server::empty().await else { return };
     let generated = "id bigint PRIMARY KEY, t text, envelope text GENERATED ALWAYS AS (lower(t)) STORED";
-    let error = anew(&db, generated, &[]).await.unwrap_err();
+    let error = recreated(&db, generated, &[]).await.unwrap_err();
     assert!(matches!(&error, TableError::Generated { column, .. } if column == "envelope"), "{error}");
     for (columns, keys) in [
         ("envelope text PRIMARY KEY", &[][..]),
@@ -79,11 +79,11 @@ async fn columns_that_take_no_envelope_are_refused() {
             &["tenant", "envelope"],
         ),
     ] {
-        let error = anew(&db, columns, keys).await.unwrap_err();
+        let error = recreated(&db, columns, keys).await.unwrap_err();
         assert!(matches!(&error, TableError::EnvelopeInKey { column, .. } if column == "envelope"), "{error}");
     }
     // One that has a default can be written.
-    anew(&db, "id bigint PRIMARY KEY, envelope text DEFAULT ''", &[]).await.unwrap();
+    recreated(&db, "id bigint PRIMARY KEY, envelope text DEFAULT ''", &[]).await.unwrap();
 }
 
 #[tokio::test]
@@ -144,7 +144,7 @@ async fn an_index_that_does_not_identify_each_row_is_refused() {
             "{column}; {index}: {error}"
         );
     }
-    let deferrable = anew(&db, "id bigint PRIMARY KEY DEFERRABLE, envelope bytea", &[]).await.unwrap_err();
+    let deferrable = recreated(&db, "id bigint PRIMARY KEY DEFERRABLE, envelope bytea", &[]).await.unwrap_err();
     assert!(matches!(deferrable, TableError::NoPrimaryKey { .. }));
     run(&db, "DROP TABLE t; CREATE TABLE t (id bigint NOT NULL, envelope bytea); CREATE UNIQUE INDEX ON t (id)").await;
     assert_eq!(keys(&find(&db, "t", &["id"], "envelope").await.unwrap()), ["id"]);
@@ -165,7 +165,7 @@ async fn a_collation_in_which_different_texts_are_equal_is_refused() {
     let Some((db, _)) = server::empty().await else { return };
     // Debian builds PostgreSQL with ICU.
     run(&db, "CREATE COLLATION loose (provider = icu, locale = 'und-u-ks-level2', deterministic = false)").await;
-    let error = anew(&db, "id text COLLATE loose PRIMARY KEY, envelope bytea", &[]).await.unwrap_err();
+    let error = recreated(&db, "id text COLLATE loose PRIMARY KEY, envelope bytea", &[]).await.unwrap_err();
     assert!(matches!(error, TableError::NoPrimaryKey { .. }), "{error}");
-    anew(&db, "id text COLLATE \"C\" PRIMARY KEY, envelope bytea", &[]).await.unwrap();
+    recreated(&db, "id text COLLATE \"C\" PRIMARY KEY, envelope bytea", &[]).await.unwrap();
 }
