@@ -366,10 +366,9 @@ fn no_text_has_a_phrase_that_is_never_right() {
         let words = words.filter(|word| !word.is_empty());
         let words = format!(" {} ", words.collect::<Vec<_>>().join(" "));
         let found = PHRASES.iter().filter(|phrase| words.contains(&format!(" {phrase} "))).count();
-        // The two that list them have them all; the gateway still has some.
+        // The two that list them have them all.
         let lists = ["CONTRIBUTING.md", "tests/repository.rs"].map(Path::new).contains(&&**path);
-        let is_right = found == if lists { PHRASES.len() } else { 0 };
-        assert!(is_right || path.starts_with("examples/byok-gateway"), "{}", path.display());
+        assert_eq!(found, if lists { PHRASES.len() } else { 0 }, "{}", path.display());
     }
     assert!(texts.len() > 400, "{}", texts.len());
 }

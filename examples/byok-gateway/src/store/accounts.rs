@@ -17,7 +17,7 @@ const DELETE_TOKENS: &str = "DELETE FROM sealwax_tokens WHERE subject IN ('tenan
 /// Proves what the table of accounts says: whose an address is. Whoever writes the table cannot.
 ///
 /// A proof is the record of a token that nobody gets: it has a MAC. Keep each of its peppers: nothing writes the proofs of
-/// accounts anew.
+/// accounts again.
 #[derive(Debug)]
 pub struct Proofs(Tokens);
 

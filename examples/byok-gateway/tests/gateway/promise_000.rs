@@ -207,7 +207,7 @@ async fn promise_000_deletion_leaves_nothing_that_opens() {
     let refused = mia.ask(Method::GET, "/openai/v1/models", &hers).send().await.unwrap();
     assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
     until("the account is gone", async || scene.rows("SELECT id FROM accounts").await.len() == 1).await;
-    // No table has the tenant any more, but for the tombstone and the log.
+    // No table has the tenant any more, except for the tombstone and the log.
     for (table, column) in scene.columns().await {
         if !["sealwax_audit", "verdicts", "sealwax_audit_entries", "sealwax_tenants", "sealwax_tenant_records"]
             .contains(&table.as_str())

@@ -131,7 +131,7 @@ pub(super) async fn openings(home: &Home, store: &Store) -> Counts {
     opened
 }
 
-/// Looks whether a tenant is gone from all tables, but for the tombstone and the log, and for what was said of the log.
+/// Looks whether a tenant is gone from all tables, except for the tombstone, the log, and what was said of the log.
 async fn nothing_is_left(home: &Home, store: &Store, scene: &Scene, load: &Load) {
     let gone = load.gone();
     let (tenant, email) = (&gone.tenant, &gone.email);
