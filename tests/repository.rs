@@ -372,3 +372,17 @@ fn no_text_has_a_phrase_that_is_never_right() {
     }
     assert!(texts.len() > 400, "{}", texts.len());
 }
+
+/// A block whose first line has prose shows none of it.
+#[test]
+fn every_block_of_a_page_begins_on_a_line_of_its_own() {
+    let mut blocks = 0;
+    for path in files(|path| path.extension().is_some_and(|ext| ext == "md")) {
+        let text = fs::read_to_string(Path::new(ROOT).join(&path)).unwrap();
+        for fence in text.lines().filter_map(|line| line.trim_start().strip_prefix("```")) {
+            assert!(!fence.contains(' '), "{}: ```{fence}", path.display());
+            blocks += 1;
+        }
+    }
+    assert!(blocks > 100 && blocks % 2 == 0, "{blocks}");
+}
