@@ -3,8 +3,9 @@
 # For instance: ci/address.sh https://github.com/OWNER/NAME https://github.com/OWNER/NAME/blob/main
 #
 # The address is `repository` in [workspace.package], which every crate inherits, and in the manifests of the separate
-# workspaces in crates/. It is empty until there is one. The links of the READMEs are relative until then. Afterwards they are absolute, below FILES,
-# because crates.io shows a README without the files around it. `tests/repository.rs` accepts both states. GNU tools.
+# workspaces in crates/. It is empty until there is one. The links of the READMEs are relative until then. Afterwards
+# they are absolute, below FILES, because crates.io shows a README without the files around it. `tests/repository.rs`
+# accepts both states. GNU tools.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

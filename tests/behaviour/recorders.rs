@@ -365,6 +365,13 @@ fn a_keyring_that_requires_a_recorder_opens_nothing_without_one() {
         let error = opened.unwrap_err();
         assert_eq!((error.name(), error.class()), ("not_recorded", ErrorClass::Bug));
     }
+    // So it says whether an envelope belongs to a context, and decrypts nothing.
+    let opened = ring.open(&envelope, &EncryptionContext::empty());
+    assert!(matches!(opened, Err(OpenError::ContextMismatch)), "{opened:?}");
+    let mut altered = envelope.as_bytes().to_vec();
+    *altered.last_mut().unwrap() ^= 1;
+    let opened = ring.open(&Envelope::from_bytes(&altered).unwrap(), &acme);
+    assert!(matches!(opened, Err(OpenError::NotRecorded { .. })), "{opened:?}");
     let recorder = Recorder::new(Manner::Ready);
     ring.clone().with_recorder(Arc::clone(&recorder)).open(&envelope, &acme).unwrap();
     assert_eq!(recorder.names(), [("opened", Some("prod".to_owned()))]);

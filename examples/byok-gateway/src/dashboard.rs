@@ -119,8 +119,8 @@ async fn guard(
     let mut response = if !dashboard.by_address.allows(&from) {
         TOO_MANY.into_response()
     } else if !is_safe && !dashboard.is_own(request.headers()) {
-        let from = request.headers().get(header::ORIGIN);
-        tracing::warn!(?from, "a request was refused, because `origin` is {}", dashboard.home.config.origin);
+        let said = request.headers().get(header::ORIGIN);
+        tracing::warn!(?said, "a request was refused, because `origin` is {}", dashboard.home.config.origin);
         Failure(StatusCode::FORBIDDEN, "This request is not from a page of the dashboard.").into_response()
     } else {
         let late = |_| Failure(StatusCode::REQUEST_TIMEOUT, "This took too long.").into_response();

@@ -78,9 +78,9 @@ pub async fn examine(home: &Home, store: &Store) -> Result<Vec<(bool, String)>> 
         for file in files.iter().map(|file| home.path(file)).filter(|file| file.exists()) {
             find(false, format!("{} is still on this machine: {mend}", file.display()));
         }
-        if is_new && epoch == newest && epoch > Epoch(1) && !matches!(epoch.read_dump(home), Ok(Some(_))) {
-            find(false, format!("{TENANT_KEYS} does not have the keys of {}: older backups are lost", epoch.root()?));
-        }
+    }
+    if is_new && newest > Epoch(1) && !matches!(newest.read_dump(home), Ok(Some(_))) {
+        find(false, format!("{TENANT_KEYS} does not have the keys of {}: older backups are lost", newest.root()?));
     }
     let altered = altered(home, &vault).await?;
     find(altered.is_empty(), format!("{} chains of the audit log are altered {}", altered.len(), altered.join("; ")));

@@ -13,8 +13,8 @@ use crate::files::{DELETED, LEAVING, TOMBSTONES};
 use crate::store::{Log, Store};
 use crate::vault::Vault;
 
-/// Returns the tenants who left, and are not deleted: whose customers have asked for it, whatever the database says, and those
-/// whose deletion was interrupted.
+/// Returns the tenants who left, and are not deleted: those whose customers have asked for it, and those of whom the database
+/// says so.
 pub(crate) async fn waiting(home: &Home, store: &Store) -> Result<BTreeSet<TenantId>> {
     let mut waiting: BTreeSet<TenantId> = home.lines(LEAVING)?.into_iter().collect();
     for done in home.lines::<TenantId>(DELETED)? {

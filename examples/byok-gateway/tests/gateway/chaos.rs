@@ -102,10 +102,7 @@ async fn a_worker_that_was_killed_after_the_tombstone_deletes_the_rest() {
     let mut scene = Scene::start_quietly("chaos_deletion", "").await;
     let mia = scene.sign_in("mia@example.com").await;
     mia.store("openai", "sk-proj-chaos-deletion-0123").await;
-    until("the worker takes over", async || {
-        scene.rows("SELECT envelope FROM credentials").await.iter().all(|row| row.contains(":tenant/"))
-    })
-    .await;
+    scene.until_taken_over().await;
     scene.kill("worker");
     mia.form("/account/delete", &[("email", "mia@example.com")]).await;
     // What it does first.

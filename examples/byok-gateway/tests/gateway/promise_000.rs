@@ -177,10 +177,7 @@ async fn promise_000_nobody_reads_another_ones_rows() {
     let reply = noa.ask(Method::GET, "/openai/v1/mine", &token).send().await.unwrap();
     assert_eq!(reply.status(), StatusCode::NOT_FOUND);
     // Somebody who writes the database gives the row to another tenant.
-    until("the worker takes over", async || {
-        scene.rows("SELECT envelope FROM credentials").await.iter().all(|row| row.contains(":tenant/"))
-    })
-    .await;
+    scene.until_taken_over().await;
     scene.write("UPDATE credentials SET tenant = (SELECT id FROM accounts WHERE email = 'noa@example.com')").await;
     let reply = noa.ask(Method::GET, "/openai/v1/mine", &token).send().await.unwrap();
     assert_eq!(reply.status(), StatusCode::INTERNAL_SERVER_ERROR);
@@ -196,10 +193,7 @@ async fn promise_000_deletion_leaves_nothing_that_opens() {
         customer.store("openai", KEY).await;
     }
     let [hers, his] = [mia.token("live", &["openai"]).await, noa.token("live", &["openai"]).await];
-    until("the worker takes over", async || {
-        scene.rows("SELECT envelope FROM credentials").await.iter().all(|row| row.contains(":tenant/"))
-    })
-    .await;
+    scene.until_taken_over().await;
     let tenant = scene.rows("SELECT id FROM accounts WHERE email = 'mia@example.com'").await.remove(0);
     scene.copy("before.db").await;
     let reply = mia.form("/account/delete", &[("email", "mia@example.com")]).await;

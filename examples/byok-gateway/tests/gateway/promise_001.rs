@@ -137,10 +137,7 @@ async fn promise_001_each_opening_is_in_the_customers_log() {
     };
     assert_eq!(opened().await, ["request to openai opened"; 3]);
     // A failure is an entry, too.
-    until("the worker takes over", async || {
-        scene.rows("SELECT envelope FROM credentials").await.iter().all(|row| row.contains(":tenant/"))
-    })
-    .await;
+    scene.until_taken_over().await;
     scene.write("UPDATE credentials SET provider = 'groq'").await;
     let other = mia.token("live", &["groq"]).await;
     let reply = mia.ask(Method::GET, "/groq/v1/models", &other).send().await.unwrap();

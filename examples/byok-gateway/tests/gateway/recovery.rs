@@ -17,10 +17,7 @@ async fn a_backup_is_restored_after_a_deletion_and_while_an_epoch_has_begun() {
         customer.store("openai", KEY).await;
     }
     let token = mia.token("live", &["openai", "groq"]).await;
-    until("the worker takes over", async || {
-        scene.rows("SELECT envelope FROM credentials").await.iter().all(|row| row.contains(":tenant/"))
-    })
-    .await;
+    scene.until_taken_over().await;
     // What is in the safe opens the root.
     let read = |file: &str| fs::read_to_string(scene.dir.join(file)).unwrap();
     let safe: OpeningKey = read("safe/epoch-1").parse().unwrap();
@@ -95,10 +92,7 @@ async fn what_no_worker_had_taken_over_before_an_epoch_is_lost_and_keeps_nothing
     let mia = scene.sign_in("mia@example.com").await;
     mia.store("openai", KEY).await;
     let token = mia.token("live", &["openai", "groq"]).await;
-    until("the worker takes over", async || {
-        scene.rows("SELECT envelope FROM credentials").await.iter().all(|row| row.contains(":tenant/"))
-    })
-    .await;
+    scene.until_taken_over().await;
     scene.stop("worker").await;
     mia.store("groq", KEY).await;
     scene.copy("copy.db").await;
@@ -155,4 +149,17 @@ async fn certificates_that_a_kill_has_prevented_come_with_the_next_run() {
     let (ok, text) = scene.run(&["epoch"]);
     assert!(ok && text.contains("epoch-2 was interrupted, and is finished first"), "{text}");
     assert!(text.contains("1 deletions are certified") && text.contains("0 deletions are certified"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_set_up_writes_over_the_escrow_of_a_keyring_that_is_lost() {
+    let mut scene = Scene::start_quietly("recovery_set_up", "").await;
+    for process in ["dashboard", "proxy", "worker"] {
+        scene.stop(process).await;
+    }
+    let escrow = fs::read(scene.dir.join("escrow/epoch-1")).unwrap();
+    fs::remove_dir_all(scene.dir.join("keys")).unwrap();
+    let (ok, text) = scene.run(&["init"]);
+    assert!(!ok && text.contains("keys/service/ring is lost, and the database is under it: restore it"), "{text}");
+    assert_eq!(fs::read(scene.dir.join("escrow/epoch-1")).unwrap(), escrow);
 }

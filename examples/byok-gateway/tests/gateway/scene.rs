@@ -245,6 +245,14 @@ impl Scene {
         }
     }
 
+    /// Waits until each key is under its tenant's own master key.
+    pub(crate) async fn until_taken_over(&self) {
+        until("the worker takes over", async || {
+            self.rows("SELECT envelope FROM credentials").await.iter().all(|row| row.contains(":tenant/"))
+        })
+        .await;
+    }
+
     /// Notes in the audit log that the root began this many days ago.
     pub(crate) async fn age_root(&self, days: u64) {
         let home = Home::read(&self.dir).unwrap();
